@@ -1,0 +1,32 @@
+# make demo | make test | make setup | make lint | make test-all | make clean
+# Another interpreter: PYTHON=python3.12 make setup.  Another torch build: TORCH_INDEX=<index URL> make setup.
+PYTHON ?= python3
+TORCH_INDEX ?=
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: setup demo test test-all lint format clean
+
+setup:
+	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" VENV="$(VENV)" sh scripts/setup.sh
+
+demo: setup
+	@$(BIN)/python -m driftune.demo
+
+test: setup
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+
+test-all: setup
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf workspace .pytest_cache .mypy_cache .ruff_cache .hypothesis

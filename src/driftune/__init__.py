@@ -1,0 +1,1 @@
+"""Drift-triggered fine-tuning of small adapters for multi-domain recommenders."""

@@ -1,0 +1,245 @@
+"""One pydantic tree for params.yaml; a wrong value fails before anything runs."""
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are refused, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SqlRole(Section):
+    """A role computed by a DuckDB expression over the source columns."""
+
+    sql: str = Field(min_length=1)
+
+
+ColumnRole = str | SqlRole
+
+
+class TimeRole(Section):
+    """The impression's time: a column and how to read it."""
+
+    column: str
+    unit: Literal["timestamp", "s", "ms", "us"] = "timestamp"
+
+
+class Columns(Section):
+    """Column roles: what the logs' columns mean to the recommender."""
+
+    user: ColumnRole
+    item: ColumnRole
+    time: TimeRole
+    domain: ColumnRole | list[str]
+    click: ColumnRole
+    convert: ColumnRole
+    category: ColumnRole
+    price: ColumnRole | None = None
+    position: ColumnRole | None = None
+    propensity: ColumnRole | None = None
+
+
+class Source(Section):
+    """Where the day's files are: an fsspec URL or path with ``{day}``, globs allowed."""
+
+    uri: str
+    format: Literal["auto", "parquet", "csv", "jsonl"] = "auto"
+
+    @field_validator("uri")
+    @classmethod
+    def _has_day(cls, uri: str) -> str:
+        if "{day}" not in uri:
+            raise ValueError("must contain {day}")
+        return uri
+
+
+class Reference(Section):
+    """The days that pre-training uses, both ends included."""
+
+    first: date
+    last: date
+    uri: str | None = None
+    holdout: Share = 0.1
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Reference":
+        if self.last < self.first:
+            raise ValueError("last must not lie before first")
+        return self
+
+
+class Domains(Section):
+    """What happens to domains that the reference days do not have."""
+
+    unknown: Literal["quarantine", "other"] = "quarantine"
+
+
+class Counters(Section):
+    """Point-in-time rolling counters: exponentially decayed rates from days before the row's."""
+
+    half_life_days: float = Field(7.0, gt=0)
+    smoothing: float = Field(20.0, gt=0)
+
+
+class Features(Section):
+    """What the encoder reads besides user, item, domain, category, price and hour."""
+
+    categorical: list[str] = []
+    numerical: list[str] = []
+    min_count: Positive = 2
+    oov_buckets: Positive = 16
+    counters: Counters = Counters()
+
+
+class Backbone(Section):
+    """The ESMM backbone and its pre-training."""
+
+    embedding: Positive = 8
+    hidden: list[Positive] = [128, 64]
+    epochs: Positive = 2
+    batch_size: Positive = 512
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(1e-5, ge=0)
+
+
+class Quality(Section):
+    """Limits of the day's data quality; above max_rejected_share the day is refused whole."""
+
+    min_rows: Positive = 100
+    max_rejected_share: Share = 0.2
+    min_hours: int = Field(12, ge=1, le=24)
+    click_rate: tuple[Share, Share] = (0.001, 0.9)
+
+
+class Thresholds(Section):
+    """Per signal, the Evidently distance from which on a domain counts as drifted."""
+
+    category_shown: float = Field(0.15, gt=0)
+    category_clicked: float = Field(0.15, gt=0)
+    hour: float = Field(0.25, gt=0)
+    price: float = Field(0.25, gt=0)
+    click: float = Field(0.12, gt=0)
+    prediction: float = Field(0.35, gt=0)
+
+
+class Drift(Section):
+    """Windows of fixed size, compared per domain by Evidently's distances."""
+
+    sample_rows: Positive = 2000
+    min_rows: Positive = 500
+    min_clicks: Positive = 100
+    top_categories: Positive = 20
+    html: Literal["alerts", "all", "never"] = "alerts"
+    thresholds: Thresholds = Thresholds()
+
+
+class Adapter(Section):
+    """The IAK adapter and its fine-tuning."""
+
+    combine: Literal["residual", "replace"] = "residual"
+    bottleneck: Positive = 16
+    hidden: Positive = 64
+    beta: float = Field(1e-3, ge=0)
+    train_days: Positive = 3
+    select_share: float = Field(0.15, gt=0, lt=0.5)
+    gate_share: float = Field(0.35, gt=0, lt=0.8)
+    epochs: Positive = 12
+    patience: Positive = 3
+    batch_size: Positive = 256
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+
+
+class Gate(Section):
+    """The offline A/B check: what a challenger must show before it is promoted."""
+
+    metric: Literal["ctr_auc", "ctcvr_auc"] = "ctr_auc"
+    min_effect: float = Field(0.002, ge=0)
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    resamples: int = Field(1000, ge=200)
+    min_rows: Positive = 300
+    min_positives: Positive = 30
+    min_users: Positive = 50
+    guardrail_tolerance: float = Field(0.01, ge=0)
+    calibration_band: tuple[float, float] = (0.7, 1.4)
+
+
+class Registry(Section):
+    """Where decisions and adapter versions live; by default files in the workspace."""
+
+    ledger: str | None = None
+    mlflow: str | None = None
+    experiment: str = "driftune"
+    lease_minutes: Positive = 60
+
+
+class Config(Section):
+    """The whole of params.yaml. Relative paths are relative to the folder of the file."""
+
+    workspace: str = "workspace"
+    timezone: str = "UTC"
+    seed: int = 7
+    trigger: Literal["inline", "event"] = "inline"
+    source: Source
+    reference: Reference
+    columns: Columns
+    domains: Domains = Domains()
+    features: Features = Features()
+    backbone: Backbone = Backbone()
+    quality: Quality = Quality()
+    drift: Drift = Drift()
+    adapter: Adapter = Adapter()
+    gate: Gate = Gate()
+    registry: Registry = Registry()
+
+    _root: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        if zone not in available_timezones():
+            raise ValueError("must be an IANA time zone such as Europe/Berlin")
+        return zone
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> "Config":
+        if self.adapter.gate_share + self.adapter.select_share >= 1:
+            raise ValueError("adapter.gate_share + adapter.select_share must stay below 1")
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone whose calendar days the logs follow."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def root(self) -> Path:
+        """The folder that relative paths start from."""
+        return self._root
+
+    @property
+    def home(self) -> Path:
+        """The workspace folder, absolute."""
+        return (self._root / self.workspace).resolve()
+
+    def at(self, root: Path) -> "Config":
+        """Return the same configuration with relative paths starting at ``root``."""
+        copy = self.model_copy()
+        copy._root = root.resolve()
+        return copy
+
+    def source_uri(self, day: date) -> str:
+        """The template of the day's files, absolute where it is a local path."""
+        inside = self.reference.first <= day <= self.reference.last
+        template = (self.reference.uri if inside else None) or self.source.uri
+        uri = template.replace("{day}", day.isoformat())
+        return uri if "://" in uri else str(self._root / uri)

@@ -1,0 +1,33 @@
+"""Errors that a user can act on. Each message is one line: what, where, which value, what to do."""
+
+
+class DriftuneError(Exception):
+    """Base of every error that the command line prints without a traceback."""
+
+
+class ConfigError(DriftuneError):
+    """A wrong key or value in params.yaml or in the environment."""
+
+
+class SourceError(DriftuneError):
+    """The day's files are missing, unreadable or lack a column that a role names."""
+
+
+class DayRefusedError(DriftuneError):
+    """The day's data broke a critical rule; lake, ledger and registry are as before."""
+
+
+class LakeError(DriftuneError):
+    """The lake lacks days that a step needs, or its table cannot be read."""
+
+
+class BackboneError(DriftuneError):
+    """The pre-trained backbone is missing, damaged or does not fit the encoder."""
+
+
+class LedgerError(DriftuneError):
+    """The ledger cannot be reached, or a record is not in the state that a step needs."""
+
+
+class RegistryError(DriftuneError):
+    """An adapter version is missing or damaged, or a pointer moved meanwhile."""

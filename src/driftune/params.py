@@ -1,0 +1,78 @@
+"""Loading params.yaml: environment overrides, and errors that name file, key, value and choice."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from driftune.config import Config
+from driftune.errors import ConfigError
+
+PREFIX = "DRIFTUNE__"
+# DVC tracks these for pre-training: an override would make its lock file lie.
+TRACKED = ("reference", "columns", "domains", "features", "backbone", "timezone", "seed")
+
+
+def load_config(path: str | Path, env: Mapping[str, str] | None = None) -> Config:
+    """Read and validate ``path``; ``DRIFTUNE__SECTION__KEY`` variables override its values.
+
+    Raises:
+        ConfigError: with one line per wrong key, naming file, key, value and what is allowed.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read ({error}); give --config PATH") from None
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{file}: expected a mapping of sections, found {type(tree).__name__}")
+    _apply_env(tree, os.environ if env is None else env)
+    try:
+        return Config.model_validate(tree).at(file.resolve().parent)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_lines(error, file))) from None
+
+
+def _apply_env(tree: dict[str, Any], env: Mapping[str, str]) -> None:
+    for name in sorted(env):
+        if not name.startswith(PREFIX):
+            continue
+        keys = name.removeprefix(PREFIX).lower().split("__")
+        if keys[0] in TRACKED:
+            raise ConfigError(
+                f"{name}: '{keys[0]}' is tracked by DVC for pre-training and cannot be overridden "
+                "by the environment; edit params.yaml"
+            )
+        node = tree
+        for key in keys[:-1]:
+            child = node.setdefault(key, {})
+            if not isinstance(child, dict):
+                raise ConfigError(f"{name}: '{key}' is a value, not a section")
+            node = child
+        try:
+            node[keys[-1]] = yaml.safe_load(env[name])
+        except yaml.YAMLError:
+            raise ConfigError(f"{name}: {env[name]!r} is not valid YAML") from None
+
+
+def _lines(error: ValidationError, file: Path) -> list[str]:
+    lines = []
+    for problem in error.errors():
+        # A union repeats its problem once per member, with the member's name as last part.
+        key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{file}: unknown key '{key}'; remove it or mend its spelling")
+        elif problem["type"] == "missing":
+            lines.append(f"{file}: key '{key}' is missing; add it")
+        else:
+            value = problem["input"]
+            shown = "" if isinstance(value, dict) else f" = {value!r}"
+            lines.append(f"{file}: {key}{shown}: {problem['msg']}")
+    return lines
