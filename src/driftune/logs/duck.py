@@ -1,0 +1,35 @@
+"""DuckDB connections, and quoting for the few places where SQL text is assembled."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+
+@contextmanager
+def connect(path: Path | None = None, *, read_only: bool = False) -> Iterator:
+    """Open a DuckDB database (in memory without ``path``) in UTC and close it at the end."""
+    con = duckdb.connect(str(path) if path else ":memory:", read_only=read_only)
+    try:
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute("SET enable_progress_bar = false")
+        yield con
+    finally:
+        con.close()
+
+
+def identifier(name: str) -> str:
+    """Quote a column or table name."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Quote a string for the statements that DuckDB does not let values be bound in."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of a database error, without its trailing detail."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,128 @@
+"""One day from its source into the lake: the calls in their order, without orchestration."""
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from driftune.config import Config
+from driftune.errors import DayRefusedError, SourceError
+from driftune.logs import lake
+from driftune.logs.source import Fetched, fetch
+from driftune.logs.staging import Staged, content_hash, stage
+from driftune.quality.checkpoint import validate, write_page
+from driftune.quality.quarantine import write_quarantine
+from driftune.quality.record import DayQuality, read_quality, record_quality
+from driftune.registry.ledger import Ledger
+from driftune.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """The day's quality and whether this call changed the lake."""
+
+    quality: DayQuality
+    revision: int
+    changed: bool
+
+
+def reference_days(config: Config) -> list[date]:
+    """The days of the reference window, in order."""
+    first, last = config.reference.first, config.reference.last
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def domains_for(config: Config, day: date) -> list[str] | None:
+    """Domains that count as known on ``day``; None on reference days, where all do."""
+    days = reference_days(config)
+    if day in days:
+        return None
+    return lake.known_domains(Workspace(config).lake, days)
+
+
+@contextmanager
+def scratch(config: Config, day: date) -> Iterator[Path]:
+    """A folder of this run's own, removed at the end: two runs of a day do not meet."""
+    folder = Workspace(config).staging / f"{day}-{uuid.uuid4().hex[:8]}"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def unchanged(config: Config, ledger: Ledger, fetched: Fetched) -> Ingested | None:
+    """The day's earlier result when lake and ledger hold exactly this content, else None."""
+    wanted = content_hash(config, fetched, domains_for(config, fetched.day))
+    row = ledger.day(fetched.day)
+    if row is None or row.content_hash != wanted:
+        return None
+    if lake.held_content(Workspace(config).lake, fetched.day) != lake.short_hash(wanted):
+        return None
+    quality = read_quality(Workspace(config), fetched.day)
+    if quality is None or quality.content_hash != wanted:
+        return None
+    return Ingested(quality, row.revision, changed=False)
+
+
+def check(config: Config, staged: Staged) -> DayQuality:
+    """Validate a staged day: checkpoint, Data Docs page, quarantine, quality record."""
+    workspace = Workspace(config)
+    checkpoint = validate(config, staged)
+    write_page(checkpoint.page, workspace.data_docs(staged.day))
+    write_quarantine(workspace, staged)
+    return record_quality(workspace, staged, checkpoint)
+
+
+def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuality) -> Ingested:
+    """Commit an accepted day to lake and ledger.
+
+    Raises:
+        DayRefusedError: when a critical rule is broken; nothing has changed then.
+    """
+    if quality.verdict == "refused":
+        raise DayRefusedError(
+            f"{quality.day}: refused, the lake is unchanged: {'; '.join(quality.problems())}; "
+            f"see {Workspace(config).quality(quality.day)}"
+        )
+    version = lake.commit(config, Workspace(config).lake, staged)
+    revision = ledger.record_day(
+        staged.day,
+        content_hash=staged.content_hash,
+        lake_version=version,
+        rows=quality.accepted,
+        rejected=quality.rejected,
+        verdict=quality.verdict,
+    )
+    return Ingested(quality, revision, changed=True)
+
+
+def ingest(config: Config, ledger: Ledger, day: date) -> Ingested:
+    """Fetch, stage, validate and commit one day; the same content again is a no-op."""
+    with scratch(config, day) as folder:
+        fetched = fetch(config, day, folder)
+        known = unchanged(config, ledger, fetched)
+        if known is not None:
+            return known
+        staged = stage(config, fetched, domains_for(config, day), folder / "day.duckdb")
+        return commit_day(config, ledger, staged, check(config, staged))
+
+
+def ensure_reference(config: Config, ledger: Ledger) -> list[date]:
+    """Bring every reference day into the lake; returns the days.
+
+    Raises:
+        SourceError: naming the first day whose files are missing or unusable.
+    """
+    days = reference_days(config)
+    held = set(lake.held_days(Workspace(config).lake))
+    for day in days:
+        try:
+            ingest(config, ledger, day)
+        except SourceError as error:
+            if day not in held:
+                raise SourceError(f"reference day {error}") from None
+    return days

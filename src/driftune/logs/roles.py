@@ -1,0 +1,64 @@
+"""Column roles as DuckDB expressions over the source columns: the one place that knows them."""
+
+from datetime import UTC, date, datetime, time, timedelta
+
+from driftune.config import ColumnRole, Config, SqlRole
+from driftune.logs.duck import identifier
+
+DOMAIN_JOIN = " · "
+OPTIONAL_NUMBERS = ("price", "position", "propensity")
+
+
+def expression(role: ColumnRole) -> str:
+    """Return the SQL expression of a role."""
+    return f"({role.sql})" if isinstance(role, SqlRole) else identifier(role)
+
+
+def needed_columns(config: Config) -> dict[str, str]:
+    """Source columns that the roles name directly, with the params.yaml key that names them."""
+    columns = config.columns
+    needed = {columns.time.column: "columns.time.column"}
+    for name in ("user", "item", "click", "convert", "category", *OPTIONAL_NUMBERS):
+        role = getattr(columns, name)
+        if isinstance(role, str):
+            needed[role] = f"columns.{name}"
+    domain = columns.domain
+    if isinstance(domain, str):
+        needed[domain] = "columns.domain"
+    elif isinstance(domain, list):
+        needed.update(dict.fromkeys(domain, "columns.domain"))
+    needed.update(dict.fromkeys(config.features.categorical, "features.categorical"))
+    needed.update(dict.fromkeys(config.features.numerical, "features.numerical"))
+    return needed
+
+
+def domain_expression(config: Config) -> str:
+    """The domain's name; null when a part of it is null or empty."""
+    role = config.columns.domain
+    if isinstance(role, list):
+        parts = [f"nullif(trim({identifier(column)}::VARCHAR), '')" for column in role]
+        return f" || '{DOMAIN_JOIN}' || ".join(parts)
+    return f"nullif(trim({expression(role)}::VARCHAR), '')"
+
+
+def time_expression(config: Config) -> str:
+    """The impression's time as TIMESTAMP in UTC; null when it cannot be read."""
+    column = identifier(config.columns.time.column)
+    unit = config.columns.time.unit
+    if unit == "timestamp":
+        return f"(TRY_CAST({column} AS TIMESTAMPTZ))::TIMESTAMP"
+    factor = {"s": 1_000_000, "ms": 1_000, "us": 1}[unit]
+    return f"TRY(make_timestamp(TRY_CAST({column} AS BIGINT) * {factor}))"
+
+
+def day_start(config: Config, day: date) -> datetime:
+    """First instant of the calendar day in the configured zone, as naive UTC."""
+    local = datetime.combine(day, time(), tzinfo=config.zone)
+    return local.astimezone(tz=UTC).replace(tzinfo=None)
+
+
+def day_end(config: Config, day: date) -> datetime:
+    """First instant after the day, as naive UTC (23 or 25 hours later when clocks change)."""
+    return day_start(config, day + timedelta(days=1))
+
+

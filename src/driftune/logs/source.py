@@ -1,0 +1,131 @@
+"""Fetch: the day's files by URL template, their hashes, and their columns."""
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from driftune.config import Config
+from driftune.errors import SourceError
+from driftune.logs.duck import connect, first_line, literal
+
+_SUFFIXES = {
+    "parquet": (".parquet",),
+    "csv": (".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz"),
+    "jsonl": (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".jsonl.zst", ".ndjson.gz", ".json.gz"),
+}
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One fetched file: its original URL, a local path, its content hash and its columns."""
+
+    uri: str
+    path: Path
+    format: str
+    size: int
+    sha256: str
+    columns: tuple[str, ...]
+
+    def scan(self) -> str:
+        """Return the DuckDB table function that reads this file."""
+        path = literal(_plain(self.path))
+        if self.format == "parquet":
+            return f"read_parquet({path})"
+        if self.format == "csv":
+            return f"read_csv({path}, header=true, all_varchar=true)"
+        return f"read_json({path}, format='newline_delimited', sample_size=-1)"
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The files of one day."""
+
+    day: date
+    files: tuple[SourceFile, ...]
+
+    @property
+    def content(self) -> str:
+        """SHA-256 over the files' hashes; names and order do not matter."""
+        joined = "\n".join(sorted(file.sha256 for file in self.files))
+        return hashlib.sha256(joined.encode()).hexdigest()
+
+
+def fetch(config: Config, day: date, scratch: Path) -> Fetched:
+    """Find the day's files; remote ones are copied into ``scratch``.
+
+    Raises:
+        SourceError: when no file is there, or one is empty or unreadable.
+    """
+    import fsspec
+
+    uri = config.source_uri(day)
+    try:
+        filesystem, pattern = fsspec.core.url_to_fs(uri)
+        found = sorted(filesystem.glob(pattern)) if _is_glob(pattern) else [pattern]
+        found = [name for name in found if filesystem.isfile(name)]
+    except (ImportError, ValueError, OSError) as error:
+        raise SourceError(f"{uri}: cannot be listed ({error}); check source.uri") from None
+    if not found:
+        raise SourceError(
+            f"{day}: no file at {uri}; check source.uri or wait until the day's logs have arrived"
+        )
+    local = "file" in _protocols(filesystem)
+    files = []
+    for number, name in enumerate(found):
+        path = Path(name) if local else scratch / f"{number:04d}-{Path(name).name}"
+        shown = str(path) if local else filesystem.unstrip_protocol(name)
+        try:
+            if not local:
+                scratch.mkdir(parents=True, exist_ok=True)
+                with filesystem.open(name, "rb") as remote, path.open("wb") as copy:
+                    shutil.copyfileobj(remote, copy, 1 << 20)
+            size = path.stat().st_size
+            if size == 0:
+                raise SourceError(f"{shown}: the file is empty (0 bytes); deliver it again")
+            with path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise SourceError(f"{shown}: cannot be read ({error.strerror or error})") from None
+        kind = _format(config.source.format, path, shown)
+        bare = SourceFile(shown, path, kind, size, digest, ())
+        files.append(SourceFile(shown, path, kind, size, digest, _columns(bare)))
+    return Fetched(day, tuple(files))
+
+
+def _protocols(filesystem: object) -> tuple[str, ...]:
+    protocol = getattr(filesystem, "protocol", ())
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+
+
+def _is_glob(pattern: str) -> bool:
+    return any(sign in pattern for sign in "*?[")
+
+
+def _plain(path: Path) -> str:
+    # DuckDB expands glob signs in file names; a bracket class of one sign matches itself only.
+    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in str(path))
+
+
+def _format(configured: str, path: Path, shown: str) -> str:
+    if configured != "auto":
+        return configured
+    for kind, suffixes in _SUFFIXES.items():
+        if path.name.lower().endswith(suffixes):
+            return kind
+    raise SourceError(f"{shown}: unknown file type; set source.format to parquet, csv or jsonl")
+
+
+def _columns(file: SourceFile) -> tuple[str, ...]:
+    with connect() as con:
+        try:
+            rows = con.execute(f"DESCRIBE SELECT * FROM {file.scan()}").fetchall()
+        except duckdb.Error as error:
+            raise SourceError(
+                f"{file.uri}: cannot be read as {file.format} ({first_line(error)}); "
+                "deliver the file again or set source.format"
+            ) from None
+    return tuple(row[0] for row in rows)

@@ -1,0 +1,1 @@
+"""Data quality: rules, the Great Expectations checkpoint, quarantine, the verdict of a day."""

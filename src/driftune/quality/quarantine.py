@@ -1,0 +1,70 @@
+"""Quarantine: rejected rows as they were delivered, with file, row number and reasons."""
+
+from typing import Any
+
+from driftune.logs.duck import connect, literal
+from driftune.logs.staging import Staged
+from driftune.files import replacing
+from driftune.workspace import Workspace
+
+EXAMPLES = 12
+
+
+def write_quarantine(workspace: Workspace, staged: Staged) -> int:
+    """Write the day's rejected rows to its quarantine file and return their number.
+
+    A day without rejected rows has no quarantine file; one of an earlier delivery is removed.
+    """
+    target = workspace.quarantine(staged.day)
+    with connect(staged.database, read_only=True) as con:
+        row = con.execute("SELECT count(*) FROM staged WHERE rejected = 1").fetchone()
+        rejected = row[0] if row else 0
+        if not rejected:
+            target.unlink(missing_ok=True)
+            return 0
+        with replacing(target) as part:
+            con.execute(
+                f"""
+                COPY (
+                    SELECT staged.reasons AS _reasons, raw._file, raw._row,
+                           raw.* EXCLUDE (_file, _row, _fingerprint)
+                    FROM staged JOIN raw ON raw.rowid = staged.row_id
+                    WHERE staged.rejected = 1 ORDER BY staged.row_id
+                ) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)
+                """
+            )
+    return rejected
+
+
+def count_rejected(staged: Staged) -> list[dict[str, Any]]:
+    """Count rejected rows by file, reason, column and domain (a row may break several rules)."""
+    columns = {rule.name: rule.column for rule in staged.rules}
+    with connect(staged.database, read_only=True) as con:
+        rows = con.execute(
+            """
+            SELECT file, reason, coalesce(domain, '') AS domain, count(*) AS rows
+            FROM (SELECT file, domain, unnest(string_split(reasons, ', ')) AS reason
+                  FROM staged WHERE rejected = 1)
+            GROUP BY ALL ORDER BY rows DESC, reason, domain, file
+            """
+        ).fetchall()
+    return [
+        {"file": file, "reason": reason, "column": columns[reason], "domain": domain, "rows": n}
+        for file, reason, domain, n in rows
+    ]
+
+
+def examples(staged: Staged) -> list[dict[str, Any]]:
+    """A few rejected rows for the report, one or two of each reason, with their values."""
+    with connect(staged.database, read_only=True) as con:
+        cursor = con.execute(
+            f"""
+            SELECT file, file_row, reasons, user_id, item_id, event_time::VARCHAR AS event_time,
+                   domain, click_label AS click, convert_label AS "convert"
+            FROM (SELECT *, row_number() OVER (PARTITION BY reasons ORDER BY row_id) AS n
+                  FROM staged WHERE rejected = 1)
+            WHERE n <= 2 ORDER BY row_id LIMIT {EXAMPLES}
+            """
+        )
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

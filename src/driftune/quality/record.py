@@ -1,0 +1,100 @@
+"""The quality record of a day: verdict, checks, rejected rows, counts per domain."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from driftune.domains import domain_key
+from driftune.files import read_json, write_json
+from driftune.logs.duck import connect
+from driftune.logs.staging import Staged
+from driftune.quality.checkpoint import Checkpoint
+from driftune.quality.quarantine import count_rejected, examples
+from driftune.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class DayQuality:
+    """What the validation of a day found. ``verdict``: ok, warning or refused."""
+
+    day: date
+    content_hash: str
+    verdict: str
+    rows: int
+    rejected: int
+    checks: list[dict[str, Any]]
+    rejections: list[dict[str, Any]]
+    examples: list[dict[str, Any]]
+    domains: list[dict[str, Any]]
+    hours: list[int]
+
+    @property
+    def accepted(self) -> int:
+        """Rows that go to the lake."""
+        return self.rows - self.rejected
+
+    def problems(self) -> list[str]:
+        """The broken rules as sentences with their counts."""
+        lines = []
+        for check in self.checks:
+            if check["success"]:
+                continue
+            count = check["unexpected"]
+            figure = f"{count} rows" if count is not None else f"observed {check['observed']:.4g}"
+            lines.append(f"{check['sentence'].rstrip('.')} — broken: {figure}")
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as JSON-safe values."""
+        return {**vars(self), "day": self.day.isoformat()}
+
+
+def record_quality(workspace: Workspace, staged: Staged, checkpoint: Checkpoint) -> DayQuality:
+    """Collect the day's figures and write its record to the workspace."""
+    with connect(staged.database, read_only=True) as con:
+        row = con.execute("SELECT count(*), coalesce(sum(rejected), 0) FROM staged").fetchone()
+        domains = con.execute(
+            """
+            SELECT domain, count(*) FILTER (rejected = 0), count(*) FILTER (rejected = 1),
+                   coalesce(sum(click_value) FILTER (rejected = 0), 0),
+                   coalesce(sum(convert_value) FILTER (rejected = 0), 0)
+            FROM staged WHERE domain IS NOT NULL GROUP BY domain ORDER BY 2 DESC, 1 LIMIT 1000
+            """
+        ).fetchall()
+        hours = con.execute(
+            "SELECT DISTINCT hour FROM staged WHERE rejected = 0 ORDER BY hour"
+        ).fetchall()
+    rows, rejected = row if row else (0, 0)
+    quality = DayQuality(
+        day=staged.day,
+        content_hash=staged.content_hash,
+        verdict=checkpoint.verdict,
+        rows=int(rows),
+        rejected=int(rejected),
+        checks=[check.to_dict() for check in checkpoint.checks],
+        rejections=count_rejected(staged),
+        examples=examples(staged),
+        domains=[
+            {
+                "domain": name,
+                "key": domain_key(name),
+                "rows": int(accepted),
+                "rejected": int(refused),
+                "clicks": int(clicks),
+                "conversions": int(conversions),
+            }
+            for name, accepted, refused, clicks, conversions in domains
+        ],
+        hours=[hour for (hour,) in hours],
+    )
+    write_json(workspace.quality(staged.day), quality.to_dict())
+    return quality
+
+
+def read_quality(workspace: Workspace, day: date) -> DayQuality | None:
+    """Read the day's record; None when the day was never validated."""
+    path = workspace.quality(day)
+    if not path.exists():
+        return None
+    values = read_json(path)
+    return DayQuality(**{**values, "day": date.fromisoformat(values["day"])})

@@ -1,0 +1,1 @@
+"""Ledger of decisions, adapter versions and the champion pointer."""

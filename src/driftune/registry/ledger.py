@@ -1,0 +1,281 @@
+"""The ledger: days, drift decisions and the champion pointer, in one SQL database.
+
+States of a decision: ``stable`` and ``insufficient`` end where drift was measured; ``pending``
+waits for an adaptation, ``claimed`` is being adapted (under a lease), ``promoted``, ``rejected``,
+``undecided`` (the gate had too little data) and ``failed`` end it.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from driftune.config import Config
+from driftune.errors import LedgerError, RegistryError
+from driftune.registry.schema import adapters, champions, days, decisions, metadata, switches
+
+BASE = 0
+OPEN = ("pending", "claimed")
+
+
+class Ledger:
+    """Access to the ledger; close it, or use it as a context manager."""
+
+    def __init__(self, config: Config) -> None:
+        url = config.registry.ledger
+        self.lease_seconds = config.registry.lease_minutes * 60
+        if url is None:
+            config.home.mkdir(parents=True, exist_ok=True)
+            url = f"sqlite:///{config.home / 'ledger.db'}"
+        try:
+            self.engine = sa.create_engine(url)
+            if self.engine.dialect.name == "sqlite":
+                _prepare_sqlite(self.engine)
+            metadata.create_all(self.engine)
+        except (sa.exc.SQLAlchemyError, ImportError) as error:
+            raise LedgerError(f"registry.ledger: cannot open the ledger ({error})") from None
+
+    def __enter__(self) -> "Ledger":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """One write transaction; on SQLite the only writer."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    def read(self, query: sa.Select) -> list[sa.Row]:
+        """Rows of a query."""
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            return list(connection.execute(query))
+
+    def one(self, query: sa.Select) -> sa.Row | None:
+        """First row of a query, or None."""
+        rows = self.read(query)
+        return rows[0] if rows else None
+
+    # Days
+
+    def day(self, day: date) -> sa.Row | None:
+        """The record of a day that is in the lake."""
+        return self.one(sa.select(days).where(days.c.day == day.isoformat()))
+
+    def days(self) -> list[sa.Row]:
+        """All recorded days, in order."""
+        return self.read(sa.select(days).order_by(days.c.day))
+
+    def record_day(self, day: date, *, content_hash: str, **values: Any) -> int:
+        """Record a committed day; a changed content gets the next revision, which is returned."""
+        with self.write() as connection:
+            row = connection.execute(
+                sa.select(days).where(days.c.day == day.isoformat())
+            ).one_or_none()
+            if row is not None and row.content_hash == content_hash:
+                return row.revision
+            record = {"content_hash": content_hash, "recorded_at": time.time(), **values}
+            if row is None:
+                connection.execute(days.insert().values(day=day.isoformat(), revision=1, **record))
+                return 1
+            connection.execute(
+                days.update()
+                .where(days.c.day == day.isoformat())
+                .values(revision=row.revision + 1, **record)
+            )
+            return row.revision + 1
+
+    # Decisions
+
+    def decide(self, **values: Any) -> tuple[sa.Row, bool]:
+        """Write a drift decision once; returns its row and whether this call wrote it."""
+        now = time.time()
+        identity = decisions.c.id == values["id"]
+        with self.write() as connection:
+            row = connection.execute(sa.select(decisions).where(identity)).one_or_none()
+            if row is not None:
+                return row, False
+            connection.execute(
+                decisions.insert().values(attempts=0, decided_at=now, updated_at=now, **values)
+            )
+            return connection.execute(sa.select(decisions).where(identity)).one(), True
+
+    def decision(self, decision_id: str) -> sa.Row:
+        """A decision by id.
+
+        Raises:
+            LedgerError: when there is none.
+        """
+        row = self.one(sa.select(decisions).where(decisions.c.id == decision_id))
+        if row is None:
+            raise LedgerError(
+                f"decision '{decision_id}' is not in the ledger; see driftune status --json"
+            )
+        return row
+
+    def decisions(self, *conditions: sa.ColumnElement[bool]) -> list[sa.Row]:
+        """Decisions by day, then domain."""
+        order = (decisions.c.day, decisions.c.domain_key, decisions.c.revision)
+        return self.read(sa.select(decisions).where(*conditions).order_by(*order))
+
+    def claim(self, decision_id: str) -> str | None:
+        """Claim a pending decision, or one whose lease has expired; None when another has it."""
+        owner = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"[:64]
+        now = time.time()
+        free = sa.or_(
+            decisions.c.state == "pending",
+            sa.and_(decisions.c.state == "claimed", decisions.c.lease_until < now),
+        )
+        with self.write() as connection:
+            result = connection.execute(
+                decisions.update()
+                .where(decisions.c.id == decision_id, free)
+                .values(
+                    state="claimed",
+                    owner=owner,
+                    lease_until=now + self.lease_seconds,
+                    attempts=decisions.c.attempts + 1,
+                    updated_at=now,
+                )
+            )
+        return owner if result.rowcount == 1 else None
+
+    def release(self, decision_id: str, owner: str, note: str) -> None:
+        """Give a claimed decision back, so that a later run can take it at once."""
+        with self.write() as connection:
+            connection.execute(
+                decisions.update()
+                .where(decisions.c.id == decision_id, decisions.c.owner == owner)
+                .where(decisions.c.state == "claimed")
+                .values(state="pending", owner=None, lease_until=None, note=note)
+            )
+
+    def finish(
+        self,
+        connection: sa.Connection,
+        decision_id: str,
+        owner: str,
+        state: str,
+        **values: Any,
+    ) -> None:
+        """End a claimed decision inside the caller's transaction.
+
+        Raises:
+            LedgerError: when the claim is no longer the caller's.
+        """
+        result = connection.execute(
+            decisions.update()
+            .where(
+                decisions.c.id == decision_id,
+                decisions.c.state == "claimed",
+                decisions.c.owner == owner,
+            )
+            .values(state=state, lease_until=None, updated_at=time.time(), **values)
+        )
+        if result.rowcount != 1:
+            raise LedgerError(
+                f"decision '{decision_id}' is no longer claimed by this run; another took it over"
+            )
+
+    # Champions
+
+    def champion_version(self, key: str) -> int:
+        """The champion's version of a domain; 0 is the frozen base."""
+        row = self.one(sa.select(champions).where(champions.c.domain_key == key))
+        return row.version if row else BASE
+
+    def champions(self) -> dict[str, sa.Row]:
+        """Champion rows by domain key."""
+        return {row.domain_key: row for row in self.read(sa.select(champions))}
+
+    def adapter(self, key: str, version: int) -> sa.Row | None:
+        """The record of an adapter version."""
+        return self.one(
+            sa.select(adapters).where(adapters.c.domain_key == key, adapters.c.version == version)
+        )
+
+    def versions(self, key: str) -> list[sa.Row]:
+        """All adapter versions of a domain, in order."""
+        query = sa.select(adapters).where(adapters.c.domain_key == key)
+        return self.read(query.order_by(adapters.c.version))
+
+    def add_adapter(self, connection: sa.Connection, **values: Any) -> None:
+        """Record an adapter version inside the caller's transaction."""
+        connection.execute(adapters.insert().values(created_at=time.time(), **values))
+
+    def switch(
+        self,
+        connection: sa.Connection,
+        *,
+        key: str,
+        domain: str,
+        action: str,
+        expected: int,
+        version: int,
+        decision_id: str | None,
+        who: str,
+        reason: str,
+    ) -> None:
+        """Move the champion pointer from ``expected`` to ``version`` (compare-and-swap).
+
+        Raises:
+            RegistryError: when the pointer stands elsewhere; nothing has changed then.
+        """
+        values = {"version": version, "decision_id": decision_id, "switched_at": time.time()}
+        moved = connection.execute(
+            champions.update()
+            .where(champions.c.domain_key == key, champions.c.version == expected)
+            .values(**values)
+        ).rowcount
+        if not moved:
+            row = connection.execute(
+                sa.select(champions).where(champions.c.domain_key == key)
+            ).one_or_none()
+            if row is not None or expected != BASE:
+                found = row.version if row else BASE
+                raise RegistryError(
+                    f"{domain}: champion is version {found}, not {expected}; another run moved it"
+                )
+            connection.execute(champions.insert().values(domain_key=key, domain=domain, **values))
+        connection.execute(
+            switches.insert().values(
+                domain_key=key,
+                domain=domain,
+                action=action,
+                from_version=expected,
+                to_version=version,
+                decision_id=decision_id,
+                who=who,
+                reason=reason,
+                at=time.time(),
+            )
+        )
+
+    def switches(self, key: str | None = None) -> list[sa.Row]:
+        """The audit of champion switches, oldest first."""
+        query = sa.select(switches).order_by(switches.c.id)
+        return self.read(query if key is None else query.where(switches.c.domain_key == key))
+
+
+def _prepare_sqlite(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA busy_timeout = 30000")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        # A transaction that reads first and writes later must not lose its place in between.
+        if connection.get_isolation_level() != "AUTOCOMMIT":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")

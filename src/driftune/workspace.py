@@ -1,0 +1,68 @@
+"""Where a run writes: every path under the workspace has its name here."""
+
+from datetime import date
+from pathlib import Path
+
+from driftune.config import Config
+
+
+class Workspace:
+    """The folders and files of one workspace; nothing is created by asking for a path."""
+
+    def __init__(self, config: Config) -> None:
+        self.home = config.home
+
+    @property
+    def lake(self) -> Path:
+        """The Delta table."""
+        return self.home / "lake"
+
+    @property
+    def staging(self) -> Path:
+        """Scratch of running ingestions."""
+        return self.home / "staging"
+
+    @property
+    def model(self) -> Path:
+        """Encoder, backbone and pre-training figures."""
+        return self.home / "model"
+
+    @property
+    def features(self) -> Path:
+        """Encoded days, named by what they were encoded from."""
+        return self.home / "features"
+
+    @property
+    def adapters(self) -> Path:
+        """Adapter files by domain key and version."""
+        return self.home / "adapters"
+
+    @property
+    def challengers(self) -> Path:
+        """Adapter files of fine-tunings that are not promoted yet."""
+        return self.home / "challengers"
+
+    @property
+    def reports(self) -> Path:
+        """The review site."""
+        return self.home / "reports"
+
+    def quality(self, day: date) -> Path:
+        """The day's quality record (JSON)."""
+        return self.home / "quality" / f"{day}.json"
+
+    def quarantine(self, day: date) -> Path:
+        """The day's rejected rows with file, row and reasons (parquet)."""
+        return self.home / "quarantine" / f"{day}.parquet"
+
+    def data_docs(self, day: date) -> Path:
+        """The day's Great Expectations page."""
+        return self.reports / "data_docs" / f"{day}.html"
+
+    def drift(self, day: date, key: str) -> Path:
+        """Evidently's figures of a domain and day (JSON)."""
+        return self.home / "drift" / f"{day}" / f"{key}.json"
+
+    def drift_page(self, day: date, key: str) -> Path:
+        """Evidently's page of a domain and day."""
+        return self.reports / "drift" / f"{day}" / f"{key}.html"
