@@ -86,7 +86,16 @@ class Domains(Section):
 class Counters(Section):
     """Point-in-time rolling counters: exponentially decayed rates from days before the row's."""
 
+    keys: list[list[str]] = [
+        ["item"],
+        ["item", "domain"],
+        ["user"],
+        ["user", "domain"],
+        ["category", "domain"],
+        ["user", "category"],
+    ]
     half_life_days: float = Field(7.0, gt=0)
+    history_days: Positive = 28
     smoothing: float = Field(20.0, gt=0)
 
 
@@ -98,6 +107,16 @@ class Features(Section):
     min_count: Positive = 2
     oov_buckets: Positive = 16
     counters: Counters = Counters()
+
+
+    @model_validator(mode="after")
+    def _keys_exist(self) -> "Features":
+        allowed = ["user", "item", "domain", "category", *self.categorical]
+        for key in self.counters.keys:
+            for part in key:
+                if part not in allowed:
+                    raise ValueError(f"counters.keys: {part!r} is not one of {', '.join(allowed)}")
+        return self
 
 
 class Backbone(Section):
@@ -135,9 +154,9 @@ class Drift(Section):
     """Windows of fixed size, compared per domain by Evidently's distances."""
 
     sample_rows: Positive = 2000
-    min_rows: Positive = 500
-    min_clicks: Positive = 100
-    top_categories: Positive = 20
+    min_rows: Positive = 1000
+    min_clicks: Positive = 300
+    top_categories: Positive = 12
     html: Literal["alerts", "all", "never"] = "alerts"
     thresholds: Thresholds = Thresholds()
 

@@ -1,7 +1,7 @@
 """Files that appear whole or not at all."""
 
 import json
-import os
+import math
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ def replacing(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         yield part
-        os.replace(part, path)
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
@@ -25,6 +25,17 @@ def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8, atomically."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def finite(value: Any) -> Any:
+    """The value with every NaN and infinity in it replaced by None, as JSON needs it."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return value
 
 
 def write_json(path: Path, value: Any) -> None:

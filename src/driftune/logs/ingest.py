@@ -2,7 +2,7 @@
 
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -111,7 +111,9 @@ def ingest(config: Config, ledger: Ledger, day: date) -> Ingested:
         return commit_day(config, ledger, staged, check(config, staged))
 
 
-def ensure_reference(config: Config, ledger: Ledger) -> list[date]:
+def ensure_reference(
+    config: Config, ledger: Ledger, progress: Callable[[str, int, int], None] | None = None
+) -> list[date]:
     """Bring every reference day into the lake; returns the days.
 
     Raises:
@@ -119,7 +121,9 @@ def ensure_reference(config: Config, ledger: Ledger) -> list[date]:
     """
     days = reference_days(config)
     held = set(lake.held_days(Workspace(config).lake))
-    for day in days:
+    for number, day in enumerate(days):
+        if progress:
+            progress(f"reference {day}", number, len(days))
         try:
             ingest(config, ledger, day)
         except SourceError as error:

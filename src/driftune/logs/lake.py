@@ -12,7 +12,6 @@ from driftune.logs.duck import connect, identifier, literal
 from driftune.logs.staging import Staged
 
 
-
 def commit(config: Config, lake: Path, staged: Staged) -> int:
     """Replace the day's partition by the staged day's accepted rows, in one transaction.
 
@@ -78,6 +77,14 @@ def held_days(lake: Path) -> list[date]:
         return []
     days = {str(part["day"]) for part in table.partitions()}
     return sorted(date.fromisoformat(day) for day in days)
+
+
+def held_contents(lake: Path) -> dict[date, int]:
+    """The days in the lake with the short content hash of each, in order."""
+    table = _table(lake)
+    if table is None:
+        return {}
+    return {day: table.transaction_version(_application(day)) or 0 for day in held_days(lake)}
 
 
 def relation(lake: Path, days: Iterable[date]) -> str:

@@ -60,5 +60,3 @@ def day_start(config: Config, day: date) -> datetime:
 def day_end(config: Config, day: date) -> datetime:
     """First instant after the day, as naive UTC (23 or 25 hours later when clocks change)."""
     return day_start(config, day + timedelta(days=1))
-
-

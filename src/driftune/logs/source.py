@@ -77,7 +77,7 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
     files = []
     for number, name in enumerate(found):
         path = Path(name) if local else scratch / f"{number:04d}-{Path(name).name}"
-        shown = str(path) if local else filesystem.unstrip_protocol(name)
+        shown = _shown(config, path) if local else filesystem.unstrip_protocol(name)
         try:
             if not local:
                 scratch.mkdir(parents=True, exist_ok=True)
@@ -94,6 +94,10 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
         bare = SourceFile(shown, path, kind, size, digest, ())
         files.append(SourceFile(shown, path, kind, size, digest, _columns(bare)))
     return Fetched(day, tuple(files))
+
+
+def _shown(config: Config, path: Path) -> str:
+    return str(path.relative_to(config.root) if path.is_relative_to(config.root) else path)
 
 
 def _protocols(filesystem: object) -> tuple[str, ...]:

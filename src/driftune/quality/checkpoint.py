@@ -162,9 +162,11 @@ def _render(result: Any) -> str:
 def _context() -> Iterator[Any]:
     """An in-memory GX context whose DuckDB connections are buffered, and closed at the end."""
     import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
     from sqlalchemy.engine.cursor import FullyBufferedCursorFetchStrategy
+    from sqlalchemy.pool import Pool
 
     opened: list[Any] = []
 
@@ -173,29 +175,28 @@ def _context() -> Iterator[Any]:
     ) -> None:
         # GX fetches after it has closed the connection, and DuckDB's results die with it.
         if connection.dialect.name == "duckdb" and cursor.description:
+            # Type objects of DuckDB that outlive it are reported as leaks when Python exits.
+            names = [(column[0], str(column[1])) + (None,) * 5 for column in cursor.description]
             context.cursor_fetch_strategy = FullyBufferedCursorFetchStrategy(
-                cursor, cursor.description, deque(cursor.fetchall())
+                cursor, names, deque(cursor.fetchall())
             )
 
-    def remember(dialect: Any, record: Any, arguments: Any, keywords: Any) -> Any:
-        if dialect.name != "duckdb":
-            return None
-        connection = dialect.connect(*arguments, **keywords)
-        opened.append(connection)
-        return connection
+    def remember(connection: Any, _record: Any) -> None:
+        if type(connection).__module__.startswith("duckdb_engine"):
+            opened.append(connection)
 
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
     event.listen(Engine, "after_cursor_execute", buffer)
-    event.listen(Engine, "do_connect", remember)
+    event.listen(Pool, "connect", remember)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             context = gx.get_context(mode="ephemeral")
-            context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+            context.variables.progress_bars = ProgressBarsConfig(globally=False)
             yield context
     finally:
         event.remove(Engine, "after_cursor_execute", buffer)
-        event.remove(Engine, "do_connect", remember)
+        event.remove(Pool, "connect", remember)
         # GX leaves connections open; DuckDB complains about each of them when Python exits.
         for connection in opened:
             connection.close()

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from driftune.files import replacing
 from driftune.logs.duck import connect, literal
 from driftune.logs.staging import Staged
-from driftune.files import replacing
 from driftune.workspace import Workspace
 
 EXAMPLES = 12

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from driftune.config import Config
+from driftune.config import ColumnRole, Config, SqlRole
 
 
 @dataclass(frozen=True)
@@ -13,6 +13,7 @@ class RowRule:
 
     ``broken`` is a DuckDB predicate over the staged columns, ``expectation`` names the Great
     Expectations class and ``arguments`` its parameters: two views of the same sentence.
+    ``column`` is the source column (or expression) as params.yaml names it.
     """
 
     name: str
@@ -26,20 +27,25 @@ class RowRule:
 def row_rules(config: Config, day: date, known_domains: list[str] | None) -> list[RowRule]:
     """The row rules of one day; without ``known_domains`` every named domain is accepted."""
 
-    def not_null(name: str, column: str, sentence: str) -> RowRule:
+    columns = config.columns
+    user, item, time = _source(columns.user), _source(columns.item), columns.time.column
+    domain = columns.domain
+    domain_source = " + ".join(domain) if isinstance(domain, list) else _source(domain)
+
+    def not_null(name: str, column: str, source: str, sentence: str) -> RowRule:
         return RowRule(
             name,
-            column,
+            source,
             sentence,
             f"{column} IS NULL",
             "ExpectColumnValuesToNotBeNull",
             {"column": column},
         )
 
-    def label(name: str, column: str, role: str) -> RowRule:
+    def label(name: str, column: str, source: str, role: str) -> RowRule:
         return RowRule(
             name,
-            column,
+            source,
             f"The {role} label is 0 or 1.",
             f"{column} NOT IN ('0', '1')",
             "ExpectColumnValuesToBeInSet",
@@ -47,23 +53,32 @@ def row_rules(config: Config, day: date, known_domains: list[str] | None) -> lis
         )
 
     rules = [
-        not_null("user_missing", "user_id", "Every impression names its user."),
-        not_null("item_missing", "item_id", "Every impression names its item."),
-        not_null("time_unreadable", "event_time", "The impression's time can be read."),
+        not_null(
+            "user_missing", "user_id", user, "Every impression names its user."
+        ),
+        not_null(
+            "item_missing", "item_id", item, "Every impression names its item."
+        ),
+        not_null(
+            "time_unreadable",
+            "event_time",
+            columns.time.column,
+            "The impression's time can be read.",
+        ),
         RowRule(
             "other_day",
-            "event_day",
+            columns.time.column,
             f"The impression happened on {day} in {config.timezone}.",
             f"event_day <> '{day}'",
             "ExpectColumnValuesToBeInSet",
             {"column": "event_day", "value_set": [day.isoformat()]},
         ),
-        not_null("domain_missing", "domain", "Every impression names its domain."),
-        label("click_label", "click_label", "click"),
-        label("convert_label", "convert_label", "conversion"),
+        not_null("domain_missing", "domain", domain_source, "Every impression names its domain."),
+        label("click_label", "click_label", _source(columns.click), "click"),
+        label("convert_label", "convert_label", _source(columns.convert), "conversion"),
         RowRule(
             "convert_without_click",
-            "convert_value",
+            _source(columns.convert),
             "A conversion needs a click.",
             "click_value < convert_value",
             "ExpectColumnPairValuesAToBeGreaterThanB",
@@ -76,7 +91,7 @@ def row_rules(config: Config, day: date, known_domains: list[str] | None) -> lis
         ),
         RowRule(
             "duplicate",
-            "copy_number",
+            "(whole row)",
             "No row is an exact copy of an earlier one.",
             "copy_number > 1",
             "ExpectColumnValuesToBeBetween",
@@ -84,7 +99,7 @@ def row_rules(config: Config, day: date, known_domains: list[str] | None) -> lis
         ),
         RowRule(
             "number_unreadable",
-            "unreadable_numbers",
+            "(numerical columns)",
             "Price, position, propensity and numerical features are numbers where they are given.",
             "unreadable_numbers IS NOT NULL",
             "ExpectColumnValuesToBeNull",
@@ -95,7 +110,7 @@ def row_rules(config: Config, day: date, known_domains: list[str] | None) -> lis
         rules.append(
             RowRule(
                 "domain_unknown",
-                "domain",
+                domain_source,
                 "The domain is one that the reference days have.",
                 "domain IS NOT NULL AND domain NOT IN (SELECT domain FROM known_domains)",
                 "ExpectColumnValuesToBeInSet",
@@ -103,3 +118,7 @@ def row_rules(config: Config, day: date, known_domains: list[str] | None) -> lis
             )
         )
     return rules
+
+
+def _source(role: ColumnRole) -> str:
+    return role.sql if isinstance(role, SqlRole) else role

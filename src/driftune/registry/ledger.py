@@ -187,6 +187,22 @@ class Ledger:
                 f"decision '{decision_id}' is no longer claimed by this run; another took it over"
             )
 
+    def override(
+        self, connection: sa.Connection, decision_id: str, state: str, version: int, note: str
+    ) -> None:
+        """Mark an ended decision as promoted by hand inside the caller's transaction.
+
+        Raises:
+            LedgerError: when its state is no longer ``state``.
+        """
+        result = connection.execute(
+            decisions.update()
+            .where(decisions.c.id == decision_id, decisions.c.state == state)
+            .values(state="promoted", adapter_version=version, note=note, updated_at=time.time())
+        )
+        if result.rowcount != 1:
+            raise LedgerError(f"decision '{decision_id}' changed meanwhile; look at it again")
+
     # Champions
 
     def champion_version(self, key: str) -> int:

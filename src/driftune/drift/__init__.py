@@ -1,0 +1,1 @@
+"""Drift: windows per domain, Evidently distances, and the decision by thresholds."""

@@ -1,0 +1,139 @@
+"""Detect: the day's drift decision of every domain, written to the ledger."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from driftune.config import Config
+from driftune.drift.distances import compare
+from driftune.drift.policy import Judgement, insufficient, judge
+from driftune.drift.windows import read_window, windows_path, write_windows
+from driftune.errors import LedgerError
+from driftune.files import write_json
+from driftune.logs import lake
+from driftune.logs.duck import connect
+from driftune.logs.features import Lake
+from driftune.registry.champions import champions_for
+from driftune.registry.ledger import Ledger
+from driftune.training.pretrain import load_model
+from driftune.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class DomainWindow:
+    """What one domain's drift measurement needs, as plain values."""
+
+    domain: str
+    key: str
+    day: date
+    revision: int
+    backbone: str
+    champion: int
+    reference: list[date]
+    counts: dict[str, int]
+    data_version: str
+
+    @property
+    def decision_id(self) -> str:
+        """The decision's id: one per domain, day, revision of the day, and backbone."""
+        return f"{self.day}.{self.key}.r{self.revision}.{self.backbone[:8]}"
+
+
+def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow]:
+    """Draw the windows of every domain of the day that has no decision yet.
+
+    Raises:
+        LedgerError: when the day was not ingested.
+    """
+    record = ledger.day(day)
+    if record is None:
+        raise LedgerError(f"{day} is not in the lake; run driftune run --day {day}")
+    encoder, model, backbone = load_model(config)
+    view = Lake.of(config)
+    with connect() as con:
+        domains = con.execute(
+            f"SELECT DISTINCT domain_key, domain FROM {lake.relation(view.path, [day])} ORDER BY 1"
+        ).fetchall()
+    champions, bank = champions_for(config, ledger, backbone, [key for key, _ in domains])
+    windows = [
+        DomainWindow(
+            domain=domain,
+            key=key,
+            day=day,
+            revision=record.revision,
+            backbone=backbone,
+            champion=champions[key].serves,
+            reference=champions[key].reference,
+            counts={},
+            data_version=view.version([day, *champions[key].reference]),
+        )
+        for key, domain in domains
+    ]
+    decided = {row.id for row in _decided(ledger, day)}
+    windows = [window for window in windows if window.decision_id not in decided]
+    if not windows:
+        return []
+    counts = write_windows(
+        config, day, {window.key: window.reference for window in windows}, encoder, model, bank
+    )
+    return [
+        DomainWindow(**{**vars(window), "counts": counts.get(window.key, {})})
+        for window in windows
+    ]
+
+
+def measure_domain(config: Config, window: DomainWindow) -> Judgement:
+    """Measure one domain's drift and judge it; keeps Evidently's figures, and its page on alert."""
+    workspace = Workspace(config)
+    small = insufficient(config, window.counts)
+    if small is not None:
+        return small
+    current, reference = read_window(windows_path(config, window.day), window.key)
+    compared = compare(config, current, reference)
+    write_json(workspace.drift(window.day, window.key), compared.record)
+    judgement = judge(config, compared.record)
+    wanted = config.drift.html
+    if wanted == "all" or (wanted == "alerts" and judgement.state == "drifted"):
+        compared.write_page(workspace.drift_page(window.day, window.key))
+    return judgement
+
+
+def record_decision(
+    config: Config, ledger: Ledger, window: DomainWindow, judgement: Judgement
+) -> Any:
+    """Write the decision to the ledger once; returns its row."""
+    row, _ = ledger.decide(
+        id=window.decision_id,
+        domain=window.domain,
+        domain_key=window.key,
+        day=window.day.isoformat(),
+        revision=window.revision,
+        backbone=window.backbone,
+        state="pending" if judgement.state == "drifted" else judgement.state,
+        score=judgement.score,
+        scores={
+            **judgement.scores,
+            "reference": [day.isoformat() for day in window.reference],
+        },
+        sentence=judgement.sentence,
+        data_version=window.data_version,
+        champion_version=window.champion,
+    )
+    return row
+
+
+def write_drift_page(config: Config, ledger: Ledger, decision_id: str) -> None:
+    """Write Evidently's page of a past decision, from the windows kept then."""
+    row = ledger.decision(decision_id)
+    day = date.fromisoformat(row.day)
+    path = windows_path(config, day)
+    if not path.exists():
+        raise LedgerError(f"{decision_id}: its windows are no longer kept")
+    compared = compare(config, *read_window(path, row.domain_key))
+    compared.write_page(Workspace(config).drift_page(day, row.domain_key))
+
+
+def _decided(ledger: Ledger, day: date) -> list[Any]:
+    from driftune.registry.schema import decisions
+
+    return ledger.decisions(decisions.c.day == day.isoformat())

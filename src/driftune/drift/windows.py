@@ -1,0 +1,115 @@
+"""Windows: fixed-size samples of a day and of the champion's reference days, per domain."""
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from driftune.config import Config
+from driftune.files import replacing
+from driftune.logs.duck import connect, literal
+from driftune.logs.encoder import Encoder
+from driftune.logs.features import encode_day
+from driftune.models.adapters import AdapterBank
+from driftune.models.backbone import Backbone
+from driftune.training.rows import columns, from_arrow
+from driftune.training.scoring import score
+from driftune.workspace import Workspace
+
+CURRENT, REFERENCE = "current", "reference"
+
+
+def windows_path(config: Config, day: date) -> Path:
+    """Where the day's windows lie: the very rows that were compared."""
+    return Workspace(config).home / "drift" / f"{day}" / "windows.parquet"
+
+
+def write_windows(
+    config: Config,
+    day: date,
+    references: Mapping[str, list[date]],
+    encoder: Encoder,
+    model: Backbone,
+    bank: AdapterBank,
+) -> dict[str, dict[str, int]]:
+    """Draw both windows of every domain in one query, score them, and write them to a file.
+
+    ``references`` maps domain keys to the days that each domain's champion was confirmed on.
+    Returns per domain key the rows and clicks available on each side.
+    """
+    days = sorted({day, *(other for window in references.values() for other in window)})
+    files = ", ".join(literal(str(encode_day(config, encoder, each))) for each in days)
+    size = config.drift.sample_rows
+    with connect() as con:
+        con.execute("CREATE TEMP TABLE wanted (domain_key VARCHAR, day DATE, side VARCHAR)")
+        con.executemany("INSERT INTO wanted VALUES (?, ?, ?)", _wanted(day, references))
+        # hash() of the row's identity: a sample that does not depend on file order or threads.
+        con.execute(
+            f"""
+            CREATE TEMP TABLE drawn AS
+            WITH marked AS (
+                SELECT rows.*, side, hash(user_hash, event_time, c_1, click) AS h
+                FROM read_parquet([{files}]) AS rows JOIN wanted USING (domain_key, day)
+            ), ranked AS (
+                SELECT *,
+                    row_number() OVER (PARTITION BY domain_key, side ORDER BY h) AS place,
+                    count(*) OVER (PARTITION BY domain_key, side) AS side_rows,
+                    row_number() OVER (PARTITION BY domain_key, side, click ORDER BY h) AS nth,
+                    sum(click) OVER (PARTITION BY domain_key, side) AS side_clicks
+                FROM marked
+            )
+            SELECT * FROM ranked WHERE place <= {size} OR (click = 1 AND nth <= {size})
+            """
+        )
+        table = con.sql(
+            f"SELECT {columns(encoder)} FROM drawn ORDER BY domain_key, side, place"
+        ).to_arrow_table()
+        predicted, _ = score(model, from_arrow(encoder, table), bank)
+        plain = con.sql(
+            "SELECT domain, domain_key, side, place, nth, side_rows, side_clicks, category, hour, "
+            "price, click FROM drawn ORDER BY domain_key, side, place"
+        ).to_arrow_table()
+        counts = con.execute(
+            """
+            SELECT domain_key, side, any_value(domain), any_value(side_rows),
+                   any_value(side_clicks)::BIGINT
+            FROM drawn GROUP BY domain_key, side ORDER BY domain_key, side
+            """
+        ).fetchall()
+    _write(plain, predicted, windows_path(config, day))
+    return _counts(counts)
+
+
+def read_window(path: Path, key: str) -> tuple[Any, Any]:
+    """The domain's current and reference rows as pandas frames, ordered by place."""
+    import pyarrow.parquet as pq
+
+    frame = pq.read_table(path, filters=[("domain_key", "=", key)]).to_pandas()
+    return (
+        frame[frame["side"] == CURRENT].reset_index(drop=True),
+        frame[frame["side"] == REFERENCE].reset_index(drop=True),
+    )
+
+
+def _wanted(day: date, references: Mapping[str, list[date]]) -> list[tuple[str, date, str]]:
+    wanted = [(key, day, CURRENT) for key in references]
+    wanted += [
+        (key, other, REFERENCE) for key, window in references.items() for other in window
+    ]
+    return wanted
+
+
+def _write(plain: Any, predicted: Any, path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with replacing(path) as part:
+        pq.write_table(plain.append_column("prediction", pa.array(predicted)), part)
+
+
+def _counts(rows: list[tuple[str, str, str, int, int]]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for key, side, _, shown, clicks in rows:
+        counts.setdefault(key, {})[f"{side}_rows"] = shown
+        counts[key][f"{side}_clicks"] = clicks
+    return counts

@@ -1,0 +1,53 @@
+"""Challenge: champion and challenger of a domain scored on the same held-out newest rows."""
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from driftune.config import Config
+from driftune.evaluation.gate import GateRows, Scores, judge
+from driftune.models.adapters import AdapterBank, load_adapter
+from driftune.registry.champions import champions_for
+from driftune.registry.ledger import Ledger
+from driftune.training.finetune import challenger_folder, split_rows
+from driftune.training.pretrain import load_model
+from driftune.training.rows import Rows
+from driftune.training.scoring import score
+
+
+def challenge(config: Config, ledger: Ledger, decision_id: str) -> dict[str, Any]:
+    """Judge the decision's challenger; returns the gate report as JSON-safe values.
+
+    Raises:
+        AdapterFileError: when the challenger's files are missing or damaged.
+    """
+    row = ledger.decision(decision_id)
+    encoder, model, backbone = load_model(config)
+    split = split_rows(config, encoder, row.domain_key, date.fromisoformat(row.day))
+    kernel, card = load_adapter(challenger_folder(config, decision_id), backbone=backbone)
+    champions, bank = champions_for(config, ledger, backbone, [row.domain_key])
+    champion = champions[row.domain_key]
+    challenger_bank = AdapterBank.from_kernels({row.domain_key: kernel})
+    report = judge(
+        _rows(split.gate),
+        Scores(*score(model, split.gate, bank)),
+        Scores(*score(model, split.gate, challenger_bank)),
+        config.gate,
+        seed=config.seed,
+    )
+    return {
+        **report.to_dict(),
+        "champion_version": champion.version,
+        "champion_serves": champion.serves,
+        "challenger_sha256": card["sha256"],
+        "split": split.to_dict(),
+    }
+
+
+def _rows(rows: Rows) -> GateRows:
+    return GateRows(
+        user=rows.user,
+        click=rows.click.numpy().astype(np.int8),
+        convert=rows.convert.numpy().astype(np.int8),
+    )

@@ -1,0 +1,123 @@
+"""Encoded days: each day of the lake once as ids and numbers, cached by what it came from."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from driftune.config import Config
+from driftune.files import replacing
+from driftune.logs import lake
+from driftune.logs.counters import build_counters, counter_joins, counter_select, history
+from driftune.logs.duck import connect, identifier, literal
+from driftune.logs.encoder import (
+    Encoder,
+    encoded_fields,
+    encoded_numbers,
+    fit_vocabulary,
+    load_vocabulary,
+    number_columns,
+    number_names,
+    save_encoder,
+)
+from driftune.workspace import Workspace
+
+_ORDER = ("domain_key", "event_time", "user_id", "item_id", "click", "convert", "category", "price")
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The lake's days with the version of their content, at one moment."""
+
+    path: Path
+    contents: dict[date, int]
+
+    @staticmethod
+    def of(config: Config) -> "Lake":
+        """Look at the workspace's lake now."""
+        path = Workspace(config).lake
+        return Lake(path, lake.held_contents(path))
+
+    def version(self, days: Iterable[date]) -> str:
+        """Data version of some days: a hash of their contents' hashes."""
+        named = {day.isoformat(): self.contents.get(day) for day in sorted(days)}
+        return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]
+
+
+def fit_encoder(config: Config, days: list[date], folder: Path) -> Encoder:
+    """Fit vocabularies and number statistics on the reference days and save them."""
+    view = Lake.of(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    fields, sizes = fit_vocabulary(
+        config, lake.relation(view.path, days), folder / "vocabulary.parquet"
+    )
+    names = number_names(config)
+    with connect() as con:
+        for day in days:
+            _numbers(con, config, view, day)
+            mode = "CREATE TEMP TABLE fitted AS" if day == days[0] else "INSERT INTO fitted"
+            con.execute(f"{mode} SELECT {', '.join(map(identifier, names))} FROM numbered")
+        # One thread: the order of a floating-point sum must not depend on the machine.
+        con.execute("SET threads = 1")
+        figures = ", ".join(
+            f"avg({identifier(name)}), stddev_pop({identifier(name)})" for name in names
+        )
+        row = con.execute(f"SELECT {figures} FROM fitted").fetchone() if names else ()
+    means = [round(value or 0.0, 9) for value in row[0::2]]
+    scales = [round(value, 9) if value and value > 1e-6 else 1.0 for value in row[1::2]]
+    return save_encoder(folder, config, fields, sizes, means, scales)
+
+
+def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = None) -> Path:
+    """Encode one day, or return the file of an earlier run with the same inputs.
+
+    The file holds ``c_*`` (ids), ``x_*`` (numbers), labels, the user's hash, and the columns
+    that drift windows and reports read, sorted by domain key and time.
+    """
+    view = view or Lake.of(config)
+    past = history(config, sorted(view.contents), day)
+    counters = config.features.counters.model_dump_json()
+    made_of = f"{encoder.fingerprint} {counters} {day} {view.version([day, *past])}"
+    name = f"{day}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.parquet"
+    target = Workspace(config).features / name
+    if target.exists():
+        return target
+    with connect() as con:
+        _numbers(con, config, view, day)
+        load_vocabulary(con, encoder)
+        fields, joins = encoded_fields(config, encoder)
+        order = ", ".join(f"day_rows.{identifier(column)}" for column in _ORDER)
+        with replacing(target) as part:
+            con.execute(
+                f"""
+                COPY (
+                    SELECT day, domain, domain_key, event_time, hour, category, price, click, "convert",
+                           ('0x' || substr(md5(user_id), 1, 15))::BIGINT AS user_hash,
+                           {fields}, {encoded_numbers(encoder, "day_rows")}
+                    FROM numbered AS day_rows {joins}
+                    ORDER BY {order}
+                ) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)
+                """
+            )
+    return target
+
+
+def _numbers(con: Any, config: Config, view: Lake, day: date) -> None:
+    """Create temp table ``numbered``: the day's rows with every raw number and counter."""
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE day_rows AS FROM {lake.relation(view.path, [day])}"
+    )
+    past = history(config, sorted(view.contents), day)
+    build_counters(con, config, lake.relation(view.path, past) if past else None, day)
+    raw = [f"{text} AS {identifier(name)}" for name, text in number_columns(config).items()]
+    selected = ", ".join(part for part in [*raw, counter_select(config)] if part)
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE numbered AS
+        SELECT day_rows.*, {selected}
+        FROM day_rows {counter_joins(config)}
+        """
+    )

@@ -1,0 +1,116 @@
+"""The pooled recommender: shared embeddings and two towers in ESMM form.
+
+ESMM (Ma et al., SIGIR 2018, arXiv 1804.07931) learns pCTR and pCTCVR = pCTR · pCVR over all
+impressions, so that the conversion tower is not trained on clicked rows alone.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from driftune.errors import BackboneError
+from driftune.files import read_json, replacing, write_json
+from driftune.models.adapters import fingerprint
+
+PLACE = "representation"
+
+
+class Representation(nn.Module):
+    """Embedded fields and numbers, concatenated: where adapters attach."""
+
+    def __init__(self, sizes: Sequence[int], numbers: int, embedding: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(sum(sizes), embedding)
+        nn.init.normal_(self.table.weight, std=0.05)
+        starts = torch.tensor([0, *sizes[:-1]]).cumsum(0)
+        self.register_buffer("starts", starts)
+        self.width = len(sizes) * embedding + numbers
+
+    def forward(self, ids: Tensor, numbers: Tensor) -> Tensor:
+        """Map ids (rows, fields) and numbers (rows, numbers) to (rows, width)."""
+        embedded = self.table(ids + self.starts).flatten(1)
+        return torch.cat([embedded, numbers], dim=1)
+
+
+def _tower(width: int, hidden: Sequence[int]) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for size in hidden:
+        layers += [nn.Linear(width, size), nn.ReLU()]
+        width = size
+    return nn.Sequential(*layers, nn.Linear(width, 1))
+
+
+class Backbone(nn.Module):
+    """Click and conversion logits from encoded impressions."""
+
+    def __init__(
+        self, sizes: Sequence[int], numbers: int, embedding: int, hidden: Sequence[int]
+    ) -> None:
+        super().__init__()
+        self.shape = {
+            "sizes": list(sizes),
+            "numbers": numbers,
+            "embedding": embedding,
+            "hidden": list(hidden),
+        }
+        self.representation = Representation(sizes, numbers, embedding)
+        self.click_tower = _tower(self.representation.width, hidden)
+        self.convert_tower = _tower(self.representation.width, hidden)
+
+    def heads(self, representation: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of pCTR and pCVR, (rows,) each, from a representation (rows, width)."""
+        return (
+            self.click_tower(representation).squeeze(1),
+            self.convert_tower(representation).squeeze(1),
+        )
+
+    def forward(self, ids: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of pCTR and pCVR, (rows,) each."""
+        return self.heads(self.representation(ids, numbers))
+
+
+def save_backbone(folder: Path, model: Backbone, encoder: str) -> str:
+    """Write tensors and card, and return the fingerprint of the tensors."""
+    from safetensors.torch import save
+
+    model.eval()
+    mark = fingerprint(model)
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    with replacing(folder / "backbone.safetensors") as part:
+        part.write_bytes(save(tensors))
+    card = {"shape": model.shape, "fingerprint": mark, "encoder": encoder}
+    write_json(folder / "backbone.json", card)
+    return mark
+
+
+def load_backbone(folder: Path, encoder: str) -> tuple[Backbone, str]:
+    """Load the frozen backbone and its fingerprint.
+
+    Raises:
+        BackboneError: when it is missing, damaged, or was trained with another encoder.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    card_path, tensors_path = folder / "backbone.json", folder / "backbone.safetensors"
+    try:
+        card = read_json(card_path)
+        model = Backbone(**card["shape"])
+        model.load_state_dict(load(tensors_path.read_bytes()))
+    except FileNotFoundError as error:
+        raise BackboneError(f"{error.filename}: no backbone yet; run driftune pretrain") from None
+    except (ValueError, KeyError, TypeError, RuntimeError, OSError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise BackboneError(f"{tensors_path}: damaged ({reason}); run driftune pretrain") from None
+    if fingerprint(model) != card["fingerprint"]:
+        raise BackboneError(f"{tensors_path}: damaged (fingerprint differs); run driftune pretrain")
+    if card["encoder"] != encoder:
+        raise BackboneError(
+            f"{card_path}: trained with another encoder than {folder.parent / 'encoder'}; "
+            "run driftune pretrain"
+        )
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    return model.eval(), card["fingerprint"]

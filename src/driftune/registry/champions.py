@@ -1,0 +1,67 @@
+"""Champions: which adapter serves each domain now, loaded as one bank."""
+
+import logging
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from driftune.config import Config
+from driftune.logs.ingest import reference_days
+from driftune.models.adapters import AdapterBank, AdapterFileError, load_adapter
+from driftune.registry.ledger import BASE, Ledger
+from driftune.workspace import Workspace
+
+log = logging.getLogger("driftune")
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The champion of a domain. Version 0 is the frozen base.
+
+    ``problem`` says why a promoted version does not serve (its file is damaged, or the backbone
+    was pre-trained anew): the base path serves then.
+    """
+
+    version: int
+    reference: list[date]
+    folder: Path | None = None
+    problem: str | None = None
+
+    @property
+    def serves(self) -> int:
+        """The version that really serves."""
+        return BASE if self.problem else self.version
+
+
+def adapter_folder(config: Config, key: str, version: int, sha256: str) -> Path:
+    """Where an adapter version's files lie; two runs that reach for one version do not collide."""
+    return Workspace(config).adapters / key / f"{version:05d}-{sha256[:12]}"
+
+
+def champions_for(
+    config: Config, ledger: Ledger, backbone: str, keys: list[str]
+) -> tuple[dict[str, Champion], AdapterBank]:
+    """The champion of each domain key, and the bank that serves them."""
+    pointers = ledger.champions()
+    base = reference_days(config)
+    found: dict[str, Champion] = {}
+    kernels = {}
+    for key in sorted(keys):
+        row = pointers.get(key)
+        if row is None or row.version == BASE:
+            found[key] = Champion(BASE, base)
+            continue
+        record = ledger.adapter(key, row.version)
+        if record is None:
+            found[key] = Champion(row.version, base, None, "the ledger lacks this version")
+            continue
+        folder = adapter_folder(config, key, row.version, record.sha256)
+        try:
+            kernels[key], _ = load_adapter(folder, backbone=backbone)
+        except AdapterFileError as error:
+            log.warning("%s: adapter %d does not serve: %s", row.domain, row.version, error)
+            found[key] = Champion(row.version, base, folder, str(error))
+            continue
+        days = [date.fromisoformat(day) for day in record.reference_days]
+        found[key] = Champion(row.version, days, folder)
+    return found, AdapterBank.from_kernels(kernels)

@@ -1,0 +1,134 @@
+"""MLflow: one registered model per domain; alias ``champion`` mirrors the ledger's pointer."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from driftune.config import Config
+from driftune.errors import RegistryError
+from driftune.registry.ledger import BASE, Ledger
+
+ALIAS = "champion"
+log = logging.getLogger("driftune")
+
+
+def model_name(key: str) -> str:
+    """Name of a domain's registered model."""
+    return f"driftune.{key}"
+
+
+def client(config: Config) -> Any:
+    """An MLflow client for the configured store (SQLite in the workspace by default)."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    from mlflow.tracking import MlflowClient
+
+    uri = config.registry.mlflow
+    if uri is None:
+        config.home.mkdir(parents=True, exist_ok=True)
+        uri = f"sqlite:///{config.home / 'mlflow.db'}"
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def register(
+    config: Config,
+    *,
+    key: str,
+    decision_id: str,
+    folder: Path,
+    metrics: dict[str, float],
+    tags: dict[str, str],
+) -> str:
+    """Log the adapter's files and metrics as a run and register them; returns MLflow's version.
+
+    A decision is registered once: a second call returns the first version.
+
+    Raises:
+        RegistryError: when MLflow cannot be reached or refuses.
+    """
+    from mlflow.exceptions import MlflowException
+
+    name = model_name(key)
+    try:
+        registry = client(config)
+        for version in registry.search_model_versions(f"name = '{name}'"):
+            if version.tags.get("decision") == decision_id:
+                return str(version.version)
+        run = registry.create_run(
+            _experiment(config, registry), run_name=decision_id, tags={"decision": decision_id}
+        )
+        for metric, value in metrics.items():
+            registry.log_metric(run.info.run_id, metric, value)
+        registry.log_artifacts(run.info.run_id, str(folder))
+        registry.set_terminated(run.info.run_id)
+        try:
+            registry.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        created = registry.create_model_version(
+            name,
+            source=run.info.artifact_uri,
+            run_id=run.info.run_id,
+            tags={**tags, "decision": decision_id},
+        )
+    except (MlflowException, OSError) as error:
+        raise RegistryError(f"{name}: MLflow refused the new version ({_line(error)})") from None
+    return str(created.version)
+
+
+def mirror(config: Config, ledger: Ledger, key: str) -> bool:
+    """Set the domain's alias to what the ledger says; False when MLflow could not be told."""
+    from mlflow.exceptions import MlflowException
+
+    version = ledger.champion_version(key)
+    record = ledger.adapter(key, version) if version != BASE else None
+    try:
+        registry = client(config)
+        if record is not None and record.mlflow_version is not None:
+            registry.set_registered_model_alias(model_name(key), ALIAS, record.mlflow_version)
+        else:
+            registry.delete_registered_model_alias(model_name(key), ALIAS)
+    except (MlflowException, OSError) as error:
+        log.warning("%s: alias not mirrored (%s); driftune doctor mends it", key, _line(error))
+        return False
+    return True
+
+
+def mirrored(config: Config, ledger: Ledger) -> dict[str, tuple[str | None, str | None]]:
+    """Per domain key the alias' version that the ledger wants and the one that MLflow has."""
+    from mlflow.exceptions import MlflowException
+
+    registry = client(config)
+    found = {}
+    for key, row in ledger.champions().items():
+        record = ledger.adapter(key, row.version) if row.version != BASE else None
+        wanted = record.mlflow_version if record is not None else None
+        try:
+            has = str(registry.get_model_version_by_alias(model_name(key), ALIAS).version)
+        except MlflowException:
+            has = None
+        found[key] = (wanted, has)
+    return found
+
+
+def _experiment(config: Config, registry: Any) -> str:
+    from mlflow.exceptions import MlflowException
+
+    name = config.registry.experiment
+    found = registry.get_experiment_by_name(name)
+    if found is not None:
+        return found.experiment_id
+    location = None
+    if config.registry.mlflow is None:
+        location = (config.home / "mlflow").as_uri()
+    try:
+        return registry.create_experiment(name, artifact_location=location)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        return registry.get_experiment_by_name(name).experiment_id
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,223 @@
+"""Conclude a decision, promote by hand, roll back: every move of the champion pointer."""
+
+import getpass
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from driftune.config import Config
+from driftune.errors import RegistryError
+from driftune.models.adapters import AdapterFileError, load_adapter
+from driftune.registry.champions import adapter_folder
+from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.models import mirror, register
+
+_STATES = {"promote": "promoted", "reject": "rejected", "insufficient": "undecided"}
+
+
+def conclude(
+    config: Config,
+    ledger: Ledger,
+    decision_id: str,
+    owner: str,
+    challenger: Path,
+    training: dict[str, Any],
+    gate: dict[str, Any],
+) -> str:
+    """End a claimed decision by its gate report; returns the decision's new state.
+
+    Raises:
+        LedgerError: when the claim was lost meanwhile.
+        RegistryError: when the champion moved since the gate; the decision stays open.
+    """
+    if gate.get("decision") == "promote":
+        row = ledger.decision(decision_id)
+        _promote(
+            config,
+            ledger,
+            row,
+            challenger,
+            gate,
+            action="promote",
+            who=f"driftune ({owner})",
+            reason="the gate passed",
+            finish=lambda connection, version: ledger.finish(
+                connection,
+                decision_id,
+                owner,
+                "promoted",
+                gate=gate,
+                training=training,
+                adapter_version=version,
+            ),
+        )
+        return "promoted"
+    # Whatever is not a known verdict counts as a rejection.
+    state = _STATES.get(gate.get("decision", ""), "rejected")
+    with ledger.write() as connection:
+        ledger.finish(connection, decision_id, owner, state, gate=gate, training=training)
+    return state
+
+
+def promote_by_hand(
+    config: Config, ledger: Ledger, decision_id: str, challenger: Path, reason: str
+) -> int:
+    """Promote the challenger of a decision that the gate did not promote; returns its version.
+
+    Raises:
+        RegistryError: when the decision has no challenger to promote or is already promoted.
+    """
+    row = ledger.decision(decision_id)
+    if row.gate is None or row.state not in ("rejected", "undecided"):
+        raise RegistryError(
+            f"{decision_id}: state is '{row.state}'; only a rejected or undecided challenger can "
+            "be promoted by hand"
+        )
+    who = f"{getpass.getuser()} (by hand)"
+    gate = {**row.gate, "champion_version": ledger.champion_version(row.domain_key)}
+
+    def finish(connection: Any, version: int) -> None:
+        ledger.override(connection, decision_id, row.state, version, note=f"{who}: {reason}")
+
+    return _promote(
+        config, ledger, row, challenger, gate, "by hand", who=who, reason=reason, finish=finish
+    )
+
+
+def rollback(config: Config, ledger: Ledger, key: str, to: int | None, reason: str) -> int:
+    """Move the champion back to ``to``, or to the one before; returns the version now serving.
+
+    Raises:
+        RegistryError: when there is nothing to go back to, or that version's files are damaged.
+    """
+    current = ledger.champion_version(key)
+    pointer = ledger.champions().get(key)
+    if pointer is None:
+        raise RegistryError(f"{key}: no adapter was ever promoted; the frozen base serves")
+    target = _before(ledger, key, current) if to is None else to
+    if target == current:
+        raise RegistryError(f"{pointer.domain}: version {current} already serves")
+    if target != BASE:
+        record = ledger.adapter(key, target)
+        if record is None:
+            known = [BASE, *(row.version for row in ledger.versions(key))]
+            raise RegistryError(
+                f"{pointer.domain}: no version {target}; there are "
+                f"{', '.join(map(str, known))} (0 is the frozen base)"
+            )
+        try:
+            load_adapter(
+                adapter_folder(config, key, target, record.sha256), backbone=record.backbone
+            )
+        except AdapterFileError as error:
+            raise RegistryError(
+                f"{pointer.domain}: version {target} cannot serve ({error}); choose another by --to"
+            ) from None
+    with ledger.write() as connection:
+        ledger.switch(
+            connection,
+            key=key,
+            domain=pointer.domain,
+            action="rollback",
+            expected=current,
+            version=target,
+            decision_id=None,
+            who=getpass.getuser(),
+            reason=reason,
+        )
+    mirror(config, ledger, key)
+    return target
+
+
+def _before(ledger: Ledger, key: str, current: int) -> int:
+    """The version that the current one replaced when it was promoted."""
+    if current == BASE:
+        return BASE
+    for row in reversed(ledger.switches(key)):
+        if row.to_version == current and row.action != "rollback":
+            return row.from_version
+    return BASE
+
+
+def _promote(
+    config: Config,
+    ledger: Ledger,
+    row: Any,
+    challenger: Path,
+    gate: dict[str, Any],
+    action: str,
+    *,
+    who: str,
+    reason: str,
+    finish: Callable[[Any, int], None],
+) -> int:
+    _, card = load_adapter(challenger, backbone=row.backbone)
+    version = max((known.version for known in ledger.versions(row.domain_key)), default=BASE) + 1
+    folder = adapter_folder(config, row.domain_key, version, card["sha256"])
+    _copy(challenger, folder)
+    registered = register(
+        config,
+        key=row.domain_key,
+        decision_id=row.id,
+        folder=folder,
+        metrics=_metrics(gate),
+        tags={
+            "domain": row.domain[:250],
+            "day": row.day,
+            "backbone": row.backbone,
+            "data_version": row.data_version,
+            "sha256": card["sha256"],
+            "driftune_version": str(version),
+        },
+    )
+    with ledger.write() as connection:
+        ledger.add_adapter(
+            connection,
+            domain_key=row.domain_key,
+            version=version,
+            domain=row.domain,
+            sha256=card["sha256"],
+            backbone=row.backbone,
+            decision_id=row.id,
+            reference_days=[row.day],
+            mlflow_version=registered,
+        )
+        ledger.switch(
+            connection,
+            key=row.domain_key,
+            domain=row.domain,
+            action=action,
+            expected=gate["champion_version"],
+            version=version,
+            decision_id=row.id,
+            who=who,
+            reason=reason,
+        )
+        finish(connection, version)
+    mirror(config, ledger, row.domain_key)
+    return version
+
+
+def _copy(source: Path, target: Path) -> None:
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+    shutil.copytree(source, part)
+    try:
+        part.rename(target)
+    except OSError:
+        shutil.rmtree(part)
+        if not target.exists():
+            raise
+
+
+def _metrics(gate: dict[str, Any]) -> dict[str, float]:
+    found = {}
+    for side in ("champion", "challenger"):
+        for name, value in (gate.get(side) or {}).items():
+            if isinstance(value, int | float):
+                found[f"{side}_{name}"] = float(value)
+    return found

@@ -1,0 +1,58 @@
+"""Comparing drift decisions with the planted events."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from driftune.simulate.settings import Event
+from driftune.simulate.truth import read_truth
+
+
+@dataclass(frozen=True)
+class TruthCheck:
+    """How the decisions that started a fine-tune compare with the planted events."""
+
+    planted: int
+    found: int
+    false_domains: list[str]
+    """Domains, sorted, with a decision before any event of theirs."""
+    missed: list[Event]
+
+    def sentence(self) -> str:
+        """Return the comparison as one line."""
+        return (
+            f"planted shifts {self.planted}, found {self.found}; "
+            f"stable domains fine-tuned {len(self.false_domains)}"
+        )
+
+
+def check_against_truth(
+    truth_path: Path, decisions: Sequence[Mapping[str, str]], *, within_days: int = 1
+) -> TruthCheck:
+    """Compare decisions with the record that ``write_truth`` left.
+
+    ``decisions`` are all drift decisions for which a fine-tune was started, each with ``domain``
+    and ``day`` (ISO); their ``state`` plays no part. An event is found if its domain has a decision
+    on its day or up to ``within_days`` later. A decision in a domain without an event on or before
+    its day is a false one. Raises ValueError for a day that is no ISO date or a negative
+    ``within_days``, KeyError for a decision without domain or day, and what ``read_truth`` raises.
+    """
+    if within_days < 0:
+        raise ValueError(f"within_days must not be negative, got {within_days}")
+    events = read_truth(truth_path).events
+    made = {(row["domain"], date.fromisoformat(row["day"])) for row in decisions}
+    missed = [
+        event
+        for event in events
+        if not any(
+            (event.domain, event.day + timedelta(days=late)) in made
+            for late in range(within_days + 1)
+        )
+    ]
+    false = {
+        domain
+        for domain, day in made
+        if not any(event.domain == domain and event.day <= day for event in events)
+    }
+    return TruthCheck(len(events), len(events) - len(missed), sorted(false), missed)

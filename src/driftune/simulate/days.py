@@ -1,0 +1,139 @@
+"""Drawing one day: requests by the hour, what the policy shows, who clicks and orders."""
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from driftune.simulate.policy import DEPTHS, draw_depth, draw_slates, flat_positions, item_shares
+from driftune.simulate.response import (
+    Impressions,
+    Levels,
+    calibrate,
+    probability,
+    user_shares,
+    utilities,
+)
+from driftune.simulate.settings import SimulationConfig
+from driftune.simulate.world import Floats, Ints, World, build_world, taste_on
+
+# Monday to Sunday; the mean is 1.
+WEEKDAY = (0.88, 0.90, 0.94, 0.98, 1.07, 1.13, 1.10)
+VOLUME_NOISE = 0.02
+DAY_MS = 24 * 3_600_000
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A built world, ready to draw any of its days in any order."""
+
+    config: SimulationConfig
+    world: World
+    levels: Levels
+
+    @classmethod
+    def build(cls, config: SimulationConfig) -> "Simulator":
+        """Build the world of a configuration and calibrate its click and order rates."""
+        world = build_world(config)
+        return cls(config, world, calibrate(config, world))
+
+    def draw(self, day: date) -> pa.Table:
+        """Draw the impressions of a day, sorted by event time.
+
+        Each (seed, day, domain) has its own random stream, so that neither other days nor an event
+        in another domain changes a row's user, item, time or labels.
+        """
+        parts = [self._draw_domain(domain, day) for domain in range(len(self.config.domains))]
+        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        order = np.argsort(joined["request_time"], kind="stable")
+        depth = joined.pop("depth")
+        starts = np.cumsum(depth) - depth
+        rows = np.repeat(starts[order], depth[order]) + flat_positions(depth[order])
+        time = np.repeat(joined.pop("request_time")[order], depth[order])
+        request = np.repeat(np.arange(order.size), depth[order])
+        return self._table(day, request, time, {name: joined[name][rows] for name in joined})
+
+    def _draw_domain(self, domain: int, day: date) -> dict[str, np.ndarray]:
+        config, world = self.config, self.world
+        rng = np.random.default_rng([config.seed, day.toordinal(), domain])
+        volume = config.rows_per_domain * WEEKDAY[day.weekday()]
+        volume *= np.exp(rng.normal(0, VOLUME_NOISE))
+        requests = max(1, round(volume / (sum(DEPTHS) / 2)))
+        time = _request_times(rng, requests)
+        region = domain % len(config.regions)
+        users = rng.choice(config.users, requests, p=user_shares(world, region))
+        depth = draw_depth(rng, requests)
+        taste = taste_on(config, world, domain, day)
+        items, propensity = draw_slates(rng, item_shares(world, taste), depth)
+        shown = Impressions(
+            user=np.repeat(users, depth),
+            item=items,
+            position=flat_positions(depth),
+            hour=np.repeat(time // 3_600_000, depth),
+        )
+        click_logits, order_logits = utilities(world, taste, shown)
+        click = rng.random(items.size) < probability(click_logits + self.levels.click[domain])
+        order = rng.random(items.size) < probability(order_logits + self.levels.order[domain])
+        return {
+            "request_time": time,
+            "depth": depth,
+            "user": shown.user,
+            "item": items,
+            "position": shown.position,
+            "domain": np.full(items.size, domain),
+            "click": click,
+            "ordered": click & order,
+            "propensity": propensity,
+        }
+
+    def _table(self, day: date, request: Ints, time: Ints, rows: dict[str, np.ndarray]) -> pa.Table:
+        config, world = self.config, self.world
+        scene, region = np.divmod(rows["domain"], len(config.regions))
+        midnight = np.datetime64(day, "us")
+        item = rows["item"]
+        columns = {
+            "request_id": _named(request, _numbered(f"{day:%y%m%d}-", int(request[-1]) + 1, 5)),
+            "user_id": _named(rows["user"], _numbered("u", config.users, 5)),
+            "item_id": _named(item, _numbered("i", config.items, 4)),
+            "event_time": pa.array(midnight + (time * 1000).astype("timedelta64[us]")),
+            "scene": _named(scene, pa.array(config.scenes)),
+            "region": _named(region, pa.array(config.regions)),
+            "position": pa.array((rows["position"] + 1).astype(np.int8)),
+            "category": _named(world.item_category[item], pa.array(config.categories)),
+            "price": pa.array(world.item_price[item]),
+            "restaurant_id": _named(
+                world.item_restaurant[item], _numbered("r", config.restaurants, 4)
+            ),
+            "click": pa.array(rows["click"].astype(np.int8)),
+            "ordered": pa.array(rows["ordered"].astype(np.int8)),
+            "propensity": pa.array(rows["propensity"].astype(np.float32)),
+        }
+        return pa.table(columns)
+
+
+def hour_shares() -> Floats:
+    """Return the share (24,) of a day's requests by hour: peaks at lunch and at dinner."""
+    hours = np.arange(24) + 0.5
+    lunch = np.exp(-0.5 * ((hours - 12.5) / 1.4) ** 2)
+    dinner = np.exp(-0.5 * ((hours - 19.3) / 1.8) ** 2)
+    daytime = np.where((hours > 6) & (hours < 23), 0.22, 0.02)
+    shares = daytime + 0.8 * lunch + dinner
+    return shares / shares.sum()
+
+
+def _request_times(rng: np.random.Generator, requests: int) -> Ints:
+    """Draw times in milliseconds since midnight, evenly within the hours of ``hour_shares``."""
+    edges = np.concatenate([[0.0], np.cumsum(hour_shares())])
+    times = np.interp(rng.random(requests), edges, np.arange(25) * 3_600_000.0)
+    return np.minimum(times.astype(np.int64), DAY_MS - 1)
+
+
+def _numbered(prefix: str, count: int, digits: int) -> pa.Array:
+    digits_of = pc.utf8_lpad(pa.array(np.arange(count)).cast(pa.string()), digits, padding="0")
+    return pc.binary_join_element_wise(prefix, digits_of, "")
+
+
+def _named(index: Ints, names: pa.Array) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(index.astype(np.int32)), names)

@@ -1,0 +1,118 @@
+"""What a simulation is made of: its calendar, its sizes and the interest shifts planted in it."""
+
+from datetime import date, timedelta
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+DOMAIN_JOIN = " · "
+
+Name = Annotated[str, Field(min_length=1)]
+Names = Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+def domain_name(scene: str, region: str) -> str:
+    """Return the name of a domain, e.g. ``home · north``."""
+    return f"{scene}{DOMAIN_JOIN}{region}"
+
+
+class Event(BaseModel):
+    """A planted interest shift: from ``day`` on, the domain's taste over categories differs.
+
+    ``size`` scales the shift; at 1.0 a favoured category gains, and one that is disfavoured loses,
+    ``world.SHIFT`` on the logit scale.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    domain: Name
+    day: date
+    kind: Literal["abrupt"] = "abrupt"
+    size: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    favour: Names
+    against: Names
+
+    @model_validator(mode="after")
+    def _sides_differ(self) -> "Event":
+        both = sorted(set(self.favour) & set(self.against))
+        if both:
+            raise ValueError(f"categories both favoured and disfavoured: {', '.join(both)}")
+        return self
+
+
+class SimulationConfig(BaseModel):
+    """The whole of a simulation; equal settings give equal bytes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = Field(default=7, ge=0)
+    start: date
+    days: int = Field(gt=0)
+    rows_per_domain: int = Field(
+        default=3000, gt=0, description="mean impressions per day and domain"
+    )
+    users: int = Field(default=4000, ge=50)
+    items: int = Field(default=600, ge=50)
+    scenes: Names = ("home", "search")
+    regions: Names = ("north", "harbour", "old town")
+    categories: Names = (
+        "noodles",
+        "burgers",
+        "salads",
+        "coffee",
+        "breakfast",
+        "sushi",
+        "curry",
+        "desserts",
+    )
+    events: tuple[Event, ...] = ()
+
+    @field_validator("scenes", "regions", "categories")
+    @classmethod
+    def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError("names must differ")
+        return names
+
+    @model_validator(mode="after")
+    def _restaurants_cover_categories(self) -> "SimulationConfig":
+        if len(self.categories) > self.restaurants:
+            raise ValueError(
+                f"{len(self.categories)} categories need at least "
+                f"{5 * len(self.categories)} items, got {self.items}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _events_fit(self) -> "SimulationConfig":
+        for event in self.events:
+            if event.domain not in self.domains:
+                raise ValueError(f"event in unknown domain {event.domain!r}")
+            unknown = sorted({*event.favour, *event.against} - set(self.categories))
+            if unknown:
+                raise ValueError(f"event names unknown categories: {', '.join(unknown)}")
+            if not self.start < event.day <= self.last:
+                raise ValueError(
+                    f"event day {event.day} must lie after {self.start} and not after {self.last}"
+                )
+        return self
+
+    @property
+    def restaurants(self) -> int:
+        """Number of restaurants; each sells five items on average, all of one category."""
+        return self.items // 5
+
+    @property
+    def domains(self) -> list[str]:
+        """Names of the domains, scene by scene."""
+        return [domain_name(scene, region) for scene in self.scenes for region in self.regions]
+
+    @property
+    def last(self) -> date:
+        """The last simulated day."""
+        return self.start + timedelta(days=self.days - 1)
+
+    @property
+    def calendar(self) -> list[date]:
+        """The simulated days in order."""
+        return [self.start + timedelta(days=offset) for offset in range(self.days)]

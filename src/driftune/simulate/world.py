@@ -1,0 +1,125 @@
+"""The latent world behind the logs: who likes what, and what each domain likes on a given day."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftune.simulate.settings import SimulationConfig
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+SHIFT = 1.6
+LATENT = 4
+
+# Typical price in currency units, and the hour of the day (UTC) at which interest peaks.
+PROFILES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "noodles": (11.0, 19.0),
+        "burgers": (12.5, 20.0),
+        "salads": (10.5, 12.5),
+        "coffee": (4.5, 9.0),
+        "breakfast": (8.0, 8.0),
+        "sushi": (18.0, 19.5),
+        "curry": (13.0, 19.0),
+        "desserts": (6.5, 21.0),
+    }
+)
+UNKNOWN_PROFILE = (11.0, 18.0)
+HOUR_EFFECT = 0.25
+DOMAIN_TASTE = 0.75
+
+
+@dataclass(frozen=True)
+class World:
+    """Latent quantities on the logit scale; U users, I items, D domains, C categories."""
+
+    user_activity: Floats
+    """(U,) relative frequency of requests, long-tailed."""
+    user_region: Ints
+    """(U,) index of the home region."""
+    user_bias: Floats
+    """(U,) willingness to click."""
+    user_taste: Floats
+    """(U, C) own taste over categories."""
+    user_latent: Floats
+    """(U, LATENT) factors that meet ``item_latent``."""
+    user_thrift: Floats
+    """(U,) price sensitivity, positive, mean 1."""
+    item_category: Ints
+    """(I,) index of the category."""
+    item_restaurant: Ints
+    """(I,) index of the restaurant."""
+    item_price: NDArray[np.float32]
+    """(I,) price in currency units."""
+    item_expense: Floats
+    """(I,) standardised log price."""
+    item_quality: Floats
+    """(I,)"""
+    item_latent: Floats
+    """(I, LATENT)"""
+    item_popularity: Floats
+    """(I,) share of impressions under a policy that knows popularity only; sums to 1."""
+    domain_taste: Floats
+    """(D, C) taste over categories before any event; each row has mean 0."""
+    hour_effect: Floats
+    """(24, C) mild preference by hour of the day."""
+
+
+def build_world(config: SimulationConfig) -> World:
+    """Draw the world of a seed; it depends neither on the calendar nor on the events."""
+    rng = np.random.default_rng([config.seed, 0])
+    users, items, kinds = config.users, config.items, len(config.categories)
+    profiles = [PROFILES.get(name, UNKNOWN_PROFILE) for name in config.categories]
+    base_price = np.array([price for price, _ in profiles])
+    peak = np.array([hour for _, hour in profiles])
+
+    restaurant = np.arange(items) % config.restaurants
+    restaurant_quality = rng.normal(0, 0.25, config.restaurants)
+    restaurant_price = rng.normal(0, 0.15, config.restaurants)
+    category = restaurant % kinds
+    quality = restaurant_quality[restaurant] + rng.normal(0, 0.4, items)
+    log_price = np.log(base_price)[category] + restaurant_price[restaurant]
+    price = np.round(np.exp(log_price + rng.normal(0, 0.2, items)), 1)
+    expense = np.log(price)
+    popularity = np.exp(rng.normal(0, 0.8, items) + 0.4 * quality)
+    scene = rng.normal(0, 0.35, (len(config.scenes), 1, kinds))
+    region = rng.normal(0, 0.6, (1, len(config.regions), kinds))
+    mixed = rng.normal(0, 0.4, (len(config.scenes), len(config.regions), kinds))
+    taste = (scene + region + mixed).reshape(-1, kinds)
+    taste -= taste.mean(axis=1, keepdims=True)
+    # The same spread everywhere, so that no domain is much easier to rank than another.
+    taste *= DOMAIN_TASTE / taste.std(axis=1, keepdims=True)
+    hours = np.arange(24)[:, None] + 0.5
+    return World(
+        user_activity=rng.lognormal(0, 0.9, users),
+        user_region=rng.integers(0, len(config.regions), users),
+        user_bias=rng.normal(0, 0.35, users),
+        user_taste=rng.normal(0, 0.45, (users, kinds)),
+        user_latent=rng.normal(0, 1, (users, LATENT)),
+        user_thrift=rng.gamma(4, 1 / 4, users),
+        item_category=category,
+        item_restaurant=restaurant,
+        item_price=price.astype(np.float32),
+        item_expense=(expense - expense.mean()) / expense.std(),
+        item_quality=quality,
+        item_latent=rng.normal(0, 0.15, (items, LATENT)),
+        item_popularity=popularity / popularity.sum(),
+        domain_taste=taste,
+        hour_effect=HOUR_EFFECT * np.cos((hours - peak) * (2 * np.pi / 24)),
+    )
+
+
+def taste_on(config: SimulationConfig, world: World, domain: int, day: date) -> Floats:
+    """Return the domain's taste over categories (C,) on a day: its own plus its events so far."""
+    taste = world.domain_taste[domain].copy()
+    for event in config.events:
+        if event.domain == config.domains[domain] and event.day <= day:
+            favoured = np.isin(config.categories, event.favour).astype(float)
+            shift = favoured - np.isin(config.categories, event.against)
+            taste += SHIFT * event.size * (shift - shift.mean())
+    return taste

@@ -1,0 +1,64 @@
+"""Writing simulated days as Parquet files, whole or not at all."""
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from driftune.files import replacing
+from driftune.simulate.days import Simulator
+from driftune.simulate.settings import SimulationConfig
+
+COMPRESSION_LEVEL = 9
+
+
+def file_name(day: date) -> str:
+    """Return the name of a day's file, e.g. ``impressions-2026-03-02.parquet``."""
+    return f"impressions-{day.isoformat()}.parquet"
+
+
+def simulate(
+    config: SimulationConfig,
+    out: Path,
+    *,
+    days: Sequence[date] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> list[Path]:
+    """Write one Parquet file per day into ``out`` and return their paths in the order of ``days``.
+
+    ``days`` defaults to the whole calendar. A day's file has the same bytes whichever other days
+    are written. ``progress`` gets one line per file. Raises ValueError, before anything is written,
+    for days outside the configured calendar, and OSError where ``out`` cannot be written.
+    """
+    wanted = config.calendar if days is None else list(days)
+    outside = [day.isoformat() for day in wanted if not config.start <= day <= config.last]
+    if outside:
+        raise ValueError(
+            f"days outside {config.start} to {config.last} of the simulation: {', '.join(outside)}"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    simulator = Simulator.build(config)
+    paths = []
+    for day in wanted:
+        table = simulator.draw(day)
+        path = out / file_name(day)
+        _write(table, path)
+        paths.append(path)
+        if progress is not None:
+            progress(f"{day.isoformat()}: {table.num_rows:,} impressions")
+    return paths
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    with replacing(path) as temporary:
+        # Without the Arrow schema, readers see plain strings instead of dictionaries.
+        pq.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            compression_level=COMPRESSION_LEVEL,
+            use_dictionary=[name for name in table.column_names if name != "propensity"],
+            store_schema=False,
+        )

@@ -1,0 +1,1 @@
+"""Training: pre-training of the backbone, fine-tuning of adapters."""

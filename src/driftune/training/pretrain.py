@@ -1,0 +1,157 @@
+"""Pre-training on the pooled reference days: encode, pretrain, evaluate."""
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from driftune.config import Config
+from driftune.errors import BackboneError
+from driftune.files import finite, write_json, write_text
+from driftune.logs.encoder import Encoder, load_encoder
+from driftune.logs.features import encode_day, fit_encoder
+from driftune.logs.ingest import ensure_reference, reference_days
+from driftune.models.adapters import esmm_loss
+from driftune.models.backbone import Backbone, load_backbone, save_backbone
+from driftune.registry.ledger import Ledger
+from driftune.training.rows import Rows, load_rows
+from driftune.training.scoring import score
+from driftune.workspace import Workspace
+
+STEPS = ("encode", "pretrain", "evaluate")
+Progress = Callable[[str, int, int], None]
+
+
+def pretrain(
+    config: Config, ledger: Ledger, only: str | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Run the pre-training steps (or one of them) and return the last one's figures."""
+    figures: dict[str, Any] = {}
+    for step in STEPS if only is None else (only,):
+        if step == "encode":
+            figures = encode(config, ledger, progress)
+        elif step == "pretrain":
+            figures = train(config, progress)
+        else:
+            figures = evaluate(config)
+    return figures
+
+
+def encoder_folder(config: Config) -> Path:
+    """Where the encoder lies."""
+    return Workspace(config).model / "encoder"
+
+
+def backbone_folder(config: Config) -> Path:
+    """Where the backbone lies."""
+    return Workspace(config).model / "backbone"
+
+
+def has_backbone(config: Config) -> bool:
+    """Whether a backbone was trained in this workspace."""
+    return (backbone_folder(config) / "backbone.json").exists()
+
+
+def load_model(config: Config) -> tuple[Encoder, Backbone, str]:
+    """Load encoder, frozen backbone and its fingerprint."""
+    encoder = load_encoder(encoder_folder(config))
+    backbone, mark = load_backbone(backbone_folder(config), encoder.fingerprint)
+    return encoder, backbone, mark
+
+
+def encode(config: Config, ledger: Ledger, progress: Progress | None = None) -> dict[str, Any]:
+    """Bring the reference days into the lake and fit the encoder on them."""
+    days = ensure_reference(config, ledger, progress)
+    encoder = fit_encoder(config, days, encoder_folder(config))
+    return {"days": len(days), "fields": dict(zip(encoder.fields, encoder.sizes, strict=True))}
+
+
+def train(config: Config, progress: Progress | None = None) -> dict[str, Any]:
+    """Train the backbone on all but the newest share of the reference rows."""
+    settings = config.backbone
+    rows, _ = _reference_rows(config, progress)
+    # The thread count changes the order of sums, and with it the last bits of every weight.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed)
+            encoder = load_encoder(encoder_folder(config))
+            model = Backbone(
+                encoder.sizes, len(encoder.numbers), settings.embedding, settings.hidden
+            )
+            losses = _fit(config, model, rows, progress)
+    finally:
+        torch.set_num_threads(threads)
+    mark = save_backbone(backbone_folder(config), model, encoder.fingerprint)
+    return {"fingerprint": mark, "rows": len(rows), "losses": losses}
+
+
+def _fit(
+    config: Config, model: Backbone, rows: Rows, progress: Progress | None
+) -> list[float]:
+    settings = config.backbone
+    optimiser = torch.optim.Adam(
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    order = torch.Generator().manual_seed(config.seed)
+    batches = -(-len(rows) // settings.batch_size)
+    losses = []
+    model.train()
+    for epoch in range(settings.epochs):
+        shuffled = torch.randperm(len(rows), generator=order)
+        total = 0.0
+        for number, batch in enumerate(shuffled.split(settings.batch_size)):
+            clicks, converts = model(rows.ids[batch], rows.numbers[batch])
+            loss = esmm_loss(clicks, converts, rows.click[batch], rows.convert[batch])
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            total += float(loss.detach()) * len(batch)
+            if progress and number % 50 == 0:
+                progress("training", epoch * batches + number, settings.epochs * batches)
+        losses.append(round(total / max(1, len(rows)), 6))
+    return losses
+
+
+def evaluate(config: Config) -> dict[str, Any]:
+    """Score the held-out newest reference rows, in all and per domain; write metrics and plots."""
+    from driftune.evaluation.metrics import summary
+
+    _, held_out = _reference_rows(config)
+    _, model, _ = load_model(config)
+    p_click, p_ctcvr = score(model, held_out)
+    click, convert = held_out.click.numpy(), held_out.convert.numpy()
+    overall = summary(click, convert, p_click, p_ctcvr)
+    folder = Workspace(config).model
+    write_json(folder / "metrics.json", finite(overall))
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["domain_key", "rows", "ctr_auc", "ctcvr_auc"])
+    for key in np.unique(held_out.domain_key):
+        mask = held_out.domain_key == key
+        part = summary(click[mask], convert[mask], p_click[mask], p_ctcvr[mask])
+        writer.writerow([key, part["rows"], part["ctr_auc"], part["ctcvr_auc"]])
+    write_text(folder / "by_domain.csv", table.getvalue())
+    return finite(overall)
+
+
+def _reference_rows(config: Config, progress: Progress | None = None) -> tuple[Rows, Rows]:
+    encoder = load_encoder(encoder_folder(config))
+    days = reference_days(config)
+    files = []
+    for number, day in enumerate(days):
+        files.append(encode_day(config, encoder, day))
+        if progress:
+            progress("encoding", number + 1, len(days))
+    rows = load_rows(encoder, files)
+    kept = int(len(rows) * (1 - config.reference.holdout))
+    if kept == 0:
+        raise BackboneError("the reference days hold no rows to train on; check reference")
+    positions = np.arange(len(rows))
+    return rows.take(positions[:kept]), rows.take(positions[kept:])
+

@@ -1,0 +1,89 @@
+"""Encoded impressions as tensors: Arrow columns to torch without a detour over rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from driftune.logs.duck import connect, literal
+from driftune.logs.encoder import Encoder
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Impressions in a fixed order: ids (n, fields), numbers (n, numbers), labels and keys (n,)."""
+
+    ids: Tensor
+    numbers: Tensor
+    click: Tensor
+    convert: Tensor
+    user: np.ndarray
+    domain_key: np.ndarray
+    time: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.click)
+
+    def take(self, index: np.ndarray) -> "Rows":
+        """The rows at ``index`` (positions or a mask), in that order."""
+        positions = np.flatnonzero(index) if index.dtype == bool else index
+        chosen = torch.from_numpy(np.ascontiguousarray(positions))
+        return Rows(
+            self.ids[chosen],
+            self.numbers[chosen],
+            self.click[chosen],
+            self.convert[chosen],
+            self.user[positions],
+            self.domain_key[positions],
+            self.time[positions],
+        )
+
+
+def load_rows(encoder: Encoder, files: Sequence[Path], domain_key: str | None = None) -> Rows:
+    """Load encoded days in time order; with ``domain_key`` only that domain's rows."""
+    listed = ", ".join(literal(str(path)) for path in files)
+    where = f"WHERE domain_key = {literal(domain_key)}" if domain_key is not None else ""
+    with connect() as con:
+        table = con.sql(
+            f"""
+            SELECT {columns(encoder)}
+            FROM read_parquet([{listed}], file_row_number = true, filename = true) {where}
+            ORDER BY event_time, filename, file_row_number
+            """
+        ).to_arrow_table()
+    return from_arrow(encoder, table)
+
+
+def columns(encoder: Encoder) -> str:
+    """Select list over encoded days that ``from_arrow`` needs."""
+    names = [f"c_{n}" for n in range(len(encoder.fields))]
+    names += [f"x_{n}" for n in range(len(encoder.numbers))]
+    names += ["click", '"convert"', "user_hash", "domain_key", "epoch_us(event_time) AS time"]
+    return ", ".join(names)
+
+
+def from_arrow(encoder: Encoder, table: pa.Table) -> Rows:
+    """Make tensors of an Arrow table with the columns of an encoded day, rows as they come."""
+
+    def matrix(names: list[str], kind: type) -> Tensor:
+        values = np.empty((table.num_rows, len(names)), dtype=kind)
+        for position, name in enumerate(names):
+            values[:, position] = table.column(name).to_numpy()
+        return torch.from_numpy(values)
+
+    def column(name: str) -> np.ndarray:
+        return table.column(name).to_numpy(zero_copy_only=False)
+
+    return Rows(
+        ids=matrix([f"c_{n}" for n in range(len(encoder.fields))], np.int64),
+        numbers=matrix([f"x_{n}" for n in range(len(encoder.numbers))], np.float32),
+        click=torch.from_numpy(column("click").astype(np.float32)),
+        convert=torch.from_numpy(column("convert").astype(np.float32)),
+        user=column("user_hash"),
+        domain_key=column("domain_key").astype(str),
+        time=column("time"),
+    )
