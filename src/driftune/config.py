@@ -220,7 +220,7 @@ class Config(Section):
     gate: Gate = Gate()
     registry: Registry = Registry()
 
-    _root: Path = PrivateAttr(default_factory=Path.cwd)
+    _file: Path = PrivateAttr(default_factory=lambda: Path("params.yaml").resolve())
 
     @field_validator("timezone")
     @classmethod
@@ -241,19 +241,24 @@ class Config(Section):
         return ZoneInfo(self.timezone)
 
     @property
+    def source_file(self) -> Path:
+        """The params.yaml that this configuration was read from."""
+        return self._file
+
+    @property
     def root(self) -> Path:
         """The folder that relative paths start from."""
-        return self._root
+        return self._file.parent
 
     @property
     def home(self) -> Path:
         """The workspace folder, absolute."""
-        return (self._root / self.workspace).resolve()
+        return (self.root / self.workspace).resolve()
 
-    def at(self, root: Path) -> "Config":
-        """Return the same configuration with relative paths starting at ``root``."""
+    def read_from(self, file: Path) -> "Config":
+        """Return the same configuration as if it was read from ``file``."""
         copy = self.model_copy()
-        copy._root = root.resolve()
+        copy._file = file.resolve()
         return copy
 
     def source_uri(self, day: date) -> str:
@@ -261,4 +266,4 @@ class Config(Section):
         inside = self.reference.first <= day <= self.reference.last
         template = (self.reference.uri if inside else None) or self.source.uri
         uri = template.replace("{day}", day.isoformat())
-        return uri if "://" in uri else str(self._root / uri)
+        return uri if "://" in uri else str(self.root / uri)

@@ -13,6 +13,10 @@ class SourceError(DriftuneError):
     """The day's files are missing, unreadable or lack a column that a role names."""
 
 
+class SourceUnavailableError(SourceError):
+    """Storage or network did not answer; trying again may help."""
+
+
 class DayRefusedError(DriftuneError):
     """The day's data broke a critical rule; lake, ledger and registry are as before."""
 

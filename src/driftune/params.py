@@ -35,7 +35,7 @@ def load_config(path: str | Path, env: Mapping[str, str] | None = None) -> Confi
         raise ConfigError(f"{file}: expected a mapping of sections, found {type(tree).__name__}")
     _apply_env(tree, os.environ if env is None else env)
     try:
-        return Config.model_validate(tree).at(file.resolve().parent)
+        return Config.model_validate(tree).read_from(file)
     except ValidationError as error:
         raise ConfigError("; ".join(_lines(error, file))) from None
 

@@ -98,10 +98,9 @@ def measure_domain(config: Config, window: DomainWindow) -> Judgement:
     return judgement
 
 
-def record_decision(
-    config: Config, ledger: Ledger, window: DomainWindow, judgement: Judgement
-) -> Any:
-    """Write the decision to the ledger once; returns its row."""
+def decide_domain(config: Config, ledger: Ledger, window: DomainWindow) -> str:
+    """Measure one domain and write its decision to the ledger once; returns the decision's id."""
+    judgement = measure_domain(config, window)
     row, _ = ledger.decide(
         id=window.decision_id,
         domain=window.domain,
@@ -119,7 +118,7 @@ def record_decision(
         data_version=window.data_version,
         champion_version=window.champion,
     )
-    return row
+    return row.id
 
 
 def write_drift_page(config: Config, ledger: Ledger, decision_id: str) -> None:

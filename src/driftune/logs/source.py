@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from driftune.config import Config
-from driftune.errors import SourceError
+from driftune.errors import SourceError, SourceUnavailableError
 from driftune.logs.duck import connect, first_line, literal
 
 _SUFFIXES = {
@@ -67,8 +67,10 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
         filesystem, pattern = fsspec.core.url_to_fs(uri)
         found = sorted(filesystem.glob(pattern)) if _is_glob(pattern) else [pattern]
         found = [name for name in found if filesystem.isfile(name)]
-    except (ImportError, ValueError, OSError) as error:
-        raise SourceError(f"{uri}: cannot be listed ({error}); check source.uri") from None
+    except (ImportError, ValueError) as error:
+        raise SourceError(f"{uri}: cannot be opened ({error}); check source.uri") from None
+    except OSError as error:
+        raise SourceUnavailableError(f"{uri}: cannot be listed ({error})") from None
     if not found:
         raise SourceError(
             f"{day}: no file at {uri}; check source.uri or wait until the day's logs have arrived"
@@ -89,7 +91,7 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
             with path.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
-            raise SourceError(f"{shown}: cannot be read ({error.strerror or error})") from None
+            raise SourceUnavailableError(f"{shown}: cannot be read ({error})") from None
         kind = _format(config.source.format, path, shown)
         bare = SourceFile(shown, path, kind, size, digest, ())
         files.append(SourceFile(shown, path, kind, size, digest, _columns(bare)))

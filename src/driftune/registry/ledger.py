@@ -20,7 +20,7 @@ from driftune.errors import LedgerError, RegistryError
 from driftune.registry.schema import adapters, champions, days, decisions, metadata, switches
 
 BASE = 0
-OPEN = ("pending", "claimed")
+ATTEMPTS = 3
 
 
 class Ledger:
@@ -150,15 +150,30 @@ class Ledger:
             )
         return owner if result.rowcount == 1 else None
 
-    def release(self, decision_id: str, owner: str, note: str) -> None:
-        """Give a claimed decision back, so that a later run can take it at once."""
+    def release(self, decision_id: str, owner: str, note: str, *, final: bool) -> str:
+        """Give a claimed decision back; ``final``, or after three attempts, it ends as failed."""
+        limit = 0 if final else ATTEMPTS
         with self.write() as connection:
             connection.execute(
                 decisions.update()
                 .where(decisions.c.id == decision_id, decisions.c.owner == owner)
                 .where(decisions.c.state == "claimed")
-                .values(state="pending", owner=None, lease_until=None, note=note)
+                .values(
+                    state=sa.case((decisions.c.attempts >= limit, "failed"), else_="pending"),
+                    owner=None,
+                    lease_until=None,
+                    note=note,
+                    updated_at=time.time(),
+                )
             )
+        return self.decision(decision_id).state
+
+    def waiting(self, day: date) -> list[sa.Row]:
+        """Decisions up to ``day`` that wait for an adaptation, expired claims included."""
+        expired = sa.and_(decisions.c.state == "claimed", decisions.c.lease_until < time.time())
+        return self.decisions(
+            decisions.c.day <= day.isoformat(), sa.or_(decisions.c.state == "pending", expired)
+        )
 
     def finish(
         self,

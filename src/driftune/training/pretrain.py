@@ -14,6 +14,7 @@ from driftune.errors import BackboneError
 from driftune.files import finite, write_json, write_text
 from driftune.logs.encoder import Encoder, load_encoder
 from driftune.logs.features import encode_day, fit_encoder
+from driftune.logs.lake import held_days
 from driftune.logs.ingest import ensure_reference, reference_days
 from driftune.models.adapters import esmm_loss
 from driftune.models.backbone import Backbone, load_backbone, save_backbone
@@ -54,6 +55,16 @@ def backbone_folder(config: Config) -> Path:
 def has_backbone(config: Config) -> bool:
     """Whether a backbone was trained in this workspace."""
     return (backbone_folder(config) / "backbone.json").exists()
+
+
+def ensure_backbone(config: Config, ledger: Ledger, progress: Progress | None = None) -> None:
+    """Pre-train when there is no backbone; else only see that the lake has the reference days."""
+    if not has_backbone(config):
+        pretrain(config, ledger, progress=progress)
+        return
+    held = set(held_days(Workspace(config).lake))
+    if not held.issuperset(reference_days(config)):
+        ensure_reference(config, ledger, progress)
 
 
 def load_model(config: Config) -> tuple[Encoder, Backbone, str]:

@@ -1,0 +1,59 @@
+"""The day: fetch, validate, lake, drift per domain, adapt where it crossed, report."""
+
+import logging
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from prefect import flow, unmapped
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from driftune.config import Config
+from driftune.errors import DriftuneError
+from driftune.logs.ingest import Ingested, scratch
+from driftune.params import load_config
+from driftune.registry.ledger import Ledger
+from driftune.reports.summary import day_line, day_rows
+from flows.adapt import adapt
+from tasks import days, drift, reporting
+
+log = logging.getLogger("driftune")
+
+
+@flow(name="daily", flow_run_name="daily {day}", task_runner=ThreadPoolTaskRunner(max_workers=4))
+def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any]:
+    """Run one day's loop; without ``day`` the last full day in the configured zone.
+
+    The same day with the same content again changes nothing.
+    """
+    settings = load_config(config)
+    chosen = day or datetime.now(settings.zone).date() - timedelta(days=1)
+    days.prepare(settings)
+    try:
+        ingested = ingest_day(settings, chosen)
+    except DriftuneError:
+        reporting.publish(settings, chosen, None, reporting.write_reports(settings))
+        raise
+    windows = drift.draw_windows(settings, chosen)
+    drift.decide_domain.map(unmapped(settings), windows).result()
+    for decision_id in drift.open_decisions(settings, chosen):
+        if settings.trigger == "event":
+            drift.alert(settings, decision_id)
+        else:
+            adapt(decision_id, config)
+    index = reporting.write_reports(settings)
+    reporting.publish(settings, chosen, ingested.quality, index)
+    with Ledger(settings) as ledger:
+        rows = day_rows(ledger, chosen)
+    log.info("%s", day_line(chosen, ingested.quality, rows))
+    return {"day": chosen.isoformat(), "changed": ingested.changed, "domains": rows}
+
+
+def ingest_day(settings: Config, day: date) -> Ingested:
+    """The day's files into the lake, each step a task."""
+    with scratch(settings, day) as folder:
+        fetched = days.fetch_day(settings, day, folder)
+        held = days.held_already(settings, fetched)
+        if held is not None:
+            return held
+        staged = days.stage_day(settings, fetched, folder)
+        return days.commit_day(settings, staged, days.validate_day(settings, staged))

@@ -1,0 +1,325 @@
+"""The command line. Heavy packages are imported by the commands that need them."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from driftune.errors import DriftuneError
+from driftune.telemetry import silence
+
+if TYPE_CHECKING:
+    from driftune.config import Config
+
+app = typer.Typer(
+    help="Drift-triggered fine-tuning for multi-domain recommenders.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+importers = typer.Typer(help="Bring public logs into a folder that driftune reads.")
+app.add_typer(importers, name="import")
+
+ConfigPath = Annotated[Path, typer.Option("--config", "-c", help="Path of params.yaml.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+PARAMS = Path("params.yaml")
+
+
+def main() -> None:
+    """Run the command line; errors of the user's making are one line, exit code 1."""
+    from driftune import console
+
+    silence()
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+    console.quiet_exit()
+    try:
+        app()
+    except DriftuneError as error:
+        if debug:
+            raise
+        console.fail(str(error))
+        sys.exit(1)
+
+
+def load(path: Path) -> "Config":
+    """Load params.yaml."""
+    from driftune.params import load_config
+
+    return load_config(path)
+
+
+@contextmanager
+def running(config: "Config") -> Iterator[None]:
+    """Progress bars and one line per event while flows run; Prefect's own log stays out."""
+    from driftune import console
+
+    if "PREFECT_API_URL" not in os.environ and not _has_prefect_profile():
+        os.environ.setdefault("PREFECT_HOME", str(config.home / "prefect"))
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+    with console.progress():
+        yield
+
+
+def _has_prefect_profile() -> bool:
+    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
+    return (home / "profiles.toml").exists()
+
+
+def day_of(text: str) -> date:
+    """Parse a day.
+
+    Raises:
+        typer.BadParameter: when it is not YYYY-MM-DD.
+    """
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a day; write YYYY-MM-DD") from None
+
+
+def key_of(config: "Config", ledger: Any, domain: str) -> str:
+    """The key of a domain given by name or key.
+
+    Raises:
+        RegistryError: when the ledger does not know it.
+    """
+    from driftune.domains import domain_key
+    from driftune.errors import RegistryError
+
+    known = {row.domain_key: row.domain for row in ledger.decisions()}
+    known |= {key: row.domain for key, row in ledger.champions().items()}
+    for key in (domain, domain_key(domain)):
+        if key in known:
+            return key
+    names = ", ".join(sorted(set(known.values()))) or "none yet"
+    raise RegistryError(f"domain '{domain}' is not known; there are: {names}")
+
+
+@app.command()
+def pretrain(
+    config: ConfigPath = PARAMS,
+    only: Annotated[
+        str | None, typer.Option(help="Only one step: encode, pretrain or evaluate.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit the encoder on the reference days, train the backbone, evaluate it."""
+    from driftune.console import progress
+    from driftune.progress import report
+    from driftune.registry.ledger import Ledger
+    from driftune.training.pretrain import STEPS
+    from driftune.training.pretrain import pretrain as run_steps
+
+    if only is not None and only not in STEPS:
+        raise typer.BadParameter(f"--only must be one of {', '.join(STEPS)}")
+    settings = load(config)
+    with Ledger(settings) as ledger, progress():
+        figures = run_steps(settings, ledger, only, report)
+    _print(figures, as_json)
+
+
+@app.command()
+def run(
+    day: Annotated[str | None, typer.Option(help="YYYY-MM-DD; yesterday by default.")] = None,
+    config: ConfigPath = PARAMS,
+    as_json: AsJson = False,
+) -> None:
+    """Run one day: fetch, validate, detect drift, adapt where needed, report."""
+    settings = load(config)
+    chosen = None if day is None else day_of(day)
+    with running(settings):
+        from flows.daily import daily
+
+        result = daily(chosen, str(config))
+    _print(result, as_json, quiet=True)
+
+
+@app.command()
+def replay(
+    first: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")],
+    last: Annotated[str, typer.Option("--to", help="Last day, YYYY-MM-DD.")],
+    config: ConfigPath = PARAMS,
+    as_json: AsJson = False,
+) -> None:
+    """Run the daily loop over past days; pre-trains when there is no backbone yet."""
+    settings = load(config)
+    days = day_of(first), day_of(last)
+    with running(settings):
+        from flows.replay import replay as replay_flow
+
+        result = replay_flow(*days, str(config))
+    _print(result, as_json, quiet=True)
+    if not as_json:
+        typer.echo(f"report: {settings.home / 'reports' / 'index.html'}")
+    if result["failed"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def adapt(
+    decision_id: Annotated[str, typer.Argument(help="Id of a decision; see driftune status.")],
+    config: ConfigPath = PARAMS,
+) -> None:
+    """Fine-tune, gate and promote for one pending drift decision."""
+    settings = load(config)
+    with running(settings):
+        from flows.adapt import adapt as adapt_flow
+
+        state = adapt_flow(decision_id, str(config))
+    typer.echo(f"{decision_id}: {state}")
+    if state == "failed":
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(config: ConfigPath = PARAMS, as_json: AsJson = False) -> None:
+    """Show every domain: champion, last drift, last decision."""
+    from driftune.registry.ledger import Ledger
+    from driftune.registry.status import domain_status
+
+    settings = load(config)
+    with Ledger(settings) as ledger:
+        rows = domain_status(ledger)
+    if as_json:
+        _print({"domains": rows}, as_json)
+    else:
+        from driftune.console import show_status
+
+        show_status(rows)
+
+
+@app.command()
+def promote(
+    decision_id: Annotated[str, typer.Argument(help="A rejected or undecided decision.")],
+    reason: Annotated[str, typer.Option(help="Why; kept in the audit.")],
+    config: ConfigPath = PARAMS,
+) -> None:
+    """Promote a challenger by hand, against the gate's verdict."""
+    from driftune.registry.ledger import Ledger
+    from driftune.registry.promotion import promote_by_hand
+    from driftune.training.finetune import challenger_folder
+
+    settings = load(config)
+    with Ledger(settings) as ledger:
+        folder = challenger_folder(settings, decision_id)
+        version = promote_by_hand(settings, ledger, decision_id, folder, reason)
+    typer.echo(f"{decision_id}: promoted as version {version}")
+
+
+@app.command()
+def rollback(
+    domain: Annotated[str, typer.Argument(help="Name or key of the domain.")],
+    to: Annotated[int | None, typer.Option(help="Version; 0 is the frozen base.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; kept in the audit.")] = "by hand",
+    config: ConfigPath = PARAMS,
+) -> None:
+    """Restore the domain's previous champion."""
+    from driftune.registry.ledger import Ledger
+    from driftune.registry.promotion import rollback as roll_back
+
+    settings = load(config)
+    with Ledger(settings) as ledger:
+        key = key_of(settings, ledger, domain)
+        version = roll_back(settings, ledger, key, to, reason)
+    typer.echo(f"{domain}: version {version} serves" + (" (frozen base)" if not version else ""))
+
+
+@app.command()
+def report(
+    config: ConfigPath = PARAMS,
+    drift: Annotated[
+        str | None, typer.Option(help="Also write Evidently's page of this decision.")
+    ] = None,
+) -> None:
+    """Refresh the review site and print where it is."""
+    from driftune.drift.detect import write_drift_page
+    from driftune.registry.ledger import Ledger
+    from driftune.reports import build_site
+
+    settings = load(config)
+    with Ledger(settings) as ledger:
+        if drift is not None:
+            write_drift_page(settings, ledger, drift)
+        typer.echo(build_site(settings, ledger))
+
+
+@importers.command("kuairand")
+def import_kuairand(
+    source: Annotated[Path, typer.Argument(help="Folder of the parquet or CSV files.")],
+    to: Annotated[Path, typer.Option(help="Folder for daily files and params.yaml.")],
+) -> None:
+    """KuaiRand-Pure: event-time days in Asia/Shanghai, one domain per tab."""
+    from driftune.console import progress
+    from driftune.importers.kuairand import import_kuairand as read
+
+    with progress():
+        summary = read(source, to)
+    typer.echo(
+        f"{summary.rows:,} rows in {len(summary.days)} days; "
+        f"next: driftune pretrain --config {summary.params}"
+    )
+
+
+@app.command()
+def simulate(
+    to: Annotated[Path, typer.Option(help="Folder for the daily files.")],
+    first: Annotated[str | None, typer.Option("--from", help="First day to write.")] = None,
+    last: Annotated[str | None, typer.Option("--to-day", help="Last day to write.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Also write the planted shifts here.")] = None,
+) -> None:
+    """Write the demo's logs: food-delivery impressions with planted interest shifts."""
+    from driftune.simulate import demo_config
+    from driftune.simulate import simulate as write_days
+    from driftune.simulate import write_truth
+
+    world = demo_config()
+    low = world.start if first is None else day_of(first)
+    high = world.last if last is None else day_of(last)
+    days = [day for day in world.calendar if low <= day <= high]
+    if not days:
+        raise typer.BadParameter(f"the demo's days are {world.start} to {world.last}")
+    paths = write_days(world, to, days=days)
+    if truth is not None:
+        write_truth(world, truth)
+    typer.echo(f"{len(paths)} days in {to}")
+
+
+@app.command()
+def doctor(
+    config: ConfigPath = PARAMS,
+    mend: Annotated[bool, typer.Option("--mend", help="Set wrong aliases right.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check versions, configuration, lake, backbone, ledger and champions; exit 1 on a problem."""
+    from driftune.doctor import examine
+
+    findings = examine(load(config), mend=mend)
+    if as_json:
+        _print({"checks": findings}, as_json)
+    else:
+        for finding in findings:
+            typer.echo(f"{'ok  ' if finding['ok'] else 'FAIL'}  {finding['what']}")
+    if not all(finding["ok"] for finding in findings):
+        raise typer.Exit(1)
+
+
+def _print(figures: dict[str, Any], as_json: bool, quiet: bool = False) -> None:
+    if as_json:
+        typer.echo(json.dumps(figures, default=str))
+    elif not quiet:
+        for name, value in figures.items():
+            shown = f"{value:.4f}" if isinstance(value, float) else value
+            typer.echo(f"{name}: {shown}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""The terminal: progress bars and log lines while work runs, errors in one line, tables."""
+
+import atexit
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from driftune.progress import LOGGER
+
+
+class _Lines(logging.Handler):
+    """Log records as plain lines above the bars."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.INFO)
+        self.console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = "red" if record.levelno >= logging.ERROR else ""
+        if record.levelno == logging.WARNING:
+            style = "yellow"
+        self.console.print(Text(record.getMessage(), style), soft_wrap=True, highlight=False)
+
+
+class _Bars(logging.Handler):
+    """Progress records as bars, one per kind of work."""
+
+    def __init__(self, bars: Progress) -> None:
+        super().__init__(logging.DEBUG)
+        self.bars = bars
+        self.known: dict[str, TaskID] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        what, done, total = (getattr(record, name, None) for name in ("what", "done", "total"))
+        if what is None or total is None:
+            return
+        if what not in self.known:
+            self.known[what] = self.bars.add_task(what, total=total)
+        self.bars.update(self.known[what], completed=done, total=total)
+        if done == total:
+            self.bars.remove_task(self.known.pop(what))
+
+
+@contextmanager
+def progress() -> Iterator[None]:
+    """Show log lines, and bars where the terminal can draw them, on stderr."""
+    console = Console(stderr=True)
+    logger, steps = logging.getLogger("driftune"), logging.getLogger(LOGGER)
+    lines = _Lines(console)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bars:
+        handler = _Bars(bars)
+        logger.addHandler(lines)
+        steps.addHandler(handler)
+        before = logger.level, steps.level, steps.propagate
+        logger.setLevel(logging.INFO)
+        steps.setLevel(logging.DEBUG)
+        steps.propagate = False
+        try:
+            yield
+        finally:
+            logger.removeHandler(lines)
+            steps.removeHandler(handler)
+            logger.setLevel(before[0])
+            steps.setLevel(before[1])
+            steps.propagate = before[2]
+
+
+def fail(message: str) -> None:
+    """Print an error on stderr, in one line."""
+    line = " ".join(message.split())
+    Console(stderr=True).print(Text(f"error: {line}", "bold red"), soft_wrap=True, highlight=False)
+
+
+def show_status(rows: list[dict[str, Any]]) -> None:
+    """Print domains with champion, last drift and last decision."""
+    console = Console()
+    if not rows:
+        console.print("No decisions yet: driftune run, or driftune replay --from DAY --to DAY")
+        return
+    table = Table(box=None, header_style="bold")
+    for name in ("domain", "champion", "since", "last day", "drift", "decision"):
+        table.add_column(name, justify="right" if name in ("champion", "drift") else "left")
+    for row in rows:
+        table.add_row(
+            Text(row["domain"]),
+            "base" if row["champion"] == 0 else f"v{row['champion']}",
+            row["since"] or "",
+            row["day"] or "",
+            "" if row["drift"] is None else f"{row['drift']:.2f}×",
+            Text(row["state"] or "", _STYLES.get(row["state"], "")),
+        )
+    console.print(table)
+
+
+_STYLES = {"promoted": "green", "pending": "yellow", "claimed": "yellow", "failed": "red"}
+
+
+def quiet_exit() -> None:
+    """Keep DuckDB's binding from listing its own objects on stderr when Python has ended.
+
+    Great Expectations leaves the module referenced in a way that the binding takes for a leak;
+    exit handlers run in reverse order, so this first one closes stderr after all others.
+    """
+
+    def close() -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+    atexit.register(close)

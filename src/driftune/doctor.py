@@ -1,0 +1,100 @@
+"""Examine an installation and a workspace: what is there, what fits, what needs mending."""
+
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from driftune.config import Config
+from driftune.errors import DriftuneError
+from driftune.registry.ledger import Ledger
+from driftune.workspace import Workspace
+
+_PACKAGES = ("prefect", "torch", "dvc", "great-expectations", "duckdb", "evidently", "mlflow")
+
+
+def examine(config: Config, *, mend: bool = False) -> list[dict[str, Any]]:
+    """Run every check; each finding has ``what`` (a line) and ``ok``."""
+    findings = [_packages()]
+    checks: list[Callable[[Config], str]] = [_source, _lake, _backbone]
+    for check in checks:
+        findings.append(_finding(check, config))
+    with Ledger(config) as ledger:
+        findings += _champions(config, ledger)
+        findings += _aliases(config, ledger, mend)
+    return findings
+
+
+def _finding(check: Callable[[Config], str], config: Config) -> dict[str, Any]:
+    try:
+        return {"what": check(config), "ok": True}
+    except DriftuneError as error:
+        return {"what": str(error), "ok": False}
+
+
+def _packages() -> dict[str, Any]:
+    found = []
+    missing = []
+    for name in _PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    what = "packages: " + ", ".join(found)
+    return {"what": what + (f"; missing {', '.join(missing)}" if missing else ""), "ok": not missing}
+
+
+def _source(config: Config) -> str:
+    from driftune.logs.ingest import scratch
+    from driftune.logs.source import fetch
+
+    day = config.reference.last
+    with scratch(config, day) as folder:
+        files = fetch(config, day, folder).files
+    return f"source: {len(files)} file(s) of {day}, {len(files[0].columns)} columns"
+
+
+def _lake(config: Config) -> str:
+    from driftune.logs.lake import held_days
+
+    days = held_days(Workspace(config).lake)
+    return f"lake: {len(days)} days" + (f", {days[0]} to {days[-1]}" if days else "")
+
+
+def _backbone(config: Config) -> str:
+    from driftune.training.pretrain import load_model
+
+    _, _, mark = load_model(config)
+    return f"backbone: {mark[:12]}"
+
+
+def _champions(config: Config, ledger: Ledger) -> list[dict[str, Any]]:
+    from driftune.registry.champions import champions_for
+    from driftune.training.pretrain import load_model
+
+    pointers = ledger.champions()
+    try:
+        _, _, mark = load_model(config)
+    except DriftuneError:
+        return []
+    champions, _ = champions_for(config, ledger, mark, list(pointers))
+    return [
+        {
+            "what": f"champion of {pointers[key].domain}: version {champion.version}"
+            + (f" does not serve: {champion.problem}" if champion.problem else ""),
+            "ok": champion.problem is None,
+        }
+        for key, champion in champions.items()
+    ]
+
+
+def _aliases(config: Config, ledger: Ledger, mend: bool) -> list[dict[str, Any]]:
+    from driftune.registry.models import mirror, mirrored
+
+    if not ledger.champions():
+        return []
+    findings = []
+    for key, (wanted, has) in mirrored(config, ledger).items():
+        ok = wanted == has or (mend and mirror(config, ledger, key))
+        text = f"alias of {key}: MLflow {has or 'none'}, ledger {wanted or 'none'}"
+        findings.append({"what": text + (" (mended)" if ok and wanted != has else ""), "ok": ok})
+    return findings

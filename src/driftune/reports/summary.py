@@ -1,0 +1,69 @@
+"""A day in a few lines: for the terminal, the log and Prefect's artifacts."""
+
+from datetime import date
+from typing import Any
+
+from driftune.quality.record import DayQuality
+from driftune.registry.ledger import Ledger
+from driftune.registry.schema import decisions
+
+
+def day_rows(ledger: Ledger, day: date) -> list[dict[str, Any]]:
+    """One row per domain of the day: drift score, state, metric before and after."""
+    rows = []
+    for row in ledger.decisions(decisions.c.day == day.isoformat()):
+        gate = row.gate or {}
+        difference = gate.get("difference") or {}
+        rows.append(
+            {
+                "domain": row.domain,
+                "state": row.state,
+                "drift": None if row.score is None else round(row.score, 2),
+                "champion": row.adapter_version or row.champion_version,
+                "before": _rounded(difference.get("champion")),
+                "after": _rounded(difference.get("challenger")),
+                "why": row.sentence,
+            }
+        )
+    return rows
+
+
+def day_line(day: date, quality: DayQuality | None, rows: list[dict[str, Any]]) -> str:
+    """The day in one line: rows, rejected rows, and every domain that was not left alone."""
+    parts = [str(day)]
+    if quality is not None:
+        parts.append(f"{quality.accepted:,} rows")
+        if quality.rejected:
+            parts.append(f"{quality.rejected:,} rejected")
+    quiet = sum(row["state"] == "stable" for row in rows)
+    small = sum(row["state"] == "insufficient" for row in rows)
+    moved = [_moved(row) for row in rows if row["state"] not in ("stable", "insufficient")]
+    parts.append(f"{quiet} stable" + (f", {small} too small" if small else ""))
+    return " · ".join(parts + moved)
+
+
+def day_summary(day: date, quality: DayQuality | None, rows: list[dict[str, Any]]) -> str:
+    """The day as markdown: quality verdict, broken rules, what happened to which domain."""
+    lines = [f"# {day}", ""]
+    if quality is not None:
+        lines.append(
+            f"Quality **{quality.verdict}**: {quality.accepted:,} rows accepted, "
+            f"{quality.rejected:,} rejected."
+        )
+        lines += [f"- {problem}" for problem in quality.problems()]
+    lines += ["", *(f"- {_moved(row)}: {row['why']}" for row in rows if row["state"] != "stable")]
+    return "\n".join(lines)
+
+
+def _moved(row: dict[str, Any]) -> str:
+    text = f"{row['domain']}: {row['state']}"
+    if row["drift"] is not None:
+        text += f" (drift {row['drift']:.1f}×"
+        if row["before"] is not None and row["after"] is not None:
+            text += f", AUC {row['before']:.3f} → {row['after']:.3f}"
+        text += ")"
+    return text
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -1,0 +1,58 @@
+"""Tasks of one adaptation: claim, fine-tune, challenge, conclude."""
+
+from typing import Any
+
+from prefect import task
+
+from driftune.config import Config
+from driftune.evaluation.challenge import challenge
+from driftune.progress import report
+from driftune.registry.ledger import Ledger
+from driftune.registry.promotion import conclude
+from driftune.training.finetune import challenger_folder, finetune
+from tasks.policy import LONG, QUICK
+
+
+@task(task_run_name="claim {decision_id}", **QUICK)
+def claim(config: Config, decision_id: str) -> str | None:
+    """Claim the decision; None when it is taken or ended."""
+    with Ledger(config) as ledger:
+        return ledger.claim(decision_id)
+
+
+@task(task_run_name="fine-tune {decision_id}", **LONG)
+def train_challenger(config: Config, decision_id: str) -> dict[str, Any]:
+    """Train the challenger and write its files."""
+    with Ledger(config) as ledger:
+        return finetune(config, ledger, decision_id, report)
+
+
+@task(task_run_name="gate {decision_id}", **QUICK)
+def judge_challenger(config: Config, decision_id: str) -> dict[str, Any]:
+    """Judge champion and challenger on the same held-out rows."""
+    with Ledger(config) as ledger:
+        return challenge(config, ledger, decision_id)
+
+
+@task(task_run_name="conclude {decision_id}", **QUICK)
+def conclude_decision(
+    config: Config, decision_id: str, owner: str, training: dict[str, Any], gate: dict[str, Any]
+) -> str:
+    """Promote or reject; returns the decision's state."""
+    with Ledger(config) as ledger:
+        folder = challenger_folder(config, decision_id)
+        return conclude(config, ledger, decision_id, owner, folder, training, gate)
+
+
+@task(task_run_name="give back {decision_id}", **QUICK)
+def give_back(config: Config, decision_id: str, owner: str, note: str, final: bool) -> str:
+    """Give a claimed decision back, or end it as failed; returns its state."""
+    with Ledger(config) as ledger:
+        return ledger.release(decision_id, owner, note, final=final)
+
+
+@task(task_run_name="state of {decision_id}", **QUICK)
+def state_of(config: Config, decision_id: str) -> str:
+    """The decision's state in the ledger."""
+    with Ledger(config) as ledger:
+        return ledger.decision(decision_id).state

@@ -1,0 +1,57 @@
+"""Tasks of the day's data: fetch, validate, commit."""
+
+from datetime import date
+from pathlib import Path
+
+from prefect import task
+
+from driftune.config import Config
+from driftune.logs import ingest
+from driftune.logs.source import Fetched, fetch
+from driftune.quality.record import DayQuality
+from driftune.registry.ledger import Ledger
+from driftune.logs.staging import Staged, stage
+from driftune.progress import report
+from driftune.training.pretrain import ensure_backbone
+from tasks.policy import LONG, QUICK
+
+
+@task(task_run_name="pre-train if needed", **LONG)
+def prepare(config: Config) -> None:
+    """Have the reference days in the lake and a backbone."""
+    with Ledger(config) as ledger:
+        ensure_backbone(config, ledger, report)
+
+
+@task(task_run_name="fetch {day}", **QUICK)
+def fetch_day(config: Config, day: date, folder: Path) -> Fetched:
+    """Fetch the day's files."""
+    return fetch(config, day, folder)
+
+
+@task(task_run_name="look up", **QUICK)
+def held_already(config: Config, fetched: Fetched) -> ingest.Ingested | None:
+    """The day's earlier result when this very content is in the lake."""
+    with Ledger(config) as ledger:
+        return ingest.unchanged(config, ledger, fetched)
+
+
+@task(task_run_name="stage", **QUICK)
+def stage_day(config: Config, fetched: Fetched, folder: Path) -> Staged:
+    """Stage the day's files under canonical names."""
+    folder.joinpath("day.duckdb").unlink(missing_ok=True)
+    domains = ingest.domains_for(config, fetched.day)
+    return stage(config, fetched, domains, folder / "day.duckdb")
+
+
+@task(task_run_name="validate", **QUICK)
+def validate_day(config: Config, staged: Staged) -> DayQuality:
+    """Run the checkpoint, and quarantine broken rows."""
+    return ingest.check(config, staged)
+
+
+@task(task_run_name="commit", **QUICK)
+def commit_day(config: Config, staged: Staged, quality: DayQuality) -> ingest.Ingested:
+    """Commit an accepted day to the lake."""
+    with Ledger(config) as ledger:
+        return ingest.commit_day(config, ledger, staged, quality)

@@ -1,0 +1,55 @@
+"""Tasks of drift detection: windows of all domains at once, then one decision per domain."""
+
+from datetime import date
+
+from prefect import task
+from prefect.events import emit_event
+
+from driftune.config import Config
+from driftune.drift import detect
+from driftune.registry.ledger import Ledger
+from tasks.policy import QUICK
+
+DRIFT_EVENT = "driftune.drift.detected"
+
+
+@task(task_run_name="windows {day}", **QUICK)
+def draw_windows(config: Config, day: date) -> list[detect.DomainWindow]:
+    """Draw the windows of the day's undecided domains."""
+    with Ledger(config) as ledger:
+        return detect.draw_windows(config, ledger, day)
+
+
+@task(task_run_name="drift {window.key}", **QUICK)
+def decide_domain(config: Config, window: detect.DomainWindow) -> str:
+    """Measure one domain and write its decision; returns the decision's id."""
+    with Ledger(config) as ledger:
+        return detect.decide_domain(config, ledger, window)
+
+
+@task(task_run_name="open decisions", **QUICK)
+def open_decisions(config: Config, day: date) -> list[str]:
+    """Ids of decisions up to the day that wait for an adaptation."""
+    with Ledger(config) as ledger:
+        return [row.id for row in ledger.waiting(day)]
+
+
+@task(task_run_name="alert {decision_id}", **QUICK)
+def alert(config: Config, decision_id: str) -> None:
+    """Emit the drift event of a decision: a wake-up, the ledger holds the truth."""
+    with Ledger(config) as ledger:
+        row = ledger.decision(decision_id)
+    emit_event(
+        event=DRIFT_EVENT,
+        resource={
+            "prefect.resource.id": f"driftune.domain.{row.domain_key}",
+            "prefect.resource.name": row.domain,
+        },
+        payload={
+            "decision_id": row.id,
+            "domain": row.domain,
+            "day": row.day,
+            "score": row.score,
+            "config": str(config.source_file),
+        },
+    )

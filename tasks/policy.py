@@ -1,0 +1,31 @@
+"""How tasks behave when something fails: only what may pass by itself is tried again."""
+
+from typing import Any
+
+from prefect.cache_policies import NO_CACHE
+
+from driftune.errors import DriftuneError, SourceUnavailableError
+
+
+def may_pass(task: Any, run: Any, state: Any) -> bool:
+    """Whether a failure may pass by itself: a fault of storage or network, not a wrong input."""
+    try:
+        state.result()
+    except SourceUnavailableError:
+        return True
+    except DriftuneError:
+        return False
+    except Exception:
+        return True
+    return False
+
+
+QUICK: dict[str, Any] = {
+    "retries": 2,
+    "retry_delay_seconds": [2, 10],
+    "retry_condition_fn": may_pass,
+    "timeout_seconds": 1800,
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+}
+LONG: dict[str, Any] = {**QUICK, "retries": 1, "timeout_seconds": 6 * 3600}
