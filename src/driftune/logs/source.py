@@ -73,7 +73,8 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
         raise SourceUnavailableError(f"{uri}: cannot be listed ({error})") from None
     if not found:
         raise SourceError(
-            f"{day}: no file at {uri}; check source.uri or wait until the day's logs have arrived"
+            f"{day}: no file at {_shown(config, Path(uri)) if '://' not in uri else uri}; "
+            "check source.uri, or wait until the day's logs have arrived"
         )
     local = "file" in _protocols(filesystem)
     files = []

@@ -39,8 +39,11 @@ class DayQuality:
         for check in self.checks:
             if check["success"]:
                 continue
-            count = check["unexpected"]
-            figure = f"{count} rows" if count is not None else f"observed {check['observed']:.4g}"
+            figure = "no value"
+            if check["unexpected"] is not None:
+                figure = f"{check['unexpected']} rows"
+            elif check["observed"] is not None:
+                figure = f"observed {check['observed']:.4g}"
             lines.append(f"{check['sentence'].rstrip('.')} — broken: {figure}")
         return lines
 

@@ -1,0 +1,134 @@
+"""Shared fixtures: small worlds of logs in a temporary folder, with a params.yaml of their own."""
+
+import shutil
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from driftune.config import Config
+from driftune.console import quiet_exit
+from driftune.logs.ingest import ensure_reference
+from driftune.params import load_config
+from driftune.registry.ledger import Ledger
+from driftune.telemetry import silence
+
+silence()
+quiet_exit()
+
+FIRST = date(2026, 3, 2)
+REFERENCE_DAYS = 3
+DOMAINS = ("home · north", "home · south", "search · north", "search · south")
+
+
+def impressions(day: date, rows: int = 1200, seed: int = 0) -> pd.DataFrame:
+    """A clean day of logs: four domains, clicks that depend on the category."""
+    rng = np.random.default_rng([seed, day.toordinal()])
+    seconds = np.sort(rng.integers(0, 86400, rows))
+    category = rng.choice(["noodles", "coffee", "salads", "burgers"], rows)
+    rate = pd.Series(category).map({"noodles": 0.5, "coffee": 0.3, "salads": 0.15, "burgers": 0.1})
+    click = rng.random(rows) < rate.to_numpy()
+    return pd.DataFrame(
+        {
+            "user_id": [f"u{n}" for n in rng.integers(0, 150, rows)],
+            "item_id": [f"i{n}" for n in rng.integers(0, 60, rows)],
+            "event_time": pd.Timestamp(day) + pd.to_timedelta(seconds, unit="s"),
+            "scene": rng.choice(["home", "search"], rows),
+            "region": rng.choice(["north", "south"], rows),
+            "category": category,
+            "price": rng.gamma(2, 10, rows).round(2),
+            "position": rng.integers(1, 9, rows),
+            "propensity": rng.random(rows).round(4),
+            "restaurant_id": [f"r{n}" for n in rng.integers(0, 20, rows)],
+            "click": click.astype("int8"),
+            "ordered": (click & (rng.random(rows) < 0.3)).astype("int8"),
+        }
+    )
+
+
+def small_params() -> dict[str, Any]:
+    """The project's own params.yaml, made small."""
+    text = Path(__file__).parents[1].joinpath("params.yaml").read_text(encoding="utf-8")
+    params = yaml.safe_load(text)
+    params["source"] = {"uri": "logs/{day}.parquet"}
+    params["reference"] = {
+        "first": FIRST.isoformat(),
+        "last": (FIRST + timedelta(days=REFERENCE_DAYS - 1)).isoformat(),
+        "holdout": 0.2,
+    }
+    params["drift"] |= {"min_rows": 150, "min_clicks": 30, "sample_rows": 400}
+    params["gate"] |= {"min_rows": 50, "min_positives": 10, "min_users": 20, "resamples": 200}
+    params["backbone"] |= {"hidden": [16], "epochs": 1, "embedding": 4}
+    params["adapter"] |= {"epochs": 2, "hidden": 16, "bottleneck": 4}
+    return params
+
+
+class World:
+    """A folder with params.yaml and daily files, as a user would have it."""
+
+    def __init__(self, root: Path, **changes: Any) -> None:
+        self.root = root
+        params = small_params()
+        for section, values in changes.items():
+            if isinstance(values, dict):
+                params[section] = {**params.get(section, {}), **values}
+            else:
+                params[section] = values
+        (root / "logs").mkdir(parents=True, exist_ok=True)
+        self.params = root / "params.yaml"
+        self.params.write_text(yaml.safe_dump(params), encoding="utf-8")
+
+    @property
+    def config(self) -> Config:
+        """The configuration, loaded."""
+        return load_config(self.params, env={})
+
+    def day(self, number: int) -> date:
+        """The day ``number`` after the first reference day."""
+        return FIRST + timedelta(days=number)
+
+    def write(self, day: date, frame: pd.DataFrame | None = None) -> Path:
+        """Write a day's file (a clean one by default)."""
+        path = self.root / "logs" / f"{day}.parquet"
+        (impressions(day) if frame is None else frame).to_parquet(path, index=False)
+        return path
+
+    def with_reference(self) -> "World":
+        """Write the reference days' files."""
+        for number in range(REFERENCE_DAYS):
+            self.write(self.day(number))
+        return self
+
+
+@pytest.fixture
+def make_world(tmp_path: Path) -> Callable[..., World]:
+    """A factory of worlds in this test's folder; keyword arguments change params.yaml."""
+    return lambda **changes: World(tmp_path, **changes)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A world with its reference days."""
+    return World(tmp_path).with_reference()
+
+
+@pytest.fixture(scope="session")
+def _ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ingested")
+    world = World(folder).with_reference()
+    with Ledger(world.config) as ledger:
+        ensure_reference(world.config, ledger)
+    return folder
+
+
+@pytest.fixture
+def ingested_world(_ingested: Path, tmp_path: Path) -> World:
+    """A world whose reference days are in the lake: a copy of one made once per session."""
+    folder = tmp_path / "ingested"
+    shutil.copytree(_ingested, folder)
+    return World(folder)

@@ -1,0 +1,286 @@
+"""A day from its files into the lake: what is kept, what is rejected, what is refused."""
+
+import gzip
+import json
+from datetime import timedelta
+
+import duckdb
+import pandas as pd
+import pytest
+
+from driftune.errors import DayRefusedError, LakeError, SourceError
+from driftune.logs import lake
+from driftune.logs.ingest import ensure_reference, ingest
+from driftune.registry.ledger import Ledger
+from driftune.workspace import Workspace
+from tests.conftest import impressions
+
+
+def checksum(config):
+    """Rows and content of the whole lake, whatever its files."""
+    path = Workspace(config).lake
+    table = lake.relation(path, lake.held_days(path))
+    with duckdb.connect() as con:
+        return con.execute(f"SELECT count(*), bit_xor(hash(rows)) FROM {table} AS rows").fetchone()
+
+
+@pytest.fixture
+def ready(ingested_world):
+    """A world whose reference days are in the lake, and its next day."""
+    return ingested_world, ingested_world.day(3)
+
+
+def run(world, day):
+    with Ledger(world.config) as ledger:
+        return ingest(world.config, ledger, day)
+
+
+def counts(quality):
+    """Rejected rows by reason."""
+    found = {}
+    for row in quality.rejections:
+        found[row["reason"]] = found.get(row["reason"], 0) + row["rows"]
+    return found
+
+
+def test_a_clean_day_is_kept_whole(ready):
+    world, day = ready
+    world.write(day)
+    result = run(world, day)
+    assert (result.quality.verdict, result.quality.rows, result.quality.rejected) == ("ok", 1200, 0)
+    assert day in lake.held_days(Workspace(world.config).lake)
+    assert not Workspace(world.config).quarantine(day).exists()
+    assert Workspace(world.config).data_docs(day).read_text().startswith("<!DOCTYPE html>")
+
+
+def test_the_same_day_twice_changes_nothing(ready):
+    world, day = ready
+    world.write(day)
+    first = run(world, day)
+    before = checksum(world.config)
+    second = run(world, day)
+    assert first.changed and not second.changed
+    assert (second.revision, second.quality) == (first.revision, first.quality)
+    assert checksum(world.config) == before
+
+
+def test_a_correction_replaces_the_day(ready):
+    world, day = ready
+    world.write(day)
+    run(world, day)
+    world.write(day, impressions(day, rows=900, seed=5))
+    result = run(world, day)
+    assert (result.revision, result.quality.rows) == (2, 900)
+    with Ledger(world.config) as ledger:
+        assert ledger.day(day).rows == 900
+    assert checksum(world.config)[0] == 3 * 1200 + 900
+
+
+def broken(day):
+    """A day in which each row rule is broken by known rows."""
+    frame = impressions(day).astype({"click": str, "price": str})
+    frame.loc[0, "click"] = "7"
+    frame.loc[1, ["click", "ordered"]] = ["0", 1]
+    frame.loc[2, "event_time"] = pd.Timestamp(day) - timedelta(days=2)
+    frame.loc[3, "scene"] = ""
+    frame.loc[4, "region"] = None
+    frame.loc[5, "region"] = "moon"
+    frame.loc[6, "user_id"] = None
+    frame.loc[7, "item_id"] = ""
+    frame.loc[8, "price"] = "cheap"
+    frame.loc[9, "event_time"] = pd.NaT
+    frame.loc[11] = frame.loc[10]
+    return frame
+
+
+def test_each_broken_row_goes_to_quarantine_with_its_reason(ready):
+    world, day = ready
+    path = world.write(day, broken(day))
+    quality = run(world, day).quality
+    assert counts(quality) == {
+        "click_label": 1,
+        "convert_without_click": 1,
+        "other_day": 1,
+        "domain_missing": 2,
+        "domain_unknown": 1,
+        "user_missing": 1,
+        "item_missing": 1,
+        "number_unreadable": 1,
+        "time_unreadable": 1,
+        "duplicate": 1,
+    }
+    assert (quality.verdict, quality.rejected) == ("warning", 11)
+    by_reason = {row["reason"]: row for row in quality.rejections}
+    assert by_reason["click_label"]["file"] == str(path.relative_to(world.root))
+    assert by_reason["click_label"]["column"] == "click"
+    assert by_reason["domain_missing"]["column"] == "scene + region"
+    kept = pd.read_parquet(Workspace(world.config).quarantine(day))
+    assert len(kept) == 11
+    assert set(kept.loc[kept["_row"] == 1, "_reasons"]) == {"click_label"}
+    assert "cheap" in set(kept["price"])
+
+
+def test_quarantined_rows_do_not_reach_the_lake(ready):
+    world, day = ready
+    world.write(day, broken(day))
+    run(world, day)
+    with duckdb.connect() as con:
+        rows = con.execute(
+            f"SELECT count(*), count(DISTINCT domain), max(click) "
+            f"FROM {lake.relation(Workspace(world.config).lake, [day])}"
+        ).fetchone()
+    assert rows == (1200 - 11, 4, 1)
+
+
+def test_a_day_with_too_many_rejected_rows_is_refused_whole(ready):
+    world, day = ready
+    before = checksum(world.config)
+    frame = impressions(day)
+    frame.loc[:599, "ordered"] = 3
+    world.write(day, frame)
+    with pytest.raises(DayRefusedError, match=r"600 rows|refused") as refused:
+        run(world, day)
+    assert "\n" not in str(refused.value)
+    assert checksum(world.config) == before
+    with Ledger(world.config) as ledger:
+        assert ledger.day(day) is None
+    record = json.loads(Workspace(world.config).quality(day).read_text())
+    assert record["verdict"] == "refused" and record["rejected"] == 600
+
+
+def test_a_wrong_type_rejects_rows_and_says_which_column(ready):
+    world, day = ready
+    frame = impressions(day)
+    frame["click"] = [["no"]] * len(frame)
+    world.write(day, frame)
+    with pytest.raises(DayRefusedError, match="click label is 0 or 1"):
+        run(world, day)
+
+
+def test_a_partial_day_is_a_warning(ready):
+    world, day = ready
+    frame = impressions(day)
+    world.write(day, frame[frame["event_time"].dt.hour < 4])
+    quality = run(world, day).quality
+    assert quality.verdict == "warning"
+    assert quality.hours == [0, 1, 2, 3]
+    assert any("partial day" in line for line in quality.problems())
+
+
+def spoil_missing(world, day):
+    return "no file at logs"
+
+
+def spoil_empty(world, day):
+    world.write(day).write_bytes(b"")
+    return "is empty"
+
+
+def spoil_no_rows(world, day):
+    world.write(day, impressions(day).iloc[:0])
+    return "no rows"
+
+
+def spoil_unreadable(world, day):
+    world.write(day).write_bytes(b"this is not parquet")
+    return "cannot be read as parquet"
+
+
+def spoil_truncated(world, day):
+    path = world.write(day)
+    path.write_bytes(path.read_bytes()[:-200])
+    return "cannot be read as parquet"
+
+
+def spoil_column(world, day):
+    world.write(day, impressions(day).drop(columns="ordered"))
+    return r"column 'ordered' \(columns.convert in params.yaml\) is missing"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [spoil_missing, spoil_empty, spoil_no_rows, spoil_unreadable, spoil_truncated, spoil_column],
+)
+def test_bad_files_give_one_line_and_change_nothing(ready, spoil):
+    world, day = ready
+    before = checksum(world.config)
+    expected = spoil(world, day)
+    with pytest.raises(SourceError, match=expected) as error:
+        run(world, day)
+    assert "\n" not in str(error.value)
+    assert str(day) in str(error.value)
+    assert checksum(world.config) == before
+    with Ledger(world.config) as ledger:
+        assert ledger.day(day) is None
+    assert list(Workspace(world.config).staging.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz", "jsonl", "parquet"])
+def test_formats_give_the_same_lake(make_world, suffix):
+    world = make_world(source={"uri": "logs/{day}/*." + suffix})
+    frame = impressions(world.day(0), rows=400)
+    folder = world.root / "logs" / str(world.day(0))
+    folder.mkdir()
+    for number, part in enumerate((frame[:150], frame[150:])):
+        path = folder / f"part-{number}.{suffix}"
+        if suffix == "parquet":
+            part.to_parquet(path)
+        elif suffix == "jsonl":
+            part.to_json(path, orient="records", lines=True, date_format="iso")
+        elif suffix == "csv.gz":
+            path.write_bytes(gzip.compress(part.to_csv(index=False).encode()))
+        else:
+            part.to_csv(path, index=False)
+    quality = run(world, world.day(0)).quality
+    assert (quality.verdict, quality.rows, quality.rejected) == ("ok", 400, 0)
+    with duckdb.connect() as con:
+        total = con.execute(
+            f"SELECT count(*), sum(click), count(DISTINCT user_id), round(sum(price), 2) "
+            f"FROM {lake.relation(Workspace(world.config).lake, [world.day(0)])}"
+        ).fetchone()
+    assert total == (
+        400,
+        int(frame["click"].sum()),
+        frame["user_id"].nunique(),
+        round(float(frame["price"].sum()), 2),
+    )
+
+
+def test_days_follow_the_configured_zone(make_world):
+    world = make_world(timezone="Asia/Shanghai")
+    day = world.day(0)
+    frame = impressions(day, rows=400)
+    frame["event_time"] -= timedelta(hours=8)
+    world.write(day, frame)
+    assert run(world, day).quality.rejected == 0
+
+
+def test_unknown_domains_fold_into_other_where_configured(make_world):
+    world = make_world(domains={"unknown": "other"}).with_reference()
+    with Ledger(world.config) as ledger:
+        ensure_reference(world.config, ledger)
+    frame = impressions(world.day(3))
+    frame.loc[:9, "region"] = "moon"
+    world.write(world.day(3), frame)
+    quality = run(world, world.day(3)).quality
+    assert quality.rejected == 0
+    assert {row["domain"]: row["rows"] for row in quality.domains}["other"] == 10
+
+
+def test_hostile_domain_names_are_only_data(make_world):
+    names = ["../../x", "'; drop table", "<script>", "a/b", "🍜", "x" * 300]
+    world = make_world(columns={"domain": "scene"})
+    day = world.day(0)
+    frame = impressions(day, rows=600)
+    frame["scene"] = (names * 100)[:600]
+    world.write(day, frame)
+    quality = run(world, day).quality
+    assert quality.rejected == 0
+    assert {row["domain"]: row["rows"] for row in quality.domains} == dict.fromkeys(names, 100)
+    assert lake.known_domains(Workspace(world.config).lake, [day]) == sorted(names)
+
+
+def test_a_day_that_is_not_in_the_lake_is_named(ready):
+    world, day = ready
+    with pytest.raises(LakeError, match=str(day)):
+        lake.relation(Workspace(world.config).lake, [day])
