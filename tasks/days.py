@@ -8,10 +8,10 @@ from prefect import task
 from driftune.config import Config
 from driftune.logs import ingest
 from driftune.logs.source import Fetched, fetch
-from driftune.quality.record import DayQuality
-from driftune.registry.ledger import Ledger
 from driftune.logs.staging import Staged, stage
 from driftune.progress import report
+from driftune.quality.record import DayQuality
+from driftune.registry.ledger import Ledger
 from driftune.training.pretrain import ensure_backbone
 from tasks.policy import LONG, QUICK
 

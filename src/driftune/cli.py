@@ -277,9 +277,8 @@ def simulate(
     truth: Annotated[Path | None, typer.Option(help="Also write the planted shifts here.")] = None,
 ) -> None:
     """Write the demo's logs: food-delivery impressions with planted interest shifts."""
-    from driftune.simulate import demo_config
+    from driftune.simulate import demo_config, write_truth
     from driftune.simulate import simulate as write_days
-    from driftune.simulate import write_truth
 
     world = demo_config()
     low = world.start if first is None else day_of(first)

@@ -108,7 +108,6 @@ class Features(Section):
     oov_buckets: Positive = 16
     counters: Counters = Counters()
 
-
     @model_validator(mode="after")
     def _keys_exist(self) -> "Features":
         allowed = ["user", "item", "domain", "category", *self.categorical]

@@ -35,8 +35,17 @@ def main() -> None:
         _say("2/4  pre-training on ten reference days (dvc repro)")
         _run("dvc", "repro", "--quiet")
         _say("3/4  twelve simulated days: fetch, validate, detect drift, adapt, gate, promote")
-        _run("driftune", "simulate", "--to", "workspace/logs", "--from", "2026-03-12",
-             "--truth", str(TRUTH), quiet=True)
+        _run(
+            "driftune",
+            "simulate",
+            "--to",
+            "workspace/logs",
+            "--from",
+            "2026-03-12",
+            "--truth",
+            str(TRUTH),
+            quiet=True,
+        )
         _run("driftune", "replay", "--from", "2026-03-12", "--to", "2026-03-23", quiet=True)
         _say("4/4  summary")
         good = _summary(time.monotonic() - started)

@@ -40,7 +40,10 @@ def _packages() -> dict[str, Any]:
         except PackageNotFoundError:
             missing.append(name)
     what = "packages: " + ", ".join(found)
-    return {"what": what + (f"; missing {', '.join(missing)}" if missing else ""), "ok": not missing}
+    return {
+        "what": what + (f"; missing {', '.join(missing)}" if missing else ""),
+        "ok": not missing,
+    }
 
 
 def _source(config: Config) -> str:

@@ -77,8 +77,7 @@ def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow
         config, day, {window.key: window.reference for window in windows}, encoder, model, bank
     )
     return [
-        DomainWindow(**{**vars(window), "counts": counts.get(window.key, {})})
-        for window in windows
+        DomainWindow(**{**vars(window), "counts": counts.get(window.key, {})}) for window in windows
     ]
 
 

@@ -93,9 +93,7 @@ def read_window(path: Path, key: str) -> tuple[Any, Any]:
 
 def _wanted(day: date, references: Mapping[str, list[date]]) -> list[tuple[str, date, str]]:
     wanted = [(key, day, CURRENT) for key in references]
-    wanted += [
-        (key, other, REFERENCE) for key, window in references.items() for other in window
-    ]
+    wanted += [(key, other, REFERENCE) for key, window in references.items() for other in window]
     return wanted
 
 

@@ -45,9 +45,7 @@ def build_counters(con: Any, config: Config, past: str | None, day: date) -> Non
     counters = config.features.counters
     source = past or "(SELECT * FROM day_rows WHERE false)"
     needed = sorted({lake_column(part) for key in counters.keys for part in key})
-    weight = (
-        f"round({_SCALE} * exp2(-(DATE '{day}' - day) / {counters.half_life_days}))::BIGINT"
-    )
+    weight = f"round({_SCALE} * pow(2, -(DATE '{day}' - day) / {counters.half_life_days}))::BIGINT"
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE past_rows AS
@@ -55,7 +53,7 @@ def build_counters(con: Any, config: Config, past: str | None, day: date) -> Non
         """
     )
     con.execute(
-        f"""
+        """
         CREATE OR REPLACE TEMP TABLE overall AS
         SELECT sum(w)::DOUBLE AS shown,
                sum(w * click)::DOUBLE / sum(w) AS ctr,

@@ -155,9 +155,11 @@ def encoded_fields(config: Config, encoder: Encoder) -> tuple[str, str]:
 
 def encoded_numbers(encoder: Encoder, table: str) -> str:
     """Select list (``x_0`` …) of standardised numbers; null becomes 0, the mean."""
+    # greatest() and least() pass over nulls, so that a null must be caught before them.
     return ", ".join(
-        f"coalesce(greatest(-{CLIP}, least({CLIP}, ({table}.{identifier(name)} - {mean!r}) "
-        f"/ {scale!r})), 0)::FLOAT AS x_{number}"
+        f"CASE WHEN {table}.{identifier(name)} IS NULL THEN 0 ELSE greatest(-{CLIP}, "
+        f"least({CLIP}, ({table}.{identifier(name)} - {mean!r}) / {scale!r})) END::FLOAT "
+        f"AS x_{number}"
         for number, (name, mean, scale) in enumerate(
             zip(encoder.numbers, encoder.means, encoder.scales, strict=True)
         )

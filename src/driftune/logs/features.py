@@ -107,9 +107,7 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
 
 def _numbers(con: Any, config: Config, view: Lake, day: date) -> None:
     """Create temp table ``numbered``: the day's rows with every raw number and counter."""
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE day_rows AS FROM {lake.relation(view.path, [day])}"
-    )
+    con.execute(f"CREATE OR REPLACE TEMP TABLE day_rows AS FROM {lake.relation(view.path, [day])}")
     past = history(config, sorted(view.contents), day)
     build_counters(con, config, lake.relation(view.path, past) if past else None, day)
     raw = [f"{text} AS {identifier(name)}" for name, text in number_columns(config).items()]

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from driftune.models.adapters import fingerprint
 from torch import Tensor, nn
 
 from driftune.errors import BackboneError
 from driftune.files import read_json, replacing, write_json
-from driftune.models.adapters import fingerprint
 
 PLACE = "representation"
 

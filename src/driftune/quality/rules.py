@@ -53,12 +53,8 @@ def row_rules(config: Config, day: date, known_domains: list[str] | None) -> lis
         )
 
     rules = [
-        not_null(
-            "user_missing", "user_id", user, "Every impression names its user."
-        ),
-        not_null(
-            "item_missing", "item_id", item, "Every impression names its item."
-        ),
+        not_null("user_missing", "user_id", user, "Every impression names its user."),
+        not_null("item_missing", "item_id", item, "Every impression names its item."),
         not_null(
             "time_unreadable",
             "event_time",

@@ -14,8 +14,8 @@ from driftune.errors import BackboneError
 from driftune.files import finite, write_json, write_text
 from driftune.logs.encoder import Encoder, load_encoder
 from driftune.logs.features import encode_day, fit_encoder
-from driftune.logs.lake import held_days
 from driftune.logs.ingest import ensure_reference, reference_days
+from driftune.logs.lake import held_days
 from driftune.models.adapters import esmm_loss
 from driftune.models.backbone import Backbone, load_backbone, save_backbone
 from driftune.registry.ledger import Ledger
@@ -102,9 +102,7 @@ def train(config: Config, progress: Progress | None = None) -> dict[str, Any]:
     return {"fingerprint": mark, "rows": len(rows), "losses": losses}
 
 
-def _fit(
-    config: Config, model: Backbone, rows: Rows, progress: Progress | None
-) -> list[float]:
+def _fit(config: Config, model: Backbone, rows: Rows, progress: Progress | None) -> list[float]:
     settings = config.backbone
     optimiser = torch.optim.Adam(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -165,4 +163,3 @@ def _reference_rows(config: Config, progress: Progress | None = None) -> tuple[R
         raise BackboneError("the reference days hold no rows to train on; check reference")
     positions = np.arange(len(rows))
     return rows.take(positions[:kept]), rows.take(positions[kept:])
-
