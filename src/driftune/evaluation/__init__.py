@@ -1,0 +1,1 @@
+"""Evaluation: metrics, the paired bootstrap and the gate between champion and challenger."""

@@ -1,0 +1,164 @@
+"""The gate's rules: each turns figures into a verdict and a sentence for a reviewer.
+
+A figure that is not a number never passes: every comparison is written so that NaN fails it.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from driftune.config import Gate
+from driftune.evaluation.bootstrap import PairedDifference
+
+Verdict = Literal["pass", "fail", "insufficient", "unknown"]
+GUARDRAIL = "guardrail"
+_TITLES = {"ctr_auc": "CTR-AUC", "ctcvr_auc": "CTCVR-AUC"}
+_POSITIVES = {"ctr_auc": "clicks", "ctcvr_auc": "conversions"}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule's verdict, the value it looked at, its limit and a sentence for a reviewer."""
+
+    name: str
+    verdict: Verdict
+    value: float | None
+    limit: str
+    sentence: str
+
+
+def input_rule(name: str, usable: np.ndarray, count: int, wanted: str) -> Rule:
+    """All ``count`` values must be ``usable`` (a mask, one per row): what is ``wanted``."""
+    title = name[0].upper() + name[1:]
+    if usable.shape != (count,):
+        sentence = f"{title}: {usable.size:,} values for {count:,} rows"
+        return Rule(name, "fail", float(usable.size), f"{count} values", sentence)
+    bad = count - int(np.count_nonzero(usable))
+    if bad:
+        sentence = f"{title}: {bad:,} of {count:,} values are not {wanted}"
+        return Rule(name, "fail", float(bad), wanted, sentence)
+    return Rule(name, "pass", 0.0, wanted, f"{title}: each of {count:,} values is {wanted}")
+
+
+def amount_rules(
+    metrics: dict[str, Any], difference: PairedDifference, policy: Gate
+) -> Iterator[Rule]:
+    """Rows, both classes of the metric, users and effective users must suffice for a verdict."""
+    positives = _POSITIVES[policy.metric]
+    amounts = {
+        "rows": (metrics["rows"], policy.min_rows),
+        positives: (metrics[positives], policy.min_positives),
+        f"rows without {positives}": (metrics["rows"] - metrics[positives], policy.min_positives),
+        "users": (difference.users, policy.min_users),
+        "effective users": (math.floor(difference.effective_users), policy.min_users),
+    }
+    for name, (value, least) in amounts.items():
+        enough = value >= least
+        sentence = f"{value:,} {name}: {'enough' if enough else 'too few'}, {least:,} are needed"
+        verdict: Verdict = "pass" if enough else "insufficient"
+        yield Rule(f"enough {name}", verdict, float(value), f"≥ {least}", sentence)
+
+
+def interval_rule(difference: PairedDifference, policy: Gate) -> Rule:
+    """The interval of the metric's difference must lie above zero."""
+    name, limit = "interval above zero", "lower end > 0"
+    title = _TITLES[policy.metric]
+    if math.isnan(difference.low):
+        sentence = (
+            f"{title} has no interval: of {difference.resamples:,} resamples of the "
+            f"{difference.users:,} users {difference.dropped:,} lack {_POSITIVES[policy.metric]} "
+            "or hold nothing else"
+        )
+        return Rule(name, "insufficient", None, limit, sentence)
+    above = difference.low > 0
+    if above:
+        position = "lies above zero"
+    else:
+        position = "lies below zero" if difference.high < 0 else "does not lie above zero"
+    sentence = f"{_compared(title, difference, policy, 0.0)} {position}"
+    return Rule(name, "pass" if above else "fail", difference.low, limit, sentence)
+
+
+def effect_rule(difference: PairedDifference, policy: Gate) -> Rule:
+    """The metric's difference must reach ``min_effect``."""
+    enough = difference.estimate >= policy.min_effect
+    estimate, least = _signed(difference.estimate, policy.min_effect)
+    sentence = (
+        f"The {_TITLES[policy.metric]} difference {estimate} "
+        f"{'reaches' if enough else 'stays below'} the smallest one that counts, {least}"
+    )
+    verdict: Verdict = "pass" if enough else "fail"
+    return Rule(
+        "minimum effect", verdict, difference.estimate, f"≥ {policy.min_effect:g}", sentence
+    )
+
+
+def guardrail_rule(
+    metric: str, metrics: dict[str, Any], difference: PairedDifference, policy: Gate
+) -> Rule:
+    """The other metric must not be shown to be worse than ``guardrail_tolerance`` allows.
+
+    With too few positives for an interval the verdict is ``unknown``.
+    """
+    title, positives = _TITLES[metric], metrics[_POSITIVES[metric]]
+    floor = 0.0 - policy.guardrail_tolerance
+    limit = f"upper end ≥ {floor:g}"
+    scarce = min(positives, metrics["rows"] - positives) < policy.min_positives
+    if scarce or math.isnan(difference.high):
+        sentence = (
+            f"{title} cannot be judged: {positives:,} {_POSITIVES[metric]} in "
+            f"{metrics['rows']:,} rows do not carry an interval; this does not hold up a promotion"
+        )
+        return Rule(GUARDRAIL, "unknown", None, limit, sentence)
+    allowed = difference.high >= floor
+    if not allowed:
+        position = "shows"
+    else:
+        position = "excludes" if difference.low >= floor else "neither shows nor excludes"
+    sentence = (
+        f"{_compared(title, difference, policy, floor)} {position} a loss beyond the tolerated "
+        f"{policy.guardrail_tolerance:g}"
+    )
+    return Rule(GUARDRAIL, "pass" if allowed else "fail", difference.high, limit, sentence)
+
+
+def calibration_rule(champion: float, challenger: float, policy: Gate) -> Rule:
+    """Predicted per actual clicks must be in the band, or no further from 1 than before."""
+    least, most = policy.calibration_band
+    inside = least <= challenger <= most
+    no_further = _off_one(challenger) <= _off_one(champion)
+    band = f"{least:g} to {most:g}"
+    if inside:
+        position = f"inside {band}"
+    else:
+        position = f"outside {band} {'but no' if no_further else 'and'} further from 1"
+    sentence = (
+        f"The challenger predicts {challenger:.2f} clicks per actual click, {position} "
+        f"(champion {champion:.2f})"
+    )
+    verdict: Verdict = "pass" if inside or no_further else "fail"
+    return Rule("calibration", verdict, challenger, band, sentence)
+
+
+def _off_one(ratio: float) -> float:
+    """Distance of a ratio from 1, alike for twice and half."""
+    return abs(math.log(ratio)) if ratio > 0 else math.inf
+
+
+def _compared(title: str, difference: PairedDifference, policy: Gate, limit: float) -> str:
+    estimate, low, high, _ = _signed(difference.estimate, difference.low, difference.high, limit)
+    return (
+        f"{title} {difference.challenger:.3f} vs {difference.champion:.3f}: {estimate} "
+        f"({policy.confidence * 100:g}% interval {low} to {high})"
+    )
+
+
+def _signed(*values: float) -> list[str]:
+    """Signed texts with three decimals, or as many as keep different values apart (up to six)."""
+    digits = 3
+    while digits < 6 and len({round(value, digits) for value in values}) < len(set(values)):
+        digits += 1
+    return [f"{value:+.{digits}f}" for value in values]

@@ -1,0 +1,1 @@
+"""Models: the pooled backbone, and the adapters that attach to it."""

@@ -1,0 +1,175 @@
+"""Adapter files: safetensors and a JSON card, written whole, checked in full when read."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from driftune.models.adapters.config import IAKConfig
+from driftune.models.adapters.iak import IAKKernel
+
+FORMAT = 1
+TENSORS, CARD = "kernel.safetensors", "card.json"
+_OWN_FIELDS = ("format", "iak", "width", "sha256")
+
+
+class AdapterFileError(ValueError):
+    """An adapter's files are missing, damaged or made for another model. One line says why."""
+
+
+def fingerprint(module: nn.Module) -> str:
+    """SHA-256 (hex) over the sorted names, dtypes, shapes and raw bytes of a module's state."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        header = json.dumps([name, str(tensor.dtype), list(tensor.shape)])
+        digest.update(header.encode() + b"\n")
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def save_adapter(folder: Path, kernel: IAKKernel, card: Mapping[str, Any]) -> Path:
+    """Write a kernel and its card to ``folder``, in place of what lies there; returns ``folder``.
+
+    The card gets the fields ``format``, ``iak``, ``width`` and ``sha256``, the hash of the tensor
+    file. The same kernel and card give the same bytes. The files are made beside the folder and
+    moved there together; when that fails, what lay there before stays.
+
+    Raises:
+        AdapterFileError: when the kernel holds NaN or infinity.
+        ValueError, TypeError: when the card sets one of those fields or is not plain JSON.
+    """
+    taken = [name for name in _OWN_FIELDS if name in card]
+    if taken:
+        raise ValueError(f"the card sets {', '.join(taken)}, which is written by save_adapter")
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in kernel.state_dict().items()}
+    _refuse_non_finite(folder, tensors)
+    data = save(tensors)
+    full = {
+        **card,
+        "format": FORMAT,
+        "iak": kernel.config.to_dict(),
+        "width": kernel.width,
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    text = json.dumps(full, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    try:
+        part = made / "new"
+        part.mkdir()
+        (part / TENSORS).write_bytes(data)
+        (part / CARD).write_text(text + "\n", encoding="utf-8")
+        _move(part, folder, made / "old")
+    finally:
+        shutil.rmtree(made)
+    return folder
+
+
+def load_adapter(folder: Path, *, backbone: str | None) -> tuple[IAKKernel, dict[str, Any]]:
+    """Read a kernel (in evaluation mode, on the CPU) and its card, checking everything.
+
+    ``backbone`` is the fingerprint of the model that the kernel is to serve on; None skips that
+    check. Nothing is unpickled.
+
+    Raises:
+        AdapterFileError: one line with the folder and the reason.
+    """
+    card = _read_card(folder)
+    if card.get("format") != FORMAT:
+        raise AdapterFileError(
+            f"{folder}: card.json has format {card.get('format')!r}; this version reads {FORMAT}"
+        )
+    data = _read(folder, TENSORS)
+    found = hashlib.sha256(data).hexdigest()
+    if found != card.get("sha256"):
+        raise AdapterFileError(
+            f"{folder}: {TENSORS} is corrupted or truncated (SHA-256 {found[:12]}, "
+            f"the card says {str(card.get('sha256'))[:12]})"
+        )
+    kernel = _empty_kernel(folder, card)
+    try:
+        tensors = load(data)
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise AdapterFileError(f"{folder}: {TENSORS} is no safetensors file ({error})") from None
+    _check_tensors(folder, tensors, kernel)
+    _refuse_non_finite(folder, tensors)
+    if backbone is not None and card.get("backbone") != backbone:
+        raise AdapterFileError(
+            f"{folder}: made for backbone {str(card.get('backbone'))[:12]}, "
+            f"not for this one ({backbone[:12]})"
+        )
+    kernel.load_state_dict({name: part.clone() for name, part in tensors.items()}, assign=True)
+    return kernel.eval(), card
+
+
+def _move(part: Path, folder: Path, old: Path) -> None:
+    """Put ``part`` in the place of ``folder``; what lay there goes to ``old``, or comes back."""
+    try:
+        folder.rename(old)
+    except FileNotFoundError:
+        part.rename(folder)
+        return
+    try:
+        part.rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError:
+        raise AdapterFileError(f"{folder}: {name} is missing") from None
+    except OSError as error:
+        raise AdapterFileError(f"{folder}: {name} cannot be read ({error.strerror})") from None
+
+
+def _read_card(folder: Path) -> dict[str, Any]:
+    try:
+        card = json.loads(_read(folder, CARD))
+    except AdapterFileError:
+        raise
+    except (ValueError, RecursionError):
+        raise AdapterFileError(f"{folder}: {CARD} is not JSON") from None
+    if not isinstance(card, dict):
+        raise AdapterFileError(f"{folder}: {CARD} is not an adapter's card")
+    return card
+
+
+def _empty_kernel(folder: Path, card: Mapping[str, Any]) -> IAKKernel:
+    """The kernel that the card describes, on the meta device: shapes without memory."""
+    try:
+        config = IAKConfig.from_dict(card["iak"])
+        if config.to_dict() != card["iak"]:
+            raise ValueError("settings of the kernel are missing")
+        with torch.device("meta"):
+            return IAKKernel(card["width"], config)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise AdapterFileError(f"{folder}: {CARD} describes no kernel ({reason})") from None
+
+
+def _check_tensors(folder: Path, tensors: Mapping[str, Tensor], kernel: IAKKernel) -> None:
+    expected = {name: (tensor.shape, tensor.dtype) for name, tensor in kernel.state_dict().items()}
+    found = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+    wrong = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
+    if wrong:
+        raise AdapterFileError(
+            f"{folder}: tensors do not fit the card's kernel: {', '.join(wrong[:3])}"
+        )
+
+
+def _refuse_non_finite(folder: Path, tensors: Mapping[str, Tensor]) -> None:
+    wrong = sorted(name for name, tensor in tensors.items() if not bool(tensor.isfinite().all()))
+    if wrong:
+        raise AdapterFileError(f"{folder}: NaN or infinity in {', '.join(wrong[:3])}")

@@ -1,0 +1,162 @@
+"""The information-aware adaptive kernel: compress the frozen representation, match the domain.
+
+Source: Jiang et al., "Pre-train and Fine-tune: Recommenders as Large Models", WWW 2025 companion,
+arXiv 2501.14268: an encoder compresses the general knowledge G, a decoder matches the domain's
+knowledge T, with a Gaussian approximation. The published text fixes the objectives, not sizes or
+code, so these are our choices:
+
+- q(z|h) = N(μ(h), σ²(h)) with σ = softplus(ρ(h) − 5): the kernel starts almost noiseless.
+- The domain's prior r_d(z) = N(m_d, s_d²) is learned. Its optimum is the domain's aggregate
+  posterior, so that KL(q ‖ r_d) is the tightest bound on I(z;h) in the family.
+- Ḡ = U z (what is kept of G) and Ĝ = Ḡ + f(z) (what f adds from the domain's data).
+- At evaluation z = μ.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from driftune.models.adapters.config import IAKConfig
+
+SIGMA_SHIFT = 5.0
+SIGMA_FLOOR = 1e-6
+UNIT_RHO = math.log(math.expm1(1.0))  # softplus(UNIT_RHO) = 1
+SCALE_FLOOR = 0.05
+
+
+class Adapted(NamedTuple):
+    """What a kernel makes of a batch: ``h`` (rows, width); ``kl`` (rows, bottleneck) in nats."""
+
+    h: Tensor
+    kl: Tensor
+
+
+def gaussian_kl(mean: Tensor, sigma: Tensor, prior_mean: Tensor, prior_sigma: Tensor) -> Tensor:
+    """KL(N(mean, sigma²) ‖ N(prior_mean, prior_sigma²)) of each element, in nats."""
+    ratio = (sigma / prior_sigma).square()
+    distance = ((mean - prior_mean) / prior_sigma).square()
+    return 0.5 * (ratio + distance - 1.0 - ratio.log())
+
+
+class IAKKernel(nn.Module):
+    """One domain's kernel over representations of ``width`` columns.
+
+    Inputs are standardised by ``center`` and ``scale``, fixed buffers that ``fit_scale`` sets and
+    that are part of the state; Ĝ is formed in those units and scaled back, so that one learning
+    rate fits embeddings and numbers alike.
+    """
+
+    center: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int, config: IAKConfig) -> None:
+        """Make a kernel; weights are drawn from torch's global generator.
+
+        Raises:
+            ValueError: when ``width`` is not a whole number of at least 1.
+        """
+        super().__init__()
+        if type(width) is not int or width < 1:
+            raise ValueError(f"width is {width!r}; it must be a whole number, 1 or more")
+        self.width, self.config = width, config
+        bottleneck, hidden = config.bottleneck, config.hidden
+        self.encoder = nn.Linear(width, hidden)
+        self.mean = nn.Linear(hidden, bottleneck)
+        self.rho = nn.Linear(hidden, bottleneck)
+        self.general = nn.Linear(bottleneck, width, bias=False)
+        self.learner = nn.Linear(bottleneck, hidden)
+        self.matched = nn.Linear(hidden, width)
+        self.prior_mean = nn.Parameter(torch.zeros(bottleneck))
+        self.prior_rho = nn.Parameter(torch.full((bottleneck,), UNIT_RHO))
+        self.register_buffer("center", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        if config.combine == "residual":
+            for tensor in (self.general.weight, self.matched.weight, self.matched.bias):
+                nn.init.zeros_(tensor)
+
+    @torch.no_grad()
+    def fit_scale(self, h: Tensor) -> None:
+        """Set the standardisation from representations (rows, width).
+
+        No column's scale is below 5 % of the columns' root mean square, so that a column that
+        hardly varied in these rows is not blown up when it varies later.
+
+        Raises:
+            ValueError: when there are no rows, the width differs or a value is not finite.
+        """
+        self._check(h)
+        if len(h) == 0:
+            raise ValueError("no rows to fit the scale on")
+        spread = h.std(dim=0, correction=0)
+        if not bool(spread.isfinite().all()):
+            raise ValueError("representations to fit the scale on hold NaN or infinity")
+        usual = spread.square().mean().sqrt()
+        self.center.copy_(h.mean(dim=0))
+        self.scale.copy_(spread.clamp_min(SCALE_FLOOR * usual) if usual > 0 else torch.ones(1))
+
+    def forward(self, h: Tensor, generator: Generator | None = None) -> Adapted:
+        """Adapt representations (rows, width).
+
+        In train mode z is sampled, from ``generator`` (torch's global one by default); in
+        evaluation z = μ.
+
+        Raises:
+            ValueError: when ``h`` is not (rows, width).
+        """
+        self._check(h)
+        tensors = self.tensors()
+        hidden, mean = encode(tensors, h)
+        sigma = functional.softplus(self.rho(hidden) - SIGMA_SHIFT) + SIGMA_FLOOR
+        prior_sigma = functional.softplus(self.prior_rho) + SIGMA_FLOOR
+        kl = gaussian_kl(mean, sigma, self.prior_mean, prior_sigma)
+        z = mean + sigma * _noise(mean, generator) if self.training else mean
+        return Adapted(decode(tensors, h, z, self.config.combine), kl)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Parameters and buffers by their names in the state."""
+        return {**dict(self.named_parameters()), **dict(self.named_buffers())}
+
+    def _check(self, h: Tensor) -> None:
+        if h.ndim != 2 or h.shape[1] != self.width:
+            raise ValueError(f"h is {tuple(h.shape)}; the kernel takes (rows, {self.width})")
+
+
+def encode(tensors: Mapping[str, Tensor], h: Tensor) -> tuple[Tensor, Tensor]:
+    """Hidden layer (rows, hidden) and μ(h) (rows, bottleneck) of the encoder, from h."""
+    x = (h - tensors["center"]) / tensors["scale"]
+    x = torch.relu(functional.linear(x, tensors["encoder.weight"], tensors["encoder.bias"]))
+    return x, functional.linear(x, tensors["mean.weight"], tensors["mean.bias"])
+
+
+def decode(tensors: Mapping[str, Tensor], h: Tensor, z: Tensor, combine: str) -> Tensor:
+    """Ĝ = U z + f(z) in the units of h, combined with h (rows, width)."""
+    learned = torch.relu(functional.linear(z, tensors["learner.weight"], tensors["learner.bias"]))
+    matched = functional.linear(learned, tensors["matched.weight"], tensors["matched.bias"])
+    g_hat = (functional.linear(z, tensors["general.weight"]) + matched) * tensors["scale"]
+    return h + g_hat if combine == "residual" else tensors["center"] + g_hat
+
+
+def evaluate(tensors: Mapping[str, Tensor], h: Tensor, combine: str) -> Tensor:
+    """The kernel's evaluation path (z = μ, no KL) from its tensors; h and result (rows, width)."""
+    _, mean = encode(tensors, h)
+    return decode(tensors, h, mean, combine)
+
+
+def reconstruction_loss(kernel: IAKKernel, h: Tensor, generator: Generator | None = None) -> Tensor:
+    """Mean squared error of ĥ against h (rows, width) in standardised units, a scalar.
+
+    Minimised with β = 0 it warms up a ``replace`` kernel.
+    """
+    return ((kernel(h, generator).h - h) / kernel.scale).square().mean()
+
+
+def _noise(like: Tensor, generator: Generator | None) -> Tensor:
+    """Standard normal draws on the generator's device, so that a CPU seed serves a GPU kernel."""
+    device = like.device if generator is None else generator.device
+    return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=device).to(
+        like.device
+    )

@@ -1,0 +1,59 @@
+"use strict";
+
+(() => {
+  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  // Figures name colours as var(--name); they become the theme's values.
+  const resolve = (value) => {
+    if (typeof value === "string") {
+      const found = /^var\((--[\w-]+)\)$/.exec(value);
+      return found ? css(found[1]) : value;
+    }
+    if (Array.isArray(value)) return value.map(resolve);
+    if (value && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, resolve(part)]));
+    }
+    return value;
+  };
+
+  const axis = (own) => ({
+    gridcolor: css("--line"),
+    zeroline: false,
+    linecolor: css("--line"),
+    tickcolor: css("--line"),
+    fixedrange: true,
+    ...own,
+  });
+
+  const draw = (element) => {
+    const figure = resolve(JSON.parse(element.dataset.json));
+    const layout = {
+      ...figure.layout,
+      autosize: true,
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: css("--font"), size: 12, color: css("--text") },
+      hoverlabel: {
+        bgcolor: css("--surface"),
+        bordercolor: css("--line"),
+        font: { color: css("--text") },
+      },
+      xaxis: axis(figure.layout.xaxis),
+      yaxis: axis(figure.layout.yaxis),
+    };
+    Plotly.react(element, figure.data, layout, { displayModeBar: false, responsive: true });
+  };
+
+  const figures = [...document.querySelectorAll("[data-figure]")];
+  for (const element of figures) {
+    element.dataset.json = element.querySelector("script").textContent;
+    element.textContent = "";
+    draw(element);
+  }
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => figures.forEach(draw));
+
+  // The newest days are at the right end.
+  for (const element of document.querySelectorAll("[data-scroll-end]")) {
+    element.scrollLeft = element.scrollWidth;
+  }
+})();

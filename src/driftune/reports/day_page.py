@@ -1,0 +1,132 @@
+"""A day page's view: quality verdict, checks, rejected rows, counts and decisions per domain."""
+
+from pathlib import Path
+from typing import Any
+
+from driftune.config import Config
+from driftune.files import finite
+from driftune.quality.record import DayQuality
+from driftune.reports.front import auc_gain, decision_href
+from driftune.reports.history import DayEntry, History
+from driftune.reports.states import heat_step, score_text, state_view, verdict_view
+from driftune.workspace import Workspace
+
+REJECTIONS = 50
+ROOT = "../"
+
+
+def day_view(config: Config, history: History, entry: DayEntry) -> dict[str, Any]:
+    """The day's page as plain values."""
+    workspace = Workspace(config)
+    quality, day = entry.quality, entry.day
+    quarantine = workspace.quarantine(day)
+    recorded = history.recorded
+    place = [other.day for other in recorded].index(day)
+    return {
+        "root": ROOT,
+        "day": day.isoformat(),
+        "reference": entry.reference,
+        "verdict": verdict_view(entry.verdict),
+        "before": recorded[place - 1].day.isoformat() if place else None,
+        "after": recorded[place + 1].day.isoformat() if place + 1 < len(recorded) else None,
+        "quality": None if quality is None else _quality_view(quality),
+        "held": _held(entry),
+        "domains": _domains(history, entry),
+        "data_docs": f"{ROOT}data_docs/{day}.html" if workspace.data_docs(day).exists() else None,
+        "quarantine": _shown_path(config, quarantine) if quarantine.exists() else None,
+    }
+
+
+def _quality_view(quality: DayQuality) -> dict[str, Any]:
+    hours = sorted({hour for hour in quality.hours if hour in range(24)})
+    failed = [check for check in quality.checks if not check["success"]]
+    passed = [check for check in quality.checks if check["success"]]
+    names = list(dict.fromkeys(name for example in quality.examples for name in example))
+    return {
+        "rows": quality.rows,
+        "accepted": quality.accepted,
+        "rejected": quality.rejected,
+        "rejected_share": quality.rejected / quality.rows if quality.rows else None,
+        "checks": [_check(check) for check in failed + passed],
+        "broken": len(failed),
+        "hours": [{"hour": hour, "covered": hour in hours} for hour in range(24)],
+        "hours_covered": len(hours),
+        "rejections": finite(quality.rejections[:REJECTIONS]),
+        "rejections_left": max(len(quality.rejections) - REJECTIONS, 0),
+        "example_names": names,
+        "examples": [[_text(example.get(name)) for name in names] for example in quality.examples],
+    }
+
+
+def _check(check: dict[str, Any]) -> dict[str, Any]:
+    unexpected, observed = finite(check["unexpected"]), finite(check["observed"])
+    figure = ""
+    if unexpected is not None:
+        figure = f"{unexpected:,} row{'' if unexpected == 1 else 's'}"
+    elif observed is not None:
+        figure = f"observed {observed:,.4g}"
+        if float(observed).is_integer():
+            figure = f"observed {observed:,.0f}"
+    return {
+        "success": bool(check["success"]),
+        "severity": check["severity"],
+        "sentence": check["sentence"],
+        "rule": check["rule"],
+        "figure": figure,
+    }
+
+
+def _held(entry: DayEntry) -> str:
+    """What the lake holds of this day, in a sentence."""
+    record = entry.record
+    if record is None:
+        return "The lake holds nothing of this day."
+    text = f"The lake holds {record.rows:,} rows of this day (revision {record.revision})"
+    if entry.quality is not None and entry.quality.verdict == "refused":
+        return f"{text} from an earlier delivery; the newest delivery was refused."
+    return f"{text}."
+
+
+def _domains(history: History, entry: DayEntry) -> list[dict[str, Any]]:
+    """Counts of the quality record joined with the decisions, in the record's order."""
+    counted = {} if entry.quality is None else {row["key"]: row for row in entry.quality.domains}
+    decided = [key for key in history.domains if history.latest(key, entry.day) is not None]
+    rows = []
+    for key in [*counted, *(key for key in decided if key not in counted)]:
+        counts = counted.get(key)
+        decision = history.latest(key, entry.day)
+        rows.append(
+            {
+                "domain": counts["domain"] if counts else history.domains[key],
+                "rows": counts["rows"] if counts else None,
+                "rejected": counts["rejected"] if counts else None,
+                "clicks": counts["clicks"] if counts else None,
+                "click_rate": counts["clicks"] / counts["rows"]
+                if counts and counts["rows"]
+                else None,
+                "conversions": counts["conversions"] if counts else None,
+                "decision": None if decision is None else _decision(decision),
+            }
+        )
+    return rows
+
+
+def _decision(row: Any) -> dict[str, Any]:
+    score = finite(row.score)
+    return {
+        "href": decision_href(ROOT, row),
+        "state": state_view(row.state),
+        "step": heat_step(score),
+        "score": score_text(score),
+        "gain": auc_gain(row),
+    }
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _shown_path(config: Config, path: Path) -> str:
+    """A path as a person types it from the project's folder, where it lies inside."""
+    inside = path.is_relative_to(config.root)
+    return str(path.relative_to(config.root) if inside else path)

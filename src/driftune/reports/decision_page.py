@@ -1,0 +1,173 @@
+"""A decision page's view: what drifted, what the gate saw, what became of it."""
+
+from datetime import date
+from typing import Any
+
+from driftune.config import Config
+from driftune.drift.policy import SIGNALS
+from driftune.files import finite
+from driftune.reports.figures import shares_spec
+from driftune.reports.front import auc_gain, champion_text, decision_href
+from driftune.reports.gate_view import gate_view, training_view
+from driftune.reports.history import History
+from driftune.reports.states import QUIET, heat_step, score_text, state_view
+from driftune.workspace import Workspace
+
+ROOT = "../../"
+
+
+def decision_view(config: Config, history: History, rows: list[Any]) -> dict[str, Any]:
+    """The page of a domain and day as plain values; the last of ``rows`` counts."""
+    row = rows[-1]
+    day = date.fromisoformat(row.day)
+    scores: dict[str, Any] = finite(row.scores or {})
+    has_page = Workspace(config).drift_page(day, row.domain_key).exists()
+    before, after = _neighbours(history, row)
+    shares = scores.get("shares") or {}
+    return {
+        "root": ROOT,
+        "id": row.id,
+        "domain": row.domain,
+        "day": row.day,
+        "day_href": f"{ROOT}day/{row.day}.html",
+        "before": before,
+        "after": after,
+        "state": state_view(row.state),
+        "step": heat_step(finite(row.score)),
+        "score": score_text(finite(row.score)),
+        "outcome": _outcome(row),
+        "sentence": row.sentence,
+        "note": row.note,
+        "signals": _signals(scores),
+        "windows": _windows(scores),
+        "charts": [
+            spec
+            for side in ("shown", "clicked")
+            if (spec := shares_spec(f"Categories {side}", shares.get(side) or []))
+        ],
+        "reference": scores.get("reference") or [],
+        "evidently": f"{ROOT}drift/{row.day}/{row.domain_key}.html" if has_page else None,
+        "evidently_possible": bool(scores.get("distances")),
+        "gate": gate_view(finite(row.gate)) if row.gate else None,
+        "training": training_view(finite(row.training)) if row.training else None,
+        "facts": _facts(history, row),
+        "earlier": [
+            {
+                "id": other.id,
+                "revision": other.revision,
+                "state": state_view(other.state),
+                "score": score_text(finite(other.score)),
+                "sentence": other.sentence,
+            }
+            for other in reversed(rows[:-1])
+        ],
+    }
+
+
+def _outcome(row: Any) -> str:
+    """The state in one sentence."""
+    gain = auc_gain(row)
+    difference = "" if gain is None else f" (AUC {gain:+.4f})"
+    verdict = (row.gate or {}).get("decision")
+    champion = champion_text(row.champion_version)
+    if row.state == "promoted":
+        version = champion_text(row.adapter_version) if row.adapter_version else "a new version"
+        if verdict == "promote":
+            return f"Drifted; the challenger passed the gate and became {version}{difference}."
+        return (
+            f"Drifted; the challenger was promoted by hand as {version}, "
+            f"against the gate's verdict{difference}."
+        )
+    sentences = {
+        "stable": "Stable; nothing to adapt.",
+        "insufficient": "Too little data to measure drift; nothing was adapted.",
+        "rejected": f"Drifted; the gate kept the champion, {champion}{difference}.",
+        "undecided": f"Drifted; the gate had too little data to judge, {champion} stays.",
+        "pending": f"Drifted; waits for an adaptation, {champion} serves.",
+        "claimed": f"Drifted; an adaptation is under way, {champion} serves.",
+        "failed": f"Drifted; the adaptation failed, {champion} serves.",
+    }
+    return sentences.get(row.state, f"State: {row.state}.")
+
+
+def _signals(scores: dict[str, Any]) -> dict[str, Any] | None:
+    """Distances beside their thresholds, largest ratio first, with widths of their bars."""
+    distances, thresholds = scores.get("distances") or {}, scores.get("thresholds") or {}
+    rows = []
+    for name, distance in distances.items():
+        threshold = thresholds.get(name)
+        ratio = distance / threshold if distance is not None and threshold else None
+        rows.append(
+            {
+                "label": SIGNALS.get(name, name),
+                "distance": distance,
+                "threshold": threshold,
+                "ratio": ratio,
+                "text": score_text(ratio),
+                "step": heat_step(ratio),
+            }
+        )
+    if not rows:
+        return None
+    rows.sort(key=lambda row: -1.0 if row["ratio"] is None else row["ratio"], reverse=True)
+    full = max([1.5, *(row["ratio"] for row in rows if row["ratio"] is not None)])
+    for row in rows:
+        row["width"] = round(100 * (row["ratio"] or 0) / full, 1)
+    return {"rows": rows, "tick": round(100 / full, 1)}
+
+
+def _windows(scores: dict[str, Any]) -> list[tuple[str, int]]:
+    counts = scores.get("counts")
+    if counts:
+        return [(name.replace("_", " "), value) for name, value in counts.items()]
+    names = (("window_rows", "impressions compared"), ("window_clicks", "clicks compared"))
+    return [(label, scores[name]) for name, label in names if scores.get(name) is not None]
+
+
+def _facts(history: History, row: Any) -> list[dict[str, Any]]:
+    """Where everything came from: kind says how a value is shown."""
+    gate = row.gate or {}
+    made = row.state not in QUIET
+    facts = [
+        ("Decision", row.id, "code"),
+        ("Revision of the day", row.revision, "number"),
+        ("Data version", row.data_version, "code"),
+        ("Backbone", row.backbone, "code"),
+        ("Champion on that day", champion_text(row.champion_version), "text"),
+        ("Champion now", champion_text(history.champions[row.domain_key]), "text"),
+        ("Adapter version", row.adapter_version, "number"),
+        ("MLflow version", _mlflow_version(history, row), "text"),
+        ("Challenger's SHA-256", gate.get("challenger_sha256"), "code"),
+        ("Attempts", row.attempts if made else None, "number"),
+        ("Claimed by", row.owner if row.state == "claimed" else None, "code"),
+        ("Lease until", row.lease_until if row.state == "claimed" else None, "moment"),
+        ("Decided", row.decided_at, "moment"),
+        ("Last change", row.updated_at, "moment"),
+    ]
+    return [
+        {"label": label, "value": finite(value), "kind": kind}
+        for label, value, kind in facts
+        if value is not None
+    ]
+
+
+def _mlflow_version(history: History, row: Any) -> str | None:
+    if row.adapter_version is None:
+        return None
+    return history.mlflow_versions.get((row.domain_key, row.adapter_version))
+
+
+def _neighbours(history: History, row: Any) -> tuple[dict[str, str] | None, ...]:
+    """The domain's decisions of the day before and after, as links."""
+    days = history.days_of(row.domain_key)
+    place = days.index(row.day)
+    near = (days[place - 1] if place else None, days[place + 1] if place + 1 < len(days) else None)
+    return tuple(
+        None
+        if day is None
+        else {
+            "day": day,
+            "href": decision_href(ROOT, history.decisions[(row.domain_key, day)][-1]),
+        }
+        for day in near
+    )

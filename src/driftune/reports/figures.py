@@ -1,0 +1,229 @@
+"""Charts as Plotly figures. A spec is plain values; drawing one is left to when it is needed.
+
+Colours are CSS variables that the page's script resolves, so charts follow the page's theme.
+"""
+
+import html
+import json
+from typing import Any
+
+SERIES = 6
+# Each highlighted line has a marker of its own, so that colour alone tells nothing apart.
+_SYMBOLS = (
+    ("circle", "●"),
+    ("square", "■"),
+    ("diamond", "◆"),
+    ("triangle-up", "▲"),
+    ("triangle-down", "▼"),
+    ("star", "★"),
+)
+
+_HATCH = {"size": 6, "solidity": 0.2, "fillmode": "overlay", "fgopacity": 0.45}
+
+
+def plain(text: str, length: int = 40) -> str:
+    """Text for Plotly, which reads markup in names: escaped and shortened."""
+    short = text if len(text) <= length else f"{text[: length - 1]}…"
+    return html.escape(short, quote=False)
+
+
+def lines_spec(
+    days: list[str], series: list[tuple[str, list[float | None]]]
+) -> dict[str, Any] | None:
+    """Drift scores by day: the domains with the highest scores stand out; None without scores."""
+    measured = [
+        (name, scores) for name, scores in series if any(score is not None for score in scores)
+    ]
+    if not measured:
+        return None
+    ranked = sorted(
+        range(len(measured)),
+        key=lambda index: -max(score for score in measured[index][1] if score is not None),
+    )
+    places = {index: place for place, index in enumerate(ranked[:SERIES])}
+    return {
+        "kind": "lines",
+        "height": 320,
+        "days": days,
+        "series": [
+            {"name": name, "scores": scores, "place": places.get(index)}
+            for index, (name, scores) in enumerate(measured)
+        ],
+        "legend": [
+            {
+                "name": measured[index][0],
+                "glyph": _SYMBOLS[place][1],
+                "color": f"var(--series-{place + 1})",
+            }
+            for index, place in places.items()
+        ],
+        "others": len(measured) - len(places),
+    }
+
+
+def shares_spec(title: str, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Category shares of reference and current window, largest first; None without rows."""
+    if not rows:
+        return None
+    ranked = sorted(
+        rows, key=lambda row: (-max(row["reference"] or 0, row["current"] or 0), row["category"])
+    )
+    return {"kind": "shares", "height": 90 + 34 * len(ranked), "title": title, "rows": ranked}
+
+
+def intervals_spec(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Differences with their intervals; rows without an estimate are left out."""
+    usable = [row for row in rows if row["estimate"] is not None]
+    if not usable:
+        return None
+    return {"kind": "intervals", "height": 74 + 44 * len(usable), "rows": usable}
+
+
+def draw(spec: dict[str, Any]) -> str:
+    """The figure of a spec as JSON that may stand in a script element."""
+    import plotly.graph_objects as go
+
+    data, layout = {"lines": _lines, "shares": _shares, "intervals": _intervals}[spec["kind"]](spec)
+    figure = go.Figure(data, {"template": go.layout.Template(), "showlegend": False, **layout})
+    # "<" would let a name end the script element or open a comment in it.
+    text: str = figure.to_json()
+    return json.dumps(json.loads(text), separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _lines(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    traces = []
+    # The highlighted lines are drawn last, above the others.
+    for one in sorted(spec["series"], key=lambda one: -1 if one["place"] is None else one["place"]):
+        place = one["place"]
+        color = "var(--quiet-line)" if place is None else f"var(--series-{place + 1})"
+        trace = {
+            "type": "scatter",
+            "mode": "lines" if place is None else "lines+markers",
+            "name": plain(one["name"]),
+            "x": spec["days"],
+            "y": one["scores"],
+            "line": {"color": color, "width": 1 if place is None else 2},
+            "hovertemplate": "%{y:.2f} × threshold",
+        }
+        if place is not None:
+            trace["marker"] = {"symbol": _SYMBOLS[place][0], "size": 7, "color": color}
+        traces.append(trace)
+    layout = {
+        "margin": {"l": 40, "r": 12, "t": 12, "b": 36},
+        "hovermode": "closest",
+        "xaxis": {"type": "date", "tickformat": "%m-%d", "showgrid": False},
+        "yaxis": {"rangemode": "tozero"},
+        "shapes": [_rule("h", 1)],
+        "annotations": [
+            {
+                "text": "threshold",
+                "xref": "paper",
+                "x": 0,
+                "y": 1,
+                "xanchor": "left",
+                "yanchor": "bottom",
+                "showarrow": False,
+                "font": {"size": 11, "color": "var(--muted)"},
+            }
+        ],
+    }
+    return traces, layout
+
+
+def _shares(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    rows = spec["rows"][::-1]
+    places = list(range(len(rows)))
+    names = [plain(row["category"], 18) for row in rows]
+    traces = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": name,
+            "y": places,
+            "x": [row[side] for row in rows],
+            "customdata": names,
+            "hovertemplate": "%{customdata}: %{x:.1%}",
+            "marker": {"color": f"var(--{side})", "pattern": {**_HATCH, "shape": pattern}},
+        }
+        for side, name, pattern in (("current", "current", ""), ("reference", "reference", "/"))
+    ]
+    layout = {
+        "barmode": "group",
+        "bargap": 0.28,
+        "bargroupgap": 0.08,
+        "margin": {"l": 8, "r": 12, "t": 30, "b": 30},
+        "showlegend": True,
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 1,
+            "yanchor": "bottom",
+            "traceorder": "reversed",
+        },
+        "xaxis": {"tickformat": ".0%", "rangemode": "tozero", "nticks": 6},
+        "yaxis": {"tickvals": places, "ticktext": names, "automargin": True, "showgrid": False},
+    }
+    return traces, layout
+
+
+def _intervals(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    rows = spec["rows"][::-1]
+    places = list(range(len(rows)))
+    trace = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [row["estimate"] for row in rows],
+        "y": places,
+        "customdata": [[row["low"], row["high"]] for row in rows],
+        "hovertemplate": "%{x:+.4f} (%{customdata[0]:+.4f} to %{customdata[1]:+.4f})"
+        "<extra></extra>",
+        "marker": {"size": 11, "symbol": "diamond", "color": "var(--series-1)"},
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [_reach(row["high"], row["estimate"]) for row in rows],
+            "arrayminus": [_reach(row["estimate"], row["low"]) for row in rows],
+            "color": "var(--series-1)",
+            "thickness": 2.5,
+            "width": 6,
+        },
+    }
+    layout = {
+        "margin": {"l": 8, "r": 16, "t": 8, "b": 34},
+        "xaxis": {"tickformat": "+.3~f", "range": _range(rows), "nticks": 7},
+        "yaxis": {
+            "tickvals": places,
+            "ticktext": [plain(row["label"]) for row in rows],
+            "automargin": True,
+            "range": [-0.6, len(rows) - 0.4],
+            "showgrid": False,
+        },
+        "shapes": [_rule("v", 0)],
+    }
+    return [trace], layout
+
+
+def _reach(high: float | None, low: float | None) -> float:
+    return 0.0 if high is None or low is None else max(high - low, 0.0)
+
+
+def _range(rows: list[dict[str, Any]]) -> list[float]:
+    ends = [0.0] + [
+        row[name] for row in rows for name in ("low", "estimate", "high") if row[name] is not None
+    ]
+    margin = 0.12 * (max(ends) - min(ends)) or 0.01
+    return [min(ends) - margin, max(ends) + margin]
+
+
+def _rule(direction: str, at: float) -> dict[str, Any]:
+    """A dashed line across the whole plot."""
+    along, across = ("x", "y") if direction == "h" else ("y", "x")
+    return {
+        "type": "line",
+        f"{along}ref": "paper",
+        f"{along}0": 0,
+        f"{along}1": 1,
+        f"{across}0": at,
+        f"{across}1": at,
+        "line": {"color": "var(--muted)", "width": 1.5, "dash": "dash"},
+    }

@@ -1,0 +1,75 @@
+"""Jinja2 for the review site: strict, escaping, with the formats that all pages share."""
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+from driftune.reports.figures import draw
+
+NOTHING = "–"
+
+
+class Renderer:
+    """Renders the package's templates from plain values."""
+
+    def __init__(self) -> None:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+        from markupsafe import Markup
+
+        self.environment = Environment(
+            loader=PackageLoader("driftune.reports"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.environment.filters |= {
+            "number": number,
+            "decimal": decimal,
+            "signed": signed,
+            "share": share,
+            "moment": moment,
+            "short": short,
+        }
+        self.environment.globals["draw"] = lambda spec: Markup(draw(spec))
+
+    def render(self, template: str, view: dict[str, Any]) -> str:
+        """The page's text; half a surrogate pair in a name becomes a question mark."""
+        text = self.environment.get_template(template).render(view)
+        return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _usable(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def number(value: Any) -> str:
+    """A count with thousands separated; a dash when it is missing."""
+    return f"{value:,.0f}" if _usable(value) else NOTHING
+
+
+def decimal(value: Any, digits: int = 4) -> str:
+    """A number with fixed digits; a dash when it is missing or not finite."""
+    return f"{value:.{digits}f}" if _usable(value) else NOTHING
+
+
+def signed(value: Any, digits: int = 4) -> str:
+    """A difference with its sign; a dash when it is missing or not finite."""
+    return f"{value:+.{digits}f}" if _usable(value) else NOTHING
+
+
+def share(value: Any, digits: int = 1) -> str:
+    """A share of 1 as a percentage; a dash when it is missing."""
+    return f"{value:.{digits}%}" if _usable(value) else NOTHING
+
+
+def moment(value: Any) -> str:
+    """Seconds since 1970 as a time in UTC."""
+    if not _usable(value):
+        return NOTHING
+    return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def short(text: str, length: int = 60) -> str:
+    """The text cut to a length, the cut shown by an ellipsis."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"

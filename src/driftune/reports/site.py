@@ -1,0 +1,99 @@
+"""The review site: static pages under the workspace, written only when they change."""
+
+import hashlib
+import importlib.util
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from driftune.config import Config
+from driftune.files import replacing, write_text
+from driftune.registry.ledger import Ledger
+from driftune.reports.day_page import day_view
+from driftune.reports.decision_page import decision_view
+from driftune.reports.front import front_view
+from driftune.reports.history import load_history
+from driftune.reports.render import Renderer
+from driftune.workspace import Workspace
+
+_PACKAGE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: where it lies in the site, its template and the plain values it shows."""
+
+    path: str
+    template: str
+    view: dict[str, Any]
+
+
+def build_site(config: Config, ledger: Ledger, *, days: list[date] | None = None) -> Path:
+    """Refresh the review site and return the path of its front page.
+
+    A page whose values and templates are the same as last time is neither rendered nor written.
+
+    Args:
+        days: only these days' pages besides the front page; all by default.
+    """
+    home = Workspace(config).reports
+    renderer = Renderer()
+    release = _fingerprint()
+    _copy_assets(home / "assets")
+    for page in _pages(config, ledger, days):
+        values = json.dumps([release, page.template, page.view], sort_keys=True, allow_nan=False)
+        stamp = f"<!-- {hashlib.sha256(values.encode()).hexdigest()[:32]} -->"
+        target = home / page.path
+        if not _has_stamp(target, stamp):
+            text = renderer.render(page.template, page.view)
+            write_text(target, f"{text.rstrip()}\n{stamp}\n")
+    return home / "index.html"
+
+
+def _pages(config: Config, ledger: Ledger, days: list[date] | None) -> Iterator[Page]:
+    history = load_history(config, ledger)
+    for entry in history.recorded:
+        if days is None or entry.day in days:
+            yield Page(f"day/{entry.day}.html", "day.html", day_view(config, history, entry))
+    wanted = None if days is None else {day.isoformat() for day in days}
+    for (key, day), rows in history.decisions.items():
+        if wanted is None or day in wanted:
+            view = decision_view(config, history, rows)
+            yield Page(f"decision/{day}/{key}.html", "decision.html", view)
+    # The front page comes last: what it links to is there.
+    yield Page("index.html", "index.html", front_view(history))
+
+
+def _has_stamp(path: Path, stamp: str) -> bool:
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(stamp) - 1, 2)
+            return file.read().decode("utf-8", "replace").rstrip() == stamp
+    except OSError:
+        return False
+
+
+def _fingerprint() -> str:
+    """A hash of this package's code and templates: a new release renders every page anew."""
+    digest = hashlib.sha256()
+    for path in sorted(_PACKAGE.rglob("*")):
+        if path.suffix in (".py", ".html"):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _copy_assets(folder: Path) -> None:
+    plotly = importlib.util.find_spec("plotly")
+    sources = sorted((_PACKAGE / "assets").iterdir())
+    if plotly is not None and plotly.origin is not None:
+        sources.append(Path(plotly.origin).parent / "package_data" / "plotly.min.js")
+    for source in sources:
+        target = folder / source.name
+        if target.exists() and target.stat().st_mtime_ns == source.stat().st_mtime_ns:
+            continue
+        with replacing(target) as part:
+            shutil.copy2(source, part)

@@ -1,0 +1,70 @@
+"""How a decision's state and a drift score are shown: a mark, a word and a colour step."""
+
+from bisect import bisect_right
+from itertools import pairwise
+from typing import Any
+
+# State → (mark, label, meaning). The mark and the label carry the state; colour only repeats it.
+STATES: dict[str, tuple[str, str, str]] = {
+    "stable": ("", "stable", "no signal reached its threshold"),
+    "promoted": ("▲", "promoted", "drifted; a new adapter became champion, with its AUC gain"),
+    "rejected": ("✕", "rejected", "drifted; the gate kept the champion"),
+    "undecided": ("?", "undecided", "drifted; too little data to judge the challenger"),
+    "pending": ("…", "waiting", "drifted; waits for an adaptation"),
+    "claimed": ("↻", "adapting", "drifted; an adaptation is under way"),
+    "failed": ("!", "failed", "drifted; the adaptation ended with an error"),
+    "insufficient": ("–", "too little data", "drift could not be measured"),
+    "refused": ("⊘", "day refused", "the day's data did not reach the lake"),
+    "missing": ("", "no decision", "nothing recorded for this domain and day"),
+}
+QUIET = ("stable", "insufficient")
+WAITING = ("pending", "claimed")
+
+VERDICTS: dict[str, tuple[str, str]] = {
+    "ok": ("✓", "quality ok"),
+    "warning": ("!", "quality warning"),
+    "refused": ("⊘", "day refused"),
+}
+
+# Upper ends of the colour steps, in multiples of the threshold; drift begins at 1.
+STEPS = (0.5, 0.8, 1.0, 1.5, 2.0, 3.0)
+
+
+def state_view(name: str) -> dict[str, str]:
+    """Mark, label and meaning of a state; an unknown one is shown by its name."""
+    mark, label, meaning = STATES.get(name, ("?", name, ""))
+    known = name if name in STATES else "other"
+    return {"name": known, "mark": mark, "label": label, "meaning": meaning}
+
+
+def verdict_view(verdict: str | None) -> dict[str, str]:
+    """Mark and label of a day's quality verdict; None is a day without a record."""
+    if verdict is None:
+        return {"name": "none", "mark": "·", "label": "no quality record"}
+    mark, label = VERDICTS.get(verdict, ("?", verdict))
+    return {"name": verdict if verdict in VERDICTS else "none", "mark": mark, "label": label}
+
+
+def heat_step(score: float | None) -> str:
+    """The colour step of a drift score, ``h0`` to ``h6``; ``hx`` without a score."""
+    return "hx" if score is None else f"h{bisect_right(STEPS, score)}"
+
+
+def score_text(score: float | None) -> str:
+    """A drift score in a few characters; rounding never carries it across the threshold."""
+    if score is None:
+        return ""
+    if score >= 10:
+        return f"{score:.0f}"
+    if 0.95 <= score < 1:
+        return "0.99" if score >= 0.995 else f"{score:.2f}"
+    return f"{score:.1f}"
+
+
+def steps_legend() -> list[dict[str, Any]]:
+    """The colour steps with their ranges, for the legend."""
+    edges = [f"{edge:g}" for edge in STEPS]
+    labels = [f"< {edges[0]}"]
+    labels += [f"{low}–{high}" for low, high in pairwise(edges)]
+    labels.append(f"≥ {edges[-1]}")
+    return [{"step": f"h{number}", "label": label} for number, label in enumerate(labels)]

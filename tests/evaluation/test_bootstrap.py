@@ -1,0 +1,131 @@
+"""The paired bootstrap: against a loop over resamples, its coverage and its limits."""
+
+import math
+
+import numpy as np
+import pytest
+
+from driftune.evaluation import bootstrap
+from driftune.evaluation.bootstrap import PairedDifference, paired_auc_difference
+from driftune.evaluation.metrics import auc
+
+Data = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def clustered(users: np.ndarray, seed: int, insight: float = 0.5) -> Data:
+    """Labels, champion, challenger, users: the challenger alone knows something of each user."""
+    rng = np.random.default_rng(seed)
+    taste = rng.normal(0, 1, users.max() + 1)[users]
+    signal = rng.normal(0, 1, len(users))
+    labels = (rng.random(len(users)) < 1 / (1 + np.exp(1 - signal - taste))).astype(np.int8)
+    champion = signal + rng.normal(0, 0.7, len(users))
+    return labels, champion, champion + insight * taste, users
+
+
+def compare(data: Data, resamples: int = 300, seed: int = 1) -> PairedDifference:
+    return paired_auc_difference(*data, resamples=resamples, confidence=0.95, seed=seed)
+
+
+def naive_interval(data: Data, resamples: int, seed: int) -> tuple[float, float]:
+    labels, champion, challenger, users = data
+    names = np.unique(users)
+    rng = np.random.default_rng(seed)
+    differences = []
+    for _ in range(resamples):
+        drawn = names[rng.integers(len(names), size=len(names))]
+        rows = np.concatenate([np.flatnonzero(users == user) for user in drawn])
+        differences.append(auc(labels[rows], challenger[rows]) - auc(labels[rows], champion[rows]))
+    low, high = np.quantile(differences, [0.025, 0.975])
+    return float(low), float(high)
+
+
+@pytest.mark.parametrize("cells", [1, 1000, 1 << 19])
+def test_interval_equals_a_loop_that_copies_the_drawn_users_rows(
+    cells: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(bootstrap, "CELLS", cells)
+    users = np.random.default_rng(3).integers(0, 12, 150)
+    labels, champion, challenger, _ = clustered(users, seed=4)
+    data = labels, np.round(champion, 1), np.round(challenger, 0), users
+    found = compare(data, resamples=60, seed=9)
+    assert found.dropped == 0
+    assert (found.low, found.high) == pytest.approx(naive_interval(data, 60, 9), abs=1e-12)
+    assert found.estimate == auc(labels, data[2]) - auc(labels, data[1])
+
+
+def test_the_same_seed_gives_the_same_interval_and_another_one_does_not():
+    data = clustered(np.arange(800) % 80, seed=1)
+    assert compare(data, seed=5) == compare(data, seed=5)
+    assert compare(data, seed=5).low != compare(data, seed=6).low
+
+
+def test_user_ids_may_be_strings():
+    labels, champion, challenger, users = clustered(np.arange(600) % 60, seed=2)
+    named = np.array([f"u{user:03d}" for user in users], dtype=object)
+    assert compare((labels, champion, challenger, named)) == compare(
+        (labels, champion, challenger, users)
+    )
+
+
+def test_rows_of_one_user_repeated_do_not_narrow_the_interval():
+    labels, champion, challenger, users = clustered(np.arange(600) % 60, seed=2)
+    once = compare((labels, champion, challenger, users))
+    often = compare(tuple(np.tile(column, 5) for column in (labels, champion, challenger, users)))
+    assert (often.low, often.high) == pytest.approx((once.low, once.high), abs=1e-12)
+
+
+def test_a_model_against_itself_differs_by_exactly_zero():
+    labels, champion, _, users = clustered(np.arange(900) % 90, seed=3)
+    same = compare((labels, champion, 2 * champion, users))
+    assert (same.estimate, same.low, same.high) == (0, 0, 0)
+
+
+def test_without_both_classes_there_is_no_interval():
+    _, champion, challenger, users = clustered(np.arange(300) % 30, seed=3)
+    found = compare((np.zeros(300), champion, challenger, users))
+    assert all(math.isnan(value) for value in (found.estimate, found.low, found.high))
+
+
+def test_resamples_that_lack_a_class_are_counted_and_many_of_them_end_the_interval():
+    _, champion, challenger, users = clustered(np.arange(300) % 30, seed=3)
+    one_clicker = compare(((users == 0).astype(int), champion, challenger, users), resamples=1000)
+    assert one_clicker.dropped == pytest.approx(1000 * (1 - 1 / 30) ** 30, abs=60)
+    assert math.isnan(one_clicker.low)
+    assert math.isnan(one_clicker.high)
+    four_clickers = compare(((users < 4).astype(int), champion, challenger, users), resamples=1000)
+    assert 0 < four_clickers.dropped < 50
+    assert four_clickers.low < four_clickers.estimate < four_clickers.high
+
+
+def test_one_user_has_no_interval():
+    labels, champion, challenger, _ = clustered(np.arange(100) % 10, seed=3)
+    found = compare((labels, champion, challenger, np.zeros(100, int)))
+    assert math.isfinite(found.estimate)
+    assert math.isnan(found.low)
+
+
+def test_zipf_users_count_for_few():
+    share = 1 / np.arange(1, 301)
+    users = np.random.default_rng(0).choice(300, 20_000, p=share / share.sum())
+    zipf = compare(clustered(users, seed=1), resamples=20)
+    even = compare(clustered(np.arange(20_000) % 300, seed=1), resamples=20)
+    assert zipf.users == even.users == 300
+    assert even.effective_users > 299
+    assert zipf.effective_users == pytest.approx(share.sum() ** 2 / (share @ share), rel=0.1)
+
+
+def test_the_interval_covers_the_true_difference_where_rows_alone_would_not():
+    everyone = clustered(np.arange(400_000) // 10, seed=0, insight=0.4)
+    truth = auc(everyone[0], everyone[2]) - auc(everyone[0], everyone[1])
+    worlds = 200
+    covered = by_rows = 0
+    for world in range(worlds):
+        labels, champion, challenger, users = clustered(
+            np.arange(1500) // 10, seed=100 + world, insight=0.4
+        )
+        found = compare((labels, champion, challenger, users), resamples=200, seed=world)
+        covered += found.low <= truth <= found.high
+        rows = compare((labels, champion, challenger, np.arange(1500)), resamples=200, seed=world)
+        by_rows += rows.low <= truth <= rows.high
+    assert 0.90 * worlds <= covered <= 0.985 * worlds
+    assert by_rows < covered

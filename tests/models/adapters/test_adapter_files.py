@@ -1,0 +1,251 @@
+"""Adapter files: same bytes in, same bytes out; whatever does not fit is refused with a reason."""
+
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save
+from torch import nn
+
+from driftune.models.adapters import (
+    AdapterFileError,
+    IAKKernel,
+    fingerprint,
+    load_adapter,
+    save_adapter,
+)
+
+Make = Callable[..., IAKKernel]
+CARD = {"domain": "home · north", "backbone": "b" * 64, "training": {"epochs": 3}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, make_kernel: Make) -> Path:
+    """A sound adapter."""
+    return save_adapter(tmp_path / "adapters" / "one", make_kernel(), CARD)
+
+
+def _rewrite(folder: Path, data: bytes | None = None, **fields: object) -> None:
+    """Put other tensors or card fields into an adapter, with a hash that fits."""
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    if data is not None:
+        (folder / "kernel.safetensors").write_bytes(data)
+        card["sha256"] = sha256(data).hexdigest()
+    card |= fields
+    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+
+
+def _refusal(folder: Path, backbone: str | None = CARD["backbone"]) -> str:
+    with pytest.raises(AdapterFileError) as caught:
+        load_adapter(folder, backbone=backbone)
+    message = str(caught.value)
+    assert message.startswith(f"{folder}: ")
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("combine", ["residual", "replace"])
+def test_loaded_kernel_is_the_saved_one(tmp_path: Path, make_kernel: Make, combine: str) -> None:
+    kernel = make_kernel(combine=combine, beta=0.25)
+    folder = save_adapter(tmp_path / "a", kernel, CARD)
+    loaded, card = load_adapter(folder, backbone=CARD["backbone"])
+    assert fingerprint(loaded) == fingerprint(kernel)
+    assert loaded.config == kernel.config
+    h = torch.randn(5, 12)
+    assert torch.equal(loaded(h).h, kernel(h).h)
+    assert not loaded.training
+    assert all(parameter.requires_grad for parameter in loaded.parameters())
+    assert {name: card[name] for name in CARD} == CARD
+    assert card["sha256"] == sha256((folder / "kernel.safetensors").read_bytes()).hexdigest()
+    assert card["width"] == 12
+
+
+def test_same_kernel_and_card_give_the_same_bytes(tmp_path: Path, make_kernel: Make) -> None:
+    one = save_adapter(tmp_path / "one", make_kernel(), CARD)
+    two = save_adapter(tmp_path / "two", make_kernel(), dict(reversed(CARD.items())))
+    for name in ("kernel.safetensors", "card.json"):
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+
+
+def test_loading_leaves_the_random_state_alone(folder: Path) -> None:
+    before = torch.get_rng_state()
+    load_adapter(folder, backbone=None)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_saving_again_replaces_and_leaves_nothing_behind(folder: Path, make_kernel: Make) -> None:
+    newer = make_kernel(seed=9)
+    save_adapter(folder, newer, CARD)
+    loaded, _ = load_adapter(folder, backbone=None)
+    assert fingerprint(loaded) == fingerprint(newer)
+    assert [path.name for path in folder.parent.iterdir()] == ["one"]
+    assert sorted(path.name for path in folder.iterdir()) == ["card.json", "kernel.safetensors"]
+
+
+def test_failed_move_keeps_what_was_there(
+    folder: Path, make_kernel: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    rename = Path.rename
+
+    def fail_on_new(path: Path, target: Path) -> Path:
+        if path.name == "new":
+            raise OSError("disk is gone")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail_on_new)
+    with pytest.raises(OSError, match="disk is gone"):
+        save_adapter(folder, make_kernel(seed=9), CARD)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in folder.parent.iterdir()] == ["one"]
+
+
+def test_card_that_cannot_be_written_leaves_no_files(tmp_path: Path, make_kernel: Make) -> None:
+    for card in ({"sha256": "x"}, {"auc": float("nan")}, {"when": object()}):
+        with pytest.raises((ValueError, TypeError)):
+            save_adapter(tmp_path / "a", make_kernel(), card)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_kernel_with_nan_is_not_saved(tmp_path: Path, make_kernel: Make) -> None:
+    kernel = make_kernel()
+    with torch.no_grad():
+        kernel.matched.bias[3] = float("nan")
+    with pytest.raises(AdapterFileError, match=r"NaN or infinity in matched\.bias"):
+        save_adapter(tmp_path / "a", kernel, CARD)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["card.json", "kernel.safetensors"])
+def test_missing_file_is_refused(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    assert f"{name} is missing" in _refusal(folder)
+
+
+def test_missing_folder_is_refused(tmp_path: Path) -> None:
+    assert "card.json is missing" in _refusal(tmp_path / "nowhere")
+
+
+def test_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("x", encoding="utf-8")
+    assert "cannot be read" in _refusal(path)
+
+
+@pytest.mark.parametrize("keep", [0, 7, 100, -1])
+def test_truncated_tensors_are_refused(folder: Path, keep: int) -> None:
+    path = folder / "kernel.safetensors"
+    path.write_bytes(path.read_bytes()[:keep])
+    assert "corrupted or truncated" in _refusal(folder)
+
+
+def test_one_flipped_bit_is_refused(folder: Path) -> None:
+    path = folder / "kernel.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1
+    path.write_bytes(data)
+    assert "corrupted or truncated" in _refusal(folder)
+
+
+@pytest.mark.parametrize("data", [b"", b"not tensors at all", b"\x80\x04K\x01.", b"\xff" * 64])
+def test_foreign_tensor_file_is_refused(folder: Path, data: bytes) -> None:
+    _rewrite(folder, data)
+    assert "is no safetensors file" in _refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"", "is not JSON"),
+        (b"\xff\xfe", "is not JSON"),
+        (b'{"format": 1', "is not JSON"),
+        (b"[1, 2]", "is not an adapter's card"),
+        (b"{}", "format None"),
+        (b'{"format": 2}', "format 2"),
+    ],
+)
+def test_foreign_card_is_refused(folder: Path, text: bytes, reason: str) -> None:
+    (folder / "card.json").write_bytes(text)
+    assert reason in _refusal(folder)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"iak": None},
+        {"iak": {"bottleneck": 4, "hidden": 8}},
+        {"iak": {"bottleneck": 4, "hidden": 8, "combine": "residual", "beta": 0, "rank": 1}},
+        {"width": "12"},
+        {"width": None},
+    ],
+)
+def test_card_of_another_kind_is_refused(folder: Path, fields: dict[str, object]) -> None:
+    _rewrite(folder, **fields)
+    assert "describes no kernel" in _refusal(folder)
+
+
+@pytest.mark.parametrize("width", [11, 10**9])
+def test_width_that_does_not_fit_the_tensors_is_refused(folder: Path, width: int) -> None:
+    _rewrite(folder, width=width)
+    assert "do not fit the card's kernel: center" in _refusal(folder)
+
+
+def test_tensors_that_do_not_fit_are_refused(folder: Path) -> None:
+    sound = load_file(folder / "kernel.safetensors")
+    lacking = {name: tensor for name, tensor in sound.items() if name != "prior_rho"}
+    added = {**sound, "spare": torch.zeros(1)}
+    halved = {**sound, "mean.bias": sound["mean.bias"].half()}
+    cases = {"prior_rho": lacking, "spare": added, "mean.bias": halved}
+    for name, tensors in cases.items():
+        _rewrite(folder, save(tensors))
+        assert _refusal(folder).endswith(f"do not fit the card's kernel: {name}")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_tensor_that_is_not_finite_is_refused(folder: Path, value: float) -> None:
+    tensors = load_file(folder / "kernel.safetensors")
+    tensors["encoder.weight"][2, 3] = value
+    _rewrite(folder, save(tensors))
+    assert "NaN or infinity in encoder.weight" in _refusal(folder)
+
+
+def test_adapter_of_another_backbone_is_refused(folder: Path, make_kernel: Make) -> None:
+    assert f"made for backbone {'b' * 12}, not for this one" in _refusal(folder, "c" * 64)
+    save_adapter(folder, make_kernel(), {})
+    assert "made for backbone None" in _refusal(folder)
+    load_adapter(folder, backbone=None)
+
+
+def test_fingerprint_tells_modules_apart() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    marks = [fingerprint(model)]
+    assert fingerprint(model) == marks[0]
+    model(torch.randn(4, 3))
+    marks.append(fingerprint(model))
+    marks.append(fingerprint(nn.Sequential(model)))
+    marks.append(fingerprint(model.double()))
+    with torch.no_grad():
+        model[0].weight[0, 0] += 1
+    marks.append(fingerprint(model))
+    assert len(set(marks)) == 5
+
+
+def test_fingerprint_sees_the_shape_not_the_memory_layout() -> None:
+    table = torch.arange(6.0)
+    modules = [nn.Module() for _ in range(3)]
+    modules[0].register_buffer("table", table.reshape(2, 3))
+    modules[1].register_buffer("table", table.reshape(3, 2))
+    modules[2].register_buffer("table", table.reshape(2, 3).T.contiguous().T)
+    flat, tall, strided = (fingerprint(module) for module in modules)
+    assert flat == strided
+    assert flat != tall
+
+
+def test_fingerprint_sees_the_dtype_of_equal_bytes() -> None:
+    whole, real = nn.Module(), nn.Module()
+    real.register_buffer("table", torch.ones(3))
+    whole.register_buffer("table", torch.ones(3).view(torch.int32))
+    assert fingerprint(whole) != fingerprint(real)

@@ -1,0 +1,176 @@
+"""Day and decision pages: what they say, and what they do without."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from driftune.domains import domain_key
+from tests.reports.records import FIRST, PLAIN, Site
+
+
+def test_a_day_page_shows_checks_rejected_rows_and_decisions(site: Site) -> None:
+    site.day(FIRST, PLAIN, "warning", hours=[8, 9, 10])
+    site.decide(PLAIN[0], FIRST, "promoted", 1.8)
+    site.workspace.quarantine(FIRST).parent.mkdir(parents=True)
+    site.workspace.quarantine(FIRST).touch()
+    site.workspace.data_docs(FIRST).parent.mkdir(parents=True)
+    site.workspace.data_docs(FIRST).touch()
+    site.build()
+    text = site.text(f"day/{FIRST}.html")
+    assert "quality warning" in text
+    assert "The click label is 0 or 1." in text and "37 rows" in text
+    assert text.index("The click label is 0 or 1.") < text.index("at least 100 rows")
+    assert "3 of 24, a partial day" in text
+    assert text.count('<li class="on"') == 3
+    assert f"workspace/quarantine/{FIRST}.parquet" in text
+    assert f'href="../data_docs/{FIRST}.html"' in text
+    assert f'href="../decision/{FIRST}/{domain_key(PLAIN[0])}.html"' in text
+    assert "&lt;img src=x onerror=a()&gt;" in text and "<img" not in text
+    assert "20.0%" in text
+
+
+def test_a_refused_delivery_of_a_held_day_says_that_the_older_one_stays(site: Site) -> None:
+    site.day(FIRST, PLAIN)
+    site.day(FIRST, PLAIN, "refused")
+    site.build()
+    assert "from an earlier delivery; the newest delivery was refused" in site.text(
+        f"day/{FIRST}.html"
+    )
+
+
+def test_a_damaged_quality_record_does_not_stop_the_site(site: Site) -> None:
+    site.day(FIRST, PLAIN)
+    site.workspace.quality(FIRST).write_text('{"day": "2026-03-12", "rows"', encoding="utf-8")
+    (site.workspace.quality(FIRST).parent / "notes.json").write_text("{}", encoding="utf-8")
+    site.build()
+    assert "The lake holds 11,963 rows" in site.text(f"day/{FIRST}.html")
+
+
+def test_a_promotion_shows_metrics_interval_rules_and_training(site: Site) -> None:
+    decided = site.decide(PLAIN[0], FIRST, "promoted", 1.8)
+    site.promote(PLAIN[0], decided, 1)
+    site.build()
+    text = site.decision_text(PLAIN[0], FIRST)
+    assert "the challenger passed the gate and became version 1 (AUC +0.0210)" in text
+    for shown in (
+        "0.6840",
+        "0.7050",
+        "+0.0065 to +0.0355",
+        "12,345",
+        "3.1416",
+        "v12:ab12cd34,ef56",
+    ):
+        assert shown in text
+    assert "lies above zero" in text and "r-pass" in text and "r-unknown" in text
+    assert "2026-03-12 00:01" in text
+    assert "<dt>MLflow version</dt><dd>41</dd>" in text
+    assert text.count("data-figure") == 3
+    assert f"driftune report --drift {decided}" in text
+
+
+def test_evidently_page_is_linked_once_it_exists(site: Site) -> None:
+    site.decide(PLAIN[0], FIRST, "pending", 1.8)
+    site.build()
+    page = site.workspace.drift_page(FIRST, domain_key(PLAIN[0]))
+    assert "driftune report --drift" in site.decision_text(PLAIN[0], FIRST)
+    page.parent.mkdir(parents=True)
+    page.touch()
+    site.build()
+    text = site.decision_text(PLAIN[0], FIRST)
+    assert f'href="../../drift/{FIRST}/{domain_key(PLAIN[0])}.html"' in text
+    assert "driftune report --drift" not in text
+
+
+def test_a_promotion_by_hand_is_told_from_the_gates(site: Site) -> None:
+    decided = site.decide(PLAIN[0], FIRST, "rejected", 1.8)
+    with site.ledger.write() as connection:
+        site.ledger.override(connection, decided, "rejected", 3, note="ann (by hand): campaign")
+    site.build()
+    text = site.decision_text(PLAIN[0], FIRST)
+    assert "promoted by hand as version 3, against the gate" in text
+    assert "The gate rejects the challenger." in text
+    assert "ann (by hand): campaign" in text
+
+
+@pytest.mark.parametrize("state", ["stable", "pending", "claimed", "failed", "insufficient", "new"])
+def test_a_decision_without_gate_and_training_has_a_page(site: Site, state: str) -> None:
+    score = None if state == "insufficient" else 1.2
+    site.decide(PLAIN[0], FIRST, state, score)
+    site.build()
+    text = site.decision_text(PLAIN[0], FIRST)
+    assert "No challenger was judged." in text
+    assert "Training</h2>" not in text
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        {},
+        {"decision": None, "rules": None, "champion": None, "difference": None},
+        {"decision": "reject", "rules": [{"name": "user ids", "verdict": "fail"}], "champion": {}},
+        {"champion": {"ctr_auc": None}, "difference": {"estimate": 0.1, "low": None}},
+    ],
+)
+def test_missing_parts_of_a_gate_report_are_left_out(site: Site, gate: dict) -> None:
+    site.decide(PLAIN[0], FIRST, "rejected", 1.2, gate=gate, training={"split": None}, scores={})
+    site.build()
+    assert "the gate kept the champion" in site.decision_text(PLAIN[0], FIRST)
+
+
+def test_missing_distances_show_as_dashes(site: Site) -> None:
+    scores = {"distances": {"hour": None, "click": float("inf")}, "thresholds": {"hour": 0.2}}
+    site.decide(PLAIN[0], FIRST, "insufficient", float("nan"), scores=scores)
+    site.build()
+    text = site.decision_text(PLAIN[0], FIRST)
+    assert "hours of the day" in text
+    assert "nan" not in text.lower() and ">inf" not in text
+
+
+def test_neighbouring_decisions_of_a_domain_are_linked(site: Site) -> None:
+    days = [FIRST, FIRST + timedelta(days=3)]
+    for day in days:
+        site.decide(PLAIN[0], day, "stable", 0.4)
+    site.build()
+    name = f"{domain_key(PLAIN[0])}.html"
+    assert f'href="../../decision/{days[1]}/{name}"' in site.decision_text(PLAIN[0], days[0])
+    assert f'href="../../decision/{days[0]}/{name}"' in site.decision_text(PLAIN[0], days[1])
+
+
+def times(folder: Path) -> dict[Path, int]:
+    """Modification times of the site's pages."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_only_changed_pages_are_written(full_site: Site) -> None:
+    before = times(full_site.workspace.reports)
+    full_site.build()
+    assert times(full_site.workspace.reports) == before
+    decided = next(row for row in full_site.ledger.decisions() if row.state == "rejected")
+    with full_site.ledger.write() as connection:
+        full_site.ledger.override(connection, decided.id, "rejected", 1, note="by hand")
+    full_site.build()
+    after = times(full_site.workspace.reports)
+    changed = {path.name for path, moment in after.items() if before.get(path) != moment}
+    assert changed == {"index.html", f"{decided.day}.html", f"{decided.domain_key}.html"}
+
+
+def test_chosen_days_leave_other_pages_alone(site: Site) -> None:
+    later = FIRST + timedelta(days=1)
+    for day in (FIRST, later):
+        site.day(day, PLAIN)
+        site.decide(PLAIN[0], day, "stable", 0.4)
+    site.build(days=[later])
+    pages = {path.parent.name for path in site.workspace.reports.rglob("decision/*/*.html")}
+    assert pages == {str(later)}
+    assert not (site.workspace.reports / "day" / f"{FIRST}.html").exists()
+    assert str(FIRST) in site.text()
+
+
+def test_a_damaged_page_is_written_anew(site: Site) -> None:
+    site.decide(PLAIN[0], FIRST, "stable", 0.4)
+    index = site.build()
+    whole = index.read_text(encoding="utf-8")
+    index.write_text(whole[:200], encoding="utf-8")
+    site.build()
+    assert index.read_text(encoding="utf-8") == whole
