@@ -83,7 +83,7 @@ def _summary(seconds: float) -> bool:
     for row in acted:
         difference = (row.gate or {}).get("difference") or {}
         figures = ""
-        if difference.get("champion") is not None:
+        if difference.get("low") is not None:
             figures = (
                 f"  CTR-AUC {difference['champion']:.3f} → {difference['challenger']:.3f} "
                 f"({difference['low']:+.3f} to {difference['high']:+.3f})"

@@ -4,10 +4,10 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-from driftune.evaluation.gate import GateRows, Scores, judge
-from driftune.models.adapters import AdapterBank, load_adapter
 
 from driftune.config import Config
+from driftune.evaluation.gate import GateRows, Scores, judge
+from driftune.models.adapters import AdapterBank, load_adapter
 from driftune.registry.champions import champions_for
 from driftune.registry.ledger import Ledger
 from driftune.training.finetune import challenger_folder, split_rows

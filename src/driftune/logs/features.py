@@ -94,7 +94,8 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
             con.execute(
                 f"""
                 COPY (
-                    SELECT day, domain, domain_key, event_time, hour, category, price, click, "convert",
+                    SELECT day, domain, domain_key, event_time, hour, category, price,
+                           click, "convert",
                            ('0x' || substr(md5(user_id), 1, 15))::BIGINT AS user_hash,
                            {fields}, {encoded_numbers(encoder, "day_rows")}
                     FROM numbered AS day_rows {joins}

@@ -8,17 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from driftune.models.adapters import fingerprint
 from torch import Tensor, nn
 
 from driftune.errors import BackboneError
 from driftune.files import read_json, replacing, write_json
+from driftune.models.adapters import fingerprint
 
 PLACE = "representation"
 
 
 class Representation(nn.Module):
     """Embedded fields and numbers, concatenated: where adapters attach."""
+
+    starts: Tensor
 
     def __init__(self, sizes: Sequence[int], numbers: int, embedding: int) -> None:
         super().__init__()

@@ -58,12 +58,12 @@ def row_rules(config: Config, day: date, known_domains: list[str] | None) -> lis
         not_null(
             "time_unreadable",
             "event_time",
-            columns.time.column,
+            time,
             "The impression's time can be read.",
         ),
         RowRule(
             "other_day",
-            columns.time.column,
+            time,
             f"The impression happened on {day} in {config.timezone}.",
             f"event_day <> '{day}'",
             "ExpectColumnValuesToBeInSet",

@@ -17,7 +17,7 @@ def domain_status(ledger: Ledger) -> list[dict[str, Any]]:
         acted = moved.get(key)
         rows.append(
             {
-                "domain": (decision or champion).domain,
+                "domain": decision.domain if decision else champions[key].domain,
                 "key": key,
                 "champion": champion.version if champion else BASE,
                 "since": _day(champion.switched_at) if champion else None,

@@ -7,6 +7,7 @@ matmul is at most 2.8 times faster (even domains, few rows) but up to 67 times s
 differ in size.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Self
 
@@ -17,37 +18,29 @@ from driftune.models.adapters.iak import IAKKernel, evaluate
 
 
 class AdapterBank(nn.Module):
-    """Stacked tensors of the kernels of many domains, all of one width and shape.
+    """The kernels of many domains, all of one width; their shapes inside may differ.
 
-    Kernels may differ in β, which has no part in serving. A domain keeps its slot while it is
-    loaded. Loading and unloading must not run while another thread is in ``forward``.
+    A domain keeps its slot while it is loaded. Loading and unloading must not run while another
+    thread is in ``forward``.
     """
 
     def __init__(self) -> None:
         """Make an empty bank: every row takes the base path."""
         super().__init__()
         self.width: int | None = None
-        self._shape: dict[str, object] | None = None
         self._domains: list[str | None] = []
-        self._names: list[str] = []
+        self._kernels = nn.ModuleList()
 
     @classmethod
     def from_kernels(cls, kernels: Mapping[str, IAKKernel]) -> Self:
-        """Stack the kernels of these domains.
+        """Make a bank of the kernels of these domains.
 
         Raises:
-            ValueError: when kernels differ in width, bottleneck, hidden or combine.
+            ValueError: when kernels differ in width.
         """
         bank = cls()
         for domain, kernel in kernels.items():
-            bank._fit(domain, kernel)
-        bank._domains = list(kernels)
-        if kernels:
-            states = [kernel.state_dict() for kernel in kernels.values()]
-            bank._names = list(states[0])
-            for name in bank._names:
-                stack = torch.stack([state[name].detach() for state in states])
-                bank.register_buffer(_buffer(name), stack)
+            bank.load(domain, kernel)
         return bank
 
     @property
@@ -69,7 +62,7 @@ class AdapterBank(nn.Module):
             ValueError: when the shapes do not fit or a slot does not exist.
         """
         self._check(h, slots)
-        if self._shape is None or len(h) == 0:
+        if not self._domains or len(h) == 0:
             return h
         slots = slots.to(h.device)
         order = torch.argsort(slots, stable=True)
@@ -77,42 +70,33 @@ class AdapterBank(nn.Module):
         order = order[base:]
         if len(order) == 0:
             return h
-        stacks = {name: self.get_buffer(_buffer(name)) for name in self._names}
-        combine = str(self._shape["combine"])
         parts = list(h[order].split(counts))
-        for slot, (domain, part) in enumerate(zip(self._domains, parts, strict=True)):
-            if domain is not None and len(part):
-                tensors = {name: stack[slot] for name, stack in stacks.items()}
-                parts[slot] = evaluate(tensors, part, combine)
+        for slot, (kernel, part) in enumerate(zip(self._kernels, parts, strict=True)):
+            if isinstance(kernel, IAKKernel) and len(part):
+                parts[slot] = evaluate(kernel.tensors(), part, kernel.config.combine)
         return h.index_copy(0, order, torch.cat(parts))
 
-    @torch.no_grad()
     def load(self, domain: str, kernel: IAKKernel) -> None:
-        """Add the domain's kernel, or put it in the place of the one it has.
+        """Add a copy of the domain's kernel, or put it in the place of the one it has.
 
         Raises:
-            ValueError: when the kernel's width, bottleneck, hidden or combine differ.
+            ValueError: when the kernel's width differs.
         """
-        self._fit(domain, kernel)
-        state = kernel.state_dict()
-        self._names = list(state)
+        if self.width not in (None, kernel.width):
+            raise ValueError(
+                f"{domain}: kernel has width {kernel.width}; the bank holds {self.width}"
+            )
+        self.width = kernel.width
+        own = copy.deepcopy(kernel).requires_grad_(False)
         slot = int(self.slots([domain])[0])
         if slot < 0 and None in self._domains:
             slot = self._domains.index(None)
-        for name, tensor in state.items():
-            row = tensor.detach().unsqueeze(0)
-            stack = getattr(self, _buffer(name), None)
-            if stack is None:
-                stack = row.clone()
-            elif slot < 0:
-                stack = torch.cat([stack, row.to(stack)])
-            else:
-                stack = torch.cat([stack[:slot], row.to(stack), stack[slot + 1 :]])
-            self.register_buffer(_buffer(name), stack)
         if slot < 0:
             self._domains.append(domain)
+            self._kernels.append(own)
         else:
             self._domains[slot] = domain
+            self._kernels[slot] = own
 
     def unload(self, domain: str) -> None:
         """Drop the domain's kernel; its rows take the base path from now on.
@@ -124,14 +108,7 @@ class AdapterBank(nn.Module):
         if slot < 0:
             raise KeyError(f"{domain}: the bank holds no kernel of it")
         self._domains[slot] = None
-
-    def _fit(self, domain: str, kernel: IAKKernel) -> None:
-        shape = {"width": kernel.width, **kernel.config.to_dict()}
-        del shape["beta"]
-        if self._shape is None:
-            self._shape, self.width = shape, kernel.width
-        elif shape != self._shape:
-            raise ValueError(f"{domain}: kernel is {shape}; the bank holds {self._shape}")
+        self._kernels[slot] = nn.Identity()
 
     def _check(self, h: Tensor, slots: Tensor) -> None:
         if h.ndim != 2 or self.width not in (None, h.shape[1]):
@@ -145,7 +122,3 @@ class AdapterBank(nn.Module):
                 f"slots reach from {int(slots.min())} to {int(slots.max())}; the bank has "
                 f"-1 to {len(self._domains) - 1}"
             )
-
-
-def _buffer(name: str) -> str:
-    return name.replace(".", "__")
