@@ -63,7 +63,7 @@ def running(config: "Config") -> Iterator[None]:
 
     if "PREFECT_API_URL" not in os.environ and not _has_prefect_profile():
         os.environ.setdefault("PREFECT_HOME", str(config.home / "prefect"))
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
     with console.progress():
         yield
@@ -264,7 +264,8 @@ def import_kuairand(
     with progress():
         summary = read(source, to)
     typer.echo(
-        f"{summary.rows:,} rows in {len(summary.days)} days; "
+        f"{summary.rows:,} rows in {len(summary.days)} days"
+        + (f"; kept the {summary.params} that was there" if summary.params_kept else "")
         f"next: driftune pretrain --config {summary.params}"
     )
 

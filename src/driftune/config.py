@@ -86,7 +86,7 @@ class Domains(Section):
 class Counters(Section):
     """Point-in-time rolling counters: exponentially decayed rates from days before the row's."""
 
-    keys: list[list[str]] = [
+    per: list[list[str]] = [
         ["item"],
         ["item", "domain"],
         ["user"],
@@ -111,10 +111,10 @@ class Features(Section):
     @model_validator(mode="after")
     def _keys_exist(self) -> "Features":
         allowed = ["user", "item", "domain", "category", *self.categorical]
-        for key in self.counters.keys:
+        for key in self.counters.per:
             for part in key:
                 if part not in allowed:
-                    raise ValueError(f"counters.keys: {part!r} is not one of {', '.join(allowed)}")
+                    raise ValueError(f"counters.per: {part!r} is not one of {', '.join(allowed)}")
         return self
 
 

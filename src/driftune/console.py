@@ -67,18 +67,18 @@ def progress() -> Iterator[None]:
         handler = _Bars(bars)
         logger.addHandler(lines)
         steps.addHandler(handler)
-        before = logger.level, steps.level, steps.propagate
+        before = [(each, each.level, each.propagate) for each in (logger, steps)]
         logger.setLevel(logging.INFO)
         steps.setLevel(logging.DEBUG)
-        steps.propagate = False
+        logger.propagate = steps.propagate = False
         try:
             yield
         finally:
             logger.removeHandler(lines)
             steps.removeHandler(handler)
-            logger.setLevel(before[0])
-            steps.setLevel(before[1])
-            steps.propagate = before[2]
+            for each, level, propagate in before:
+                each.setLevel(level)
+                each.propagate = propagate
 
 
 def fail(message: str) -> None:

@@ -24,7 +24,7 @@ def counter_columns(config: Config) -> list[str]:
     """Names of the counter features, in order."""
     return [
         f"{figure}_{'_'.join(key)}"
-        for key in config.features.counters.keys
+        for key in config.features.counters.per
         for figure in ("shown", "ctr", "cvr")
     ]
 
@@ -44,7 +44,7 @@ def build_counters(con: Any, config: Config, past: str | None, day: date) -> Non
     """
     counters = config.features.counters
     source = past or "(SELECT * FROM day_rows WHERE false)"
-    needed = sorted({lake_column(part) for key in counters.keys for part in key})
+    needed = sorted({lake_column(part) for key in counters.per for part in key})
     weight = f"round({_SCALE} * pow(2, -(DATE '{day}' - day) / {counters.half_life_days}))::BIGINT"
     con.execute(
         f"""
@@ -63,7 +63,7 @@ def build_counters(con: Any, config: Config, past: str | None, day: date) -> Non
         """
     )
     smoothing = counters.smoothing * _SCALE
-    for number, key in enumerate(counters.keys):
+    for number, key in enumerate(counters.per):
         columns = ", ".join(lake_column(part) for part in key)
         con.execute(
             f"""
@@ -84,7 +84,7 @@ def build_counters(con: Any, config: Config, past: str | None, day: date) -> Non
 def counter_select(config: Config) -> str:
     """Select list of the counter features over ``day_rows`` joined by ``counter_joins``."""
     parts = []
-    for number, key in enumerate(config.features.counters.keys):
+    for number, key in enumerate(config.features.counters.per):
         name = "_".join(key)
         table = f"counter_{number}"
         parts += [
@@ -99,7 +99,7 @@ def counter_select(config: Config) -> str:
 def counter_joins(config: Config) -> str:
     """Joins that bring the counters to ``day_rows``."""
     joins = ["CROSS JOIN overall"]
-    for number, key in enumerate(config.features.counters.keys):
+    for number, key in enumerate(config.features.counters.per):
         columns = [lake_column(part) for part in key]
         matches = " AND ".join(
             f"day_rows.{column} = counter_{number}.{column}" for column in columns

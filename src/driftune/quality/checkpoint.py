@@ -185,7 +185,8 @@ def _context() -> Iterator[Any]:
         if type(connection).__module__.startswith("duckdb_engine"):
             opened.append(connection)
 
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    for name in ("great_expectations", "great_expectations.data_context.types.base"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     event.listen(Engine, "after_cursor_execute", buffer)
     event.listen(Pool, "connect", remember)
     try:
