@@ -266,6 +266,7 @@ def import_kuairand(
     typer.echo(
         f"{summary.rows:,} rows in {len(summary.days)} days"
         + (f"; kept the {summary.params} that was there" if summary.params_kept else "")
+        + "; "
         f"next: driftune pretrain --config {summary.params}"
     )
 
