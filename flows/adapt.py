@@ -4,9 +4,10 @@ import logging
 
 from prefect import flow
 
+from driftune.config import Config
 from driftune.errors import DriftuneError, RegistryError
 from driftune.params import load_config
-from tasks import adaptation
+from tasks import adaptation, reporting
 
 log = logging.getLogger("driftune")
 
@@ -15,6 +16,14 @@ log = logging.getLogger("driftune")
 def adapt(decision_id: str, config: str = "params.yaml") -> str:
     """Adapt for one decision and return its state; a decision is adapted exactly once."""
     settings = load_config(config)
+    try:
+        return adapt_once(settings, decision_id)
+    finally:
+        reporting.write_reports(settings)
+
+
+def adapt_once(settings: Config, decision_id: str) -> str:
+    """Claim, train, judge, conclude; what fails gives the claim back."""
     owner = adaptation.claim(settings, decision_id)
     if owner is None:
         state = adaptation.state_of(settings, decision_id)

@@ -20,7 +20,8 @@ def draw_windows(config: Config, day: date) -> list[detect.DomainWindow]:
         return detect.draw_windows(config, ledger, day)
 
 
-@task(task_run_name="drift {window.key}", **QUICK)
+# Mapped over threads, which a timeout could not interrupt.
+@task(task_run_name="drift {window.key}", **QUICK | {"timeout_seconds": None})
 def decide_domain(config: Config, window: detect.DomainWindow) -> str:
     """Measure one domain and write its decision; returns the decision's id."""
     with Ledger(config) as ledger:

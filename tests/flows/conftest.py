@@ -1,0 +1,78 @@
+"""A real Prefect server for the session, and a pre-trained world of simulated days."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+from prefect.testing.utilities import prefect_test_harness
+
+from driftune.registry.ledger import Ledger
+from driftune.simulate import Event, SimulationConfig, simulate
+from driftune.training.pretrain import pretrain
+from tests.conftest import World
+
+SHIFTED = "home · north"
+SIMULATION = SimulationConfig(
+    start=date(2026, 3, 2),
+    days=8,
+    rows_per_domain=1500,
+    users=600,
+    items=200,
+    regions=("north", "south"),
+    events=(
+        Event(
+            domain=SHIFTED,
+            day=date(2026, 3, 7),
+            favour=("coffee", "breakfast"),
+            against=("noodles", "curry"),
+        ),
+    ),
+)
+STABLE_DAY, SHIFT_DAY, DAY_AFTER = SIMULATION.calendar[4:7]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test in this folder runs real flows."""
+    folder = Path(__file__).parent
+    for item in items:
+        if folder in item.path.parents:
+            item.add_marker(pytest.mark.flow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prefect_server() -> Iterator[None]:
+    """One Prefect server with its own database for all flow tests."""
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+def simulated_world(folder: Path) -> World:
+    """A world whose logs are simulated: four reference days, then days that shift one domain."""
+    return World(
+        folder,
+        source={"uri": "logs/impressions-{day}.parquet"},
+        reference={"first": "2026-03-02", "last": "2026-03-05", "holdout": 0.1},
+        drift={"min_rows": 600, "min_clicks": 100, "sample_rows": 1200},
+        backbone={"hidden": [32], "epochs": 2, "embedding": 8},
+        adapter={"epochs": 10, "hidden": 32, "bottleneck": 8, "train_days": 2},
+    )
+
+
+@pytest.fixture(scope="session")
+def _pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pretrained")
+    world = simulated_world(folder)
+    simulate(SIMULATION, folder / "logs")
+    with Ledger(world.config) as ledger:
+        pretrain(world.config, ledger)
+    return folder
+
+
+@pytest.fixture
+def simulated(_pretrained: Path, tmp_path: Path) -> World:
+    """A pre-trained world of simulated days: a copy of one made once per session."""
+    folder = tmp_path / "simulated"
+    shutil.copytree(_pretrained, folder)
+    return simulated_world(folder)

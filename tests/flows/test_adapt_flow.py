@@ -1,0 +1,124 @@
+"""The adapt flow: woken up twice, raced for, failing, and started by the event trigger."""
+
+import multiprocessing
+import os
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+
+from driftune.errors import LakeError
+from driftune.registry.ledger import Ledger
+from driftune.training import finetune
+from flows.adapt import adapt
+from flows.daily import daily
+from tasks import adaptation
+from tests.conftest import World
+from tests.flows.conftest import SHIFT_DAY, SHIFTED
+
+
+@pytest.fixture
+def waiting(simulated: World, monkeypatch: pytest.MonkeyPatch) -> tuple[World, str]:
+    """A world in which a drift decision waits: the trigger is the event."""
+    monkeypatch.setenv("DRIFTUNE__TRIGGER", "event")
+    daily(SHIFT_DAY, str(simulated.params))
+    with Ledger(simulated.config) as ledger:
+        rows = [row for row in ledger.decisions() if row.state == "pending"]
+    assert [row.domain for row in rows] == [SHIFTED]
+    return simulated, rows[0].id
+
+
+def row_of(world: World, decision_id: str) -> Any:
+    with Ledger(world.config) as ledger:
+        return ledger.decision(decision_id)
+
+
+def test_two_wake_ups_adapt_once(waiting: tuple[World, str]) -> None:
+    world, decision = waiting
+    first = adapt(decision, str(world.params))
+    row = row_of(world, decision)
+    assert first in ("promoted", "rejected")
+    assert adapt(decision, str(world.params)) == first
+    assert tuple(row_of(world, decision)) == tuple(row)
+    assert row.attempts == 1
+
+
+def test_the_report_is_refreshed_when_an_adaptation_ends(waiting: tuple[World, str]) -> None:
+    world, decision = waiting
+    page = world.config.home / "reports" / "decision" / f"{SHIFT_DAY}"
+    key = row_of(world, decision).domain_key
+    assert "waits for an adaptation" in (page / f"{key}.html").read_text()
+    adapt(decision, str(world.params))
+    assert "waits for an adaptation" not in (page / f"{key}.html").read_text()
+
+
+def test_the_alert_names_domain_day_and_decision(waiting: tuple[World, str]) -> None:
+    _, decision = waiting
+    with get_client(sync_client=True) as client:
+        runs = client.read_task_runs()
+    assert any(run.name == f"alert {decision}" and run.state.is_completed() for run in runs)
+
+
+def test_two_processes_at_once_adapt_once(waiting: tuple[World, str]) -> None:
+    world, decision = waiting
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(2) as pool:
+        calls = [pool.apply_async(_claim, (str(world.params), decision)) for _ in range(2)]
+        owners = [call.get(timeout=120) for call in calls]
+    assert sum(owner is not None for owner in owners) == 1
+
+
+def _claim(params: str, decision: str) -> str | None:
+    from driftune.params import load_config
+
+    with Ledger(load_config(params, env={})) as ledger:
+        return ledger.claim(decision)
+
+
+def test_a_fault_that_passes_is_tried_again(
+    waiting: tuple[World, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, decision = waiting
+    calls = []
+
+    def flaky(*arguments: Any) -> Any:
+        calls.append(os.getpid())
+        if len(calls) == 1:
+            raise OSError("the disk was away")
+        return finetune.finetune(*arguments)
+
+    monkeypatch.setattr(adaptation, "finetune", flaky)
+    assert adapt(decision, str(world.params)) in ("promoted", "rejected")
+    assert len(calls) == 2
+
+
+def test_bad_input_ends_the_decision_with_its_reason(
+    waiting: tuple[World, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, decision = waiting
+
+    def refuse(*_: Any) -> Any:
+        raise LakeError("too few rows to train on")
+
+    monkeypatch.setattr(adaptation, "finetune", refuse)
+    assert adapt(decision, str(world.params)) == "failed"
+    row = row_of(world, decision)
+    assert row.note == "too few rows to train on"
+    with Ledger(world.config) as ledger:
+        assert ledger.champions() == {}
+
+
+def test_a_crash_gives_the_claim_back(
+    waiting: tuple[World, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, decision = waiting
+
+    def crash(*_: Any) -> Any:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(adaptation, "finetune", crash)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        adapt(decision, str(world.params))
+    assert row_of(world, decision).state == "pending"
+    monkeypatch.undo()
+    assert adapt(decision, str(world.params)) in ("promoted", "rejected")

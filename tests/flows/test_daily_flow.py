@@ -1,0 +1,151 @@
+"""The daily flow on simulated days: what it decides, writes, refuses and repeats."""
+
+import json
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from prefect.client.orchestration import get_client
+
+from driftune.errors import DayRefusedError, SourceError
+from driftune.files import read_json
+from driftune.logs import lake
+from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.models import mirrored
+from driftune.workspace import Workspace
+from flows.daily import daily
+from tests.conftest import World
+from tests.flows.conftest import DAY_AFTER, SHIFT_DAY, SHIFTED, SIMULATION, STABLE_DAY
+
+
+def run(world: World, day: date) -> dict[str, Any]:
+    return daily(day, str(world.params))
+
+
+def states(world: World, day: date) -> dict[str, str]:
+    with Ledger(world.config) as ledger:
+        return {row.domain: row.state for row in ledger.decisions() if row.day == day.isoformat()}
+
+
+def snapshot(world: World) -> tuple[Any, ...]:
+    """What a repeated or failed day must leave as it is."""
+    with Ledger(world.config) as ledger:
+        return (
+            [tuple(row) for row in ledger.days()],
+            [tuple(row) for row in ledger.decisions()],
+            [tuple(row) for row in ledger.switches()],
+            lake.held_contents(Workspace(world.config).lake),
+        )
+
+
+def test_a_stable_day_leaves_every_domain_alone(simulated: World) -> None:
+    result = run(simulated, STABLE_DAY)
+    assert set(states(simulated, STABLE_DAY).values()) == {"stable"}
+    assert len(result["domains"]) == 4
+    with Ledger(simulated.config) as ledger:
+        assert ledger.champions() == {}
+    assert not Workspace(simulated.config).challengers.exists()
+
+
+def test_only_the_shifted_domain_is_adapted_and_the_gate_decides(simulated: World) -> None:
+    run(simulated, SHIFT_DAY)
+    run(simulated, DAY_AFTER)
+    for day in (SHIFT_DAY, DAY_AFTER):
+        found = states(simulated, day)
+        assert {domain for domain, state in found.items() if state != "stable"} <= {SHIFTED}
+    with Ledger(simulated.config) as ledger:
+        acted = [row for row in ledger.decisions() if row.domain == SHIFTED]
+        champions = ledger.champions()
+        aliases = mirrored(simulated.config, ledger)
+    assert acted[0].state in ("promoted", "rejected")
+    promoted = [row for row in acted if row.state == "promoted"]
+    assert promoted, [row.gate["difference"] for row in acted if row.gate]
+    difference = promoted[0].gate["difference"]
+    assert difference["low"] > 0
+    assert difference["estimate"] >= simulated.config.gate.min_effect
+    assert [(row.domain, row.version) for row in champions.values()] == [(SHIFTED, 1)]
+    assert all(wanted == has is not None for wanted, has in aliases.values())
+
+
+def test_the_same_day_again_changes_nothing(simulated: World) -> None:
+    run(simulated, SHIFT_DAY)
+    before = snapshot(simulated)
+    again = run(simulated, SHIFT_DAY)
+    assert not again["changed"]
+    assert snapshot(simulated) == before
+
+
+def test_corrected_content_gets_a_new_revision_and_new_decisions(simulated: World) -> None:
+    run(simulated, STABLE_DAY)
+    path = simulated.root / "logs" / f"impressions-{STABLE_DAY}.parquet"
+    pd.read_parquet(path).iloc[:-50].to_parquet(path, index=False)
+    assert run(simulated, STABLE_DAY)["changed"]
+    with Ledger(simulated.config) as ledger:
+        assert ledger.day(STABLE_DAY).revision == 2
+        assert {row.revision for row in ledger.decisions()} == {1, 2}
+
+
+def test_a_missing_day_fails_in_one_line_and_loses_nothing(simulated: World) -> None:
+    run(simulated, STABLE_DAY)
+    before = snapshot(simulated)
+    with pytest.raises(SourceError, match=r"2026-04-01.*impressions-2026-04-01\.parquet") as error:
+        run(simulated, date(2026, 4, 1))
+    assert "\n" not in str(error.value)
+    assert snapshot(simulated) == before
+
+
+def test_a_refused_day_is_shown_and_does_not_reach_the_lake(simulated: World) -> None:
+    path = simulated.root / "logs" / f"impressions-{STABLE_DAY}.parquet"
+    frame = pd.read_parquet(path)
+    frame.loc[: len(frame) // 2, "user_id"] = None
+    frame.to_parquet(path, index=False)
+    before = snapshot(simulated)
+    with pytest.raises(DayRefusedError, match="refused, the lake is unchanged"):
+        run(simulated, STABLE_DAY)
+    assert snapshot(simulated) == before
+    assert "refused" in (Workspace(simulated.config).reports / f"day/{STABLE_DAY}.html").read_text()
+
+
+def test_equal_input_gives_equal_adapters_and_decisions(simulated: World, tmp_path: Path) -> None:
+    twin_folder = tmp_path / "twin"
+    shutil.copytree(simulated.root, twin_folder)
+    twin = World.__new__(World)
+    twin.root, twin.params = twin_folder, twin_folder / "params.yaml"
+    outcomes = []
+    for world in (simulated, twin):
+        run(world, SHIFT_DAY)
+        with Ledger(world.config) as ledger:
+            rows = ledger.decisions()
+        drifted = next(row for row in rows if row.domain == SHIFTED)
+        card = Workspace(world.config).challengers / drifted.id / "card.json"
+        outcomes.append(
+            (
+                [(row.id, row.state, row.score, row.sentence) for row in rows],
+                read_json(card)["sha256"],
+                json.dumps(drifted.gate, sort_keys=True),
+            )
+        )
+    assert outcomes[0] == outcomes[1]
+
+
+def test_prefect_holds_a_table_of_the_day_and_a_link_to_the_report(simulated: World) -> None:
+    run(simulated, STABLE_DAY)
+    with get_client(sync_client=True) as client:
+        artifacts = client.read_artifacts(limit=200)
+    newest_last = sorted(artifacts, key=lambda artifact: artifact.created)
+    found = {artifact.key: artifact for artifact in newest_last}
+    table = json.loads(found["driftune-domains"].data)
+    assert {row["domain"] for row in table} == set(states(simulated, STABLE_DAY))
+    assert str(Workspace(simulated.config).reports / "index.html") in found["driftune-report"].data
+    assert STABLE_DAY.isoformat() in found["driftune-day"].data
+
+
+def test_a_fresh_workspace_is_pre_trained_first(simulated: World) -> None:
+    shutil.rmtree(simulated.config.home)
+    run(simulated, STABLE_DAY)
+    assert set(states(simulated, STABLE_DAY)) == set(SIMULATION.domains)
+    with Ledger(simulated.config) as ledger:
+        assert all(ledger.champion_version(row.domain_key) == BASE for row in ledger.decisions())

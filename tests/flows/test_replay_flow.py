@@ -1,0 +1,83 @@
+"""The replay: days in order, a broken day named and passed over; and the real KuaiRand log."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from driftune.errors import ConfigError
+from driftune.files import read_json
+from driftune.params import load_config
+from driftune.registry.ledger import Ledger
+from driftune.workspace import Workspace
+from flows.replay import replay
+from tests.conftest import World
+from tests.flows.conftest import DAY_AFTER, SHIFT_DAY, STABLE_DAY
+
+KUAIRAND = Path(__file__).parents[3] / "shared" / "data" / "kuairand_pure_14d"
+
+
+def test_a_broken_day_is_named_and_the_others_are_processed(simulated: World) -> None:
+    path = simulated.root / "logs" / f"impressions-{SHIFT_DAY}.parquet"
+    path.write_bytes(b"PAR1 this is no parquet file")
+    result = replay(STABLE_DAY, DAY_AFTER, str(simulated.params))
+    assert list(result["failed"]) == [SHIFT_DAY.isoformat()]
+    assert path.name in result["failed"][SHIFT_DAY.isoformat()]
+    assert [day["day"] for day in result["days"]] == [str(STABLE_DAY), str(DAY_AFTER)]
+    with Ledger(simulated.config) as ledger:
+        assert ledger.day(SHIFT_DAY) is None
+        assert ledger.day(DAY_AFTER) is not None
+
+
+def test_days_in_the_wrong_order_are_refused(simulated: World) -> None:
+    with pytest.raises(ConfigError, match="lies before --from"):
+        replay(DAY_AFTER, STABLE_DAY, str(simulated.params))
+
+
+@pytest.mark.skipif(not KUAIRAND.exists(), reason="needs ../shared/data/kuairand_pure_14d")
+def test_kuairand_replays_all_seven_days_and_counts_its_duplicates(tmp_path: Path) -> None:
+    program = str(Path(sys.executable).with_name("driftune"))
+    home = tmp_path / "kuairand"
+    params = str(home / "params.yaml")
+
+    def driftune(*arguments: str) -> str:
+        done = subprocess.run(
+            [program, *arguments], capture_output=True, text=True, timeout=900, check=False
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
+
+    driftune("import", "kuairand", str(KUAIRAND), "--to", str(home))
+    figures = json.loads(driftune("pretrain", "--config", params, "--json"))
+    assert figures["ctr_auc"] > 0.65
+    result = json.loads(
+        driftune(
+            "replay", "--config", params, "--from", "2022-05-02", "--to", "2022-05-08", "--json"
+        )
+    )
+    assert result["failed"] == {}
+    assert len(result["days"]) == 7
+    driftune("run", "--day", "2022-04-24", "--config", params)
+
+    workspace = Workspace(load_config(params, env={}))
+    replayed = [date(2022, 5, 2) + timedelta(days=n) for n in range(7)]
+    reference = [date(2022, 4, 25) + timedelta(days=n) for n in range(7)]
+    duplicates: Counter[date] = Counter()
+    tabs: Counter[str] = Counter()
+    for day in [date(2022, 4, 24), *reference, *replayed]:
+        for row in read_json(workspace.quality(day))["rejections"]:
+            assert row["reason"] == "duplicate"
+            duplicates[day] += row["rows"]
+            tabs[row["domain"]] += row["rows"]
+    assert sum(duplicates[day] for day in replayed) == 2188
+    assert sum(duplicates.values()) == 5460
+    assert tabs["tab 1"] > tabs["tab 0"] > 0
+    partial = read_json(workspace.quality(date(2022, 4, 24)))
+    assert partial["rows"] == 141
+    assert partial["verdict"] == "warning"
+    broken = [check["rule"] for check in partial["checks"] if not check["success"]]
+    assert "hours_covered" in broken
