@@ -4,11 +4,10 @@ import logging
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from prefect import flow, unmapped
+from prefect import State, flow, unmapped
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from driftune.config import Config
-from driftune.errors import DriftuneError
 from driftune.logs.ingest import Ingested, scratch
 from driftune.params import load_config
 from driftune.registry.ledger import Ledger
@@ -28,24 +27,31 @@ def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any
     settings = load_config(config)
     chosen = day or datetime.now(settings.zone).date() - timedelta(days=1)
     days.prepare(settings)
+    quality = None
     try:
         ingested = ingest_day(settings, chosen)
-    except DriftuneError:
-        reporting.publish(settings, chosen, None, reporting.write_reports(settings))
-        raise
-    windows = drift.draw_windows(settings, chosen)
-    drift.decide_domain.map(unmapped(settings), windows).result()
-    for decision_id in drift.open_decisions(settings, chosen):
-        if settings.trigger == "event":
-            drift.alert(settings, decision_id)
-        else:
-            adapt(decision_id, config)
-    index = reporting.write_reports(settings)
-    reporting.publish(settings, chosen, ingested.quality, index)
+        quality = ingested.quality
+        windows = drift.draw_windows(settings, chosen)
+        measured = drift.decide_domain.map(unmapped(settings), windows)
+        measured.wait()
+        ended = [act(settings, decision) for decision in drift.open_decisions(settings, chosen)]
+    finally:
+        reporting.publish(settings, chosen, quality, reporting.write_reports(settings))
+    # One domain's failure has stopped no other; now it fails the day.
+    measured.result()
+    for state in ended:
+        state.result()
     with Ledger(settings) as ledger:
         rows = day_rows(ledger, chosen)
     log.info("%s", day_line(chosen, ingested.quality, rows))
     return {"day": chosen.isoformat(), "changed": ingested.changed, "domains": rows}
+
+
+def act(settings: Config, decision_id: str) -> State[Any]:
+    """Adapt for a drift decision, or wake up the deployment that does."""
+    if settings.trigger == "event":
+        return drift.alert(settings, decision_id, return_state=True)
+    return adapt(decision_id, str(settings.source_file), return_state=True)
 
 
 def ingest_day(settings: Config, day: date) -> Ingested:

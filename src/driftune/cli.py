@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from driftune.config import Config
 
 app = typer.Typer(
-    help="Drift-triggered fine-tuning for multi-domain recommenders.",
+    help="Drift-triggered fine-tuning for multi-domain recommenders. --debug shows tracebacks.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -206,12 +206,14 @@ def promote(
     """Promote a challenger by hand, against the gate's verdict."""
     from driftune.registry.ledger import Ledger
     from driftune.registry.promotion import promote_by_hand
+    from driftune.reports import build_site
     from driftune.training.finetune import challenger_folder
 
     settings = load(config)
     with Ledger(settings) as ledger:
         folder = challenger_folder(settings, decision_id)
         version = promote_by_hand(settings, ledger, decision_id, folder, reason)
+        build_site(settings, ledger)
     typer.echo(f"{decision_id}: promoted as version {version}")
 
 
@@ -225,11 +227,13 @@ def rollback(
     """Restore the domain's previous champion."""
     from driftune.registry.ledger import Ledger
     from driftune.registry.promotion import rollback as roll_back
+    from driftune.reports import build_site
 
     settings = load(config)
     with Ledger(settings) as ledger:
         key = key_of(settings, ledger, domain)
         version = roll_back(settings, ledger, key, to, reason)
+        build_site(settings, ledger)
     typer.echo(f"{domain}: version {version} serves" + (" (frozen base)" if not version else ""))
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from prefect.client.orchestration import get_client
 
-from driftune.errors import DayRefusedError, SourceError
+from driftune.drift import detect
+from driftune.errors import DayRefusedError, LakeError, SourceError
 from driftune.files import read_json
 from driftune.logs import lake
 from driftune.registry.ledger import BASE, Ledger
@@ -107,6 +108,27 @@ def test_a_refused_day_is_shown_and_does_not_reach_the_lake(simulated: World) ->
         run(simulated, STABLE_DAY)
     assert snapshot(simulated) == before
     assert "refused" in (Workspace(simulated.config).reports / f"day/{STABLE_DAY}.html").read_text()
+
+
+def test_one_domain_that_fails_stops_no_other(
+    simulated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = detect.measure_domain
+
+    def broken(config: Any, window: detect.DomainWindow) -> Any:
+        if window.domain == "search · south":
+            raise LakeError("its window is unreadable")
+        return measure(config, window)
+
+    monkeypatch.setattr(detect, "measure_domain", broken)
+    with pytest.raises(LakeError, match="its window is unreadable"):
+        run(simulated, SHIFT_DAY)
+    found = states(simulated, SHIFT_DAY)
+    assert "search · south" not in found
+    assert found[SHIFTED] in ("promoted", "rejected")
+    monkeypatch.undo()
+    run(simulated, SHIFT_DAY)
+    assert states(simulated, SHIFT_DAY) == {**found, "search · south": "stable"}
 
 
 def test_equal_input_gives_equal_adapters_and_decisions(simulated: World, tmp_path: Path) -> None:
