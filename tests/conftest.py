@@ -17,6 +17,7 @@ from driftune.logs.ingest import ensure_reference
 from driftune.params import load_config
 from driftune.registry.ledger import Ledger
 from driftune.telemetry import silence
+from driftune.training.pretrain import pretrain
 
 silence()
 quiet_exit()
@@ -131,4 +132,22 @@ def ingested_world(_ingested: Path, tmp_path: Path) -> World:
     """A world whose reference days are in the lake: a copy of one made once per session."""
     folder = tmp_path / "ingested"
     shutil.copytree(_ingested, folder)
+    return World(folder)
+
+
+@pytest.fixture(scope="session")
+def _trained(_ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained") / "world"
+    shutil.copytree(_ingested, folder)
+    world = World(folder)
+    with Ledger(world.config) as ledger:
+        pretrain(world.config, ledger)
+    return folder
+
+
+@pytest.fixture
+def trained_world(_trained: Path, tmp_path: Path) -> World:
+    """A world with a small backbone on its reference days: a copy of one made once per session."""
+    folder = tmp_path / "trained"
+    shutil.copytree(_trained, folder)
     return World(folder)

@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from driftune.config import Config
-from driftune.errors import DriftuneError
+from driftune.errors import DriftuneError, RegistryError
 from driftune.registry.ledger import Ledger
 from driftune.workspace import Workspace
 
@@ -96,7 +96,11 @@ def _aliases(config: Config, ledger: Ledger, mend: bool) -> list[dict[str, Any]]
     if not ledger.champions():
         return []
     findings = []
-    for key, (wanted, has) in mirrored(config, ledger).items():
+    try:
+        pairs = mirrored(config, ledger)
+    except RegistryError as error:
+        return [{"what": str(error), "ok": False}]
+    for key, (wanted, has) in pairs.items():
         ok = wanted == has or (mend and mirror(config, ledger, key))
         text = f"alias of {key}: MLflow {has or 'none'}, ledger {wanted or 'none'}"
         findings.append({"what": text + (" (mended)" if ok and wanted != has else ""), "ok": ok})

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from driftune.config import Config
+from driftune.errors import RegistryError
 from driftune.evaluation.gate import GateRows, Scores, judge
-from driftune.models.adapters import AdapterBank, load_adapter
+from driftune.models.adapters import AdapterBank, AdapterFileError, load_adapter
 from driftune.registry.champions import champions_for
 from driftune.registry.ledger import Ledger
 from driftune.training.finetune import challenger_folder, split_rows
@@ -20,12 +21,15 @@ def challenge(config: Config, ledger: Ledger, decision_id: str) -> dict[str, Any
     """Judge the decision's challenger; returns the gate report as JSON-safe values.
 
     Raises:
-        AdapterFileError: when the challenger's files are missing or damaged.
+        RegistryError: when the challenger's files are missing or damaged.
     """
     row = ledger.decision(decision_id)
     encoder, model, backbone = load_model(config)
     split = split_rows(config, encoder, row.domain_key, date.fromisoformat(row.day))
-    kernel, card = load_adapter(challenger_folder(config, decision_id), backbone=backbone)
+    try:
+        kernel, card = load_adapter(challenger_folder(config, decision_id), backbone=backbone)
+    except AdapterFileError as error:
+        raise RegistryError(f"{decision_id}: the challenger cannot be judged: {error}") from None
     champions, bank = champions_for(config, ledger, backbone, [row.domain_key])
     champion = champions[row.domain_key]
     challenger_bank = AdapterBank.from_kernels({row.domain_key: kernel})

@@ -38,7 +38,8 @@ class Ledger:
                 _prepare_sqlite(self.engine)
             metadata.create_all(self.engine)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
-            raise LedgerError(f"registry.ledger: cannot open the ledger ({error})") from None
+            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise LedgerError(f"registry.ledger: cannot open the ledger ({reason})") from None
 
     def __enter__(self) -> "Ledger":
         return self

@@ -72,15 +72,13 @@ def register(
             run_id=run.info.run_id,
             tags={**tags, "decision": decision_id},
         )
-    except (MlflowException, OSError) as error:
+    except _faults() as error:
         raise RegistryError(f"{name}: MLflow refused the new version ({_line(error)})") from None
     return str(created.version)
 
 
 def mirror(config: Config, ledger: Ledger, key: str) -> bool:
     """Set the domain's alias to what the ledger says; False when MLflow could not be told."""
-    from mlflow.exceptions import MlflowException
-
     version = ledger.champion_version(key)
     record = ledger.adapter(key, version) if version != BASE else None
     try:
@@ -89,17 +87,24 @@ def mirror(config: Config, ledger: Ledger, key: str) -> bool:
             registry.set_registered_model_alias(model_name(key), ALIAS, record.mlflow_version)
         else:
             registry.delete_registered_model_alias(model_name(key), ALIAS)
-    except (MlflowException, OSError) as error:
+    except _faults() as error:
         log.warning("%s: alias not mirrored (%s); driftune doctor mends it", key, _line(error))
         return False
     return True
 
 
 def mirrored(config: Config, ledger: Ledger) -> dict[str, tuple[str | None, str | None]]:
-    """Per domain key the alias' version that the ledger wants and the one that MLflow has."""
+    """Per domain key the alias' version that the ledger wants and the one that MLflow has.
+
+    Raises:
+        RegistryError: when MLflow's store cannot be read.
+    """
     from mlflow.exceptions import MlflowException
 
-    registry = client(config)
+    try:
+        registry = client(config)
+    except _faults() as error:
+        raise RegistryError(f"registry.mlflow: cannot be read ({_line(error)})") from None
     found = {}
     for key, row in ledger.champions().items():
         record = ledger.adapter(key, row.version) if row.version != BASE else None
@@ -128,6 +133,14 @@ def _experiment(config: Config, registry: Any) -> str:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
         return registry.get_experiment_by_name(name).experiment_id
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    """What MLflow raises when its store or server fails."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, SQLAlchemyError, OSError
 
 
 def _line(error: Exception) -> str:

@@ -153,7 +153,10 @@ def _promote(
     reason: str,
     finish: Callable[[Any, int], None],
 ) -> int:
-    _, card = load_adapter(challenger, backbone=row.backbone)
+    try:
+        _, card = load_adapter(challenger, backbone=row.backbone)
+    except AdapterFileError as error:
+        raise RegistryError(f"{row.id}: the challenger cannot serve: {error}") from None
     version = max((known.version for known in ledger.versions(row.domain_key)), default=BASE) + 1
     folder = adapter_folder(config, row.domain_key, version, card["sha256"])
     _copy(challenger, folder)

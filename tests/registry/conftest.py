@@ -1,0 +1,78 @@
+"""A pending decision with a challenger, ready to be claimed and concluded."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from driftune.config import Config
+from driftune.models.adapters import IAKConfig, IAKKernel, save_adapter
+from driftune.registry.ledger import Ledger
+from driftune.training.finetune import challenger_folder
+from tests.conftest import World
+
+BACKBONE = "b" * 64
+KEY = "home-north"
+WIDTH = 6
+
+Decide = Callable[..., str]
+
+
+@pytest.fixture
+def config(make_world: Callable[..., World]) -> Config:
+    """The configuration of an empty world."""
+    return make_world().config
+
+
+@pytest.fixture
+def ledger(config: Config) -> Any:
+    """The world's ledger."""
+    with Ledger(config) as opened:
+        yield opened
+
+
+@pytest.fixture
+def decide(ledger: Ledger) -> Decide:
+    """Write a decision; returns its id."""
+
+    def write(day: str = "2026-03-10", key: str = KEY, state: str = "pending", **more: Any) -> str:
+        values = {
+            "id": f"{day}.{key}.r1.bbbbbbbb",
+            "domain": f"name of {key}",
+            "domain_key": key,
+            "day": day,
+            "revision": 1,
+            "backbone": BACKBONE,
+            "state": state,
+            "score": 2.0,
+            "scores": {"distances": {"click": 0.2}},
+            "sentence": "Click rate moved.",
+            "data_version": "v1",
+            "champion_version": 0,
+            **more,
+        }
+        row, _ = ledger.decide(**values)
+        return row.id
+
+    return write
+
+
+def challenger(config: Config, decision: str, seed: int = 0, bottleneck: int = 2) -> Path:
+    """A challenger's files for a decision."""
+    torch.manual_seed(seed)
+    kernel = IAKKernel(WIDTH, IAKConfig(bottleneck, 4, "replace"))
+    folder = challenger_folder(config, decision)
+    save_adapter(folder, kernel, {"domain": KEY, "backbone": BACKBONE})
+    return folder
+
+
+def report(decision: str = "promote", champion: int = 0) -> dict[str, Any]:
+    """A gate report."""
+    return {
+        "decision": decision,
+        "champion_version": champion,
+        "champion": {"ctr_auc": 0.61, "rows": 100},
+        "challenger": {"ctr_auc": 0.65, "rows": 100},
+    }

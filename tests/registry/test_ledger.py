@@ -1,0 +1,189 @@
+"""The ledger: decisions written once, claimed once, ended once; a pointer moved by one hand."""
+
+import multiprocessing
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from driftune.config import Config
+from driftune.errors import LedgerError, RegistryError
+from driftune.params import load_config
+from driftune.registry.ledger import ATTEMPTS, Ledger
+from tests.conftest import World
+from tests.registry.conftest import KEY, Decide
+
+DAY = date(2026, 3, 10)
+
+
+def test_a_decision_is_written_once(ledger: Ledger, decide: Decide) -> None:
+    first = decide(score=2.0)
+    decide(score=9.0)
+    assert [row.score for row in ledger.decisions()] == [2.0]
+    row, written = ledger.decide(
+        **{
+            name: value
+            for name, value in ledger.decision(first)._mapping.items()
+            if name not in ("attempts", "decided_at", "updated_at")
+        }
+    )
+    assert not written
+    assert row.id == first
+
+
+def test_an_unknown_decision_is_named(ledger: Ledger) -> None:
+    with pytest.raises(LedgerError, match="'nothing' is not in the ledger"):
+        ledger.decision("nothing")
+
+
+def test_a_claim_belongs_to_one(ledger: Ledger, decide: Decide) -> None:
+    decision = decide()
+    owner = ledger.claim(decision)
+    assert owner is not None
+    assert ledger.claim(decision) is None
+    assert ledger.decision(decision).state == "claimed"
+
+
+@pytest.mark.parametrize("state", ["stable", "insufficient", "promoted", "rejected", "failed"])
+def test_only_pending_decisions_are_claimed(ledger: Ledger, decide: Decide, state: str) -> None:
+    assert ledger.claim(decide(state=state)) is None
+
+
+def test_processes_that_race_claim_once(config: Config, ledger: Ledger, decide: Decide) -> None:
+    decision = decide()
+    arguments = (str(config.source_file), decision)
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        calls = [pool.apply_async(_claim, arguments) for _ in range(6)]
+        owners = [call.get(timeout=120) for call in calls]
+    assert sum(owner is not None for owner in owners) == 1
+    assert ledger.decision(decision).attempts == 1
+
+
+def _claim(params: str, decision: str) -> str | None:
+    with Ledger(load_config(params, env={})) as ledger:
+        return ledger.claim(decision)
+
+
+def test_an_expired_lease_is_claimed_again_and_the_first_owner_has_lost(
+    ledger: Ledger, decide: Decide
+) -> None:
+    decision = decide()
+    ledger.lease_seconds = -1
+    first = ledger.claim(decision)
+    ledger.lease_seconds = 60
+    assert [row.id for row in ledger.waiting(DAY)] == [decision]
+    second = ledger.claim(decision)
+    assert first and second and first != second
+    assert ledger.waiting(DAY) == []
+    with pytest.raises(LedgerError, match="no longer claimed"), ledger.write() as connection:
+        ledger.finish(connection, decision, first, "promoted")
+    with ledger.write() as connection:
+        ledger.finish(connection, decision, second, "rejected")
+    assert ledger.decision(decision).state == "rejected"
+
+
+def test_a_claim_given_back_waits_again_until_the_last_attempt(
+    ledger: Ledger, decide: Decide
+) -> None:
+    decision = decide()
+    states = []
+    for _ in range(ATTEMPTS):
+        owner = ledger.claim(decision)
+        assert owner is not None
+        states.append(ledger.release(decision, owner, "out of memory", final=False))
+    assert states == ["pending"] * (ATTEMPTS - 1) + ["failed"]
+    assert ledger.decision(decision).note == "out of memory"
+
+
+def test_a_final_release_ends_the_decision(ledger: Ledger, decide: Decide) -> None:
+    decision = decide()
+    owner = ledger.claim(decision)
+    assert owner is not None
+    assert ledger.release(decision, owner, "too few rows", final=True) == "failed"
+    assert ledger.claim(decision) is None
+
+
+def test_a_release_by_another_changes_nothing(ledger: Ledger, decide: Decide) -> None:
+    decision = decide()
+    ledger.claim(decision)
+    assert ledger.release(decision, "somebody else", "", final=True) == "claimed"
+
+
+def test_waiting_reaches_up_to_the_day(ledger: Ledger, decide: Decide) -> None:
+    wanted = [decide("2026-03-09"), decide("2026-03-10")]
+    decide("2026-03-11")
+    decide("2026-03-10", key="other", state="stable")
+    assert [row.id for row in ledger.waiting(DAY)] == wanted
+
+
+def test_changed_content_of_a_day_gets_the_next_revision(ledger: Ledger) -> None:
+    values: dict[str, Any] = {"lake_version": 1, "rows": 9, "rejected": 0, "verdict": "ok"}
+    assert ledger.record_day(DAY, content_hash="a", **values) == 1
+    assert ledger.record_day(DAY, content_hash="a", **values) == 1
+    assert ledger.record_day(DAY, content_hash="b", **values) == 2
+    assert [(row.day, row.content_hash) for row in ledger.days()] == [(str(DAY), "b")]
+
+
+def move(ledger: Ledger, expected: int, version: int) -> None:
+    with ledger.write() as connection:
+        ledger.switch(
+            connection,
+            key=KEY,
+            domain="home",
+            action="promote",
+            expected=expected,
+            version=version,
+            decision_id=None,
+            who="test",
+            reason="a test",
+        )
+
+
+def test_the_pointer_moves_only_from_where_it_stands(ledger: Ledger) -> None:
+    with pytest.raises(RegistryError, match="champion is version 0, not 3"):
+        move(ledger, expected=3, version=4)
+    move(ledger, expected=0, version=1)
+    with pytest.raises(RegistryError, match="champion is version 1, not 0; another run moved it"):
+        move(ledger, expected=0, version=2)
+    move(ledger, expected=1, version=2)
+    assert ledger.champion_version(KEY) == 2
+    assert [(row.from_version, row.to_version) for row in ledger.switches(KEY)] == [(0, 1), (1, 2)]
+
+
+def test_two_that_move_the_pointer_at_once_leave_one(config: Config, ledger: Ledger) -> None:
+    arguments = (str(config.source_file), time.time() + 3)
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        calls = [pool.apply_async(_move, (*arguments, version)) for version in (1, 2)]
+        moved = [call.get(timeout=120) for call in calls]
+    assert sorted(moved) == [False, True]
+    assert len(ledger.switches(KEY)) == 1
+
+
+def _move(params: str, start: float, version: int) -> bool:
+    with Ledger(load_config(params, env={})) as ledger:
+        time.sleep(max(0.0, start - time.time()))
+        try:
+            move(ledger, expected=0, version=version)
+        except RegistryError:
+            return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "sqlite:////no/such/folder/ledger.db", "oracle+nothing://here"]
+)
+def test_a_wrong_url_is_one_line(make_world: Callable[..., World], url: str) -> None:
+    world = make_world(registry={"ledger": url})
+    with pytest.raises(LedgerError, match=r"^registry\.ledger: cannot open") as error:
+        Ledger(world.config)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_no_ledger_is_one_line(config: Config) -> None:
+    Path(config.home).mkdir(parents=True, exist_ok=True)
+    (config.home / "ledger.db").write_bytes(b"this is no database at all" * 100)
+    with pytest.raises(LedgerError, match="cannot open the ledger"):
+        Ledger(config)

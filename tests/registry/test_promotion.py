@@ -1,0 +1,298 @@
+"""Promotion and rollback with a real MLflow store: one pointer, mirrored, audited, reversible."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from driftune.config import Config
+from driftune.errors import LedgerError, RegistryError
+from driftune.registry import models, promotion
+from driftune.registry.champions import adapter_folder, champions_for
+from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.models import client, mirror, mirrored, model_name
+from driftune.registry.promotion import conclude, promote_by_hand, rollback
+from driftune.registry.status import domain_status
+from tests.registry.conftest import BACKBONE, KEY, Decide, challenger, report
+
+
+@pytest.fixture(scope="session")
+def _mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow database: its migrations take seconds."""
+    from mlflow.tracking import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}", f"sqlite:///{path}").search_registered_models()
+    return path
+
+
+@pytest.fixture(autouse=True)
+def mlflow_store(config: Config, _mlflow_store: Path) -> None:
+    """Every test starts from the empty database."""
+    config.home.mkdir(parents=True, exist_ok=True)
+    shutil.copy(_mlflow_store, config.home / "mlflow.db")
+
+
+def end(
+    config: Config, ledger: Ledger, decision: str, verdict: str = "promote", champion: int = 0
+) -> str:
+    """Claim a decision, train its challenger and conclude it by a verdict."""
+    folder = challenger(config, decision, seed=sum(decision.encode()))
+    owner = ledger.claim(decision)
+    assert owner is not None
+    return conclude(config, ledger, decision, owner, folder, {}, report(verdict, champion))
+
+
+def test_a_passed_gate_promotes(config: Config, ledger: Ledger, decide: Decide) -> None:
+    decision = decide()
+    assert end(config, ledger, decision) == "promoted"
+    row = ledger.decision(decision)
+    assert (row.state, row.adapter_version) == ("promoted", 1)
+    record = ledger.adapter(KEY, 1)
+    assert record is not None
+    assert record.reference_days == ["2026-03-10"]
+    (switch,) = ledger.switches(KEY)
+    assert (switch.action, switch.from_version, switch.to_version) == ("promote", BASE, 1)
+    assert switch.decision_id == decision
+    version = client(config).get_model_version_by_alias(model_name(KEY), "champion")
+    assert version.tags["sha256"] == record.sha256
+    assert version.tags["decision"] == decision
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state"),
+    [
+        ("reject", "rejected"),
+        ("insufficient", "undecided"),
+        ("", "rejected"),
+        ("Promote", "rejected"),
+    ],
+)
+def test_nothing_but_promote_promotes(
+    config: Config, ledger: Ledger, decide: Decide, verdict: str, state: str
+) -> None:
+    decision = decide()
+    assert end(config, ledger, decision, verdict) == state
+    assert ledger.decision(decision).gate["decision"] == verdict
+    assert ledger.champions() == {}
+    assert ledger.versions(KEY) == []
+
+
+def test_a_report_without_a_verdict_does_not_promote(
+    config: Config, ledger: Ledger, decide: Decide
+) -> None:
+    decision = decide()
+    owner = ledger.claim(decision)
+    assert owner is not None
+    assert conclude(config, ledger, decision, owner, config.home / "none", {}, {}) == "rejected"
+
+
+def test_a_champion_that_moved_since_the_gate_stops_the_promotion(
+    config: Config, ledger: Ledger, decide: Decide
+) -> None:
+    end(config, ledger, decide("2026-03-09"))
+    late = decide("2026-03-10")
+    with pytest.raises(RegistryError, match="champion is version 1, not 0"):
+        end(config, ledger, late, champion=0)
+    assert ledger.decision(late).state == "claimed"
+    assert ledger.champion_version(KEY) == 1
+    assert len(ledger.versions(KEY)) == 1
+
+
+def test_a_lost_claim_promotes_nothing(config: Config, ledger: Ledger, decide: Decide) -> None:
+    decision = decide()
+    ledger.claim(decision)
+    with pytest.raises(LedgerError, match="no longer claimed"):
+        conclude(config, ledger, decision, "another", challenger(config, decision), {}, report())
+    assert ledger.champions() == {}
+    assert ledger.versions(KEY) == []
+
+
+def test_a_kill_between_mlflow_and_ledger_promotes_once_when_run_again(
+    config: Config, ledger: Ledger, decide: Decide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decision = decide()
+    register = promotion.register
+
+    def killed(*arguments: Any, **named: Any) -> str:
+        register(*arguments, **named)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(promotion, "register", killed)
+    with pytest.raises(KeyboardInterrupt):
+        end(config, ledger, decision)
+    monkeypatch.undo()
+    assert ledger.champions() == {}
+    assert champions_for(config, ledger, BACKBONE, [KEY])[0][KEY].version == BASE
+    owner = ledger.decision(decision).owner
+    folder = challenger(config, decision, seed=sum(decision.encode()))
+    assert conclude(config, ledger, decision, owner, folder, {}, report()) == "promoted"
+    assert len(client(config).search_model_versions(f"name = '{model_name(KEY)}'")) == 1
+    assert mirrored(config, ledger) == {KEY: ("1", "1")}
+
+
+def test_a_damaged_challenger_is_not_promoted(
+    config: Config, ledger: Ledger, decide: Decide
+) -> None:
+    decision = decide()
+    folder = challenger(config, decision)
+    (folder / "kernel.safetensors").write_bytes(b"damaged")
+    owner = ledger.claim(decision)
+    assert owner is not None
+    with pytest.raises(RegistryError, match="challenger cannot serve"):
+        conclude(config, ledger, decision, owner, folder, {}, report())
+    assert ledger.champions() == {}
+
+
+def test_an_alias_that_could_not_be_set_is_mended_later(
+    config: Config, ledger: Ledger, decide: Decide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: Config) -> Any:
+        raise OSError("registry away")
+
+    register = promotion.register
+
+    def then_away(*arguments: Any, **named: Any) -> str:
+        version = register(*arguments, **named)
+        monkeypatch.setattr(models, "client", away)
+        return version
+
+    monkeypatch.setattr(promotion, "register", then_away)
+    assert end(config, ledger, decide()) == "promoted"
+    monkeypatch.undo()
+    assert ledger.champion_version(KEY) == 1
+    assert mirrored(config, ledger) == {KEY: ("1", None)}
+    assert mirror(config, ledger, KEY)
+    assert mirrored(config, ledger) == {KEY: ("1", "1")}
+
+
+def test_a_registry_that_is_away_leaves_the_decision_open(
+    config: Config, ledger: Ledger, decide: Decide
+) -> None:
+    decision = decide()
+    (config.home / "mlflow.db").write_bytes(b"no database" * 99)
+    with pytest.raises(RegistryError, match="MLflow refused the new version") as error:
+        end(config, ledger, decision)
+    assert "\n" not in str(error.value)
+    assert ledger.decision(decision).state == "claimed"
+    assert ledger.champions() == {}
+
+
+@pytest.fixture
+def three(config: Config, ledger: Ledger, decide: Decide) -> list[str]:
+    """Versions 1, 2 and 3, promoted in turn."""
+    decisions = [decide(f"2026-03-{day:02}") for day in (9, 10, 11)]
+    for version, decision in enumerate(decisions):
+        end(config, ledger, decision, champion=version)
+    assert ledger.champion_version(KEY) == 3
+    return decisions
+
+
+def test_rollback_goes_back_along_the_promotions_to_the_base(
+    config: Config, ledger: Ledger, three: list[str]
+) -> None:
+    assert [rollback(config, ledger, KEY, None, "worse") for _ in three] == [2, 1, BASE]
+    assert mirrored(config, ledger) == {KEY: (None, None)}
+    with pytest.raises(RegistryError, match="version 0 already serves"):
+        rollback(config, ledger, KEY, None, "again")
+    last = ledger.switches(KEY)[-1]
+    assert (last.action, last.reason, last.to_version) == ("rollback", "worse", BASE)
+
+
+def test_rollback_to_a_named_version(config: Config, ledger: Ledger, three: list[str]) -> None:
+    assert rollback(config, ledger, KEY, 1, "by name") == 1
+    assert mirrored(config, ledger)[KEY] == ("1", "1")
+    with pytest.raises(RegistryError, match="no version 9; there are 0, 1, 2, 3"):
+        rollback(config, ledger, KEY, 9, "typo")
+    with pytest.raises(RegistryError, match="version 1 already serves"):
+        rollback(config, ledger, KEY, 1, "again")
+    assert ledger.champion_version(KEY) == 1
+
+
+def test_rollback_refuses_a_damaged_target_and_works_when_the_newest_is_damaged(
+    config: Config, ledger: Ledger, three: list[str]
+) -> None:
+    def damage(version: int) -> None:
+        record = ledger.adapter(KEY, version)
+        assert record is not None
+        folder = adapter_folder(config, KEY, version, record.sha256)
+        (folder / "card.json").write_text("{")
+
+    damage(3)
+    damage(1)
+    with pytest.raises(RegistryError, match="version 1 cannot serve"):
+        rollback(config, ledger, KEY, 1, "back")
+    assert ledger.champion_version(KEY) == 3
+    assert rollback(config, ledger, KEY, None, "back") == 2
+
+
+def test_rollback_of_a_domain_that_never_had_an_adapter(config: Config, ledger: Ledger) -> None:
+    with pytest.raises(RegistryError, match="no adapter was ever promoted"):
+        rollback(config, ledger, KEY, None, "?")
+
+
+def test_a_version_after_a_rollback_gets_a_number_of_its_own(
+    config: Config, ledger: Ledger, decide: Decide, three: list[str]
+) -> None:
+    rollback(config, ledger, KEY, BASE, "all worse")
+    assert end(config, ledger, decide("2026-03-12"), champion=BASE) == "promoted"
+    assert ledger.champion_version(KEY) == 4
+    assert rollback(config, ledger, KEY, None, "worse") == BASE
+
+
+def test_by_hand_needs_an_ended_challenger_and_is_marked(
+    config: Config, ledger: Ledger, decide: Decide
+) -> None:
+    rejected, pending = decide("2026-03-09"), decide("2026-03-10")
+    end(config, ledger, rejected, "reject")
+    folder = challenger(config, rejected)
+    assert promote_by_hand(config, ledger, rejected, folder, "the log had a hole") == 1
+    (switch,) = ledger.switches(KEY)
+    assert switch.action == "by hand"
+    assert switch.reason == "the log had a hole"
+    row = ledger.decision(rejected)
+    assert row.state == "promoted"
+    assert "by hand" in row.note
+    for decision in (rejected, pending):
+        with pytest.raises(RegistryError, match="only a rejected or undecided challenger"):
+            promote_by_hand(config, ledger, decision, folder, "again")
+
+
+def test_a_damaged_champion_does_not_serve_and_says_why(
+    config: Config, ledger: Ledger, three: list[str]
+) -> None:
+    found, bank = champions_for(config, ledger, BACKBONE, [KEY, "other"])
+    assert found[KEY].serves == 3
+    assert [str(day) for day in found[KEY].reference] == ["2026-03-11"]
+    assert found["other"].serves == BASE
+    assert bank.domains == [KEY]
+    record = ledger.adapter(KEY, 3)
+    assert record is not None
+    tensors = adapter_folder(config, KEY, 3, record.sha256) / "kernel.safetensors"
+    tensors.write_bytes(tensors.read_bytes()[:-9])
+    found, bank = champions_for(config, ledger, BACKBONE, [KEY])
+    assert found[KEY].serves == BASE
+    assert "truncated" in (found[KEY].problem or "")
+    assert bank.domains == []
+
+
+def test_a_champion_of_another_backbone_does_not_serve(
+    config: Config, ledger: Ledger, three: list[str]
+) -> None:
+    found, bank = champions_for(config, ledger, "c" * 64, [KEY])
+    assert "made for backbone bbbbbbbbbbbb" in (found[KEY].problem or "")
+    assert bank.domains == []
+
+
+def test_status_shows_champion_and_last_decision(
+    config: Config, ledger: Ledger, decide: Decide, three: list[str]
+) -> None:
+    decide("2026-03-14", state="stable", score=0.4)
+    decide("2026-03-14", key="another", state="insufficient", score=None)
+    rows = {row["key"]: row for row in domain_status(ledger)}
+    assert rows[KEY]["champion"] == 3
+    assert (rows[KEY]["day"], rows[KEY]["state"]) == ("2026-03-14", "stable")
+    assert rows[KEY]["last_adaptation"] == three[-1]
+    assert rows["another"]["champion"] == BASE
+    assert rows["another"]["drift"] is None
