@@ -48,7 +48,7 @@ def compare(config: Config, current: Any, reference: Any) -> Comparison:
     now = _frame(current, rows, clicks, top)
     then = _frame(reference, rows, clicks, top)
     signals = [name for name in METHODS if now[name].notna().any() and then[name].notna().any()]
-    snapshot = _run(now[signals], then[signals], signals)
+    snapshot = _run(config, now[signals], then[signals], signals)
     figures = snapshot.dict()["metrics"]
     record = {
         "distances": {
@@ -67,7 +67,7 @@ def compare(config: Config, current: Any, reference: Any) -> Comparison:
     return Comparison(record, snapshot)
 
 
-def _run(now: Any, then: Any, signals: list[str]) -> Any:
+def _run(config: Config, now: Any, then: Any, signals: list[str]) -> Any:
     from evidently import DataDefinition, Dataset, Report
     from evidently.metrics import ValueDrift
 
@@ -75,7 +75,13 @@ def _run(now: Any, then: Any, signals: list[str]) -> Any:
         categorical_columns=[name for name in signals if METHODS[name] == "jensenshannon"],
         numerical_columns=[name for name in signals if METHODS[name] == "wasserstein"],
     )
-    report = Report([ValueDrift(column=name, method=METHODS[name]) for name in signals])
+    thresholds = config.drift.thresholds.model_dump()
+    report = Report(
+        [
+            ValueDrift(column=name, method=METHODS[name], threshold=thresholds[name])
+            for name in signals
+        ]
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return report.run(
