@@ -1,0 +1,188 @@
+"""Fine-tuning and its challenge: splits by time, equal bytes, nothing of the gate in training."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from driftune.errors import LakeError, RegistryError
+from driftune.evaluation.challenge import challenge
+from driftune.logs.features import encode_day
+from driftune.logs.ingest import ingest
+from driftune.models.adapters import fingerprint, load_adapter, save_adapter
+from driftune.registry.ledger import Ledger
+from driftune.registry.promotion import conclude
+from driftune.training.finetune import Split, challenger_folder, finetune, split_rows
+from driftune.training.pretrain import load_model
+from driftune.training.rows import load_rows
+from tests.conftest import World, impressions
+
+DOMAIN = "home · north"
+
+
+@pytest.fixture
+def day(trained_world: World) -> date:
+    """The day after the reference days, in the lake."""
+    chosen = trained_world.day(3)
+    trained_world.write(chosen, impressions(chosen, 2400))
+    with Ledger(trained_world.config) as ledger:
+        ingest(trained_world.config, ledger, chosen)
+    return chosen
+
+
+def pending(world: World, day: date, number: int = 1) -> str:
+    """A drift decision that waits for its adaptation; returns its id."""
+    _, _, backbone = load_model(world.config)
+    with Ledger(world.config) as ledger:
+        row, _ = ledger.decide(
+            id=f"{day}.home-north.r{number}",
+            domain=DOMAIN,
+            domain_key=key_of(world, day),
+            day=str(day),
+            revision=number,
+            backbone=backbone,
+            state="pending",
+            score=2.0,
+            scores={},
+            sentence="Moved.",
+            data_version="v",
+            champion_version=ledger.champion_version(key_of(world, day)),
+        )
+    return row.id
+
+
+def key_of(world: World, day: date) -> str:
+    frame = pd.read_parquet(encode_day(world.config, load_model(world.config)[0], day))
+    return frame.loc[frame["domain"] == DOMAIN, "domain_key"].iloc[0]
+
+
+def split_of(world: World, day: date) -> Split:
+    return split_rows(world.config, load_model(world.config)[0], key_of(world, day), day)
+
+
+def train(world: World, decision: str) -> bytes:
+    with Ledger(world.config) as ledger:
+        finetune(world.config, ledger, decision)
+    return (challenger_folder(world.config, decision) / "kernel.safetensors").read_bytes()
+
+
+def test_rows_are_split_by_time_and_the_gate_has_the_newest_of_the_day(
+    trained_world: World, day: date
+) -> None:
+    split = split_of(trained_world, day)
+    assert split.train.time.max() <= split.select.time.min()
+    assert split.select.time.max() <= split.gate.time.min()
+    start = np.datetime64(str(day), "us").astype("int64")
+    assert split.gate.time.min() >= start
+    today = int((split.train.time >= start).sum() + (split.select.time >= start).sum())
+    share = len(split.gate) / (today + len(split.gate))
+    assert share == pytest.approx(trained_world.config.adapter.gate_share, abs=0.01)
+    assert set(split.gate.domain_key) == {key_of(trained_world, day)}
+
+
+def test_no_label_of_the_day_reaches_the_day_s_own_features(
+    trained_world: World, day: date
+) -> None:
+    before = split_of(trained_world, day)
+    frame = impressions(day, 2400)
+    frame["click"] = 1 - frame["click"]
+    frame["ordered"] = 0
+    trained_world.write(day, frame)
+    with Ledger(trained_world.config) as ledger:
+        assert ingest(trained_world.config, ledger, day).changed
+    after = split_of(trained_world, day)
+    assert not np.array_equal(before.gate.click, after.gate.click)
+    for part in ("train", "select", "gate"):
+        one, other = getattr(before, part), getattr(after, part)
+        assert np.array_equal(one.ids, other.ids)
+        assert np.array_equal(one.numbers, other.numbers)
+
+
+def test_too_few_rows_are_one_line(trained_world: World, day: date) -> None:
+    with pytest.raises(LakeError, match="are too few to train on and judge"):
+        split_rows(trained_world.config, load_model(trained_world.config)[0], "no domain", day)
+
+
+def test_equal_input_gives_equal_bytes_and_the_seed_matters(
+    trained_world: World, day: date
+) -> None:
+    decision = pending(trained_world, day)
+    first = train(trained_world, decision)
+    assert train(trained_world, decision) == first
+    _, model, backbone = load_model(trained_world.config)
+    assert fingerprint(model) == backbone
+    text = trained_world.params.read_text()
+    trained_world.params.write_text(text.replace("seed: 7", "seed: 8"))
+    assert train(trained_world, decision) != first
+
+
+def test_training_starts_from_the_champion_of_the_same_shape(
+    trained_world: World, day: date
+) -> None:
+    config = trained_world.config
+    first = pending(trained_world, day)
+    train(trained_world, first)
+    promote = {"decision": "promote", "champion_version": 0}
+    with Ledger(config) as ledger:
+        owner = ledger.claim(first)
+        assert owner is not None
+        conclude(config, ledger, first, owner, challenger_folder(config, first), {}, promote)
+        second = pending(trained_world, day, number=2)
+        assert finetune(config, ledger, second)["started_from"] == 1
+        text = trained_world.params.read_text()
+        trained_world.params.write_text(text.replace("bottleneck: 4", "bottleneck: 5"))
+        figures = finetune(trained_world.config, ledger, second)
+    kernel, card = load_adapter(challenger_folder(config, second), backbone=None)
+    assert kernel.config.bottleneck == 5
+    assert card["training"]["split"] == figures["split"]
+
+
+def test_champion_and_challenger_are_scored_on_the_same_rows(
+    trained_world: World, day: date
+) -> None:
+    decision = pending(trained_world, day)
+    train(trained_world, decision)
+    with Ledger(trained_world.config) as ledger:
+        report = challenge(trained_world.config, ledger, decision)
+    split = split_of(trained_world, day)
+    assert report["split"]["gate"] == split.to_dict()["gate"]
+    assert report["champion"]["rows"] == report["challenger"]["rows"] == len(split.gate)
+    assert (report["champion_version"], report["champion_serves"]) == (0, 0)
+
+
+def test_a_challenger_equal_to_its_champion_is_not_promoted(
+    trained_world: World, day: date
+) -> None:
+    decision = pending(trained_world, day)
+    train(trained_world, decision)
+    folder = challenger_folder(trained_world.config, decision)
+    kernel, card = load_adapter(folder, backbone=None)
+    for tensor in (kernel.general.weight, kernel.matched.weight, kernel.matched.bias):
+        tensor.data.zero_()
+    save_adapter(folder, kernel, {"backbone": card["backbone"]})
+    with Ledger(trained_world.config) as ledger:
+        report = challenge(trained_world.config, ledger, decision)
+    assert report["difference"]["estimate"] == 0
+    assert report["decision"] != "promote"
+
+
+def test_a_damaged_challenger_cannot_be_judged(trained_world: World, day: date) -> None:
+    decision = pending(trained_world, day)
+    train(trained_world, decision)
+    (challenger_folder(trained_world.config, decision) / "card.json").unlink()
+    with (
+        Ledger(trained_world.config) as ledger,
+        pytest.raises(RegistryError, match=r"cannot be judged: .*card\.json is missing"),
+    ):
+        challenge(trained_world.config, ledger, decision)
+
+
+def test_rows_come_in_time_order_whatever_the_files_order(trained_world: World, day: date) -> None:
+    encoder, _, _ = load_model(trained_world.config)
+    days = [trained_world.day(n) for n in range(4)]
+    files = [encode_day(trained_world.config, encoder, each) for each in days]
+    rows, reversed_rows = load_rows(encoder, files), load_rows(encoder, files[::-1])
+    assert (np.diff(rows.time) >= 0).all()
+    assert np.array_equal(rows.ids, reversed_rows.ids)
+    assert len(rows) == 3 * 1200 + 2400

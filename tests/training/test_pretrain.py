@@ -1,0 +1,126 @@
+"""Pre-training: equal bytes, honest metrics, and one line for whatever is missing or damaged."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from driftune.errors import BackboneError, SourceError
+from driftune.files import read_json
+from driftune.models.adapters import AdapterBank, IAKConfig, IAKKernel
+from driftune.registry.ledger import Ledger
+from driftune.training.pretrain import (
+    _reference_rows,
+    backbone_folder,
+    encoder_folder,
+    load_model,
+    pretrain,
+)
+from driftune.training.scoring import score
+from driftune.workspace import Workspace
+from tests.conftest import REFERENCE_DAYS, World
+
+
+def run(world: World, only: str | None = None) -> dict[str, object]:
+    with Ledger(world.config) as ledger:
+        return pretrain(world.config, ledger, only)
+
+
+def test_equal_data_and_seed_give_equal_bytes(trained_world: World) -> None:
+    folders = (encoder_folder(trained_world.config), backbone_folder(trained_world.config))
+    files = [path for folder in folders for path in sorted(folder.iterdir())]
+    before = [path.read_bytes() for path in files]
+    for path in files:
+        path.unlink()
+    run(trained_world)
+    assert [path.read_bytes() for path in files] == before
+
+
+def test_metrics_are_those_of_the_newest_reference_rows(trained_world: World) -> None:
+    figures = run(trained_world, "evaluate")
+    _, held_out = _reference_rows(trained_world.config)
+    _, model, _ = load_model(trained_world.config)
+    p_click, p_ctcvr = score(model, held_out)
+    assert len(held_out) == round(1200 * REFERENCE_DAYS * 0.2)
+    assert figures["ctr_auc"] == pytest.approx(roc_auc_score(held_out.click, p_click))
+    assert figures["ctcvr_auc"] == pytest.approx(roc_auc_score(held_out.convert, p_ctcvr))
+    assert (p_ctcvr <= p_click).all()
+    home = Workspace(trained_world.config).model
+    assert read_json(home / "metrics.json") == figures
+    table = list(csv.DictReader((home / "by_domain.csv").open()))
+    assert sum(int(row["rows"]) for row in table) == len(held_out)
+
+
+def test_a_mixed_batch_scores_as_domain_by_domain(trained_world: World) -> None:
+    _, rows = _reference_rows(trained_world.config)
+    _, model, _ = load_model(trained_world.config)
+    keys = sorted(set(rows.domain_key))
+    kernels = {
+        key: IAKKernel(model.representation.width, IAKConfig(4, 8, "replace")).eval()
+        for key in keys[:2]
+    }
+    mixed, _ = score(model, rows, AdapterBank.from_kernels(kernels))
+    base, _ = score(model, rows)
+    for key in keys:
+        there = rows.domain_key == key
+        bank = AdapterBank.from_kernels({key: kernels[key]} if key in kernels else {})
+        alone, _ = score(model, rows.take(there), bank)
+        np.testing.assert_allclose(mixed[there], alone, rtol=1e-5, atol=1e-7)
+        assert np.array_equal(mixed[there], base[there]) is (key not in kernels)
+
+
+def test_no_rows_have_no_scores(trained_world: World) -> None:
+    _, rows = _reference_rows(trained_world.config)
+    _, model, _ = load_model(trained_world.config)
+    p_click, p_ctcvr = score(model, rows.take(np.empty(0, dtype=np.int64)), AdapterBank())
+    assert p_click.shape == p_ctcvr.shape == (0,)
+
+
+def test_without_a_backbone_the_line_says_what_to_run(ingested_world: World) -> None:
+    run(ingested_world, "encode")
+    with pytest.raises(BackboneError, match="no backbone yet; run driftune pretrain"):
+        load_model(ingested_world.config)
+
+
+def test_without_an_encoder_the_line_says_what_to_run(ingested_world: World) -> None:
+    with pytest.raises(BackboneError, match="run driftune pretrain"):
+        load_model(ingested_world.config)
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 0xFF
+    path.write_bytes(data)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize("damage", [flip, cut, lambda path: path.write_bytes(b"")])
+@pytest.mark.parametrize("name", ["backbone.safetensors", "backbone.json"])
+def test_a_damaged_backbone_is_one_line(trained_world: World, name: str, damage) -> None:
+    damage(backbone_folder(trained_world.config) / name)
+    with pytest.raises(BackboneError, match=r"run driftune pretrain") as error:
+        load_model(trained_world.config)
+    assert "\n" not in str(error.value)
+
+
+def test_a_backbone_of_another_encoder_is_refused(trained_world: World) -> None:
+    text = trained_world.params.read_text()
+    trained_world.params.write_text(text.replace("min_count: 2", "min_count: 30"))
+    run(trained_world, "encode")
+    with pytest.raises(BackboneError, match="trained with another encoder"):
+        load_model(trained_world.config)
+
+
+def test_a_missing_reference_day_is_named(make_world) -> None:
+    world = make_world()
+    world.with_reference()
+    missing = world.root / "logs" / f"{world.day(1)}.parquet"
+    missing.unlink()
+    with pytest.raises(SourceError, match=f"reference day {world.day(1)}") as error:
+        run(world)
+    assert missing.name in str(error.value)
