@@ -55,9 +55,9 @@ class Workspace:
         """The day's rejected rows with file, row and reasons (parquet)."""
         return self.home / "quarantine" / f"{day}.parquet"
 
-    def data_docs(self, day: date) -> Path:
-        """The day's Great Expectations page."""
-        return self.reports / "data_docs" / f"{day}.html"
+    def docs_record(self, day: date) -> Path:
+        """What Great Expectations said of the day (JSON), as the site shows it."""
+        return self.home / "data_docs" / f"{day}.json"
 
     def drift(self, day: date, key: str) -> Path:
         """Evidently's figures of a domain and day (JSON)."""

@@ -121,6 +121,31 @@ def drift_scores(rng: np.random.Generator, score: float) -> dict[str, Any]:
     }
 
 
+# As Great Expectations words a broken rule, in the form that quality.docs gives it.
+DOCS = [
+    {
+        "title": "domain",
+        "tables": [
+            {
+                "title": "",
+                "head": ["Status", "Expectation", "Observed Value"],
+                "rows": [
+                    [
+                        [{"status": "broken"}],
+                        [
+                            {"text": "values must belong to this set: " + "a very long name " * 40},
+                            {"table": {"title": "", "head": ["Unexpected Value", "Count"],
+                                       "rows": [[[{"text": "<b>x</b>"}], [{"text": "37"}]]]}},
+                        ],
+                        [{"text": "0.3% unexpected"}],
+                    ]
+                ],
+            }
+        ],
+    }
+]  # fmt: skip
+
+
 class Site:
     """A workspace with a ledger, filled by hand, and the site built from it."""
 
@@ -145,6 +170,7 @@ class Site:
     def day(self, day: date, domains: tuple[str, ...], verdict: str = "ok", **changes: Any) -> None:
         """Write a day's quality record and, unless it is refused, its ledger row."""
         refused = verdict == "refused"
+        write_json(self.workspace.docs_record(day), DOCS)
         checks = [
             ("enough_rows", "critical", "The day has at least 100 rows.", True, None, 12_000.0),
             ("rejected_share", "critical", "At most 20% of the rows are rejected.", not refused,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from driftune.domains import domain_key
+from driftune.files import write_json
 from tests.reports.records import FIRST, PLAIN, Site
 
 
@@ -14,8 +15,7 @@ def test_a_day_page_shows_checks_rejected_rows_and_decisions(site: Site) -> None
     site.decide(PLAIN[0], FIRST, "promoted", 1.8)
     site.workspace.quarantine(FIRST).parent.mkdir(parents=True)
     site.workspace.quarantine(FIRST).touch()
-    site.workspace.data_docs(FIRST).parent.mkdir(parents=True)
-    site.workspace.data_docs(FIRST).touch()
+    write_json(site.workspace.docs_record(FIRST), [])
     site.build()
     text = site.text(f"day/{FIRST}.html")
     assert "quality warning" in text
@@ -174,3 +174,14 @@ def test_a_damaged_page_is_written_anew(site: Site) -> None:
     index.write_text(whole[:200], encoding="utf-8")
     site.build()
     assert index.read_text(encoding="utf-8") == whole
+
+
+def test_data_docs_show_each_expectation_and_survive_damage(site: Site) -> None:
+    site.day(FIRST, PLAIN)
+    site.build()
+    text = site.text(f"data_docs/{FIRST}.html")
+    assert "<b>1</b> broken" in text
+    assert "&lt;b&gt;x&lt;/b&gt;" in text
+    site.workspace.docs_record(FIRST).write_text("{", encoding="utf-8")
+    site.build()
+    assert "The record of this page is damaged" in site.text(f"data_docs/{FIRST}.html")

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from driftune.config import Config
 from driftune.errors import DayRefusedError, SourceError
+from driftune.files import write_json
 from driftune.logs import lake
 from driftune.logs.source import Fetched, fetch
 from driftune.logs.staging import Staged, content_hash, stage
-from driftune.quality.checkpoint import validate, write_page
+from driftune.quality.checkpoint import validate
 from driftune.quality.quarantine import write_quarantine
 from driftune.quality.record import DayQuality, read_quality, record_quality
 from driftune.registry.ledger import Ledger
@@ -69,10 +70,10 @@ def unchanged(config: Config, ledger: Ledger, fetched: Fetched) -> Ingested | No
 
 
 def check(config: Config, staged: Staged) -> DayQuality:
-    """Validate a staged day: checkpoint, Data Docs page, quarantine, quality record."""
+    """Validate a staged day: checkpoint, Data Docs record, quarantine, quality record."""
     workspace = Workspace(config)
     checkpoint = validate(config, staged)
-    write_page(checkpoint.page, workspace.data_docs(staged.day))
+    write_json(workspace.docs_record(staged.day), checkpoint.docs)
     write_quarantine(workspace, staged)
     return record_quality(workspace, staged, checkpoint)
 

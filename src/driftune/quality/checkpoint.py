@@ -1,4 +1,4 @@
-"""The Great Expectations checkpoint over a staged day, on DuckDB, and its Data Docs page."""
+"""The Great Expectations checkpoint over a staged day, on DuckDB."""
 
 import logging
 import warnings
@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from driftune.config import Config
 from driftune.errors import SourceError
 from driftune.logs.staging import Staged
+from driftune.quality.docs import rendered
 
 CRITICAL = "critical"
 WARNING = "warning"
@@ -35,10 +35,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All outcomes of a day and the rendered validation result (HTML)."""
+    """All outcomes of a day, and the validation as Great Expectations words it."""
 
     checks: tuple[Check, ...]
-    page: str
+    docs: list[dict[str, Any]]
 
     @property
     def verdict(self) -> str:
@@ -71,7 +71,7 @@ def validate(config: Config, staged: Staged) -> Checkpoint:
             ValidationDefinition(name=f"driftune.{staged.day}", data=batch, suite=suite)
         )
         result = definition.run(result_format="SUMMARY")
-        page = _render(result)
+        docs = rendered(result)
     checks = []
     for outcome in result.results:
         expected = outcome.expectation_config
@@ -92,7 +92,7 @@ def validate(config: Config, staged: Staged) -> Checkpoint:
                 observed=float(value) if isinstance(value, int | float) else None,
             )
         )
-    return Checkpoint(tuple(checks), page)
+    return Checkpoint(tuple(checks), docs)
 
 
 def _expectations(config: Config, staged: Staged) -> list[Any]:
@@ -150,14 +150,6 @@ def _expectations(config: Config, staged: Staged) -> list[Any]:
     return table + rows
 
 
-def _render(result: Any) -> str:
-    from great_expectations.render.renderer import ValidationResultsPageRenderer
-    from great_expectations.render.view import DefaultJinjaPageView
-
-    page = ValidationResultsPageRenderer(run_info_at_end=True).render(result)
-    return DefaultJinjaPageView().render(page)
-
-
 @contextmanager
 def _context() -> Iterator[Any]:
     """An in-memory GX context whose DuckDB connections are buffered, and closed at the end."""
@@ -201,9 +193,3 @@ def _context() -> Iterator[Any]:
         # GX leaves connections open; DuckDB complains about each of them when Python exits.
         for connection in opened:
             connection.close()
-
-
-def write_page(page: str, path: Path) -> None:
-    """Write a Data Docs page; the folder is made when it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")

@@ -6,6 +6,7 @@ from typing import Any
 from driftune.config import Config
 from driftune.files import finite
 from driftune.quality.record import DayQuality
+from driftune.reports.docs_page import docs_path
 from driftune.reports.front import auc_gain, decision_href
 from driftune.reports.history import DayEntry, History
 from driftune.reports.states import heat_step, score_text, state_view, verdict_view
@@ -32,7 +33,7 @@ def day_view(config: Config, history: History, entry: DayEntry) -> dict[str, Any
         "quality": None if quality is None else _quality_view(quality),
         "held": _held(entry),
         "domains": _domains(history, entry),
-        "data_docs": f"{ROOT}data_docs/{day}.html" if workspace.data_docs(day).exists() else None,
+        "data_docs": f"{ROOT}{docs_path(day)}" if workspace.docs_record(day).exists() else None,
         "quarantine": _shown_path(config, quarantine) if quarantine.exists() else None,
     }
 

@@ -15,6 +15,7 @@ from driftune.files import replacing, write_text
 from driftune.registry.ledger import Ledger
 from driftune.reports.day_page import day_view
 from driftune.reports.decision_page import decision_view
+from driftune.reports.docs_page import docs_path, docs_view
 from driftune.reports.front import front_view
 from driftune.reports.history import load_history
 from driftune.reports.render import Renderer
@@ -59,6 +60,9 @@ def _pages(config: Config, ledger: Ledger, days: list[date] | None) -> Iterator[
     for entry in history.recorded:
         if days is None or entry.day in days:
             yield Page(f"day/{entry.day}.html", "day.html", day_view(config, history, entry))
+            docs = docs_view(config, entry.day)
+            if docs is not None:
+                yield Page(docs_path(entry.day), "data_docs.html", docs)
     wanted = None if days is None else {day.isoformat() for day in days}
     for (key, day), rows in history.decisions.items():
         if wanted is None or day in wanted:
