@@ -62,6 +62,7 @@ def running(config: "Config") -> Iterator[None]:
     from driftune import console
 
     if "PREFECT_API_URL" not in os.environ and not _has_prefect_profile():
+        config.home.mkdir(parents=True, exist_ok=True)
         os.environ.setdefault("PREFECT_HOME", str(config.home / "prefect"))
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
@@ -153,6 +154,8 @@ def replay(
     """Run the daily loop over past days; pre-trains when there is no backbone yet."""
     settings = load(config)
     days = day_of(first), day_of(last)
+    if days[1] < days[0]:
+        raise typer.BadParameter(f"--to {last} lies before --from {first}")
     with running(settings):
         from flows.replay import replay as replay_flow
 
@@ -170,7 +173,11 @@ def adapt(
     config: ConfigPath = PARAMS,
 ) -> None:
     """Fine-tune, gate and promote for one pending drift decision."""
+    from driftune.registry.ledger import Ledger
+
     settings = load(config)
+    with Ledger(settings) as ledger:
+        ledger.decision(decision_id)
     with running(settings):
         from flows.adapt import adapt as adapt_flow
 
@@ -290,7 +297,7 @@ def simulate(
     low = world.start if first is None else day_of(first)
     high = world.last if last is None else day_of(last)
     days = [day for day in world.calendar if low <= day <= high]
-    if not days:
+    if not world.start <= low <= high <= world.last:
         raise typer.BadParameter(f"the demo's days are {world.start} to {world.last}")
     paths = write_days(world, to, days=days)
     if truth is not None:

@@ -15,6 +15,9 @@ PREFIX = "DRIFTUNE__"
 # DVC tracks these for pre-training: an override would make its lock file lie.
 TRACKED = ("reference", "columns", "domains", "features", "backbone", "timezone", "seed")
 
+# delta-rs takes these for parts of a URL or a pattern.
+_NOT_IN_PATHS = "[]*?%"
+
 
 def load_config(path: str | Path, env: Mapping[str, str] | None = None) -> Config:
     """Read and validate ``path``; ``DRIFTUNE__SECTION__KEY`` variables override its values.
@@ -35,9 +38,16 @@ def load_config(path: str | Path, env: Mapping[str, str] | None = None) -> Confi
         raise ConfigError(f"{file}: expected a mapping of sections, found {type(tree).__name__}")
     _apply_env(tree, os.environ if env is None else env)
     try:
-        return Config.model_validate(tree).read_from(file)
+        config = Config.model_validate(tree).read_from(file)
     except ValidationError as error:
         raise ConfigError("; ".join(_lines(error, file))) from None
+    wrong = sorted(set(_NOT_IN_PATHS) & set(str(config.home)))
+    if wrong:
+        raise ConfigError(
+            f"{file}: workspace = '{config.home}': the lake cannot lie in a folder with "
+            f"{' '.join(wrong)} in its path; choose another"
+        )
+    return config
 
 
 def _apply_env(tree: dict[str, Any], env: Mapping[str, str]) -> None:

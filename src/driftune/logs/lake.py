@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from driftune.config import Config
 from driftune.domains import domain_key
@@ -134,7 +135,7 @@ def _table(lake: Path) -> Any:
 
 def _files_by_day(table: Any) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for uri in table.file_uris():
+    for uri in map(unquote, table.file_uris()):
         day = uri.rsplit("/day=", 1)[-1].split("/", 1)[0]
         found.setdefault(day, []).append(uri)
     return found

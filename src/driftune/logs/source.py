@@ -65,8 +65,9 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
     uri = config.source_uri(day)
     try:
         filesystem, pattern = fsspec.core.url_to_fs(uri)
-        found = sorted(filesystem.glob(pattern)) if _is_glob(pattern) else [pattern]
-        found = [name for name in found if filesystem.isfile(name)]
+        # A folder's name may hold glob signs: a file of exactly this name goes first.
+        found = [pattern] if filesystem.isfile(pattern) else filesystem.glob(pattern)
+        found = sorted(name for name in found if filesystem.isfile(name))
     except (ImportError, ValueError) as error:
         raise SourceError(f"{uri}: cannot be opened ({error}); check source.uri") from None
     except OSError as error:
@@ -106,10 +107,6 @@ def _shown(config: Config, path: Path) -> str:
 def _protocols(filesystem: object) -> tuple[str, ...]:
     protocol = getattr(filesystem, "protocol", ())
     return (protocol,) if isinstance(protocol, str) else tuple(protocol)
-
-
-def _is_glob(pattern: str) -> bool:
-    return any(sign in pattern for sign in "*?[")
 
 
 def _plain(path: Path) -> str:

@@ -1,0 +1,163 @@
+"""The command line as a user runs it: help, one-line errors, exit codes, JSON."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from driftune.registry.ledger import Ledger
+from tests.conftest import World
+from tests.registry.conftest import BACKBONE
+
+PROGRAM = str(Path(sys.executable).with_name("driftune"))
+COMMANDS = (
+    *("pretrain", "run", "replay", "adapt", "status", "promote", "rollback", "report"),
+    *("simulate", "doctor", "import"),
+)
+
+
+def driftune(*arguments: str, folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        [PROGRAM, *arguments], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def refused(done: "subprocess.CompletedProcess[str]") -> str:
+    """The one line of an error."""
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def test_every_command_has_help() -> None:
+    done = driftune("--help")
+    assert done.returncode == 0
+    assert all(command in done.stdout for command in COMMANDS)
+    script = (
+        "from typer.testing import CliRunner; from driftune.cli import app\n"
+        f"for name in {COMMANDS!r}:\n"
+        "    done = CliRunner().invoke(app, [name, '--help'])\n"
+        "    assert done.exit_code == 0 and 'Usage' in done.output, name\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = (
+        "import sys; from driftune.cli import app; from typer.testing import CliRunner\n"
+        "CliRunner().invoke(app, ['--help'])\n"
+        "heavy = {'torch', 'prefect', 'duckdb', 'pandas', 'mlflow', 'evidently', 'sqlalchemy',"
+        " 'great_expectations', 'pyarrow', 'deltalake'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_without_params_the_error_says_what_to_give(tmp_path: Path) -> None:
+    for command in ("status", "doctor", "report", "pretrain"):
+        line = refused(driftune(command, folder=tmp_path))
+        assert "params.yaml: cannot be read" in line
+        assert "give --config PATH" in line
+
+
+def test_an_empty_workspace_has_a_status_and_a_report(make_world) -> None:
+    world = make_world()
+    config = ("-c", str(world.params))
+    assert "No decisions yet" in driftune("status", *config).stdout
+    assert json.loads(driftune("status", *config, "--json").stdout) == {"domains": []}
+    done = driftune("report", *config)
+    assert Path(done.stdout.strip()).exists()
+
+
+def test_the_doctor_says_what_is_missing(make_world) -> None:
+    done = driftune("doctor", "-c", str(make_world().params))
+    assert done.returncode == 1
+    assert "FAIL  2026-03-04: no file at logs/2026-03-04.parquet" in done.stdout
+    assert "run driftune pretrain" in done.stdout
+    findings = driftune("doctor", "-c", str(make_world().params), "--json").stdout
+    assert [check["ok"] for check in json.loads(findings)["checks"]] == [True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (("adapt", "nothing"), "decision 'nothing' is not in the ledger"),
+        (("promote", "nothing", "--reason", "x"), "decision 'nothing' is not in the ledger"),
+        (("rollback", "nowhere"), "domain 'nowhere' is not known; there are: home · north"),
+        (("rollback", "home · north"), "no adapter was ever promoted"),
+        (("report", "--drift", "nothing"), "decision 'nothing' is not in the ledger"),
+    ],
+)
+def test_errors_are_one_line(trained_world: World, arguments: tuple[str, ...], wanted: str) -> None:
+    with Ledger(trained_world.config) as ledger:
+        ledger.decide(
+            id="2026-03-05.x.r1",
+            domain="home · north",
+            domain_key="home-north-e7345155",
+            day="2026-03-05",
+            revision=1,
+            backbone=BACKBONE,
+            state="stable",
+            score=0.1,
+            scores={},
+            sentence="",
+            data_version="v",
+            champion_version=0,
+        )
+    assert wanted in refused(driftune(*arguments, "-c", str(trained_world.params)))
+
+
+@pytest.mark.flow
+def test_a_first_run_without_logs_is_one_line(make_world) -> None:
+    world = make_world()
+    line = refused(driftune("run", "--day", "2026-04-01", "-c", str(world.params)))
+    assert "reference day 2026-03-02: no file at logs/2026-03-02.parquet" in line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "--day", "tomorrow"),
+        ("replay", "--from", "2026-13-01", "--to", "2026-03-05"),
+        ("replay", "--from", "2026-03-09", "--to", "2026-03-05"),
+        ("pretrain", "--only", "everything"),
+        ("simulate", "--to", "x", "--from", "1999-01-01"),
+        ("promote", "decision"),
+        ("nonsense",),
+    ],
+)
+def test_wrong_usage_says_how(make_world, arguments: tuple[str, ...]) -> None:
+    world = make_world()
+    done = driftune(*arguments, folder=world.root)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "Usage: driftune" in done.stderr
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    done = driftune("status", "--debug", folder=tmp_path)
+    assert done.returncode != 0
+    assert "Traceback" in done.stderr
+    assert "ConfigError" in done.stderr
+
+
+def test_import_of_a_folder_without_the_files(tmp_path: Path) -> None:
+    line = refused(driftune("import", "kuairand", str(tmp_path), "--to", str(tmp_path / "out")))
+    assert str(tmp_path) in line
+    assert "log_standard" in line
+
+
+def test_simulate_writes_the_demo_s_days_and_their_truth(tmp_path: Path) -> None:
+    done = driftune(
+        *("simulate", "--to", "logs", "--from", "2026-03-14", "--to-day", "2026-03-15"),
+        *("--truth", "truth.json"),
+        folder=tmp_path,
+    )
+    assert done.stdout == "2 days in logs\n"
+    assert len(list((tmp_path / "logs").glob("*.parquet"))) == 2
+    assert len(json.loads((tmp_path / "truth.json").read_text())["events"]) == 3

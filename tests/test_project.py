@@ -1,0 +1,83 @@
+"""The project's own files agree with each other."""
+
+import ast
+import re
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import yaml
+
+from driftune.config import Config
+from driftune.params import TRACKED
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_dvc_tracks_exactly_what_the_environment_may_not_override() -> None:
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    tracked = {name for stage in stages.values() for name in stage["params"]}
+    assert tracked == set(TRACKED)
+    assert tracked <= set(Config.model_fields)
+    for stage in stages.values():
+        for path in stage["deps"]:
+            assert path.startswith(("workspace/", "data")) or (ROOT / path).exists(), path
+
+
+def test_every_deployment_s_entrypoint_and_parameters_exist() -> None:
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    assert {"daily", "adapt", "replay"} <= {deployment["name"] for deployment in deployments}
+    for deployment in deployments:
+        path, name = deployment["entrypoint"].split(":")
+        tree = ast.parse((ROOT / path).read_text())
+        (flow,) = [node for node in tree.body if getattr(node, "name", "") == name]
+        taken = {argument.arg for argument in flow.args.args}
+        given = set(deployment["parameters"])
+        for trigger in deployment.get("triggers", []):
+            given |= set(trigger["parameters"])
+        assert given <= taken
+
+
+def test_the_alert_s_event_is_the_one_that_wakes_adapt() -> None:
+    text = (ROOT / "tasks" / "drift.py").read_text()
+    (event,) = re.findall(r'DRIFT_EVENT = "(.+)"', text)
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    (trigger,) = next(one["triggers"] for one in deployments if one["name"] == "adapt")
+    assert trigger["expect"] == [event]
+    payload = set(re.findall(r'"(\w+)": ', text.split("payload={")[1]))
+    wanted = set(re.findall(r"event\.payload\.(\w+)", str(trigger["parameters"])))
+    assert wanted <= payload
+
+
+def test_the_library_knows_no_prefect() -> None:
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            assert not any(name.split(".")[0] == "prefect" for name in names), path
+
+
+def test_every_dependency_is_locked() -> None:
+    def plain(name: str) -> str:
+        return re.split(r"[\s\[<>=!~;]", name)[0].lower().replace("_", "-")
+
+    locked = {
+        plain(line)
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line and not line.startswith("#")
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    assert {plain(name) for name in wanted} <= locked
+
+
+def test_the_readme_names_commands_that_exist() -> None:
+    from typer.main import get_command
+
+    from driftune.cli import app
+
+    known = set(get_command(app).commands)
+    named = set(re.findall(r"^driftune (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert named
+    assert named <= known
