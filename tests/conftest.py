@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from hypothesis import settings
 
 from driftune.config import Config
 from driftune.console import quiet_exit
@@ -21,6 +22,9 @@ from driftune.training.pretrain import pretrain
 
 silence()
 quiet_exit()
+# The same examples every time; a slow machine is no failure.
+settings.register_profile("driftune", deadline=None, derandomize=True)
+settings.load_profile("driftune")
 
 FIRST = date(2026, 3, 2)
 REFERENCE_DAYS = 3
