@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from datetime import timedelta
 
 import duckdb
@@ -280,6 +281,20 @@ def test_hostile_domain_names_are_only_data(make_world):
     assert quality.rejected == 0
     assert {row["domain"]: row["rows"] for row in quality.domains} == dict.fromkeys(names, 100)
     assert lake.known_domains(Workspace(world.config).lake, [day]) == sorted(names)
+
+
+def test_what_a_killed_run_left_is_removed_after_a_day(ready):
+    world, day = ready
+    staging = Workspace(world.config).staging
+    old, young = staging / f"{day}-old", staging / f"{day}-young"
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    world.write(day)
+    with Ledger(world.config) as ledger:
+        ingest(world.config, ledger, day)
+    assert not old.exists()
+    assert [path.name for path in staging.iterdir()] == [young.name]
 
 
 def test_a_day_that_is_not_in_the_lake_is_named(ready):

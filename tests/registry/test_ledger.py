@@ -85,6 +85,30 @@ def test_an_expired_lease_is_claimed_again_and_the_first_owner_has_lost(
     assert ledger.decision(decision).state == "rejected"
 
 
+def test_the_claim_of_a_killed_process_is_free_at_once(
+    config: Config, ledger: Ledger, decide: Decide
+) -> None:
+    decision = decide()
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        owner = pool.apply(_claim, (str(config.source_file), decision))
+        assert ledger.claim(decision) is None
+    assert owner is not None
+    assert [row.id for row in ledger.waiting(DAY)] == [decision]
+    assert ledger.claim(decision) not in (None, owner)
+
+
+def test_the_claim_of_another_machine_is_kept(
+    ledger: Ledger, decide: Decide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decision = decide()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("socket.gethostname", lambda: "another:machine")
+        elsewhere.setattr("os.getpid", lambda: 2**22 + 1)
+        assert ledger.claim(decision)
+    assert ledger.claim(decision) is None
+    assert ledger.waiting(DAY) == []
+
+
 def test_a_claim_given_back_waits_again_until_the_last_attempt(
     ledger: Ledger, decide: Decide
 ) -> None:

@@ -1,9 +1,10 @@
 """One day from its source into the lake: the calls in their order, without orchestration."""
 
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -19,6 +20,8 @@ from driftune.quality.quarantine import write_quarantine
 from driftune.quality.record import DayQuality, read_quality, record_quality
 from driftune.registry.ledger import Ledger
 from driftune.workspace import Workspace
+
+LEFT_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,14 @@ def domains_for(config: Config, day: date) -> list[str] | None:
 
 @contextmanager
 def scratch(config: Config, day: date) -> Iterator[Path]:
-    """A folder of this run's own, removed at the end: two runs of a day do not meet."""
+    """A folder of this run's own, removed at the end: two runs of a day do not meet.
+
+    What killed runs have left for more than a day goes too.
+    """
+    for left in Workspace(config).staging.glob("*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > LEFT_SECONDS:
+                shutil.rmtree(left)
     folder = Workspace(config).staging / f"{day}-{uuid.uuid4().hex[:8]}"
     folder.mkdir(parents=True)
     try:

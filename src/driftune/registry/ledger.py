@@ -130,17 +130,13 @@ class Ledger:
         return self.read(sa.select(decisions).where(*conditions).order_by(*order))
 
     def claim(self, decision_id: str) -> str | None:
-        """Claim a pending decision, or one whose lease has expired; None when another has it."""
-        owner = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"[:64]
+        """Claim a decision that is free (see ``waiting``); None when another run has it."""
+        owner = f"{socket.gethostname()[:24]}:{os.getpid()}:{time.time_ns()}"
         now = time.time()
-        free = sa.or_(
-            decisions.c.state == "pending",
-            sa.and_(decisions.c.state == "claimed", decisions.c.lease_until < now),
-        )
         with self.write() as connection:
             result = connection.execute(
                 decisions.update()
-                .where(decisions.c.id == decision_id, free)
+                .where(decisions.c.id == decision_id, self._free(connection))
                 .values(
                     state="claimed",
                     owner=owner,
@@ -170,11 +166,21 @@ class Ledger:
         return self.decision(decision_id).state
 
     def waiting(self, day: date) -> list[sa.Row]:
-        """Decisions up to ``day`` that wait for an adaptation, expired claims included."""
-        expired = sa.and_(decisions.c.state == "claimed", decisions.c.lease_until < time.time())
-        return self.decisions(
-            decisions.c.day <= day.isoformat(), sa.or_(decisions.c.state == "pending", expired)
-        )
+        """Decisions up to ``day`` that wait for an adaptation.
+
+        These are the pending ones, and claimed ones whose lease has expired or whose owner was a
+        process of this machine that has ended.
+        """
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            free = self._free(connection)
+        return self.decisions(decisions.c.day <= day.isoformat(), free)
+
+    def _free(self, connection: sa.Connection) -> sa.ColumnElement[bool]:
+        claimed = decisions.c.state == "claimed"
+        owners = connection.scalars(sa.select(decisions.c.owner).where(claimed)).all()
+        left = [owner for owner in owners if owner and _has_ended(owner)]
+        lost = sa.or_(decisions.c.lease_until < time.time(), decisions.c.owner.in_(left))
+        return sa.or_(decisions.c.state == "pending", sa.and_(claimed, lost))
 
     def finish(
         self,
@@ -297,6 +303,20 @@ class Ledger:
         """The audit of champion switches, oldest first."""
         query = sa.select(switches).order_by(switches.c.id)
         return self.read(query if key is None else query.where(switches.c.domain_key == key))
+
+
+def _has_ended(owner: str) -> bool:
+    """Whether the owner of a claim was a process of this machine that is no more."""
+    host, pid, _ = owner.rsplit(":", 2)
+    if host != socket.gethostname()[:24]:
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _prepare_sqlite(engine: sa.Engine) -> None:
