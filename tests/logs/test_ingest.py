@@ -283,6 +283,19 @@ def test_hostile_domain_names_are_only_data(make_world):
     assert lake.known_domains(Workspace(world.config).lake, [day]) == sorted(names)
 
 
+def test_a_damaged_quality_record_is_written_anew(ready):
+    world, day = ready
+    world.write(day)
+    record = Workspace(world.config).quality(day)
+    with Ledger(world.config) as ledger:
+        ingest(world.config, ledger, day)
+        before, sound = checksum(world.config), record.read_bytes()
+        record.write_text("{", encoding="utf-8")
+        assert ingest(world.config, ledger, day).revision == 1
+    assert record.read_bytes() == sound
+    assert checksum(world.config) == before
+
+
 def test_what_a_killed_run_left_is_removed_after_a_day(ready):
     world, day = ready
     staging = Workspace(world.config).staging

@@ -196,6 +196,13 @@ def _move(params: str, start: float, version: int) -> bool:
     return True
 
 
+def test_a_password_is_not_shown(make_world: Callable[..., World]) -> None:
+    world = make_world(registry={"ledger": "nodialect://me:secret@host/ledger"})
+    with pytest.raises(LedgerError, match="//…@host/ledger") as error:
+        Ledger(world.config)
+    assert "secret" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     "url", ["nonsense", "sqlite:////no/such/folder/ledger.db", "oracle+nothing://here"]
 )
@@ -209,5 +216,5 @@ def test_a_wrong_url_is_one_line(make_world: Callable[..., World], url: str) -> 
 def test_a_file_that_is_no_ledger_is_one_line(config: Config) -> None:
     Path(config.home).mkdir(parents=True, exist_ok=True)
     (config.home / "ledger.db").write_bytes(b"this is no database at all" * 100)
-    with pytest.raises(LedgerError, match="cannot open the ledger"):
+    with pytest.raises(LedgerError, match=r"cannot open sqlite:.*ledger\.db \(file is not"):
         Ledger(config)

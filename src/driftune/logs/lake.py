@@ -106,7 +106,10 @@ def relation(lake: Path, days: Iterable[date]) -> str:
         else:
             missing.append(day.isoformat())
     if missing:
-        raise LakeError(f"the lake {lake} lacks {', '.join(missing)}; ingest these days first")
+        raise LakeError(
+            f"the lake {lake} lacks {', '.join(missing)}; ingest these days first: "
+            f"driftune run --day {missing[0]}"
+        )
     listed = ", ".join(literal(uri) for uri in uris)
     return (
         f"read_parquet([{listed}], hive_partitioning=true, union_by_name=true, "

@@ -1,5 +1,6 @@
 """The quality record of a day: verdict, checks, rejected rows, counts per domain."""
 
+import logging
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -11,6 +12,8 @@ from driftune.logs.staging import Staged
 from driftune.quality.checkpoint import Checkpoint
 from driftune.quality.quarantine import count_rejected, examples
 from driftune.workspace import Workspace
+
+log = logging.getLogger("driftune")
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,13 @@ def record_quality(workspace: Workspace, staged: Staged, checkpoint: Checkpoint)
 
 
 def read_quality(workspace: Workspace, day: date) -> DayQuality | None:
-    """Read the day's record; None when the day was never validated."""
+    """Read the day's record; None when the day was never validated or its record is damaged."""
     path = workspace.quality(day)
     if not path.exists():
         return None
-    values = read_json(path)
-    return DayQuality(**{**values, "day": date.fromisoformat(values["day"])})
+    try:
+        values = read_json(path)
+        return DayQuality(**{**values, "day": date.fromisoformat(values["day"])})
+    except (ValueError, TypeError, KeyError) as error:
+        log.warning("%s: its quality record cannot be read: %s", day, error)
+        return None

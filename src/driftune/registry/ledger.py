@@ -6,6 +6,7 @@ waits for an adaptation, ``claimed`` is being adapted (under a lease), ``promote
 """
 
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -39,7 +40,10 @@ class Ledger:
             metadata.create_all(self.engine)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-            raise LedgerError(f"registry.ledger: cannot open the ledger ({reason})") from None
+            shown = re.sub(r"//[^@/]*@", "//…@", url)
+            raise LedgerError(
+                f"registry.ledger: cannot open {shown} ({reason}); mend it or put a backup back"
+            ) from None
 
     def __enter__(self) -> "Ledger":
         return self

@@ -144,4 +144,4 @@ def _faults() -> tuple[type[Exception], ...]:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    return " ".join(str(getattr(error, "orig", None) or error).split())[:200]

@@ -1,6 +1,5 @@
 """History: everything the review site shows, read once from the ledger and the workspace."""
 
-import logging
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -13,8 +12,6 @@ from driftune.quality.record import DayQuality, read_quality
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.schema import adapters
 from driftune.workspace import Workspace
-
-log = logging.getLogger("driftune")
 
 # A longer pause in the logs is a break between two replays, not a run of missing days.
 LONGEST_GAP = 14
@@ -96,7 +93,7 @@ def load_history(config: Config, ledger: Ledger) -> History:
     entries = [
         DayEntry(
             day,
-            _quality(workspace, day) if day in validated else None,
+            read_quality(workspace, day) if day in validated else None,
             records.get(day),
             first <= day <= last,
         )
@@ -124,15 +121,6 @@ def _validated_days(workspace: Workspace) -> set[date]:
         except ValueError:
             continue
     return found
-
-
-def _quality(workspace: Workspace, day: date) -> DayQuality | None:
-    """The day's record; a damaged one must not keep the rest of the site from being shown."""
-    try:
-        return read_quality(workspace, day)
-    except (ValueError, TypeError, KeyError) as error:
-        log.warning("%s: its quality record cannot be read: %s", day, error)
-        return None
 
 
 def _without_gaps(entries: list[DayEntry]) -> list[DayEntry]:
