@@ -121,13 +121,22 @@ def decide_domain(config: Config, ledger: Ledger, window: DomainWindow) -> str:
 
 
 def write_drift_page(config: Config, ledger: Ledger, decision_id: str) -> None:
-    """Write Evidently's page of a past decision, from the windows kept then."""
+    """Write Evidently's page of a past decision, from the windows kept then.
+
+    Raises:
+        LedgerError: when there is no such decision, a newer one of its domain and day has taken
+            the place of its windows, or there is nothing in them to compare.
+    """
     row = ledger.decision(decision_id)
     day = date.fromisoformat(row.day)
     path = windows_path(config, day)
-    if not path.exists():
+    same = [other for other in _decided(ledger, day) if other.domain_key == row.domain_key]
+    if not path.exists() or any(other.decided_at > row.decided_at for other in same):
         raise LedgerError(f"{decision_id}: its windows are no longer kept")
-    compared = compare(config, *read_window(path, row.domain_key))
+    current, reference = read_window(path, row.domain_key)
+    if current.empty or reference.empty:
+        raise LedgerError(f"{decision_id}: its windows hold nothing to compare")
+    compared = compare(config, current, reference)
     compared.write_page(Workspace(config).drift_page(day, row.domain_key))
 
 

@@ -41,17 +41,23 @@ class Comparison:
 
 
 def compare(config: Config, current: Any, reference: Any) -> Comparison:
-    """Compare two windows (pandas frames as ``read_window`` gives them) by Evidently."""
+    """Compare two windows (pandas frames as ``read_window`` gives them) by Evidently.
+
+    A signal without values in both windows is left out; in one of them, its distance is None.
+    """
     rows = min(len(current), len(reference), config.drift.sample_rows)
     clicks = min(_clicks(current), _clicks(reference), config.drift.sample_rows)
     top = _top_categories(current, reference, config.drift.top_categories)
     now = _frame(current, rows, clicks, top)
     then = _frame(reference, rows, clicks, top)
-    signals = [name for name in METHODS if now[name].notna().any() and then[name].notna().any()]
+    sides = {name: (now[name].notna().any(), then[name].notna().any()) for name in METHODS}
+    signals = [name for name, given in sides.items() if all(given)]
     snapshot = _run(config, now[signals], then[signals], signals)
     figures = snapshot.dict()["metrics"]
     record = {
-        "distances": {
+        # A signal that only one window has cannot be measured, which is not the same as stable.
+        "distances": dict.fromkeys(name for name, given in sides.items() if any(given))
+        | {
             metric["config"]["column"]: finite(float(metric["value"]))
             for metric in figures
             if "column" in metric.get("config", {})

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from driftune.config import Config
+from driftune.files import finite
 
 SIGNALS = {
     "category_shown": "categories shown",
@@ -43,6 +44,7 @@ def insufficient(config: Config, counts: dict[str, int]) -> Judgement | None:
 def judge(config: Config, record: dict[str, Any]) -> Judgement:
     """Compare every distance with its threshold; a missing or unusable one is never stable."""
     thresholds = config.drift.thresholds.model_dump()
+    record = finite(record)
     distances = record["distances"]
     broken = [name for name, distance in distances.items() if distance is None]
     if broken or not distances:

@@ -40,21 +40,27 @@ def write_windows(
     days = sorted({day, *(other for window in references.values() for other in window)})
     files = ", ".join(literal(str(encode_day(config, encoder, each))) for each in days)
     size = config.drift.sample_rows
+    fields = [f"c_{n}" for n in range(len(encoder.fields))]
+    fields += [f"x_{n}" for n in range(len(encoder.numbers))]
     with connect() as con:
         con.execute("CREATE TEMP TABLE wanted (domain_key VARCHAR, day DATE, side VARCHAR)")
         con.executemany("INSERT INTO wanted VALUES (?, ?, ?)", _wanted(day, references))
         # hash() of the row's identity: a sample that does not depend on file order or threads.
+        # Rows that share user, time and item are told apart by all that the windows hold.
         con.execute(
             f"""
             CREATE TEMP TABLE drawn AS
             WITH marked AS (
-                SELECT rows.*, side, hash(user_hash, event_time, c_1, click) AS h
+                SELECT rows.*, side, hash(user_hash, event_time, c_1, click) AS h,
+                    hash(category, price, {", ".join(fields)}) AS tie
                 FROM read_parquet([{files}]) AS rows JOIN wanted USING (domain_key, day)
             ), ranked AS (
                 SELECT *,
-                    row_number() OVER (PARTITION BY domain_key, side ORDER BY h) AS place,
+                    row_number() OVER (PARTITION BY domain_key, side ORDER BY h, tie) AS place,
                     count(*) OVER (PARTITION BY domain_key, side) AS side_rows,
-                    row_number() OVER (PARTITION BY domain_key, side, click ORDER BY h) AS nth,
+                    row_number() OVER (
+                        PARTITION BY domain_key, side, click ORDER BY h, tie
+                    ) AS nth,
                     sum(click) OVER (PARTITION BY domain_key, side) AS side_clicks
                 FROM marked
             )

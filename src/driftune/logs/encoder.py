@@ -112,20 +112,20 @@ def load_encoder(folder: Path) -> Encoder:
         card = read_json(card_path)
         if _vocabulary_hash(vocabulary) != card["vocabulary_sha256"]:
             raise BackboneError(f"{vocabulary}: damaged (hash differs); run driftune pretrain")
+        return Encoder(
+            fields=tuple(card["fields"]),
+            sizes=tuple(card["sizes"]),
+            buckets=card["buckets"],
+            numbers=tuple(card["numbers"]),
+            means=tuple(card["means"]),
+            scales=tuple(card["scales"]),
+            vocabulary=vocabulary,
+            fingerprint=hashlib.sha256(text.encode()).hexdigest(),
+        )
     except FileNotFoundError as error:
         raise BackboneError(f"{error.filename}: no encoder yet; run driftune pretrain") from None
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError) as error:
         raise BackboneError(f"{card_path}: damaged ({error}); run driftune pretrain") from None
-    return Encoder(
-        fields=tuple(card["fields"]),
-        sizes=tuple(card["sizes"]),
-        buckets=card["buckets"],
-        numbers=tuple(card["numbers"]),
-        means=tuple(card["means"]),
-        scales=tuple(card["scales"]),
-        vocabulary=vocabulary,
-        fingerprint=hashlib.sha256(text.encode()).hexdigest(),
-    )
 
 
 def load_vocabulary(con: Any, encoder: Encoder) -> None:

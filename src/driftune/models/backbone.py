@@ -99,6 +99,7 @@ def load_backbone(folder: Path, encoder: str) -> tuple[Backbone, str]:
     card_path, tensors_path = folder / "backbone.json", folder / "backbone.safetensors"
     try:
         card = read_json(card_path)
+        mark, fitted_with = card["fingerprint"], card["encoder"]
         model = Backbone(**card["shape"])
         model.load_state_dict(load(tensors_path.read_bytes()))
     except FileNotFoundError as error:
@@ -106,13 +107,13 @@ def load_backbone(folder: Path, encoder: str) -> tuple[Backbone, str]:
     except (ValueError, KeyError, TypeError, RuntimeError, OSError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise BackboneError(f"{tensors_path}: damaged ({reason}); run driftune pretrain") from None
-    if fingerprint(model) != card["fingerprint"]:
+    if fingerprint(model) != mark:
         raise BackboneError(f"{tensors_path}: damaged (fingerprint differs); run driftune pretrain")
-    if card["encoder"] != encoder:
+    if fitted_with != encoder:
         raise BackboneError(
             f"{card_path}: trained with another encoder than {folder.parent / 'encoder'}; "
             "run driftune pretrain"
         )
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    return model.eval(), card["fingerprint"]
+    return model.eval(), mark

@@ -10,6 +10,19 @@ from typing import Any
 from driftune.files import finite
 
 _STATUS = {"text-success": "passed", "text-danger": "broken", "text-warning": "warned"}
+# Where GX's blocks other than tables and sentences keep their text, in reading order.
+_TEXTS = (
+    "header",
+    "subheader",
+    "text",
+    "markdown",
+    "bullet_list",
+    "value_list",
+    "content_blocks",
+    "collapse",
+)
+# Parameters that hold HTML, not text.
+_HTML = "html_"
 
 
 def rendered(result: Any) -> list[dict[str, Any]]:
@@ -25,21 +38,39 @@ def rendered(result: Any) -> list[dict[str, Any]]:
 
 
 def sections(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Plain sections of a rendered document of GX (its JSON form)."""
+    """Plain sections of a rendered document of GX (its JSON form).
+
+    A block that is no table becomes a table of one cell; one without text is skipped.
+    """
     found = []
     for section in document.get("sections") or []:
-        blocks = section.get("content_blocks") or []
-        tables = [_table(block) for block in blocks if isinstance(block.get("table"), list)]
+        title = str(section.get("section_name") or "")
+        blocks = [_block(block, title) for block in section.get("content_blocks") or []]
+        tables = [table for table in blocks if table is not None]
         if tables:
-            found.append({"title": str(section.get("section_name") or ""), "tables": tables})
+            found.append({"title": title, "tables": tables})
     return finite(found)
 
 
+def _block(block: Any, section: str) -> dict[str, Any] | None:
+    """The table of a block; None when it says no more than the section's title."""
+    if isinstance(block, dict) and isinstance(block.get("table"), list):
+        return _table(block)
+    title = _words(block.get("header")) if isinstance(block, dict) else ""
+    parts = _parts({**block, "header": None} if isinstance(block, dict) else block)
+    if title == section:
+        title = ""
+    if not parts and not title:
+        return None
+    return {"title": title, "head": [], "rows": [[parts]] if parts else []}
+
+
 def _table(block: dict[str, Any]) -> dict[str, Any]:
+    rows = [row if isinstance(row, list) else [row] for row in block["table"]]
     return {
         "title": _words(block.get("header")),
         "head": [_words(cell) for cell in block.get("header_row") or []],
-        "rows": [[_parts(cell) for cell in row] for row in block["table"]],
+        "rows": [[_parts(cell) for cell in row] for row in rows],
     }
 
 
@@ -55,24 +86,27 @@ def _parts(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, dict):
         return [{"text": str(value)}]
     if isinstance(value.get("table"), list):
-        return [{"table": _table(value)}]
+        return [{"table": _table(value)}] if value["table"] else []
     if isinstance(value.get("string_template"), dict):
         return _sentence(value["string_template"])
-    return [part for name in ("header", "text", "collapse") for part in _parts(value.get(name))]
+    return [part for name in _TEXTS for part in _parts(value.get(name))]
 
 
 def _sentence(template: dict[str, Any]) -> list[dict[str, Any]]:
-    params = template.get("params") or {}
+    """The status that the template's icon shows, and its lines with their values filled in."""
     status = _status(template.get("styling") or {})
-    if status:
-        return [{"status": status}]
-    words = {name: "" if value is None else str(value) for name, value in params.items()}
-    text = Template(str(template.get("template") or "")).safe_substitute(words)
-    text = " ".join(text.split())
-    return [{"text": text}] if text else []
+    words = {
+        name: "" if value is None or name.startswith(_HTML) else str(value)
+        for name, value in (template.get("params") or {}).items()
+    }
+    parts = [{"status": status}] if status else []
+    for line in str(template.get("template") or "").splitlines():
+        text = " ".join(Template(line).safe_substitute(words).split())
+        if text:
+            parts.append({"text": text})
+    return parts
 
 
 def _status(styling: dict[str, Any]) -> str | None:
-    """The status that an icon shows."""
     icon = (styling.get("params") or {}).get("icon") or {}
     return next((_STATUS[name] for name in icon.get("classes") or [] if name in _STATUS), None)

@@ -7,6 +7,7 @@ from typing import Any
 
 from driftune.config import Config
 from driftune.files import read_json
+from driftune.reports.states import outcome_view
 from driftune.workspace import Workspace
 
 ROOT = "../"
@@ -14,33 +15,67 @@ log = logging.getLogger("driftune")
 
 
 def docs_view(config: Config, day: date) -> dict[str, Any] | None:
-    """The day's Data Docs as plain values; None when the day has no record of them."""
+    """The day's Data Docs as plain values; None when the day has no record of them.
+
+    ``sections`` is None when the record is damaged. ``intact`` sections and rows are those whose
+    expectations all passed; one without any expectation is not ``intact``.
+    """
     path = Workspace(config).docs_record(day)
     if not path.exists():
         return None
+    sections: list[dict[str, Any]] | None = None
     try:
-        sections = read_json(path)
-        statuses = [
-            part["status"]
-            for section in sections
-            for table in section["tables"]
-            for row in table["rows"]
-            for cell in row
-            for part in cell
-            if "status" in part
-        ]
-    except (ValueError, TypeError, KeyError) as error:
+        sections = [_section(n, section) for n, section in enumerate(read_json(path), 1)]
+    except (OSError, ValueError, TypeError, KeyError) as error:
         log.warning("%s: its Data Docs cannot be read: %s", day, error)
-        sections, statuses = None, []
     return {
         "root": ROOT,
         "day": day.isoformat(),
         "sections": sections,
-        "expectations": len(statuses),
-        "broken": sum(status != "passed" for status in statuses),
+        "expectations": sum(section["expectations"] for section in sections or []),
+        "broken": sum(section["broken"] for section in sections or []),
     }
 
 
 def docs_path(day: date) -> str:
     """Where the page lies in the site."""
     return str(Path("data_docs") / f"{day}.html")
+
+
+def _section(number: int, section: dict[str, Any]) -> dict[str, Any]:
+    tables = [_table(table) for table in section["tables"]]
+    outcomes = [row["intact"] for table in tables for row in table["rows"] if row["judged"]]
+    broken = outcomes.count(False)
+    return {
+        "id": f"section-{number}",
+        "title": str(section["title"]),
+        "tables": tables,
+        "expectations": len(outcomes),
+        "broken": broken,
+        "intact": bool(outcomes) and not broken,
+    }
+
+
+def _table(table: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "title": str(table["title"]),
+        "head": [str(name) for name in table["head"]],
+        "rows": [_row(row) for row in table["rows"]],
+    }
+
+
+def _row(cells: list[list[dict[str, Any]]]) -> dict[str, Any]:
+    statuses = [part["status"] for cell in cells for part in cell if "status" in part]
+    return {
+        "judged": bool(statuses),
+        "intact": bool(statuses) and all(status == "passed" for status in statuses),
+        "cells": [[_part(part) for part in cell] for cell in cells],
+    }
+
+
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    if "status" in part:
+        return {"status": outcome_view(part["status"])}
+    if "table" in part:
+        return {"table": _table(part["table"])}
+    return {"text": str(part["text"])}

@@ -26,6 +26,13 @@ VERDICTS: dict[str, tuple[str, str]] = {
     "refused": ("⊘", "day refused"),
 }
 
+# Outcome of an expectation → (verdict whose colour it has, mark, label).
+OUTCOMES: dict[str, tuple[str, str, str]] = {
+    "passed": ("ok", "✓", "pass"),
+    "broken": ("refused", "✕", "broken"),
+    "warned": ("warning", "!", "warning"),
+}
+
 # Upper ends of the colour steps, in multiples of the threshold; drift begins at 1.
 STEPS = (0.5, 0.8, 1.0, 1.5, 2.0, 3.0)
 
@@ -43,6 +50,12 @@ def verdict_view(verdict: str | None) -> dict[str, str]:
         return {"name": "none", "mark": "·", "label": "no quality record"}
     mark, label = VERDICTS.get(verdict, ("?", verdict))
     return {"name": verdict if verdict in VERDICTS else "none", "mark": mark, "label": label}
+
+
+def outcome_view(outcome: str) -> dict[str, str]:
+    """Colour, mark and label of an expectation's outcome; an unknown one is shown by its name."""
+    name, mark, label = OUTCOMES.get(outcome, ("none", "?", str(outcome)))
+    return {"name": name, "mark": mark, "label": label}
 
 
 def heat_step(score: float | None) -> str:

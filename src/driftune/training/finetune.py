@@ -22,7 +22,7 @@ from driftune.models.adapters import (
     train_kernel,
 )
 from driftune.registry.champions import champions_for
-from driftune.registry.ledger import Ledger
+from driftune.registry.ledger import BASE, Ledger
 from driftune.training.pretrain import load_model
 from driftune.training.rows import Rows, load_rows
 from driftune.training.scoring import represent
@@ -103,6 +103,7 @@ def finetune(
             torch.manual_seed(seed)
             hidden = represent(model, split.train)
             kernel = _start(config, champion.folder if not champion.problem else None, backbone)
+            fresh = kernel is None
             if kernel is None:
                 kernel = IAKKernel(model.representation.width, _iak(config))
                 kernel.fit_scale(hidden)
@@ -127,7 +128,7 @@ def finetune(
     finally:
         torch.set_num_threads(threads)
     figures = {
-        "started_from": champion.serves,
+        "started_from": BASE if fresh else champion.serves,
         "split": split.to_dict(),
         "best_epoch": report.best_epoch,
         "epochs": report.epochs_run,

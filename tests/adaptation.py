@@ -1,0 +1,91 @@
+"""Helpers around one adaptation: a day in the lake, a decision, a challenger, a champion."""
+
+from datetime import date
+
+import pandas as pd
+
+from driftune.domains import domain_key
+from driftune.logs.ingest import ingest
+from driftune.models.adapters import IAKKernel, save_adapter
+from driftune.registry.champions import adapter_folder
+from driftune.registry.ledger import Ledger
+from driftune.training.finetune import Split, challenger_folder, finetune, split_rows
+from driftune.training.pretrain import load_model
+from tests.conftest import World, impressions
+
+DOMAIN = "home · north"
+KEY = domain_key(DOMAIN)
+
+
+def bring(world: World, day: date, frame: pd.DataFrame | None = None) -> date:
+    """Write a day (of 2,400 clean rows by default) and bring it into the lake; returns it."""
+    world.write(day, impressions(day, 2400) if frame is None else frame)
+    with Ledger(world.config) as ledger:
+        ingest(world.config, ledger, day)
+    return day
+
+
+def pending(world: World, day: date, number: int = 1) -> str:
+    """A drift decision that waits for its adaptation; returns its id."""
+    _, _, backbone = load_model(world.config)
+    with Ledger(world.config) as ledger:
+        row, _ = ledger.decide(
+            id=f"{day}.home-north.r{number}",
+            domain=DOMAIN,
+            domain_key=KEY,
+            day=str(day),
+            revision=number,
+            backbone=backbone,
+            state="pending",
+            score=2.0,
+            scores={},
+            sentence="Moved.",
+            data_version="v",
+            champion_version=ledger.champion_version(KEY),
+        )
+    return row.id
+
+
+def split_of(world: World, day: date) -> Split:
+    """The domain's rows up to the day, split for adaptation."""
+    return split_rows(world.config, load_model(world.config)[0], KEY, day)
+
+
+def train(world: World, decision: str) -> bytes:
+    """Fine-tune the decision's challenger; returns its tensors' bytes."""
+    with Ledger(world.config) as ledger:
+        finetune(world.config, ledger, decision)
+    return (challenger_folder(world.config, decision) / "kernel.safetensors").read_bytes()
+
+
+def crown(world: World, kernel: IAKKernel, reference: list[date]) -> str:
+    """Make the kernel the domain's champion, version 1, without a gate; returns its SHA-256."""
+    _, _, backbone = load_model(world.config)
+    made = save_adapter(world.root / "made", kernel, {"backbone": backbone})
+    sha256 = pd.read_json(made / "card.json", typ="series")["sha256"]
+    target = adapter_folder(world.config, KEY, 1, sha256)
+    target.parent.mkdir(parents=True)
+    made.rename(target)
+    with Ledger(world.config) as ledger, ledger.write() as connection:
+        ledger.add_adapter(
+            connection,
+            domain_key=KEY,
+            version=1,
+            domain=DOMAIN,
+            sha256=sha256,
+            backbone=backbone,
+            decision_id="by the test",
+            reference_days=[day.isoformat() for day in reference],
+        )
+        ledger.switch(
+            connection,
+            key=KEY,
+            domain=DOMAIN,
+            action="promote",
+            expected=0,
+            version=1,
+            decision_id=None,
+            who="the test",
+            reason="planted",
+        )
+    return sha256
