@@ -71,7 +71,7 @@ def _measure(
     differences: list[dict[str, Any]],
 ) -> None:
     served = data.served
-    backbones = {seed: _pretrain(data, served, [served.reference], seed) for seed in range(seeds)}
+    backbones = {seed: pretrained(data, served, [served.reference], seed) for seed in range(seeds)}
     size = sum(each.numel() for each in backbones[0].parameters())
     found = [_frozen(backbones, served.test)]
     for method in methods(quick):
@@ -79,7 +79,7 @@ def _measure(
         row = Row(method.name, method.variant, describe(setting))
         for seed, backbone in backbones.items():
             final = _train(data, setting, backbone, served.adaptation, seed)
-            _add(row, _score(setting, final, _examples(data, served, served.test)))
+            _add(row, _score(setting, final, examples_of(data, served, served.test)))
             row.parameters = final.parameters
             row.seconds.append(final.seconds)
         found.append(row)
@@ -89,7 +89,7 @@ def _measure(
     _report(data, found, size, rows, differences)
 
 
-def _pretrain(data: Dataset, encoded: Encoded, parts: Sequence[Rows], seed: int) -> Backbone:
+def pretrained(data: Dataset, encoded: Encoded, parts: Sequence[Rows], seed: int) -> Backbone:
     """A backbone on these rows, as the configuration says, its last epoch kept."""
     config = data.config.model_copy(update={"seed": seed})
     torch.manual_seed(seed)
@@ -99,7 +99,7 @@ def _pretrain(data: Dataset, encoded: Encoded, parts: Sequence[Rows], seed: int)
         config.backbone.embedding,
         config.backbone.hidden,
     )
-    pretrain.fit(config, model, _concat(parts))
+    pretrain.fit(config, model, joined(parts))
     return model.eval()
 
 
@@ -113,7 +113,7 @@ def _choose(data: Dataset, method: Method, backbones: dict[int, Backbone]) -> Se
         values = []
         for seed in list(backbones)[:2]:
             fitted = _train(data, setting, backbones[seed], before, seed)
-            scores = _score(setting, fitted, _examples(data, data.served, newest))
+            scores = _score(setting, fitted, examples_of(data, data.served, newest))
             values.append(_mean_auc(data, newest, scores))
         if np.mean(values) > best:
             best, chosen = float(np.mean(values)), setting
@@ -125,7 +125,7 @@ def _train(
 ) -> Fitted:
     """Epochs by early stopping on the newest of the days, then a training on all of them."""
     examples = [
-        _examples(data, data.served, _concat(part)) for part in (days[:-1], days[-1:], days)
+        examples_of(data, data.served, joined(part)) for part in (days[:-1], days[-1:], days)
     ]
     older, newest, everything = examples
     first = fit(setting, _copy(backbone), older, newest, data.domains, seed)
@@ -157,7 +157,7 @@ def _scratch(data: Dataset, seeds: int) -> Row:
     row = Row("scratch", "all days before the test")
     parts = [renewed.reference, *renewed.adaptation]
     for seed in range(seeds):
-        model = _pretrain(data, renewed, parts, seed)
+        model = pretrained(data, renewed, parts, seed)
         with torch.no_grad():
             _add(row, _probabilities(model(renewed.test.ids, renewed.test.numbers)))
         row.parameters = sum(each.numel() for each in model.parameters())
@@ -194,7 +194,8 @@ def _mean_auc(data: Dataset, rows: Rows, scores: Scores) -> float:
     return float(np.nanmean(values))
 
 
-def _examples(data: Dataset, encoded: Encoded, rows: Rows) -> Examples:
+def examples_of(data: Dataset, encoded: Encoded, rows: Rows) -> Examples:
+    """The rows with the place of their domain in ``data.domains`` as id, −1 for any other."""
     names = np.array(data.domains)
     order = np.argsort(names)
     place = np.searchsorted(names[order], rows.domain_key).clip(max=len(names) - 1)
@@ -207,7 +208,8 @@ def _examples(data: Dataset, encoded: Encoded, rows: Rows) -> Examples:
     )
 
 
-def _concat(parts: Sequence[Rows]) -> Rows:
+def joined(parts: Sequence[Rows]) -> Rows:
+    """The rows of all parts, one after the other."""
     return Rows(
         *(torch.cat([getattr(each, name) for each in parts]) for name in ("ids", "numbers")),
         *(torch.cat([getattr(each, name) for each in parts]) for name in ("click", "convert")),

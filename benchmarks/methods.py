@@ -16,6 +16,7 @@ from driftune.models.adapters import (
     KernelConfig,
     LoRAConfig,
     TrainConfig,
+    TrainReport,
     attach,
     train,
     train_pooled_first,
@@ -56,13 +57,14 @@ class Method:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained method: the model, epochs that early stopping chose, seconds, parameters."""
+    """A trained method: the model, epochs that early stopping chose, seconds, parameters, bits."""
 
     adapted: AdaptedModel
     epochs: dict[str, int]
     pooled_epochs: dict[str, int]
     seconds: float
     parameters: int
+    bits: dict[str, dict[str, list[float]]]
 
 
 def methods(quick: bool) -> list[Method]:
@@ -146,6 +148,7 @@ def fit(
         examples = replace(examples, domains=torch.zeros_like(examples.domains))
         select = select and replace(select, domains=torch.zeros_like(select.domains))
     chosen: dict[str, int] = {}
+    pooled_reports: dict[str, TrainReport] = {}
     seconds = 0.0
     if setting.mode == FIRST_POOLED:
         for name in names:
@@ -163,6 +166,7 @@ def fit(
         )
         chosen = {name: report.best_epoch for name, report in pooled.domains.items()}
         seconds = pooled.seconds
+        pooled_reports = pooled.domains
     else:
         training = train(adapted, examples, select, config, epochs=epochs)
     parameters = sum(each.numel() for each in adapted.adapter(names[0]).parameters())
@@ -172,6 +176,7 @@ def fit(
         chosen,
         seconds + training.seconds,
         parameters,
+        {name: report.kl_bits for name, report in (pooled_reports | training.domains).items()},
     )
 
 

@@ -192,20 +192,20 @@ class AdaptedModel(nn.Module):
         self.bank.load(domain, self.adapter(source))
         self._pending.pop(domain, None)
 
-    def save(self, domain: str, folder: Path, card: Mapping[str, Any]) -> Path:
+    def save(self, domain: str, folder: str | Path, card: Mapping[str, Any]) -> Path:
         """Write the domain's adapter files, with the fingerprint of this model."""
         return save_adapter(
-            folder, self.adapter(domain), {**card, "backbone": fingerprint(self.model)}
+            Path(folder), self.adapter(domain), {**card, "backbone": fingerprint(self.model)}
         )
 
-    def load(self, domain: str, folder: Path) -> dict[str, Any]:
+    def load(self, domain: str, folder: str | Path) -> dict[str, Any]:
         """Load a domain's adapter from its files; returns its card.
 
         Raises:
             AdapterFileError: when the files are damaged, or were made for another model.
             AttachError: when they are for other places than these.
         """
-        adapter, card = load_adapter(folder, backbone=fingerprint(self.model))
+        adapter, card = load_adapter(Path(folder), backbone=fingerprint(self.model))
         other = [place for place in adapter.places if place not in self.at]
         if other:
             raise AttachError(

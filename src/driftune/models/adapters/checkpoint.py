@@ -109,8 +109,7 @@ class Checkpoint:
             state = _under(own, f"adam/{number}/")
             if state:
                 learner.optimiser.state[parameter] = {
-                    name: each if name == "step" else each.to(device)
-                    for name, each in state.items()
+                    name: each.to(device) for name, each in state.items()
                 }
 
 

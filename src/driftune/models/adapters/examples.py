@@ -39,6 +39,19 @@ class Examples:
     def __len__(self) -> int:
         return len(self.domains)
 
+    def take(self, rows: Tensor | slice) -> "Examples":
+        """The rows at these positions."""
+        return Examples(
+            tuple(each[rows] for each in self.inputs),
+            tuple(each[rows] for each in self.labels),
+            self.domains[rows],
+            None if self.fresh is None else self.fresh[rows],
+        )
+
+    def split(self, first: int) -> tuple["Examples", "Examples"]:
+        """The first rows, and the rest: older and newest ones where they are in order of time."""
+        return self.take(slice(0, first)), self.take(slice(first, None))
+
     def rows_of(self, slot: int) -> Tensor:
         """Positions of one domain's rows."""
         return torch.nonzero(self.domains == slot).squeeze(1)
