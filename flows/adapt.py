@@ -19,7 +19,8 @@ def adapt(decision_id: str, config: str = "params.yaml") -> str:
     try:
         return adapt_once(settings, decision_id)
     finally:
-        reporting.write_reports(settings)
+        # What was done stays done when its report fails, and an error is not hidden by another.
+        reporting.write_reports(settings, return_state=True)
 
 
 def adapt_once(settings: Config, decision_id: str) -> str:
@@ -30,7 +31,7 @@ def adapt_once(settings: Config, decision_id: str) -> str:
         log.info("%s: nothing to do, its state is '%s'", decision_id, state)
         return state
     try:
-        training = adaptation.train_challenger(settings, decision_id)
+        training = adaptation.train_challenger(settings, decision_id, owner)
         gate = adaptation.judge_challenger(settings, decision_id)
         return adaptation.conclude_decision(settings, decision_id, owner, training, gate)
     except RegistryError as error:

@@ -36,7 +36,9 @@ def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any
         measured.wait()
         ended = [act(settings, decision) for decision in drift.open_decisions(settings, chosen)]
     finally:
-        reporting.publish(settings, chosen, quality, reporting.write_reports(settings))
+        # What was done stays done when its report fails, and an error is not hidden by another.
+        index = reporting.write_reports(settings, return_state=True)
+        reporting.publish(settings, chosen, quality, index, return_state=True)
     # One domain's failure has stopped no other; now it fails the day.
     measured.result()
     for state in ended:

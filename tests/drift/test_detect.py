@@ -117,3 +117,10 @@ def test_evidently_s_page_of_a_past_decision_on_demand(trained_world: World, day
         windows_path(trained_world.config, day).unlink()
         with pytest.raises(LedgerError, match="no longer kept"):
             write_drift_page(trained_world.config, ledger, row.id)
+
+
+def test_reference_days_are_not_measured_against_themselves(trained_world: World) -> None:
+    with Ledger(trained_world.config) as ledger:
+        for number in range(3):
+            assert draw_windows(trained_world.config, ledger, trained_world.day(number)) == []
+        assert ledger.decisions() == []

@@ -42,6 +42,8 @@ class DomainWindow:
 def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow]:
     """Draw the windows of every domain of the day that has no decision yet.
 
+    Domains whose champion was trained on the day itself, or on later ones, get none.
+
     Raises:
         LedgerError: when the day was not ingested.
     """
@@ -70,7 +72,12 @@ def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow
         for key, domain in domains
     ]
     decided = {row.id for row in _decided(ledger, day)}
-    windows = [window for window in windows if window.decision_id not in decided]
+    # A day that the champion was trained on, or one before, says nothing about drift since then.
+    windows = [
+        window
+        for window in windows
+        if window.decision_id not in decided and day > max(window.reference)
+    ]
     if not windows:
         return []
     counts = write_windows(

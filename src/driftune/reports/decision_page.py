@@ -85,6 +85,7 @@ def _outcome(row: Any) -> str:
         "undecided": f"Drifted; the gate had too little data to judge, {champion} stays.",
         "pending": f"Drifted; waits for an adaptation, {champion} serves.",
         "claimed": f"Drifted; an adaptation is under way, {champion} serves.",
+        "superseded": f"Drifted; not adapted for: {row.note or 'a newer decision came'}.",
         "failed": f"Drifted; the adaptation failed, {champion} serves.",
     }
     return sentences.get(row.state, f"State: {row.state}.")
