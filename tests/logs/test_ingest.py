@@ -249,15 +249,6 @@ def test_formats_give_the_same_lake(make_world, suffix):
     )
 
 
-def test_days_follow_the_configured_zone(make_world):
-    world = make_world(timezone="Asia/Shanghai")
-    day = world.day(0)
-    frame = impressions(day, rows=400)
-    frame["event_time"] -= timedelta(hours=8)
-    world.write(day, frame)
-    assert run(world, day).quality.rejected == 0
-
-
 def test_unknown_domains_fold_into_other_where_configured(make_world):
     world = make_world(domains={"unknown": "other"}).with_reference()
     with Ledger(world.config) as ledger:

@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -14,14 +14,18 @@ from driftune.logs.duck import connect, first_line, literal
 
 _SUFFIXES = {
     "parquet": (".parquet",),
-    "csv": (".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz"),
-    "jsonl": (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".jsonl.zst", ".ndjson.gz", ".json.gz"),
+    "csv": (".csv", ".tsv"),
+    "jsonl": (".jsonl", ".ndjson", ".json"),
 }
+_COMPRESSED = (".gz", ".zst")
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One fetched file: its original URL, a local path, its content hash and its columns."""
+    """One fetched file: its original URL, a local path, its content hash and its columns.
+
+    ``types`` are DuckDB's types of the columns, in their order.
+    """
 
     uri: str
     path: Path
@@ -29,6 +33,7 @@ class SourceFile:
     size: int
     sha256: str
     columns: tuple[str, ...]
+    types: tuple[str, ...]
 
     def scan(self) -> str:
         """Return the DuckDB table function that reads this file."""
@@ -95,8 +100,8 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
         except OSError as error:
             raise SourceUnavailableError(f"{shown}: cannot be read ({error})") from None
         kind = _format(config.source.format, path, shown)
-        bare = SourceFile(shown, path, kind, size, digest, ())
-        files.append(SourceFile(shown, path, kind, size, digest, _columns(bare)))
+        bare = SourceFile(shown, path, kind, size, digest, (), ())
+        files.append(_described(bare))
     return Fetched(day, tuple(files))
 
 
@@ -117,13 +122,15 @@ def _plain(path: Path) -> str:
 def _format(configured: str, path: Path, shown: str) -> str:
     if configured != "auto":
         return configured
+    name = path.name.lower()
+    packed = next((suffix for suffix in _COMPRESSED if name.endswith(suffix)), "")
     for kind, suffixes in _SUFFIXES.items():
-        if path.name.lower().endswith(suffixes):
+        if name.removesuffix(packed).endswith(suffixes) and not (packed and kind == "parquet"):
             return kind
     raise SourceError(f"{shown}: unknown file type; set source.format to parquet, csv or jsonl")
 
 
-def _columns(file: SourceFile) -> tuple[str, ...]:
+def _described(file: SourceFile) -> SourceFile:
     with connect() as con:
         try:
             rows = con.execute(f"DESCRIBE SELECT * FROM {file.scan()}").fetchall()
@@ -132,4 +139,4 @@ def _columns(file: SourceFile) -> tuple[str, ...]:
                 f"{file.uri}: cannot be read as {file.format} ({first_line(error)}); "
                 "deliver the file again or set source.format"
             ) from None
-    return tuple(row[0] for row in rows)
+    return replace(file, columns=tuple(row[0] for row in rows), types=tuple(row[1] for row in rows))

@@ -26,8 +26,9 @@ def write_quarantine(workspace: Workspace, staged: Staged) -> int:
             con.execute(
                 f"""
                 COPY (
-                    SELECT staged.reasons AS _reasons, raw._file, raw._row,
-                           raw.* EXCLUDE (_file, _row, _fingerprint)
+                    SELECT staged.reasons AS _reasons, _driftune_file AS _file,
+                           _driftune_row AS _row,
+                           raw.* EXCLUDE (_driftune_file, _driftune_row, _driftune_fingerprint)
                     FROM staged JOIN raw ON raw.rowid = staged.row_id
                     WHERE staged.rejected = 1 ORDER BY staged.row_id
                 ) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)
