@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 from datetime import timedelta
 
 import duckdb
@@ -149,6 +150,49 @@ def test_a_day_with_too_many_rejected_rows_is_refused_whole(ready):
         assert ledger.day(day) is None
     record = json.loads(Workspace(world.config).quality(day).read_text())
     assert record["verdict"] == "refused" and record["rejected"] == 600
+
+
+def spoilt(day):
+    """A delivery that is refused, with 600 rows in quarantine."""
+    frame = impressions(day, seed=9)
+    frame.loc[:599, "ordered"] = 3
+    return frame
+
+
+def records(world, day, **choices):
+    """What the workspace says of a delivery, where it says something."""
+    workspace = Workspace(world.config)
+    kinds = (workspace.quality, workspace.docs_record, workspace.quarantine)
+    paths = [kind(day, **choices) for kind in kinds]
+    return [path.read_bytes() for path in paths if path.exists()]
+
+
+def test_a_refused_redelivery_leaves_the_accepted_day_s_records(ready):
+    world, day = ready
+    world.write(day, broken(day))
+    run(world, day)
+    before = records(world, day), checksum(world.config)
+    world.write(day, spoilt(day))
+    beside = Workspace(world.config).quality(day, redelivery=True)
+    with pytest.raises(DayRefusedError, match=re.escape(str(beside))):
+        run(world, day)
+    assert (records(world, day), checksum(world.config)) == before
+    assert len(records(world, day, redelivery=True)) == 3
+    assert read_json(beside)["rejected"] == 600
+
+
+@pytest.mark.parametrize("next_one", [lambda day: impressions(day, seed=4), impressions])
+def test_an_accepted_delivery_withdraws_the_refused_one_before_it(ready, next_one):
+    world, day = ready
+    world.write(day)
+    run(world, day)
+    world.write(day, spoilt(day))
+    with pytest.raises(DayRefusedError):
+        run(world, day)
+    world.write(day, next_one(day))
+    assert run(world, day).quality.verdict == "ok"
+    assert records(world, day, redelivery=True) == []
+    assert len(records(world, day)) == 2
 
 
 def test_a_wrong_type_rejects_rows_and_says_which_column(ready):

@@ -1,21 +1,20 @@
 """Quarantine: rejected rows as they were delivered, with file, row number and reasons."""
 
+from pathlib import Path
 from typing import Any
 
 from driftune.files import replacing
 from driftune.logs.duck import connect, literal
 from driftune.logs.staging import Staged
-from driftune.workspace import Workspace
 
 EXAMPLES = 12
 
 
-def write_quarantine(workspace: Workspace, staged: Staged) -> int:
-    """Write the day's rejected rows to its quarantine file and return their number.
+def write_quarantine(staged: Staged, target: Path) -> int:
+    """Write a delivery's rejected rows to its quarantine file and return their number.
 
-    A day without rejected rows has no quarantine file; one of an earlier delivery is removed.
+    One without rejected rows has no quarantine file; that of an earlier delivery is removed.
     """
-    target = workspace.quarantine(staged.day)
     with connect(staged.database, read_only=True) as con:
         row = con.execute("SELECT count(*) FROM staged WHERE rejected = 1").fetchone()
         rejected = row[0] if row else 0
