@@ -5,6 +5,7 @@ import shutil
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -65,19 +66,9 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
     Raises:
         SourceError: when no file is there, or one is empty or unreadable.
     """
-    import fsspec
-
-    uri = config.source_uri(day)
-    try:
-        filesystem, pattern = fsspec.core.url_to_fs(uri)
-        # A folder's name may hold glob signs: a file of exactly this name goes first.
-        found = [pattern] if filesystem.isfile(pattern) else filesystem.glob(pattern)
-        found = sorted(name for name in found if filesystem.isfile(name))
-    except (ImportError, ValueError) as error:
-        raise SourceError(f"{uri}: cannot be opened ({error}); check source.uri") from None
-    except OSError as error:
-        raise SourceUnavailableError(f"{uri}: cannot be listed ({error})") from None
+    filesystem, found = _find(config, day)
     if not found:
+        uri = config.source_uri(day)
         raise SourceError(
             f"{day}: no file at {_shown(config, Path(uri)) if '://' not in uri else uri}; "
             "check source.uri, or wait until the day's logs have arrived"
@@ -103,6 +94,31 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
         bare = SourceFile(shown, path, kind, size, digest, (), ())
         files.append(_described(bare))
     return Fetched(day, tuple(files))
+
+
+def arrived(config: Config, day: date) -> bool:
+    """Whether any file of the day is there.
+
+    Raises:
+        SourceError: when the source cannot be opened or listed.
+    """
+    return bool(_find(config, day)[1])
+
+
+def _find(config: Config, day: date) -> tuple[Any, list[str]]:
+    """The source's file system, and the names of the day's files in it."""
+    import fsspec
+
+    uri = config.source_uri(day)
+    try:
+        filesystem, pattern = fsspec.core.url_to_fs(uri)
+        # A folder's name may hold glob signs: a file of exactly this name goes first.
+        found = [pattern] if filesystem.isfile(pattern) else filesystem.glob(pattern)
+        return filesystem, sorted(name for name in found if filesystem.isfile(name))
+    except (ImportError, ValueError) as error:
+        raise SourceError(f"{uri}: cannot be opened ({error}); check source.uri") from None
+    except OSError as error:
+        raise SourceUnavailableError(f"{uri}: cannot be listed ({error})") from None
 
 
 def _shown(config: Config, path: Path) -> str:
