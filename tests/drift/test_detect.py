@@ -97,6 +97,22 @@ def test_a_small_domain_is_neither_drifted_nor_stable(trained_world: World, day:
     assert set(found.values()) == {"stable"}
 
 
+def test_a_partial_day_is_neither_drifted_nor_stable(trained_world: World, day: date) -> None:
+    frame = shifted(day, 9600)
+    morning = frame[frame["event_time"].dt.hour < 6]
+    trained_world.write(day, morning)
+    assert detect(trained_world, day) == dict.fromkeys(DOMAINS, "insufficient")
+    with Ledger(trained_world.config) as ledger:
+        (row,) = [row for row in ledger.decisions() if row.domain == SHIFTED]
+    assert row.sentence.startswith("A partial day: the day has impressions in 6 hours")
+    assert row.scores["counts"]["current_rows"] >= trained_world.config.drift.min_rows
+    trained_world.write(day, frame)
+    detect(trained_world, day)
+    with Ledger(trained_world.config) as ledger:
+        states = {row.domain: row.state for row in ledger.decisions() if row.revision == 2}
+    assert states[SHIFTED] == "pending"
+
+
 def test_a_day_that_is_not_in_the_lake(trained_world: World, day: date) -> None:
     with (
         Ledger(trained_world.config) as ledger,

@@ -1,6 +1,6 @@
 """Detect: the day's drift decision of every domain, written to the ledger."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -50,10 +50,12 @@ def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow
         raise LedgerError(f"{day} is not in the lake; run driftune run --day {day}")
     encoder, model, backbone = load_model(config)
     view = Lake.of(config)
+    rows = lake.relation(view.path, [day])
     with connect() as con:
         domains = con.execute(
-            f"SELECT DISTINCT domain_key, domain FROM {lake.relation(view.path, [day])} ORDER BY 1"
+            f"SELECT DISTINCT domain_key, domain FROM {rows} ORDER BY 1"
         ).fetchall()
+        ((hours,),) = con.execute(f"SELECT count(DISTINCT hour) FROM {rows}").fetchall()
     champions, bank = champions_for(config, ledger, backbone, [key for key, _ in domains])
     windows = [
         DomainWindow(
@@ -76,8 +78,9 @@ def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow
     counts = write_windows(
         config, day, {window.key: window.reference for window in windows}, encoder, model, bank
     )
+    whole_day = {"current_hours": hours}
     return [
-        DomainWindow(**{**vars(window), "counts": counts.get(window.key, {})}) for window in windows
+        replace(window, counts={**counts.get(window.key, {}), **whole_day}) for window in windows
     ]
 
 
