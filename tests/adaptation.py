@@ -6,7 +6,7 @@ import pandas as pd
 
 from driftune.domains import domain_key
 from driftune.logs.ingest import ingest
-from driftune.models.adapters import IAKKernel, save_adapter
+from driftune.models.adapters import Adapter, save_adapter
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import Ledger
 from driftune.training.finetune import Split, challenger_folder, finetune, split_rows
@@ -55,13 +55,13 @@ def train(world: World, decision: str) -> bytes:
     """Fine-tune the decision's challenger; returns its tensors' bytes."""
     with Ledger(world.config) as ledger:
         finetune(world.config, ledger, decision)
-    return (challenger_folder(world.config, decision) / "kernel.safetensors").read_bytes()
+    return (challenger_folder(world.config, decision) / "adapter.safetensors").read_bytes()
 
 
-def crown(world: World, kernel: IAKKernel, reference: list[date]) -> str:
-    """Make the kernel the domain's champion, version 1, without a gate; returns its SHA-256."""
+def crown(world: World, adapter: Adapter, reference: list[date]) -> str:
+    """Make the adapter the domain's champion, version 1, without a gate; returns its SHA-256."""
     _, _, backbone = load_model(world.config)
-    made = save_adapter(world.root / "made", kernel, {"backbone": backbone})
+    made = save_adapter(world.root / "made", adapter, {"backbone": backbone})
     sha256 = pd.read_json(made / "card.json", typ="series")["sha256"]
     target = adapter_folder(world.config, KEY, 1, sha256)
     target.parent.mkdir(parents=True)

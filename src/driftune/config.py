@@ -5,10 +5,22 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
+Betas = Annotated[
+    list[Annotated[float, Field(ge=0, allow_inf_nan=False)]],
+    BeforeValidator(lambda given: given if isinstance(given, list) else [given]),
+]
 
 
 class Section(BaseModel):
@@ -167,10 +179,11 @@ class Drift(Section):
 class Adapter(Section):
     """The IAK adapter and its fine-tuning."""
 
+    at: list[str] = Field(["click_tower.1", "convert_tower.1"], min_length=1)
     combine: Literal["residual", "replace"] = "residual"
-    bottleneck: Positive = 16
-    hidden: Positive = 64
-    beta: float = Field(1e-3, ge=0)
+    bottleneck: Positive = 12
+    hidden: Positive = 16
+    beta: Betas = Field([0.0, 1e-3], min_length=1)
     train_days: Positive = 3
     select_share: float = Field(0.15, gt=0, lt=0.5)
     gate_share: float = Field(0.35, gt=0, lt=0.8)

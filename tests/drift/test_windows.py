@@ -9,7 +9,7 @@ import pytest
 from driftune.domains import domain_key
 from driftune.drift.windows import read_window, windows_path, write_windows
 from driftune.logs.features import encode_day
-from driftune.models.adapters import AdapterBank, IAKConfig, IAKKernel
+from driftune.models.adapters import Adapter, AdapterBank, IAKConfig, IAKKernel
 from driftune.training.pretrain import load_model
 from driftune.training.rows import load_rows
 from driftune.training.scoring import score
@@ -143,8 +143,8 @@ def test_predictions_are_those_of_the_champion_that_serves_the_domain(
     trained_world: World, day: date
 ) -> None:
     encoder, model, _ = load_model(trained_world.config)
-    kernel = IAKKernel(model.representation.width, IAKConfig(4, 8, "replace")).eval()
-    bank = AdapterBank.from_kernels({KEY: kernel})
+    kernel = IAKKernel(model.representation.width, IAKConfig(4, 8, "replace"))
+    bank = AdapterBank.from_adapters({KEY: Adapter({"representation": kernel})})
     draw(trained_world, day, bank=bank)
     file = encode_day(trained_world.config, encoder, day)
     for key in KEYS.values():

@@ -10,7 +10,7 @@ import torch
 
 from driftune.errors import LedgerError, RegistryError
 from driftune.evaluation.challenge import challenge
-from driftune.models.adapters import IAKConfig, IAKKernel, load_adapter, save_adapter
+from driftune.models.adapters import Adapter, IAKConfig, IAKKernel, load_adapter, save_adapter
 from driftune.registry.ledger import Ledger
 from driftune.training.finetune import challenger_folder
 from driftune.training.pretrain import load_model
@@ -29,18 +29,19 @@ def judge(world: World, decision: str) -> dict:
         return challenge(world.config, ledger, decision)
 
 
-def plant(world: World, decision: str, kernel: IAKKernel, **card: str) -> None:
-    """Put a kernel in the place of the decision's challenger."""
+def plant(world: World, decision: str, adapter: Adapter, **card: str) -> None:
+    """Put an adapter in the place of the decision's challenger."""
     _, _, backbone = load_model(world.config)
-    save_adapter(challenger_folder(world.config, decision), kernel, {"backbone": backbone, **card})
+    save_adapter(challenger_folder(world.config, decision), adapter, {"backbone": backbone, **card})
 
 
-def random_kernel(world: World, combine: str = "replace") -> IAKKernel:
-    """A kernel that changes what the base says."""
+def random_adapter(world: World, combine: str = "replace") -> Adapter:
+    """An adapter that changes what the base says."""
     _, model, _ = load_model(world.config)
+    width = model.representation.width
     with torch.random.fork_rng():
         torch.manual_seed(4)
-        return IAKKernel(model.representation.width, IAKConfig(4, 8, combine)).eval()
+        return Adapter({"representation": IAKKernel(width, IAKConfig(4, 8, combine))}).eval()
 
 
 def test_the_report_says_who_was_judged_on_what(trained_world: World, day: date) -> None:
@@ -61,10 +62,11 @@ def test_the_report_says_who_was_judged_on_what(trained_world: World, day: date)
 
 def test_a_challenger_that_changes_nothing_is_not_promoted(trained_world: World, day: date) -> None:
     decision = pending(trained_world, day)
-    kernel = random_kernel(trained_world, combine="residual")
+    adapter = random_adapter(trained_world, combine="residual")
+    kernel = adapter.at("representation")
     for tensor in (kernel.general.weight, kernel.matched.weight, kernel.matched.bias):
         tensor.data.zero_()
-    plant(trained_world, decision, kernel)
+    plant(trained_world, decision, adapter)
     report = judge(trained_world, decision)
     assert report["champion"] == report["challenger"]
     assert report["difference"]["estimate"] == 0
@@ -74,7 +76,7 @@ def test_a_challenger_that_changes_nothing_is_not_promoted(trained_world: World,
 def test_a_challenger_equal_to_the_promoted_champion_is_not_promoted(
     trained_world: World, day: date
 ) -> None:
-    kernel = random_kernel(trained_world)
+    kernel = random_adapter(trained_world)
     crown(trained_world, kernel, [day])
     decision = pending(trained_world, day, number=2)
     plant(trained_world, decision, kernel, domain_key=KEY)
@@ -91,7 +93,7 @@ def test_a_challenger_is_held_against_the_champion_and_not_against_the_base(
     decision = pending(trained_world, day)
     train(trained_world, decision)
     against_base = judge(trained_world, decision)
-    crown(trained_world, random_kernel(trained_world), [day])
+    crown(trained_world, random_adapter(trained_world), [day])
     against_champion = judge(trained_world, decision)
     assert against_champion["challenger"] == against_base["challenger"]
     assert against_champion["champion"] != against_base["champion"]
@@ -103,8 +105,8 @@ def test_a_champion_whose_file_is_damaged_leaves_the_base_to_beat(
     decision = pending(trained_world, day)
     train(trained_world, decision)
     against_base = judge(trained_world, decision)
-    crown(trained_world, random_kernel(trained_world), [day])
-    (file,) = trained_world.config.home.glob(f"**/{KEY}/00001-*/kernel.safetensors")
+    crown(trained_world, random_adapter(trained_world), [day])
+    (file,) = trained_world.config.home.glob(f"**/{KEY}/00001-*/adapter.safetensors")
     truncate(file.parent)
     report = judge(trained_world, decision)
     assert (report["champion_version"], report["champion_serves"]) == (1, 0)
@@ -112,12 +114,12 @@ def test_a_champion_whose_file_is_damaged_leaves_the_base_to_beat(
 
 
 def truncate(folder: Path) -> None:
-    file = folder / "kernel.safetensors"
+    file = folder / "adapter.safetensors"
     file.write_bytes(file.read_bytes()[:-10])
 
 
 def flip(folder: Path) -> None:
-    file = folder / "kernel.safetensors"
+    file = folder / "adapter.safetensors"
     data = bytearray(file.read_bytes())
     data[-2] ^= 0x01
     file.write_bytes(data)
@@ -146,7 +148,7 @@ def test_a_damaged_challenger_cannot_be_judged(
     trained_world: World, day: date, damage: Callable[[Path], None], reason: str
 ) -> None:
     decision = pending(trained_world, day)
-    plant(trained_world, decision, random_kernel(trained_world))
+    plant(trained_world, decision, random_adapter(trained_world))
     damage(challenger_folder(trained_world.config, decision))
     with pytest.raises(RegistryError, match=f"cannot be judged: .*{reason}") as error:
         judge(trained_world, decision)

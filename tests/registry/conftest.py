@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from driftune.config import Config
-from driftune.models.adapters import IAKConfig, IAKKernel, save_adapter
+from driftune.models.adapters import Adapter, IAKConfig, IAKKernel, save_adapter
 from driftune.registry.ledger import Ledger
 from driftune.training.finetune import challenger_folder
 from tests.conftest import World
@@ -64,7 +64,7 @@ def challenger(config: Config, decision: str, seed: int = 0, bottleneck: int = 2
     torch.manual_seed(seed)
     kernel = IAKKernel(WIDTH, IAKConfig(bottleneck, 4, "replace"))
     folder = challenger_folder(config, decision)
-    save_adapter(folder, kernel, {"domain": KEY, "backbone": BACKBONE})
+    save_adapter(folder, Adapter({"representation": kernel}), {"domain": KEY, "backbone": BACKBONE})
     return folder
 
 

@@ -137,7 +137,7 @@ def test_a_damaged_challenger_is_not_promoted(
 ) -> None:
     decision = decide()
     folder = challenger(config, decision)
-    (folder / "kernel.safetensors").write_bytes(b"damaged")
+    (folder / "adapter.safetensors").write_bytes(b"damaged")
     owner = ledger.claim(decision)
     assert owner is not None
     with pytest.raises(RegistryError, match="challenger cannot serve"):
@@ -269,7 +269,7 @@ def test_a_damaged_champion_does_not_serve_and_says_why(
     assert bank.domains == [KEY]
     record = ledger.adapter(KEY, 3)
     assert record is not None
-    tensors = adapter_folder(config, KEY, 3, record.sha256) / "kernel.safetensors"
+    tensors = adapter_folder(config, KEY, 3, record.sha256) / "adapter.safetensors"
     tensors.write_bytes(tensors.read_bytes()[:-9])
     found, bank = champions_for(config, ledger, BACKBONE, [KEY])
     assert found[KEY].serves == BASE

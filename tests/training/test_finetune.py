@@ -64,7 +64,7 @@ def split_of(world: World, day: date) -> Split:
 def train(world: World, decision: str) -> bytes:
     with Ledger(world.config) as ledger:
         finetune(world.config, ledger, decision)
-    return (challenger_folder(world.config, decision) / "kernel.safetensors").read_bytes()
+    return (challenger_folder(world.config, decision) / "adapter.safetensors").read_bytes()
 
 
 def test_rows_are_split_by_time_and_the_gate_has_the_newest_of_the_day(
@@ -133,8 +133,8 @@ def test_training_starts_from_the_champion_of_the_same_shape(
         text = trained_world.params.read_text()
         trained_world.params.write_text(text.replace("bottleneck: 4", "bottleneck: 5"))
         figures = finetune(trained_world.config, ledger, second)
-    kernel, card = load_adapter(challenger_folder(config, second), backbone=None)
-    assert kernel.config.bottleneck == 5
+    adapter, card = load_adapter(challenger_folder(config, second), backbone=None)
+    assert [kernel.config.bottleneck for _, kernel in adapter.items()] == [5, 5]
     assert card["training"]["split"] == figures["split"]
 
 
@@ -157,10 +157,11 @@ def test_a_challenger_equal_to_its_champion_is_not_promoted(
     decision = pending(trained_world, day)
     train(trained_world, decision)
     folder = challenger_folder(trained_world.config, decision)
-    kernel, card = load_adapter(folder, backbone=None)
-    for tensor in (kernel.general.weight, kernel.matched.weight, kernel.matched.bias):
-        tensor.data.zero_()
-    save_adapter(folder, kernel, {"backbone": card["backbone"]})
+    adapter, card = load_adapter(folder, backbone=None)
+    for _, kernel in adapter.items():
+        for tensor in (kernel.general.weight, kernel.matched.weight, kernel.matched.bias):
+            tensor.data.zero_()
+    save_adapter(folder, adapter, {"backbone": card["backbone"]})
     with Ledger(trained_world.config) as ledger:
         report = challenge(trained_world.config, ledger, decision)
     assert report["difference"]["estimate"] == 0

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
 
 from driftune.errors import BackboneError, SourceError
 from driftune.files import read_json
-from driftune.models.adapters import AdapterBank, IAKConfig, IAKKernel
+from driftune.models.adapters import Adapter, AdapterBank, IAKConfig, IAKKernel
 from driftune.registry.ledger import Ledger
 from driftune.training.pretrain import (
     _reference_rows,
@@ -57,18 +58,21 @@ def test_a_mixed_batch_scores_as_domain_by_domain(trained_world: World) -> None:
     _, rows = _reference_rows(trained_world.config)
     _, model, _ = load_model(trained_world.config)
     keys = sorted(set(rows.domain_key))
-    kernels = {
-        key: IAKKernel(model.representation.width, IAKConfig(4, 8, "replace")).eval()
+    width = model.representation.width
+    adapters = {
+        key: Adapter({"representation": IAKKernel(width, IAKConfig(4, 8, "replace"))})
         for key in keys[:2]
     }
-    mixed, _ = score(model, rows, AdapterBank.from_kernels(kernels))
+    for adapter in adapters.values():
+        torch.nn.init.normal_(adapter.at("representation").matched.weight)
+    mixed, _ = score(model, rows, AdapterBank.from_adapters(adapters))
     base, _ = score(model, rows)
     for key in keys:
         there = rows.domain_key == key
-        bank = AdapterBank.from_kernels({key: kernels[key]} if key in kernels else {})
+        bank = AdapterBank.from_adapters({key: adapters[key]} if key in adapters else {})
         alone, _ = score(model, rows.take(there), bank)
         np.testing.assert_allclose(mixed[there], alone, rtol=1e-5, atol=1e-7)
-        assert np.array_equal(mixed[there], base[there]) is (key not in kernels)
+        assert np.array_equal(mixed[there], base[there]) is (key not in adapters)
 
 
 def test_no_rows_have_no_scores(trained_world: World) -> None:

@@ -70,8 +70,8 @@ def paired_auc_difference(
     dropped = 0
     if len(names) > 1 and np.isfinite(after - before):
         differences = _resampled(
-            _Ranking.of(positive, np.asarray(champion, dtype=np.float64), user),
-            _Ranking.of(positive, np.asarray(challenger, dtype=np.float64), user),
+            Ranking.of(positive, np.asarray(champion, dtype=np.float64), user),
+            Ranking.of(positive, np.asarray(challenger, dtype=np.float64), user),
             _draws(len(names), len(user), resamples, seed),
         )
         kept = differences[np.isfinite(differences)]
@@ -110,14 +110,14 @@ def _draws(users: int, rows: int, resamples: int, seed: int) -> Iterator[np.ndar
 
 
 def _resampled(
-    champion: "_Ranking", challenger: "_Ranking", draws: Iterator[np.ndarray]
+    champion: "Ranking", challenger: "Ranking", draws: Iterator[np.ndarray]
 ) -> np.ndarray:
     """AUC difference of every resample, (resamples,); NaN where a class is missing."""
     return np.concatenate([challenger.auc(drawn) - champion.auc(drawn) for drawn in draws])
 
 
 @dataclass(frozen=True)
-class _Ranking:
+class Ranking:
     """One model's rows, sorted once: whose they are, and how many negatives each positive beats.
 
     ``below`` and ``upto`` count the negatives scored below, and not above, each positive.
@@ -129,7 +129,7 @@ class _Ranking:
     upto: np.ndarray
 
     @classmethod
-    def of(cls, positive: np.ndarray, scores: np.ndarray, users: np.ndarray) -> "_Ranking":
+    def of(cls, positive: np.ndarray, scores: np.ndarray, users: np.ndarray) -> "Ranking":
         order = np.argsort(scores, kind="stable")
         ranked, is_positive, owners = scores[order], positive[order], users[order]
         wins, losses = ranked[is_positive], ranked[~is_positive]

@@ -27,12 +27,12 @@ def challenge(config: Config, ledger: Ledger, decision_id: str) -> dict[str, Any
     encoder, model, backbone = load_model(config)
     split = split_rows(config, encoder, row.domain_key, date.fromisoformat(row.day))
     try:
-        kernel, card = load_adapter(challenger_folder(config, decision_id), backbone=backbone)
+        adapter, card = load_adapter(challenger_folder(config, decision_id), backbone=backbone)
     except AdapterFileError as error:
         raise RegistryError(f"{decision_id}: the challenger cannot be judged: {error}") from None
     champions, bank = champions_for(config, ledger, backbone, [row.domain_key])
     champion = champions[row.domain_key]
-    challenger_bank = AdapterBank.from_kernels({row.domain_key: kernel})
+    challenger_bank = AdapterBank.from_adapters({row.domain_key: adapter})
     report = judge(
         _rows(split.gate),
         Scores(*score(model, split.gate, bank)),

@@ -14,11 +14,9 @@ from driftune.errors import BackboneError
 from driftune.files import read_json, replacing, write_json
 from driftune.models.adapters import fingerprint
 
-PLACE = "representation"
-
 
 class Representation(nn.Module):
-    """Embedded fields and numbers, concatenated: where adapters attach."""
+    """Embedded fields and numbers, concatenated."""
 
     starts: Tensor
 
@@ -61,16 +59,10 @@ class Backbone(nn.Module):
         self.click_tower = _tower(self.representation.width, hidden)
         self.convert_tower = _tower(self.representation.width, hidden)
 
-    def heads(self, representation: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of pCTR and pCVR, (rows,) each, from a representation (rows, width)."""
-        return (
-            self.click_tower(representation).squeeze(1),
-            self.convert_tower(representation).squeeze(1),
-        )
-
     def forward(self, ids: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of pCTR and pCVR, (rows,) each."""
-        return self.heads(self.representation(ids, numbers))
+        hidden = self.representation(ids, numbers)
+        return self.click_tower(hidden).squeeze(1), self.convert_tower(hidden).squeeze(1)
 
 
 def save_backbone(folder: Path, model: Backbone, encoder: str) -> str:

@@ -45,7 +45,7 @@ def champions_for(
     pointers = ledger.champions()
     base = reference_days(config)
     found: dict[str, Champion] = {}
-    kernels = {}
+    adapters = {}
     for key in sorted(keys):
         row = pointers.get(key)
         if row is None or row.version == BASE:
@@ -57,11 +57,11 @@ def champions_for(
             continue
         folder = adapter_folder(config, key, row.version, record.sha256)
         try:
-            kernels[key], _ = load_adapter(folder, backbone=backbone)
+            adapters[key], _ = load_adapter(folder, backbone=backbone)
         except AdapterFileError as error:
             log.warning("%s: adapter %d does not serve: %s", row.domain, row.version, error)
             found[key] = Champion(row.version, base, folder, str(error))
             continue
         days = [date.fromisoformat(day) for day in record.reference_days]
         found[key] = Champion(row.version, days, folder)
-    return found, AdapterBank.from_kernels(kernels)
+    return found, AdapterBank.from_adapters(adapters)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,27 @@ import numpy as np
 import torch
 
 from driftune.config import Config
-from driftune.errors import LakeError
+from driftune.errors import ConfigError, LakeError
 from driftune.logs.encoder import Encoder
 from driftune.logs.features import Lake, encode_day
 from driftune.models.adapters import (
+    AdaptedModel,
+    AdapterBank,
+    AttachError,
+    Examples,
     IAKConfig,
     IAKKernel,
+    TrainConfig,
+    attach,
+    choose_beta,
     load_adapter,
     save_adapter,
-    train_kernel,
 )
-from driftune.registry.champions import champions_for
+from driftune.models.backbone import Backbone
+from driftune.registry.champions import Champion, champions_for
 from driftune.registry.ledger import BASE, Ledger
 from driftune.training.pretrain import load_model
 from driftune.training.rows import Rows, load_rows
-from driftune.training.scoring import represent
 from driftune.workspace import Workspace
 
 
@@ -85,7 +91,7 @@ def finetune(
 ) -> dict[str, Any]:
     """Train the decision's challenger and write its files; returns the training figures.
 
-    The kernel starts from the champion's where the domain has one. Same data version,
+    The adapter starts from the champion's where the domain has one. Same data version,
     configuration and seed give the same bytes on a CPU.
     """
     row = ledger.decision(decision_id)
@@ -99,41 +105,35 @@ def finetune(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            hidden = represent(model, split.train)
-            kernel = _start(config, champion.folder if not champion.problem else None, backbone)
-            fresh = kernel is None
-            if kernel is None:
-                kernel = IAKKernel(model.representation.width, _iak(config))
-                kernel.fit_scale(hidden)
-            report = train_kernel(
-                kernel,
-                model.heads,
-                hidden,
-                split.train.click,
-                split.train.convert,
-                represent(model, split.select),
-                split.select.click,
-                split.select.convert,
-                epochs=settings.epochs,
-                batch_size=settings.batch_size,
-                learning_rate=settings.learning_rate,
-                weight_decay=settings.weight_decay,
-                beta=settings.beta,
-                patience=settings.patience,
-                seed=seed,
+        with _attached(config, model) as adapted:
+            fresh = not _start(config, adapted, row.domain_key, champion, backbone, seed)
+            training = choose_beta(
+                adapted,
+                _examples(adapted, row.domain_key, split.train),
+                _examples(adapted, row.domain_key, split.select),
+                TrainConfig(
+                    epochs=settings.epochs,
+                    patience=settings.patience,
+                    batch_size=settings.batch_size,
+                    learning_rate=settings.learning_rate,
+                    weight_decay=settings.weight_decay,
+                    seed=seed,
+                ),
+                settings.beta,
                 progress=progress,
             )
+            adapter = adapted.adapter(row.domain_key)
     finally:
         torch.set_num_threads(threads)
+    report = training.domains[row.domain_key]
     figures = {
         "started_from": BASE if fresh else champion.serves,
         "split": split.to_dict(),
+        "beta": report.beta,
         "best_epoch": report.best_epoch,
         "epochs": report.epochs_run,
-        "kl_bits": round(sum(report.kl_bits), 4),
-        "parameters": sum(tensor.numel() for tensor in kernel.parameters()),
+        "kl_bits": round(sum(map(sum, report.kl_bits.values())), 4),
+        "parameters": sum(tensor.numel() for tensor in adapter.parameters()),
     }
     card = {
         "domain": row.domain,
@@ -145,27 +145,46 @@ def finetune(
         "seed": seed,
         "training": figures,
     }
-    save_adapter(challenger_folder(config, decision_id), kernel, card)
-    return {**figures, "seconds": round(report.seconds, 2)}
+    save_adapter(challenger_folder(config, decision_id), adapter, card)
+    return {**figures, "seconds": round(training.seconds, 2)}
 
 
-def _iak(config: Config) -> IAKConfig:
-    adapter = config.adapter
-    return IAKConfig(
-        bottleneck=adapter.bottleneck,
-        hidden=adapter.hidden,
-        combine=adapter.combine,
-        beta=adapter.beta,
+def _attached(config: Config, model: Backbone) -> AdaptedModel:
+    try:
+        return attach(model, AdapterBank(), config.adapter.at)
+    except AttachError as error:
+        raise ConfigError(f"{config.source_file}: adapter.at: {error}") from None
+
+
+def _examples(adapted: AdaptedModel, key: str, rows: Rows) -> Examples:
+    slot = int(adapted.slots([key]))
+    return Examples(
+        (rows.ids, rows.numbers),
+        (rows.click, rows.convert),
+        torch.full((len(rows),), slot, dtype=torch.long),
     )
 
 
-def _start(config: Config, folder: Path | None, backbone: str) -> IAKKernel | None:
-    """The champion's kernel to start from, when it has the configured shape."""
-    if folder is None:
-        return None
-    kernel, _ = load_adapter(folder, backbone=backbone)
-    same = kernel.config.to_dict() == _iak(config).to_dict()
-    return kernel if same else None
+def _start(
+    config: Config, adapted: AdaptedModel, key: str, champion: Champion, backbone: str, seed: int
+) -> bool:
+    """Give the domain its champion's adapter where that has the configured shape, else a new one.
+
+    Returns whether it starts from the champion's.
+    """
+    adapter = config.adapter
+    wanted = IAKConfig(
+        bottleneck=adapter.bottleneck, hidden=adapter.hidden, combine=adapter.combine
+    )
+    if champion.folder is not None and not champion.problem:
+        held, _ = load_adapter(champion.folder, backbone=backbone)
+        kernels = [kernel for _, kernel in held.items() if isinstance(kernel, IAKKernel)]
+        same = all(replace(kernel.config, beta=wanted.beta) == wanted for kernel in kernels)
+        if same and held.places == adapted.at and len(kernels) == len(held.places):
+            adapted.bank.load(key, held)
+            return True
+    adapted.add(key, wanted, seed)
+    return False
 
 
 def _moment(rows: Rows, position: int) -> str:

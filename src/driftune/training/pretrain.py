@@ -35,10 +35,10 @@ def pretrain(
     for step in STEPS if only is None else (only,):
         if step == "encode":
             figures = encode(config, ledger, progress)
-        elif step == "pretrain":
-            figures = train(config, progress)
-        else:
-            figures = evaluate(config)
+            continue
+        # A pipeline that has the encoder from its cache has not filled the lake.
+        ensure_reference(config, ledger, progress)
+        figures = train(config, progress) if step == "pretrain" else evaluate(config)
     return figures
 
 
@@ -95,14 +95,17 @@ def train(config: Config, progress: Progress | None = None) -> dict[str, Any]:
             model = Backbone(
                 encoder.sizes, len(encoder.numbers), settings.embedding, settings.hidden
             )
-            losses = _fit(config, model, rows, progress)
+            losses = fit(config, model, rows, progress)
     finally:
         torch.set_num_threads(threads)
     mark = save_backbone(backbone_folder(config), model, encoder.fingerprint)
     return {"fingerprint": mark, "rows": len(rows), "losses": losses}
 
 
-def _fit(config: Config, model: Backbone, rows: Rows, progress: Progress | None) -> list[float]:
+def fit(
+    config: Config, model: Backbone, rows: Rows, progress: Progress | None = None
+) -> list[float]:
+    """Train the model in place on the rows, as ``backbone`` says; returns the epochs' losses."""
     settings = config.backbone
     optimiser = torch.optim.Adam(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay

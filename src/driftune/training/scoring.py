@@ -1,26 +1,16 @@
 """Scores of a model on encoded impressions."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from driftune.models.adapters import AdapterBank
+from driftune.models.adapters import AdapterBank, attach
 from driftune.models.backbone import Backbone
 from driftune.training.rows import Rows
 
 CHUNK = 1 << 15
-
-
-@torch.inference_mode()
-def represent(model: Backbone, rows: Rows) -> Tensor:
-    """Representations of all rows, (rows, width): what adapters are trained on."""
-    if len(rows) == 0:
-        return torch.empty(0, model.representation.width)
-    parts = [
-        model.representation(ids, numbers)
-        for ids, numbers in zip(rows.ids.split(CHUNK), rows.numbers.split(CHUNK), strict=True)
-    ]
-    return torch.cat(parts)
 
 
 @torch.inference_mode()
@@ -32,20 +22,21 @@ def score(
     With a ``bank`` each row passes its own domain's adapter, in one mixed forward; domains that
     the bank does not hold take the base path.
     """
-    hidden = represent(model, rows)
-    slots = None
-    if bank is not None:
-        names, row_names = np.unique(rows.domain_key, return_inverse=True)
-        slots = bank.slots(names.tolist())[torch.from_numpy(row_names)]
-    clicks, both = [], []
+    if bank is None or not bank.widths:
+        return _score(rows, lambda part: model(rows.ids[part], rows.numbers[part]))
+    names, row_names = np.unique(rows.domain_key, return_inverse=True)
+    with attach(model, bank, list(bank.widths)) as adapted:
+        slots = adapted.slots(names.tolist())[torch.from_numpy(row_names)]
+        return _score(rows, lambda part: adapted(slots[part], rows.ids[part], rows.numbers[part]))
+
+
+def _score(
+    rows: Rows, forward: Callable[[slice], tuple[Tensor, Tensor]]
+) -> tuple[np.ndarray, np.ndarray]:
+    clicks, both = [np.empty(0)], [np.empty(0)]
     for start in range(0, len(rows), CHUNK):
-        part = hidden[start : start + CHUNK]
-        if bank is not None and slots is not None:
-            part = bank(part, slots[start : start + CHUNK])
-        click_logit, convert_logit = model.heads(part)
+        click_logit, convert_logit = forward(slice(start, start + CHUNK))
         p_click = torch.sigmoid(click_logit.double())
         clicks.append(p_click.numpy())
         both.append((p_click * torch.sigmoid(convert_logit.double())).numpy())
-    if not clicks:
-        return np.empty(0), np.empty(0)
     return np.concatenate(clicks), np.concatenate(both)

@@ -39,16 +39,18 @@ def make_kernel() -> Callable[..., IAKKernel]:
 
 
 class Heads(nn.Module):
-    """The rest of a frozen model: logits of pCTR and pCVR."""
+    """A model whose representation is its input: logits of pCTR and pCVR."""
 
     def __init__(self, width: int = WIDTH) -> None:
         super().__init__()
+        self.representation = nn.Identity()
         self.click = nn.Sequential(nn.Linear(width, 16), nn.ReLU(), nn.Linear(16, 1))
         self.convert = nn.Sequential(nn.Linear(width, 16), nn.ReLU(), nn.Linear(16, 1))
 
     def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (rows,) each from h (rows, width)."""
-        return self.click(h).squeeze(1), self.convert(h).squeeze(1)
+        hidden = self.representation(h)
+        return self.click(hidden).squeeze(1), self.convert(hidden).squeeze(1)
 
 
 @dataclass(frozen=True)
@@ -86,4 +88,5 @@ def planted() -> Planted:
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
+    heads.zero_grad(set_to_none=True)
     return Planted(heads, *(_rows(count, moved, generator) for count in (2000, 500, 4000)))

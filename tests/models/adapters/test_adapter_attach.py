@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from driftune.models.adapters import (
+    Adapter,
     AdapterBank,
     AttachError,
     IAKConfig,
@@ -49,16 +50,17 @@ class SmallDLRM(nn.Module):
         return {"click": self.top(self.interaction(torch.cat([dense, dots], 1))).squeeze(1)}
 
 
-def _bank(make_kernel: Make, width: int = 12) -> AdapterBank:
+def _bank(make_kernel: Make, width: int = 12, at: str = "representation") -> AdapterBank:
     kernels = {name: make_kernel(seed=n, width=width) for n, name in enumerate("ab")}
-    return AdapterBank.from_kernels(kernels)
+    return AdapterBank.from_adapters({name: Adapter({at: each}) for name, each in kernels.items()})
 
 
 def test_each_row_of_an_mlp_passes_its_kernel(make_kernel: Make) -> None:
     model, bank = _mlp(), _bank(make_kernel)
-    adapted = attach(model, bank)
+    adapted = attach(model, bank, "representation")
     x, slots = torch.randn(9, 6), bank.slots(["a", "b", "z"] * 3)
-    expected = model.out(model.norm(bank(model.representation(x), slots)))
+    hidden = bank.apply_at("representation", model.representation(x), (), bank.group(slots))
+    expected = model.out(model.norm(hidden))
     torch.testing.assert_close(adapted(slots, x), expected)
     base = model(x)
     unknown = torch.full((9,), -1)
@@ -68,7 +70,7 @@ def test_each_row_of_an_mlp_passes_its_kernel(make_kernel: Make) -> None:
 
 def test_each_row_of_a_dlrm_passes_its_kernel(make_kernel: Make) -> None:
     torch.manual_seed(0)
-    model, bank = SmallDLRM(), _bank(make_kernel, width=7)
+    model, bank = SmallDLRM(), _bank(make_kernel, width=7, at="interaction")
     numbers, ids = torch.randn(8, 3), torch.randint(0, 10, (8, 2))
     base = model(numbers, ids=ids)["click"]
     adapted = attach(model, bank, at="interaction")
@@ -81,7 +83,7 @@ def test_each_row_of_a_dlrm_passes_its_kernel(make_kernel: Make) -> None:
 def test_model_stays_frozen_batch_norm_included(make_kernel: Make) -> None:
     model = _mlp()
     before = fingerprint(model)
-    adapted = attach(model, _bank(make_kernel))
+    adapted = attach(model, _bank(make_kernel), "representation")
     adapted.train()
     for _ in range(3):
         adapted(torch.zeros(50, dtype=torch.long), torch.randn(50, 6) * 5)
@@ -94,7 +96,7 @@ def test_wrong_place_lists_those_there_are(make_kernel: Make) -> None:
     with pytest.raises(AttachError, match=r"'hidden'.*there are: norm, out, representation$"):
         attach(_mlp(), _bank(make_kernel), at="hidden")
     with pytest.raises(AttachError, match="there are: none"):
-        attach(nn.Linear(2, 2), _bank(make_kernel), at="")
+        attach(nn.Linear(2, 2), _bank(make_kernel), at="x")
 
 
 def test_failed_attach_leaves_the_model_as_it_was(make_kernel: Make) -> None:
@@ -108,18 +110,18 @@ def test_failed_attach_leaves_the_model_as_it_was(make_kernel: Make) -> None:
 def test_output_that_does_not_fit_is_refused(make_kernel: Make) -> None:
     x, slots = torch.randn(4, 6), torch.zeros(4, dtype=torch.long)
     with pytest.raises(AttachError, match=r"'out': h is \(4, 1\)"):
-        attach(_mlp(), _bank(make_kernel), at="out")(slots, x)
-    with pytest.raises(AttachError, match="slots are"):
-        attach(_mlp(), _bank(make_kernel))(slots[:3], x)
+        attach(_mlp(), _bank(make_kernel, at="out"), at="out")(slots, x)
+    with pytest.raises(AttachError, match="4 rows for 3 domain ids"):
+        attach(_mlp(), _bank(make_kernel), "representation")(slots[:3], x)
     recurrent = nn.Sequential(nn.GRU(6, 12))
-    with pytest.raises(AttachError, match="'0' gives a tuple"):
-        attach(recurrent, _bank(make_kernel), at="0")(slots, x)
+    with pytest.raises(AttachError, match="'0': it gives a tuple; the kernel takes one tensor"):
+        attach(recurrent, _bank(make_kernel, at="0"), at="0")(slots, x)
 
 
 def test_module_that_forward_does_not_reach_is_an_error(make_kernel: Make) -> None:
     model = SmallDLRM()
     model.spare = nn.Identity()
-    adapted = attach(model, _bank(make_kernel), at="spare")
+    adapted = attach(model, _bank(make_kernel, at="spare"), at="spare")
     with pytest.raises(AttachError, match="does not reach 'spare'"):
         adapted(torch.tensor([0]), torch.randn(1, 3), ids=torch.zeros(1, 2, dtype=torch.long))
 
@@ -127,7 +129,7 @@ def test_module_that_forward_does_not_reach_is_an_error(make_kernel: Make) -> No
 def test_slots_are_gone_after_a_forward_that_fails(make_kernel: Make) -> None:
     model = _mlp()
     x = torch.randn(4, 6)
-    adapted = attach(model, _bank(make_kernel))
+    adapted = attach(model, _bank(make_kernel), "representation")
     base = model(x)
     with pytest.raises(RuntimeError):
         adapted(torch.zeros(4, dtype=torch.long), torch.randn(4, 5))
@@ -149,7 +151,7 @@ def test_threads_do_not_see_each_others_slots(make_kernel: Make) -> None:
     model = nn.Sequential()
     model.add_module("meeting", Meeting())
     model.add_module("representation", nn.Identity())
-    adapted = attach(model, bank)
+    adapted = attach(model, bank, "representation")
     x = torch.randn(5, 12)
     got: dict[int, Tensor] = {}
 
@@ -169,7 +171,7 @@ def test_threads_do_not_see_each_others_slots(make_kernel: Make) -> None:
 
 def test_detached_model_is_the_base_again(make_kernel: Make) -> None:
     model, x = _mlp(), torch.randn(4, 6)
-    adapted = attach(model, _bank(make_kernel))
+    adapted = attach(model, _bank(make_kernel), "representation")
     adapted.detach()
     adapted.detach()
     assert not model.representation._forward_hooks
@@ -179,6 +181,6 @@ def test_detached_model_is_the_base_again(make_kernel: Make) -> None:
 
 def test_fresh_residual_kernels_change_no_output() -> None:
     model, x = _mlp(), torch.randn(4, 6)
-    bank = AdapterBank.from_kernels({"a": IAKKernel(12, IAKConfig())})
-    adapted = attach(model, bank)
+    bank = AdapterBank.from_adapters({"a": Adapter({"representation": IAKKernel(12, IAKConfig())})})
+    adapted = attach(model, bank, "representation")
     assert torch.equal(adapted(torch.zeros(4, dtype=torch.long), x), model(x))

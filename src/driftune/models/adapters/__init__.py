@@ -1,35 +1,59 @@
-"""Adapters on a frozen recommender: the IAK kernel, its bank, its files and its training.
+"""Adapters on a frozen recommender: IAK and its rivals, their bank, files and training.
 
 Imports torch and safetensors and nothing of the rest of the project, so it can be used alone.
 """
 
+from driftune.models.adapters.adapter import Adapter
 from driftune.models.adapters.attach import AdaptedModel, AttachError, attach
 from driftune.models.adapters.bank import AdapterBank
-from driftune.models.adapters.config import IAKConfig
+from driftune.models.adapters.choose import choose_beta, train_pooled_first
+from driftune.models.adapters.config import (
+    CopyConfig,
+    HoulsbyConfig,
+    IAKConfig,
+    KernelConfig,
+    LoRAConfig,
+)
+from driftune.models.adapters.examples import Examples
 from driftune.models.adapters.files import (
     AdapterFileError,
     fingerprint,
     load_adapter,
     save_adapter,
 )
-from driftune.models.adapters.iak import Adapted, IAKKernel, gaussian_kl, reconstruction_loss
-from driftune.models.adapters.training import TrainReport, esmm_loss, train_kernel
+from driftune.models.adapters.iak import IAKKernel, gaussian_kl, reconstruction_loss
+from driftune.models.adapters.kernel import Adapted, Kernel
+from driftune.models.adapters.losses import click_rows, esmm_loss, esmm_rows
+from driftune.models.adapters.training import TrainConfig, Training, TrainReport, train
 
 __all__ = [
     "Adapted",
     "AdaptedModel",
+    "Adapter",
     "AdapterBank",
     "AdapterFileError",
     "AttachError",
+    "CopyConfig",
+    "Examples",
+    "HoulsbyConfig",
     "IAKConfig",
     "IAKKernel",
+    "Kernel",
+    "KernelConfig",
+    "LoRAConfig",
+    "TrainConfig",
     "TrainReport",
+    "Training",
     "attach",
+    "choose_beta",
+    "click_rows",
     "esmm_loss",
+    "esmm_rows",
     "fingerprint",
     "gaussian_kl",
     "load_adapter",
     "reconstruction_loss",
     "save_adapter",
-    "train_kernel",
+    "train",
+    "train_pooled_first",
 ]

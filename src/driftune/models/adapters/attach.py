@@ -1,36 +1,59 @@
-"""Attach a bank of kernels to a frozen model, at a module named by its path."""
+"""Attach adapters to a frozen model, at modules named by their paths."""
 
 import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
-from driftune.models.adapters.bank import AdapterBank
+from driftune.models.adapters.adapter import Adapter
+from driftune.models.adapters.bank import AdapterBank, flat
+from driftune.models.adapters.config import CopyConfig, KernelConfig
+from driftune.models.adapters.files import fingerprint, load_adapter, save_adapter
+from driftune.models.adapters.iak import IAKKernel
+from driftune.models.adapters.kernel import named_seed
+from driftune.models.adapters.rivals import make_kernel
+
+Apply = Callable[[str, Any, tuple[Tensor, ...]], Any]
 
 
 class AttachError(ValueError):
-    """The bank cannot be attached there, or the module's output does not fit it."""
+    """Adapters cannot be attached there, or a module's output does not fit them."""
 
 
 class AdaptedModel(nn.Module):
-    """A frozen model whose representation passes an adapter bank, row by row.
+    """A frozen model whose rows pass their own domain's adapter.
 
-    Slots belong to one call in one thread; a call of ``model`` itself takes the base path.
+    Domain ids belong to one call in one thread; a call of ``model`` itself takes the base path.
+    Adapters of the domains that ``attach`` was given are made by the first call, which shows how
+    wide the modules' outputs are.
     """
 
-    def __init__(self, model: nn.Module, bank: AdapterBank, at: str) -> None:
+    def __init__(self, model: nn.Module, bank: AdapterBank, at: Sequence[str]) -> None:
         super().__init__()
-        modules = {name: module for name, module in model.named_modules() if name}
-        if at not in modules:
-            names = ", ".join(sorted(modules)) or "none"
-            raise AttachError(f"no module '{at}' to attach to; there are: {names}")
-        self.model, self.bank, self.at = model, bank, at
+        modules = dict(model.named_modules())
+        missing = [place for place in at if place not in modules]
+        if missing or not at:
+            names = ", ".join(sorted(name for name in modules if name)) or "none"
+            wrong = "', '".join(missing)
+            raise AttachError(f"no module '{wrong}' to attach to; there are: {names}")
+        self.model, self.bank, self.at = model, bank, tuple(at)
         for parameter in model.parameters():
             parameter.requires_grad_(False)
         self._call = threading.local()
-        self._handle = modules[at].register_forward_hook(self._adapt)
-        self._attached = True
+        self._pending: dict[str, tuple[KernelConfig, int]] = {}
+        self._handles = [
+            modules[place].register_forward_hook(self._hook(place), with_kwargs=True)
+            for place in self.at
+        ]
         self.train(False)
+
+    @property
+    def domains(self) -> list[str]:
+        """Domains that have an adapter, or get one by the first call."""
+        return self.bank.domains
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode of this wrapper; the frozen model and the bank stay in evaluation."""
@@ -39,47 +62,232 @@ class AdaptedModel(nn.Module):
         self.bank.eval()
         return self
 
-    def forward(self, slots: Tensor, *args: Any, **kwargs: Any) -> Any:
-        """The model's output, each row adapted by the kernel in its slot (rows,).
+    def slots(self, domains: Sequence[str], *, unknown: str = "base") -> Tensor:
+        """Ids of the domains for ``forward``, (len(domains),) int64; −1 is the base path.
 
         Raises:
-            AttachError: when the bank is detached, the module's output does not fit, or the
-                model's forward does not reach the module.
+            AttachError: for a domain without an adapter where ``unknown`` is not ``base``.
         """
-        if not self._attached:
-            raise AttachError(f"the bank is detached from '{self.at}'; call the model itself")
-        call, before = self._call, getattr(self._call, "slots", None)
-        call.slots, call.reached = slots, False
+        found = self.bank.slots(domains)
+        if unknown != "base" and bool((found < 0).any()):
+            names = sorted({name for name, slot in zip(domains, found, strict=True) if slot < 0})
+            held = ", ".join(self.domains) or "none"
+            raise AttachError(f"no adapter for {', '.join(names)}; there are: {held}")
+        return found
+
+    def forward(
+        self,
+        domains: Tensor | Sequence[str],
+        *args: Any,
+        fresh: Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """The model's output, each row adapted for its domain: a name or an id of ``slots``.
+
+        ``fresh`` (rows, k): ids that the base has never seen, for kernels that have a table of
+        them; −1 where there is none.
+
+        Raises:
+            AttachError: when the adapters are detached, a module's output does not fit, or the
+                model's forward does not reach a module.
+        """
+        if self._pending:
+            self.build(*args, **kwargs)
+        ids = domains if isinstance(domains, Tensor) else self.slots(domains)
+        try:
+            groups = self.bank.group(ids)
+        except ValueError as error:
+            raise AttachError(str(error)) from None
+
+        def serve(place: str, output: Any, inputs: tuple[Tensor, ...]) -> Any:
+            return self.bank.apply_at(place, output, inputs, groups, fresh)
+
+        return self.run(serve, *args, **kwargs)
+
+    def run(self, apply: Apply, *args: Any, **kwargs: Any) -> Any:
+        """The model's output with ``apply(place, output, inputs)`` in the place of each output.
+
+        Raises:
+            AttachError: as ``forward`` does.
+        """
+        if not self._handles:
+            raise AttachError("the adapters are detached; call the model itself")
+        call = self._call
+        before = getattr(call, "apply", None), getattr(call, "reached", None)
+        call.apply, call.reached = apply, set()
         try:
             output = self.model(*args, **kwargs)
-            if not call.reached:
-                raise AttachError(f"the model's forward does not reach '{self.at}'")
+            missed = [place for place in self.at if place not in call.reached]
+            if missed:
+                raise AttachError(f"the model's forward does not reach '{missed[0]}'")
             return output
         finally:
-            call.slots = before
+            call.apply, call.reached = before
+
+    @torch.no_grad()
+    def build(self, *args: Any, **kwargs: Any) -> None:
+        """Make the adapters that are still to be made, by a run over these inputs."""
+        pending = self._pending
+        if not pending:
+            return
+        shapes = self._shapes(*args, **kwargs)
+        modules = dict(self.model.named_modules())
+        for domain, (config, seed) in pending.items():
+            kernels = {}
+            with torch.random.fork_rng():
+                torch.manual_seed(named_seed(seed, domain))
+                for place in self.at:
+                    width, columns, device = shapes[place]
+                    module = modules[place] if isinstance(config, CopyConfig) else None
+                    try:
+                        kernels[place] = make_kernel(config, width, columns, module).to(device)
+                    except ValueError as error:
+                        raise AttachError(f"'{place}': {error}") from None
+            self.bank.put(domain, Adapter(kernels).eval())
+        self._pending = {}
+
+    def add(self, domain: str, config: KernelConfig, seed: int = 0) -> None:
+        """Give the domain a new adapter, made by the next call."""
+        self.bank.reserve(domain)
+        self._pending[domain] = (config, seed)
+
+    def adapter(self, domain: str) -> Adapter:
+        """The domain's adapter.
+
+        Raises:
+            AttachError: when it has none; the message lists the domains that do.
+        """
+        try:
+            return self.bank.adapter(domain)
+        except KeyError as error:
+            raise AttachError(str(error.args[0])) from None
+
+    @torch.no_grad()
+    def observe(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+        """What the frozen model gives at each place, (rows, width), without any adapter."""
+        seen: dict[str, Tensor] = {}
+
+        def keep(place: str, output: Any, inputs: tuple[Tensor, ...]) -> Any:
+            seen[place] = output
+            return output
+
+        self.run(keep, *args, **kwargs)
+        return {place: flat(output) for place, output in seen.items()}
+
+    def fit_scale(self, domains: Iterable[str], *args: Any, **kwargs: Any) -> None:
+        """Standardise the domains' IAK kernels, where none did, by these inputs."""
+        self.build(*args, **kwargs)
+        open_ = [
+            (place, kernel)
+            for domain in domains
+            for place, kernel in self.adapter(domain).items()
+            if isinstance(kernel, IAKKernel) and not kernel.fitted
+        ]
+        seen = self.observe(*args, **kwargs) if open_ else {}
+        for place, kernel in open_:
+            kernel.fit_scale(seen[place])
+
+    def start_from(self, source: str, domain: str) -> None:
+        """Give the domain a copy of another's adapter: a pooled one, for a new domain."""
+        self.bank.load(domain, self.adapter(source))
+        self._pending.pop(domain, None)
+
+    def save(self, domain: str, folder: str | Path, card: Mapping[str, Any]) -> Path:
+        """Write the domain's adapter files, with the fingerprint of this model."""
+        return save_adapter(
+            Path(folder), self.adapter(domain), {**card, "backbone": fingerprint(self.model)}
+        )
+
+    def load(self, domain: str, folder: str | Path) -> dict[str, Any]:
+        """Load a domain's adapter from its files; returns its card.
+
+        Raises:
+            AdapterFileError: when the files are damaged, or were made for another model.
+            AttachError: when they are for other places than these.
+        """
+        adapter, card = load_adapter(Path(folder), backbone=fingerprint(self.model))
+        other = [place for place in adapter.places if place not in self.at]
+        if other:
+            raise AttachError(
+                f"{folder}: has kernels at {', '.join(other)}; attached are {', '.join(self.at)}"
+            )
+        self.bank.load(domain, adapter)
+        self._pending.pop(domain, None)
+        return card
+
+    def unload(self, domain: str) -> None:
+        """Drop the domain's adapter; its rows take the base path from now on.
+
+        Raises:
+            AttachError: when it has none.
+        """
+        self.adapter(domain)
+        self.bank.unload(domain)
 
     def detach(self) -> None:
-        """Remove the hook; the model stays frozen and in evaluation mode."""
-        self._handle.remove()
-        self._attached = False
+        """Remove the hooks; the model stays frozen and in evaluation mode."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
 
-    def _adapt(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
-        slots = getattr(self._call, "slots", None)
-        if slots is None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.detach()
+
+    def _hook(self, place: str) -> Callable[..., Any]:
+        def adapt(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+            apply = getattr(self._call, "apply", None)
+            if apply is None:
+                return output
+            self._call.reached.add(place)
+            tensors = output if isinstance(output, tuple) else (output,)
+            if not all(isinstance(each, Tensor) for each in tensors):
+                raise AttachError(f"'{place}' gives a {type(output).__name__}, not a tensor")
+            inputs = tuple(each for each in (*args, *kwargs.values()) if isinstance(each, Tensor))
+            try:
+                return apply(place, output, inputs)
+            except AttachError:
+                raise
+            except ValueError as error:
+                raise AttachError(f"'{place}': {error}") from None
+
+        return adapt
+
+    def _shapes(self, *args: Any, **kwargs: Any) -> dict[str, tuple[int, int | None, torch.device]]:
+        """Width of the output, columns of the only input, and device, of each place."""
+        shapes: dict[str, tuple[int, int | None, torch.device]] = {}
+
+        def look(place: str, output: Any, inputs: tuple[Tensor, ...]) -> Any:
+            first = output if isinstance(output, Tensor) else output[0]
+            columns = inputs[0].shape[-1] if len(inputs) == 1 and inputs[0].ndim > 1 else None
+            shapes[place] = (first.shape[-1], columns, first.device)
             return output
-        self._call.reached = True
-        if not isinstance(output, Tensor):
-            raise AttachError(f"'{self.at}' gives a {type(output).__name__}, not a tensor")
-        try:
-            return self.bank(output, slots)
-        except ValueError as error:
-            raise AttachError(f"'{self.at}': {error}") from None
+
+        self.run(look, *args, **kwargs)
+        return shapes
 
 
-def attach(model: nn.Module, bank: AdapterBank, at: str = "representation") -> AdaptedModel:
-    """Freeze ``model`` for good and adapt the output (rows, width) of its module ``at``.
+def attach(
+    model: nn.Module,
+    adapters: AdapterBank | KernelConfig,
+    at: str | Sequence[str],
+    domains: Sequence[str] = (),
+    seed: int = 0,
+) -> AdaptedModel:
+    """Freeze ``model`` for good and adapt the outputs of its modules ``at``.
+
+    ``adapters``: a bank to serve, or the settings of the kernels that each of the ``domains`` gets
+    at each place. A module's output is (rows, …, width); ``""`` names the model itself.
 
     Raises:
         AttachError: when the model has no such module; the message lists those that it has.
     """
-    return AdaptedModel(model, bank, at)
+    places = [at] if isinstance(at, str) else list(at)
+    bank = adapters if isinstance(adapters, AdapterBank) else AdapterBank()
+    adapted = AdaptedModel(model, bank, places)
+    if not isinstance(adapters, AdapterBank):
+        for domain in domains:
+            adapted.add(domain, adapters, seed)
+    return adapted

@@ -1,124 +1,234 @@
-"""Parallel inference with domain activation: many domains' kernels over one mixed batch.
+"""Parallel inference with domain activation: many domains' adapters over one mixed batch.
 
-Rows are grouped by sorted slot and each group passes its own kernel. Measured on 2 CPU cores
-(4096 to 65536 rows, 6 to 100 domains, width 100 to 200) this takes 2 to 210 ms; gathering each
-row's weights for a batched matmul is 2 to 50 times slower, and padding the groups to one batched
-matmul is at most 2.8 times faster (even domains, few rows) but up to 67 times slower when domains
-differ in size.
+Rows are grouped by slot and each group passes its own kernel. Measured on 2 CPU cores (4096 to
+65536 rows, 6 to 100 domains, width 100 to 200) this takes 2 to 210 ms; gathering each row's
+weights for a batched matmul is 2 to 50 times slower, and padding the groups to one batched matmul
+is at most 2.8 times faster (even domains, few rows) but up to 67 times slower when domains differ
+in size.
 """
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
-from driftune.models.adapters.iak import IAKKernel, evaluate
+from driftune.models.adapters.adapter import Adapter
+from driftune.models.adapters.kernel import Kernel
+
+
+class Groups(NamedTuple):
+    """The rows of a batch by slot: ``rows[n]`` are the positions of the rows of ``slots[n]``."""
+
+    slots: list[int]
+    rows: list[Tensor]
+    size: int
 
 
 class AdapterBank(nn.Module):
-    """The kernels of many domains, all of one width; their shapes inside may differ.
+    """The adapters of many domains. Their places and their kernels' shapes may differ.
 
     A domain keeps its slot while it is loaded. Loading and unloading must not run while another
-    thread is in ``forward``.
+    thread is in ``apply``.
     """
 
     def __init__(self) -> None:
         """Make an empty bank: every row takes the base path."""
         super().__init__()
-        self.width: int | None = None
         self._domains: list[str | None] = []
-        self._kernels = nn.ModuleList()
+        self._adapters = nn.ModuleList()
 
     @classmethod
-    def from_kernels(cls, kernels: Mapping[str, IAKKernel]) -> Self:
-        """Make a bank of the kernels of these domains.
+    def from_adapters(cls, adapters: Mapping[str, Adapter]) -> Self:
+        """Make a bank of the adapters of these domains.
 
         Raises:
-            ValueError: when kernels differ in width.
+            ValueError: when kernels of one place differ in width.
         """
         bank = cls()
-        for domain, kernel in kernels.items():
-            bank.load(domain, kernel)
+        for domain, adapter in adapters.items():
+            bank.load(domain, adapter)
         return bank
 
     @property
     def domains(self) -> list[str]:
-        """Domains that the bank holds a kernel of."""
+        """Domains that the bank holds an adapter of."""
         return [domain for domain in self._domains if domain is not None]
 
+    @property
+    def widths(self) -> dict[str, int]:
+        """Places that some adapter has a kernel at, and the width there."""
+        return {
+            place: kernel.width
+            for adapter in self._adapters
+            if isinstance(adapter, Adapter)
+            for place, kernel in adapter.items()
+        }
+
+    def adapter(self, domain: str) -> Adapter:
+        """The domain's adapter itself, not a copy.
+
+        Raises:
+            KeyError: when the bank holds none; the message lists the domains that it holds.
+        """
+        slot = int(self.slots([domain])[0])
+        found = self._adapters[slot] if slot >= 0 else None
+        if not isinstance(found, Adapter):
+            held = ", ".join(self.domains) or "none"
+            raise KeyError(f"{domain}: the bank holds no adapter of it; it holds {held}")
+        return found
+
     def slots(self, domains: Sequence[str]) -> Tensor:
-        """The slot of each domain, (len(domains),) int64; −1 for a domain without a kernel."""
+        """The slot of each domain, (len(domains),) int64; −1 for a domain without an adapter."""
         known = {domain: slot for slot, domain in enumerate(self._domains) if domain is not None}
         return torch.tensor([known.get(domain, -1) for domain in domains], dtype=torch.long)
 
-    def forward(self, h: Tensor, slots: Tensor) -> Tensor:
-        """Adapt h (rows, width), each row by the kernel in its slot (rows,), with z = μ.
-
-        Rows of slot −1, or of a slot unloaded since, come back bit-equal.
+    def group(self, slots: Tensor) -> Groups:
+        """Group the rows of a batch by their slots (rows,); rows of the base are left out.
 
         Raises:
-            ValueError: when the shapes do not fit or a slot does not exist.
+            ValueError: when the slots are not (rows,) int64 or one does not exist.
         """
-        self._check(h, slots)
-        if not self._domains or len(h) == 0:
-            return h
-        slots = slots.to(h.device)
-        order = torch.argsort(slots, stable=True)
-        base, *counts = torch.bincount(slots + 1, minlength=len(self._domains) + 1).tolist()
-        order = order[base:]
-        if len(order) == 0:
-            return h
-        parts = list(h[order].split(counts))
-        for slot, (kernel, part) in enumerate(zip(self._kernels, parts, strict=True)):
-            if isinstance(kernel, IAKKernel) and len(part):
-                parts[slot] = evaluate(kernel.tensors(), part, kernel.config.combine)
-        return h.index_copy(0, order, torch.cat(parts))
-
-    def load(self, domain: str, kernel: IAKKernel) -> None:
-        """Add a copy of the domain's kernel, or put it in the place of the one it has.
-
-        Raises:
-            ValueError: when the kernel's width differs.
-        """
-        if self.width not in (None, kernel.width):
+        if slots.ndim != 1 or slots.dtype != torch.long:
             raise ValueError(
-                f"{domain}: kernel has width {kernel.width}; the bank holds {self.width}"
-            )
-        self.width = kernel.width
-        own = copy.deepcopy(kernel).requires_grad_(False)
-        slot = int(self.slots([domain])[0])
-        if slot < 0 and None in self._domains:
-            slot = self._domains.index(None)
-        if slot < 0:
-            self._domains.append(domain)
-            self._kernels.append(own)
-        else:
-            self._domains[slot] = domain
-            self._kernels[slot] = own
-
-    def unload(self, domain: str) -> None:
-        """Drop the domain's kernel; its rows take the base path from now on.
-
-        Raises:
-            KeyError: when the bank holds no kernel of the domain.
-        """
-        slot = int(self.slots([domain])[0])
-        if slot < 0:
-            raise KeyError(f"{domain}: the bank holds no kernel of it")
-        self._domains[slot] = None
-        self._kernels[slot] = nn.Identity()
-
-    def _check(self, h: Tensor, slots: Tensor) -> None:
-        if h.ndim != 2 or self.width not in (None, h.shape[1]):
-            raise ValueError(f"h is {tuple(h.shape)}; the bank takes (rows, {self.width or 'any'})")
-        if slots.shape != h.shape[:1] or slots.dtype != torch.long:
-            raise ValueError(
-                f"slots are {tuple(slots.shape)} {slots.dtype}; h takes ({len(h)},) torch.int64"
+                f"slots are {tuple(slots.shape)} {slots.dtype}; they must be (rows,) torch.int64"
             )
         if len(slots) and not -1 <= int(slots.min()) <= int(slots.max()) < len(self._domains):
             raise ValueError(
                 f"slots reach from {int(slots.min())} to {int(slots.max())}; the bank has "
                 f"-1 to {len(self._domains) - 1}"
             )
+        order = torch.argsort(slots, stable=True)
+        base, *counts = torch.bincount(slots + 1, minlength=len(self._domains) + 1).tolist()
+        parts = order[base:].split(counts) if counts else ()
+        used = [slot for slot, count in enumerate(counts) if count]
+        return Groups(used, [parts[slot] for slot in used], len(slots))
+
+    def apply_at(
+        self,
+        place: str,
+        output: Any,
+        inputs: tuple[Tensor, ...],
+        groups: Groups,
+        fresh: Tensor | None = None,
+    ) -> Any:
+        """The output of the module at ``place``, each row changed by its own domain's kernel.
+
+        ``output`` is a tensor whose first dimension are the rows and whose last one is the
+        kernel's width, or a tuple of tensors of rows. Rows without a kernel come back bit-equal.
+
+        Raises:
+            ValueError: when the shapes do not fit.
+        """
+        several = not isinstance(output, Tensor)
+        outputs: tuple[Tensor, ...] = tuple(output) if several else (output,)
+        if len(outputs[0]) != groups.size:
+            raise ValueError(f"it gives {len(outputs[0])} rows for {groups.size} domain ids")
+        changed: list[Tensor] = []
+        for slot, rows in zip(groups.slots, groups.rows, strict=True):
+            adapter = self._adapters[slot]
+            kernel = adapter.at(place) if isinstance(adapter, Adapter) else None
+            if kernel is None:
+                continue
+            rows = rows.to(outputs[0].device)
+            found = serve_rows(kernel, output, inputs, fresh, rows)
+            # Others may hold the module's output: a copy of it is changed, domain by domain.
+            changed = changed or [each.clone() for each in outputs]
+            for whole, part in zip(changed, found, strict=True):
+                whole.index_copy_(0, rows, part.to(whole.dtype))
+        if not changed:
+            return output
+        return tuple(changed) if several else changed[0]
+
+    def load(self, domain: str, adapter: Adapter) -> None:
+        """Add a copy of the domain's adapter, or put it in the place of the one it has.
+
+        Raises:
+            ValueError: when a kernel's width is not that of the others at its place.
+        """
+        self.put(domain, copy.deepcopy(adapter).requires_grad_(False).eval())
+
+    def reserve(self, domain: str) -> int:
+        """The slot of a domain whose adapter is still to come; its rows take the base path."""
+        slot = int(self.slots([domain])[0])
+        if slot < 0 and None in self._domains:
+            slot = self._domains.index(None)
+            self._domains[slot] = domain
+        if slot < 0:
+            slot = len(self._domains)
+            self._domains.append(domain)
+            self._adapters.append(nn.Identity())
+        return slot
+
+    def put(self, domain: str, adapter: Adapter) -> None:
+        """Like ``load``, but the bank holds the adapter itself.
+
+        Raises:
+            ValueError: when a kernel's width is not that of the others at its place.
+        """
+        widths = self.widths
+        for place, kernel in adapter.items():
+            held = widths.get(place, kernel.width)
+            if held != kernel.width:
+                raise ValueError(
+                    f"{domain}: kernel at '{place}' has width {kernel.width}; the bank holds {held}"
+                )
+        self._adapters[self.reserve(domain)] = adapter
+
+    def unload(self, domain: str) -> None:
+        """Drop the domain's adapter; its rows take the base path from now on.
+
+        Raises:
+            KeyError: when the bank holds no adapter of the domain.
+        """
+        self.adapter(domain)
+        slot = int(self.slots([domain])[0])
+        self._domains[slot] = None
+        self._adapters[slot] = nn.Identity()
+
+
+def serve_rows(
+    kernel: Kernel,
+    output: Any,
+    inputs: tuple[Tensor, ...],
+    fresh: Tensor | None,
+    rows: Tensor,
+) -> tuple[Tensor, ...]:
+    """What a kernel serves for the rows at ``rows``; sequences (rows, steps, width) by step."""
+    size = len(output if isinstance(output, Tensor) else output[0])
+    own = tuple(
+        each.index_select(0, rows) if len(each) == size else each
+        for each in inputs
+        if kernel.uses_inputs
+    )
+    if kernel.replaces:
+        found = kernel.serve(output, own)
+        return (found,) if isinstance(found, Tensor) else tuple(found)
+    check_width(kernel, output)
+    part = output.index_select(0, rows)
+    unseen = None if fresh is None else spread(fresh.index_select(0, rows), part)
+    return (kernel.serve(flat(part), tuple(map(flat, own)), unseen).view_as(part),)
+
+
+def check_width(kernel: Kernel, output: Any) -> None:
+    """See that a module's output fits the kernel.
+
+    Raises:
+        ValueError: when it is no tensor (rows, …, width).
+    """
+    if not isinstance(output, Tensor):
+        raise ValueError(f"it gives a {type(output).__name__}; the kernel takes one tensor")
+    if output.ndim < 2 or output.shape[-1] != kernel.width:
+        raise ValueError(f"h is {tuple(output.shape)}; the kernel takes (rows, {kernel.width})")
+
+
+def flat(tensor: Tensor) -> Tensor:
+    """A tensor (rows, …, width) as (rows · …, width)."""
+    return tensor.reshape(-1, tensor.shape[-1]) if tensor.ndim > 2 else tensor
+
+
+def spread(fresh: Tensor, part: Tensor) -> Tensor:
+    """Ids of rows (rows, k) repeated for the steps of sequences (rows, …, width)."""
+    steps = part[..., 0].numel() // max(1, len(part))
+    return fresh.repeat_interleave(steps, dim=0) if part.ndim > 2 else fresh

@@ -13,12 +13,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from driftune.models.adapters.config import IAKConfig
-from driftune.models.adapters.iak import IAKKernel
+from driftune.models.adapters.adapter import Adapter
+from driftune.models.adapters.config import CONFIGS, CopyConfig
+from driftune.models.adapters.kernel import Kernel
+from driftune.models.adapters.rivals import LoRAKernel, make_kernel
 
-FORMAT = 1
-TENSORS, CARD = "kernel.safetensors", "card.json"
-_OWN_FIELDS = ("format", "iak", "width", "sha256")
+FORMAT = 2
+TENSORS, CARD = "adapter.safetensors", "card.json"
+_OWN_FIELDS = ("format", "kernels", "sha256")
 
 
 class AdapterFileError(ValueError):
@@ -31,33 +33,42 @@ def fingerprint(module: nn.Module) -> str:
     for name, tensor in sorted(module.state_dict().items()):
         header = json.dumps([name, str(tensor.dtype), list(tensor.shape)])
         digest.update(header.encode() + b"\n")
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(flat.view(torch.uint8).numpy())
+        digest.update(raw_bytes(tensor))
     return digest.hexdigest()
 
 
-def save_adapter(folder: Path, kernel: IAKKernel, card: Mapping[str, Any]) -> Path:
-    """Write a kernel and its card to ``folder``, in place of what lies there; returns ``folder``.
+def raw_bytes(tensor: Tensor) -> Any:
+    """The bytes of a tensor's values in row-major order, as a buffer."""
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy()
 
-    The card gets the fields ``format``, ``iak``, ``width`` and ``sha256``, the hash of the tensor
-    file. The same kernel and card give the same bytes. The files are made beside the folder and
-    moved there together; when that fails, what lay there before stays.
+
+def save_adapter(folder: Path, adapter: Adapter, card: Mapping[str, Any]) -> Path:
+    """Write an adapter and its card to ``folder``, in place of what lies there; returns ``folder``.
+
+    The card gets the fields ``format``, ``kernels`` (place, kind, settings and widths of each) and
+    ``sha256``, the hash of the tensor file. The same adapter and card give the same bytes. The
+    files are made beside the folder and moved there together; when that fails, what lay there
+    before stays.
 
     Raises:
-        AdapterFileError: when the kernel holds NaN or infinity.
-        ValueError, TypeError: when the card sets one of those fields or is not plain JSON.
+        AdapterFileError: when the adapter holds NaN or infinity.
+        ValueError, TypeError: when the card sets one of those fields or is not plain JSON, or a
+            kernel is a copy of a whole module, which has no file of its own.
     """
     taken = [name for name in _OWN_FIELDS if name in card]
     if taken:
         raise ValueError(f"the card sets {', '.join(taken)}, which is written by save_adapter")
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in kernel.state_dict().items()}
+    kernels = [_describe(place, kernel) for place, kernel in adapter.items()]
+    tensors = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in adapter.state_dict().items()
+    }
     _refuse_non_finite(folder, tensors)
     data = save(tensors)
     full = {
         **card,
         "format": FORMAT,
-        "iak": kernel.config.to_dict(),
-        "width": kernel.width,
+        "kernels": kernels,
         "sha256": hashlib.sha256(data).hexdigest(),
     }
     text = json.dumps(full, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
@@ -74,8 +85,8 @@ def save_adapter(folder: Path, kernel: IAKKernel, card: Mapping[str, Any]) -> Pa
     return folder
 
 
-def load_adapter(folder: Path, *, backbone: str | None) -> tuple[IAKKernel, dict[str, Any]]:
-    """Read a kernel (in evaluation mode, on the CPU) and its card, checking everything.
+def load_adapter(folder: Path, *, backbone: str | None) -> tuple[Adapter, dict[str, Any]]:
+    """Read an adapter (in evaluation mode, on the CPU) and its card, checking everything.
 
     ``backbone`` is the fingerprint of the model that the kernel is to serve on; None skips that
     check. Nothing is unpickled.
@@ -95,20 +106,34 @@ def load_adapter(folder: Path, *, backbone: str | None) -> tuple[IAKKernel, dict
             f"{folder}: {TENSORS} is corrupted or truncated (SHA-256 {found[:12]}, "
             f"the card says {str(card.get('sha256'))[:12]})"
         )
-    kernel = _empty_kernel(folder, card)
+    adapter = _empty_adapter(folder, card)
     try:
         tensors = load(data)
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise AdapterFileError(f"{folder}: {TENSORS} is no safetensors file ({error})") from None
-    _check_tensors(folder, tensors, kernel)
+    _check_tensors(folder, tensors, adapter)
     _refuse_non_finite(folder, tensors)
     if backbone is not None and card.get("backbone") != backbone:
         raise AdapterFileError(
             f"{folder}: made for backbone {str(card.get('backbone'))[:12]}, "
             f"not for this one ({backbone[:12]})"
         )
-    kernel.load_state_dict({name: part.clone() for name, part in tensors.items()}, assign=True)
-    return kernel.eval(), card
+    adapter.load_state_dict({name: part.clone() for name, part in tensors.items()}, assign=True)
+    return adapter.eval(), card
+
+
+def _describe(place: str, kernel: Kernel) -> dict[str, Any]:
+    if isinstance(kernel.config, CopyConfig):
+        raise ValueError(
+            f"'{place}': a copy of a module is saved with its model, not as an adapter"
+        )
+    return {
+        "at": place,
+        "kind": kernel.config.kind,
+        "config": kernel.config.to_dict(),
+        "width": kernel.width,
+        "inputs": kernel.inputs if isinstance(kernel, LoRAKernel) else None,
+    }
 
 
 def _move(part: Path, folder: Path, old: Path) -> None:
@@ -146,26 +171,33 @@ def _read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def _empty_kernel(folder: Path, card: Mapping[str, Any]) -> IAKKernel:
-    """The kernel that the card describes, on the meta device: shapes without memory."""
+def _empty_adapter(folder: Path, card: Mapping[str, Any]) -> Adapter:
+    """The adapter that the card describes, on the meta device: shapes without memory."""
     try:
-        config = IAKConfig.from_dict(card["iak"])
-        if config.to_dict() != card["iak"]:
-            raise ValueError("settings of the kernel are missing")
         with torch.device("meta"):
-            return IAKKernel(card["width"], config)
+            return Adapter({entry["at"]: _empty_kernel(entry) for entry in card["kernels"]})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise AdapterFileError(f"{folder}: {CARD} describes no kernel ({reason})") from None
+        raise AdapterFileError(f"{folder}: {CARD} describes no adapter ({reason})") from None
 
 
-def _check_tensors(folder: Path, tensors: Mapping[str, Tensor], kernel: IAKKernel) -> None:
-    expected = {name: (tensor.shape, tensor.dtype) for name, tensor in kernel.state_dict().items()}
+def _empty_kernel(entry: Mapping[str, Any]) -> Kernel:
+    kind = CONFIGS.get(entry["kind"])
+    if kind is None or kind is CopyConfig:
+        raise ValueError(f"kind {entry['kind']!r} is unknown")
+    config = kind.from_dict(entry["config"])
+    if config.to_dict() != entry["config"]:
+        raise ValueError("settings of a kernel are missing")
+    return make_kernel(config, entry["width"], entry["inputs"], None)
+
+
+def _check_tensors(folder: Path, tensors: Mapping[str, Tensor], adapter: Adapter) -> None:
+    expected = {name: (tensor.shape, tensor.dtype) for name, tensor in adapter.state_dict().items()}
     found = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
     wrong = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
     if wrong:
         raise AdapterFileError(
-            f"{folder}: tensors do not fit the card's kernel: {', '.join(wrong[:3])}"
+            f"{folder}: tensors do not fit the card's adapter: {', '.join(wrong[:3])}"
         )
 
 

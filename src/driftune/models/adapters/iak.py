@@ -9,30 +9,25 @@ code, so these are our choices:
 - The domain's prior r_d(z) = N(m_d, s_d²) is learned. Its optimum is the domain's aggregate
   posterior, so that KL(q ‖ r_d) is the tightest bound on I(z;h) in the family.
 - Ḡ = U z (what is kept of G) and Ĝ = Ḡ + f(z) (what f adds from the domain's data).
+- f starts at zero, so that compression can be trained before it (``compress_epochs``).
+- Ids that the base has never seen may get embeddings of their own, added in the encoder.
 - At evaluation z = μ.
 """
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from driftune.models.adapters.config import IAKConfig
+from driftune.models.adapters.kernel import Adapted, Kernel
 
 SIGMA_SHIFT = 5.0
 SIGMA_FLOOR = 1e-6
 UNIT_RHO = math.log(math.expm1(1.0))  # softplus(UNIT_RHO) = 1
 SCALE_FLOOR = 0.05
-
-
-class Adapted(NamedTuple):
-    """What a kernel makes of a batch: ``h`` (rows, width); ``kl`` (rows, bottleneck) in nats."""
-
-    h: Tensor
-    kl: Tensor
 
 
 def gaussian_kl(mean: Tensor, sigma: Tensor, prior_mean: Tensor, prior_sigma: Tensor) -> Tensor:
@@ -42,16 +37,18 @@ def gaussian_kl(mean: Tensor, sigma: Tensor, prior_mean: Tensor, prior_sigma: Te
     return 0.5 * (ratio + distance - 1.0 - ratio.log())
 
 
-class IAKKernel(nn.Module):
+class IAKKernel(Kernel):
     """One domain's kernel over representations of ``width`` columns.
 
     Inputs are standardised by ``center`` and ``scale``, fixed buffers that ``fit_scale`` sets and
-    that are part of the state; Ĝ is formed in those units and scaled back, so that one learning
-    rate fits embeddings and numbers alike.
+    that are part of the state (``fitted`` says whether it has); Ĝ is formed in those units and
+    scaled back, so that one learning rate fits embeddings and numbers alike.
     """
 
     center: Tensor
     scale: Tensor
+    fitted: Tensor
+    config: IAKConfig
 
     def __init__(self, width: int, config: IAKConfig) -> None:
         """Make a kernel; weights are drawn from torch's global generator.
@@ -74,9 +71,15 @@ class IAKKernel(nn.Module):
         self.prior_rho = nn.Parameter(torch.full((bottleneck,), UNIT_RHO))
         self.register_buffer("center", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
+        self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
+        if config.fresh_rows:
+            self.fresh = nn.Embedding(config.fresh_rows, config.fresh_width)
+            self.fresh_in = nn.Linear(config.fresh_width, hidden, bias=False)
+            nn.init.zeros_(self.fresh.weight)
+        nn.init.zeros_(self.matched.weight)
+        nn.init.zeros_(self.matched.bias)
         if config.combine == "residual":
-            for tensor in (self.general.weight, self.matched.weight, self.matched.bias):
-                nn.init.zeros_(tensor)
+            nn.init.zeros_(self.general.weight)
 
     @torch.no_grad()
     def fit_scale(self, h: Tensor) -> None:
@@ -97,8 +100,25 @@ class IAKKernel(nn.Module):
         usual = spread.square().mean().sqrt()
         self.center.copy_(h.mean(dim=0))
         self.scale.copy_(spread.clamp_min(SCALE_FLOOR * usual) if usual > 0 else torch.ones(1))
+        self.fitted.fill_(True)
 
-    def forward(self, h: Tensor, generator: Generator | None = None) -> Adapted:
+    @torch.no_grad()
+    def fit_prior(self, h: Tensor, fresh: Tensor | None = None) -> None:
+        """Set the prior to the aggregate posterior of representations (rows, width).
+
+        Its moments: the mean of μ, and the variance of μ plus the mean of σ².
+        """
+        self._check(h)
+        _, mean, sigma = self._posterior(h, fresh)
+        spread = (mean.var(dim=0, correction=0) + sigma.square().mean(dim=0)).sqrt()
+        self.prior_mean.copy_(mean.mean(dim=0))
+        # The inverse of softplus, in a form that large values do not overflow.
+        spread = spread.clamp_min(1e-4)
+        self.prior_rho.copy_(spread + torch.log(-torch.expm1(-spread)))
+
+    def forward(
+        self, h: Tensor, generator: Generator | None = None, fresh: Tensor | None = None
+    ) -> Adapted:
         """Adapt representations (rows, width).
 
         In train mode z is sampled, from ``generator`` (torch's global one by default); in
@@ -108,42 +128,74 @@ class IAKKernel(nn.Module):
             ValueError: when ``h`` is not (rows, width).
         """
         self._check(h)
-        tensors = self.tensors()
-        hidden, mean = encode(tensors, h)
-        sigma = functional.softplus(self.rho(hidden) - SIGMA_SHIFT) + SIGMA_FLOOR
+        tensors, mean, sigma = self._posterior(h, fresh)
         prior_sigma = functional.softplus(self.prior_rho) + SIGMA_FLOOR
         kl = gaussian_kl(mean, sigma, self.prior_mean, prior_sigma)
         z = mean + sigma * _noise(mean, generator) if self.training else mean
         return Adapted(decode(tensors, h, z, self.config.combine), kl)
 
+    def adapt(
+        self,
+        output: Tensor,
+        inputs: tuple[Tensor, ...],
+        generator: Generator | None = None,
+        fresh: Tensor | None = None,
+    ) -> Adapted:
+        """See ``Kernel.adapt``; ``inputs`` is not used."""
+        return self(output, generator, fresh)
+
+    def serve(
+        self, output: Tensor, inputs: tuple[Tensor, ...], fresh: Tensor | None = None
+    ) -> Tensor:
+        """See ``Kernel.serve``: z = μ, no KL."""
+        tensors = self.tensors()
+        _, mean = encode(tensors, output, fresh)
+        return decode(tensors, output, mean, self.config.combine)
+
+    def matching(self) -> list[nn.Parameter]:
+        """The parameters of the learner f, which the matching phase trains alone."""
+        return [*self.learner.parameters(), *self.matched.parameters()]
+
     def tensors(self) -> dict[str, Tensor]:
         """Parameters and buffers by their names in the state."""
         return {**dict(self.named_parameters()), **dict(self.named_buffers())}
+
+    def _posterior(
+        self, h: Tensor, fresh: Tensor | None
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """The kernel's tensors, μ(h) and σ(h)."""
+        tensors = self.tensors()
+        hidden, mean = encode(tensors, h, fresh)
+        return tensors, mean, functional.softplus(self.rho(hidden) - SIGMA_SHIFT) + SIGMA_FLOOR
 
     def _check(self, h: Tensor) -> None:
         if h.ndim != 2 or h.shape[1] != self.width:
             raise ValueError(f"h is {tuple(h.shape)}; the kernel takes (rows, {self.width})")
 
 
-def encode(tensors: Mapping[str, Tensor], h: Tensor) -> tuple[Tensor, Tensor]:
+def encode(
+    tensors: Mapping[str, Tensor], h: Tensor, fresh: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Hidden layer (rows, hidden) and μ(h) (rows, bottleneck) of the encoder, from h."""
-    x = (h - tensors["center"]) / tensors["scale"]
-    x = torch.relu(functional.linear(x, tensors["encoder.weight"], tensors["encoder.bias"]))
+    inverse = tensors["scale"].reciprocal()
+    x = torch.addcmul(-tensors["center"] * inverse, h, inverse)
+    x = functional.linear(x, tensors["encoder.weight"], tensors["encoder.bias"])
+    if fresh is not None and "fresh.weight" in tensors:
+        table = tensors["fresh.weight"]
+        own = functional.embedding(fresh.remainder(len(table)), table)
+        own = (own * (fresh >= 0).unsqueeze(2)).sum(dim=1)
+        x = x + functional.linear(own, tensors["fresh_in.weight"])
+    x = torch.relu(x)
     return x, functional.linear(x, tensors["mean.weight"], tensors["mean.bias"])
 
 
 def decode(tensors: Mapping[str, Tensor], h: Tensor, z: Tensor, combine: str) -> Tensor:
     """Ĝ = U z + f(z) in the units of h, combined with h (rows, width)."""
     learned = torch.relu(functional.linear(z, tensors["learner.weight"], tensors["learner.bias"]))
-    matched = functional.linear(learned, tensors["matched.weight"], tensors["matched.bias"])
-    g_hat = (functional.linear(z, tensors["general.weight"]) + matched) * tensors["scale"]
-    return h + g_hat if combine == "residual" else tensors["center"] + g_hat
-
-
-def evaluate(tensors: Mapping[str, Tensor], h: Tensor, combine: str) -> Tensor:
-    """The kernel's evaluation path (z = μ, no KL) from its tensors; h and result (rows, width)."""
-    _, mean = encode(tensors, h)
-    return decode(tensors, h, mean, combine)
+    g_hat = functional.linear(learned, tensors["matched.weight"], tensors["matched.bias"])
+    g_hat = torch.addmm(g_hat, z, tensors["general.weight"].t())
+    start = h if combine == "residual" else tensors["center"]
+    return torch.addcmul(start, g_hat, tensors["scale"])
 
 
 def reconstruction_loss(kernel: IAKKernel, h: Tensor, generator: Generator | None = None) -> Tensor:

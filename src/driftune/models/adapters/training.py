@@ -1,174 +1,306 @@
-"""Training of one kernel on a frozen model: labels by ESMM, information by the bottleneck.
+"""Training of many domains' adapters at once on one frozen model.
 
-L = BCE(click, pCTR) + BCE(click·convert, pCTR·pCVR) + β·KL(q(z|h) ‖ r_d). The BCE terms are the
-forward KL from the labels up to a constant. They stand in for the paper's reverse KL (Jiang et
+L = loss of the labels + β·KL(q(z|h) ‖ r_d), summed over the domains. The loss of the labels is
+the forward KL from the labels up to a constant; it stands in for the paper's reverse KL (Jiang et
 al., arXiv 2501.14268), which is infinite against hard labels.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
-from torch import Generator, Tensor
-from torch.nn import functional
+from torch import Tensor
 
-from driftune.models.adapters.iak import IAKKernel
+from driftune.models.adapters.attach import AdaptedModel
+from driftune.models.adapters.batching import batch_sizes, interleave
+from driftune.models.adapters.checkpoint import Checkpoint
+from driftune.models.adapters.examples import CHUNK, Examples, Kept
+from driftune.models.adapters.learners import Learner, make_learners
+from driftune.models.adapters.losses import Loss, esmm_rows
+from driftune.models.adapters.split import split
+from driftune.models.adapters.step import Span, Step
 
-Heads = Callable[[Tensor], tuple[Tensor, Tensor]]
 Progress = Callable[[str, int, int], None]
-CHUNK = 1 << 15
+FEW_ROWS, SCALE_ROWS = 1000, 1 << 14
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How adapters are trained.
+
+    ``batch_size`` is that of the largest domain; the others' follow their rows by the power
+    ``batch_exponent``, not below ``min_batch``, and their learning rates by its square root.
+    ``cache_bytes``: memory for what lies below the adapters; above it, it is made anew for every
+    batch. ``precision``: ``fp32`` or ``bf16`` (autocast).
+
+    Raises:
+        ValueError: naming the field and its value.
+    """
+
+    epochs: int = 12
+    patience: int = 3
+    batch_size: int = 512
+    min_batch: int = 64
+    batch_exponent: float = 0.5
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    seed: int = 0
+    precision: str = "fp32"
+    cache_bytes: int = 1 << 30
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "patience", "batch_size", "min_batch"):
+            if getattr(self, name) < (0 if name == "epochs" else 1):
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        if self.precision not in ("fp32", "bf16"):
+            raise ValueError(f"precision is {self.precision!r}; it must be fp32 or bf16")
 
 
 @dataclass(frozen=True)
 class TrainReport:
-    """How a kernel was trained.
+    """How one domain's adapter was trained.
 
-    ``select_loss`` holds the ESMM loss of the selection rows in nats per row, before training and
-    after each epoch; ``best_epoch`` is its minimum, whose state the kernel keeps (0: untrained).
-    ``kl_bits`` is the kept kernel's mean KL per dimension of z on the selection rows, in bits.
+    ``select_loss`` holds the mean loss of the selection rows, before training and after each
+    epoch; ``best_epoch`` is its minimum, whose state the adapter keeps (0: untrained).
+    ``kl_bits``: the kept adapter's mean KL per dimension of z on the selection rows (on the
+    training rows without any), in bits, by place. ``beta``: the weight of the KL term, None for
+    adapters without one.
     """
 
+    rows: int
+    batch_size: int
     best_epoch: int
     epochs_run: int
     select_loss: list[float]
-    kl_bits: list[float]
-    seconds: float
+    kl_bits: dict[str, list[float]]
+    beta: float | None
 
 
-def esmm_loss(click_logit: Tensor, convert_logit: Tensor, click: Tensor, convert: Tensor) -> Tensor:
-    """BCE(click, pCTR) + BCE(click·convert, pCTR·pCVR), mean over rows, in nats.
+@dataclass(frozen=True)
+class Training:
+    """A run: each domain's report, seconds in all and of each epoch's training alone.
 
-    All arguments are (rows,). From ESMM (Ma et al., SIGIR 2018, arXiv 1804.07931), in log space:
-    log(1 − pCTR·pCVR) = log((1 − pCTR) + pCTR·(1 − pCVR)) stays finite where log1mexp of
-    log pCTCVR meets log 0.
+    ``kept_bytes``: what was kept of the frozen part; ``problem``: why the model was not split.
     """
-    click = click.to(click_logit.dtype)
-    both = click * convert.to(click_logit.dtype)
-    log_click = functional.logsigmoid(click_logit)
-    log_no_click = functional.logsigmoid(-click_logit)
-    log_both = log_click + functional.logsigmoid(convert_logit)
-    log_not_both = torch.logaddexp(log_no_click, log_click + functional.logsigmoid(-convert_logit))
-    gained = click * log_click + (1 - click) * log_no_click
-    gained = gained + both * log_both + (1 - both) * log_not_both
-    return -gained.mean()
+
+    domains: dict[str, TrainReport]
+    seconds: float
+    epoch_seconds: list[float]
+    kept_bytes: int
+    problem: str | None = None
 
 
-def train_kernel(
-    kernel: IAKKernel,
-    heads: Heads,
-    h_train: Tensor,
-    clicks: Tensor,
-    converts: Tensor,
-    h_select: Tensor,
-    clicks_select: Tensor,
-    converts_select: Tensor,
+def train(
+    adapted: AdaptedModel,
+    examples: Examples,
+    select: Examples | None,
+    config: TrainConfig,
     *,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    beta: float,
-    patience: int,
-    seed: int,
-    weight_decay: float = 1e-4,
+    loss: Loss = esmm_rows,
+    epochs: Mapping[str, int] | None = None,
+    checkpoint: Path | None = None,
     progress: Progress | None = None,
-) -> TrainReport:
-    """Train ``kernel`` in place with AdamW; it ends in evaluation mode, in its best state.
+) -> Training:
+    """Train the adapters of the examples' domains in place; each ends in its best state.
 
-    ``heads`` maps adapted representations (rows, width) to the logits of pCTR and pCVR: the rest
-    of the frozen model, whose parameters get no gradients. Training stops after ``patience``
-    epochs without a lower ESMM loss on the selection rows. ``progress`` is called with a label,
-    epochs done and ``epochs``. Same kernel, data and seed give the same bytes on a CPU with the
-    same number of threads.
+    A domain stops after ``patience`` epochs without a lower loss on its selection rows; without
+    ``select`` it trains for all ``epochs`` (a number for each domain, or the configured one) and
+    keeps its last state. With ``checkpoint``, a file, a run that was killed goes on after its last
+    whole epoch; the file is removed at the end. Same model, adapters, examples and seed give the
+    same bytes on a CPU with the same number of threads. IAK kernels that were not standardised yet
+    are, by their domain's rows (by all rows where it has few).
 
     Raises:
-        ValueError: when there are no rows on either side, or labels do not match their rows.
+        ValueError: when there are no rows, or a domain has none to select by.
     """
     started = time.perf_counter()
-    train = _checked("training", h_train, clicks, converts)
-    select = _checked("selection", h_select, clicks_select, converts_select)
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; it must be 1 or more")
-    optimiser = _optimiser(kernel, learning_rate, weight_decay)
-    generator = Generator().manual_seed(seed)
-    losses = [_select_loss(kernel, heads, select)]
-    best, state = 0, _copy(kernel)
-    for epoch in range(1, epochs + 1):
-        kernel.train()
-        for h, click, convert in _batches(train, batch_size, generator):
-            adapted = kernel(h, generator)
-            loss = esmm_loss(*heads(adapted.h), click, convert)
-            _step(optimiser, loss + beta * adapted.kl.sum(dim=1).mean())
-        losses.append(_select_loss(kernel, heads, select))
-        if losses[-1] < losses[best]:
-            best, state = epoch, _copy(kernel)
-        if progress:
-            progress("fine-tuning", epoch, epochs)
-        if epoch - best >= patience:
+    _check(adapted, examples, select)
+    probe = tuple(each[:64] for each in examples.inputs)
+    adapted.build(*probe)
+    _fit_scales(adapted, examples)
+    halves = split(adapted, probe)
+    kept = Kept(examples, halves.below, config.cache_bytes)
+    kept_select = select and Kept(select, halves.below, max(0, config.cache_bytes - kept.size))
+    slots = sorted(set(examples.domains.tolist()) - {-1})
+    rows = {slot: examples.rows_of(slot) for slot in slots}
+    sizes = batch_sizes(
+        {slot: len(own) for slot, own in rows.items()},
+        config.batch_size,
+        config.min_batch,
+        config.batch_exponent,
+    )
+    run = _Run(config, examples, kept, select, kept_select or None, halves.above, loss)
+    learners = make_learners(adapted, rows, sizes, config, epochs)
+    store = Checkpoint.of(checkpoint, adapted, examples, config)
+    first = store.restore(learners) if store else 0
+    if first == 0 and select is not None:
+        for slot, value in run.losses(learners).items():
+            learners[slot].note(value)
+    taken: list[float] = []
+    most = max(learner.epochs for learner in learners.values())
+    for epoch in range(first + 1, most + 1):
+        active = {slot: each for slot, each in learners.items() if each.goes_on(epoch)}
+        if not active:
             break
-    kernel.load_state_dict(state)
-    kernel.eval()
-    bits = _kl_bits(kernel, select[0])
-    return TrainReport(best, len(losses) - 1, losses, bits, time.perf_counter() - started)
+        begun = time.perf_counter()
+        run.epoch(active, epoch)
+        taken.append(time.perf_counter() - begun)
+        found = run.losses(active) if select is not None else dict.fromkeys(active)
+        for slot, learner in active.items():
+            learner.note(found[slot])
+        if store:
+            store.save(learners, epoch)
+        if progress:
+            progress("fine-tuning", epoch, most)
+    for learner in learners.values():
+        learner.finish()
+    reports = {learner.domain: _report(run, learner) for learner in learners.values()}
+    if store:
+        store.remove()
+    size = kept.size + (kept_select.size if kept_select else 0)
+    return Training(reports, time.perf_counter() - started, taken, size, halves.problem)
 
 
-def _checked(side: str, h: Tensor, click: Tensor, convert: Tensor) -> tuple[Tensor, ...]:
-    if len(h) == 0:
-        raise ValueError(f"no {side} rows")
-    if click.shape != h.shape[:1] or convert.shape != h.shape[:1]:
-        raise ValueError(
-            f"{side}: {len(h)} rows, but clicks {tuple(click.shape)} and "
-            f"converts {tuple(convert.shape)}"
+class _Run:
+    """The data and the halves of the model, for one run."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        examples: Examples,
+        kept: Kept,
+        select: Examples | None,
+        kept_select: Kept | None,
+        above: Callable[..., object],
+        loss: Loss,
+    ) -> None:
+        self.config, self.examples, self.kept = config, examples, kept
+        self.select, self.kept_select = select, kept_select
+        self.above, self.loss = above, loss
+        self.device = examples.inputs[0].device.type
+
+    def epoch(self, active: dict[int, Learner], epoch: int) -> None:
+        """One pass over the active domains' rows, several domains in each step."""
+        batches = {slot: learner.start(epoch) for slot, learner in active.items()}
+        counts = {slot: len(own) for slot, own in batches.items()}
+        queues = {slot: iter(own) for slot, own in batches.items()}
+        for slots in interleave(counts):
+            self._step({slot: active[slot] for slot in slots}, [next(queues[n]) for n in slots])
+
+    def losses(self, learners: dict[int, Learner]) -> dict[int, float]:
+        """Mean loss of each domain's selection rows; infinite where it is not a number."""
+        assert self.select is not None and self.kept_select is not None
+        found = {}
+        for slot, learner in learners.items():
+            learner.adapter.eval()
+            rows = self.select.rows_of(slot)
+            total = 0.0
+            for part in rows.split(CHUNK):
+                value, _ = self._forward({slot: learner}, self.select, self.kept_select, [part])
+                total += float(value.double().sum())
+            mean = total / len(rows)
+            found[slot] = math.inf if math.isnan(mean) else mean
+        return found
+
+    @torch.no_grad()
+    def kl_bits(self, learner: Learner) -> dict[str, list[float]]:
+        """Mean KL per dimension of z in bits, by place."""
+        examples, kept = (
+            (self.examples, self.kept)
+            if self.select is None or self.kept_select is None
+            else (self.select, self.kept_select)
         )
-    return h, click, convert
+        totals: dict[str, Tensor] = {}
+        rows = examples.rows_of(learner.slot)
+        for part in rows.split(CHUNK):
+            _, step = self._forward({learner.slot: learner}, examples, kept, [part])
+            for place, kl in step.dimensions.items():
+                totals[place] = totals.get(place, torch.zeros_like(kl)) + kl * len(part)
+        return {
+            place: (total / len(rows) / math.log(2)).tolist() for place, total in totals.items()
+        }
+
+    def _step(self, learners: dict[int, Learner], parts: list[Tensor]) -> None:
+        for learner in learners.values():
+            learner.optimiser.zero_grad(set_to_none=True)
+        values, step = self._forward(learners, self.examples, self.kept, parts, train=True)
+        total = values.new_zeros(())
+        start = 0
+        for (slot, learner), part in zip(learners.items(), parts, strict=True):
+            if slot in step.reconstruction:
+                total = total + step.reconstruction[slot]
+            else:
+                total = total + values[start : start + len(part)].mean()
+                if slot in step.kl and learner.beta:
+                    total = total + learner.beta * step.kl[slot]
+            start += len(part)
+        total.backward()
+        for learner in learners.values():
+            learner.optimiser.step()
+
+    def _forward(
+        self,
+        learners: dict[int, Learner],
+        examples: Examples,
+        kept: Kept,
+        parts: list[Tensor],
+        train: bool = False,
+    ) -> tuple[Tensor, Step]:
+        """Loss of each row, domain after domain, and the step with its other terms."""
+        rows = torch.cat(parts) if len(parts) > 1 else parts[0]
+        spans, start = [], 0
+        for slot, part in zip(learners, parts, strict=True):
+            spans.append(Span(slot, start, start + len(part)))
+            start += len(part)
+        step = Step(
+            {slot: learner.adapter for slot, learner in learners.items()},
+            spans,
+            {slot: learner.generator for slot, learner in learners.items()},
+            None if examples.fresh is None else examples.fresh[rows],
+            frozenset(slot for slot, learner in learners.items() if train and learner.warms),
+        )
+        half = self.config.precision == "bf16"
+        with (
+            torch.set_grad_enabled(train),
+            torch.autocast(self.device, dtype=torch.bfloat16, enabled=half),
+        ):
+            output = self.above(step.apply, *kept.take(rows))
+            return self.loss(output, tuple(each[rows] for each in examples.labels)), step
 
 
-def _optimiser(
-    kernel: IAKKernel, learning_rate: float, weight_decay: float
-) -> torch.optim.Optimizer:
-    """AdamW that decays matrices only: decayed biases and priors would pull towards a scale."""
-    matrices = [parameter for parameter in kernel.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in kernel.parameters() if parameter.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=learning_rate)
+def _check(adapted: AdaptedModel, examples: Examples, select: Examples | None) -> None:
+    slots = set(examples.domains.tolist()) - {-1}
+    if not slots:
+        raise ValueError("no training rows of a domain that has an adapter")
+    if select is None:
+        return
+    missing = slots - set(select.domains.tolist())
+    if missing:
+        names = [name for name in adapted.domains if int(adapted.slots([name])) in missing]
+        raise ValueError(f"no selection rows of {', '.join(names)}")
 
 
-def _batches(
-    rows: tuple[Tensor, ...], batch_size: int, generator: Generator
-) -> Iterator[tuple[Tensor, ...]]:
-    order = torch.randperm(len(rows[0]), generator=generator).to(rows[0].device)
-    for batch in order.split(batch_size):
-        yield tuple(tensor[batch] for tensor in rows)
+def _fit_scales(adapted: AdaptedModel, examples: Examples) -> None:
+    for domain in adapted.domains:
+        rows = examples.rows_of(int(adapted.slots([domain])))
+        if len(rows) == 0:
+            continue
+        if len(rows) < FEW_ROWS:
+            rows = torch.arange(len(examples))
+        rows = rows[:: max(1, len(rows) // SCALE_ROWS)]
+        adapted.fit_scale([domain], *(each[rows] for each in examples.inputs))
 
 
-def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One step on the kernel alone: the frozen model's parameters collect no gradients."""
-    parameters = [each for group in optimiser.param_groups for each in group["params"]]
-    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-        parameter.grad = gradient
-    optimiser.step()
-
-
-@torch.no_grad()
-def _select_loss(kernel: IAKKernel, heads: Heads, rows: tuple[Tensor, ...]) -> float:
-    """Mean ESMM loss of the rows with z = μ; infinite where it is not a number."""
-    kernel.eval()
-    total = 0.0
-    for h, click, convert in zip(*(tensor.split(CHUNK) for tensor in rows), strict=True):
-        total += float(esmm_loss(*heads(kernel(h).h), click, convert)) * len(h)
-    mean = total / len(rows[0])
-    return math.inf if math.isnan(mean) else mean
-
-
-@torch.no_grad()
-def _kl_bits(kernel: IAKKernel, h: Tensor) -> list[float]:
-    total = sum(kernel(part).kl.sum(dim=0) for part in h.split(CHUNK))
-    return (torch.as_tensor(total) / len(h) / math.log(2)).tolist()
-
-
-def _copy(kernel: IAKKernel) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in kernel.state_dict().items()}
+def _report(run: _Run, learner: Learner) -> TrainReport:
+    return TrainReport(
+        rows=len(learner.rows),
+        batch_size=learner.batch_size,
+        best_epoch=learner.best_epoch,
+        epochs_run=learner.epochs_run,
+        select_loss=learner.losses,
+        kl_bits=run.kl_bits(learner),
+        beta=learner.plan.beta if learner.plan else None,
+    )

@@ -1,0 +1,119 @@
+"""Checkpoints of a training run: one safetensors file, written whole after each epoch."""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from driftune.models.adapters.attach import AdaptedModel
+from driftune.models.adapters.examples import Examples
+from driftune.models.adapters.files import fingerprint, raw_bytes
+
+if TYPE_CHECKING:
+    from driftune.models.adapters.learners import Learner
+    from driftune.models.adapters.training import TrainConfig
+
+log = logging.getLogger("driftune")
+
+
+class Checkpoint:
+    """The checkpoint of one run; that of another model, data or configuration is not used."""
+
+    def __init__(self, path: Path, mark: str) -> None:
+        self.path, self.mark = path, mark
+
+    @classmethod
+    def of(
+        cls,
+        path: Path | None,
+        adapted: AdaptedModel,
+        examples: Examples,
+        config: "TrainConfig",
+    ) -> Self | None:
+        """The checkpoint at ``path`` for a run that starts from these; None without a path."""
+        if path is None:
+            return None
+        digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
+        digest.update(fingerprint(adapted.model).encode())
+        digest.update(fingerprint(adapted.bank).encode())
+        for tensor in (*examples.inputs, *examples.labels, examples.domains):
+            digest.update(raw_bytes(tensor))
+        return cls(path, digest.hexdigest())
+
+    def save(self, learners: Mapping[int, "Learner"], epoch: int) -> None:
+        """Write the state after a whole epoch, in place of the one before."""
+        tensors: dict[str, Tensor] = {}
+        notes: dict[str, Any] = {"epoch": epoch, "domains": {}}
+        for slot, learner in learners.items():
+            for kind, state in (("now", learner.adapter.state_dict()), ("best", learner.best)):
+                tensors |= {f"{slot}/{kind}/{name}": each for name, each in state.items()}
+            tensors[f"{slot}/random"] = learner.generator.get_state()
+            for number, parameter in enumerate(learner.adapter.parameters()):
+                for name, value in learner.optimiser.state.get(parameter, {}).items():
+                    tensors[f"{slot}/adam/{number}/{name}"] = torch.as_tensor(value)
+            notes["domains"][str(slot)] = [
+                learner.losses,
+                learner.epochs_run,
+                learner.best_epoch,
+            ]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        own = {name: each.detach().cpu().contiguous().clone() for name, each in tensors.items()}
+        save_file(own, part, {"run": self.mark, "notes": json.dumps(notes)})
+        part.replace(self.path)
+
+    def restore(self, learners: Mapping[int, "Learner"]) -> int:
+        """Put the learners where the checkpoint left them; returns its epoch, 0 without one."""
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                notes = file.metadata() or {}
+                if notes.get("run") != self.mark:
+                    log.warning("%s: a checkpoint of another run; training starts anew", self.path)
+                    return 0
+                found = json.loads(notes["notes"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except FileNotFoundError:
+            return 0
+        except (OSError, SafetensorError, ValueError) as error:
+            log.warning("%s: damaged checkpoint; training starts anew: %s", self.path, error)
+            return 0
+        for slot, learner in learners.items():
+            self._restore(learner, tensors, found["domains"][str(slot)])
+        return int(found["epoch"])
+
+    def remove(self) -> None:
+        """Remove the file: the run has ended."""
+        self.path.unlink(missing_ok=True)
+
+    def _restore(self, learner: "Learner", tensors: dict[str, Tensor], notes: list[Any]) -> None:
+        own = {
+            name.split("/", 1)[1]: each
+            for name, each in tensors.items()
+            if name.split("/", 1)[0] == str(learner.slot)
+        }
+        device = next(learner.adapter.parameters()).device
+        learner.losses, learner.epochs_run, learner.best_epoch = notes
+        learner.adapter.load_state_dict(_under(own, "now/"))
+        learner.best = {name: each.to(device) for name, each in _under(own, "best/").items()}
+        learner.generator.set_state(own["random"])
+        for number, parameter in enumerate(learner.adapter.parameters()):
+            state = _under(own, f"adam/{number}/")
+            if state:
+                learner.optimiser.state[parameter] = {
+                    name: each.to(device) for name, each in state.items()
+                }
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): each for name, each in tensors.items() if name.startswith(prefix)
+    }

@@ -1,0 +1,110 @@
+"""Choices around a training: β by the selection rows, a pooled adapter before the domains' own."""
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from driftune.models.adapters.adapter import Adapter
+from driftune.models.adapters.attach import AdaptedModel
+from driftune.models.adapters.config import KernelConfig
+from driftune.models.adapters.examples import Examples
+from driftune.models.adapters.iak import IAKKernel
+from driftune.models.adapters.training import TrainConfig, Training, train
+
+PRIOR_ROWS = 1 << 16
+
+
+def choose_beta(
+    adapted: AdaptedModel,
+    examples: Examples,
+    select: Examples,
+    config: TrainConfig,
+    betas: Sequence[float],
+    **options: Any,
+) -> Training:
+    """Train with each β from the same start; each domain keeps the one of its lowest loss.
+
+    The loss that decides is that of the labels on the selection rows, without the KL term.
+    ``options`` are those of ``train``.
+
+    Raises:
+        ValueError: when there is no β; else as ``train``.
+    """
+    if not betas:
+        raise ValueError("no beta to choose from")
+    adapted.build(*(each[:64] for each in examples.inputs))
+    slots = set(examples.domains.tolist())
+    names = [name for name in adapted.domains if int(adapted.slots([name])) in slots]
+    starts = {name: copy.deepcopy(adapted.adapter(name)) for name in names}
+    best: dict[str, tuple[float, Adapter, Any]] = {}
+    seconds, last = 0.0, None
+    for beta in betas:
+        for name in names:
+            trial = copy.deepcopy(starts[name])
+            for _, kernel in trial.items():
+                if isinstance(kernel, IAKKernel):
+                    kernel.config = replace(kernel.config, beta=float(beta))
+            adapted.bank.put(name, trial)
+        last = train(adapted, examples, select, config, **options)
+        seconds += last.seconds
+        for name, report in last.domains.items():
+            loss = report.select_loss[report.best_epoch]
+            if name not in best or loss < best[name][0]:
+                best[name] = (loss, adapted.adapter(name), report)
+    for name, (_, adapter, _) in best.items():
+        adapted.bank.put(name, adapter)
+    assert last is not None
+    return replace(
+        last, domains={name: report for name, (_, _, report) in best.items()}, seconds=seconds
+    )
+
+
+def train_pooled_first(
+    adapted: AdaptedModel,
+    examples: Examples,
+    select: Examples | None,
+    config: TrainConfig,
+    kernels: KernelConfig,
+    domains: Iterable[str],
+    *,
+    pooled: str = "pooled",
+    pooled_config: TrainConfig | None = None,
+    pooled_epochs: Mapping[str, int] | None = None,
+    **options: Any,
+) -> tuple[Training, Training]:
+    """Train one adapter on the rows of all domains, then each domain's own from it.
+
+    The pooled adapter's aggregate posterior becomes the domains' prior, its weights their start.
+    It stays in the bank as ``pooled``, for domains that are too small or too new for their own.
+    ``pooled_config`` and ``pooled_epochs``: as ``config`` and ``epochs`` of its own training.
+    ``options`` are those of the domains' ``train``. Returns both reports.
+    """
+    adapted.add(pooled, kernels, config.seed)
+    slot = int(adapted.slots([pooled]))
+    everything = replace(examples, domains=torch.full_like(examples.domains, slot))
+    newest = select and replace(select, domains=torch.full_like(select.domains, slot))
+    passing = {name: value for name, value in options.items() if name in ("loss", "progress")}
+    first = train(
+        adapted, everything, newest, pooled_config or config, epochs=pooled_epochs, **passing
+    )
+    fit_prior(adapted, pooled, everything)
+    for domain in domains:
+        adapted.start_from(pooled, domain)
+    return first, train(adapted, examples, select, config, **options)
+
+
+@torch.no_grad()
+def fit_prior(adapted: AdaptedModel, domain: str, examples: Examples) -> None:
+    """Set the priors of a domain's IAK kernels to their aggregate posteriors on its rows."""
+    rows = examples.rows_of(int(adapted.slots([domain])))
+    step = max(1, len(rows) // PRIOR_ROWS)
+    rows = rows[::step]
+    seen = adapted.observe(*(each[rows] for each in examples.inputs))
+    fresh = None if examples.fresh is None else examples.fresh[rows]
+    for place, kernel in adapted.adapter(domain).items():
+        if isinstance(kernel, IAKKernel):
+            same = fresh is not None and len(seen[place]) == len(fresh)
+            kernel.fit_prior(seen[place], fresh if same else None)

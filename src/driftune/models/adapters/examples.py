@@ -1,0 +1,92 @@
+"""Rows to train on, and what the frozen part of the model makes of them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+CHUNK = 1 << 15
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Rows of many domains, in any order.
+
+    ``inputs``: the model's arguments, each with the rows first; ``labels``: what the loss takes,
+    (rows,) each; ``domains`` (rows,): ids as ``AdaptedModel.slots`` gives them; ``fresh``
+    (rows, k): ids that the base has never seen, −1 where there is none.
+
+    Raises:
+        ValueError: when they differ in their number of rows.
+    """
+
+    inputs: tuple[Tensor, ...]
+    labels: tuple[Tensor, ...]
+    domains: Tensor
+    fresh: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        own = () if self.fresh is None else (self.fresh,)
+        counts = {len(each) for each in (*self.inputs, *self.labels, self.domains, *own)}
+        if len(counts) > 1:
+            raise ValueError(
+                f"{len(self.domains)} domain ids, but inputs of "
+                f"{[len(each) for each in self.inputs]} and labels of "
+                f"{[len(each) for each in self.labels]} rows"
+            )
+
+    def __len__(self) -> int:
+        return len(self.domains)
+
+    def take(self, rows: Tensor | slice) -> "Examples":
+        """The rows at these positions."""
+        return Examples(
+            tuple(each[rows] for each in self.inputs),
+            tuple(each[rows] for each in self.labels),
+            self.domains[rows],
+            None if self.fresh is None else self.fresh[rows],
+        )
+
+    def split(self, first: int) -> tuple["Examples", "Examples"]:
+        """The first rows, and the rest: older and newest ones where they are in order of time."""
+        return self.take(slice(0, first)), self.take(slice(first, None))
+
+    def rows_of(self, slot: int) -> Tensor:
+        """Positions of one domain's rows."""
+        return torch.nonzero(self.domains == slot).squeeze(1)
+
+
+class Kept:
+    """What lies below the adapters, for any rows: kept where it fits into memory, else made anew.
+
+    ``size``: bytes that are kept, 0 where it is made anew for every batch.
+    """
+
+    def __init__(
+        self, examples: Examples, below: Callable[..., tuple[Tensor, ...]], most: int
+    ) -> None:
+        self._examples, self._below = examples, below
+        self._values: tuple[Tensor, ...] | None = None
+        self.size = 0
+        if len(examples) == 0 or most <= 0:
+            return
+        with torch.no_grad():
+            probe = below(*(each[: min(len(examples), 64)] for each in examples.inputs))
+            row = sum(each.element_size() * each[0].numel() for each in probe)
+            if row * len(examples) > most:
+                return
+            chunks = [below(*part) for part in self._chunks()]
+            self._values = tuple(torch.cat(parts) for parts in zip(*chunks, strict=True))
+        self.size = row * len(examples)
+
+    def take(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """The values of the rows at these positions."""
+        if self._values is not None:
+            return tuple(each[rows] for each in self._values)
+        with torch.no_grad():
+            return self._below(*(each[rows] for each in self._examples.inputs))
+
+    def _chunks(self) -> Iterator[tuple[Tensor, ...]]:
+        for start in range(0, len(self._examples), CHUNK):
+            yield tuple(each[start : start + CHUNK] for each in self._examples.inputs)

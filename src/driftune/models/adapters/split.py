@@ -1,0 +1,153 @@
+"""A model split at its adapters' places: what is frozen below them, what follows above.
+
+What lies below never changes while adapters are trained, so it runs without gradients and its
+results can be kept. The split is found by torch.fx; a model that it cannot trace is run whole.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, fx, nn
+
+from driftune.models.adapters.attach import AdaptedModel, Apply
+
+
+class Split(NamedTuple):
+    """``below(*inputs)`` gives row-aligned tensors; ``above(apply, *those)`` the model's output."""
+
+    below: Callable[..., tuple[Tensor, ...]]
+    above: Callable[..., Any]
+    problem: str | None = None
+
+
+class _Tracer(fx.Tracer):
+    """Traces through the model down to its places, which stay calls."""
+
+    def __init__(self, places: Sequence[str]) -> None:
+        super().__init__()
+        self.places = places
+
+    def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
+        """Whether a module stays a call; see ``fx.Tracer``."""
+        if qualified_name in self.places:
+            return True
+        if any(place.startswith(qualified_name + ".") for place in self.places):
+            return False
+        return super().is_leaf_module(module, qualified_name)
+
+
+def split(adapted: AdaptedModel, inputs: tuple[Tensor, ...]) -> Split:
+    """Split the model at its places; ``inputs`` are rows to try the split with.
+
+    Where the split cannot be made, ``below`` hands the inputs through, ``above`` runs the model
+    and ``problem`` says why.
+    """
+    try:
+        if "" in adapted.at:
+            raise ValueError("the adapters hold the whole model")
+        below, above = _trace(adapted)
+        with torch.no_grad():
+            values = below(*inputs)
+            _same(adapted, inputs, values, above)
+    except Exception as error:  # a foreign model may fail in any way under tracing
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        return Split(_hand_through, adapted.run, reason)
+    return Split(below, above)
+
+
+def _hand_through(*inputs: Tensor) -> tuple[Tensor, ...]:
+    return inputs
+
+
+def _trace(adapted: AdaptedModel) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Two graphs over the model's modules: before the first kernels and from them on."""
+    graph = _Tracer(adapted.at).trace(adapted.model)
+    first = next(iter(graph.nodes))
+    with graph.inserting_before(first):
+        context = graph.placeholder("apply_kernels")
+    looking = {
+        place
+        for domain in adapted.domains
+        for place, kernel in adapted.adapter(domain).items()
+        if kernel.uses_inputs
+    }
+    for node in list(graph.nodes):
+        if node.op == "call_module" and node.target in adapted.at:
+            with graph.inserting_after(node):
+                arguments = node.args if node.target in looking else ()
+                put = graph.call_function(_put, (context, node.target, node, arguments))
+            node.replace_all_uses_with(put, delete_user_cb=lambda user, put=put: user is not put)
+    after = {context}
+    for node in graph.nodes:
+        if any(source in after for source in node.all_input_nodes):
+            after.add(node)
+    crossing = [
+        node
+        for node in graph.nodes
+        if node not in after and node.op != "get_attr" and any(user in after for user in node.users)
+    ]
+    below, above = fx.Graph(), fx.Graph()
+    _copy(graph, below, {}, [node for node in graph.nodes if node not in after], tuple(crossing))
+    known = {context: above.placeholder("apply_kernels")}
+    known |= {node: above.placeholder(f"kept_{n}") for n, node in enumerate(crossing)}
+    wanted = [
+        node
+        for node in graph.nodes
+        if node not in known and (node in after or node.op == "get_attr")
+    ]
+    _copy(graph, above, known, wanted, None)
+    halves = []
+    for half, name in ((below, "Below"), (above, "Above")):
+        module = fx.GraphModule(adapted.model, half, name)
+        module.graph.eliminate_dead_code()
+        module.recompile()
+        halves.append(module)
+    return halves[0], halves[1]
+
+
+def _copy(
+    source: fx.Graph,
+    target: fx.Graph,
+    known: dict[fx.Node, fx.Node],
+    nodes: list[fx.Node],
+    output: tuple[fx.Node, ...] | None,
+) -> None:
+    """Copy nodes into ``target``; its output are the nodes ``output``, or the source's own."""
+    for node in nodes:
+        if node.op == "output":
+            if output is None:
+                target.output(fx.map_arg(node.args[0], known.__getitem__))
+            continue
+        known[node] = target.node_copy(node, known.__getitem__)
+    if output is not None:
+        target.output(tuple(known[node] for node in output))
+
+
+def _put(apply: Apply, place: str, output: Any, inputs: tuple[Any, ...]) -> Any:
+    return apply(place, output, tuple(each for each in inputs if isinstance(each, Tensor)))
+
+
+def _same(
+    adapted: AdaptedModel,
+    inputs: tuple[Tensor, ...],
+    values: tuple[Any, ...],
+    above: Callable[..., Any],
+) -> None:
+    """See that the halves give what the model gives, from tensors that rows can be taken of."""
+    rows = len(inputs[0])
+    if not all(isinstance(value, Tensor) and value.shape[:1] == (rows,) for value in values):
+        raise ValueError("a value that is not one per row crosses the place")
+    plain, whole = above(_leave, *values), adapted.run(_leave, *inputs)
+    for one, other in zip(_tensors(plain), _tensors(whole), strict=True):
+        if not torch.equal(one, other):
+            raise ValueError("the halves do not give what the model gives")
+
+
+def _leave(place: str, output: Any, inputs: tuple[Tensor, ...]) -> Any:
+    return output
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    found = output if isinstance(output, tuple | list) else (output,)
+    return [each for each in found if isinstance(each, Tensor)]
