@@ -46,6 +46,7 @@ def decision_view(config: Config, history: History, rows: list[Any]) -> dict[str
             if (spec := shares_spec(f"Categories {side}", shares.get(side) or []))
         ],
         "reference": scores.get("reference") or [],
+        "newest": scores.get("newest") or [],
         "evidently": f"{ROOT}drift/{row.day}/{row.domain_key}.html" if has_page else None,
         "evidently_possible": bool(scores.get("distances")),
         "gate": gate_view(finite(row.gate)) if row.gate else None,

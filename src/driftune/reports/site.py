@@ -60,9 +60,11 @@ def _pages(config: Config, ledger: Ledger, days: list[date] | None) -> Iterator[
     for entry in history.recorded:
         if days is None or entry.day in days:
             yield Page(f"day/{entry.day}.html", "day.html", day_view(config, history, entry))
-            docs = docs_view(config, entry.day)
-            if docs is not None:
-                yield Page(docs_path(entry.day), "data_docs.html", docs)
+            for redelivery in (False, True):
+                docs = docs_view(config, entry.day, redelivery=redelivery)
+                if docs is not None:
+                    path = docs_path(entry.day, redelivery=redelivery)
+                    yield Page(path, "data_docs.html", docs)
     wanted = None if days is None else {day.isoformat() for day in days}
     for (key, day), rows in history.decisions.items():
         if wanted is None or day in wanted:
