@@ -212,3 +212,24 @@ def test_times_without_an_offset_are_in_the_configured_zone(
         ).fetchone()
     assert pd.Timestamp(low, tz="UTC") == instants.min()
     assert pd.Timestamp(high, tz="UTC") == instants.max()
+
+
+def test_delivered_columns_may_be_called_anything(make_world: Make) -> None:
+    world = make_world()
+    frame = impressions(FIRST, rows=600).assign(delivered=True, rowid=3, raw=1, staged=2)
+    frame.loc[5, "click"] = 7
+    world.write(FIRST, frame)
+    quality = run(world)
+    assert sum(reasons(quality).values()) == 1
+    kept = pd.read_parquet(Workspace(world.config).quarantine(FIRST))
+    assert kept[["delivered", "rowid", "raw", "staged"]].to_numpy().tolist() == [[True, 3, 1, 2]]
+
+
+def test_an_infinite_time_is_unreadable(make_world: Make) -> None:
+    world = make_world()
+    path = world.write(FIRST, impressions(FIRST, rows=600))
+    with connect() as con:
+        con.execute(f"CREATE TABLE t AS FROM '{path}'")
+        con.execute("UPDATE t SET event_time = 'infinity'::TIMESTAMP WHERE rowid < 4")
+        con.execute(f"COPY t TO '{path}' (FORMAT parquet)")
+    assert reasons(run(world)) == {"time_unreadable": 4}

@@ -37,11 +37,11 @@ def over_typed_columns(con: Any, config: Config, fetched: Fetched) -> tuple[Conf
         f"""
         CREATE TEMP TABLE evaluated AS
         SELECT _driftune_id, {values}
-        FROM (SELECT rowid AS _driftune_id, {columns} FROM raw)
+        FROM (SELECT {columns} FROM raw)
         """
     )
     renamed = config.model_copy(update={"columns": config.columns.model_copy(update=names)})
-    return renamed, "raw JOIN evaluated ON evaluated._driftune_id = raw.rowid"
+    return renamed, "raw JOIN evaluated USING (_driftune_id)"
 
 
 def _number_types(con: Any, tolerated: float) -> dict[str, str]:

@@ -96,12 +96,16 @@ def _check_columns(config: Config, fetched: Fetched) -> None:
 def _load(con: Any, fetched: Fetched) -> None:
     con.execute(_raw_sql(fetched))
     for file in fetched.files:
+        loaded = con.execute("SELECT count(*) FROM raw").fetchone()[0]
         try:
+            # Every name of our own is prefixed: a delivered column may be called anything else.
             con.execute(
                 "INSERT INTO raw BY NAME "
-                f"SELECT row_number() OVER () AS _driftune_row, "
+                f"SELECT {loaded} + row_number() OVER () AS _driftune_id, "
+                f"row_number() OVER () AS _driftune_row, "
                 f"{literal(file.uri)} AS _driftune_file, "
-                f"hash(delivered) AS _driftune_fingerprint, * FROM {file.scan()} AS delivered"
+                "hash(_driftune_delivered) AS _driftune_fingerprint, * "
+                f"FROM {file.scan()} AS _driftune_delivered"
             )
         except duckdb.Error as error:
             raise SourceError(
@@ -121,7 +125,8 @@ def _raw_sql(fetched: Fetched) -> str:
         )
         for columns, types in kinds
     ]
-    own = "NULL::BIGINT AS _driftune_row, NULL::VARCHAR AS _driftune_file, "
+    own = "NULL::BIGINT AS _driftune_id, NULL::BIGINT AS _driftune_row, "
+    own += "NULL::VARCHAR AS _driftune_file, "
     own += "NULL::UBIGINT AS _driftune_fingerprint"
     union = " UNION ALL BY NAME ".join(f"SELECT {own}, {columns}" for columns in empty)
     return f"CREATE TABLE raw AS FROM ({union}) LIMIT 0"
@@ -150,14 +155,15 @@ def _staged_sql(config: Config, day: date, known_domains: list[str] | None, sour
         known = "SELECT domain FROM known_domains"
         domain = f"CASE WHEN ({domain}) IN ({known}) THEN ({domain}) WHEN ({domain}) IS NOT NULL "
         domain += f"THEN {literal(OTHER_DOMAIN)} END"
+    time = roles.time_expression(config)
     fields = {
-        "row_id": "raw.rowid",
+        "row_id": "raw._driftune_id",
         "file": "_driftune_file",
         "file_row": "_driftune_row",
         "fingerprint": "_driftune_fingerprint",
         "user_id": f"nullif({roles.expression(columns.user)}::VARCHAR, '')",
         "item_id": f"nullif({roles.expression(columns.item)}::VARCHAR, '')",
-        "event_time": roles.time_expression(config),
+        "event_time": f"CASE WHEN isfinite({time}) THEN {time} END",
         "domain": domain,
         "click_label": _label(roles.expression(columns.click)),
         "convert_label": _label(roles.expression(columns.convert)),

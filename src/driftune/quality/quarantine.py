@@ -27,8 +27,10 @@ def write_quarantine(staged: Staged, target: Path) -> int:
                 COPY (
                     SELECT staged.reasons AS _reasons, _driftune_file AS _file,
                            _driftune_row AS _row,
-                           raw.* EXCLUDE (_driftune_file, _driftune_row, _driftune_fingerprint)
-                    FROM staged JOIN raw ON raw.rowid = staged.row_id
+                           raw.* EXCLUDE (
+                               _driftune_id, _driftune_file, _driftune_row, _driftune_fingerprint
+                           )
+                    FROM staged JOIN raw ON raw._driftune_id = staged.row_id
                     WHERE staged.rejected = 1 ORDER BY staged.row_id
                 ) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)
                 """

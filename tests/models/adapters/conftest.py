@@ -72,7 +72,7 @@ def _rows(count: int, taste: Tensor, generator: torch.Generator) -> tuple[Tensor
     return h, click, click * bought
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def planted() -> Planted:
     """A domain whose taste differs from the base's in half of the columns."""
     torch.manual_seed(0)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from driftune.models.adapters import (
     Adapter,
     AdapterBank,
+    AdapterFileError,
     AttachError,
     IAKConfig,
     IAKKernel,
@@ -184,3 +186,48 @@ def test_fresh_residual_kernels_change_no_output() -> None:
     bank = AdapterBank.from_adapters({"a": Adapter({"representation": IAKKernel(12, IAKConfig())})})
     adapted = attach(model, bank, "representation")
     assert torch.equal(adapted(torch.zeros(4, dtype=torch.long), x), model(x))
+
+
+def test_bank_of_other_places_is_refused(make_kernel: Make) -> None:
+    with pytest.raises(AttachError, match="has kernels at representation; attached are norm, out"):
+        attach(_mlp(), _bank(make_kernel), at=["norm", "out"])
+
+
+def test_adapter_of_another_model_is_refused(make_kernel: Make, tmp_path: Path) -> None:
+    model, changed = _mlp(), _mlp()
+    with attach(model, _bank(make_kernel), "representation") as adapted:
+        folder = adapted.save("a", tmp_path / "a", {})
+    with torch.no_grad():
+        changed.norm.running_mean[0] += 1e-3
+    with attach(changed, AdapterBank(), "representation") as adapted:
+        with pytest.raises(AdapterFileError, match=r"made for backbone \w{12}, not for this one"):
+            adapted.load("a", folder)
+        assert adapted.domains == []
+        x = torch.randn(4, 6)
+        assert torch.equal(adapted(["a"] * 4, x), changed(x))
+
+
+def test_domain_that_waits_for_its_adapter_can_be_unloaded() -> None:
+    model, x = _mlp(), torch.randn(4, 6)
+    with attach(model, IAKConfig(3, 5), "representation", ["a", "b"]) as adapted:
+        with pytest.raises(AttachError, match="a: the bank holds no adapter of it; it holds none"):
+            adapted.adapter("a")
+        adapted.unload("a")
+        assert torch.equal(adapted(["a", "b"] * 2, x), model(x))
+        assert adapted.domains == ["b"]
+        with pytest.raises(AttachError, match="a: the bank holds no adapter of it; it holds b"):
+            adapted.adapter("a")
+
+
+def test_adapters_depend_on_seed_and_domain_alone() -> None:
+    marks = {}
+    for names, seed in ((["a", "b"], 1), (["b", "c", "a"], 1), (["a"], 2)):
+        torch.manual_seed(len(names))
+        with attach(_mlp(), IAKConfig(3, 5), ["representation", "norm"], names, seed) as adapted:
+            before = torch.get_rng_state()
+            adapted.build(torch.randn(4, 6, generator=torch.Generator().manual_seed(0)))
+            assert torch.equal(torch.get_rng_state(), before)
+            for name in names:
+                marks.setdefault((name, seed), set()).add(fingerprint(adapted.adapter(name)))
+    assert all(len(found) == 1 for found in marks.values())
+    assert len({next(iter(found)) for found in marks.values()}) == len(marks)

@@ -1,11 +1,12 @@
 """Choosing β, and the pooled adapter that others start from."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from driftune.models.adapters import (
     Examples,
@@ -81,7 +82,7 @@ def test_domains_start_as_the_pooled_adapter_with_its_posterior_as_prior(planted
         expected = adapted(["pooled"] * len(h), h)[0]
         assert not torch.equal(expected, planted.heads(h)[0])
         for name in NAMES:
-            assert torch.equal(adapted(["a"] * len(h), h)[0], expected)
+            assert torch.equal(adapted([name] * len(h), h)[0], expected)
             kernel = adapted.adapter(name).at("representation")
             assert isinstance(kernel, IAKKernel)
             with torch.no_grad():
@@ -115,3 +116,49 @@ def test_the_aggregate_posterior_is_the_prior_of_the_least_kl(planted: Any) -> N
                     parameter.add_(change)
                     assert kernel(h).kl.mean() > least
                     parameter.sub_(change)
+
+
+def test_a_choice_that_was_stopped_is_made_the_same_again(planted: Any, tmp_path: Path) -> None:
+    """The second β's checkpoint is not taken for one of the first."""
+    train_rows, select = _rows(planted.train), _rows(planted.select)
+    calls: list[int] = []
+
+    def stop(label: str, done: int, of: int) -> None:
+        calls.append(done)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+
+    marks = []
+    for file, progress in ((None, None), (tmp_path / "run", stop), (tmp_path / "run", None)):
+        options = {"checkpoint": file, "progress": progress}
+        with attach(planted.heads, IAK, "representation", NAMES) as adapted:
+            if progress is not None:
+                with pytest.raises(KeyboardInterrupt):
+                    choose_beta(adapted, train_rows, select, CONFIG, [0.0, 10.0], **options)
+                continue
+            choose_beta(adapted, train_rows, select, CONFIG, [0.0, 10.0], **options)
+            marks.append(fingerprint(adapted.bank))
+    assert calls == [1, 2, 3, 1, 2]
+    assert marks[0] == marks[1]
+
+
+def test_the_prior_sees_the_fresh_ids_of_every_step() -> None:
+    torch.manual_seed(0)
+    model, h = nn.Sequential(nn.Linear(4, 6)), torch.randn(40, 3, 4)
+    ids = torch.arange(40).remainder(5).unsqueeze(1)
+    rows = Examples((h,), (torch.zeros(40),), torch.zeros(40, dtype=torch.long), ids)
+    with attach(model, replace(IAK, fresh_rows=8), "0", ["a"]) as adapted, torch.no_grad():
+        adapted.build(h)
+        kernel = adapted.adapter("a").at("0")
+        assert isinstance(kernel, IAKKernel)
+        kernel.fresh.weight.copy_(torch.randn(8, 8))
+        fit_prior(adapted, "a", rows)
+        x = (model(h) - kernel.center) / kernel.scale
+        own = kernel.fresh_in(kernel.fresh.weight[ids.squeeze(1)]).unsqueeze(1)
+        hidden = torch.relu(kernel.encoder(x) + own).flatten(0, 1)
+        mean = kernel.mean(hidden)
+        sigma = torch.nn.functional.softplus(kernel.rho(hidden) - 5.0)
+    spread = (mean.var(dim=0, correction=0) + sigma.square().mean(dim=0)).sqrt()
+    torch.testing.assert_close(kernel.prior_mean.detach(), mean.mean(dim=0))
+    found = torch.nn.functional.softplus(kernel.prior_rho.detach())
+    torch.testing.assert_close(found, spread, rtol=1e-4, atol=1e-5)

@@ -24,6 +24,7 @@ from driftune.models.adapters import (
     load_adapter,
     save_adapter,
 )
+from driftune.models.adapters.rivals import HoulsbyKernel, LoRAKernel
 
 Make = Callable[..., IAKKernel]
 PLACE = "tower.1"
@@ -249,6 +250,24 @@ def test_every_kind_at_several_places_comes_back(tmp_path: Path) -> None:
             pytest.raises(AdapterFileError, match="not for this one"),
         ):
             adapted.load("b", folder)
+
+
+def test_an_adapter_of_several_kinds_comes_back(tmp_path: Path, make_kernel: Make) -> None:
+    torch.manual_seed(1)
+    kernels = {
+        "a.b": make_kernel(),
+        "": HoulsbyKernel(5, HoulsbyConfig(2)),
+        "größe": LoRAKernel(3, 4, LoRAConfig(2)),
+        "a": make_kernel(seed=2, width=7, combine="replace", fresh_rows=3),
+    }
+    folder = save_adapter(tmp_path / "a", Adapter(kernels), CARD)
+    loaded, card = load_adapter(folder, backbone=CARD["backbone"])
+    assert loaded.places == tuple(kernels)
+    assert [entry["kind"] for entry in card["kernels"]] == ["iak", "houlsby", "lora", "iak"]
+    assert [(each.width, each.config) for _, each in loaded.items()] == [
+        (each.width, each.config) for each in kernels.values()
+    ]
+    assert fingerprint(loaded) == fingerprint(Adapter(kernels))
 
 
 def test_copies_of_modules_have_no_file(tmp_path: Path) -> None:

@@ -173,3 +173,39 @@ def test_domains_come_and_go_without_touching_the_others() -> None:
         assert torch.equal(_logits(adapted(["later"] * 6, *inputs)), base)
         assert torch.equal(_logits(adapted(["b"] * 6, *inputs)), before)
         assert sorted(adapted.domains) == ["b", "later", "new"]
+
+
+@pytest.mark.parametrize("shape", [DLRM, DeepFM, Sequence])
+def test_bf16_at_several_places_ends_near_fp32(shape: Any) -> None:
+    model, inputs = built(shape), shape.rows(400)
+    with torch.no_grad():
+        base = _logits(model(*inputs))
+    rows = Examples(inputs, ((base < base.median()).float(),), torch.arange(400) % 2)
+    losses = []
+    for precision in ("fp32", "bf16"):
+        with attach(model, IAK, shape.places, NAMES, seed=1) as adapted:
+            options = TrainConfig(3, 3, 64, learning_rate=1e-2, precision=precision)
+            found = train(adapted, rows, rows, options, loss=_loss)
+            losses.append([min(each.select_loss) for each in found.domains.values()])
+            assert all(each.dtype != torch.bfloat16 for each in adapted.bank.state_dict().values())
+    assert losses[1] == pytest.approx(losses[0], rel=0.03)
+
+
+def test_fresh_ids_reach_every_step_of_a_sequence() -> None:
+    model, inputs = built(Sequence), Sequence.rows(6)
+    ids = torch.tensor([[1], [-1], [2]] * 2)
+    with attach(model, IAKConfig(4, 8, fresh_rows=4), "embed", ["a"]) as adapted, torch.no_grad():
+        adapted.build(*inputs)
+        for parameter in adapted.adapter("a").parameters():
+            parameter.add_(torch.randn(parameter.shape))
+        steps = model.embed(torch.cat(inputs, dim=1))
+        found = adapted.bank.apply_at(
+            "embed", steps, (), adapted.bank.group(torch.zeros(6).long()), ids
+        )
+        kernel = adapted.adapter("a").at("embed")
+        assert kernel is not None
+        for step in range(steps.shape[1]):
+            torch.testing.assert_close(found[:, step], kernel.serve(steps[:, step], (), ids))
+        plain = adapted(["a"] * 6, *inputs)
+        changed = adapted(["a"] * 6, *inputs, fresh=ids) != plain
+    assert changed.tolist() == [True, False, True] * 2

@@ -342,3 +342,82 @@ def _first_logit(logits: Tensor, labels: Any) -> Tensor:
     return nn.functional.binary_cross_entropy_with_logits(
         logits.squeeze(1), labels[0], reduction="none"
     )
+
+
+def test_a_domain_that_stops_leaves_the_others_to_go_on(planted: Any) -> None:
+    """The second domain's labels are noise, which its selection rows do not share."""
+    h, click, convert = planted.train
+    noise = torch.rand(len(h), generator=torch.Generator().manual_seed(3)).round()
+    rows = Examples(
+        (torch.cat([h, h]),),
+        (torch.cat([click, noise]), torch.cat([convert, noise * 0])),
+        torch.arange(2).repeat_interleave(len(h)),
+    )
+    g, click, convert = planted.select
+    select = Examples(
+        (torch.cat([g, g]),),
+        (torch.cat([click, click]), torch.cat([convert, convert])),
+        torch.arange(2).repeat_interleave(len(g)),
+    )
+    config = replace(CONFIG, epochs=8, patience=2)
+    marks: list[str] = []
+    with attach(planted.heads, IAK, "representation", ["a", "b"]) as adapted:
+        found = train(
+            adapted,
+            rows,
+            select,
+            config,
+            progress=lambda *_: marks.append(fingerprint(adapted.adapter("b").kernels)),
+        ).domains
+    ran = found["b"].epochs_run
+    assert ran == found["b"].best_epoch + 2
+    assert ran < found["a"].epochs_run
+    assert len(set(marks[:ran])) == ran
+    assert set(marks[ran:]) == {marks[ran - 1]}
+
+
+def test_three_domains_of_any_sizes_train_as_each_alone(planted: Any) -> None:
+    h, click, convert = planted.train
+    slots = torch.tensor([0] * 1000 + [1] * 1003 + [2] * 1400)
+    take = torch.arange(len(slots)) % len(h)
+    turned = (slots == 1).float()
+    labels = (click[take] - turned).abs(), convert[take] * (1 - turned)
+    rows = Examples((h[take],), labels, slots)
+    config = replace(CONFIG, epochs=2, batch_size=200, batch_exponent=0.0)
+    names = ["a", "b", "c"]
+    with attach(planted.heads, IAK, "representation", names) as adapted:
+        together = train(adapted, rows, rows, config)
+    for slot, name in enumerate(names):
+        with attach(planted.heads, IAK, "representation", names) as adapted:
+            own = rows.take(slots == slot)
+            alone = train(adapted, own, own, config).domains[name]
+        assert alone.select_loss == pytest.approx(together.domains[name].select_loss, rel=1e-4)
+        assert alone.best_epoch == together.domains[name].best_epoch
+
+
+def test_unknown_domain_ids_are_refused_with_those_there_are(planted: Any) -> None:
+    h, click, convert = planted.train
+    rows = Examples((h,), (click, convert), torch.arange(len(h)) % 3)
+    with (
+        attach(planted.heads, IAK, "representation", ["a", "b"]) as adapted,
+        pytest.raises(ValueError, match=r"the domain ids 2; there are: 0 \(a\), 1 \(b\)"),
+    ):
+        train(adapted, rows, None, CONFIG)
+
+
+@pytest.mark.parametrize("select", [True, False])
+def test_a_loss_that_is_not_one_per_row_is_refused(planted: Any, select: bool) -> None:
+    def mean(output: Any, labels: Any) -> Tensor:
+        return esmm_loss(*output, *labels)
+
+    with (
+        _attached(planted) as adapted,
+        pytest.raises(ValueError, match=r"the loss gives \(\) for \d+ rows"),
+    ):
+        train(
+            adapted,
+            _rows(planted.train),
+            _rows(planted.select) if select else None,
+            CONFIG,
+            loss=mean,
+        )

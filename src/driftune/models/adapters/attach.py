@@ -1,19 +1,20 @@
 """Attach adapters to a frozen model, at modules named by their paths."""
 
+import inspect
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from driftune.models.adapters.adapter import Adapter
-from driftune.models.adapters.bank import AdapterBank, flat
+from driftune.models.adapters.bank import AdapterBank, flat, parts_of
 from driftune.models.adapters.config import CopyConfig, KernelConfig
 from driftune.models.adapters.files import fingerprint, load_adapter, save_adapter
 from driftune.models.adapters.iak import IAKKernel
-from driftune.models.adapters.kernel import named_seed
+from driftune.models.adapters.kernel import Kernel, named_seed
 from driftune.models.adapters.rivals import make_kernel
 
 Apply = Callable[[str, Any, tuple[Tensor, ...]], Any]
@@ -21,6 +22,13 @@ Apply = Callable[[str, Any, tuple[Tensor, ...]], Any]
 
 class AttachError(ValueError):
     """Adapters cannot be attached there, or a module's output does not fit them."""
+
+
+class _Seen(NamedTuple):
+    """A place's output and tensor arguments in a call without adapters."""
+
+    output: Any
+    inputs: tuple[Tensor, ...]
 
 
 class AdaptedModel(nn.Module):
@@ -130,17 +138,15 @@ class AdaptedModel(nn.Module):
         pending = self._pending
         if not pending:
             return
-        shapes = self._shapes(*args, **kwargs)
+        seen = self._look(*args, **kwargs)
         modules = dict(self.model.named_modules())
         for domain, (config, seed) in pending.items():
             kernels = {}
             with torch.random.fork_rng():
                 torch.manual_seed(named_seed(seed, domain))
                 for place in self.at:
-                    width, columns, device = shapes[place]
-                    module = modules[place] if isinstance(config, CopyConfig) else None
                     try:
-                        kernels[place] = make_kernel(config, width, columns, module).to(device)
+                        kernels[place] = _make(config, modules[place], seen[place])
                     except ValueError as error:
                         raise AttachError(f"'{place}': {error}") from None
             self.bank.put(domain, Adapter(kernels).eval())
@@ -221,7 +227,8 @@ class AdaptedModel(nn.Module):
         Raises:
             AttachError: when it has none.
         """
-        self.adapter(domain)
+        if self._pending.pop(domain, None) is None:
+            self.adapter(domain)
         self.bank.unload(domain)
 
     def detach(self) -> None:
@@ -242,10 +249,9 @@ class AdaptedModel(nn.Module):
             if apply is None:
                 return output
             self._call.reached.add(place)
-            tensors = output if isinstance(output, tuple) else (output,)
-            if not all(isinstance(each, Tensor) for each in tensors):
+            if not all(isinstance(each, Tensor) for each in parts_of(output)):
                 raise AttachError(f"'{place}' gives a {type(output).__name__}, not a tensor")
-            inputs = tuple(each for each in (*args, *kwargs.values()) if isinstance(each, Tensor))
+            inputs = tuple(each for each in _in_order(module, args, kwargs) if _is_tensor(each))
             try:
                 return apply(place, output, inputs)
             except AttachError:
@@ -255,18 +261,63 @@ class AdaptedModel(nn.Module):
 
         return adapt
 
-    def _shapes(self, *args: Any, **kwargs: Any) -> dict[str, tuple[int, int | None, torch.device]]:
-        """Width of the output, columns of the only input, and device, of each place."""
-        shapes: dict[str, tuple[int, int | None, torch.device]] = {}
+    def _look(self, *args: Any, **kwargs: Any) -> dict[str, _Seen]:
+        """What each place gives and gets, in a call without adapters."""
+        seen: dict[str, _Seen] = {}
 
         def look(place: str, output: Any, inputs: tuple[Tensor, ...]) -> Any:
-            first = output if isinstance(output, Tensor) else output[0]
-            columns = inputs[0].shape[-1] if len(inputs) == 1 and inputs[0].ndim > 1 else None
-            shapes[place] = (first.shape[-1], columns, first.device)
+            seen[place] = _Seen(output, inputs)
             return output
 
         self.run(look, *args, **kwargs)
-        return shapes
+        return seen
+
+
+def _is_tensor(value: object) -> bool:
+    return isinstance(value, Tensor)
+
+
+def _close(one: object, other: Tensor) -> bool:
+    return (
+        isinstance(one, Tensor)
+        and (one.shape, one.dtype) == (other.shape, other.dtype)
+        and torch.allclose(one, other, equal_nan=True)
+    )
+
+
+def _in_order(module: nn.Module, args: Any, kwargs: Any) -> tuple[Any, ...]:
+    """The arguments in the order of the module's forward, however they were passed."""
+    if not kwargs:
+        return tuple(args)
+    bound = inspect.signature(module.forward).bind(*args, **kwargs)
+    return (*bound.args, *bound.kwargs.values())
+
+
+def _make(config: KernelConfig, module: nn.Module, seen: _Seen) -> Kernel:
+    """A kernel for a module that gives and gets these.
+
+    Raises:
+        ValueError: when the module does not fit the kind of kernel.
+    """
+    first, inputs = parts_of(seen.output)[0], seen.inputs
+    linear = len(inputs) == 1 and inputs[0].ndim > 1 and inputs[0].is_floating_point()
+    own = module if isinstance(config, CopyConfig) else None
+    columns = inputs[0].shape[-1] if linear else None
+    kernel = make_kernel(config, first.shape[-1], columns, own).to(first.device)
+    if own is not None:
+        _check_copy(kernel, seen)
+    return kernel
+
+
+def _check_copy(kernel: Kernel, seen: _Seen) -> None:
+    """See that a copy, which is called with the tensors alone, gives what the module gave."""
+    try:
+        found = parts_of(kernel.serve(seen.output, seen.inputs))
+    except (TypeError, ValueError, RuntimeError):
+        found = ()
+    given = parts_of(seen.output)
+    if len(found) != len(given) or not all(map(_close, found, given)):
+        raise ValueError("a copy needs a module that takes tensors by position and nothing else")
 
 
 def attach(
@@ -282,10 +333,16 @@ def attach(
     at each place. A module's output is (rows, …, width); ``""`` names the model itself.
 
     Raises:
-        AttachError: when the model has no such module; the message lists those that it has.
+        AttachError: when the model has no such module (the message lists those that it has), or
+            the bank has kernels at others.
     """
     places = [at] if isinstance(at, str) else list(at)
     bank = adapters if isinstance(adapters, AdapterBank) else AdapterBank()
+    other = sorted(set(bank.widths) - set(places))
+    if other and set(places) <= {name for name, _ in model.named_modules()}:
+        raise AttachError(
+            f"the bank has kernels at {', '.join(other)}; attached are {', '.join(places)}"
+        )
     adapted = AdaptedModel(model, bank, places)
     if not isinstance(adapters, AdapterBank):
         for domain in domains:

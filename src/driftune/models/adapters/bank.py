@@ -75,7 +75,9 @@ class AdapterBank(nn.Module):
         slot = int(self.slots([domain])[0])
         found = self._adapters[slot] if slot >= 0 else None
         if not isinstance(found, Adapter):
-            held = ", ".join(self.domains) or "none"
+            names = zip(self._domains, self._adapters, strict=True)
+            held = ", ".join(str(name) for name, each in names if isinstance(each, Adapter))
+            held = held or "none"
             raise KeyError(f"{domain}: the bank holds no adapter of it; it holds {held}")
         return found
 
@@ -116,13 +118,13 @@ class AdapterBank(nn.Module):
         """The output of the module at ``place``, each row changed by its own domain's kernel.
 
         ``output`` is a tensor whose first dimension are the rows and whose last one is the
-        kernel's width, or a tuple of tensors of rows. Rows without a kernel come back bit-equal.
+        kernel's width, or a tuple or mapping of tensors of rows. Rows without a kernel come back
+        bit-equal.
 
         Raises:
             ValueError: when the shapes do not fit.
         """
-        several = not isinstance(output, Tensor)
-        outputs: tuple[Tensor, ...] = tuple(output) if several else (output,)
+        outputs = parts_of(output)
         if len(outputs[0]) != groups.size:
             raise ValueError(f"it gives {len(outputs[0])} rows for {groups.size} domain ids")
         changed: list[Tensor] = []
@@ -137,9 +139,7 @@ class AdapterBank(nn.Module):
             changed = changed or [each.clone() for each in outputs]
             for whole, part in zip(changed, found, strict=True):
                 whole.index_copy_(0, rows, part.to(whole.dtype))
-        if not changed:
-            return output
-        return tuple(changed) if several else changed[0]
+        return like(output, changed) if changed else output
 
     def load(self, domain: str, adapter: Adapter) -> None:
         """Add a copy of the domain's adapter, or put it in the place of the one it has.
@@ -177,13 +177,14 @@ class AdapterBank(nn.Module):
         self._adapters[self.reserve(domain)] = adapter
 
     def unload(self, domain: str) -> None:
-        """Drop the domain's adapter; its rows take the base path from now on.
+        """Drop the domain's adapter, or its reserved slot; its rows take the base path from now on.
 
         Raises:
-            KeyError: when the bank holds no adapter of the domain.
+            KeyError: when the bank knows nothing of the domain.
         """
-        self.adapter(domain)
         slot = int(self.slots([domain])[0])
+        if slot < 0:
+            self.adapter(domain)
         self._domains[slot] = None
         self._adapters[slot] = nn.Identity()
 
@@ -196,19 +197,34 @@ def serve_rows(
     rows: Tensor,
 ) -> tuple[Tensor, ...]:
     """What a kernel serves for the rows at ``rows``; sequences (rows, steps, width) by step."""
-    size = len(output if isinstance(output, Tensor) else output[0])
+    size = len(parts_of(output)[0])
     own = tuple(
         each.index_select(0, rows) if len(each) == size else each
         for each in inputs
         if kernel.uses_inputs
     )
     if kernel.replaces:
-        found = kernel.serve(output, own)
-        return (found,) if isinstance(found, Tensor) else tuple(found)
+        return parts_of(kernel.serve(output, own))
     check_width(kernel, output)
     part = output.index_select(0, rows)
     unseen = None if fresh is None else spread(fresh.index_select(0, rows), part)
     return (kernel.serve(flat(part), tuple(map(flat, own)), unseen).view_as(part),)
+
+
+def parts_of(output: Any) -> tuple[Any, ...]:
+    """The values of a module's output: itself, or those of a tuple, list or mapping."""
+    if isinstance(output, Mapping):
+        return tuple(output.values())
+    return tuple(output) if isinstance(output, tuple | list) else (output,)
+
+
+def like(output: Any, parts: Sequence[Tensor]) -> Any:
+    """The values ``parts`` in the form of a module's ``output``."""
+    if isinstance(output, Mapping):
+        return dict(zip(output, parts, strict=True))
+    if not isinstance(output, tuple | list):
+        return parts[0]
+    return type(output)(*parts) if hasattr(output, "_fields") else type(output)(parts)
 
 
 def check_width(kernel: Kernel, output: Any) -> None:

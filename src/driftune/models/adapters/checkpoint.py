@@ -37,16 +37,30 @@ class Checkpoint:
         path: Path | None,
         adapted: AdaptedModel,
         examples: Examples,
+        select: Examples | None,
         config: "TrainConfig",
+        epochs: Mapping[str, int] | None,
     ) -> Self | None:
         """The checkpoint at ``path`` for a run that starts from these; None without a path."""
         if path is None:
             return None
-        digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
+        used = set(examples.domains.tolist())
+        kernels = {
+            name: [[at, each.config.kind, each.config.to_dict()] for at, each in adapter.items()]
+            for name, adapter in (
+                (name, adapted.adapter(name))
+                for name in adapted.domains
+                if int(adapted.slots([name])) in used
+            )
+        }
+        settings = [asdict(config), kernels, None if epochs is None else dict(epochs)]
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         digest.update(fingerprint(adapted.model).encode())
         digest.update(fingerprint(adapted.bank).encode())
-        for tensor in (*examples.inputs, *examples.labels, examples.domains):
-            digest.update(raw_bytes(tensor))
+        for rows in (examples, select):
+            for tensor in () if rows is None else rows.tensors():
+                digest.update(f"{tensor.dtype} {list(tensor.shape)}".encode())
+                digest.update(raw_bytes(tensor))
         return cls(path, digest.hexdigest())
 
     def save(self, learners: Mapping[int, "Learner"], epoch: int) -> None:

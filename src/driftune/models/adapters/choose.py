@@ -106,5 +106,6 @@ def fit_prior(adapted: AdaptedModel, domain: str, examples: Examples) -> None:
     fresh = None if examples.fresh is None else examples.fresh[rows]
     for place, kernel in adapted.adapter(domain).items():
         if isinstance(kernel, IAKKernel):
-            same = fresh is not None and len(seen[place]) == len(fresh)
-            kernel.fit_prior(seen[place], fresh if same else None)
+            h = seen[place]
+            steps = len(h) // len(rows)
+            kernel.fit_prior(h, None if fresh is None else fresh.repeat_interleave(steps, dim=0))

@@ -27,8 +27,7 @@ class Examples:
     fresh: Tensor | None = None
 
     def __post_init__(self) -> None:
-        own = () if self.fresh is None else (self.fresh,)
-        counts = {len(each) for each in (*self.inputs, *self.labels, self.domains, *own)}
+        counts = {len(each) for each in self.tensors()}
         if len(counts) > 1:
             raise ValueError(
                 f"{len(self.domains)} domain ids, but inputs of "
@@ -38,6 +37,11 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.domains)
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All tensors, each with the rows first."""
+        own = () if self.fresh is None else (self.fresh,)
+        return (*self.inputs, *self.labels, self.domains, *own)
 
     def take(self, rows: Tensor | slice) -> "Examples":
         """The rows at these positions."""
@@ -76,8 +80,12 @@ class Kept:
             row = sum(each.element_size() * each[0].numel() for each in probe)
             if row * len(examples) > most:
                 return
-            chunks = [below(*part) for part in self._chunks()]
-            self._values = tuple(torch.cat(parts) for parts in zip(*chunks, strict=True))
+            # Filled in place: chunks joined at the end would need twice the memory for a moment.
+            values = tuple(each.new_empty((len(examples), *each.shape[1:])) for each in probe)
+            for start, part in self._chunks():
+                for whole, found in zip(values, below(*part), strict=True):
+                    whole[start : start + CHUNK] = found
+        self._values = values
         self.size = row * len(examples)
 
     def take(self, rows: Tensor) -> tuple[Tensor, ...]:
@@ -87,6 +95,6 @@ class Kept:
         with torch.no_grad():
             return self._below(*(each[rows] for each in self._examples.inputs))
 
-    def _chunks(self) -> Iterator[tuple[Tensor, ...]]:
+    def _chunks(self) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
         for start in range(0, len(self._examples), CHUNK):
-            yield tuple(each[start : start + CHUNK] for each in self._examples.inputs)
+            yield start, tuple(each[start : start + CHUNK] for each in self._examples.inputs)

@@ -4,13 +4,14 @@ What lies below never changes while adapters are trained, so it runs without gra
 results can be kept. The split is found by torch.fx; a model that it cannot trace is run whole.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
 
 from driftune.models.adapters.attach import AdaptedModel, Apply
+from driftune.models.adapters.bank import parts_of
 
 
 class Split(NamedTuple):
@@ -49,7 +50,8 @@ def split(adapted: AdaptedModel, inputs: tuple[Tensor, ...]) -> Split:
         below, above = _trace(adapted)
         with torch.no_grad():
             values = below(*inputs)
-            _same(adapted, inputs, values, above)
+            fewer = below(*(each[:-1] for each in inputs))
+            _same(adapted, inputs, values, fewer, above)
     except Exception as error:  # a foreign model may fail in any way under tracing
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         return Split(_hand_through, adapted.run, reason)
@@ -72,8 +74,14 @@ def _trace(adapted: AdaptedModel) -> tuple[Callable[..., Any], Callable[..., Any
         for place, kernel in adapted.adapter(domain).items()
         if kernel.uses_inputs
     }
+    calls = [node for node in graph.nodes if node.op == "call_module" and node.target in adapted.at]
+    hidden = sorted(set(adapted.at) - {node.target for node in calls})
+    if hidden:
+        raise ValueError(f"the graph does not show {', '.join(hidden)}")
+    if any(node.kwargs for node in calls if node.target in looking):
+        raise ValueError("a module whose arguments its kernels take is called by keywords")
     for node in list(graph.nodes):
-        if node.op == "call_module" and node.target in adapted.at:
+        if node in calls:
             with graph.inserting_after(node):
                 arguments = node.args if node.target in looking else ()
                 put = graph.call_function(_put, (context, node.target, node, arguments))
@@ -132,16 +140,23 @@ def _same(
     adapted: AdaptedModel,
     inputs: tuple[Tensor, ...],
     values: tuple[Any, ...],
+    fewer: tuple[Any, ...],
     above: Callable[..., Any],
 ) -> None:
-    """See that the halves give what the model gives, from tensors that rows can be taken of."""
+    """See that the halves give what the model gives, from tensors that rows can be taken of.
+
+    ``fewer`` are the values of all rows but the last: a weight may have as many rows by chance.
+    """
     rows = len(inputs[0])
-    if not all(isinstance(value, Tensor) and value.shape[:1] == (rows,) for value in values):
-        raise ValueError("a value that is not one per row crosses the place")
-    plain, whole = above(_leave, *values), adapted.run(_leave, *inputs)
-    for one, other in zip(_tensors(plain), _tensors(whole), strict=True):
-        if not torch.equal(one, other):
-            raise ValueError("the halves do not give what the model gives")
+    for count, crossing in ((rows, values), (rows - 1, fewer)):
+        if not all(isinstance(each, Tensor) and each.shape[:1] == (count,) for each in crossing):
+            raise ValueError("a value that is not one per row crosses the place")
+    plain = _tensors(above(_leave, *values))
+    whole = _tensors(adapted.run(_leave, *inputs))
+    if not whole:
+        raise ValueError("the model's output shows no tensors to compare")
+    if len(plain) != len(whole) or not all(map(torch.equal, plain, whole)):
+        raise ValueError("the halves do not give what the model gives")
 
 
 def _leave(place: str, output: Any, inputs: tuple[Tensor, ...]) -> Any:
@@ -149,5 +164,9 @@ def _leave(place: str, output: Any, inputs: tuple[Tensor, ...]) -> Any:
 
 
 def _tensors(output: Any) -> list[Tensor]:
-    found = output if isinstance(output, tuple | list) else (output,)
-    return [each for each in found if isinstance(each, Tensor)]
+    """The tensors of an output, nested or not."""
+    if isinstance(output, Tensor):
+        return [output]
+    if not isinstance(output, tuple | list | Mapping):
+        return []
+    return [tensor for part in parts_of(output) for tensor in _tensors(part)]

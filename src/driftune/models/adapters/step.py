@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from driftune.models.adapters.adapter import Adapter
-from driftune.models.adapters.bank import check_width, flat, spread
+from driftune.models.adapters.bank import check_width, flat, like, parts_of, spread
 from driftune.models.adapters.iak import IAKKernel
 
 
@@ -44,20 +44,23 @@ class Step:
     def apply(self, place: str, output: Any, inputs: tuple[Tensor, ...]) -> Any:
         """The output of the module at ``place``, each span changed by its own kernel."""
         parts = [self._one(place, output, inputs, span) for span in self._spans]
-        if isinstance(output, Tensor):
-            return torch.cat(parts) if len(parts) > 1 else parts[0]
-        return tuple(torch.cat(several) for several in zip(*parts, strict=True))
+        if len(parts) == 1:
+            return like(output, parts[0])
+        return like(output, [torch.cat(several) for several in zip(*parts, strict=True)])
 
-    def _one(self, place: str, output: Any, inputs: tuple[Tensor, ...], span: Span) -> Any:
+    def _one(
+        self, place: str, output: Any, inputs: tuple[Tensor, ...], span: Span
+    ) -> tuple[Tensor, ...]:
         slot, start, stop = span
         rows = slice(start, stop)
-        size = len(output) if isinstance(output, Tensor) else len(output[0])
+        outputs = parts_of(output)
+        size = len(outputs[0])
         kernel = self._adapters[slot].at(place)
         if kernel is None:
-            return output[rows] if isinstance(output, Tensor) else tuple(e[rows] for e in output)
+            return tuple(each[rows] for each in outputs)
         own = tuple(each[rows] if len(each) == size else each for each in inputs)
         if kernel.replaces:
-            return kernel.adapt(output, own).h
+            return parts_of(kernel.adapt(output, own).h)
         check_width(kernel, output)
         part = output[rows]
         fresh = None if self._fresh is None else spread(self._fresh[rows], part)
@@ -69,7 +72,7 @@ class Step:
         if slot in self._reconstruct and isinstance(kernel, IAKKernel):
             error = ((adapted.h - h) / kernel.scale).square().mean()
             self._add(self.reconstruction, slot, error)
-        return adapted.h.view_as(part)
+        return (adapted.h.view_as(part),)
 
     @staticmethod
     def _add(terms: dict[int, Tensor], slot: int, term: Tensor) -> None:

@@ -53,8 +53,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "patience", "batch_size", "min_batch"):
-            if getattr(self, name) < (0 if name == "epochs" else 1):
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+            least = 0 if name == "epochs" else 1
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be {least} or more")
         if self.precision not in ("fp32", "bf16"):
             raise ValueError(f"precision is {self.precision!r}; it must be fp32 or bf16")
 
@@ -134,7 +135,7 @@ def train(
     )
     run = _Run(config, examples, kept, select, kept_select or None, halves.above, loss)
     learners = make_learners(adapted, rows, sizes, config, epochs)
-    store = Checkpoint.of(checkpoint, adapted, examples, config)
+    store = Checkpoint.of(checkpoint, adapted, examples, select, config, epochs)
     first = store.restore(learners) if store else 0
     if first == 0 and select is not None:
         for slot, value in run.losses(learners).items():
@@ -268,13 +269,26 @@ class _Run:
             torch.autocast(self.device, dtype=torch.bfloat16, enabled=half),
         ):
             output = self.above(step.apply, *kept.take(rows))
-            return self.loss(output, tuple(each[rows] for each in examples.labels)), step
+            values = self.loss(output, tuple(each[rows] for each in examples.labels))
+        if values.shape != (len(rows),):
+            raise ValueError(
+                f"the loss gives {tuple(values.shape)} for {len(rows)} rows; "
+                "it must give one value per row"
+            )
+        return values, step
 
 
 def _check(adapted: AdaptedModel, examples: Examples, select: Examples | None) -> None:
     slots = set(examples.domains.tolist()) - {-1}
     if not slots:
         raise ValueError("no training rows of a domain that has an adapter")
+    known = {int(adapted.slots([name])): name for name in adapted.domains}
+    foreign = sorted(slots - set(known))
+    if foreign:
+        raise ValueError(
+            f"training rows have the domain ids {', '.join(map(str, foreign))}; there are: "
+            + (", ".join(f"{slot} ({name})" for slot, name in sorted(known.items())) or "none")
+        )
     if select is None:
         return
     missing = slots - set(select.domains.tolist())
