@@ -48,11 +48,12 @@ class Setting:
 
 @dataclass(frozen=True)
 class Method:
-    """One row of the table, and the settings that it may have."""
+    """One row of the table, and the settings that it may have; an ``ablation`` of IAK or not."""
 
     name: str
     variant: str
     settings: tuple[Setting, ...]
+    ablation: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,21 +102,29 @@ def methods(quick: bool) -> list[Method]:
         warm = 3 if combine == "replace" else 0
         for variant, betas in (("beta 0", (0.0,)), ("beta chosen", chosen)):
             kernels = [replace(iak, combine=combine, beta=beta, warm_epochs=warm) for beta in betas]
-            rows.append(Method("iak", variant, _grid(kernels, FIRST, rates)))
+            rows.append(Method("iak", variant, _grid(kernels, FIRST, rates), True))
     several = [replace(iak, beta=beta) for beta in (0.0, *chosen)]
     fresh = [replace(each, fresh_rows=1024, fresh_width=4) for each in several[1:]]
     rows += [
-        Method("iak", "one for all domains", _grid(several, FIRST, (1e-3,), "pooled")),
-        Method("iak", "at the input", _grid(several[:2], INPUT, (1e-3,))),
+        Method("iak", "one for all domains", _grid(several, FIRST, (1e-3,), "pooled"), True),
+        Method("iak", "at the input", _grid(several[:2], INPUT, (1e-3,)), True),
         Method(
-            "iak_pooled", "pooled, then domain", _grid(several, FIRST, (3e-4, 1e-3), FIRST_POOLED)
+            "iak_pooled", "with fresh user ids", _grid(fresh, FIRST, (1e-3,), FIRST_POOLED), True
         ),
-        Method("iak_pooled", "with fresh user ids", _grid(fresh, FIRST, (1e-3,), FIRST_POOLED)),
+        Method(
+            "iak_pooled",
+            "place and beta chosen",
+            tuple(
+                setting
+                for at in (INPUT, FIRST, (*INPUT, *FIRST))
+                for setting in _grid([several[0], several[2]], at, (1e-3,), FIRST_POOLED)
+            ),
+        ),
     ]
     if quick:
         wanted = {
             ("lora", "matched"),
-            ("iak_pooled", "pooled, then domain"),
+            ("iak_pooled", "place and beta chosen"),
             ("full_pooled", "all"),
         }
         rows = [
