@@ -42,6 +42,10 @@ def load(folder: Path, env: dict[str, str] | None = None, **changes: Any) -> Con
         ({"gate__min_efect": 3}, "unknown key 'gate.min_efect'"),
         ({"features__counters__per": [["users"]]}, "counters.per: 'users' is not one of user"),
         ({"adapter__gate_share": 0.7, "adapter__select_share": 0.4}, "must stay below 1"),
+        ({"gate__calibration_band": [1.4, 0.7]}, "the first bound must be below the second"),
+        ({"quality__click_rate": [0.5, 0.5]}, "the first bound must be below the second"),
+        ({"seed": -1}, "seed = -1: Input should be greater than or equal to 0"),
+        ({"adapter__beta": [0.1, -1]}, "adapter.beta.1 = -1: Input should be greater"),
         ({"trigger": None}, "trigger = None: Input should be 'inline' or 'event'"),
         ({"columns__time": "event_time"}, "columns.time = 'event_time'"),
     ],
@@ -54,6 +58,17 @@ def test_a_wrong_value_names_file_key_and_choice(
     assert str(error.value).startswith(f"{tmp_path / 'params.yaml'}: ")
     assert wanted in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_key_that_is_there_twice_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("seed: 7\ngate:\n  min_rows: 3\n  min_rows: 4\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"line 4: 'min_rows' is there twice; remove one"):
+        load_config(path, {})
+
+
+def test_one_beta_may_stand_alone(tmp_path: Path) -> None:
+    assert load(tmp_path, adapter__beta=0.01).adapter.beta == [0.01]
 
 
 def test_a_missing_key_is_named(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,6 +18,15 @@ from pydantic import (
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
+
+
+def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
+    if not bounds[0] < bounds[1]:
+        raise ValueError("the first bound must be below the second")
+    return bounds
+
+
+RISING = AfterValidator(_rising)
 Betas = Annotated[
     list[Annotated[float, Field(ge=0, allow_inf_nan=False)]],
     BeforeValidator(lambda given: given if isinstance(given, list) else [given]),
@@ -151,7 +161,7 @@ class Quality(Section):
     min_rows: Positive = 100
     max_rejected_share: Share = 0.2
     min_hours: int = Field(12, ge=1, le=24)
-    click_rate: tuple[Share, Share] = (0.001, 0.9)
+    click_rate: Annotated[tuple[Share, Share], RISING] = (0.001, 0.9)
 
 
 class Thresholds(Section):
@@ -205,7 +215,7 @@ class Gate(Section):
     min_positives: Positive = 30
     min_users: Positive = 50
     guardrail_tolerance: float = Field(0.01, ge=0)
-    calibration_band: tuple[float, float] = (0.7, 1.4)
+    calibration_band: Annotated[tuple[float, float], RISING] = (0.7, 1.4)
 
 
 class Registry(Section):
@@ -222,7 +232,7 @@ class Config(Section):
 
     workspace: str = "workspace"
     timezone: str = "UTC"
-    seed: int = 7
+    seed: int = Field(7, ge=0)
     trigger: Literal["inline", "event"] = "inline"
     source: Source
     reference: Reference

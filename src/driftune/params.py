@@ -19,6 +19,20 @@ TRACKED = ("reference", "columns", "domains", "features", "backbone", "timezone"
 _NOT_IN_PATHS = "[]*?%"
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that a section has twice: the first one's value would be lost unseen."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of a node; see ``yaml.SafeLoader``."""
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise yaml.YAMLError(f"line {line}: '{key.value}' is there twice; remove one")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def load_config(path: str | Path, env: Mapping[str, str] | None = None) -> Config:
     """Read and validate ``path``; ``DRIFTUNE__SECTION__KEY`` variables override its values.
 
@@ -31,7 +45,7 @@ def load_config(path: str | Path, env: Mapping[str, str] | None = None) -> Confi
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read ({error}); give --config PATH") from None
     try:
-        tree = yaml.safe_load(text)
+        tree = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):
