@@ -104,6 +104,7 @@ def methods(quick: bool) -> list[Method]:
             kernels = [replace(iak, combine=combine, beta=beta, warm_epochs=warm) for beta in betas]
             rows.append(Method("iak", variant, _grid(kernels, FIRST, rates), True))
     several = [replace(iak, beta=beta) for beta in (0.0, *chosen)]
+    small = replace(iak, bottleneck=6, hidden=8)
     fresh = [replace(each, fresh_rows=1024, fresh_width=4) for each in several[1:]]
     rows += [
         Method("iak", "one for all domains", _grid(several, FIRST, (1e-3,), "pooled"), True),
@@ -116,8 +117,13 @@ def methods(quick: bool) -> list[Method]:
             "place and beta chosen",
             tuple(
                 setting
-                for at in (INPUT, FIRST, (*INPUT, *FIRST))
-                for setting in _grid([several[0], several[2]], at, (1e-3,), FIRST_POOLED)
+                for kernel, at in ((iak, INPUT), (iak, FIRST), (small, (*INPUT, *FIRST)))
+                for setting in _grid(
+                    [replace(kernel, beta=beta) for beta in (0.0, chosen[-1])],
+                    at,
+                    (1e-3,),
+                    FIRST_POOLED,
+                )
             ),
         ),
     ]
