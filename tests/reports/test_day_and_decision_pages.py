@@ -53,6 +53,7 @@ def test_a_promotion_shows_metrics_interval_rules_and_training(site: Site) -> No
     site.build()
     text = site.decision_text(PLAIN[0], FIRST)
     assert "the challenger passed the gate and became version 1 (AUC +0.0210)" in text
+    assert "The gate promotes the challenger. It could not judge: guardrail." in text
     for shown in (
         "0.6840",
         "0.7050",
