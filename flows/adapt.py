@@ -55,7 +55,7 @@ def adapt_once(settings: Config, decision_id: str) -> str:
         log.info("%s: nothing to do, its state is '%s'", decision_id, state)
         return state
     try:
-        training = adaptation.train_challenger(settings, decision_id)
+        training = adaptation.train_challenger(settings, decision_id, owner)
         gate = adaptation.judge_challenger(settings, decision_id)
         return adaptation.conclude_decision(settings, decision_id, owner, training, gate)
     except RegistryError as error:

@@ -22,11 +22,14 @@ log = logging.getLogger("driftune")
 def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any]:
     """Run one day's loop; without ``day`` the last full day in the configured zone.
 
-    The same day with the same content again changes nothing.
+    Then days shortly before it that have arrived late come first, each a run of its own; one that
+    fails is named under ``failed`` and does not stop the others. The same day with the same
+    content again changes nothing.
     """
     settings = load_config(config)
     chosen = day or datetime.now(settings.zone).date() - timedelta(days=1)
     days.prepare(settings)
+    failed = {} if day else catch_up(settings, chosen)
     quality = None
     try:
         ingested = ingest_day(settings, chosen)
@@ -46,7 +49,24 @@ def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any
     with Ledger(settings) as ledger:
         rows = day_rows(ledger, chosen)
     log.info("%s", day_line(chosen, ingested.quality, rows))
-    return {"day": chosen.isoformat(), "changed": ingested.changed, "domains": rows}
+    return {
+        "day": chosen.isoformat(),
+        "changed": ingested.changed,
+        "domains": rows,
+        "failed": failed,
+    }
+
+
+def catch_up(settings: Config, day: date) -> dict[str, str]:
+    """Run the late days before ``day``; returns the error of each that failed."""
+    failed = {}
+    for late in days.late_days(settings, day):
+        try:
+            daily(late, str(settings.source_file))
+        except Exception as error:
+            log.error("%s (late): %s", late, error)
+            failed[late.isoformat()] = str(error)
+    return failed
 
 
 def act(settings: Config, decision_id: str) -> State[Any]:

@@ -30,5 +30,8 @@ def replay(first: date, last: date, config: str = "params.yaml") -> dict[str, An
         except DriftuneError as error:
             log.error("%s", error)
             failed[day.isoformat()] = str(error)
+        except Exception as error:
+            log.exception("%s failed", day)
+            failed[day.isoformat()] = f"{type(error).__name__}: {error}"
     report("replay", total, total)
     return {"days": results, "failed": failed}

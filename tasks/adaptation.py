@@ -22,10 +22,15 @@ def claim(config: Config, decision_id: str) -> str | None:
 
 
 @task(task_run_name="fine-tune {decision_id}", **LONG)
-def train_challenger(config: Config, decision_id: str) -> dict[str, Any]:
-    """Train the challenger and write its files."""
+def train_challenger(config: Config, decision_id: str, owner: str) -> dict[str, Any]:
+    """Train the challenger and write its files; every epoch renews the claim."""
     with Ledger(config) as ledger:
-        return finetune(config, ledger, decision_id, report)
+
+        def progress(label: str, done: int, total: int) -> None:
+            ledger.renew(decision_id, owner)
+            report(label, done, total)
+
+        return finetune(config, ledger, decision_id, progress)
 
 
 @task(task_run_name="gate {decision_id}", **QUICK)

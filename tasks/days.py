@@ -23,6 +23,13 @@ def prepare(config: Config) -> None:
         ensure_backbone(config, ledger, report)
 
 
+@task(task_run_name="late days before {day}", **QUICK)
+def late_days(config: Config, day: date) -> list[date]:
+    """Days shortly before this one that have arrived since their own run."""
+    with Ledger(config) as ledger:
+        return ingest.late_days(config, ledger, day)
+
+
 @task(task_run_name="fetch {day}", **QUICK)
 def fetch_day(config: Config, day: date, folder: Path) -> Fetched:
     """Fetch the day's files."""

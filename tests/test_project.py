@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 import tomllib
 from itertools import chain
 from pathlib import Path
@@ -10,6 +11,7 @@ import yaml
 
 from driftune.config import Config
 from driftune.params import TRACKED
+from driftune.training import pretrain
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,6 +24,20 @@ def test_dvc_tracks_exactly_what_the_environment_may_not_override() -> None:
     for stage in stages.values():
         for path in stage["deps"]:
             assert path.startswith(("workspace/", "data")) or (ROOT / path).exists(), path
+
+
+def test_the_pipeline_depends_on_the_code_that_it_runs() -> None:
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    named = {ROOT / path for stage in stages.values() for path in stage["deps"]}
+    parts = ("driftune.training", "driftune.models")
+    used = {
+        Path(str(sys.modules[value.__module__].__file__))
+        for value in vars(pretrain).values()
+        if str(getattr(value, "__module__", "")).startswith(parts)
+    }
+    names = {path.name for path in used}
+    assert {"pretrain.py", "rows.py", "scoring.py", "backbone.py"} < names
+    assert {path.relative_to(path.parents[3]) for path in used if path not in named} == set()
 
 
 def test_every_deployment_s_entrypoint_and_parameters_exist() -> None:

@@ -130,7 +130,9 @@ def pretrain(
 
 @app.command()
 def run(
-    day: Annotated[str | None, typer.Option(help="YYYY-MM-DD; yesterday by default.")] = None,
+    day: Annotated[
+        str | None, typer.Option(help="YYYY-MM-DD; by default yesterday, and days that came late.")
+    ] = None,
     config: ConfigPath = PARAMS,
     as_json: AsJson = False,
 ) -> None:
@@ -142,6 +144,8 @@ def run(
 
         result = daily(chosen, str(config))
     _print(result, as_json, quiet=True)
+    if result["failed"]:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -61,10 +61,14 @@ class Columns(Section):
 
 
 class Source(Section):
-    """Where the day's files are: an fsspec URL or path with ``{day}``, globs allowed."""
+    """Where the day's files are: an fsspec URL or path with ``{day}``, globs allowed.
+
+    A run without a day also takes the last ``late_days`` days that have arrived since.
+    """
 
     uri: str
     format: Literal["auto", "parquet", "csv", "jsonl"] = "auto"
+    late_days: int = Field(3, ge=0)
 
     @field_validator("uri")
     @classmethod

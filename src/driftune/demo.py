@@ -12,7 +12,8 @@ from driftune.errors import DriftuneError
 from driftune.telemetry import silence
 
 PARAMS = Path("params.yaml")
-TRUTH = Path("workspace/truth.json")
+HOME = Path("workspace")
+TRUTH = HOME / "truth.json"
 
 
 def main() -> None:
@@ -22,13 +23,9 @@ def main() -> None:
     if not PARAMS.exists():
         console.fail("run the demo in the project's folder (params.yaml is not here)")
         sys.exit(1)
-    if Path("workspace/.demo").exists() or not Path("workspace").exists():
-        shutil.rmtree("workspace", ignore_errors=True)
-    else:
+    if not clear(HOME):
         console.fail("workspace/ holds work that is not the demo's; move it away, or make clean")
         sys.exit(1)
-    Path("workspace").mkdir()
-    Path("workspace/.demo").touch()
     try:
         _say("1/4  reference data (dvc pull)")
         _run("dvc", "pull", "--quiet", "data.dvc")
@@ -53,6 +50,24 @@ def main() -> None:
         console.fail(f"demo: {error}")
         sys.exit(1)
     sys.exit(0 if good else 1)
+
+
+def clear(home: Path) -> bool:
+    """Make the demo's workspace empty but for its model; False when it is not the demo's.
+
+    The model stays for DVC to judge: it trains again only where data, code or parameters differ.
+    """
+    mark = home / ".demo"
+    if home.exists() and not mark.exists():
+        return False
+    home.mkdir(exist_ok=True)
+    mark.touch()
+    for path in home.iterdir():
+        if path.is_dir() and path.name != "model":
+            shutil.rmtree(path)
+        elif path.is_file() and path != mark:
+            path.unlink()
+    return True
 
 
 def _say(text: str) -> None:

@@ -47,17 +47,19 @@ class Workspace:
         """The review site."""
         return self.home / "reports"
 
-    def quality(self, day: date) -> Path:
-        """The day's quality record (JSON)."""
-        return self.home / "quality" / f"{day}.json"
+    # A delivery that was refused after another one was accepted lies beside that one.
 
-    def quarantine(self, day: date) -> Path:
-        """The day's rejected rows with file, row and reasons (parquet)."""
-        return self.home / "quarantine" / f"{day}.parquet"
+    def quality(self, day: date, *, redelivery: bool = False) -> Path:
+        """The day's quality record (JSON), or that of its refused redelivery."""
+        return self.home / "quality" / f"{_name(day, redelivery)}.json"
 
-    def docs_record(self, day: date) -> Path:
-        """What Great Expectations said of the day (JSON), as the site shows it."""
-        return self.home / "data_docs" / f"{day}.json"
+    def quarantine(self, day: date, *, redelivery: bool = False) -> Path:
+        """The rejected rows of the day or redelivery with file, row and reasons (parquet)."""
+        return self.home / "quarantine" / f"{_name(day, redelivery)}.parquet"
+
+    def docs_record(self, day: date, *, redelivery: bool = False) -> Path:
+        """What Great Expectations said of the day or redelivery (JSON), as the site shows it."""
+        return self.home / "data_docs" / f"{_name(day, redelivery)}.json"
 
     def drift(self, day: date, key: str) -> Path:
         """Evidently's figures of a domain and day (JSON)."""
@@ -66,3 +68,7 @@ class Workspace:
     def drift_page(self, day: date, key: str) -> Path:
         """Evidently's page of a domain and day."""
         return self.reports / "drift" / f"{day}" / f"{key}.html"
+
+
+def _name(day: date, redelivery: bool) -> str:
+    return f"{day}.refused" if redelivery else f"{day}"

@@ -15,7 +15,7 @@ CATEGORIES = ["noodles", "coffee", "salads", "burgers"]
 @pytest.fixture
 def config(make_world) -> Config:
     """The configuration of an empty world."""
-    return make_world(drift={"sample_rows": 2000, "top_categories": 12}).config
+    return make_world(drift={"sample_rows": 2000, "min_rows": 1000, "top_categories": 12}).config
 
 
 def window(
@@ -109,6 +109,25 @@ def test_missing_categories_are_a_category_of_their_own(config: Config) -> None:
     shares = {row["category"]: row for row in record["shares"]["shown"]}
     assert shares["(none)"]["current"] == pytest.approx(0.5)
     assert record["distances"]["category_shown"] > 0.3
+
+
+def test_predictions_alone_are_compared_with_the_newest_rows(config: Config) -> None:
+    current, reference, newest = window(1), window(2), window(3, weights=[0.7, 0.1, 0.1, 0.1])
+    reference["prediction"] += 0.3
+    plain = compare(config, current, reference).record["distances"]
+    found = compare(config, current, reference, newest).record["distances"]
+    assert plain["prediction"] > 1 > 0.1 > found["prediction"]
+    assert {**found, "prediction": 0} == {**plain, "prediction": 0}
+
+
+@pytest.mark.parametrize(("rows", "used"), [(0, False), (999, False), (1000, True)])
+def test_too_few_newest_rows_leave_predictions_to_the_whole_reference(
+    config: Config, rows: int, used: bool
+) -> None:
+    current, reference = window(1), window(2)
+    reference["prediction"] += 0.3
+    found = compare(config, current, reference, window(3, rows=rows)).record["distances"]
+    assert (found["prediction"] < 0.15) is used
 
 
 def test_evidently_s_page_names_our_threshold_s_verdict(config: Config, tmp_path) -> None:

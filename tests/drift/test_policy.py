@@ -77,13 +77,14 @@ def test_no_distance_at_all_is_never_stable(config: Config) -> None:
         ({"current_clicks": 19}, "19 clicks in the current window, 20 needed"),
         ({"reference_rows": 0}, "0 impressions in the reference window, 100 needed"),
         ({"reference_clicks": 3}, "3 clicks in the reference window, 20 needed"),
+        ({"current_hours": 11}, "A partial day: the day has impressions in 11 hours, 12 needed."),
     ],
 )
 def test_windows_that_are_too_small_say_which_and_how_small(
     config: Config, counts: dict[str, int], sentence: str
 ) -> None:
     enough = dict.fromkeys(("current_rows", "reference_rows"), 100)
-    enough |= dict.fromkeys(("current_clicks", "reference_clicks"), 20)
+    enough |= dict.fromkeys(("current_clicks", "reference_clicks"), 20) | {"current_hours": 12}
     assert insufficient(config, enough) is None
     found = insufficient(config, {**enough, **counts})
     assert found is not None

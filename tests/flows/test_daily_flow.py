@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from driftune.logs import lake
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.models import mirrored
 from driftune.workspace import Workspace
+from flows import daily as daily_flow
 from flows.daily import daily
 from tests.conftest import World
 from tests.flows.conftest import DAY_AFTER, SHIFT_DAY, SHIFTED, SIMULATION, STABLE_DAY
@@ -120,6 +121,38 @@ def test_a_day_looks_at_its_own_pages_and_those_beside_it(simulated: World) -> N
     run(simulated, SHIFT_DAY)
     new = {path.stem for path in days.iterdir() if path.read_text("utf-8") != "old"}
     assert new == {str(STABLE_DAY), str(SHIFT_DAY)}
+
+
+def at(day: date) -> type:
+    """A clock by which ``day`` was yesterday."""
+
+    class Clock:
+        @staticmethod
+        def now(zone: Any) -> datetime:
+            return datetime.combine(day, time(5, 30), tzinfo=zone) + timedelta(days=1)
+
+    return Clock
+
+
+def test_a_run_without_a_day_takes_up_late_days_first(
+    simulated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = simulated.root / "logs" / f"impressions-{SHIFT_DAY}.parquet"
+    whole = path.read_bytes()
+    path.unlink()
+    monkeypatch.setattr(daily_flow, "datetime", at(DAY_AFTER))
+    result = daily(config=str(simulated.params))
+    assert (result["day"], result["failed"]) == (str(DAY_AFTER), {})
+    with Ledger(simulated.config) as ledger:
+        taken = [row.day for row in sorted(ledger.days(), key=lambda row: row.recorded_at)]
+    assert taken[-2:] == [str(STABLE_DAY), str(DAY_AFTER)]
+    path.write_bytes(b"PAR1 this is no parquet file")
+    result = daily(config=str(simulated.params))
+    assert list(result["failed"]) == [str(SHIFT_DAY)]
+    assert path.name in result["failed"][str(SHIFT_DAY)]
+    path.write_bytes(whole)
+    assert daily(config=str(simulated.params))["failed"] == {}
+    assert set(states(simulated, SHIFT_DAY)) == set(SIMULATION.domains)
 
 
 def test_a_refused_day_is_shown_and_does_not_reach_the_lake(simulated: World) -> None:

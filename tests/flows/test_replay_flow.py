@@ -82,3 +82,20 @@ def test_kuairand_replays_all_seven_days_and_counts_its_duplicates(tmp_path: Pat
     assert partial["verdict"] == "warning"
     broken = [check["rule"] for check in partial["checks"] if not check["success"]]
     assert "hours_covered" in broken
+
+
+def test_a_fault_of_any_kind_stops_no_other_day(
+    simulated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days: list[date] = []
+
+    def fail_once(day: date, config: str) -> dict[str, str]:
+        days.append(day)
+        if len(days) == 1:
+            raise RuntimeError("the disk is gone")
+        return {"day": str(day)}
+
+    monkeypatch.setattr("flows.replay.daily", fail_once)
+    result = replay(STABLE_DAY, SHIFT_DAY, str(simulated.params))
+    assert result["failed"] == {str(STABLE_DAY): "RuntimeError: the disk is gone"}
+    assert result["days"] == [{"day": str(SHIFT_DAY)}]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from driftune.logs import features
 from driftune.logs.counters import counter_columns, history
 from driftune.logs.encoder import load_encoder, number_names
 from driftune.logs.features import Lake, encode_day, fit_encoder
@@ -125,6 +126,14 @@ def test_later_days_do_not_reach_earlier_ones(fitted):
     for path in Workspace(world.config).features.iterdir():
         path.unlink()
     assert encode_day(world.config, encoder, day).read_bytes() == before
+
+
+def test_days_of_another_format_are_encoded_anew(fitted, monkeypatch):
+    world, encoder, day = fitted
+    before = encode_day(world.config, encoder, day)
+    assert encode_day(world.config, encoder, day) == before
+    monkeypatch.setattr(features, "FORMAT", features.FORMAT + 1)
+    assert encode_day(world.config, encoder, day) != before
 
 
 def test_a_corrected_past_day_changes_the_file(fitted):

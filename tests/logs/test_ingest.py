@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 from datetime import timedelta
 
 import duckdb
@@ -12,10 +13,10 @@ import pytest
 from driftune.errors import DayRefusedError, LakeError, SourceError
 from driftune.files import read_json
 from driftune.logs import lake
-from driftune.logs.ingest import ensure_reference, ingest
+from driftune.logs.ingest import ensure_reference, ingest, late_days
 from driftune.registry.ledger import Ledger
 from driftune.workspace import Workspace
-from tests.conftest import impressions
+from tests.conftest import World, impressions
 
 
 def checksum(config):
@@ -151,6 +152,49 @@ def test_a_day_with_too_many_rejected_rows_is_refused_whole(ready):
     assert record["verdict"] == "refused" and record["rejected"] == 600
 
 
+def spoilt(day):
+    """A delivery that is refused, with 600 rows in quarantine."""
+    frame = impressions(day, seed=9)
+    frame.loc[:599, "ordered"] = 3
+    return frame
+
+
+def records(world, day, **choices):
+    """What the workspace says of a delivery, where it says something."""
+    workspace = Workspace(world.config)
+    kinds = (workspace.quality, workspace.docs_record, workspace.quarantine)
+    paths = [kind(day, **choices) for kind in kinds]
+    return [path.read_bytes() for path in paths if path.exists()]
+
+
+def test_a_refused_redelivery_leaves_the_accepted_day_s_records(ready):
+    world, day = ready
+    world.write(day, broken(day))
+    run(world, day)
+    before = records(world, day), checksum(world.config)
+    world.write(day, spoilt(day))
+    beside = Workspace(world.config).quality(day, redelivery=True)
+    with pytest.raises(DayRefusedError, match=re.escape(str(beside))):
+        run(world, day)
+    assert (records(world, day), checksum(world.config)) == before
+    assert len(records(world, day, redelivery=True)) == 3
+    assert read_json(beside)["rejected"] == 600
+
+
+@pytest.mark.parametrize("next_one", [lambda day: impressions(day, seed=4), impressions])
+def test_an_accepted_delivery_withdraws_the_refused_one_before_it(ready, next_one):
+    world, day = ready
+    world.write(day)
+    run(world, day)
+    world.write(day, spoilt(day))
+    with pytest.raises(DayRefusedError):
+        run(world, day)
+    world.write(day, next_one(day))
+    assert run(world, day).quality.verdict == "ok"
+    assert records(world, day, redelivery=True) == []
+    assert len(records(world, day)) == 2
+
+
 def test_a_wrong_type_rejects_rows_and_says_which_column(ready):
     world, day = ready
     frame = impressions(day)
@@ -249,15 +293,6 @@ def test_formats_give_the_same_lake(make_world, suffix):
     )
 
 
-def test_days_follow_the_configured_zone(make_world):
-    world = make_world(timezone="Asia/Shanghai")
-    day = world.day(0)
-    frame = impressions(day, rows=400)
-    frame["event_time"] -= timedelta(hours=8)
-    world.write(day, frame)
-    assert run(world, day).quality.rejected == 0
-
-
 def test_unknown_domains_fold_into_other_where_configured(make_world):
     world = make_world(domains={"unknown": "other"}).with_reference()
     with Ledger(world.config) as ledger:
@@ -308,6 +343,43 @@ def test_what_a_killed_run_left_is_removed_after_a_day(ready):
         ingest(world.config, ledger, day)
     assert not old.exists()
     assert [path.name for path in staging.iterdir()] == [young.name]
+
+
+def test_late_days_are_those_that_arrived_and_no_run_has_taken_in(ready):
+    world, first = ready
+    later = [first + timedelta(days=n) for n in range(5)]
+    with Ledger(world.config) as ledger:
+        for day in (later[0], later[1], later[3]):
+            world.write(day)
+        ingest(world.config, ledger, later[1])
+        assert late_days(world.config, ledger, later[4]) == [later[3]]
+        world.write(later[2])
+        assert late_days(world.config, ledger, later[4]) == [later[2], later[3]]
+        # Reference days are no late days.
+        assert late_days(world.config, ledger, later[1]) == [later[0]]
+
+
+def test_how_many_days_may_be_late_is_configured(ingested_world):
+    day = ingested_world.day(3)
+    for number in range(4):
+        ingested_world.write(day + timedelta(days=number))
+    for number in (0, 2):
+        world = World(ingested_world.root, source={"late_days": number})
+        with Ledger(world.config) as ledger:
+            assert len(late_days(world.config, ledger, day + timedelta(days=4))) == number
+
+
+def test_a_refused_day_is_late_only_when_it_is_delivered_anew(ready):
+    world, day = ready
+    after = day + timedelta(days=1)
+    world.write(day, spoilt(day))
+    with Ledger(world.config) as ledger:
+        assert late_days(world.config, ledger, after) == [day]
+        with pytest.raises(DayRefusedError):
+            ingest(world.config, ledger, day)
+        assert late_days(world.config, ledger, after) == []
+        world.write(day)
+        assert late_days(world.config, ledger, after) == [day]
 
 
 def test_a_day_that_is_not_in_the_lake_is_named(ready):

@@ -8,6 +8,7 @@ import fsspec
 import pytest
 
 from driftune.errors import SourceError
+from driftune.logs.duck import connect
 from driftune.logs.ingest import ensure_reference, ingest
 from driftune.logs.source import Fetched, fetch
 from driftune.registry.ledger import Ledger
@@ -106,3 +107,29 @@ def test_odd_folder_names_are_only_names(tmp_path: Path) -> None:
     with Ledger(world.config) as ledger:
         days = ensure_reference(world.config, ledger)
         assert not ingest(world.config, ledger, days[0]).changed
+
+
+@pytest.mark.parametrize("packed", ["", ".gz", ".zst"])
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        ("csv", "FORMAT csv, HEADER"),
+        ("tsv", "FORMAT csv, HEADER, DELIMITER '\t'"),
+        ("jsonl", "FORMAT json"),
+        ("ndjson", "FORMAT json"),
+        ("json", "FORMAT json"),
+    ],
+)
+def test_every_text_format_is_known_plain_and_compressed(
+    make_world: Make, tmp_path: Path, suffix: str, options: str, packed: str
+) -> None:
+    world = make_world(source={"uri": "logs/{day}." + suffix + packed})
+    kind = {"": "none", ".gz": "gzip", ".zst": "zstd"}[packed]
+    path = world.root / "logs" / f"{FIRST}.{suffix}{packed}"
+    with connect() as con:
+        con.execute(f"COPY (SELECT 7 AS a, 'x' AS b) TO '{path}' ({options}, COMPRESSION {kind})")
+    (found,) = get(world, tmp_path).files
+    assert found.format == ("csv" if suffix in ("csv", "tsv") else "jsonl")
+    assert found.columns == ("a", "b")
+    with connect() as con:
+        assert con.execute(f"SELECT a::INTEGER, b FROM {found.scan()}").fetchall() == [(7, "x")]

@@ -8,6 +8,7 @@ import pytest
 
 from driftune.config import Config
 from driftune.errors import LedgerError, RegistryError
+from driftune.files import write_json
 from driftune.registry import models, promotion
 from driftune.registry.champions import adapter_folder, champions_for
 from driftune.registry.ledger import BASE, Ledger
@@ -182,9 +183,10 @@ def test_a_registry_that_is_away_leaves_the_decision_open(
 @pytest.fixture
 def three(config: Config, ledger: Ledger, decide: Decide) -> list[str]:
     """Versions 1, 2 and 3, promoted in turn."""
-    decisions = [decide(f"2026-03-{day:02}") for day in (9, 10, 11)]
-    for version, decision in enumerate(decisions):
-        end(config, ledger, decision, champion=version)
+    decisions = []
+    for version, day in enumerate((9, 10, 11)):
+        decisions.append(decide(f"2026-03-{day:02}"))
+        end(config, ledger, decisions[-1], champion=version)
     assert ledger.champion_version(KEY) == 3
     return decisions
 
@@ -244,8 +246,9 @@ def test_a_version_after_a_rollback_gets_a_number_of_its_own(
 def test_by_hand_needs_an_ended_challenger_and_is_marked(
     config: Config, ledger: Ledger, decide: Decide
 ) -> None:
-    rejected, pending = decide("2026-03-09"), decide("2026-03-10")
+    rejected = decide("2026-03-09")
     end(config, ledger, rejected, "reject")
+    pending = decide("2026-03-10")
     folder = challenger(config, rejected)
     assert promote_by_hand(config, ledger, rejected, folder, "the log had a hole") == 1
     (switch,) = ledger.switches(KEY)
@@ -257,6 +260,42 @@ def test_by_hand_needs_an_ended_challenger_and_is_marked(
     for decision in (rejected, pending):
         with pytest.raises(RegistryError, match="only a rejected or undecided challenger"):
             promote_by_hand(config, ledger, decision, folder, "again")
+
+
+def test_files_that_the_gate_did_not_judge_are_not_promoted(
+    config: Config, ledger: Ledger, decide: Decide
+) -> None:
+    decision = decide()
+    owner = ledger.claim(decision)
+    assert owner is not None
+    folder = challenger(config, decision)
+    judged = {**report(), "challenger_sha256": "0" * 64}
+    with pytest.raises(RegistryError, match="not those that the gate judged"):
+        conclude(config, ledger, decision, owner, folder, {}, judged)
+    assert ledger.champions() == {}
+
+
+def test_a_version_of_an_older_backbone_is_not_rolled_back_to(
+    config: Config, ledger: Ledger, three: list[str]
+) -> None:
+    write_json(config.home / "model" / "backbone" / "backbone.json", {"fingerprint": "c" * 64})
+    with pytest.raises(RegistryError, match=r"version 1 cannot serve .*made for backbone bbbb"):
+        rollback(config, ledger, KEY, 1, "worse")
+    assert ledger.champion_version(KEY) == 3
+    assert rollback(config, ledger, KEY, BASE, "worse") == BASE
+
+
+def test_a_decision_older_than_the_last_switch_is_superseded(
+    config: Config, ledger: Ledger, decide: Decide, three: list[str]
+) -> None:
+    decision = decide("2026-03-12")
+    rollback(config, ledger, KEY, None, "worse")
+    assert ledger.claim(decision) is None
+    row = ledger.decision(decision)
+    assert (row.state, row.note) == (
+        "superseded",
+        "the champion was switched to version 2 after the decision",
+    )
 
 
 def test_a_damaged_champion_does_not_serve_and_says_why(

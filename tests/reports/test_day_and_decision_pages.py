@@ -39,6 +39,28 @@ def test_a_refused_delivery_of_a_held_day_says_that_the_older_one_stays(site: Si
     )
 
 
+def test_a_refused_redelivery_is_shown_beside_the_day_that_stays(site: Site) -> None:
+    site.day(FIRST, PLAIN, rows=12_345)
+    held = site.workspace.quality(FIRST).read_bytes()
+    site.day(FIRST, PLAIN, "refused", rows=999)
+    beside = site.workspace.quality(FIRST, redelivery=True)
+    site.workspace.quality(FIRST).rename(beside)
+    site.workspace.quality(FIRST).write_bytes(held)
+    write_json(site.workspace.docs_record(FIRST, redelivery=True), [])
+    site.build()
+    text = site.text(f"day/{FIRST}.html")
+    assert "the newest delivery was refused" in text
+    assert "<b>12,345</b> rows delivered" in text
+    shown = text[text.index("Refused redelivery") :]
+    assert "2 of 4 checks broken" in shown and "<b>999</b> rows delivered" in shown
+    assert "At most 20% of the rows are rejected." in shown
+    assert f'href="../data_docs/{FIRST}.refused.html"' in shown
+    assert site.text(f"data_docs/{FIRST}.refused.html")
+    beside.unlink()
+    site.build()
+    assert "Refused redelivery" not in site.text(f"day/{FIRST}.html")
+
+
 def test_a_damaged_quality_record_does_not_stop_the_site(site: Site) -> None:
     site.day(FIRST, PLAIN)
     site.workspace.quality(FIRST).write_text('{"day": "2026-03-12", "rows"', encoding="utf-8")

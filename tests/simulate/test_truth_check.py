@@ -17,7 +17,7 @@ DECISIONS = st.lists(
         {
             "domain": st.sampled_from([*DEMO.domains, "nowhere"]),
             "day": st.sampled_from([day.isoformat() for day in DEMO.calendar]),
-            "state": st.sampled_from(["drifted", "warning"]),
+            "state": st.sampled_from(["pending", "failed", "rejected", "promoted"]),
         }
     ),
     max_size=20,
@@ -31,8 +31,8 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def decision(domain: str, day: date) -> dict[str, str]:
-    return {"domain": domain, "day": day.isoformat(), "state": "drifted"}
+def decision(domain: str, day: date, state: str = "rejected") -> dict[str, str]:
+    return {"domain": domain, "day": day.isoformat(), "state": state}
 
 
 def test_truth_names_the_events_and_rebuilds_the_configuration(truth: Path) -> None:
@@ -55,6 +55,19 @@ def test_an_event_is_found_only_in_time(truth: Path, late: int, within: int, fou
     assert check.found == found
     assert (NORTH in check.missed) == (found == 0)
     assert check.false_domains == []
+
+
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [("promoted", 1), ("rejected", 1), ("undecided", 1), ("pending", 0), ("failed", 0)],
+)
+def test_a_shift_is_found_only_by_a_decision_that_the_gate_has_judged(
+    truth: Path, state: str, found: int
+) -> None:
+    check = check_against_truth(truth, [decision(NORTH.domain, NORTH.day, state)])
+    assert check.found == found
+    stable = decision("home · harbour", NORTH.day, state)
+    assert check_against_truth(truth, [stable]).false_domains == ["home · harbour"]
 
 
 def test_a_decision_before_the_event_or_in_a_stable_domain_is_false(truth: Path) -> None:

@@ -161,7 +161,7 @@ def test_a_challenger_equal_to_its_champion_is_not_promoted(
     for _, kernel in adapter.items():
         for tensor in (kernel.general.weight, kernel.matched.weight, kernel.matched.bias):
             tensor.data.zero_()
-    save_adapter(folder, adapter, {"backbone": card["backbone"]})
+    save_adapter(folder, adapter, {name: card[name] for name in ("backbone", "lake")})
     with Ledger(trained_world.config) as ledger:
         report = challenge(trained_world.config, ledger, decision)
     assert report["difference"]["estimate"] == 0

@@ -1,20 +1,20 @@
 """Detect: the day's drift decision of every domain, written to the ledger."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 from driftune.config import Config
 from driftune.drift.distances import compare
 from driftune.drift.policy import Judgement, insufficient, judge
-from driftune.drift.windows import read_window, windows_path, write_windows
+from driftune.drift.windows import read_newest, read_window, windows_path, write_windows
 from driftune.errors import LedgerError
 from driftune.files import write_json
 from driftune.logs import lake
 from driftune.logs.duck import connect
 from driftune.logs.features import Lake
-from driftune.registry.champions import champions_for
-from driftune.registry.ledger import Ledger
+from driftune.registry.champions import Champion, champions_for
+from driftune.registry.ledger import BASE, Ledger
 from driftune.training.pretrain import load_model
 from driftune.workspace import Workspace
 
@@ -30,6 +30,7 @@ class DomainWindow:
     backbone: str
     champion: int
     reference: list[date]
+    newest: list[date]
     counts: dict[str, int]
     data_version: str
 
@@ -42,6 +43,8 @@ class DomainWindow:
 def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow]:
     """Draw the windows of every domain of the day that has no decision yet.
 
+    Domains whose champion was trained on the day itself, or on later ones, get none.
+
     Raises:
         LedgerError: when the day was not ingested.
     """
@@ -50,10 +53,12 @@ def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow
         raise LedgerError(f"{day} is not in the lake; run driftune run --day {day}")
     encoder, model, backbone = load_model(config)
     view = Lake.of(config)
+    rows = lake.relation(view.path, [day])
     with connect() as con:
         domains = con.execute(
-            f"SELECT DISTINCT domain_key, domain FROM {lake.relation(view.path, [day])} ORDER BY 1"
+            f"SELECT DISTINCT domain_key, domain FROM {rows} ORDER BY 1"
         ).fetchall()
+        ((hours,),) = con.execute(f"SELECT count(DISTINCT hour) FROM {rows}").fetchall()
     champions, bank = champions_for(config, ledger, backbone, [key for key, _ in domains])
     windows = [
         DomainWindow(
@@ -64,21 +69,43 @@ def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow
             backbone=backbone,
             champion=champions[key].serves,
             reference=champions[key].reference,
+            newest=_newest(config, champions[key]),
             counts={},
             data_version=view.version([day, *champions[key].reference]),
         )
         for key, domain in domains
     ]
     decided = {row.id for row in _decided(ledger, day)}
-    windows = [window for window in windows if window.decision_id not in decided]
+    # A day that the champion was trained on, or one before, says nothing about drift since then.
+    windows = [
+        window
+        for window in windows
+        if window.decision_id not in decided and day > max(window.reference)
+    ]
     if not windows:
         return []
     counts = write_windows(
-        config, day, {window.key: window.reference for window in windows}, encoder, model, bank
+        config,
+        day,
+        {window.key: window.reference for window in windows},
+        encoder,
+        model,
+        bank,
+        {window.key: window.newest for window in windows if window.newest},
     )
+    whole_day = {"current_hours": hours}
     return [
-        DomainWindow(**{**vars(window), "counts": counts.get(window.key, {})}) for window in windows
+        replace(window, counts={**counts.get(window.key, {}), **whole_day}) for window in windows
     ]
+
+
+def _newest(config: Config, champion: Champion) -> list[date]:
+    """The reference days that the frozen base's predictions are compared with.
+
+    On its first reference days the counters are empty or young, and most of the rows trained it:
+    both move its predictions. As many of the newest days as an adapter's reference has do not.
+    """
+    return champion.reference[-config.adapter.train_days :] if champion.serves == BASE else []
 
 
 def measure_domain(config: Config, window: DomainWindow) -> Judgement:
@@ -87,8 +114,8 @@ def measure_domain(config: Config, window: DomainWindow) -> Judgement:
     small = insufficient(config, window.counts)
     if small is not None:
         return small
-    current, reference = read_window(windows_path(config, window.day), window.key)
-    compared = compare(config, current, reference)
+    path = windows_path(config, window.day)
+    compared = compare(config, *read_window(path, window.key), read_newest(path, window.key))
     write_json(workspace.drift(window.day, window.key), compared.record)
     judgement = judge(config, compared.record)
     wanted = config.drift.html
@@ -112,6 +139,7 @@ def decide_domain(config: Config, ledger: Ledger, window: DomainWindow) -> str:
         scores={
             **judgement.scores,
             "reference": [day.isoformat() for day in window.reference],
+            "newest": [day.isoformat() for day in window.newest],
         },
         sentence=judgement.sentence,
         data_version=window.data_version,
@@ -136,7 +164,7 @@ def write_drift_page(config: Config, ledger: Ledger, decision_id: str) -> None:
     current, reference = read_window(path, row.domain_key)
     if current.empty or reference.empty:
         raise LedgerError(f"{decision_id}: its windows hold nothing to compare")
-    compared = compare(config, current, reference)
+    compared = compare(config, current, reference, read_newest(path, row.domain_key))
     compared.write_page(Workspace(config).drift_page(day, row.domain_key))
 
 

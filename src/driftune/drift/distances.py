@@ -40,16 +40,21 @@ class Comparison:
             self.snapshot.save_html(str(part))
 
 
-def compare(config: Config, current: Any, reference: Any) -> Comparison:
+def compare(config: Config, current: Any, reference: Any, newest: Any | None = None) -> Comparison:
     """Compare two windows (pandas frames as ``read_window`` gives them) by Evidently.
 
-    A signal without values in both windows is left out; in one of them, its distance is None.
+    Predictions are compared with those of ``newest`` where it has enough rows. A signal without
+    values in both windows is left out; in one of them, its distance is None.
     """
     rows = min(len(current), len(reference), config.drift.sample_rows)
     clicks = min(_clicks(current), _clicks(reference), config.drift.sample_rows)
     top = _top_categories(current, reference, config.drift.top_categories)
     now = _frame(current, rows, clicks, top)
     then = _frame(reference, rows, clicks, top)
+    same = 0 if newest is None else int((newest["place"] <= rows).sum())
+    if newest is not None and same >= min(rows, config.drift.min_rows):
+        now["prediction"] = _predictions(current, same, len(now))
+        then["prediction"] = _predictions(newest, same, len(then))
     sides = {name: (now[name].notna().any(), then[name].notna().any()) for name in METHODS}
     signals = [name for name, given in sides.items() if all(given)]
     snapshot = _run(config, now[signals], then[signals], signals)
@@ -123,9 +128,13 @@ def _frame(window: Any, rows: int, clicks: int, top: set[str]) -> Any:
             "hour": _padded(window.loc[sample, "hour"].astype(int).astype(str), length),
             "price": _padded(window.loc[sample, "price"].astype(float), length),
             "click": _padded(window.loc[sample, "click"].astype(int).astype(str), length),
-            "prediction": _padded(window.loc[sample, "prediction"].astype(float), length),
+            "prediction": _predictions(window, rows, length),
         }
     )
+
+
+def _predictions(window: Any, rows: int, length: int) -> Any:
+    return _padded(window.loc[window["place"] <= rows, "prediction"].astype(float), length)
 
 
 def _padded(values: Any, length: int) -> Any:

@@ -27,8 +27,15 @@ class Judgement:
 
 
 def insufficient(config: Config, counts: dict[str, int]) -> Judgement | None:
-    """The judgement of a domain whose windows are too small to compare, else None."""
+    """The judgement of a domain whose windows cannot be compared, else None.
+
+    A partial day has other hours than the reference days, and with them other interests.
+    """
     limits = config.drift
+    hours = counts.get("current_hours", 24)
+    if hours < config.quality.min_hours:
+        text = f"the day has impressions in {hours} hours, {config.quality.min_hours} needed"
+        return Judgement("insufficient", None, {"counts": counts}, f"A partial day: {text}.")
     for side in ("current", "reference"):
         rows, clicks = counts.get(f"{side}_rows", 0), counts.get(f"{side}_clicks", 0)
         if rows < limits.min_rows:

@@ -16,7 +16,7 @@ from driftune.training.rows import columns, from_arrow
 from driftune.training.scoring import score
 from driftune.workspace import Workspace
 
-CURRENT, REFERENCE = "current", "reference"
+CURRENT, REFERENCE, NEWEST = "current", "reference", "newest"
 
 
 def windows_path(config: Config, day: date) -> Path:
@@ -31,10 +31,12 @@ def write_windows(
     encoder: Encoder,
     model: Backbone,
     bank: AdapterBank,
+    newest: Mapping[str, list[date]] | None = None,
 ) -> dict[str, dict[str, int]]:
-    """Draw both windows of every domain in one query, score them, and write them to a file.
+    """Draw the windows of every domain in one query, score them, and write them to a file.
 
-    ``references`` maps domain keys to the days that each domain's champion was confirmed on.
+    ``references`` maps domain keys to the days that each domain's champion was confirmed on,
+    ``newest`` some of them to those of these days that its predictions are compared with.
     Returns per domain key the rows and clicks available on each side.
     """
     days = sorted({day, *(other for window in references.values() for other in window)})
@@ -44,7 +46,9 @@ def write_windows(
     fields += [f"x_{n}" for n in range(len(encoder.numbers))]
     with connect() as con:
         con.execute("CREATE TEMP TABLE wanted (domain_key VARCHAR, day DATE, side VARCHAR)")
-        con.executemany("INSERT INTO wanted VALUES (?, ?, ?)", _wanted(day, references))
+        con.executemany(
+            "INSERT INTO wanted VALUES (?, ?, ?)", _wanted(day, references, newest or {})
+        )
         # hash() of the row's identity: a sample that does not depend on file order or threads.
         # Rows that share user, time and item are told apart by all that the windows hold.
         con.execute(
@@ -88,18 +92,27 @@ def write_windows(
 
 def read_window(path: Path, key: str) -> tuple[Any, Any]:
     """The domain's current and reference rows as pandas frames, ordered by place."""
+    return _side(path, key, CURRENT), _side(path, key, REFERENCE)
+
+
+def read_newest(path: Path, key: str) -> Any:
+    """The rows that the domain's predictions are compared with; none where all are."""
+    return _side(path, key, NEWEST)
+
+
+def _side(path: Path, key: str, side: str) -> Any:
     import pyarrow.parquet as pq
 
-    frame = pq.read_table(path, filters=[("domain_key", "=", key)]).to_pandas()
-    return (
-        frame[frame["side"] == CURRENT].reset_index(drop=True),
-        frame[frame["side"] == REFERENCE].reset_index(drop=True),
-    )
+    wanted = [("domain_key", "=", key), ("side", "=", side)]
+    return pq.read_table(path, filters=wanted).to_pandas()
 
 
-def _wanted(day: date, references: Mapping[str, list[date]]) -> list[tuple[str, date, str]]:
+def _wanted(
+    day: date, references: Mapping[str, list[date]], newest: Mapping[str, list[date]]
+) -> list[tuple[str, date, str]]:
     wanted = [(key, day, CURRENT) for key in references]
-    wanted += [(key, other, REFERENCE) for key, window in references.items() for other in window]
+    for side, windows in ((REFERENCE, references), (NEWEST, newest)):
+        wanted += [(key, other, side) for key, window in windows.items() for other in window]
     return wanted
 
 

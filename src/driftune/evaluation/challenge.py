@@ -11,7 +11,7 @@ from driftune.evaluation.gate import GateRows, Scores, judge
 from driftune.models.adapters import AdapterBank, AdapterFileError, load_adapter
 from driftune.registry.champions import champions_for
 from driftune.registry.ledger import Ledger
-from driftune.training.finetune import challenger_folder, split_rows
+from driftune.training.finetune import challenger_folder, lake_version, split_rows
 from driftune.training.pretrain import load_model
 from driftune.training.rows import Rows
 from driftune.training.scoring import score
@@ -21,15 +21,21 @@ def challenge(config: Config, ledger: Ledger, decision_id: str) -> dict[str, Any
     """Judge the decision's challenger; returns the gate report as JSON-safe values.
 
     Raises:
-        RegistryError: when the challenger's files are missing or damaged.
+        RegistryError: when the challenger's files are missing or damaged, or the lake is no longer
+            the one that it was trained on.
     """
     row = ledger.decision(decision_id)
     encoder, model, backbone = load_model(config)
-    split = split_rows(config, encoder, row.domain_key, date.fromisoformat(row.day))
+    day = date.fromisoformat(row.day)
+    split = split_rows(config, encoder, row.domain_key, day)
     try:
         adapter, card = load_adapter(challenger_folder(config, decision_id), backbone=backbone)
     except AdapterFileError as error:
         raise RegistryError(f"{decision_id}: the challenger cannot be judged: {error}") from None
+    if card.get("lake") != lake_version(config, day):
+        raise RegistryError(
+            f"{decision_id}: the lake changed since the challenger was trained; adapt again"
+        )
     champions, bank = champions_for(config, ledger, backbone, [row.domain_key])
     champion = champions[row.domain_key]
     challenger_bank = AdapterBank.from_adapters({row.domain_key: adapter})

@@ -8,11 +8,13 @@ import duckdb
 
 
 @contextmanager
-def connect(path: Path | None = None, *, read_only: bool = False) -> Iterator:
-    """Open a DuckDB database (in memory without ``path``) in UTC and close it at the end."""
+def connect(
+    path: Path | None = None, *, read_only: bool = False, timezone: str = "UTC"
+) -> Iterator:
+    """Open a DuckDB database (in memory without ``path``) in a zone and close it at the end."""
     con = duckdb.connect(str(path) if path else ":memory:", read_only=read_only)
     try:
-        con.execute("SET TimeZone = 'UTC'")
+        con.execute(f"SET TimeZone = {literal(timezone)}")
         con.execute("SET enable_progress_bar = false")
         yield con
     finally:

@@ -25,6 +25,8 @@ from driftune.logs.encoder import (
 )
 from driftune.workspace import Workspace
 
+# Part of every encoded day's name: to be raised when the columns or their meaning change.
+FORMAT = 1
 _ORDER = ("domain_key", "event_time", "user_id", "item_id", "click", "convert", "category", "price")
 
 
@@ -80,7 +82,7 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
     view = view or Lake.of(config)
     past = history(config, sorted(view.contents), day)
     counters = config.features.counters.model_dump_json()
-    made_of = f"{encoder.fingerprint} {counters} {day} {view.version([day, *past])}"
+    made_of = f"{FORMAT} {encoder.fingerprint} {counters} {day} {view.version([day, *past])}"
     name = f"{day}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.parquet"
     target = Workspace(config).features / name
     if target.exists():

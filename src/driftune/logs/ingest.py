@@ -13,7 +13,7 @@ from driftune.config import Config
 from driftune.errors import DayRefusedError, SourceError
 from driftune.files import write_json
 from driftune.logs import lake
-from driftune.logs.source import Fetched, fetch
+from driftune.logs.source import Fetched, arrived, fetch
 from driftune.logs.staging import Staged, content_hash, stage
 from driftune.quality.checkpoint import validate
 from driftune.quality.quarantine import write_quarantine
@@ -37,6 +37,34 @@ def reference_days(config: Config) -> list[date]:
     """The days of the reference window, in order."""
     first, last = config.reference.first, config.reference.last
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def late_days(config: Config, ledger: Ledger, day: date) -> list[date]:
+    """Days shortly before ``day`` that no run has taken in and whose files are there, in order.
+
+    A day that was refused counts again when it is delivered anew.
+    """
+    before = (day - timedelta(days=n) for n in range(config.source.late_days, 0, -1))
+    missed = [other for other in before if other > config.reference.last]
+    return [
+        other
+        for other in missed
+        if ledger.day(other) is None
+        and arrived(config, other)
+        and not _refused_already(config, other)
+    ]
+
+
+def _refused_already(config: Config, day: date) -> bool:
+    quality = read_quality(Workspace(config), day)
+    if quality is None or quality.verdict != "refused":
+        return False
+    with scratch(config, day) as folder:
+        try:
+            fetched = fetch(config, day, folder)
+        except SourceError:
+            return False
+        return content_hash(config, fetched, domains_for(config, day)) == quality.content_hash
 
 
 def domains_for(config: Config, day: date) -> list[str] | None:
@@ -66,7 +94,10 @@ def scratch(config: Config, day: date) -> Iterator[Path]:
 
 
 def unchanged(config: Config, ledger: Ledger, fetched: Fetched) -> Ingested | None:
-    """The day's earlier result when lake and ledger hold exactly this content, else None."""
+    """The day's earlier result when lake and ledger hold exactly this content, else None.
+
+    A redelivery that was refused in between is withdrawn then.
+    """
     wanted = content_hash(config, fetched, domains_for(config, fetched.day))
     row = ledger.day(fetched.day)
     if row is None or row.content_hash != wanted:
@@ -76,16 +107,29 @@ def unchanged(config: Config, ledger: Ledger, fetched: Fetched) -> Ingested | No
     quality = read_quality(Workspace(config), fetched.day)
     if quality is None or quality.content_hash != wanted:
         return None
+    _withdraw_redelivery(Workspace(config), fetched.day)
     return Ingested(quality, row.revision, changed=False)
 
 
 def check(config: Config, staged: Staged) -> DayQuality:
-    """Validate a staged day: checkpoint, Data Docs record, quarantine, quality record."""
-    workspace = Workspace(config)
+    """Validate a staged day: checkpoint, Data Docs record, quarantine, quality record.
+
+    The records of an accepted delivery stay when a later one is refused, whose own lie beside.
+    """
+    workspace, day = Workspace(config), staged.day
     checkpoint = validate(config, staged)
-    write_json(workspace.docs_record(staged.day), checkpoint.docs)
-    write_quarantine(workspace, staged)
-    return record_quality(workspace, staged, checkpoint)
+    held = read_quality(workspace, day)
+    beside = checkpoint.verdict == "refused" and held is not None and held.verdict != "refused"
+    if not beside:
+        _withdraw_redelivery(workspace, day)
+    write_json(workspace.docs_record(day, redelivery=beside), checkpoint.docs)
+    write_quarantine(staged, workspace.quarantine(day, redelivery=beside))
+    return record_quality(staged, checkpoint, workspace.quality(day, redelivery=beside))
+
+
+def _withdraw_redelivery(workspace: Workspace, day: date) -> None:
+    for path in (workspace.quality, workspace.docs_record, workspace.quarantine):
+        path(day, redelivery=True).unlink(missing_ok=True)
 
 
 def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuality) -> Ingested:
@@ -94,12 +138,14 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
     Raises:
         DayRefusedError: when a critical rule is broken; nothing has changed then.
     """
+    workspace = Workspace(config)
     if quality.verdict == "refused":
+        beside = workspace.quality(quality.day, redelivery=True)
         raise DayRefusedError(
             f"{quality.day}: refused, the lake is unchanged: {'; '.join(quality.problems())}; "
-            f"see {Workspace(config).quality(quality.day)}"
+            f"see {beside if beside.exists() else workspace.quality(quality.day)}"
         )
-    version = lake.commit(config, Workspace(config).lake, staged)
+    version = lake.commit(config, workspace.lake, staged)
     revision = ledger.record_day(
         staged.day,
         content_hash=staged.content_hash,

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from driftune.config import Config
 from driftune.domains import domain_key
 from driftune.errors import LakeError
-from driftune.logs.duck import connect, identifier, literal
+from driftune.logs.duck import connect, first_line, identifier, literal
 from driftune.logs.staging import Staged
 
 
@@ -128,12 +128,17 @@ def known_domains(lake: Path, days: Iterable[date]) -> list[str]:
 
 def _table(lake: Path) -> Any:
     from deltalake import DeltaTable
-    from deltalake.exceptions import TableNotFoundError
+    from deltalake.exceptions import DeltaError, TableNotFoundError
 
     try:
         return DeltaTable(str(lake))
     except TableNotFoundError:
         return None
+    except DeltaError as error:
+        raise LakeError(
+            f"the lake {lake} is damaged ({first_line(error)}); put a backup back, or move it "
+            "away and replay its days"
+        ) from None
 
 
 def _files_by_day(table: Any) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 
-from driftune.config import ColumnRole, Config, SqlRole
+from driftune.config import ColumnRole, Columns, Config, SqlRole
 from driftune.logs.duck import identifier
 
 DOMAIN_JOIN = " · "
@@ -12,6 +12,12 @@ OPTIONAL_NUMBERS = ("price", "position", "propensity")
 def expression(role: ColumnRole) -> str:
     """Return the SQL expression of a role."""
     return f"({role.sql})" if isinstance(role, SqlRole) else identifier(role)
+
+
+def expressions(config: Config) -> dict[str, str]:
+    """The SQL expressions among the roles, by role name."""
+    roles = ((name, getattr(config.columns, name)) for name in Columns.model_fields)
+    return {name: role.sql for name, role in roles if isinstance(role, SqlRole)}
 
 
 def needed_columns(config: Config) -> dict[str, str]:
@@ -42,11 +48,14 @@ def domain_expression(config: Config) -> str:
 
 
 def time_expression(config: Config) -> str:
-    """The impression's time as TIMESTAMP in UTC; null when it cannot be read."""
+    """The impression's time as TIMESTAMP in UTC; null when it cannot be read.
+
+    A timestamp without an offset is read in the session's time zone.
+    """
     column = identifier(config.columns.time.column)
     unit = config.columns.time.unit
     if unit == "timestamp":
-        return f"(TRY_CAST({column} AS TIMESTAMPTZ))::TIMESTAMP"
+        return f"TRY_CAST({column} AS TIMESTAMPTZ) AT TIME ZONE 'UTC'"
     factor = {"s": 1_000_000, "ms": 1_000, "us": 1}[unit]
     return f"TRY(make_timestamp(TRY_CAST({column} AS BIGINT) * {factor}))"
 

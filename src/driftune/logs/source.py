@@ -2,9 +2,10 @@
 
 import hashlib
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -14,14 +15,18 @@ from driftune.logs.duck import connect, first_line, literal
 
 _SUFFIXES = {
     "parquet": (".parquet",),
-    "csv": (".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz"),
-    "jsonl": (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".jsonl.zst", ".ndjson.gz", ".json.gz"),
+    "csv": (".csv", ".tsv"),
+    "jsonl": (".jsonl", ".ndjson", ".json"),
 }
+_COMPRESSED = (".gz", ".zst")
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One fetched file: its original URL, a local path, its content hash and its columns."""
+    """One fetched file: its original URL, a local path, its content hash and its columns.
+
+    ``types`` are DuckDB's types of the columns, in their order.
+    """
 
     uri: str
     path: Path
@@ -29,6 +34,7 @@ class SourceFile:
     size: int
     sha256: str
     columns: tuple[str, ...]
+    types: tuple[str, ...]
 
     def scan(self) -> str:
         """Return the DuckDB table function that reads this file."""
@@ -60,19 +66,9 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
     Raises:
         SourceError: when no file is there, or one is empty or unreadable.
     """
-    import fsspec
-
-    uri = config.source_uri(day)
-    try:
-        filesystem, pattern = fsspec.core.url_to_fs(uri)
-        # A folder's name may hold glob signs: a file of exactly this name goes first.
-        found = [pattern] if filesystem.isfile(pattern) else filesystem.glob(pattern)
-        found = sorted(name for name in found if filesystem.isfile(name))
-    except (ImportError, ValueError) as error:
-        raise SourceError(f"{uri}: cannot be opened ({error}); check source.uri") from None
-    except OSError as error:
-        raise SourceUnavailableError(f"{uri}: cannot be listed ({error})") from None
+    filesystem, found = _find(config, day)
     if not found:
+        uri = config.source_uri(day)
         raise SourceError(
             f"{day}: no file at {_shown(config, Path(uri)) if '://' not in uri else uri}; "
             "check source.uri, or wait until the day's logs have arrived"
@@ -95,9 +91,34 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
         except OSError as error:
             raise SourceUnavailableError(f"{shown}: cannot be read ({error})") from None
         kind = _format(config.source.format, path, shown)
-        bare = SourceFile(shown, path, kind, size, digest, ())
-        files.append(SourceFile(shown, path, kind, size, digest, _columns(bare)))
+        bare = SourceFile(shown, path, kind, size, digest, (), ())
+        files.append(_described(bare))
     return Fetched(day, tuple(files))
+
+
+def arrived(config: Config, day: date) -> bool:
+    """Whether any file of the day is there.
+
+    Raises:
+        SourceError: when the source cannot be opened or listed.
+    """
+    return bool(_find(config, day)[1])
+
+
+def _find(config: Config, day: date) -> tuple[Any, list[str]]:
+    """The source's file system, and the names of the day's files in it."""
+    import fsspec
+
+    uri = config.source_uri(day)
+    try:
+        filesystem, pattern = fsspec.core.url_to_fs(uri)
+        # A folder's name may hold glob signs: a file of exactly this name goes first.
+        found = [pattern] if filesystem.isfile(pattern) else filesystem.glob(pattern)
+        return filesystem, sorted(name for name in found if filesystem.isfile(name))
+    except (ImportError, ValueError) as error:
+        raise SourceError(f"{uri}: cannot be opened ({error}); check source.uri") from None
+    except OSError as error:
+        raise SourceUnavailableError(f"{uri}: cannot be listed ({error})") from None
 
 
 def _shown(config: Config, path: Path) -> str:
@@ -117,13 +138,15 @@ def _plain(path: Path) -> str:
 def _format(configured: str, path: Path, shown: str) -> str:
     if configured != "auto":
         return configured
+    name = path.name.lower()
+    packed = next((suffix for suffix in _COMPRESSED if name.endswith(suffix)), "")
     for kind, suffixes in _SUFFIXES.items():
-        if path.name.lower().endswith(suffixes):
+        if name.removesuffix(packed).endswith(suffixes) and not (packed and kind == "parquet"):
             return kind
     raise SourceError(f"{shown}: unknown file type; set source.format to parquet, csv or jsonl")
 
 
-def _columns(file: SourceFile) -> tuple[str, ...]:
+def _described(file: SourceFile) -> SourceFile:
     with connect() as con:
         try:
             rows = con.execute(f"DESCRIBE SELECT * FROM {file.scan()}").fetchall()
@@ -132,4 +155,4 @@ def _columns(file: SourceFile) -> tuple[str, ...]:
                 f"{file.uri}: cannot be read as {file.format} ({first_line(error)}); "
                 "deliver the file again or set source.format"
             ) from None
-    return tuple(row[0] for row in rows)
+    return replace(file, columns=tuple(row[0] for row in rows), types=tuple(row[1] for row in rows))

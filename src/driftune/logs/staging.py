@@ -13,6 +13,7 @@ from driftune.config import Config
 from driftune.errors import SourceError
 from driftune.logs import roles
 from driftune.logs.duck import connect, first_line, identifier, literal
+from driftune.logs.expressions import over_typed_columns
 from driftune.logs.source import Fetched
 from driftune.quality.rules import RowRule, row_rules
 
@@ -57,13 +58,15 @@ def stage(
     quarantine_unknown = known_domains is not None and config.domains.unknown == "quarantine"
     rules = row_rules(config, fetched.day, known_domains if quarantine_unknown else None)
     database.parent.mkdir(parents=True, exist_ok=True)
-    with connect(database) as con:
+    # The session's zone is what times without an offset are read in.
+    with connect(database, timezone=config.timezone) as con:
         con.execute("CREATE TABLE known_domains (domain VARCHAR)")
         if known_domains:
             con.execute("INSERT INTO known_domains SELECT unnest(?::VARCHAR[])", [known_domains])
         _load(con, fetched)
         try:
-            con.execute(_staged_sql(config, fetched.day, known_domains))
+            evaluated, source = over_typed_columns(con, config, fetched)
+            con.execute(_staged_sql(evaluated, fetched.day, known_domains, source))
             con.execute(_marked_sql(rules))
         except duckdb.Error as error:
             raise SourceError(
@@ -91,20 +94,15 @@ def _check_columns(config: Config, fetched: Fetched) -> None:
 
 
 def _load(con: Any, fetched: Fetched) -> None:
-    for number, file in enumerate(fetched.files):
-        select = (
-            f"SELECT row_number() OVER () AS _row, {literal(file.uri)} AS _file, "
-            f"hash(delivered) AS _fingerprint, * FROM {file.scan()} AS delivered"
-        )
+    con.execute(_raw_sql(fetched))
+    for file in fetched.files:
         try:
-            if number == 0:
-                con.execute(f"CREATE TABLE raw AS {select}")
-            else:
-                con.execute(f"CREATE OR REPLACE TEMP TABLE part AS {select}")
-                con.execute(
-                    "CREATE OR REPLACE TABLE raw AS "
-                    "SELECT * FROM raw UNION ALL BY NAME SELECT * FROM part"
-                )
+            con.execute(
+                "INSERT INTO raw BY NAME "
+                f"SELECT row_number() OVER () AS _driftune_row, "
+                f"{literal(file.uri)} AS _driftune_file, "
+                f"hash(delivered) AS _driftune_fingerprint, * FROM {file.scan()} AS delivered"
+            )
         except duckdb.Error as error:
             raise SourceError(
                 f"{file.uri}: breaks off or is damaged ({first_line(error)}); deliver it again"
@@ -112,6 +110,21 @@ def _load(con: Any, fetched: Fetched) -> None:
     row = con.execute("SELECT count(*) FROM raw").fetchone()
     if not row or row[0] == 0:
         raise SourceError(f"{fetched.files[0].uri}: the file holds no rows; deliver it again")
+
+
+def _raw_sql(fetched: Fetched) -> str:
+    """The table of all files' columns, each of the type that holds what every file delivers."""
+    kinds = dict.fromkeys((file.columns, file.types) for file in fetched.files)
+    empty = [
+        ", ".join(
+            f"NULL::{kind} AS {identifier(name)}" for name, kind in zip(columns, types, strict=True)
+        )
+        for columns, types in kinds
+    ]
+    own = "NULL::BIGINT AS _driftune_row, NULL::VARCHAR AS _driftune_file, "
+    own += "NULL::UBIGINT AS _driftune_fingerprint"
+    union = " UNION ALL BY NAME ".join(f"SELECT {own}, {columns}" for columns in empty)
+    return f"CREATE TABLE raw AS FROM ({union}) LIMIT 0"
 
 
 def _label(column: str) -> str:
@@ -124,7 +137,7 @@ def _label(column: str) -> str:
     )
 
 
-def _staged_sql(config: Config, day: date, known_domains: list[str] | None) -> str:
+def _staged_sql(config: Config, day: date, known_domains: list[str] | None, source: str) -> str:
     columns = config.columns
     numbers = {
         name: roles.expression(role)
@@ -138,10 +151,10 @@ def _staged_sql(config: Config, day: date, known_domains: list[str] | None) -> s
         domain = f"CASE WHEN ({domain}) IN ({known}) THEN ({domain}) WHEN ({domain}) IS NOT NULL "
         domain += f"THEN {literal(OTHER_DOMAIN)} END"
     fields = {
-        "row_id": "rowid",
-        "file": "_file",
-        "file_row": "_row",
-        "fingerprint": "_fingerprint",
+        "row_id": "raw.rowid",
+        "file": "_driftune_file",
+        "file_row": "_driftune_row",
+        "fingerprint": "_driftune_fingerprint",
         "user_id": f"nullif({roles.expression(columns.user)}::VARCHAR, '')",
         "item_id": f"nullif({roles.expression(columns.item)}::VARCHAR, '')",
         "event_time": roles.time_expression(config),
@@ -173,7 +186,7 @@ def _staged_sql(config: Config, day: date, known_domains: list[str] | None) -> s
                CASE WHEN click_label IN ('0', '1') THEN click_label::TINYINT END AS click_value,
                CASE WHEN convert_label IN ('0', '1') THEN convert_label::TINYINT END
                    AS convert_value
-        FROM (SELECT {selected} FROM raw)
+        FROM (SELECT {selected} FROM {source})
     """
 
 

@@ -79,6 +79,14 @@ def save_backbone(folder: Path, model: Backbone, encoder: str) -> str:
     return mark
 
 
+def backbone_mark(folder: Path) -> str | None:
+    """The fingerprint that a backbone's card names, None where there is no readable card."""
+    try:
+        return str(read_json(folder / "backbone.json")["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def load_backbone(folder: Path, encoder: str) -> tuple[Backbone, str]:
     """Load the frozen backbone and its fingerprint.
 

@@ -1,21 +1,20 @@
 """Quarantine: rejected rows as they were delivered, with file, row number and reasons."""
 
+from pathlib import Path
 from typing import Any
 
 from driftune.files import replacing
 from driftune.logs.duck import connect, literal
 from driftune.logs.staging import Staged
-from driftune.workspace import Workspace
 
 EXAMPLES = 12
 
 
-def write_quarantine(workspace: Workspace, staged: Staged) -> int:
-    """Write the day's rejected rows to its quarantine file and return their number.
+def write_quarantine(staged: Staged, target: Path) -> int:
+    """Write a delivery's rejected rows to its quarantine file and return their number.
 
-    A day without rejected rows has no quarantine file; one of an earlier delivery is removed.
+    One without rejected rows has no quarantine file; that of an earlier delivery is removed.
     """
-    target = workspace.quarantine(staged.day)
     with connect(staged.database, read_only=True) as con:
         row = con.execute("SELECT count(*) FROM staged WHERE rejected = 1").fetchone()
         rejected = row[0] if row else 0
@@ -26,8 +25,9 @@ def write_quarantine(workspace: Workspace, staged: Staged) -> int:
             con.execute(
                 f"""
                 COPY (
-                    SELECT staged.reasons AS _reasons, raw._file, raw._row,
-                           raw.* EXCLUDE (_file, _row, _fingerprint)
+                    SELECT staged.reasons AS _reasons, _driftune_file AS _file,
+                           _driftune_row AS _row,
+                           raw.* EXCLUDE (_driftune_file, _driftune_row, _driftune_fingerprint)
                     FROM staged JOIN raw ON raw.rowid = staged.row_id
                     WHERE staged.rejected = 1 ORDER BY staged.row_id
                 ) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from driftune.domains import domain_key
@@ -55,8 +56,8 @@ class DayQuality:
         return {**vars(self), "day": self.day.isoformat()}
 
 
-def record_quality(workspace: Workspace, staged: Staged, checkpoint: Checkpoint) -> DayQuality:
-    """Collect the day's figures and write its record to the workspace."""
+def record_quality(staged: Staged, checkpoint: Checkpoint, target: Path) -> DayQuality:
+    """Collect a delivery's figures and write its record."""
     with connect(staged.database, read_only=True) as con:
         row = con.execute("SELECT count(*), coalesce(sum(rejected), 0) FROM staged").fetchone()
         domains = con.execute(
@@ -93,13 +94,16 @@ def record_quality(workspace: Workspace, staged: Staged, checkpoint: Checkpoint)
         ],
         hours=[hour for (hour,) in hours],
     )
-    write_json(workspace.quality(staged.day), quality.to_dict())
+    write_json(target, quality.to_dict())
     return quality
 
 
-def read_quality(workspace: Workspace, day: date) -> DayQuality | None:
-    """Read the day's record; None when the day was never validated or its record is damaged."""
-    path = workspace.quality(day)
+def read_quality(workspace: Workspace, day: date, *, redelivery: bool = False) -> DayQuality | None:
+    """Read the record of a day, or of its refused redelivery.
+
+    None when there was no such delivery or its record is damaged.
+    """
+    path = workspace.quality(day, redelivery=redelivery)
     if not path.exists():
         return None
     try:

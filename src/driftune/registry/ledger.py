@@ -2,12 +2,11 @@
 
 States of a decision: ``stable`` and ``insufficient`` end where drift was measured; ``pending``
 waits for an adaptation, ``claimed`` is being adapted (under a lease), ``promoted``, ``rejected``,
-``undecided`` (the gate had too little data) and ``failed`` end it.
+``undecided`` (the gate had too little data), ``superseded`` (a newer decision, champion or
+delivery overtook it) and ``failed`` end it.
 """
 
-import os
 import re
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import sqlalchemy as sa
 
 from driftune.config import Config
 from driftune.errors import LedgerError, RegistryError
+from driftune.registry.claims import has_ended, new_owner, out_of_date
 from driftune.registry.schema import (
     adapters,
     champions,
@@ -133,22 +133,50 @@ class Ledger:
         return self.read(sa.select(decisions).where(*conditions).order_by(*order))
 
     def claim(self, decision_id: str) -> str | None:
-        """Claim a decision that is free (see ``waiting``); None when another run has it."""
-        owner = f"{socket.gethostname()[:24]}:{os.getpid()}:{time.time_ns()}"
-        now = time.time()
+        """Claim a decision that is free (see ``waiting``); None when there is nothing to adapt.
+
+        A free decision that is out of date ends as ``superseded``, one that has been tried
+        ``ATTEMPTS`` times without an end as ``failed``.
+        """
+        owner, now = new_owner(), time.time()
+        identity = decisions.c.id == decision_id
+        with self.write() as connection:
+            free = sa.select(decisions).where(identity, self._free(connection))
+            row = connection.execute(free).one_or_none()
+            if row is None:
+                return None
+            reason = out_of_date(connection, row)
+            values: dict[str, Any] = {
+                "state": "claimed",
+                "owner": owner,
+                "lease_until": now + self.lease_seconds,
+                "attempts": row.attempts + 1,
+            }
+            if reason is not None:
+                values = {"state": "superseded", "owner": None, "note": reason}
+            elif row.attempts >= ATTEMPTS:
+                note = f"{row.attempts} attempts ended without a result; {row.note or 'no note'}"
+                values = {"state": "failed", "owner": None, "note": note}
+            connection.execute(decisions.update().where(identity).values(updated_at=now, **values))
+        return owner if values["owner"] else None
+
+    def renew(self, decision_id: str, owner: str) -> None:
+        """Lengthen the lease of a claim, from now on.
+
+        Raises:
+            LedgerError: when the claim is no longer the caller's.
+        """
         with self.write() as connection:
             result = connection.execute(
                 decisions.update()
-                .where(decisions.c.id == decision_id, self._free(connection))
-                .values(
-                    state="claimed",
-                    owner=owner,
-                    lease_until=now + self.lease_seconds,
-                    attempts=decisions.c.attempts + 1,
-                    updated_at=now,
-                )
+                .where(decisions.c.id == decision_id, decisions.c.owner == owner)
+                .where(decisions.c.state == "claimed")
+                .values(lease_until=time.time() + self.lease_seconds)
             )
-        return owner if result.rowcount == 1 else None
+        if result.rowcount != 1:
+            raise LedgerError(
+                f"decision '{decision_id}' is no longer claimed by this run; another took it over"
+            )
 
     def release(self, decision_id: str, owner: str, note: str, *, final: bool) -> str:
         """Give a claimed decision back; ``final``, or after three attempts, it ends as failed."""
@@ -181,7 +209,7 @@ class Ledger:
     def _free(self, connection: sa.Connection) -> sa.ColumnElement[bool]:
         claimed = decisions.c.state == "claimed"
         owners = connection.scalars(sa.select(decisions.c.owner).where(claimed)).all()
-        left = [owner for owner in owners if owner and _has_ended(owner)]
+        left = [owner for owner in owners if owner and has_ended(owner)]
         lost = sa.or_(decisions.c.lease_until < time.time(), decisions.c.owner.in_(left))
         return sa.or_(decisions.c.state == "pending", sa.and_(claimed, lost))
 
@@ -310,20 +338,6 @@ class Ledger:
         """The audit of champion switches, oldest first."""
         query = sa.select(switches).order_by(switches.c.id)
         return self.read(query if key is None else query.where(switches.c.domain_key == key))
-
-
-def _has_ended(owner: str) -> bool:
-    """Whether the owner of a claim was a process of this machine that is no more."""
-    host, pid, _ = owner.rsplit(":", 2)
-    if host != socket.gethostname()[:24]:
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 def _prepare_sqlite(engine: sa.Engine) -> None:

@@ -41,7 +41,7 @@ def register(
 ) -> str:
     """Log the adapter's files and metrics as a run and register them; returns MLflow's version.
 
-    A decision is registered once: a second call returns the first version.
+    A decision's files are registered once: a second call returns the first version.
 
     Raises:
         RegistryError: when MLflow cannot be reached or refuses.
@@ -52,7 +52,8 @@ def register(
     try:
         registry = client(config)
         for version in registry.search_model_versions(f"name = '{name}'"):
-            if version.tags.get("decision") == decision_id:
+            held = (version.tags.get("decision"), version.tags.get("sha256"))
+            if held == (decision_id, tags["sha256"]):
                 return str(version.version)
         run = registry.create_run(
             _experiment(config, registry), run_name=decision_id, tags={"decision": decision_id}

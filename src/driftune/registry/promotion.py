@@ -10,9 +10,11 @@ from typing import Any
 from driftune.config import Config
 from driftune.errors import RegistryError
 from driftune.models.adapters import AdapterFileError, load_adapter
+from driftune.models.backbone import backbone_mark
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.models import mirror, register
+from driftune.workspace import Workspace
 
 _STATES = {"promote": "promoted", "reject": "rejected", "insufficient": "undecided"}
 
@@ -109,7 +111,8 @@ def rollback(config: Config, ledger: Ledger, key: str, to: int | None, reason: s
             )
         try:
             load_adapter(
-                adapter_folder(config, key, target, record.sha256), backbone=record.backbone
+                adapter_folder(config, key, target, record.sha256),
+                backbone=_serving(config) or record.backbone,
             )
         except AdapterFileError as error:
             raise RegistryError(
@@ -129,6 +132,11 @@ def rollback(config: Config, ledger: Ledger, key: str, to: int | None, reason: s
         )
     mirror(config, ledger, key)
     return target
+
+
+def _serving(config: Config) -> str | None:
+    """The fingerprint of the backbone that serves now; None before any pre-training."""
+    return backbone_mark(Workspace(config).model / "backbone")
 
 
 def _before(ledger: Ledger, key: str, current: int) -> int:
@@ -154,9 +162,14 @@ def _promote(
     finish: Callable[[Any, int], None],
 ) -> int:
     try:
-        _, card = load_adapter(challenger, backbone=row.backbone)
+        _, card = load_adapter(challenger, backbone=_serving(config) or row.backbone)
     except AdapterFileError as error:
         raise RegistryError(f"{row.id}: the challenger cannot serve: {error}") from None
+    judged = gate.get("challenger_sha256")
+    if judged is not None and judged != card["sha256"]:
+        raise RegistryError(
+            f"{row.id}: the challenger's files are not those that the gate judged; adapt again"
+        )
     version = max((known.version for known in ledger.versions(row.domain_key)), default=BASE) + 1
     folder = adapter_folder(config, row.domain_key, version, card["sha256"])
     _copy(challenger, folder)

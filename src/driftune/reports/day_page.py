@@ -1,5 +1,6 @@
 """A day page's view: quality verdict, checks, rejected rows, counts and decisions per domain."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,7 @@ ROOT = "../"
 
 def day_view(config: Config, history: History, entry: DayEntry) -> dict[str, Any]:
     """The day's page as plain values."""
-    workspace = Workspace(config)
     quality, day = entry.quality, entry.day
-    quarantine = workspace.quarantine(day)
     recorded = history.recorded
     place = [other.day for other in recorded].index(day)
     return {
@@ -33,7 +32,19 @@ def day_view(config: Config, history: History, entry: DayEntry) -> dict[str, Any
         "quality": None if quality is None else _quality_view(quality),
         "held": _held(entry),
         "domains": _domains(history, entry),
-        "data_docs": f"{ROOT}{docs_path(day)}" if workspace.docs_record(day).exists() else None,
+        "redelivery": None
+        if entry.redelivery is None
+        else _quality_view(entry.redelivery) | _links(config, day, redelivery=True),
+        **_links(config, day),
+    }
+
+
+def _links(config: Config, day: date, *, redelivery: bool = False) -> dict[str, str | None]:
+    workspace = Workspace(config)
+    docs = workspace.docs_record(day, redelivery=redelivery)
+    quarantine = workspace.quarantine(day, redelivery=redelivery)
+    return {
+        "data_docs": f"{ROOT}{docs_path(day, redelivery=redelivery)}" if docs.exists() else None,
         "quarantine": _shown_path(config, quarantine) if quarantine.exists() else None,
     }
 
@@ -83,7 +94,7 @@ def _held(entry: DayEntry) -> str:
     if record is None:
         return "The lake holds nothing of this day."
     text = f"The lake holds {record.rows:,} rows of this day (revision {record.revision})"
-    if entry.quality is not None and entry.quality.verdict == "refused":
+    if entry.verdict == "refused":
         return f"{text} from an earlier delivery; the newest delivery was refused."
     return f"{text}."
 

@@ -46,6 +46,7 @@ def decision_view(config: Config, history: History, rows: list[Any]) -> dict[str
             if (spec := shares_spec(f"Categories {side}", shares.get(side) or []))
         ],
         "reference": scores.get("reference") or [],
+        "newest": scores.get("newest") or [],
         "evidently": f"{ROOT}drift/{row.day}/{row.domain_key}.html" if has_page else None,
         "evidently_possible": bool(scores.get("distances")),
         "gate": gate_view(finite(row.gate)) if row.gate else None,
@@ -85,6 +86,7 @@ def _outcome(row: Any) -> str:
         "undecided": f"Drifted; the gate had too little data to judge, {champion} stays.",
         "pending": f"Drifted; waits for an adaptation, {champion} serves.",
         "claimed": f"Drifted; an adaptation is under way, {champion} serves.",
+        "superseded": f"Drifted; not adapted for: {row.note or 'a newer decision came'}.",
         "failed": f"Drifted; the adaptation failed, {champion} serves.",
     }
     return sentences.get(row.state, f"State: {row.state}.")

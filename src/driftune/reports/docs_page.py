@@ -14,13 +14,13 @@ ROOT = "../"
 log = logging.getLogger("driftune")
 
 
-def docs_view(config: Config, day: date) -> dict[str, Any] | None:
-    """The day's Data Docs as plain values; None when the day has no record of them.
+def docs_view(config: Config, day: date, *, redelivery: bool = False) -> dict[str, Any] | None:
+    """The Data Docs of a day or of its refused redelivery; None when there is no record of them.
 
     ``sections`` is None when the record is damaged. ``intact`` sections and rows are those whose
     expectations all passed; one without any expectation is not ``intact``.
     """
-    path = Workspace(config).docs_record(day)
+    path = Workspace(config).docs_record(day, redelivery=redelivery)
     if not path.exists():
         return None
     sections: list[dict[str, Any]] | None = None
@@ -37,9 +37,9 @@ def docs_view(config: Config, day: date) -> dict[str, Any] | None:
     }
 
 
-def docs_path(day: date) -> str:
+def docs_path(day: date, *, redelivery: bool = False) -> str:
     """Where the page lies in the site."""
-    return str(Path("data_docs") / f"{day}.html")
+    return str(Path("data_docs") / f"{day}{'.refused' if redelivery else ''}.html")
 
 
 def _section(number: int, section: dict[str, Any]) -> dict[str, Any]:

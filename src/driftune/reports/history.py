@@ -19,17 +19,21 @@ LONGEST_GAP = 14
 
 @dataclass(frozen=True)
 class DayEntry:
-    """One day: its quality record, its ledger row, whether pre-training used it."""
+    """One day: its quality record, its ledger row, whether pre-training used it.
+
+    ``redelivery`` is the record of a later delivery that was refused while this one stayed.
+    """
 
     day: date
     quality: DayQuality | None
     record: Any
     reference: bool
+    redelivery: DayQuality | None = None
 
     @property
     def verdict(self) -> str | None:
-        """ok, warning or refused; None when nothing was recorded."""
-        source = self.quality or self.record
+        """ok, warning or refused, of the newest delivery; None when nothing was recorded."""
+        source = self.redelivery or self.quality or self.record
         return source.verdict if source else None
 
 
@@ -96,6 +100,7 @@ def load_history(config: Config, ledger: Ledger) -> History:
             read_quality(workspace, day) if day in validated else None,
             records.get(day),
             first <= day <= last,
+            read_quality(workspace, day, redelivery=True),
         )
         for day in sorted(days)
     ]

@@ -70,9 +70,11 @@ def _pages(config: Config, ledger: Ledger, home: Path, days: list[date] | None) 
         path = f"day/{entry.day}.html"
         if scope.has_day(path, entry.day):
             yield Page(path, "day.html", day_view(config, history, entry))
-            docs = docs_view(config, entry.day)
-            if docs is not None:
-                yield Page(docs_path(entry.day), "data_docs.html", docs)
+            for redelivery in (False, True):
+                docs = docs_view(config, entry.day, redelivery=redelivery)
+                if docs is not None:
+                    path = docs_path(entry.day, redelivery=redelivery)
+                    yield Page(path, "data_docs.html", docs)
     for (key, day), rows in history.decisions.items():
         path = f"decision/{day}/{key}.html"
         if scope.has_decision(path, key, day):

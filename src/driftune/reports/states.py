@@ -12,6 +12,7 @@ STATES: dict[str, tuple[str, str, str]] = {
     "undecided": ("?", "undecided", "drifted; too little data to judge the challenger"),
     "pending": ("…", "waiting", "drifted; waits for an adaptation"),
     "claimed": ("↻", "adapting", "drifted; an adaptation is under way"),
+    "superseded": ("»", "superseded", "drifted; overtaken by a newer decision or champion"),
     "failed": ("!", "failed", "drifted; the adaptation ended with an error"),
     "insufficient": ("–", "too little data", "drift could not be measured"),
     "refused": ("⊘", "day refused", "the day's data did not reach the lake"),

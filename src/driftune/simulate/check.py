@@ -8,6 +8,8 @@ from pathlib import Path
 from driftune.simulate.settings import Event
 from driftune.simulate.truth import read_truth
 
+JUDGED = ("promoted", "rejected", "undecided")
+
 
 @dataclass(frozen=True)
 class TruthCheck:
@@ -32,27 +34,30 @@ def check_against_truth(
 ) -> TruthCheck:
     """Compare decisions with the record that ``write_truth`` left.
 
-    ``decisions`` are all drift decisions for which a fine-tune was started, each with ``domain``
-    and ``day`` (ISO); their ``state`` plays no part. An event is found if its domain has a decision
-    on its day or up to ``within_days`` later. A decision in a domain without an event on or before
-    its day is a false one. Raises ValueError for a day that is no ISO date or a negative
-    ``within_days``, KeyError for a decision without domain or day, and what ``read_truth`` raises.
+    ``decisions`` are all drift decisions that asked for a fine-tune, each with ``domain``, ``day``
+    (ISO) and ``state``. An event is found if its domain has a decision on its day or up to
+    ``within_days`` later whose challenger the gate has judged: one that failed or still waits has
+    found nothing. A decision in a domain without an event on or before its day is a false one,
+    whatever its state. Raises ValueError for a day that is no ISO date or a negative
+    ``within_days``, KeyError for a decision that lacks one of the three, and what ``read_truth``
+    raises.
     """
     if within_days < 0:
         raise ValueError(f"within_days must not be negative, got {within_days}")
     events = read_truth(truth_path).events
-    made = {(row["domain"], date.fromisoformat(row["day"])) for row in decisions}
+    made = {(row["domain"], date.fromisoformat(row["day"]), row["state"]) for row in decisions}
+    judged = {(domain, day) for domain, day, state in made if state in JUDGED}
     missed = [
         event
         for event in events
         if not any(
-            (event.domain, event.day + timedelta(days=late)) in made
+            (event.domain, event.day + timedelta(days=late)) in judged
             for late in range(within_days + 1)
         )
     ]
     false = {
         domain
-        for domain, day in made
+        for domain, day, _ in made
         if not any(event.domain == domain and event.day <= day for event in events)
     }
     return TruthCheck(len(events), len(events) - len(missed), sorted(false), missed)

@@ -78,6 +78,12 @@ def split_rows(config: Config, encoder: Encoder, key: str, day: date) -> Split:
     )
 
 
+def lake_version(config: Config, day: date) -> str:
+    """The version of all that the lake holds up to a day: rows, and days that counters see."""
+    view = Lake.of(config)
+    return view.version(each for each in view.contents if each <= day)
+
+
 def challenger_folder(config: Config, decision_id: str) -> Path:
     """Where the challenger of a decision lies until it is promoted."""
     return Workspace(config).challengers / decision_id
@@ -136,6 +142,7 @@ def finetune(
         "parameters": sum(tensor.numel() for tensor in adapter.parameters()),
     }
     card = {
+        "lake": lake_version(config, day),
         "domain": row.domain,
         "domain_key": row.domain_key,
         "decision": decision_id,

@@ -1,0 +1,77 @@
+"""Who owns a claimed decision, whether the owner still runs, and when a decision is out of date."""
+
+import os
+import socket
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from driftune.registry.schema import days, decisions, switches
+
+# What a newer decision of the domain was, or may become, adapted for.
+ACTED = ("pending", "claimed", "promoted", "rejected", "undecided", "failed")
+
+
+def new_owner() -> str:
+    """The name of a claim by this process."""
+    return f"{_place()}:{os.getpid()}:{time.time_ns()}"
+
+
+def has_ended(owner: str) -> bool:
+    """Whether the owner of a claim was a process of this machine that is no more."""
+    place, pid, _ = owner.rsplit(":", 2)
+    if place != _place():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def out_of_date(connection: sa.Connection, row: sa.Row) -> str | None:
+    """Why a decision must not be adapted for any more; None when it may.
+
+    Its rows may have trained a champion since, or are no longer what was measured: a challenger
+    would be judged on rows that it, or the champion, was trained on.
+    """
+    own = decisions.c.domain_key == row.domain_key
+    newer = connection.execute(
+        sa.select(decisions.c.id)
+        .where(own, decisions.c.state.in_(ACTED))
+        .where(
+            sa.or_(
+                decisions.c.day > row.day,
+                sa.and_(decisions.c.day == row.day, decisions.c.decided_at > row.decided_at),
+            )
+        )
+        .order_by(decisions.c.day.desc(), decisions.c.decided_at.desc())
+    ).first()
+    if newer is not None:
+        return f"decision {newer.id} of the domain is newer"
+    moved = connection.execute(
+        sa.select(switches.c.to_version)
+        .where(switches.c.domain_key == row.domain_key, switches.c.at > row.decided_at)
+        .order_by(switches.c.id.desc())
+    ).first()
+    if moved is not None:
+        return f"the champion was switched to version {moved.to_version} after the decision"
+    day = connection.execute(sa.select(days.c.revision).where(days.c.day == row.day)).first()
+    if day is not None and day.revision != row.revision:
+        return f"{row.day} was delivered anew after the decision"
+    return None
+
+
+def _place() -> str:
+    """Where process numbers are this process's own: host, boot and process namespace, hashed."""
+    parts = [socket.gethostname()]
+    for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
+        try:
+            parts.append(str(Path(path).readlink()) if "/ns/" in path else Path(path).read_text())
+        except OSError:
+            parts.append("")
+    return f"{socket.gethostname()[:12]}-{sha256(repr(parts).encode()).hexdigest()[:12]}"
