@@ -1,26 +1,50 @@
-"""One adaptation: claim the decision, fine-tune a challenger, gate it, promote or reject."""
+"""Adaptations: claim the decision, fine-tune a challenger, gate it, promote or reject."""
 
 import logging
 
 from prefect import flow
+from prefect.runtime import flow_run
 
 from driftune.config import Config
-from driftune.errors import DriftuneError, RegistryError
+from driftune.errors import ConfigError, DriftuneError, RegistryError
 from driftune.params import load_config
 from tasks import adaptation, reporting
 
 log = logging.getLogger("driftune")
 
 
-@flow(name="adapt", flow_run_name="adapt {decision_id}")
-def adapt(decision_id: str, config: str = "params.yaml") -> str:
-    """Adapt for one decision and return its state; a decision is adapted exactly once."""
+def _run_name() -> str:
+    given = flow_run.parameters
+    return f"adapt {given.get('decision_id') or given.get('domain')}"
+
+
+@flow(name="adapt", flow_run_name=_run_name)
+def adapt(
+    decision_id: str | None = None, config: str = "params.yaml", domain: str | None = None
+) -> str:
+    """Adapt for one decision, or for all that wait of a domain (its key); returns the last state.
+
+    A decision is adapted exactly once. The event that wakes this up names the domain: of several
+    events close together only the first one starts a run, which therefore takes all that waits.
+    """
     settings = load_config(config)
+    if decision_id is not None and domain is None:
+        return adapt_and_report(settings, decision_id)
+    if domain is None or decision_id is not None:
+        raise ConfigError("adapt: give either decision_id or domain, the key of a domain")
+    states: dict[str, str] = {}
+    while waiting := [one for one in adaptation.waiting_of(settings, domain) if one not in states]:
+        states[waiting[0]] = adapt_and_report(settings, waiting[0])
+    return [*states.values()][-1] if states else "nothing waits"
+
+
+def adapt_and_report(settings: Config, decision_id: str) -> str:
+    """Adapt for one decision and refresh its pages, also when it fails."""
     try:
         return adapt_once(settings, decision_id)
     finally:
-        # What was done stays done when its report fails, and an error is not hidden by another.
-        reporting.write_reports(settings, return_state=True)
+        # A fault of the report neither hides an error nor fails an adaptation that is done.
+        reporting.note(reporting.report_decision(settings, decision_id, return_state=True))
 
 
 def adapt_once(settings: Config, decision_id: str) -> str:

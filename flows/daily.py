@@ -39,9 +39,9 @@ def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any
         measured.wait()
         ended = [act(settings, decision) for decision in drift.open_decisions(settings, chosen)]
     finally:
-        # What was done stays done when its report fails, and an error is not hidden by another.
-        index = reporting.write_reports(settings, return_state=True)
-        reporting.publish(settings, chosen, quality, index, return_state=True)
+        # A fault of the report neither hides an error of the day nor fails a day that went well.
+        reporting.note(reporting.write_reports(settings, chosen, return_state=True))
+        reporting.note(reporting.publish(settings, chosen, quality, return_state=True))
     # One domain's failure has stopped no other; now it fails the day.
     measured.result()
     for state in ended:

@@ -1,5 +1,6 @@
 """Tasks of one adaptation: claim, fine-tune, challenge, conclude."""
 
+from datetime import date
 from typing import Any
 
 from prefect import task
@@ -61,3 +62,10 @@ def state_of(config: Config, decision_id: str) -> str:
     """The decision's state in the ledger."""
     with Ledger(config) as ledger:
         return ledger.decision(decision_id).state
+
+
+@task(task_run_name="waiting of {domain}", **QUICK)
+def waiting_of(config: Config, domain: str) -> list[str]:
+    """Ids of the decisions of a domain (its key) that wait for an adaptation, oldest first."""
+    with Ledger(config) as ledger:
+        return [row.id for row in ledger.waiting(date.max) if row.domain_key == domain]

@@ -49,6 +49,7 @@ def alert(config: Config, decision_id: str) -> None:
         payload={
             "decision_id": row.id,
             "domain": row.domain,
+            "domain_key": row.domain_key,
             "day": row.day,
             "score": row.score,
             "config": str(config.source_file),

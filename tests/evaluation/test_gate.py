@@ -86,13 +86,22 @@ def test_the_guardrail_stops_a_challenger_that_loses_conversions(world: World):
     assert "shows a loss beyond the tolerated 0.01" in rule(report, "guardrail").sentence
 
 
-def test_the_guardrail_lets_an_inconclusive_loss_through_and_says_so():
+@pytest.mark.parametrize(
+    ("buy_blur", "verdict", "says"),
+    [(0.8, "pass", "does not suggest a loss"), (1.5, "fail", "suggests a loss")],
+)
+def test_the_guardrail_judges_an_inconclusive_loss_by_its_estimate(
+    buy_blur: float, verdict: str, says: str
+):
     world = World(rows=1500, users=300, buy=-1.5)
-    champion, as_good = world.model(blur=1.0), world.model(blur=1.0)
-    challenger = Scores(world.model(blur=0.1).p_click, as_good.p_ctcvr)
+    champion = world.model(blur=1.0)
+    challenger = Scores(world.model(blur=0.1).p_click, world.model(1.0, buy_blur).p_ctcvr)
     report = decide(world, champion, challenger)
-    assert report.decision == "promote"
-    assert "neither shows nor excludes a loss" in rule(report, "guardrail").sentence
+    assert report.guardrail is not None
+    assert report.guardrail.low < -POLICY.guardrail_tolerance < report.guardrail.high
+    assert rule(report, "guardrail").verdict == verdict
+    assert says in rule(report, "guardrail").sentence
+    assert failed(report) == ([] if verdict == "pass" else ["guardrail"])
 
 
 def test_too_few_conversions_leave_the_guardrail_unknown_and_promote():

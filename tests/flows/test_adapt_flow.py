@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import get_client
 
-from driftune.errors import LakeError
+from driftune.errors import ConfigError, LakeError
 from driftune.registry.ledger import Ledger
 from driftune.training import finetune
 from flows.adapt import adapt
 from flows.daily import daily
 from tasks import adaptation
 from tests.conftest import World
-from tests.flows.conftest import SHIFT_DAY, SHIFTED
+from tests.flows.conftest import DAY_AFTER, SHIFT_DAY, SHIFTED
 
 
 @pytest.fixture
@@ -41,6 +41,52 @@ def test_two_wake_ups_adapt_once(waiting: tuple[World, str]) -> None:
     assert adapt(decision, str(world.params)) == first
     assert tuple(row_of(world, decision)) == tuple(row)
     assert row.attempts == 1
+
+
+def test_a_domain_s_wake_up_takes_all_that_waits(waiting: tuple[World, str]) -> None:
+    world, first = waiting
+    daily(DAY_AFTER, str(world.params))
+    with Ledger(world.config) as ledger:
+        open_ones = [row.id for row in ledger.decisions() if row.state == "pending"]
+    assert len(open_ones) == 2
+    assert first in open_ones
+    key = row_of(world, first).domain_key
+    last = adapt(domain=key, config=str(world.params))
+    assert last == row_of(world, open_ones[-1]).state
+    assert "pending" not in {row_of(world, one).state for one in open_ones}
+    assert adapt(domain=key, config=str(world.params)) == "nothing waits"
+
+
+def test_a_domain_s_wake_up_leaves_other_domains_alone(waiting: tuple[World, str]) -> None:
+    world, decision = waiting
+    assert adapt(domain="search-south-0", config=str(world.params)) == "nothing waits"
+    assert row_of(world, decision).state == "pending"
+
+
+@pytest.mark.parametrize("given", [{}, {"decision_id": "a", "domain": "b"}])
+def test_adapt_needs_a_decision_or_a_domain(simulated: World, given: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="adapt: give either decision_id or domain"):
+        adapt(config=str(simulated.params), **given)
+
+
+def test_a_fault_of_the_report_neither_fails_an_adaptation_nor_hides_its_error(
+    waiting: tuple[World, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world, decision = waiting
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise LakeError("a page cannot be written")
+
+    def crash(*_: Any) -> Any:
+        raise ValueError("the real error")
+
+    monkeypatch.setattr("tasks.reporting.build_site", broken)
+    with monkeypatch.context() as failing:
+        failing.setattr(adaptation, "finetune", crash)
+        with pytest.raises(ValueError, match="the real error"):
+            adapt(decision, str(world.params))
+    assert adapt(decision, str(world.params)) in ("promoted", "rejected")
+    assert "not up to date: a page cannot be written; then run driftune report" in caplog.text
 
 
 def test_the_report_is_refreshed_when_an_adaptation_ends(waiting: tuple[World, str]) -> None:

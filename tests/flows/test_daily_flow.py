@@ -99,6 +99,30 @@ def test_a_missing_day_fails_in_one_line_and_loses_nothing(simulated: World) -> 
     assert snapshot(simulated) == before
 
 
+def test_a_fault_of_the_report_neither_fails_a_day_nor_hides_its_error(
+    simulated: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise LakeError("a page cannot be written")
+
+    monkeypatch.setattr("tasks.reporting.build_site", broken)
+    monkeypatch.setattr("tasks.reporting.day_summary", broken)
+    assert run(simulated, STABLE_DAY)["changed"]
+    assert caplog.text.count("not up to date: a page cannot be written") == 2
+    with pytest.raises(SourceError, match="2026-04-01"):
+        run(simulated, date(2026, 4, 1))
+
+
+def test_a_day_looks_at_its_own_pages_and_those_beside_it(simulated: World) -> None:
+    run(simulated, STABLE_DAY)
+    days = Workspace(simulated.config).reports / "day"
+    for path in days.iterdir():
+        path.write_text("old", encoding="utf-8")
+    run(simulated, SHIFT_DAY)
+    new = {path.stem for path in days.iterdir() if path.read_text("utf-8") != "old"}
+    assert new == {str(STABLE_DAY), str(SHIFT_DAY)}
+
+
 def at(day: date) -> type:
     """A clock by which ``day`` was yesterday."""
 

@@ -2,21 +2,25 @@
 
 import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from driftune.config import Config
 from driftune.errors import LedgerError, RegistryError
 from driftune.params import load_config
 from driftune.registry.ledger import ATTEMPTS, Ledger
+from driftune.registry.schema import champions, days, decisions
 from tests.conftest import World
 from tests.registry.conftest import KEY, Decide
 
 DAY = date(2026, 3, 10)
+VALUES: dict[str, Any] = {"lake_version": 1, "rows": 9, "rejected": 0, "verdict": "ok"}
 
 
 def test_a_decision_is_written_once(ledger: Ledger, decide: Decide) -> None:
@@ -144,10 +148,9 @@ def test_waiting_reaches_up_to_the_day(ledger: Ledger, decide: Decide) -> None:
 
 
 def test_changed_content_of_a_day_gets_the_next_revision(ledger: Ledger) -> None:
-    values: dict[str, Any] = {"lake_version": 1, "rows": 9, "rejected": 0, "verdict": "ok"}
-    assert ledger.record_day(DAY, content_hash="a", **values) == 1
-    assert ledger.record_day(DAY, content_hash="a", **values) == 1
-    assert ledger.record_day(DAY, content_hash="b", **values) == 2
+    assert ledger.record_day(DAY, content_hash="a", **VALUES) == 1
+    assert ledger.record_day(DAY, content_hash="a", **VALUES) == 1
+    assert ledger.record_day(DAY, content_hash="b", **VALUES) == 2
     assert [(row.day, row.content_hash) for row in ledger.days()] == [(str(DAY), "b")]
 
 
@@ -194,6 +197,72 @@ def _move(params: str, start: float, version: int) -> bool:
         except RegistryError:
             return False
     return True
+
+
+@contextmanager
+def rival(ledger: Ledger, table: sa.Table, **values: Any) -> Iterator[None]:
+    """Another run, whose row is there just before this one's first insert into the table.
+
+    PostgreSQL lets this happen between any look and the insert that follows.
+    """
+    waiting = [table.insert().values(**values)]
+
+    def meddle(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if waiting and statement.startswith(f"INSERT INTO {table.name} "):
+            connection.execute(waiting.pop())
+
+    sa.event.listen(ledger.engine, "before_cursor_execute", meddle)
+    try:
+        yield
+    finally:
+        sa.event.remove(ledger.engine, "before_cursor_execute", meddle)
+    assert not waiting
+
+
+def test_a_decision_that_another_run_writes_meanwhile_is_kept(
+    ledger: Ledger, decide: Decide
+) -> None:
+    template = dict(ledger.decision(decide("2026-03-09"))._mapping)
+    theirs = {**template, "id": "2026-03-10.home-north.r1.bbbbbbbb", "day": str(DAY), "score": 7.0}
+    with rival(ledger, decisions, **theirs):
+        ours = decide(score=2.0)
+    assert ours == theirs["id"]
+    assert ledger.decision(ours).score == 7.0
+
+
+def test_a_day_that_another_run_records_meanwhile_gets_its_revision(ledger: Ledger) -> None:
+    theirs = {"day": str(DAY), "revision": 1, "content_hash": "a", "recorded_at": 1.0, **VALUES}
+    with rival(ledger, days, **theirs):
+        assert ledger.record_day(DAY, content_hash="b", **VALUES) == 2
+
+
+def test_a_first_champion_that_another_run_sets_meanwhile_stays(ledger: Ledger) -> None:
+    theirs = {"domain_key": KEY, "domain": "home", "version": 7, "switched_at": 1.0}
+    with (
+        pytest.raises(RegistryError, match="champion is version 7, not 0; another run moved it"),
+        rival(ledger, champions, **theirs),
+    ):
+        move(ledger, expected=0, version=1)
+    assert ledger.switches(KEY) == []
+
+
+def test_a_version_that_another_run_takes_meanwhile_is_one_line(ledger: Ledger) -> None:
+    values = {
+        "domain_key": KEY,
+        "version": 1,
+        "domain": "home",
+        "sha256": "a" * 64,
+        "backbone": "b" * 64,
+        "decision_id": "2026-03-10.home-north.r1.bbbbbbbb",
+        "reference_days": [str(DAY)],
+    }
+    with ledger.write() as connection:
+        ledger.add_adapter(connection, **values)
+    with (
+        pytest.raises(RegistryError, match="home: version 1 was taken by another run"),
+        ledger.write() as connection,
+    ):
+        ledger.add_adapter(connection, **values)
 
 
 def test_a_password_is_not_shown(make_world: Callable[..., World]) -> None:

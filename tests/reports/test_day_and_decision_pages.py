@@ -75,6 +75,7 @@ def test_a_promotion_shows_metrics_interval_rules_and_training(site: Site) -> No
     site.build()
     text = site.decision_text(PLAIN[0], FIRST)
     assert "the challenger passed the gate and became version 1 (AUC +0.0210)" in text
+    assert "The gate promotes the challenger. It could not judge: guardrail." in text
     for shown in (
         "0.6840",
         "0.7050",
@@ -177,16 +178,64 @@ def test_only_changed_pages_are_written(full_site: Site) -> None:
     assert changed == {"index.html", f"{decided.day}.html", f"{decided.domain_key}.html"}
 
 
+def spoiled(site: Site) -> list[Path]:
+    """Every day and decision page, with a mark that only a rewritten page loses."""
+    pages = [*site.workspace.reports.glob("day/*"), *site.workspace.reports.glob("decision/*/*")]
+    for path in pages:
+        path.write_text("old", encoding="utf-8")
+    return pages
+
+
+def rewritten(site: Site, pages: list[Path]) -> set[str]:
+    """Those that a refresh wrote, by their paths in the site."""
+    home = site.workspace.reports
+    return {str(path.relative_to(home)) for path in pages if path.read_text("utf-8") != "old"}
+
+
 def test_chosen_days_leave_other_pages_alone(site: Site) -> None:
-    later = FIRST + timedelta(days=1)
-    for day in (FIRST, later):
+    calendar = [FIRST + timedelta(days=number) for number in range(4)]
+    for day in calendar:
         site.day(day, PLAIN)
         site.decide(PLAIN[0], day, "stable", 0.4)
-    site.build(days=[later])
-    pages = {path.parent.name for path in site.workspace.reports.rglob("decision/*/*.html")}
-    assert pages == {str(later)}
-    assert not (site.workspace.reports / "day" / f"{FIRST}.html").exists()
+    site.build()
+    pages = spoiled(site)
+    site.build(days=[calendar[3]])
+    key = domain_key(PLAIN[0])
+    expected = {f"day/{day}.html" for day in calendar[2:]}
+    assert rewritten(site, pages) == expected | {
+        f"decision/{day}/{key}.html" for day in calendar[2:]
+    }
     assert str(FIRST) in site.text()
+
+
+def test_a_promotion_refreshes_every_page_of_its_domain_and_of_no_other(site: Site) -> None:
+    calendar = [FIRST + timedelta(days=number) for number in range(4)]
+    for day in calendar[:3]:
+        for domain in PLAIN[:2]:
+            site.decide(domain, day, "stable", 0.4)
+    site.build()
+    site.promote(PLAIN[0], site.decide(PLAIN[0], calendar[3], "promoted", 1.8), 1)
+    site.decide(PLAIN[1], calendar[3], "stable", 0.4)
+    site.build(days=[calendar[3]])
+    chosen = site.decision_text(PLAIN[0], FIRST), site.decision_text(PLAIN[1], FIRST)
+    site.build()
+    assert chosen == (site.decision_text(PLAIN[0], FIRST), site.decision_text(PLAIN[1], FIRST))
+    assert "version 1" in chosen[0]
+
+
+def test_missing_pages_and_another_release_s_are_written_whatever_their_day(site: Site) -> None:
+    calendar = [FIRST + timedelta(days=number) for number in range(4)]
+    for day in calendar:
+        site.day(day, PLAIN)
+    site.build()
+    lost = site.workspace.reports / "day" / f"{FIRST}.html"
+    lost.unlink()
+    site.build(days=[calendar[3]])
+    assert lost.exists()
+    pages = spoiled(site)
+    (site.workspace.reports / ".release").write_text("another", encoding="utf-8")
+    site.build(days=[calendar[3]])
+    assert len(rewritten(site, pages)) == len(pages)
 
 
 def test_a_damaged_page_is_written_anew(site: Site) -> None:

@@ -99,13 +99,13 @@ def effect_rule(difference: PairedDifference, policy: Gate) -> Rule:
 def guardrail_rule(
     metric: str, metrics: dict[str, Any], difference: PairedDifference, policy: Gate
 ) -> Rule:
-    """The other metric must not be shown to be worse than ``guardrail_tolerance`` allows.
+    """The other metric may neither be estimated nor shown to lose more than is tolerated.
 
     With too few positives for an interval the verdict is ``unknown``.
     """
     title, positives = _TITLES[metric], metrics[_POSITIVES[metric]]
     floor = 0.0 - policy.guardrail_tolerance
-    limit = f"upper end ≥ {floor:g}"
+    limit = f"≥ {floor:g}"
     scarce = min(positives, metrics["rows"] - positives) < policy.min_positives
     if scarce or math.isnan(difference.high):
         sentence = (
@@ -113,16 +113,18 @@ def guardrail_rule(
             f"{metrics['rows']:,} rows do not carry an interval; this does not hold up a promotion"
         )
         return Rule(GUARDRAIL, "unknown", None, limit, sentence)
-    allowed = difference.high >= floor
-    if not allowed:
+    allowed = difference.estimate >= floor and difference.high >= floor
+    if difference.high < floor:
         position = "shows"
+    elif not allowed:
+        position = "suggests"
     else:
-        position = "excludes" if difference.low >= floor else "neither shows nor excludes"
+        position = "excludes" if difference.low >= floor else "does not suggest"
     sentence = (
         f"{_compared(title, difference, policy, floor)} {position} a loss beyond the tolerated "
         f"{policy.guardrail_tolerance:g}"
     )
-    return Rule(GUARDRAIL, "pass" if allowed else "fail", difference.high, limit, sentence)
+    return Rule(GUARDRAIL, "pass" if allowed else "fail", difference.estimate, limit, sentence)
 
 
 def calibration_rule(champion: float, challenger: float, policy: Gate) -> Rule:

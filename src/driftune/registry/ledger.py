@@ -18,7 +18,15 @@ import sqlalchemy as sa
 from driftune.config import Config
 from driftune.errors import LedgerError, RegistryError
 from driftune.registry.claims import has_ended, new_owner, out_of_date
-from driftune.registry.schema import adapters, champions, days, decisions, metadata, switches
+from driftune.registry.schema import (
+    adapters,
+    champions,
+    days,
+    decisions,
+    insert_new,
+    metadata,
+    switches,
+)
 
 BASE = 0
 ATTEMPTS = 3
@@ -83,22 +91,17 @@ class Ledger:
 
     def record_day(self, day: date, *, content_hash: str, **values: Any) -> int:
         """Record a committed day; a changed content gets the next revision, which is returned."""
+        identity = days.c.day == day.isoformat()
+        record = {"content_hash": content_hash, "recorded_at": time.time(), **values}
         with self.write() as connection:
-            row = connection.execute(
-                sa.select(days).where(days.c.day == day.isoformat())
-            ).one_or_none()
-            if row is not None and row.content_hash == content_hash:
-                return row.revision
-            record = {"content_hash": content_hash, "recorded_at": time.time(), **values}
-            if row is None:
-                connection.execute(days.insert().values(day=day.isoformat(), revision=1, **record))
+            if insert_new(connection, days, {"day": day.isoformat(), "revision": 1, **record}):
                 return 1
-            connection.execute(
-                days.update()
-                .where(days.c.day == day.isoformat())
-                .values(revision=row.revision + 1, **record)
-            )
-            return row.revision + 1
+            row = connection.execute(sa.select(days).where(identity).with_for_update()).one()
+            if row.content_hash == content_hash:
+                return row.revision
+            revision = row.revision + 1
+            connection.execute(days.update().where(identity).values(revision=revision, **record))
+            return revision
 
     # Decisions
 
@@ -107,13 +110,9 @@ class Ledger:
         now = time.time()
         identity = decisions.c.id == values["id"]
         with self.write() as connection:
-            row = connection.execute(sa.select(decisions).where(identity)).one_or_none()
-            if row is not None:
-                return row, False
-            connection.execute(
-                decisions.insert().values(attempts=0, decided_at=now, updated_at=now, **values)
-            )
-            return connection.execute(sa.select(decisions).where(identity)).one(), True
+            row = {"attempts": 0, "decided_at": now, "updated_at": now, **values}
+            written = insert_new(connection, decisions, row)
+            return connection.execute(sa.select(decisions).where(identity)).one(), written
 
     def decision(self, decision_id: str) -> sa.Row:
         """A decision by id.
@@ -280,8 +279,15 @@ class Ledger:
         return self.read(query.order_by(adapters.c.version))
 
     def add_adapter(self, connection: sa.Connection, **values: Any) -> None:
-        """Record an adapter version inside the caller's transaction."""
-        connection.execute(adapters.insert().values(created_at=time.time(), **values))
+        """Record an adapter version inside the caller's transaction.
+
+        Raises:
+            RegistryError: when another run has taken the version's number.
+        """
+        if not insert_new(connection, adapters, {"created_at": time.time(), **values}):
+            raise RegistryError(
+                f"{values['domain']}: version {values['version']} was taken by another run"
+            )
 
     def switch(
         self,
@@ -307,16 +313,13 @@ class Ledger:
             .where(champions.c.domain_key == key, champions.c.version == expected)
             .values(**values)
         ).rowcount
-        if not moved:
-            row = connection.execute(
-                sa.select(champions).where(champions.c.domain_key == key)
-            ).one_or_none()
-            if row is not None or expected != BASE:
-                found = row.version if row else BASE
-                raise RegistryError(
-                    f"{domain}: champion is version {found}, not {expected}; another run moved it"
-                )
-            connection.execute(champions.insert().values(domain_key=key, domain=domain, **values))
+        first = {"domain_key": key, "domain": domain, **values}
+        if not moved and not (expected == BASE and insert_new(connection, champions, first)):
+            pointer = sa.select(champions.c.version).where(champions.c.domain_key == key)
+            found = connection.scalar(pointer) or BASE
+            raise RegistryError(
+                f"{domain}: champion is version {found}, not {expected}; another run moved it"
+            )
         connection.execute(
             switches.insert().values(
                 domain_key=key,

@@ -1,8 +1,11 @@
-"""Tables of the ledger (SQLAlchemy Core)."""
+"""Tables of the ledger (SQLAlchemy Core), and inserts that two runs may attempt at once."""
+
+from typing import Any
 
 from sqlalchemy import (
     JSON,
     Column,
+    Connection,
     Float,
     Integer,
     MetaData,
@@ -11,6 +14,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 metadata = MetaData()
 
@@ -92,3 +96,13 @@ switches = Table(
     Column("reason", Text, nullable=False),
     Column("at", Float, nullable=False),
 )
+
+
+def insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
+    """Insert a row unless its key is taken; whether this call wrote it.
+
+    Nothing is raised when another run inserts the key first, even between a look and the insert.
+    """
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
+    return connection.execute(statement).rowcount == 1

@@ -29,6 +29,7 @@ DECISIONS = {
 def gate_view(gate: dict[str, Any]) -> dict[str, Any]:
     """A gate report (JSON-safe values) with names, sides and intervals; any part may be missing."""
     champion, challenger = gate.get("champion") or {}, gate.get("challenger") or {}
+    rules = [_rule(rule) for rule in gate.get("rules") or []]
     names = [*METRICS, *(sorted({*champion, *challenger} - {*METRICS, *COUNTS}))]
     sides = [
         (gate.get("metric"), gate.get("difference")),
@@ -37,9 +38,9 @@ def gate_view(gate: dict[str, Any]) -> dict[str, Any]:
     differences = [_difference(metric, part) for metric, part in sides if part]
     counts = {**champion, **challenger}
     return {
-        "decision": DECISIONS.get(gate.get("decision") or "", "The gate left no verdict."),
+        "decision": _decision(gate.get("decision"), rules),
         "champion": _champion(gate),
-        "rules": [_rule(rule) for rule in gate.get("rules") or []],
+        "rules": rules,
         "metrics": [
             {
                 "label": METRICS.get(name, name),
@@ -87,6 +88,14 @@ def training_view(training: dict[str, Any]) -> dict[str, Any]:
             if training.get(name) is not None
         ],
     }
+
+
+def _decision(decision: str | None, rules: list[dict[str, Any]]) -> str:
+    sentence = DECISIONS.get(decision or "", "The gate left no verdict.")
+    unknown = [rule["name"] for rule in rules if rule["verdict"] == "unknown"]
+    if decision == "promote" and unknown:
+        sentence += f" It could not judge: {', '.join(unknown)}."
+    return sentence
 
 
 def _champion(gate: dict[str, Any]) -> str:

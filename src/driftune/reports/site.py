@@ -19,6 +19,7 @@ from driftune.reports.docs_page import docs_path, docs_view
 from driftune.reports.front import front_view
 from driftune.reports.history import load_history
 from driftune.reports.render import Renderer
+from driftune.reports.scope import Scope
 from driftune.workspace import Workspace
 
 _PACKAGE = Path(__file__).parent
@@ -39,37 +40,45 @@ def build_site(config: Config, ledger: Ledger, *, days: list[date] | None = None
     A page whose values and templates are the same as last time is neither rendered nor written.
 
     Args:
-        days: only these days' pages besides the front page; all by default.
+        days: the days whose record or decisions changed; all by default. Pages that show nothing
+            of them are left alone, unless they are missing or of another release.
     """
     home = Workspace(config).reports
     renderer = Renderer()
     release = _fingerprint()
+    built = home / ".release"
+    same_release = built.exists() and built.read_bytes() == release.encode()
+    if not same_release:
+        days = None
     _copy_assets(home / "assets")
-    for page in _pages(config, ledger, days):
+    for page in _pages(config, ledger, home, days):
         values = json.dumps([release, page.template, page.view], sort_keys=True, allow_nan=False)
         stamp = f"<!-- {hashlib.sha256(values.encode()).hexdigest()[:32]} -->"
         target = home / page.path
         if not _has_stamp(target, stamp):
             text = renderer.render(page.template, page.view)
             write_text(target, f"{text.rstrip()}\n{stamp}\n")
+    if not same_release:
+        write_text(built, release)
     return home / "index.html"
 
 
-def _pages(config: Config, ledger: Ledger, days: list[date] | None) -> Iterator[Page]:
+def _pages(config: Config, ledger: Ledger, home: Path, days: list[date] | None) -> Iterator[Page]:
     history = load_history(config, ledger)
+    scope = Scope.of(history, home, days)
     for entry in history.recorded:
-        if days is None or entry.day in days:
-            yield Page(f"day/{entry.day}.html", "day.html", day_view(config, history, entry))
+        path = f"day/{entry.day}.html"
+        if scope.has_day(path, entry.day):
+            yield Page(path, "day.html", day_view(config, history, entry))
             for redelivery in (False, True):
                 docs = docs_view(config, entry.day, redelivery=redelivery)
                 if docs is not None:
                     path = docs_path(entry.day, redelivery=redelivery)
                     yield Page(path, "data_docs.html", docs)
-    wanted = None if days is None else {day.isoformat() for day in days}
     for (key, day), rows in history.decisions.items():
-        if wanted is None or day in wanted:
-            view = decision_view(config, history, rows)
-            yield Page(f"decision/{day}/{key}.html", "decision.html", view)
+        path = f"decision/{day}/{key}.html"
+        if scope.has_decision(path, key, day):
+            yield Page(path, "decision.html", decision_view(config, history, rows))
     # The front page comes last: what it links to is there.
     yield Page("index.html", "index.html", front_view(history))
 
