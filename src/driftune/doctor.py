@@ -5,9 +5,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from driftune.config import Config
-from driftune.errors import DriftuneError, RegistryError
+from driftune.errors import DriftuneError, LakeError, RegistryError
 from driftune.registry.ledger import Ledger
-from driftune.workspace import Workspace
 
 _PACKAGES = ("prefect", "torch", "dvc", "great-expectations", "duckdb", "evidently", "mlflow")
 
@@ -57,9 +56,13 @@ def _source(config: Config) -> str:
 
 
 def _lake(config: Config) -> str:
-    from driftune.logs.lake import held_days
+    from driftune.logs.lake import Lake
 
-    days = held_days(Workspace(config).lake)
+    view = Lake.of(config)
+    days = view.days
+    for day in days:
+        if problem := view.damage(day):
+            raise LakeError(f"{problem}; bring the day in again: driftune run --day {day}")
     return f"lake: {len(days)} days" + (f", {days[0]} to {days[-1]}" if days else "")
 
 

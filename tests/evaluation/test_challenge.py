@@ -12,7 +12,7 @@ from driftune.errors import LedgerError, RegistryError
 from driftune.evaluation.challenge import challenge
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel, load_adapter, save_adapter
 from driftune.registry.ledger import Ledger
-from driftune.training.finetune import challenger_folder, lake_version
+from driftune.training.finetune import challenger_folder
 from driftune.training.pretrain import load_model
 from tests.adaptation import KEY, bring, crown, pending, split_of, train
 from tests.conftest import World
@@ -34,7 +34,7 @@ def plant(world: World, decision: str, adapter: Adapter, **card: str) -> None:
     _, _, backbone = load_model(world.config)
     with Ledger(world.config) as ledger:
         day = date.fromisoformat(ledger.decision(decision).day)
-    own = {"backbone": backbone, "lake": lake_version(world.config, day), **card}
+    own = {"backbone": backbone, "lake": split_of(world, day).lake, **card}
     save_adapter(challenger_folder(world.config, decision), adapter, own)
 
 

@@ -13,7 +13,7 @@ from prefect.client.orchestration import get_client
 from driftune.drift import detect
 from driftune.errors import DayRefusedError, LakeError, SourceError
 from driftune.files import read_json
-from driftune.logs import lake
+from driftune.logs.lake import Lake
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.models import mirrored
 from driftune.workspace import Workspace
@@ -39,7 +39,7 @@ def snapshot(world: World) -> tuple[Any, ...]:
             [tuple(row) for row in ledger.days()],
             [tuple(row) for row in ledger.decisions()],
             [tuple(row) for row in ledger.switches()],
-            lake.held_contents(Workspace(world.config).lake),
+            Lake.of(world.config).contents,
         )
 
 

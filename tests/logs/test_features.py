@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from driftune.logs import features
 from driftune.logs.counters import counter_columns, history
 from driftune.logs.encoder import load_encoder, number_names
-from driftune.logs.features import Lake, encode_day, fit_encoder
+from driftune.logs.features import encode_day, fit_encoder
 from driftune.logs.ingest import ingest, reference_days
+from driftune.logs.lake import Lake
 from driftune.registry.ledger import Ledger
 from driftune.workspace import Workspace
 from tests.conftest import REFERENCE_DAYS, impressions

@@ -12,8 +12,8 @@ import pytest
 
 from driftune.errors import DayRefusedError, LakeError, SourceError
 from driftune.files import read_json
-from driftune.logs import lake
 from driftune.logs.ingest import ensure_reference, ingest, late_days
+from driftune.logs.lake import Lake
 from driftune.registry.ledger import Ledger
 from driftune.workspace import Workspace
 from tests.conftest import World, impressions
@@ -21,8 +21,8 @@ from tests.conftest import World, impressions
 
 def checksum(config):
     """Rows and content of the whole lake, whatever its files."""
-    path = Workspace(config).lake
-    table = lake.relation(path, lake.held_days(path))
+    lake = Lake.of(config)
+    table = lake.relation(lake.days)
     with duckdb.connect() as con:
         return con.execute(f"SELECT count(*), bit_xor(hash(rows)) FROM {table} AS rows").fetchone()
 
@@ -51,7 +51,7 @@ def test_a_clean_day_is_kept_whole(ready):
     world.write(day)
     result = run(world, day)
     assert (result.quality.verdict, result.quality.rows, result.quality.rejected) == ("ok", 1200, 0)
-    assert day in lake.held_days(Workspace(world.config).lake)
+    assert day in Lake.of(world.config).days
     assert not Workspace(world.config).quarantine(day).exists()
     titles = [section["title"] for section in read_json(Workspace(world.config).docs_record(day))]
     assert {"Overview", "user_id", "click_label"} <= set(titles)
@@ -131,7 +131,7 @@ def test_quarantined_rows_do_not_reach_the_lake(ready):
     with duckdb.connect() as con:
         rows = con.execute(
             f"SELECT count(*), count(DISTINCT domain), max(click) "
-            f"FROM {lake.relation(Workspace(world.config).lake, [day])}"
+            f"FROM {Lake.of(world.config).relation([day])}"
         ).fetchone()
     assert rows == (1200 - 11, 4, 1)
 
@@ -283,7 +283,7 @@ def test_formats_give_the_same_lake(make_world, suffix):
     with duckdb.connect() as con:
         total = con.execute(
             f"SELECT count(*), sum(click), count(DISTINCT user_id), round(sum(price), 2) "
-            f"FROM {lake.relation(Workspace(world.config).lake, [world.day(0)])}"
+            f"FROM {Lake.of(world.config).relation([world.day(0)])}"
         ).fetchone()
     assert total == (
         400,
@@ -315,7 +315,9 @@ def test_hostile_domain_names_are_only_data(make_world):
     quality = run(world, day).quality
     assert quality.rejected == 0
     assert {row["domain"]: row["rows"] for row in quality.domains} == dict.fromkeys(names, 100)
-    assert lake.known_domains(Workspace(world.config).lake, [day]) == sorted(names)
+    with duckdb.connect() as con:
+        held = con.execute(f"SELECT DISTINCT domain FROM {Lake.of(world.config).relation([day])}")
+        assert {name for (name,) in held.fetchall()} == set(names)
 
 
 def test_a_damaged_quality_record_is_written_anew(ready):
@@ -385,4 +387,38 @@ def test_a_refused_day_is_late_only_when_it_is_delivered_anew(ready):
 def test_a_day_that_is_not_in_the_lake_is_named(ready):
     world, day = ready
     with pytest.raises(LakeError, match=str(day)):
-        lake.relation(Workspace(world.config).lake, [day])
+        Lake.of(world.config).relation([day])
+
+
+def truncate(file):
+    file.write_bytes(file.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize("damage", [truncate, os.remove])
+def test_a_damaged_data_file_is_named_and_the_day_brought_in_again(ready, damage):
+    world, day = ready
+    world.write(day)
+    run(world, day)
+    before = checksum(world.config)
+    (file,) = Lake.of(world.config).files[day]
+    damage(file)
+    with pytest.raises(LakeError, match=rf"{file.name} .*driftune run --day {day}"):
+        Lake.of(world.config).relation([day])
+    assert run(world, day).changed
+    assert checksum(world.config) == before
+
+
+def test_a_look_at_the_lake_stays_what_it_was_when_a_day_is_delivered_anew(ready):
+    world, day = ready
+    world.write(day)
+    run(world, day)
+    before = Lake.of(world.config)
+    with duckdb.connect() as con:
+        count = f"SELECT count(*) FROM {before.relation([day])}"
+        rows = con.execute(count).fetchone()
+        world.write(day, impressions(day, rows=800))
+        run(world, day)
+        assert con.execute(count).fetchone() == rows
+        count = f"SELECT count(*) FROM {Lake.of(world.config).relation([day])}"
+        assert con.execute(count).fetchone() == (800,)
+    assert Lake.of(world.config).version([day]) != before.version([day])

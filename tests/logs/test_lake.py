@@ -6,9 +6,9 @@ import pytest
 
 from driftune.doctor import examine
 from driftune.errors import LakeError
-from driftune.logs import lake
+from driftune.logs.lake import Lake
 from driftune.workspace import Workspace
-from tests.conftest import FIRST, World
+from tests.conftest import World
 
 
 @pytest.fixture
@@ -22,14 +22,10 @@ def damaged(ingested_world: World) -> World:
 def test_a_damaged_lake_is_one_line(damaged: World) -> None:
     path = Workspace(damaged.config).lake
 
-    def held(path: Path) -> object:
-        return lake.held_content(path, FIRST)
-
-    for ask in (lake.held_days, lake.held_contents, held):
-        with pytest.raises(LakeError, match=r"is damaged .*put a backup back") as error:
-            ask(path)
-        assert str(path) in str(error.value)
-        assert "\n" not in str(error.value)
+    with pytest.raises(LakeError, match=r"is damaged .*put a backup back") as error:
+        Lake.at(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_the_doctor_names_a_damaged_lake_and_goes_on(damaged: World) -> None:
@@ -39,4 +35,4 @@ def test_the_doctor_names_a_damaged_lake_and_goes_on(damaged: World) -> None:
 
 
 def test_a_lake_that_is_not_there_yet_holds_nothing(tmp_path: Path) -> None:
-    assert lake.held_days(tmp_path / "lake") == []
+    assert Lake.at(tmp_path / "lake").days == []

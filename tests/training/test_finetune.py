@@ -187,3 +187,22 @@ def test_rows_come_in_time_order_whatever_the_files_order(trained_world: World, 
     assert (np.diff(rows.time) >= 0).all()
     assert np.array_equal(rows.ids, reversed_rows.ids)
     assert len(rows) == 3 * 1200 + 2400
+
+
+def test_a_day_delivered_anew_during_training_is_not_what_the_challenger_was_trained_on(
+    trained_world: World, day: date, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decision = pending(trained_world, day)
+    before = split_of(trained_world, day).lake
+
+    def redelivered(step: str, done: int, total: int) -> None:
+        trained_world.write(day, impressions(day, 2400, seed=done + 1))
+        with Ledger(trained_world.config) as ledger:
+            ingest(trained_world.config, ledger, day)
+
+    with Ledger(trained_world.config) as ledger:
+        finetune(trained_world.config, ledger, decision, redelivered)
+        _, card = load_adapter(challenger_folder(trained_world.config, decision), backbone=None)
+        assert card["lake"] == before
+        with pytest.raises(RegistryError, match=r"the lake changed since .* adapt again"):
+            challenge(trained_world.config, ledger, decision)

@@ -10,9 +10,8 @@ from driftune.drift.policy import Judgement, insufficient, judge
 from driftune.drift.windows import read_newest, read_window, windows_path, write_windows
 from driftune.errors import LedgerError
 from driftune.files import write_json
-from driftune.logs import lake
 from driftune.logs.duck import connect
-from driftune.logs.features import Lake
+from driftune.logs.lake import Lake
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.ledger import BASE, Ledger
 from driftune.training.pretrain import load_model
@@ -53,7 +52,7 @@ def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow
         raise LedgerError(f"{day} is not in the lake; run driftune run --day {day}")
     encoder, model, backbone = load_model(config)
     view = Lake.of(config)
-    rows = lake.relation(view.path, [day])
+    rows = view.relation([day])
     with connect() as con:
         domains = con.execute(
             f"SELECT DISTINCT domain_key, domain FROM {rows} ORDER BY 1"

@@ -11,7 +11,7 @@ from driftune.evaluation.gate import GateRows, Scores, judge
 from driftune.models.adapters import AdapterBank, AdapterFileError, load_adapter
 from driftune.registry.champions import champions_for
 from driftune.registry.ledger import Ledger
-from driftune.training.finetune import challenger_folder, lake_version, split_rows
+from driftune.training.finetune import challenger_folder, split_rows
 from driftune.training.pretrain import load_model
 from driftune.training.rows import Rows
 from driftune.training.scoring import score
@@ -32,7 +32,7 @@ def challenge(config: Config, ledger: Ledger, decision_id: str) -> dict[str, Any
         adapter, card = load_adapter(challenger_folder(config, decision_id), backbone=backbone)
     except AdapterFileError as error:
         raise RegistryError(f"{decision_id}: the challenger cannot be judged: {error}") from None
-    if card.get("lake") != lake_version(config, day):
+    if card.get("lake") != split.lake:
         raise RegistryError(
             f"{decision_id}: the lake changed since the challenger was trained; adapt again"
         )

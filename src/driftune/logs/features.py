@@ -1,16 +1,12 @@
 """Encoded days: each day of the lake once as ids and numbers, cached by what it came from."""
 
 import hashlib
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from driftune.config import Config
 from driftune.files import replacing
-from driftune.logs import lake
 from driftune.logs.counters import build_counters, counter_joins, counter_select, history
 from driftune.logs.duck import connect, identifier, literal
 from driftune.logs.encoder import (
@@ -23,6 +19,7 @@ from driftune.logs.encoder import (
     number_names,
     save_encoder,
 )
+from driftune.logs.lake import Lake
 from driftune.workspace import Workspace
 
 # Part of every encoded day's name: to be raised when the columns or their meaning change.
@@ -30,32 +27,11 @@ FORMAT = 1
 _ORDER = ("domain_key", "event_time", "user_id", "item_id", "click", "convert", "category", "price")
 
 
-@dataclass(frozen=True)
-class Lake:
-    """The lake's days with the version of their content, at one moment."""
-
-    path: Path
-    contents: dict[date, int]
-
-    @staticmethod
-    def of(config: Config) -> "Lake":
-        """Look at the workspace's lake now."""
-        path = Workspace(config).lake
-        return Lake(path, lake.held_contents(path))
-
-    def version(self, days: Iterable[date]) -> str:
-        """Data version of some days: a hash of their contents' hashes."""
-        named = {day.isoformat(): self.contents.get(day) for day in sorted(days)}
-        return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]
-
-
 def fit_encoder(config: Config, days: list[date], folder: Path) -> Encoder:
     """Fit vocabularies and number statistics on the reference days and save them."""
     view = Lake.of(config)
     folder.mkdir(parents=True, exist_ok=True)
-    fields, sizes = fit_vocabulary(
-        config, lake.relation(view.path, days), folder / "vocabulary.parquet"
-    )
+    fields, sizes = fit_vocabulary(config, view.relation(days), folder / "vocabulary.parquet")
     names = number_names(config)
     with connect() as con:
         for day in days:
@@ -110,9 +86,9 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
 
 def _numbers(con: Any, config: Config, view: Lake, day: date) -> None:
     """Create temp table ``numbered``: the day's rows with every raw number and counter."""
-    con.execute(f"CREATE OR REPLACE TEMP TABLE day_rows AS FROM {lake.relation(view.path, [day])}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE day_rows AS FROM {view.relation([day])}")
     past = history(config, sorted(view.contents), day)
-    build_counters(con, config, lake.relation(view.path, past) if past else None, day)
+    build_counters(con, config, view.relation(past) if past else None, day)
     raw = [f"{text} AS {identifier(name)}" for name, text in number_columns(config).items()]
     selected = ", ".join(part for part in [*raw, counter_select(config)] if part)
     con.execute(

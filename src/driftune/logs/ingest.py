@@ -12,7 +12,8 @@ from pathlib import Path
 from driftune.config import Config
 from driftune.errors import DayRefusedError, SourceError
 from driftune.files import write_json
-from driftune.logs import lake
+from driftune.logs.duck import connect
+from driftune.logs.lake import Lake, commit, short_hash
 from driftune.logs.source import Fetched, arrived, fetch
 from driftune.logs.staging import Staged, content_hash, stage
 from driftune.quality.checkpoint import validate
@@ -72,7 +73,11 @@ def domains_for(config: Config, day: date) -> list[str] | None:
     days = reference_days(config)
     if day in days:
         return None
-    return lake.known_domains(Workspace(config).lake, days)
+    with connect() as con:
+        rows = con.execute(
+            f"SELECT DISTINCT domain FROM {Lake.of(config).relation(days)} ORDER BY domain"
+        ).fetchall()
+    return [name for (name,) in rows]
 
 
 @contextmanager
@@ -102,7 +107,8 @@ def unchanged(config: Config, ledger: Ledger, fetched: Fetched) -> Ingested | No
     row = ledger.day(fetched.day)
     if row is None or row.content_hash != wanted:
         return None
-    if lake.held_content(Workspace(config).lake, fetched.day) != lake.short_hash(wanted):
+    view = Lake.of(config)
+    if view.contents.get(fetched.day) != short_hash(wanted) or view.damage(fetched.day):
         return None
     quality = read_quality(Workspace(config), fetched.day)
     if quality is None or quality.content_hash != wanted:
@@ -145,7 +151,7 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
             f"{quality.day}: refused, the lake is unchanged: {'; '.join(quality.problems())}; "
             f"see {beside if beside.exists() else workspace.quality(quality.day)}"
         )
-    version = lake.commit(config, workspace.lake, staged)
+    version = commit(config, workspace.lake, staged)
     revision = ledger.record_day(
         staged.day,
         content_hash=staged.content_hash,
@@ -177,7 +183,7 @@ def ensure_reference(
         SourceError: naming the first day whose files are missing or unusable.
     """
     days = reference_days(config)
-    held = set(lake.held_days(Workspace(config).lake))
+    held = Lake.of(config).days
     for number, day in enumerate(days):
         if progress:
             progress(f"reference {day}", number, len(days))

@@ -1,7 +1,10 @@
 """The lake: one Delta table of accepted impressions, partitioned by day, sorted by domain key."""
 
+import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -11,6 +14,9 @@ from driftune.domains import domain_key
 from driftune.errors import LakeError
 from driftune.logs.duck import connect, first_line, identifier, literal
 from driftune.logs.staging import Staged
+from driftune.workspace import Workspace
+
+_FILE_COLUMNS = ("partition.day", "path", "size_bytes")
 
 
 def commit(config: Config, lake: Path, staged: Staged) -> int:
@@ -60,70 +66,85 @@ def commit(config: Config, lake: Path, staged: Staged) -> int:
     return DeltaTable(str(lake)).version()
 
 
-def held_content(lake: Path, day: date) -> int | None:
-    """The short content hash of the day that the lake holds, or None."""
-    table = _table(lake)
-    return None if table is None else table.transaction_version(_application(day))
+@dataclass(frozen=True)
+class Lake:
+    """The lake at one moment, however often it is written to meanwhile.
+
+    ``contents``: each day's short content hash; ``files``: its data files with their sizes
+    (bytes).
+    """
+
+    path: Path
+    contents: dict[date, int]
+    files: dict[date, dict[Path, int]]
+
+    @staticmethod
+    def at(path: Path) -> "Lake":
+        """Look at the lake in a folder; one that is not there yet holds no days.
+
+        Raises:
+            LakeError: when its log cannot be read.
+        """
+        table = _table(path)
+        if table is None:
+            return Lake(path, {}, {})
+        actions = table.get_add_actions(flatten=True)
+        columns = [actions.column(name).to_pylist() for name in _FILE_COLUMNS]
+        files: dict[date, dict[Path, int]] = {}
+        for day, name, size in sorted(zip(*columns, strict=True)):
+            files.setdefault(date.fromisoformat(day), {})[path / unquote(name)] = size
+        contents = {day: table.transaction_version(_application(day)) or 0 for day in files}
+        return Lake(path, contents, files)
+
+    @staticmethod
+    def of(config: Config) -> "Lake":
+        """Look at the workspace's lake."""
+        return Lake.at(Workspace(config).lake)
+
+    @property
+    def days(self) -> list[date]:
+        """The days that the lake holds, in order."""
+        return list(self.files)
+
+    def version(self, days: Iterable[date]) -> str:
+        """Data version of some days: a hash of their contents' hashes."""
+        named = {day.isoformat(): self.contents.get(day) for day in sorted(days)}
+        return sha256(json.dumps(named).encode()).hexdigest()[:16]
+
+    def damage(self, day: date) -> str | None:
+        """What is wrong with the day's files: one that is missing or has another size."""
+        for file, size in self.files.get(day, {}).items():
+            if not file.exists():
+                return f"{file} is missing"
+            if file.stat().st_size != size:
+                return f"{file} has {file.stat().st_size:,} bytes instead of {size:,}"
+        return None
+
+    def relation(self, days: Iterable[date]) -> str:
+        """Return a DuckDB table expression over the given days.
+
+        Raises:
+            LakeError: when a day is not in the lake, or its files are not as they were written.
+        """
+        files: list[Path] = []
+        for day in sorted(set(days)):
+            if day not in self.files:
+                raise LakeError(
+                    f"the lake {self.path} lacks {day}; ingest it first: driftune run --day {day}"
+                )
+            if problem := self.damage(day):
+                raise LakeError(f"{problem}; bring the day in again: driftune run --day {day}")
+            files += self.files[day]
+        listed = ", ".join(literal(str(file)) for file in files)
+        return (
+            f"read_parquet([{listed}], hive_partitioning=true, union_by_name=true, "
+            "hive_types={'day': DATE})"
+        )
 
 
 def short_hash(content_hash: str) -> int:
     """A content hash as the lake's transaction version: its first 62 bits."""
     return int(content_hash[:16], 16) >> 2
-
-
-def held_days(lake: Path) -> list[date]:
-    """The days in the lake, in order."""
-    table = _table(lake)
-    if table is None:
-        return []
-    days = {str(part["day"]) for part in table.partitions()}
-    return sorted(date.fromisoformat(day) for day in days)
-
-
-def held_contents(lake: Path) -> dict[date, int]:
-    """The days in the lake with the short content hash of each, in order."""
-    table = _table(lake)
-    if table is None:
-        return {}
-    return {day: table.transaction_version(_application(day)) or 0 for day in held_days(lake)}
-
-
-def relation(lake: Path, days: Iterable[date]) -> str:
-    """Return a DuckDB table expression over the given days of the lake.
-
-    Raises:
-        LakeError: when a day is not in the lake.
-    """
-    wanted = sorted(set(days))
-    table = _table(lake)
-    uris: list[str] = []
-    missing: list[str] = []
-    held = {} if table is None else _files_by_day(table)
-    for day in wanted:
-        files = held.get(day.isoformat())
-        if files:
-            uris += files
-        else:
-            missing.append(day.isoformat())
-    if missing:
-        raise LakeError(
-            f"the lake {lake} lacks {', '.join(missing)}; ingest these days first: "
-            f"driftune run --day {missing[0]}"
-        )
-    listed = ", ".join(literal(uri) for uri in uris)
-    return (
-        f"read_parquet([{listed}], hive_partitioning=true, union_by_name=true, "
-        "hive_types={'day': DATE})"
-    )
-
-
-def known_domains(lake: Path, days: Iterable[date]) -> list[str]:
-    """Names of the domains that the given days have, sorted."""
-    with connect() as con:
-        rows = con.execute(
-            f"SELECT DISTINCT domain FROM {relation(lake, days)} ORDER BY domain"
-        ).fetchall()
-    return [name for (name,) in rows]
 
 
 def _table(lake: Path) -> Any:
@@ -139,14 +160,6 @@ def _table(lake: Path) -> Any:
             f"the lake {lake} is damaged ({first_line(error)}); put a backup back, or move it "
             "away and replay its days"
         ) from None
-
-
-def _files_by_day(table: Any) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for uri in map(unquote, table.file_uris()):
-        day = uri.rsplit("/day=", 1)[-1].split("/", 1)[0]
-        found.setdefault(day, []).append(uri)
-    return found
 
 
 def _application(day: date) -> str:

@@ -13,7 +13,8 @@ import torch
 from driftune.config import Config
 from driftune.errors import ConfigError, LakeError
 from driftune.logs.encoder import Encoder
-from driftune.logs.features import Lake, encode_day
+from driftune.logs.features import encode_day
+from driftune.logs.lake import Lake
 from driftune.models.adapters import (
     AdaptedModel,
     AdapterBank,
@@ -37,17 +38,23 @@ from driftune.workspace import Workspace
 
 @dataclass(frozen=True)
 class Split:
-    """A domain's rows up to the day, split by time: train, then select, then the gate's rows."""
+    """A domain's rows up to the day, split by time: train, then select, then the gate's rows.
+
+    ``lake`` is the version of all that the lake held up to the day: the rows, and the days that
+    their counters saw.
+    """
 
     train: Rows
     select: Rows
     gate: Rows
+    lake: str
 
     def to_dict(self) -> dict[str, Any]:
         """Sizes and time spans (UTC), as the decision records them."""
+        parts = {"train": self.train, "select": self.select, "gate": self.gate}
         return {
             name: {"rows": len(rows), "from": _moment(rows, 0), "to": _moment(rows, -1)}
-            for name, rows in vars(self).items()
+            for name, rows in parts.items()
         }
 
 
@@ -75,13 +82,8 @@ def split_rows(config: Config, encoder: Encoder, key: str, day: date) -> Split:
         rows.take(positions[: rest - select]),
         rows.take(positions[rest - select : rest]),
         rows.take(positions[rest:]),
+        view.version(each for each in view.contents if each <= day),
     )
-
-
-def lake_version(config: Config, day: date) -> str:
-    """The version of all that the lake holds up to a day: rows, and days that counters see."""
-    view = Lake.of(config)
-    return view.version(each for each in view.contents if each <= day)
 
 
 def challenger_folder(config: Config, decision_id: str) -> Path:
@@ -142,7 +144,7 @@ def finetune(
         "parameters": sum(tensor.numel() for tensor in adapter.parameters()),
     }
     card = {
-        "lake": lake_version(config, day),
+        "lake": split.lake,
         "domain": row.domain,
         "domain_key": row.domain_key,
         "decision": decision_id,

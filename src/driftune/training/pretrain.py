@@ -15,7 +15,7 @@ from driftune.files import finite, write_json, write_text
 from driftune.logs.encoder import Encoder, load_encoder
 from driftune.logs.features import encode_day, fit_encoder
 from driftune.logs.ingest import ensure_reference, reference_days
-from driftune.logs.lake import held_days
+from driftune.logs.lake import Lake
 from driftune.models.adapters import esmm_loss
 from driftune.models.backbone import Backbone, load_backbone, save_backbone
 from driftune.registry.ledger import Ledger
@@ -62,7 +62,7 @@ def ensure_backbone(config: Config, ledger: Ledger, progress: Progress | None = 
     if not has_backbone(config):
         pretrain(config, ledger, progress=progress)
         return
-    held = set(held_days(Workspace(config).lake))
+    held = set(Lake.of(config).days)
     if not held.issuperset(reference_days(config)):
         ensure_reference(config, ledger, progress)
 
