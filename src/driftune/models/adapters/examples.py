@@ -91,9 +91,9 @@ class Kept:
     def take(self, rows: Tensor) -> tuple[Tensor, ...]:
         """The values of the rows at these positions."""
         if self._values is not None:
-            return tuple(each[rows] for each in self._values)
+            return tuple(each.index_select(0, rows) for each in self._values)
         with torch.no_grad():
-            return self._below(*(each[rows] for each in self._examples.inputs))
+            return self._below(*(each.index_select(0, rows) for each in self._examples.inputs))
 
     def _chunks(self) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
         for start in range(0, len(self._examples), CHUNK):

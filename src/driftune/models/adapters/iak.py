@@ -177,9 +177,10 @@ def encode(
     tensors: Mapping[str, Tensor], h: Tensor, fresh: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Hidden layer (rows, hidden) and μ(h) (rows, bottleneck) of the encoder, from h."""
-    inverse = tensors["scale"].reciprocal()
-    x = torch.addcmul(-tensors["center"] * inverse, h, inverse)
-    x = functional.linear(x, tensors["encoder.weight"], tensors["encoder.bias"])
+    # Standardised by way of the weights: one pass over h, which is much wider than they are.
+    weight = tensors["encoder.weight"] / tensors["scale"]
+    bias = torch.addmv(tensors["encoder.bias"], weight, tensors["center"], alpha=-1)
+    x = functional.linear(h, weight, bias)
     if fresh is not None and "fresh.weight" in tensors:
         table = tensors["fresh.weight"]
         own = functional.embedding(fresh.remainder(len(table)), table)
@@ -192,10 +193,12 @@ def encode(
 def decode(tensors: Mapping[str, Tensor], h: Tensor, z: Tensor, combine: str) -> Tensor:
     """Ĝ = U z + f(z) in the units of h, combined with h (rows, width)."""
     learned = torch.relu(functional.linear(z, tensors["learner.weight"], tensors["learner.bias"]))
-    g_hat = functional.linear(learned, tensors["matched.weight"], tensors["matched.bias"])
-    g_hat = torch.addmm(g_hat, z, tensors["general.weight"].t())
+    weight = torch.cat([tensors["general.weight"].t(), tensors["matched.weight"].t()])
+    weight = torch.cat([weight, tensors["matched.bias"].unsqueeze(0)]) * tensors["scale"]
+    parts = torch.cat([z, learned, torch.ones_like(z[:, :1])], dim=1)
+    # One product onto what it is added to: ĥ is wide, and is passed over once.
     start = h if combine == "residual" else tensors["center"]
-    return torch.addcmul(start, g_hat, tensors["scale"])
+    return torch.addmm(start, parts, weight)
 
 
 def reconstruction_loss(kernel: IAKKernel, h: Tensor, generator: Generator | None = None) -> Tensor:
