@@ -3,9 +3,10 @@
 16 domains whose sizes spread over two orders of magnitude. IAK trains all of them at once; peft's
 LoRA has one adapter for each domain and trains them one after the other, with as many parameters:
 at the linear layer whose output the kernel changes, as in ``benchmarks.adapters``, and
-(``lora_peft_after``) at the next one, which reads the kernel's output; full fine-tuning trains everything, the embeddings with sparse gradients.
-The limits: the frozen forward pass alone, and for a place that pass plus the gradients of the
-activations above it. The ways take turns, an epoch each.
+(``lora_peft_after``) at the next one, which reads the kernel's output; full fine-tuning trains
+everything, the embeddings with sparse gradients. The limits: the frozen forward pass alone, and
+for a place that pass plus the gradients of the activations above it. The ways take turns, an
+epoch each.
 """
 
 import time
