@@ -58,6 +58,7 @@ def _draw(found: dict[str, dict[str, dict[str, list[float]]]], path: Path) -> No
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.colors import PowerNorm
 
     figure, axes = pyplot.subplots(
         len(found), len(FIRST), figsize=(10, 2.3 * len(found)), sharex=True, layout="constrained"
@@ -66,7 +67,7 @@ def _draw(found: dict[str, dict[str, dict[str, list[float]]]], path: Path) -> No
     for row, (beta, domains) in zip(axes, found.items(), strict=True):
         for axis, place in zip(row, FIRST, strict=True):
             values = np.array([sorted(places[place], reverse=True) for places in domains.values()])
-            image = axis.imshow(values, vmin=0, vmax=10, cmap="viridis", aspect="auto")
+            image = axis.imshow(values, norm=PowerNorm(0.5, 0, 10), cmap="viridis", aspect="auto")
             names = [
                 f"{domain.rsplit('-', 1)[0]}  {sum(places[place]):.1f}"
                 for domain, places in domains.items()
