@@ -4,6 +4,7 @@ KuaiRand-Pure, the pooled adapter and each domain's own from it; with ``--out`` 
 """
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,9 @@ import torch
 from benchmarks.adapters import examples_of, joined, pretrained
 from benchmarks.common import finish, options, table
 from benchmarks.datasets import kuairand
-from benchmarks.methods import FIRST, FIRST_POOLED, Setting, fit
+from benchmarks.methods import FIRST, FIRST_POOLED, IAK, RATES, Setting, fit
 from driftune.console import quiet_exit
-from driftune.models.adapters import IAKConfig, TrainConfig
+from driftune.models.adapters import TrainConfig
 
 
 def main() -> None:
@@ -30,11 +31,11 @@ def main() -> None:
     torch.manual_seed(0)
     backbone = pretrained(data, served, [served.reference], 0)
     found: dict[str, dict[str, dict[str, list[float]]]] = {}
-    for beta in (0.0, 1e-4, 1e-3):
+    for beta in (0.0,) if given.quick else (0.0, 1e-4, 1e-3):
         setting = Setting(
-            IAKConfig(bottleneck=12, hidden=16, beta=beta),
+            replace(IAK, beta=beta),
             FIRST,
-            TrainConfig(epochs=12, patience=3, batch_size=512, learning_rate=3e-4),
+            TrainConfig(epochs=12, patience=3, batch_size=512, learning_rate=RATES[0]),
             FIRST_POOLED,
         )
         older = examples_of(data, served, joined(before))
@@ -58,16 +59,22 @@ def _draw(found: dict[str, dict[str, dict[str, list[float]]]], path: Path) -> No
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.cm import ScalarMappable
     from matplotlib.colors import PowerNorm
 
     figure, axes = pyplot.subplots(
-        len(found), len(FIRST), figsize=(10, 2.3 * len(found)), sharex=True, layout="constrained"
+        len(found),
+        len(FIRST),
+        figsize=(10, 2.3 * len(found)),
+        sharex=True,
+        squeeze=False,
+        layout="constrained",
     )
-    image = None
+    norm = PowerNorm(0.5, 0, 10)
     for row, (beta, domains) in zip(axes, found.items(), strict=True):
         for axis, place in zip(row, FIRST, strict=True):
             values = np.array([sorted(places[place], reverse=True) for places in domains.values()])
-            image = axis.imshow(values, norm=PowerNorm(0.5, 0, 10), cmap="viridis", aspect="auto")
+            axis.imshow(values, norm=norm, cmap="viridis", aspect="auto")
             names = [
                 f"{domain.rsplit('-', 1)[0]}  {sum(places[place]):.1f}"
                 for domain, places in domains.items()
@@ -77,7 +84,7 @@ def _draw(found: dict[str, dict[str, dict[str, list[float]]]], path: Path) -> No
             axis.set_title(f"β = {beta}, {place.split('_')[0]} tower", fontsize=9)
     for axis in axes[-1]:
         axis.set_xlabel("dimension of z, most informative first", fontsize=8)
-    figure.colorbar(image, ax=axes, label="KL in bits", shrink=0.6)
+    figure.colorbar(ScalarMappable(norm, "viridis"), ax=axes, label="KL in bits", shrink=0.6)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 

@@ -9,22 +9,28 @@ from driftune.evaluation.bootstrap import Ranking
 from driftune.training.rows import Rows
 
 CHUNK = 25
+MOST_UNDEFINED = 0.05
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A method's test figures: AUC by seed and domain, and its mean over domains per draw.
-
-    ``points`` (seeds, domains); ``draws`` (seeds, resamples).
-    """
+    """A method's AUC: ``points`` (seeds, domains) and ``draws`` (seeds, resamples, domains)."""
 
     points: np.ndarray
     draws: np.ndarray
+
+    def __sub__(self, other: "Scored") -> "Scored":
+        """The difference, paired by seed and by draw."""
+        return Scored(self.points - other.points, self.draws - other.draws)
 
     @property
     def mean(self) -> float:
         """Mean over seeds and domains."""
         return float(self.points.mean())
+
+    def domain(self, number: int) -> "Scored":
+        """The figures of one domain."""
+        return Scored(self.points[:, [number]], self.draws[:, :, [number]])
 
 
 class Resamples:
@@ -44,22 +50,40 @@ class Resamples:
     def score(self, labels: np.ndarray, scores: Sequence[np.ndarray]) -> Scored:
         """AUC of the scores of each seed, (rows,) each, against the labels (rows,)."""
         points, draws = [], []
+        plain = np.ones((self.counts.shape[0], 1))
+        chunks = np.array_split(self.counts, self.counts.shape[1] // CHUNK + 1, axis=1)
         for one in scores:
             ranks = [
                 Ranking.of(labels[mask] > 0, one[mask], self.users[mask]) for mask in self.masks
             ]
-            plain = np.ones((self.counts.shape[0], 1))
             points.append([float(rank.auc(plain)[0]) for rank in ranks])
-            parts = [
-                np.mean([rank.auc(chunk) for rank in ranks], axis=0)
-                for chunk in np.array_split(self.counts, self.counts.shape[1] // CHUNK + 1, axis=1)
-            ]
-            draws.append(np.concatenate(parts))
+            draws.append(
+                np.stack([np.concatenate([rank.auc(each) for each in chunks]) for rank in ranks], 1)
+            )
         return Scored(np.array(points), np.array(draws))
 
-    def interval(self, scored: Scored, other: Scored | None = None) -> tuple[float, float]:
-        """95% interval of the mean over seeds, or of the difference to ``other``."""
-        draws = scored.draws if other is None else scored.draws - other.draws
-        mixed = draws[self.seeds, np.arange(draws.shape[1])[:, None]].mean(axis=1)
-        low, high = np.nanpercentile(mixed, [2.5, 97.5])
-        return float(low), float(high)
+    def drawn(self, scored: Scored) -> np.ndarray:
+        """The mean over seeds and domains under each draw of users and seeds, (resamples,).
+
+        A bootstrap of n seeds has (n − 1)/n of their variance; deviations are scaled to make up.
+        """
+        means = scored.draws.mean(axis=2)
+        center, count = means.mean(axis=0), len(means)
+        mixed = means[self.seeds, np.arange(means.shape[1])[:, None]].mean(axis=1)
+        return center + np.sqrt(count / max(1, count - 1)) * (mixed - center)
+
+    def interval(self, scored: Scored) -> tuple[float, float]:
+        """95% interval of the mean; NaN where too many draws leave a domain without a class."""
+        return percentiles(self.drawn(scored))
+
+    def row_error(self, scored: Scored) -> float:
+        """Standard error of the mean from the test rows alone."""
+        return float(np.nanstd(scored.draws.mean(axis=(0, 2)), ddof=1))
+
+
+def percentiles(values: np.ndarray) -> tuple[float, float]:
+    """2.5% and 97.5% of the values; NaN where more than 5% of them are not numbers."""
+    if np.isnan(values).mean() > MOST_UNDEFINED:
+        return float("nan"), float("nan")
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return float(low), float(high)

@@ -30,6 +30,7 @@ class Representation(nn.Module):
         self.table = nn.Embedding(shape.fields * shape.ids, shape.embedding, sparse=sparse)
         with torch.no_grad():
             self.table.weight.uniform_(-0.05, 0.05)
+        self.starts: Tensor
         self.register_buffer("starts", torch.arange(shape.fields) * shape.ids)
 
     def forward(self, ids: Tensor) -> Tensor:

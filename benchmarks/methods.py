@@ -13,6 +13,7 @@ from driftune.models.adapters import (
     Examples,
     HoulsbyConfig,
     IAKConfig,
+    IAKKernel,
     KernelConfig,
     LoRAConfig,
     TrainConfig,
@@ -23,13 +24,19 @@ from driftune.models.adapters import (
 )
 
 FIRST = ("click_tower.1", "convert_tower.1")
+LAST = ("click_tower.3", "convert_tower.3")
 FIRST_LINEAR = ("click_tower.0", "convert_tower.0")
 LINEARS = (*FIRST_LINEAR, "click_tower.2", "convert_tower.2")
 HEADS = ("click_tower.4", "convert_tower.4")
 INPUT = ("representation",)
 POOLED = "pooled"
 FIRST_POOLED = "pooled_first"
+MODES = ("domain", POOLED, FIRST_POOLED)
+RATES = (1e-3, 3e-3)
+# The pooled phase of every method that has one.
 POOLED_RATE, POOLED_EPOCHS = 3e-3, 6
+IAK = IAKConfig(bottleneck=12, hidden=16)
+CHOSEN = ("iak_pooled", "place and beta chosen")
 
 
 @dataclass(frozen=True)
@@ -68,77 +75,88 @@ class Fitted:
     bits: dict[str, dict[str, list[float]]]
 
 
-def methods(quick: bool) -> list[Method]:
-    """Every row but the frozen base and the model trained anew."""
-    iak = IAKConfig(bottleneck=12, hidden=16)
-    chosen = (1e-4, 1e-3)
-    rates = (1e-3, 3e-3)
+def methods(backbone: nn.Module, quick: bool) -> list[Method]:
+    """Every row but the frozen base and the model trained anew.
+
+    IAK and its rivals at matched parameters have six settings each.
+    """
+    rank, width = matched(backbone)
+    lora, houlsby = LoRAConfig(rank, 2.0 * rank), HoulsbyConfig(width)
+    loras = [LoRAConfig(8, 16.0), LoRAConfig(32, 64.0)]
+    wide = [HoulsbyConfig(24), HoulsbyConfig(64)]
+    small = replace(IAK, bottleneck=6, hidden=8)
+    places = ((IAK, INPUT), (IAK, FIRST), (small, (*INPUT, *FIRST)))
     rows = [
-        Method("heads", "last layers", _grid([CopyConfig()], HEADS, rates)),
-        Method("lora", "matched", _grid([LoRAConfig(16, 32.0)], FIRST_LINEAR, rates)),
-        Method(
-            "lora",
-            "best",
-            (
-                *_grid([LoRAConfig(16, 32.0)], FIRST_LINEAR, (1e-3,)),
-                *_grid([LoRAConfig(16, 32.0)], LINEARS, (1e-3,), "pooled"),
-                *_grid([LoRAConfig(8, 16.0), LoRAConfig(32, 64.0)], LINEARS, (1e-3,), FIRST_POOLED),
-            ),
-        ),
-        Method("houlsby", "matched", _grid([HoulsbyConfig(24)], FIRST, rates)),
-        Method(
-            "houlsby",
-            "best",
-            (
-                *_grid([HoulsbyConfig(64)], FIRST, (1e-3,)),
-                *_grid([HoulsbyConfig(24)], FIRST, (1e-3,), "pooled"),
-                *_grid([HoulsbyConfig(24), HoulsbyConfig(64)], FIRST, (1e-3,), FIRST_POOLED),
-            ),
-        ),
+        Method("heads", "last layers", _grid([CopyConfig()], HEADS, RATES)),
+        Method("lora", "matched", _grid([lora], FIRST_LINEAR, RATES, MODES)),
+        Method("lora", "best", _grid(loras, LINEARS, RATES[:1], MODES)),
+        Method("houlsby", "matched", _grid([houlsby], FIRST, RATES, MODES)),
+        Method("houlsby", "best", _grid(wide, (*FIRST, *LAST), RATES[:1], MODES)),
         Method("full_domain", "all", _grid([CopyConfig()], ("",), (3e-4, 1e-3))),
-        Method("full_pooled", "all", _grid([CopyConfig()], ("",), (3e-4, 1e-3), "pooled")),
-    ]
-    for combine in ("residual", "replace"):
-        warm = 3 if combine == "replace" else 0
-        for variant, betas in (("beta 0", (0.0,)), ("beta chosen", chosen)):
-            kernels = [replace(iak, combine=combine, beta=beta, warm_epochs=warm) for beta in betas]
-            rows.append(Method("iak", variant, _grid(kernels, FIRST, rates), True))
-    several = [replace(iak, beta=beta) for beta in (0.0, *chosen)]
-    small = replace(iak, bottleneck=6, hidden=8)
-    fresh = [replace(each, fresh_rows=1024, fresh_width=4) for each in several[1:]]
-    rows += [
-        Method("iak", "one for all domains", _grid(several, FIRST, (1e-3,), "pooled"), True),
-        Method("iak", "at the input", _grid(several[:2], INPUT, (1e-3,)), True),
+        Method("full_pooled", "all", _grid([CopyConfig()], ("",), (3e-4, 1e-3), (POOLED,))),
         Method(
-            "iak_pooled", "with fresh user ids", _grid(fresh, FIRST, (1e-3,), FIRST_POOLED), True
-        ),
-        Method(
-            "iak_pooled",
-            "place and beta chosen",
+            *CHOSEN,
             tuple(
                 setting
-                for kernel, at in ((iak, INPUT), (iak, FIRST), (small, (*INPUT, *FIRST)))
-                for setting in _grid(
-                    [replace(kernel, beta=beta) for beta in (0.0, chosen[-1])],
-                    at,
-                    (1e-3,),
-                    FIRST_POOLED,
-                )
+                for kernel, at in places
+                for beta in (0.0, 1e-3)
+                for setting in _grid([replace(kernel, beta=beta)], at, RATES[:1], (FIRST_POOLED,))
             ),
         ),
+        *_ablations(),
     ]
-    if quick:
-        wanted = {
-            ("lora", "matched"),
-            ("iak_pooled", "place and beta chosen"),
-            ("full_pooled", "all"),
-        }
-        rows = [
-            replace(row, settings=row.settings[:1])
-            for row in rows
-            if (row.name, row.variant) in wanted
-        ]
-    return rows
+    if not quick:
+        return rows
+    wanted = {("lora", "matched"), CHOSEN, ("full_pooled", "all")}
+    return [
+        replace(row, variant="one setting", settings=row.settings[-1:])
+        for row in rows
+        if (row.name, row.variant) in wanted
+    ]
+
+
+def matched(backbone: nn.Module) -> tuple[int, int]:
+    """LoRA's rank and Houlsby's width with as many parameters as IAK behind the first layers."""
+    layers = [backbone.get_submodule(place) for place in FIRST_LINEAR]
+    sizes = [each.weight.shape for each in layers if isinstance(each, nn.Linear)]
+    wanted = sum(
+        sum(tensor.numel() for tensor in IAKKernel(columns, IAK).parameters())
+        for columns, _ in sizes
+    )
+    rank = round(wanted / sum(columns + inputs for columns, inputs in sizes))
+    # A Houlsby adapter of width w: two matrices, w biases, and one for each column.
+    width = round(
+        (wanted - sum(columns for columns, _ in sizes))
+        / sum(2 * columns + 1 for columns, _ in sizes)
+    )
+    return rank, width
+
+
+def _ablations() -> list[Method]:
+    """IAK without the pooled kernel, and one thing changed at a time in the pooled form."""
+    rows = []
+    for combine in ("residual", "replace"):
+        warm = 3 if combine == "replace" else 0
+        for variant, betas in (("beta 0", (0.0,)), ("beta chosen", (1e-4, 1e-3))):
+            kernels = [replace(IAK, combine=combine, beta=beta, warm_epochs=warm) for beta in betas]
+            rows.append(Method("iak", variant, _grid(kernels, FIRST, RATES), True))
+    usual = replace(IAK, beta=1e-3)
+    rows.append(
+        Method("iak", "one for all domains", _grid([usual], FIRST, RATES[:1], (POOLED,)), True)
+    )
+    (plain,) = _grid([usual], FIRST, RATES[:1], (FIRST_POOLED,))
+    changed = {
+        "first layer": plain,
+        "first layer, beta 0": replace(plain, kernels=IAK),
+        "at the input": replace(plain, at=INPUT),
+        "last hidden layer": replace(plain, at=LAST),
+        "twice the size": replace(plain, kernels=replace(usual, bottleneck=24, hidden=32)),
+        "beta annealed": replace(plain, kernels=replace(usual, anneal_epochs=3)),
+        "compressed first": replace(plain, kernels=replace(usual, compress_epochs=2)),
+        "equal batches": replace(plain, config=replace(plain.config, batch_exponent=0.0)),
+        "fresh user ids": replace(plain, kernels=replace(usual, fresh_rows=1024, fresh_width=4)),
+    }
+    return rows + [Method("iak_pooled", name, (each,), True) for name, each in changed.items()]
 
 
 def fit(
@@ -209,11 +227,12 @@ def _grid(
     kernels: Sequence[KernelConfig],
     at: tuple[str, ...],
     rates: Sequence[float],
-    mode: str = "domain",
+    modes: Sequence[str] = ("domain",),
 ) -> tuple[Setting, ...]:
     base = TrainConfig(epochs=12, patience=3, batch_size=512)
     return tuple(
         Setting(each, at, replace(base, learning_rate=rate), mode)
         for each in kernels
+        for mode in modes
         for rate in rates
     )
