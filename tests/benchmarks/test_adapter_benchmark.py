@@ -1,0 +1,142 @@
+"""The adapter benchmark: fair rivals, choices without test rows, intervals that are right."""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from benchmarks import adapters
+from benchmarks.adapter_report import Row, report
+from benchmarks.intervals import Resamples, percentiles
+from benchmarks.methods import CHOSEN, FIRST, FIRST_LINEAR, IAK, Method, matched, methods
+from driftune.models.adapters import HoulsbyConfig, LoRAConfig, attach
+from driftune.models.backbone import Backbone
+from driftune.training.rows import Rows
+
+DOMAINS = ("home", "search")
+
+
+class Hidden:
+    """Rows that nobody may look at."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"the test rows were asked for {name}")
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Backbone:
+    torch.manual_seed(0)
+    return Backbone([6, 4], 3, 8, [32, 16]).eval()
+
+
+def rows(count: int, seed: int) -> Rows:
+    random = np.random.default_rng(seed)
+    click = torch.from_numpy(random.integers(2, size=count)).float()
+    return Rows(
+        ids=torch.from_numpy(
+            np.stack([random.integers(6, size=count), random.integers(4, size=count)], 1)
+        ),
+        numbers=torch.from_numpy(random.normal(size=(count, 3)).astype(np.float32)),
+        click=click,
+        convert=click * torch.from_numpy(random.integers(2, size=count)).float(),
+        user=random.integers(40, size=count),
+        domain_key=np.array(DOMAINS)[np.arange(count) % 2],
+        time=np.arange(count),
+    )
+
+
+def dataset(test: Any) -> Any:
+    encoder = SimpleNamespace(fields=["user", "item"], buckets=2)
+    served = SimpleNamespace(
+        encoder=encoder, adaptation=[rows(120, seed) for seed in range(3)], test=test
+    )
+    return SimpleNamespace(name="made up", domains=DOMAINS, served=served, renewed=served)
+
+
+def count(backbone: Backbone, config: Any, at: tuple[str, ...]) -> int:
+    with attach(backbone, config, at, ["home"]) as adapted:
+        part = rows(4, 0)
+        adapted.build(part.ids, part.numbers)
+        return sum(each.numel() for each in adapted.adapter("home").parameters())
+
+
+def test_rivals_have_as_many_parameters_and_settings_as_iak(backbone: Backbone) -> None:
+    rank, width = matched(backbone)
+    wanted = count(backbone, IAK, FIRST)
+    assert count(backbone, LoRAConfig(rank), FIRST_LINEAR) == pytest.approx(wanted, rel=0.05)
+    assert count(backbone, HoulsbyConfig(width), FIRST) == pytest.approx(wanted, rel=0.05)
+    named = {(each.name, each.variant): each for each in methods(backbone, quick=False)}
+    sizes = {
+        len(named[each].settings) for each in (CHOSEN, ("lora", "matched"), ("houlsby", "matched"))
+    }
+    assert sizes == {6}
+
+
+def test_a_setting_is_chosen_without_the_test_rows(backbone: Backbone) -> None:
+    method = next(each for each in methods(backbone, quick=False) if each.name == "lora")
+    few = Method(method.name, method.variant, method.settings[:2])
+    chosen = adapters._choose(dataset(Hidden()), few, {0: backbone})
+    assert chosen in few.settings
+
+
+def test_drawn_auc_is_that_of_the_drawn_rows() -> None:
+    test, random = rows(300, 1), np.random.default_rng(2)
+    scores = random.normal(size=(2, 300)).round(1)
+    labels = test.click.numpy()
+    resamples = Resamples(test, DOMAINS, 2, 7)
+    found = resamples.score(labels, list(scores))
+    for seed in range(2):
+        for n, domain in enumerate(DOMAINS):
+            own = np.flatnonzero(test.domain_key == domain)
+            assert found.points[seed, n] == pytest.approx(
+                roc_auc_score(labels[own], scores[seed][own])
+            )
+            for draw in range(7):
+                again = np.repeat(own, resamples.counts[resamples.users[own], draw].astype(int))
+                expected = roc_auc_score(labels[again], scores[seed][again])
+                assert found.draws[seed, draw, n] == pytest.approx(expected)
+
+
+def test_the_interval_has_the_width_of_the_seeds() -> None:
+    """Without noise of the rows the draws have the standard error of the mean over the seeds."""
+    resamples = Resamples(rows(40, 3), DOMAINS, 4, 4000)
+    seeds = np.array([0.70, 0.72, 0.71, 0.75])
+    scored = SimpleNamespace(draws=np.tile(seeds[:, None, None], (1, 4000, 2)))
+    drawn = resamples.drawn(scored)
+    assert drawn.std() == pytest.approx(seeds.std(ddof=1) / 2, rel=0.05)
+
+
+def test_an_interval_of_too_many_undefined_draws_is_none() -> None:
+    values = np.arange(100.0)
+    values[:6] = np.nan
+    assert np.isnan(percentiles(values)).all()
+    assert np.isfinite(percentiles(values[2:])).all()
+
+
+def test_the_report_names_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    test, random = rows(200, 4), np.random.default_rng(5)
+    found = []
+    for name, variant in (("frozen", "base"), CHOSEN, ("scratch", "all")):
+        row = Row(name, variant, parameters=10, seconds=[1.0, 2.0])
+        row.clicks = [random.random(200) for _ in range(2)]
+        row.both = [random.random(200) for _ in range(2)]
+        found.append(row)
+    records: list[dict[str, Any]] = []
+    differences: list[dict[str, Any]] = []
+    report(dataset(test), found, 1000, records, differences)
+    assert [each["method"] for each in records] == ["frozen", "iak_pooled", "scratch"]
+    for record in records:
+        assert {
+            *("dataset", "method", "variant", "combine", "beta", "ctr_auc", "ctcvr_auc"),
+            *("ctr_auc_ci95", "ctcvr_auc_ci95", "params_per_domain", "backbone_params"),
+            *("seconds", "worst_domain_delta"),
+        } <= set(record)
+        assert record["ctr_auc_ci95"][0] < record["ctr_auc"] < record["ctr_auc_ci95"][1]
+    assert [each["rival"] for each in differences] == ["frozen", "scratch"]
+    assert differences[0]["ctr_auc"] == pytest.approx(records[1]["ctr_auc"] - records[0]["ctr_auc"])
+    json.dumps([records, differences], allow_nan=False)
+    assert "standard error from the test rows alone" in capsys.readouterr().out
