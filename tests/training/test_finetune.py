@@ -1,6 +1,9 @@
 """Fine-tuning and its challenge: splits by time, equal bytes, nothing of the gate in training."""
 
+import shutil
+from contextlib import nullcontext
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,6 +19,7 @@ from driftune.registry.promotion import conclude
 from driftune.training.finetune import Split, challenger_folder, finetune, split_rows
 from driftune.training.pretrain import load_model
 from driftune.training.rows import load_rows
+from driftune.workspace import Workspace
 from tests.conftest import World, impressions
 
 DOMAIN = "home · north"
@@ -206,3 +210,28 @@ def test_a_day_delivered_anew_during_training_is_not_what_the_challenger_was_tra
         assert card["lake"] == before
         with pytest.raises(RegistryError, match=r"the lake changed since .* adapt again"):
             challenge(trained_world.config, ledger, decision)
+
+
+def test_a_training_that_was_stopped_goes_on(
+    trained_world: World, day: date, tmp_path: Path
+) -> None:
+    decision = pending(trained_world, day)
+    folder = challenger_folder(trained_world.config, decision)
+    calls: list[list[int]] = []
+
+    def note(step: str, done: int, total: int) -> None:
+        calls[-1].append(done)
+        if len(calls) == 2 and len(calls[-1]) == 3:
+            raise KeyboardInterrupt
+
+    made = []
+    with Ledger(trained_world.config) as ledger:
+        for number in range(3):
+            calls.append([])
+            with pytest.raises(KeyboardInterrupt) if number == 1 else nullcontext():
+                finetune(trained_world.config, ledger, decision, note)
+                made.append((folder / "adapter.safetensors").read_bytes())
+                shutil.rmtree(folder)
+    assert calls[0] == calls[1] + calls[2]
+    assert made[0] == made[1]
+    assert list(Workspace(trained_world.config).staging.iterdir()) == []

@@ -1,6 +1,7 @@
 """Fine-tuning: a challenger adapter for one domain, on the frozen backbone."""
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -34,6 +35,9 @@ from driftune.registry.ledger import BASE, Ledger
 from driftune.training.pretrain import load_model
 from driftune.training.rows import Rows, load_rows
 from driftune.workspace import Workspace
+
+# Of a kernel that replaces the representation: it has to give it back before it may change it.
+WARM_EPOCHS = 3
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,8 @@ def finetune(
 ) -> dict[str, Any]:
     """Train the decision's challenger and write its files; returns the training figures.
 
-    The adapter starts from the champion's where the domain has one. Same data version,
+    The adapter starts from the champion's where the domain has one. A training that was killed
+    goes on after its last whole epoch. Same data version,
     configuration and seed give the same bytes on a CPU.
     """
     row = ledger.decision(decision_id)
@@ -110,6 +115,7 @@ def finetune(
     champion = champions[row.domain_key]
     settings = config.adapter
     seed = int(hashlib.sha256(f"{config.seed} {decision_id}".encode()).hexdigest()[:8], 16)
+    folder = Workspace(config).staging / f"adapt-{decision_id}"
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -128,6 +134,7 @@ def finetune(
                     seed=seed,
                 ),
                 settings.beta,
+                checkpoint=folder / "training",
                 progress=progress,
             )
             adapter = adapted.adapter(row.domain_key)
@@ -155,6 +162,7 @@ def finetune(
         "training": figures,
     }
     save_adapter(challenger_folder(config, decision_id), adapter, card)
+    shutil.rmtree(folder, ignore_errors=True)
     return {**figures, "seconds": round(training.seconds, 2)}
 
 
@@ -183,7 +191,10 @@ def _start(
     """
     adapter = config.adapter
     wanted = IAKConfig(
-        bottleneck=adapter.bottleneck, hidden=adapter.hidden, combine=adapter.combine
+        bottleneck=adapter.bottleneck,
+        hidden=adapter.hidden,
+        combine=adapter.combine,
+        warm_epochs=WARM_EPOCHS if adapter.combine == "replace" else 0,
     )
     if champion.folder is not None and not champion.problem:
         held, _ = load_adapter(champion.folder, backbone=backbone)

@@ -103,7 +103,26 @@ class Branching(nn.Module):
         return (torch.randn(count, 4),)
 
 
-SHAPES = (DLRM, DeepFM, Sequence, Branching)
+class InPlace(nn.Module):
+    """What one module gives, the next one overwrites."""
+
+    places = ("layers.0",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, 6), nn.ReLU(inplace=True), nn.Linear(6, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (rows,) from x (rows, 4)."""
+        return self.layers(x).squeeze(1)
+
+    @staticmethod
+    def rows(count: int) -> tuple[Tensor, ...]:
+        """Inputs of that many rows."""
+        return (torch.randn(count, 4),)
+
+
+SHAPES = (DLRM, DeepFM, Sequence, Branching, InPlace)
 
 
 def built(shape: type[nn.Module]) -> nn.Module:

@@ -1,5 +1,7 @@
 """Choosing β, and the pooled adapter that others start from."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from driftune.models.adapters import (
+    AdaptedModel,
     Examples,
     IAKConfig,
     IAKKernel,
@@ -118,28 +121,37 @@ def test_the_aggregate_posterior_is_the_prior_of_the_least_kl(planted: Any) -> N
                     parameter.sub_(change)
 
 
-def test_a_choice_that_was_stopped_is_made_the_same_again(planted: Any, tmp_path: Path) -> None:
-    """The second β's checkpoint is not taken for one of the first."""
-    train_rows, select = _rows(planted.train), _rows(planted.select)
-    calls: list[int] = []
+def _chosen(adapted: AdaptedModel, rows: Examples, select: Examples, **options: Any) -> None:
+    choose_beta(adapted, rows, select, CONFIG, [0.0, 10.0], **options)
 
-    def stop(label: str, done: int, of: int) -> None:
-        calls.append(done)
-        if len(calls) == 5:
+
+def _pooled(adapted: AdaptedModel, rows: Examples, select: Examples, **options: Any) -> None:
+    train_pooled_first(adapted, rows, select, CONFIG, IAK, NAMES, **options)
+
+
+@pytest.mark.parametrize("way", [_chosen, _pooled])
+def test_what_was_stopped_in_its_second_part_loses_one_epoch_at_most(
+    planted: Any, tmp_path: Path, way: Callable[..., None]
+) -> None:
+    rows, select = _rows(planted.train), _rows(planted.select)
+    calls: list[list[int]] = []
+
+    def note(label: str, done: int, of: int) -> None:
+        calls[-1].append(done)
+        if len(calls) == 2 and len(calls[-1]) == 5:
             raise KeyboardInterrupt
 
     marks = []
-    for file, progress in ((None, None), (tmp_path / "run", stop), (tmp_path / "run", None)):
-        options = {"checkpoint": file, "progress": progress}
+    for file in (None, tmp_path / "run", tmp_path / "run"):
+        calls.append([])
         with attach(planted.heads, IAK, "representation", NAMES) as adapted:
-            if progress is not None:
-                with pytest.raises(KeyboardInterrupt):
-                    choose_beta(adapted, train_rows, select, CONFIG, [0.0, 10.0], **options)
-                continue
-            choose_beta(adapted, train_rows, select, CONFIG, [0.0, 10.0], **options)
-            marks.append(fingerprint(adapted.bank))
-    assert calls == [1, 2, 3, 1, 2]
+            stops = pytest.raises(KeyboardInterrupt) if len(calls) == 2 else nullcontext()
+            with stops:
+                way(adapted, rows, select, checkpoint=file, progress=note)
+                marks.append(fingerprint(adapted.bank))
+    assert calls == [[1, 2, 3, 1, 2, 3], [1, 2, 3, 1, 2], [3]]
     assert marks[0] == marks[1]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_prior_sees_the_fresh_ids_of_every_step() -> None:

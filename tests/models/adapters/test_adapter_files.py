@@ -47,9 +47,16 @@ def _rewrite(folder: Path, data: bytes | None = None, **fields: object) -> None:
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     if data is not None:
         (folder / "adapter.safetensors").write_bytes(data)
-        card["sha256"] = sha256(data).hexdigest()
     card |= fields
+    card["sha256"] = _hash(folder, card)
     (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+
+
+def _hash(folder: Path, card: dict[str, object]) -> str:
+    own = {name: value for name, value in card.items() if name != "sha256"}
+    text = json.dumps(own, sort_keys=True, ensure_ascii=False)
+    data = (folder / "adapter.safetensors").read_bytes()
+    return sha256(text.encode() + b"\n" + data).hexdigest()
 
 
 def _refusal(folder: Path, backbone: str | None = CARD["backbone"]) -> str:
@@ -74,7 +81,7 @@ def test_loaded_kernel_is_the_saved_one(tmp_path: Path, make_kernel: Make, combi
     assert not loaded.training
     assert all(parameter.requires_grad for parameter in loaded.parameters())
     assert {name: card[name] for name in CARD} == CARD
-    assert card["sha256"] == sha256((folder / "adapter.safetensors").read_bytes()).hexdigest()
+    assert card["sha256"] == _hash(folder, card)
     assert card["kernels"][0] | {"config": None} == {
         "at": PLACE,
         "kind": "iak",
@@ -171,6 +178,18 @@ def test_one_flipped_bit_is_refused(folder: Path) -> None:
     assert "corrupted or truncated" in _refusal(folder)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [('"residual"', '"replace"'), ('"epochs": 3', '"epochs": 4'), ("home", "Home")],
+)
+def test_a_changed_card_is_refused(folder: Path, before: str, after: str) -> None:
+    path = folder / "card.json"
+    text = path.read_text(encoding="utf-8")
+    assert before in text
+    path.write_text(text.replace(before, after), encoding="utf-8")
+    assert "corrupted or truncated" in _refusal(folder)
+
+
 @pytest.mark.parametrize("data", [b"", b"not tensors at all", b"\x80\x04K\x01.", b"\xff" * 64])
 def test_foreign_tensor_file_is_refused(folder: Path, data: bytes) -> None:
     _rewrite(folder, data)
@@ -182,10 +201,10 @@ def test_foreign_tensor_file_is_refused(folder: Path, data: bytes) -> None:
     [
         (b"", "is not JSON"),
         (b"\xff\xfe", "is not JSON"),
-        (b'{"format": 2', "is not JSON"),
+        (b'{"format": 3', "is not JSON"),
         (b"[1, 2]", "is not an adapter's card"),
         (b"{}", "format None"),
-        (b'{"format": 1}', "format 1"),
+        (b'{"format": 2}', "format 2"),
     ],
 )
 def test_foreign_card_is_refused(folder: Path, text: bytes, reason: str) -> None:

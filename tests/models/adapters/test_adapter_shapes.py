@@ -22,7 +22,15 @@ from driftune.models.adapters import (
     train,
 )
 from driftune.models.adapters.split import split
-from tests.models.adapters.shapes import DLRM, SHAPES, Branching, DeepFM, Sequence, built
+from tests.models.adapters.shapes import (
+    DLRM,
+    SHAPES,
+    Branching,
+    DeepFM,
+    InPlace,
+    Sequence,
+    built,
+)
 
 IAK = IAKConfig(4, 8)
 NAMES = ["a", "b"]
@@ -209,3 +217,13 @@ def test_fresh_ids_reach_every_step_of_a_sequence() -> None:
         plain = adapted(["a"] * 6, *inputs)
         changed = adapted(["a"] * 6, *inputs, fresh=ids) != plain
     assert changed.tolist() == [True, False, True] * 2
+
+
+def test_what_is_observed_is_not_what_the_next_module_made_of_it() -> None:
+    model = built(InPlace)
+    (x,) = InPlace.rows(50)
+    with attach(model, CopyConfig(), "layers.0", ["a"]) as adapted, torch.no_grad():
+        seen = adapted.observe(x)["layers.0"]
+        torch.testing.assert_close(seen, model.layers[0](x))
+        assert bool((seen < 0).any())
+        torch.testing.assert_close(adapted(["a"] * 50, x), model(x))

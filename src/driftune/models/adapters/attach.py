@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from driftune.models.adapters.adapter import Adapter
-from driftune.models.adapters.bank import AdapterBank, flat, parts_of
+from driftune.models.adapters.bank import AdapterBank, flat, like, parts_of
 from driftune.models.adapters.config import CopyConfig, KernelConfig
 from driftune.models.adapters.files import fingerprint, load_adapter, save_adapter
 from driftune.models.adapters.iak import IAKKernel
@@ -174,7 +174,8 @@ class AdaptedModel(nn.Module):
         seen: dict[str, Tensor] = {}
 
         def keep(place: str, output: Any, inputs: tuple[Tensor, ...]) -> Any:
-            seen[place] = output
+            # A module that follows may write into what this one gave.
+            seen[place] = output.clone()
             return output
 
         self.run(keep, *args, **kwargs)
@@ -266,7 +267,8 @@ class AdaptedModel(nn.Module):
         seen: dict[str, _Seen] = {}
 
         def look(place: str, output: Any, inputs: tuple[Tensor, ...]) -> Any:
-            seen[place] = _Seen(output, inputs)
+            parts = [each.clone() for each in parts_of(output)]
+            seen[place] = _Seen(like(output, parts), tuple(each.clone() for each in inputs))
             return output
 
         self.run(look, *args, **kwargs)

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,12 +24,13 @@ def choose_beta(
     select: Examples,
     config: TrainConfig,
     betas: Sequence[float],
+    checkpoint: Path | None = None,
     **options: Any,
 ) -> Training:
     """Train with each β from the same start; each domain keeps the one of its lowest loss.
 
     The loss that decides is that of the labels on the selection rows, without the KL term.
-    ``options`` are those of ``train``.
+    ``options`` are those of ``train``; each β has a checkpoint of its own beside ``checkpoint``.
 
     Raises:
         ValueError: when there is no β; else as ``train``.
@@ -41,14 +43,17 @@ def choose_beta(
     starts = {name: copy.deepcopy(adapted.adapter(name)) for name in names}
     best: dict[str, tuple[float, Adapter, Any]] = {}
     seconds, last = 0.0, None
-    for beta in betas:
+    files = [_beside(checkpoint, f"beta{number}") for number in range(len(betas))]
+    for beta, file in zip(betas, files, strict=True):
         for name in names:
             trial = copy.deepcopy(starts[name])
             for _, kernel in trial.items():
                 if isinstance(kernel, IAKKernel):
                     kernel.config = replace(kernel.config, beta=float(beta))
             adapted.bank.put(name, trial)
-        last = train(adapted, examples, select, config, **options)
+        last = train(
+            adapted, examples, select, config, checkpoint=file, keep_checkpoint=True, **options
+        )
         seconds += last.seconds
         for name, report in last.domains.items():
             loss = report.select_loss[report.best_epoch]
@@ -56,6 +61,7 @@ def choose_beta(
                 best[name] = (loss, adapted.adapter(name), report)
     for name, (_, adapter, _) in best.items():
         adapted.bank.put(name, adapter)
+    _remove(files)
     assert last is not None
     return replace(
         last, domains={name: report for name, (_, _, report) in best.items()}, seconds=seconds
@@ -73,6 +79,7 @@ def train_pooled_first(
     pooled: str = "pooled",
     pooled_config: TrainConfig | None = None,
     pooled_epochs: Mapping[str, int] | None = None,
+    checkpoint: Path | None = None,
     **options: Any,
 ) -> tuple[Training, Training]:
     """Train one adapter on the rows of all domains, then each domain's own from it.
@@ -80,20 +87,44 @@ def train_pooled_first(
     The pooled adapter's aggregate posterior becomes the domains' prior, its weights their start.
     It stays in the bank as ``pooled``, for domains that are too small or too new for their own.
     ``pooled_config`` and ``pooled_epochs``: as ``config`` and ``epochs`` of its own training.
-    ``options`` are those of the domains' ``train``. Returns both reports.
+    ``options`` are those of the domains' ``train``; each phase has a checkpoint of its own beside
+    ``checkpoint``. Returns both reports.
     """
     adapted.add(pooled, kernels, config.seed)
     slot = int(adapted.slots([pooled]))
     everything = replace(examples, domains=torch.full_like(examples.domains, slot))
     newest = select and replace(select, domains=torch.full_like(select.domains, slot))
     passing = {name: value for name, value in options.items() if name in ("loss", "progress")}
+    files = [_beside(checkpoint, phase) for phase in ("pooled", "domains")]
     first = train(
-        adapted, everything, newest, pooled_config or config, epochs=pooled_epochs, **passing
+        adapted,
+        everything,
+        newest,
+        pooled_config or config,
+        epochs=pooled_epochs,
+        checkpoint=files[0],
+        keep_checkpoint=True,
+        **passing,
     )
     fit_prior(adapted, pooled, everything)
     for domain in domains:
         adapted.start_from(pooled, domain)
-    return first, train(adapted, examples, select, config, **options)
+    second = train(
+        adapted, examples, select, config, checkpoint=files[1], keep_checkpoint=True, **options
+    )
+    _remove(files)
+    return first, second
+
+
+def _beside(checkpoint: Path | None, part: str) -> Path | None:
+    """The checkpoint of a part of a longer run."""
+    return checkpoint and checkpoint.with_name(f"{checkpoint.name}.{part}")
+
+
+def _remove(files: Iterable[Path | None]) -> None:
+    for file in files:
+        if file is not None:
+            file.unlink(missing_ok=True)
 
 
 @torch.no_grad()

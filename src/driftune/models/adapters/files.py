@@ -18,7 +18,7 @@ from driftune.models.adapters.config import CONFIGS, CopyConfig
 from driftune.models.adapters.kernel import Kernel
 from driftune.models.adapters.rivals import LoRAKernel, make_kernel
 
-FORMAT = 2
+FORMAT = 3
 TENSORS, CARD = "adapter.safetensors", "card.json"
 _OWN_FIELDS = ("format", "kernels", "sha256")
 
@@ -47,9 +47,9 @@ def save_adapter(folder: Path, adapter: Adapter, card: Mapping[str, Any]) -> Pat
     """Write an adapter and its card to ``folder``, in place of what lies there; returns ``folder``.
 
     The card gets the fields ``format``, ``kernels`` (place, kind, settings and widths of each) and
-    ``sha256``, the hash of the tensor file. The same adapter and card give the same bytes. The
-    files are made beside the folder and moved there together; when that fails, what lay there
-    before stays.
+    ``sha256``, the hash of all its other fields and of the tensor file. The same adapter and card
+    give the same bytes. The files are made beside the folder and moved there together; when that
+    fails, what lay there before stays.
 
     Raises:
         AdapterFileError: when the adapter holds NaN or infinity.
@@ -65,12 +65,8 @@ def save_adapter(folder: Path, adapter: Adapter, card: Mapping[str, Any]) -> Pat
     }
     _refuse_non_finite(folder, tensors)
     data = save(tensors)
-    full = {
-        **card,
-        "format": FORMAT,
-        "kernels": kernels,
-        "sha256": hashlib.sha256(data).hexdigest(),
-    }
+    full = {**card, "format": FORMAT, "kernels": kernels}
+    full["sha256"] = _hash(full, data)
     text = json.dumps(full, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
@@ -99,12 +95,18 @@ def load_adapter(folder: Path, *, backbone: str | None) -> tuple[Adapter, dict[s
         raise AdapterFileError(
             f"{folder}: card.json has format {card.get('format')!r}; this version reads {FORMAT}"
         )
-    data = _read(folder, TENSORS)
-    found = hashlib.sha256(data).hexdigest()
-    if found != card.get("sha256"):
+    if backbone is not None and card.get("backbone") != backbone:
         raise AdapterFileError(
-            f"{folder}: {TENSORS} is corrupted or truncated (SHA-256 {found[:12]}, "
-            f"the card says {str(card.get('sha256'))[:12]})"
+            f"{folder}: made for backbone {str(card.get('backbone'))[:12]}, "
+            f"not for this one ({backbone[:12]})"
+        )
+    data = _read(folder, TENSORS)
+    said = card.get("sha256")
+    found = _hash({name: value for name, value in card.items() if name != "sha256"}, data)
+    if found != said:
+        raise AdapterFileError(
+            f"{folder}: {TENSORS} or {CARD} is corrupted or truncated (SHA-256 {found[:12]}, "
+            f"the card says {str(said)[:12]})"
         )
     adapter = _empty_adapter(folder, card)
     try:
@@ -113,11 +115,6 @@ def load_adapter(folder: Path, *, backbone: str | None) -> tuple[Adapter, dict[s
         raise AdapterFileError(f"{folder}: {TENSORS} is no safetensors file ({error})") from None
     _check_tensors(folder, tensors, adapter)
     _refuse_non_finite(folder, tensors)
-    if backbone is not None and card.get("backbone") != backbone:
-        raise AdapterFileError(
-            f"{folder}: made for backbone {str(card.get('backbone'))[:12]}, "
-            f"not for this one ({backbone[:12]})"
-        )
     adapter.load_state_dict({name: part.clone() for name, part in tensors.items()}, assign=True)
     return adapter.eval(), card
 
@@ -134,6 +131,12 @@ def _describe(place: str, kernel: Kernel) -> dict[str, Any]:
         "width": kernel.width,
         "inputs": kernel.inputs if isinstance(kernel, LoRAKernel) else None,
     }
+
+
+def _hash(card: Mapping[str, Any], data: bytes) -> str:
+    """SHA-256 of a card without its own hash, and of the tensor file."""
+    text = json.dumps(card, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass") + b"\n" + data).hexdigest()
 
 
 def _move(part: Path, folder: Path, old: Path) -> None:

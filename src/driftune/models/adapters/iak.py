@@ -132,7 +132,7 @@ class IAKKernel(Kernel):
         prior_sigma = functional.softplus(self.prior_rho) + SIGMA_FLOOR
         kl = gaussian_kl(mean, sigma, self.prior_mean, prior_sigma)
         z = mean + sigma * _noise(mean, generator) if self.training else mean
-        return Adapted(decode(tensors, h, z, self.config.combine), kl)
+        return Adapted(decode(tensors, h, z, self.config.combine), kl, mean, sigma)
 
     def adapt(
         self,

@@ -16,11 +16,14 @@ def named_seed(seed: int, name: str) -> int:
 class Adapted(NamedTuple):
     """What a kernel makes of a batch: ``h`` (rows, width); ``kl`` (rows, bottleneck) in nats.
 
-    ``kl`` is None for kernels without a bottleneck of information.
+    ``mean`` and ``sigma`` (rows, bottleneck) are those of z. The three are None for kernels
+    without a bottleneck of information.
     """
 
     h: Tensor
-    kl: Tensor | None
+    kl: Tensor | None = None
+    mean: Tensor | None = None
+    sigma: Tensor | None = None
 
 
 class Kernel(nn.Module):

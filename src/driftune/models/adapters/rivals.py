@@ -41,7 +41,7 @@ class LoRAKernel(Kernel):
         """See ``Kernel.adapt``."""
         if len(inputs) != 1 or inputs[0].shape[1] != self.inputs:
             raise ValueError(f"LoRA takes the layer's inputs (rows, {self.inputs})")
-        return Adapted(torch.add(output, self.up(self.down(inputs[0])), alpha=self.gain), None)
+        return Adapted(torch.add(output, self.up(self.down(inputs[0])), alpha=self.gain))
 
 
 class HoulsbyKernel(Kernel):
@@ -65,7 +65,7 @@ class HoulsbyKernel(Kernel):
         """See ``Kernel.adapt``; ``inputs`` is not used."""
         if output.shape[1] != self.width:
             raise ValueError(f"h is {tuple(output.shape)}; the kernel takes (rows, {self.width})")
-        return Adapted(output + self.up(functional.relu(self.down(output))), None)
+        return Adapted(output + self.up(functional.relu(self.down(output))))
 
 
 class CopyKernel(Kernel):
@@ -98,7 +98,7 @@ class CopyKernel(Kernel):
         fresh: Tensor | None = None,
     ) -> Adapted:
         """See ``Kernel.adapt``; the module's own ``output`` is not used."""
-        return Adapted(self.module(*inputs), None)
+        return Adapted(self.module(*inputs))
 
 
 def make_kernel(

@@ -22,9 +22,9 @@ class Span(NamedTuple):
 class Step:
     """Applies the adapters of a batch's domains and collects their terms of the loss.
 
-    ``kl`` and ``reconstruction`` hold, by slot, the sum over places of the mean KL (nats per row)
-    and of the mean squared error of ĥ against h in standardised units; ``dimensions`` the last
-    span's mean KL per dimension of z, by place.
+    ``kl`` and ``reconstruction`` hold, by slot, the sum over places of the mean KL (nats per row,
+    or per step of a sequence) and of the mean squared error of ĥ against h in standardised units;
+    ``posteriors`` the last span's mean and sigma of z, by place.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Step:
         self._fresh, self._reconstruct = fresh, reconstruct
         self.kl: dict[int, Tensor] = {}
         self.reconstruction: dict[int, Tensor] = {}
-        self.dimensions: dict[str, Tensor] = {}
+        self.posteriors: dict[str, tuple[Tensor, Tensor]] = {}
 
     def apply(self, place: str, output: Any, inputs: tuple[Tensor, ...]) -> Any:
         """The output of the module at ``place``, each span changed by its own kernel."""
@@ -67,8 +67,9 @@ class Step:
         h = flat(part)
         adapted = kernel.adapt(h, tuple(map(flat, own)), self._generators[slot], fresh)
         if adapted.kl is not None:
-            self.dimensions[place] = adapted.kl.mean(dim=0)
-            self._add(self.kl, slot, self.dimensions[place].sum())
+            self._add(self.kl, slot, adapted.kl.mean(dim=0).sum())
+        if adapted.mean is not None and adapted.sigma is not None:
+            self.posteriors[place] = adapted.mean, adapted.sigma
         if slot in self._reconstruct and isinstance(kernel, IAKKernel):
             error = ((adapted.h - h) / kernel.scale).square().mean()
             self._add(self.reconstruction, slot, error)

@@ -5,6 +5,7 @@ the forward KL from the labels up to a constant; it stands in for the paper's re
 al., arXiv 2501.14268), which is infinite against hard labels.
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +23,8 @@ from driftune.models.adapters.learners import Learner, make_learners
 from driftune.models.adapters.losses import Loss, esmm_rows
 from driftune.models.adapters.split import split
 from driftune.models.adapters.step import Span, Step
+
+log = logging.getLogger("driftune")
 
 Progress = Callable[[str, int, int], None]
 FEW_ROWS, SCALE_ROWS = 1000, 1 << 14
@@ -103,6 +106,7 @@ def train(
     loss: Loss = esmm_rows,
     epochs: Mapping[str, int] | None = None,
     checkpoint: Path | None = None,
+    keep_checkpoint: bool = False,
     progress: Progress | None = None,
 ) -> Training:
     """Train the adapters of the examples' domains in place; each ends in its best state.
@@ -110,9 +114,10 @@ def train(
     A domain stops after ``patience`` epochs without a lower loss on its selection rows; without
     ``select`` it trains for all ``epochs`` (a number for each domain, or the configured one) and
     keeps its last state. With ``checkpoint``, a file, a run that was killed goes on after its last
-    whole epoch; the file is removed at the end. Same model, adapters, examples and seed give the
-    same bytes on a CPU with the same number of threads. IAK kernels that were not standardised yet
-    are, by their domain's rows (by all rows where it has few).
+    whole epoch; the file is removed at the end, or kept where this is a part of a longer run. Same
+    model, adapters, examples and seed give the same bytes on a CPU with the same number of
+    threads. IAK kernels that were not standardised yet are, by their domain's rows (by all rows
+    where it has few).
 
     Raises:
         ValueError: when there are no rows, or a domain has none to select by.
@@ -123,8 +128,13 @@ def train(
     adapted.build(*probe)
     _fit_scales(adapted, examples)
     halves = split(adapted, probe)
-    kept = Kept(examples, halves.below, config.cache_bytes)
-    kept_select = select and Kept(select, halves.below, max(0, config.cache_bytes - kept.size))
+    most_bytes = config.cache_bytes
+    if halves.problem is not None:
+        # Nothing lies below: what was kept would be the inputs.
+        log.info("nothing is computed ahead of the adapters: %s", halves.problem)
+        most_bytes = 0
+    kept = Kept(examples, halves.below, most_bytes)
+    kept_select = select and Kept(select, halves.below, max(0, most_bytes - kept.size))
     slots = sorted(set(examples.domains.tolist()) - {-1})
     rows = {slot: examples.rows_of(slot) for slot in slots}
     sizes = batch_sizes(
@@ -159,7 +169,7 @@ def train(
     for learner in learners.values():
         learner.finish()
     reports = {learner.domain: _report(run, learner) for learner in learners.values()}
-    if store:
+    if store and not keep_checkpoint:
         store.remove()
     size = kept.size + (kept_select.size if kept_select else 0)
     return Training(reports, time.perf_counter() - started, taken, size, halves.problem)
@@ -208,21 +218,27 @@ class _Run:
 
     @torch.no_grad()
     def kl_bits(self, learner: Learner) -> dict[str, list[float]]:
-        """Mean KL per dimension of z in bits, by place."""
+        """Mean KL of q(z|h) to the Gaussian of the aggregate posterior, per dimension, by place.
+
+        With that prior, m = E μ and s² = Var μ + E σ², the mean KL is ½(log s² − E log σ²),
+        whatever prior the kernel was trained with: bits of different β can be compared.
+        """
         examples, kept = (
             (self.examples, self.kept)
             if self.select is None or self.kept_select is None
             else (self.select, self.kept_select)
         )
-        totals: dict[str, Tensor] = {}
-        rows = examples.rows_of(learner.slot)
-        for part in rows.split(CHUNK):
+        found: dict[str, list[tuple[Tensor, Tensor]]] = {}
+        for part in examples.rows_of(learner.slot).split(CHUNK):
             _, step = self._forward({learner.slot: learner}, examples, kept, [part])
-            for place, kl in step.dimensions.items():
-                totals[place] = totals.get(place, torch.zeros_like(kl)) + kl * len(part)
-        return {
-            place: (total / len(rows) / math.log(2)).tolist() for place, total in totals.items()
-        }
+            for place, posterior in step.posteriors.items():
+                found.setdefault(place, []).append(posterior)
+        bits = {}
+        for place, parts in found.items():
+            mean, sigma = (torch.cat(each).double() for each in zip(*parts, strict=True))
+            spread = mean.var(dim=0, correction=0) + sigma.square().mean(dim=0)
+            bits[place] = (0.5 * (spread.log2() - sigma.square().log2().mean(dim=0))).tolist()
+        return bits
 
     def _step(self, learners: dict[int, Learner], parts: list[Tensor]) -> None:
         for learner in learners.values():
