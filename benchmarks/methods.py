@@ -184,8 +184,6 @@ def fit(
     pooled_reports: dict[str, TrainReport] = {}
     seconds = 0.0
     if setting.mode == FIRST_POOLED:
-        for name in names:
-            adapted.bank.reserve(name)
         pooled, training = train_pooled_first(
             adapted,
             examples,

@@ -67,8 +67,6 @@ def test_no_beta_is_refused(planted: Any) -> None:
 def test_domains_start_as_the_pooled_adapter_with_its_posterior_as_prior(planted: Any) -> None:
     train_rows, select = _rows(planted.train), _rows(planted.select)
     with attach(planted.heads, IAK, "representation") as adapted:
-        for name in NAMES:
-            adapted.bank.reserve(name)
         pooled, own = train_pooled_first(
             adapted,
             train_rows,

@@ -86,6 +86,7 @@ class AdaptedModel(nn.Module):
     def forward(
         self,
         domains: Tensor | Sequence[str],
+        /,
         *args: Any,
         fresh: Tensor | None = None,
         **kwargs: Any,
@@ -112,7 +113,7 @@ class AdaptedModel(nn.Module):
 
         return self.run(serve, *args, **kwargs)
 
-    def run(self, apply: Apply, *args: Any, **kwargs: Any) -> Any:
+    def run(self, apply: Apply, /, *args: Any, **kwargs: Any) -> Any:
         """The model's output with ``apply(place, output, inputs)`` in the place of each output.
 
         Raises:
@@ -166,6 +167,11 @@ class AdaptedModel(nn.Module):
         try:
             return self.bank.adapter(domain)
         except KeyError as error:
+            if domain in self._pending:
+                raise AttachError(
+                    f"the adapter of {domain} is made by the first call; call build(…) with a few "
+                    "rows of the model's inputs to have it now"
+                ) from None
             raise AttachError(str(error.args[0])) from None
 
     @torch.no_grad()
@@ -184,15 +190,23 @@ class AdaptedModel(nn.Module):
     def fit_scale(self, domains: Iterable[str], *args: Any, **kwargs: Any) -> None:
         """Standardise the domains' IAK kernels, where none did, by these inputs."""
         self.build(*args, **kwargs)
-        open_ = [
+        open_ = [pair for domain in domains for pair in self.unfitted(domain)]
+        seen = self.observe(*args, **kwargs) if open_ else {}
+        fitted: dict[str, IAKKernel] = {}
+        for place, kernel in open_:
+            if place in fitted:
+                kernel.take_scale(fitted[place])
+            else:
+                kernel.fit_scale(seen[place])
+                fitted[place] = kernel
+
+    def unfitted(self, domain: str) -> list[tuple[str, IAKKernel]]:
+        """The domain's IAK kernels that are not standardised yet, with their places."""
+        return [
             (place, kernel)
-            for domain in domains
             for place, kernel in self.adapter(domain).items()
             if isinstance(kernel, IAKKernel) and not kernel.fitted
         ]
-        seen = self.observe(*args, **kwargs) if open_ else {}
-        for place, kernel in open_:
-            kernel.fit_scale(seen[place])
 
     def start_from(self, source: str, domain: str) -> None:
         """Give the domain a copy of another's adapter: a pooled one, for a new domain."""
@@ -205,14 +219,19 @@ class AdaptedModel(nn.Module):
             Path(folder), self.adapter(domain), {**card, "backbone": fingerprint(self.model)}
         )
 
-    def load(self, domain: str, folder: str | Path) -> dict[str, Any]:
+    def load(
+        self, domain: str, folder: str | Path, *, backbone: str | None = None
+    ) -> dict[str, Any]:
         """Load a domain's adapter from its files; returns its card.
+
+        ``backbone``: this model's ``fingerprint`` where it is known already; it is taken anew
+        otherwise, which reads all of the model.
 
         Raises:
             AdapterFileError: when the files are damaged, or were made for another model.
             AttachError: when they are for other places than these.
         """
-        adapter, card = load_adapter(Path(folder), backbone=fingerprint(self.model))
+        adapter, card = load_adapter(Path(folder), backbone=backbone or fingerprint(self.model))
         other = [place for place in adapter.places if place not in self.at]
         if other:
             raise AttachError(
@@ -237,6 +256,9 @@ class AdaptedModel(nn.Module):
         for handle in self._handles:
             handle.remove()
         self._handles = []
+
+    def __deepcopy__(self, memo: object) -> Self:
+        raise TypeError("copy the model and attach to the copy; an adapter can be loaded into both")
 
     def __enter__(self) -> Self:
         return self
@@ -335,9 +357,13 @@ def attach(
     at each place. A module's output is (rows, …, width); ``""`` names the model itself.
 
     Raises:
-        AttachError: when the model has no such module (the message lists those that it has), or
-            the bank has kernels at others.
+        AttachError: when the model has no such module (the message lists those that it has), the
+            bank has kernels at others, or ``domains`` is one string or comes with a bank.
     """
+    if isinstance(domains, str):
+        raise AttachError(f"domains is the string {domains!r}; give a list: [{domains!r}]")
+    if domains and isinstance(adapters, AdapterBank):
+        raise AttachError("domains are given beside a bank, which has its own; leave them out")
     places = [at] if isinstance(at, str) else list(at)
     bank = adapters if isinstance(adapters, AdapterBank) else AdapterBank()
     other = sorted(set(bank.widths) - set(places))

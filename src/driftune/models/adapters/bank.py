@@ -36,7 +36,9 @@ class AdapterBank(nn.Module):
     def __init__(self) -> None:
         """Make an empty bank: every row takes the base path."""
         super().__init__()
-        self._domains: list[str | None] = []
+        self._slots: dict[str, int] = {}
+        self._free: list[int] = []
+        self._widths: dict[str, int] = {}
         self._adapters = nn.ModuleList()
 
     @classmethod
@@ -54,17 +56,12 @@ class AdapterBank(nn.Module):
     @property
     def domains(self) -> list[str]:
         """Domains that the bank holds an adapter of."""
-        return [domain for domain in self._domains if domain is not None]
+        return sorted(self._slots, key=lambda domain: self._slots[domain])
 
     @property
     def widths(self) -> dict[str, int]:
         """Places that some adapter has a kernel at, and the width there."""
-        return {
-            place: kernel.width
-            for adapter in self._adapters
-            if isinstance(adapter, Adapter)
-            for place, kernel in adapter.items()
-        }
+        return dict(self._widths)
 
     def adapter(self, domain: str) -> Adapter:
         """The domain's adapter itself, not a copy.
@@ -72,19 +69,17 @@ class AdapterBank(nn.Module):
         Raises:
             KeyError: when the bank holds none; the message lists the domains that it holds.
         """
-        slot = int(self.slots([domain])[0])
-        found = self._adapters[slot] if slot >= 0 else None
+        slot = self._slots.get(domain)
+        found = None if slot is None else self._adapters[slot]
         if not isinstance(found, Adapter):
-            names = zip(self._domains, self._adapters, strict=True)
-            held = ", ".join(str(name) for name, each in names if isinstance(each, Adapter))
-            held = held or "none"
+            names = (name for name in self.domains if self._holds(name))
+            held = ", ".join(names) or "none"
             raise KeyError(f"{domain}: the bank holds no adapter of it; it holds {held}")
         return found
 
     def slots(self, domains: Sequence[str]) -> Tensor:
         """The slot of each domain, (len(domains),) int64; −1 for a domain without an adapter."""
-        known = {domain: slot for slot, domain in enumerate(self._domains) if domain is not None}
-        return torch.tensor([known.get(domain, -1) for domain in domains], dtype=torch.long)
+        return torch.tensor([self._slots.get(each, -1) for each in domains], dtype=torch.long)
 
     def group(self, slots: Tensor) -> Groups:
         """Group the rows of a batch by their slots (rows,); rows of the base are left out.
@@ -96,13 +91,13 @@ class AdapterBank(nn.Module):
             raise ValueError(
                 f"slots are {tuple(slots.shape)} {slots.dtype}; they must be (rows,) torch.int64"
             )
-        if len(slots) and not -1 <= int(slots.min()) <= int(slots.max()) < len(self._domains):
+        if len(slots) and not -1 <= int(slots.min()) <= int(slots.max()) < len(self._adapters):
             raise ValueError(
                 f"slots reach from {int(slots.min())} to {int(slots.max())}; the bank has "
-                f"-1 to {len(self._domains) - 1}"
+                f"-1 to {len(self._adapters) - 1}"
             )
         order = torch.argsort(slots, stable=True)
-        base, *counts = torch.bincount(slots + 1, minlength=len(self._domains) + 1).tolist()
+        base, *counts = torch.bincount(slots + 1, minlength=len(self._adapters) + 1).tolist()
         parts = order[base:].split(counts) if counts else ()
         used = [slot for slot, count in enumerate(counts) if count]
         return Groups(used, [parts[slot] for slot in used], len(slots))
@@ -151,15 +146,12 @@ class AdapterBank(nn.Module):
 
     def reserve(self, domain: str) -> int:
         """The slot of a domain whose adapter is still to come; its rows take the base path."""
-        slot = int(self.slots([domain])[0])
-        if slot < 0 and None in self._domains:
-            slot = self._domains.index(None)
-            self._domains[slot] = domain
-        if slot < 0:
-            slot = len(self._domains)
-            self._domains.append(domain)
-            self._adapters.append(nn.Identity())
-        return slot
+        if domain not in self._slots:
+            if not self._free:
+                self._free.append(len(self._adapters))
+                self._adapters.append(nn.Identity())
+            self._slots[domain] = self._free.pop()
+        return self._slots[domain]
 
     def put(self, domain: str, adapter: Adapter) -> None:
         """Like ``load``, but the bank holds the adapter itself.
@@ -167,14 +159,18 @@ class AdapterBank(nn.Module):
         Raises:
             ValueError: when a kernel's width is not that of the others at its place.
         """
-        widths = self.widths
+        own = {place: kernel.width for place, kernel in adapter.items()}
         for place, kernel in adapter.items():
-            held = widths.get(place, kernel.width)
+            held = self._widths.get(place, kernel.width)
             if held != kernel.width:
                 raise ValueError(
                     f"{domain}: kernel at '{place}' has width {kernel.width}; the bank holds {held}"
                 )
+        replaces = domain in self._slots and self._holds(domain)
         self._adapters[self.reserve(domain)] = adapter
+        self._widths |= own
+        if replaces:
+            self._look_at_widths()
 
     def unload(self, domain: str) -> None:
         """Drop the domain's adapter, or its reserved slot; its rows take the base path from now on.
@@ -182,11 +178,19 @@ class AdapterBank(nn.Module):
         Raises:
             KeyError: when the bank knows nothing of the domain.
         """
-        slot = int(self.slots([domain])[0])
-        if slot < 0:
+        if domain not in self._slots:
             self.adapter(domain)
-        self._domains[slot] = None
+        slot = self._slots.pop(domain)
         self._adapters[slot] = nn.Identity()
+        self._free.append(slot)
+        self._look_at_widths()
+
+    def _holds(self, domain: str) -> bool:
+        return isinstance(self._adapters[self._slots[domain]], Adapter)
+
+    def _look_at_widths(self) -> None:
+        held = (each for each in self._adapters if isinstance(each, Adapter))
+        self._widths = {place: kernel.width for each in held for place, kernel in each.items()}
 
 
 def serve_rows(

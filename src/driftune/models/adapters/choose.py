@@ -86,10 +86,19 @@ def train_pooled_first(
 
     The pooled adapter's aggregate posterior becomes the domains' prior, its weights their start.
     It stays in the bank as ``pooled``, for domains that are too small or too new for their own.
+    Rows of no domain (−1) train it too.
     ``pooled_config`` and ``pooled_epochs``: as ``config`` and ``epochs`` of its own training.
     ``options`` are those of the domains' ``train``; each phase has a checkpoint of its own beside
     ``checkpoint``. Returns both reports.
+
+    Raises:
+        ValueError: when a domain has the name of the pooled adapter; else as ``train``.
     """
+    names = list(domains)
+    if pooled in names:
+        raise ValueError(f"a domain is called {pooled!r}; give the pooled adapter another name")
+    for name in names:
+        adapted.bank.reserve(name)
     adapted.add(pooled, kernels, config.seed)
     slot = int(adapted.slots([pooled]))
     everything = replace(examples, domains=torch.full_like(examples.domains, slot))
@@ -107,7 +116,7 @@ def train_pooled_first(
         **passing,
     )
     fit_prior(adapted, pooled, everything)
-    for domain in domains:
+    for domain in names:
         adapted.start_from(pooled, domain)
     second = train(
         adapted, examples, select, config, checkpoint=files[1], keep_checkpoint=True, **options

@@ -18,7 +18,7 @@ class Examples:
     (rows, k): ids that the base has never seen, −1 where there is none.
 
     Raises:
-        ValueError: when they differ in their number of rows.
+        ValueError: when they are not tensors, or differ in their number of rows.
     """
 
     inputs: tuple[Tensor, ...]
@@ -27,6 +27,17 @@ class Examples:
     fresh: Tensor | None = None
 
     def __post_init__(self) -> None:
+        for name in ("inputs", "labels"):
+            value = getattr(self, name)
+            if not isinstance(value, tuple | list):
+                raise ValueError(f"{name} is a {type(value).__name__}; give a tuple: ({name},)")
+            for number, each in enumerate(value):
+                if not isinstance(each, Tensor) or each.ndim == 0:
+                    raise ValueError(
+                        f"{name}[{number}] is a {type(each).__name__}; it must be a tensor with "
+                        "the rows first: wrap a model that takes anything else in one that takes "
+                        "tensors by position"
+                    )
         counts = {len(each) for each in self.tensors()}
         if len(counts) > 1:
             raise ValueError(

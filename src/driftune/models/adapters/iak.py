@@ -103,6 +103,13 @@ class IAKKernel(Kernel):
         self.fitted.fill_(True)
 
     @torch.no_grad()
+    def take_scale(self, other: "IAKKernel") -> None:
+        """Take over the standardisation of another kernel of this place."""
+        self.center.copy_(other.center)
+        self.scale.copy_(other.scale)
+        self.fitted.fill_(True)
+
+    @torch.no_grad()
     def fit_prior(self, h: Tensor, fresh: Tensor | None = None) -> None:
         """Set the prior to the aggregate posterior of representations (rows, width).
 

@@ -17,6 +17,11 @@ def esmm_rows(logits: Sequence[Tensor], labels: Sequence[Tensor]) -> Tensor:
     al., SIGIR 2018, arXiv 1804.07931), in log space: log(1 − pCTR·pCVR) =
     log((1 − pCTR) + pCTR·(1 − pCVR)) stays finite where log1mexp of log pCTCVR meets log 0.
     """
+    if isinstance(logits, Tensor) or len(logits) != 2:
+        raise ValueError(
+            "the model does not give two logits (click, convert); for one logit pass "
+            "loss=click_rows, for anything else a loss of your own"
+        )
     click_logit, convert_logit = logits
     click = labels[0].to(click_logit.dtype)
     both = click * labels[1].to(click_logit.dtype)

@@ -314,14 +314,25 @@ def _check(adapted: AdaptedModel, examples: Examples, select: Examples | None) -
 
 
 def _fit_scales(adapted: AdaptedModel, examples: Examples) -> None:
+    """Standardise the kernels by their domain's rows; those of small domains by all rows."""
+    small = []
+    used = set(examples.domains.tolist())
     for domain in adapted.domains:
-        rows = examples.rows_of(int(adapted.slots([domain])))
-        if len(rows) == 0:
+        slot = int(adapted.slots([domain]))
+        if slot not in used or not adapted.unfitted(domain):
             continue
-        if len(rows) < FEW_ROWS:
-            rows = torch.arange(len(examples))
-        rows = rows[:: max(1, len(rows) // SCALE_ROWS)]
-        adapted.fit_scale([domain], *(each[rows] for each in examples.inputs))
+        rows = examples.rows_of(slot)
+        if len(rows) >= FEW_ROWS:
+            _fit_scale(adapted, [domain], examples, rows)
+        else:
+            small.append(domain)
+    if small:
+        _fit_scale(adapted, small, examples, torch.arange(len(examples)))
+
+
+def _fit_scale(adapted: AdaptedModel, domains: list[str], examples: Examples, rows: Tensor) -> None:
+    rows = rows[:: max(1, len(rows) // SCALE_ROWS)]
+    adapted.fit_scale(domains, *(each[rows] for each in examples.inputs))
 
 
 def _report(run: _Run, learner: Learner) -> TrainReport:
