@@ -147,7 +147,7 @@ def _ablations() -> list[Method]:
     (plain,) = _grid([usual], FIRST, RATES[:1], (FIRST_POOLED,))
     changed = {
         "first layer": plain,
-        "first layer, beta 0": replace(plain, kernels=IAK),
+        "first layer, beta 0": replace(plain, kernels=replace(IAK, beta=0.0)),
         "at the input": replace(plain, at=INPUT),
         "last hidden layer": replace(plain, at=LAST),
         "twice the size": replace(plain, kernels=replace(usual, bottleneck=24, hidden=32)),
