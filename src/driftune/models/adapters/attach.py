@@ -190,10 +190,14 @@ class AdaptedModel(nn.Module):
     def fit_scale(self, domains: Iterable[str], *args: Any, **kwargs: Any) -> None:
         """Standardise the domains' IAK kernels, where none did, by these inputs."""
         self.build(*args, **kwargs)
-        open_ = [pair for domain in domains for pair in self.unfitted(domain)]
-        seen = self.observe(*args, **kwargs) if open_ else {}
+        names = [domain for domain in domains if self.unfitted(domain)]
+        if names:
+            self.fit_scale_to(names, self.observe(*args, **kwargs))
+
+    def fit_scale_to(self, domains: Iterable[str], seen: Mapping[str, Tensor]) -> None:
+        """Like ``fit_scale``, by what the places gave: (rows, width) of each."""
         fitted: dict[str, IAKKernel] = {}
-        for place, kernel in open_:
+        for place, kernel in [pair for domain in domains for pair in self.unfitted(domain)]:
             if place in fitted:
                 kernel.take_scale(fitted[place])
             else:

@@ -21,13 +21,13 @@ from driftune.models.adapters.checkpoint import Checkpoint
 from driftune.models.adapters.examples import CHUNK, Examples, Kept
 from driftune.models.adapters.learners import Learner, make_learners
 from driftune.models.adapters.losses import Loss, esmm_rows
+from driftune.models.adapters.scales import fit_scales
 from driftune.models.adapters.split import split
 from driftune.models.adapters.step import Span, Step
 
 log = logging.getLogger("driftune")
 
 Progress = Callable[[str, int, int], None]
-FEW_ROWS, SCALE_ROWS = 1000, 1 << 14
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,6 @@ def train(
     _check(adapted, examples, select)
     probe = tuple(each[:64] for each in examples.inputs)
     adapted.build(*probe)
-    _fit_scales(adapted, examples)
     halves = split(adapted, probe)
     most_bytes = config.cache_bytes
     if halves.problem is not None:
@@ -135,6 +134,7 @@ def train(
         most_bytes = 0
     kept = Kept(examples, halves.below, most_bytes)
     kept_select = select and Kept(select, halves.below, max(0, most_bytes - kept.size))
+    fit_scales(adapted, examples, kept, halves.above)
     slots = sorted(set(examples.domains.tolist()) - {-1})
     rows = {slot: examples.rows_of(slot) for slot in slots}
     sizes = batch_sizes(
@@ -311,28 +311,6 @@ def _check(adapted: AdaptedModel, examples: Examples, select: Examples | None) -
     if missing:
         names = [name for name in adapted.domains if int(adapted.slots([name])) in missing]
         raise ValueError(f"no selection rows of {', '.join(names)}")
-
-
-def _fit_scales(adapted: AdaptedModel, examples: Examples) -> None:
-    """Standardise the kernels by their domain's rows; those of small domains by all rows."""
-    small = []
-    used = set(examples.domains.tolist())
-    for domain in adapted.domains:
-        slot = int(adapted.slots([domain]))
-        if slot not in used or not adapted.unfitted(domain):
-            continue
-        rows = examples.rows_of(slot)
-        if len(rows) >= FEW_ROWS:
-            _fit_scale(adapted, [domain], examples, rows)
-        else:
-            small.append(domain)
-    if small:
-        _fit_scale(adapted, small, examples, torch.arange(len(examples)))
-
-
-def _fit_scale(adapted: AdaptedModel, domains: list[str], examples: Examples, rows: Tensor) -> None:
-    rows = rows[:: max(1, len(rows) // SCALE_ROWS)]
-    adapted.fit_scale(domains, *(each[rows] for each in examples.inputs))
 
 
 def _report(run: _Run, learner: Learner) -> TrainReport:

@@ -1,0 +1,50 @@
+"""Standardisation of kernels before their training, by what their places give."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from driftune.models.adapters.attach import AdaptedModel
+from driftune.models.adapters.bank import flat
+from driftune.models.adapters.examples import Examples, Kept
+
+FEW_ROWS, SCALE_ROWS = 1000, 1 << 14
+
+
+def fit_scales(
+    adapted: AdaptedModel, examples: Examples, kept: Kept, above: Callable[..., object]
+) -> None:
+    """Standardise the kernels by their domain's rows; those of small domains by all rows."""
+    parts: list[tuple[list[str], Tensor]] = []
+    small: list[str] = []
+    used = set(examples.domains.tolist())
+    for domain in adapted.domains:
+        slot = int(adapted.slots([domain]))
+        if slot not in used or not adapted.unfitted(domain):
+            continue
+        rows = examples.rows_of(slot)
+        if len(rows) >= FEW_ROWS:
+            parts.append(([domain], rows))
+        else:
+            small.append(domain)
+    if small:
+        parts.append((small, torch.arange(len(examples))))
+    for domains, rows in parts:
+        rows = rows[:: max(1, len(rows) // SCALE_ROWS)].to(examples.domains.device)
+        adapted.fit_scale_to(domains, _observe(above, kept.take(rows)))
+
+
+@torch.no_grad()
+def _observe(above: Callable[..., object], values: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    """What the places give without adapters, from what lies below them."""
+    seen: dict[str, Tensor] = {}
+
+    def keep(place: str, output: Any, inputs: tuple[Tensor, ...]) -> Any:
+        # A module that follows may write into what this one gave.
+        seen[place] = flat(output.clone())
+        return output
+
+    above(keep, *values)
+    return seen
