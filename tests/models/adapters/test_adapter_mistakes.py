@@ -83,6 +83,22 @@ def test_a_domain_with_the_name_of_the_pooled_adapter() -> None:
         train_pooled_first(adapted, rows, None, TrainConfig(), IAK, ["a", "pooled"])
 
 
+def test_a_model_in_another_precision() -> None:
+    with (
+        attach(_model().double(), IAK, "1", ["a"]) as adapted,
+        pytest.raises(AttachError, match=r"'1': it gives torch.float64; .* use model.float\(\)"),
+    ):
+        adapted.build(torch.randn(2, 4, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("learning_rate", -1.0), ("weight_decay", float("nan")), ("epochs", -1)]
+)
+def test_settings_of_a_training_out_of_range(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=rf"{name} is {value}; it must be"):
+        TrainConfig(**{name: value})
+
+
 class Named(nn.Module):
     """A model whose argument has the name of one of ``forward``'s."""
 

@@ -330,6 +330,11 @@ def _make(config: KernelConfig, module: nn.Module, seen: _Seen) -> Kernel:
     first, inputs = parts_of(seen.output)[0], seen.inputs
     linear = len(inputs) == 1 and inputs[0].ndim > 1 and inputs[0].is_floating_point()
     own = module if isinstance(config, CopyConfig) else None
+    if own is None and first.dtype != torch.float32:
+        raise ValueError(
+            f"it gives {first.dtype}; kernels work in torch.float32: use model.float(), and "
+            "autocast (precision='bf16') for speed"
+        )
     columns = inputs[0].shape[-1] if linear else None
     kernel = make_kernel(config, first.shape[-1], columns, own).to(first.device)
     if own is not None:

@@ -59,6 +59,10 @@ class TrainConfig:
             least = 0 if name == "epochs" else 1
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be {least} or more")
+        for name in ("learning_rate", "weight_decay", "batch_exponent", "cache_bytes"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} is {value}; it must be a finite number, 0 or more")
         if self.precision not in ("fp32", "bf16"):
             raise ValueError(f"precision is {self.precision!r}; it must be fp32 or bf16")
 
