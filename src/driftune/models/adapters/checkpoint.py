@@ -94,7 +94,8 @@ class Checkpoint:
                     log.warning("%s: a checkpoint of another run; training starts anew", self.path)
                     return 0
                 found = json.loads(notes["notes"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                names = file.keys()
+                tensors = {name: file.get_tensor(name) for name in names}
         except FileNotFoundError:
             return 0
         except (OSError, SafetensorError, ValueError) as error:
