@@ -292,6 +292,9 @@ def simulate(
     first: Annotated[str | None, typer.Option("--from", help="First day to write.")] = None,
     last: Annotated[str | None, typer.Option("--to-day", help="Last day to write.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Also write the planted shifts here.")] = None,
+    probabilities: Annotated[
+        Path | None, typer.Option(help="Folder for the true probabilities of every row.")
+    ] = None,
 ) -> None:
     """Write the demo's logs: food-delivery impressions with planted interest shifts."""
     from driftune.simulate import demo_config, write_truth
@@ -303,7 +306,7 @@ def simulate(
     days = [day for day in world.calendar if low <= day <= high]
     if not world.start <= low <= high <= world.last:
         raise typer.BadParameter(f"the demo's days are {world.start} to {world.last}")
-    paths = write_days(world, to, days=days)
+    paths = write_days(world, to, days=days, truth=probabilities)
     if truth is not None:
         write_truth(world, truth)
     typer.echo(f"{len(paths)} days in {to}")

@@ -37,14 +37,14 @@ def check_against_truth(
     ``decisions`` are all drift decisions that asked for a fine-tune, each with ``domain``, ``day``
     (ISO) and ``state``. An event is found if its domain has a decision on its day or up to
     ``within_days`` later whose challenger the gate has judged: one that failed or still waits has
-    found nothing. A decision in a domain without an event on or before its day is a false one,
-    whatever its state. Raises ValueError for a day that is no ISO date or a negative
-    ``within_days``, KeyError for a decision that lacks one of the three, and what ``read_truth``
-    raises.
+    found nothing. Events that change traffic alone are none to be found. A decision in a domain
+    without an event on or before its day is a false one, whatever its state. Raises ValueError for
+    a day that is no ISO date or a negative ``within_days``, KeyError for a decision that lacks one
+    of the three, and what ``read_truth`` raises.
     """
     if within_days < 0:
         raise ValueError(f"within_days must not be negative, got {within_days}")
-    events = read_truth(truth_path).events
+    events = [each for each in read_truth(truth_path).events if each.kind != "traffic_only"]
     made = {(row["domain"], date.fromisoformat(row["day"]), row["state"]) for row in decisions}
     judged = {(domain, day) for domain, day, state in made if state in JUDGED}
     missed = [

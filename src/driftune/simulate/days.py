@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from driftune.simulate.events import mood_on
 from driftune.simulate.policy import DEPTHS, draw_depth, draw_slates, flat_positions, item_shares
 from driftune.simulate.response import (
     Impressions,
@@ -17,11 +18,12 @@ from driftune.simulate.response import (
     utilities,
 )
 from driftune.simulate.settings import SimulationConfig
-from driftune.simulate.world import Floats, Ints, World, build_world, taste_on
+from driftune.simulate.world import Floats, Ints, World, build_world
 
 # Monday to Sunday; the mean is 1.
 WEEKDAY = (0.88, 0.90, 0.94, 0.98, 1.07, 1.13, 1.10)
 VOLUME_NOISE = 0.02
+TRUTH = ("click_probability", "order_probability")
 DAY_MS = 24 * 3_600_000
 
 
@@ -40,10 +42,15 @@ class Simulator:
         return cls(config, world, calibrate(config, world))
 
     def draw(self, day: date) -> pa.Table:
-        """Draw the impressions of a day, sorted by event time.
+        """Draw the impressions of a day, sorted by event time."""
+        return self.draw_with_truth(day)[0]
 
-        Each (seed, day, domain) has its own random stream, so that neither other days nor an event
-        in another domain changes a row's user, item, time or labels.
+    def draw_with_truth(self, day: date) -> tuple[pa.Table, pa.Table]:
+        """Draw a day, and its true probabilities: of a click, and of an order once clicked.
+
+        Row for row in the same order. Each (seed, day, domain) has its own random stream, so that
+        neither other days nor an event in another domain changes a row's user, item, time or
+        labels.
         """
         parts = [self._draw_domain(domain, day) for domain in range(len(self.config.domains))]
         joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -53,7 +60,9 @@ class Simulator:
         rows = np.repeat(starts[order], depth[order]) + flat_positions(depth[order])
         time = np.repeat(joined.pop("request_time")[order], depth[order])
         request = np.repeat(np.arange(order.size), depth[order])
-        return self._table(day, request, time, {name: joined[name][rows] for name in joined})
+        truth = {name: joined.pop(name)[rows].astype(np.float32) for name in TRUTH}
+        table = self._table(day, request, time, {name: joined[name][rows] for name in joined})
+        return table, pa.table(truth)
 
     def _draw_domain(self, domain: int, day: date) -> dict[str, np.ndarray]:
         config, world = self.config, self.world
@@ -65,17 +74,19 @@ class Simulator:
         region = domain % len(config.regions)
         users = rng.choice(config.users, requests, p=user_shares(world, region))
         depth = draw_depth(rng, requests)
-        taste = taste_on(config, world, domain, day)
-        items, propensity = draw_slates(rng, item_shares(world, taste), depth)
+        mood = mood_on(config, world, domain, day)
+        items, propensity = draw_slates(rng, item_shares(world, mood.shown, mood.shown_lift), depth)
         shown = Impressions(
             user=np.repeat(users, depth),
             item=items,
             position=flat_positions(depth),
             hour=np.repeat(time // 3_600_000, depth),
         )
-        click_logits, order_logits = utilities(world, taste, shown)
-        click = rng.random(items.size) < probability(click_logits + self.levels.click[domain])
-        order = rng.random(items.size) < probability(order_logits + self.levels.order[domain])
+        click_logits, order_logits = utilities(world, mood.liked, shown, mood.liked_lift)
+        clicks = probability(click_logits + self.levels.click[domain])
+        orders = probability(order_logits + self.levels.order[domain])
+        click = rng.random(items.size) < clicks
+        order = rng.random(items.size) < orders
         return {
             "request_time": time,
             "depth": depth,
@@ -86,6 +97,7 @@ class Simulator:
             "click": click,
             "ordered": click & order,
             "propensity": propensity,
+            **dict(zip(TRUTH, (clicks, orders), strict=True)),
         }
 
     def _table(self, day: date, request: Ints, time: Ints, rows: dict[str, np.ndarray]) -> pa.Table:

@@ -9,16 +9,19 @@ DEMAND_SHARPNESS = 0.6
 DEPTHS = (4, 12)
 
 
-def item_shares(world: World, taste: Floats) -> Floats:
+def item_shares(world: World, taste: Floats, lift: Floats | None = None) -> Floats:
     """Return the probability (I,) of each item for the first position of a domain's requests.
 
     Half popularity, half demand: the softmax of the domain's ``taste`` (C,) over categories, spread
-    within each category by popularity. Users play no part, so the policy is known exactly.
+    within each category by popularity. ``lift`` (I,) raises single items on the log scale. Users
+    play no part, so the policy is known exactly.
     """
     demand = np.exp(DEMAND_SHARPNESS * taste)
     stock = np.bincount(world.item_category, weights=world.item_popularity, minlength=taste.size)
     wanted = (demand / demand.sum() / stock)[world.item_category] * world.item_popularity
     shares = (1 - DEMAND_SHARE) * world.item_popularity + DEMAND_SHARE * wanted
+    if lift is not None:
+        shares = shares * np.exp(lift)
     return shares / shares.sum()
 
 

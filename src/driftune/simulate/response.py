@@ -33,14 +33,19 @@ class Levels:
     order: Floats
 
 
-def utilities(world: World, taste: Floats, shown: Impressions) -> tuple[Floats, Floats]:
-    """Return logits of clicking, and of ordering once clicked, but for the domain's intercepts."""
+def utilities(
+    world: World, taste: Floats, shown: Impressions, lift: Floats | None = None
+) -> tuple[Floats, Floats]:
+    """Return logits of clicking, and of ordering once clicked, but for the domain's intercepts.
+
+    ``lift`` (I,) raises the quality of single items.
+    """
     user, item = shown.user, shown.item
     category = world.item_category[item]
     taste_of_both = taste[category] + world.user_taste[user, category]
     match = (world.user_latent[user] * world.item_latent[item]).sum(axis=1)
     expense = world.user_thrift[user] * world.item_expense[item]
-    quality = world.item_quality[item]
+    quality = (world.item_quality if lift is None else world.item_quality + lift)[item]
     click = (
         taste_of_both
         + match

@@ -16,21 +16,52 @@ def domain_name(scene: str, region: str) -> str:
     return f"{scene}{DOMAIN_JOIN}{region}"
 
 
-class Event(BaseModel):
-    """A planted interest shift: from ``day`` on, the domain's taste over categories differs.
+Kind = Literal["abrupt", "gradual", "recurring", "surge", "label_only", "traffic_only"]
+# The settings that an event of each kind has beside domain, day and size.
+NEEDED: dict[str, tuple[str, ...]] = {
+    "abrupt": ("favour", "against"),
+    "gradual": ("favour", "against", "over"),
+    "recurring": ("favour", "against", "every", "length"),
+    "surge": ("favour", "length", "items"),
+    "label_only": ("favour", "against"),
+    "traffic_only": ("favour", "against"),
+}
 
-    ``size`` scales the shift; at 1.0 a favoured category gains, and one that is disfavoured loses,
-    ``world.SHIFT`` on the logit scale.
+
+class Event(BaseModel):
+    """A planted event: from ``day`` on, the domain's taste over categories differs.
+
+    ``size`` scales it; at 1.0 a favoured category gains, and one that is disfavoured loses,
+    ``world.SHIFT`` on the logit scale. Kinds: ``abrupt``; ``gradual``, in equal steps ``over`` so
+    many days; ``recurring``, for ``length`` days of each ``every``; ``surge``, some ``items`` of
+    the favoured categories are shown and liked much more for ``length`` days; ``label_only``,
+    tastes change and what is shown does not; ``traffic_only``, the other way round.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     domain: Name
     day: date
-    kind: Literal["abrupt"] = "abrupt"
+    kind: Kind = "abrupt"
     size: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     favour: Names
-    against: Names
+    against: tuple[Name, ...] = ()
+    over: int | None = Field(default=None, ge=2)
+    every: int | None = Field(default=None, ge=2)
+    length: int | None = Field(default=None, ge=1)
+    items: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _settings_of_the_kind(self) -> "Event":
+        needed = NEEDED[self.kind]
+        for name in ("against", "over", "every", "length", "items"):
+            given = bool(getattr(self, name))
+            if given != (name in needed):
+                verb = "has no" if given else "needs"
+                raise ValueError(f"an event of kind {self.kind} {verb} {name}")
+        if self.kind == "recurring" and (self.length or 0) >= (self.every or 0):
+            raise ValueError(f"length {self.length} must be less than every {self.every}")
+        return self
 
     @model_validator(mode="after")
     def _sides_differ(self) -> "Event":

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from types import MappingProxyType
 
 import numpy as np
@@ -112,14 +111,3 @@ def build_world(config: SimulationConfig) -> World:
         domain_taste=taste,
         hour_effect=HOUR_EFFECT * np.cos((hours - peak) * (2 * np.pi / 24)),
     )
-
-
-def taste_on(config: SimulationConfig, world: World, domain: int, day: date) -> Floats:
-    """Return the domain's taste over categories (C,) on a day: its own plus its events so far."""
-    taste = world.domain_taste[domain].copy()
-    for event in config.events:
-        if event.domain == config.domains[domain] and event.day <= day:
-            favoured = np.isin(config.categories, event.favour).astype(float)
-            shift = favoured - np.isin(config.categories, event.against)
-            taste += SHIFT * event.size * (shift - shift.mean())
-    return taste

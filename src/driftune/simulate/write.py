@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from driftune.files import replacing
-from driftune.simulate.days import Simulator
+from driftune.simulate.days import TRUTH, Simulator
 from driftune.simulate.settings import SimulationConfig
 
 COMPRESSION_LEVEL = 9
+PLAIN = ("propensity", *TRUTH)
 
 
 def file_name(day: date) -> str:
@@ -24,13 +25,16 @@ def simulate(
     out: Path,
     *,
     days: Sequence[date] | None = None,
+    truth: Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """Write one Parquet file per day into ``out`` and return their paths in the order of ``days``.
 
-    ``days`` defaults to the whole calendar. A day's file has the same bytes whichever other days
-    are written. ``progress`` gets one line per file. Raises ValueError, before anything is written,
-    for days outside the configured calendar, and OSError where ``out`` cannot be written.
+    ``truth``, a folder, gets a file for each day with the true probabilities of its rows, in their
+    order; no part that learns may read them. ``days`` defaults to the whole calendar. A day's file
+    has the same bytes whichever other days are written. ``progress`` gets one line per file.
+    Raises ValueError, before anything is written, for days outside the configured calendar, and
+    OSError where a folder cannot be written.
     """
     wanted = config.calendar if days is None else list(days)
     outside = [day.isoformat() for day in wanted if not config.start <= day <= config.last]
@@ -42,9 +46,12 @@ def simulate(
     simulator = Simulator.build(config)
     paths = []
     for day in wanted:
-        table = simulator.draw(day)
+        table, probabilities = simulator.draw_with_truth(day)
         path = out / file_name(day)
         _write(table, path)
+        if truth is not None:
+            truth.mkdir(parents=True, exist_ok=True)
+            _write(probabilities, truth / f"truth-{day.isoformat()}.parquet")
         paths.append(path)
         if progress is not None:
             progress(f"{day.isoformat()}: {table.num_rows:,} impressions")
@@ -59,6 +66,6 @@ def _write(table: pa.Table, path: Path) -> None:
             temporary,
             compression="zstd",
             compression_level=COMPRESSION_LEVEL,
-            use_dictionary=[name for name in table.column_names if name != "propensity"],
+            use_dictionary=[name for name in table.column_names if name not in PLAIN],
             store_schema=False,
         )

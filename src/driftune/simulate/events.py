@@ -1,0 +1,72 @@
+"""What a domain shows and likes on a day: its own taste, and the planted events so far."""
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from driftune.simulate.settings import Event, SimulationConfig
+from driftune.simulate.world import SHIFT, Floats, World
+
+# On the logit scale, at size 1: how much more a surging item is shown, and how much more liked.
+SURGE_SHOWN, SURGE_LIKED = 2.0, 1.2
+
+
+@dataclass(frozen=True)
+class Mood:
+    """A domain on a day: tastes over categories (C,) and lifts of single items (I,).
+
+    ``shown`` forms what the policy shows, ``liked`` what users click and order; most events move
+    both.
+    """
+
+    shown: Floats
+    liked: Floats
+    shown_lift: Floats
+    liked_lift: Floats
+
+
+def strength(event: Event, day: date) -> float:
+    """How far the event is in force on a day, from 0 to 1."""
+    since = (day - event.day).days
+    if since < 0:
+        return 0.0
+    if event.kind == "gradual":
+        return min(1.0, (since + 1) / (event.over or 1))
+    if event.kind == "recurring":
+        return float(since % (event.every or 1) < (event.length or 1))
+    if event.kind == "surge":
+        return float(since < (event.length or 1))
+    return 1.0
+
+
+def mood_on(config: SimulationConfig, world: World, domain: int, day: date) -> Mood:
+    """The domain's mood on a day."""
+    shown, liked = world.domain_taste[domain].copy(), world.domain_taste[domain].copy()
+    shown_lift, liked_lift = np.zeros(config.items), np.zeros(config.items)
+    for number, event in enumerate(config.events):
+        force = event.size * strength(event, day)
+        if event.domain != config.domains[domain] or force == 0:
+            continue
+        if event.kind == "surge":
+            items = surging(config, world, number)
+            shown_lift[items] += SURGE_SHOWN * force
+            liked_lift[items] += SURGE_LIKED * force
+            continue
+        favoured = np.isin(config.categories, event.favour).astype(float)
+        shift = favoured - np.isin(config.categories, event.against)
+        move = SHIFT * force * (shift - shift.mean())
+        if event.kind != "label_only":
+            shown += move
+        if event.kind != "traffic_only":
+            liked += move
+    return Mood(shown, liked, shown_lift, liked_lift)
+
+
+def surging(config: SimulationConfig, world: World, number: int) -> np.ndarray:
+    """The items that the event of this number lifts: some of its favoured categories."""
+    event = config.events[number]
+    favoured = np.isin(np.array(config.categories)[world.item_category], event.favour)
+    own = np.flatnonzero(favoured)
+    random = np.random.default_rng([config.seed, 2, number])
+    return random.choice(own, min(event.items or 1, own.size), replace=False)
