@@ -161,3 +161,39 @@ def test_simulate_writes_the_demo_s_days_and_their_truth(tmp_path: Path) -> None
     assert done.stdout == "2 days in logs\n"
     assert len(list((tmp_path / "logs").glob("*.parquet"))) == 2
     assert len(json.loads((tmp_path / "truth.json").read_text())["events"]) == 3
+
+
+def test_simulate_writes_the_days_of_a_settings_file(tmp_path: Path) -> None:
+    (tmp_path / "sim.yaml").write_text(
+        """
+start: 2026-05-04
+days: 3
+rows_per_domain: 200
+regions: [north]
+periods: {lunch: [10, 15], dinner: [17, 23]}
+events:
+  - {domain: home · north · lunch, day: 2026-05-05, kind: gradual, over: 2,
+     favour: [coffee], against: [curry]}
+""",
+        encoding="utf-8",
+    )
+    done = driftune(
+        *("simulate", "--to", "logs", "--settings", "sim.yaml", "--probabilities", "truth"),
+        folder=tmp_path,
+    )
+    assert done.stdout == "3 days in logs\n"
+    assert len(list((tmp_path / "truth").glob("*.parquet"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("start: 2026-05-04", "sim.yaml: key 'days' is missing"),
+        ("start: 2026-05-04\ndays: 2\nusers: 1", "sim.yaml: users = 1"),
+        ("start: 2026-05-04\ndays: 2\nzones: 1", "sim.yaml: unknown key 'zones'"),
+    ],
+)
+def test_a_simulation_that_cannot_be_is_one_line(tmp_path: Path, text: str, part: str) -> None:
+    (tmp_path / "sim.yaml").write_text(text, encoding="utf-8")
+    line = refused(driftune("simulate", "--to", "x", "--settings", "sim.yaml", folder=tmp_path))
+    assert part in line

@@ -289,6 +289,9 @@ def import_kuairand(
 @app.command()
 def simulate(
     to: Annotated[Path, typer.Option(help="Folder for the daily files.")],
+    settings: Annotated[
+        Path | None, typer.Option(help="YAML file of a simulation; without it, the demo's.")
+    ] = None,
     first: Annotated[str | None, typer.Option("--from", help="First day to write.")] = None,
     last: Annotated[str | None, typer.Option("--to-day", help="Last day to write.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Also write the planted shifts here.")] = None,
@@ -296,16 +299,17 @@ def simulate(
         Path | None, typer.Option(help="Folder for the true probabilities of every row.")
     ] = None,
 ) -> None:
-    """Write the demo's logs: food-delivery impressions with planted interest shifts."""
-    from driftune.simulate import demo_config, write_truth
+    """Write logs of a food-delivery platform, with planted interest shifts."""
+    from driftune.params import load_settings
+    from driftune.simulate import SimulationConfig, demo_config, write_truth
     from driftune.simulate import simulate as write_days
 
-    world = demo_config()
+    world = demo_config() if settings is None else load_settings(SimulationConfig, settings)
     low = world.start if first is None else day_of(first)
     high = world.last if last is None else day_of(last)
     days = [day for day in world.calendar if low <= day <= high]
     if not world.start <= low <= high <= world.last:
-        raise typer.BadParameter(f"the demo's days are {world.start} to {world.last}")
+        raise typer.BadParameter(f"the simulation's days are {world.start} to {world.last}")
     paths = write_days(world, to, days=days, truth=probabilities)
     if truth is not None:
         write_truth(world, truth)

@@ -3,15 +3,16 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from driftune.config import Config
 from driftune.errors import ConfigError
 
 PREFIX = "DRIFTUNE__"
+Settings = TypeVar("Settings", bound=BaseModel)
 # DVC tracks these for pre-training: an override would make its lock file lie.
 TRACKED = ("reference", "columns", "domains", "features", "backbone", "timezone", "seed")
 
@@ -40,21 +41,9 @@ def load_config(path: str | Path, env: Mapping[str, str] | None = None) -> Confi
         ConfigError: with one line per wrong key, naming file, key, value and what is allowed.
     """
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: cannot be read ({error}); give --config PATH") from None
-    try:
-        tree = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{file}: expected a mapping of sections, found {type(tree).__name__}")
+    tree = _read(file, "give --config PATH")
     _apply_env(tree, os.environ if env is None else env)
-    try:
-        config = Config.model_validate(tree).read_from(file)
-    except ValidationError as error:
-        raise ConfigError("; ".join(_lines(error, file))) from None
+    config = _validated(Config, tree, file).read_from(file)
     wrong = sorted(set(_NOT_IN_PATHS) & set(str(config.home)))
     if wrong:
         raise ConfigError(
@@ -62,6 +51,36 @@ def load_config(path: str | Path, env: Mapping[str, str] | None = None) -> Confi
             f"{' '.join(wrong)} in its path; choose another"
         )
     return config
+
+
+def load_settings(model: type[Settings], file: Path) -> Settings:
+    """Read and validate a YAML file of other settings.
+
+    Raises:
+        ConfigError: as ``load_config`` does.
+    """
+    return _validated(model, _read(file, "give the path of a YAML file"), file)
+
+
+def _read(file: Path, remedy: str) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read ({error}); {remedy}") from None
+    try:
+        tree = yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{file}: expected a mapping of sections, found {type(tree).__name__}")
+    return tree
+
+
+def _validated(model: type[Settings], tree: dict[str, Any], file: Path) -> Settings:
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_lines(error, file))) from None
 
 
 def _apply_env(tree: dict[str, Any], env: Mapping[str, str]) -> None:

@@ -22,7 +22,6 @@ from driftune.simulate.world import Floats, Ints, World, build_world
 
 # Monday to Sunday; the mean is 1.
 WEEKDAY = (0.88, 0.90, 0.94, 0.98, 1.07, 1.13, 1.10)
-VOLUME_NOISE = 0.02
 TRUTH = ("click_probability", "order_probability")
 DAY_MS = 24 * 3_600_000
 
@@ -67,11 +66,11 @@ class Simulator:
     def _draw_domain(self, domain: int, day: date) -> dict[str, np.ndarray]:
         config, world = self.config, self.world
         rng = np.random.default_rng([config.seed, day.toordinal(), domain])
-        volume = config.rows_per_domain * WEEKDAY[day.weekday()]
-        volume *= np.exp(rng.normal(0, VOLUME_NOISE))
+        volume = config.rows_per_domain * config.volumes[domain % len(config.volumes)]
+        volume *= WEEKDAY[day.weekday()] * np.exp(rng.normal(0, config.volume_noise))
         requests = max(1, round(volume / (sum(DEPTHS) / 2)))
-        time = _request_times(rng, requests)
-        region = domain % len(config.regions)
+        time = _request_times(rng, requests, config.hours(domain))
+        _, region, _ = config.parts(domain)
         users = rng.choice(config.users, requests, p=user_shares(world, region))
         depth = draw_depth(rng, requests)
         mood = mood_on(config, world, domain, day)
@@ -102,9 +101,11 @@ class Simulator:
 
     def _table(self, day: date, request: Ints, time: Ints, rows: dict[str, np.ndarray]) -> pa.Table:
         config, world = self.config, self.world
-        scene, region = np.divmod(rows["domain"], len(config.regions))
+        places = np.array([config.parts(domain) for domain in range(len(config.domains))])
+        scene, region, period = places[rows["domain"]].T
         midnight = np.datetime64(day, "us")
         item = rows["item"]
+        periods = pa.array(list(config.periods), pa.string())
         columns = {
             "request_id": _named(request, _numbered(f"{day:%y%m%d}-", int(request[-1]) + 1, 5)),
             "user_id": _named(rows["user"], _numbered("u", config.users, 5)),
@@ -112,6 +113,7 @@ class Simulator:
             "event_time": pa.array(midnight + (time * 1000).astype("timedelta64[us]")),
             "scene": _named(scene, pa.array(config.scenes)),
             "region": _named(region, pa.array(config.regions)),
+            **({"period": _named(period, periods)} if config.periods else {}),
             "position": pa.array((rows["position"] + 1).astype(np.int8)),
             "category": _named(world.item_category[item], pa.array(config.categories)),
             "price": pa.array(world.item_price[item]),
@@ -135,9 +137,17 @@ def hour_shares() -> Floats:
     return shares / shares.sum()
 
 
-def _request_times(rng: np.random.Generator, requests: int) -> Ints:
-    """Draw times in milliseconds since midnight, evenly within the hours of ``hour_shares``."""
-    edges = np.concatenate([[0.0], np.cumsum(hour_shares())])
+def _request_times(rng: np.random.Generator, requests: int, span: tuple[int, int]) -> Ints:
+    """Draw times in milliseconds since midnight, evenly within the hours of ``hour_shares``.
+
+    ``span``: the hours that are open.
+    """
+    shares = hour_shares()
+    if span != (0, 24):
+        hours = np.arange(24)
+        shares = np.where((span[0] <= hours) & (hours < span[1]), shares, 0.0)
+        shares /= shares.sum()
+    edges = np.concatenate([[0.0], np.cumsum(shares)])
     times = np.interp(rng.random(requests), edges, np.arange(25) * 3_600_000.0)
     return np.minimum(times.astype(np.int64), DAY_MS - 1)
 

@@ -10,6 +10,8 @@ from driftune.simulate.world import SHIFT, Floats, World
 
 # On the logit scale, at size 1: how much more a surging item is shown, and how much more liked.
 SURGE_SHOWN, SURGE_LIKED = 2.0, 1.2
+# A new item is shown more at first, e times less so every few days.
+NEW_SHOWN, NEW_DAYS = 1.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,12 @@ def strength(event: Event, day: date) -> float:
 
 def mood_on(config: SimulationConfig, world: World, domain: int, day: date) -> Mood:
     """The domain's mood on a day."""
-    shown, liked = world.domain_taste[domain].copy(), world.domain_taste[domain].copy()
-    shown_lift, liked_lift = np.zeros(config.items), np.zeros(config.items)
+    taste = world.domain_taste[domain] + config.seasonality * world.weekday_taste[day.weekday()]
+    if config.taste_noise:
+        random = np.random.default_rng([config.seed, 4, day.toordinal(), domain])
+        taste = taste + config.taste_noise * random.normal(0, 1, taste.size)
+    shown, liked = taste.copy(), taste.copy()
+    shown_lift, liked_lift = _novelty(config, world, day), np.zeros(config.items)
     for number, event in enumerate(config.events):
         force = event.size * strength(event, day)
         if event.domain != config.domains[domain] or force == 0:
@@ -61,6 +67,13 @@ def mood_on(config: SimulationConfig, world: World, domain: int, day: date) -> M
         if event.kind != "traffic_only":
             liked += move
     return Mood(shown, liked, shown_lift, liked_lift)
+
+
+def _novelty(config: SimulationConfig, world: World, day: date) -> Floats:
+    """How much more new items are shown (I,); −∞ for those that are still to come."""
+    age = (day - config.start).days - world.item_launch
+    lift = np.where(age >= 0, NEW_SHOWN * np.exp(-np.maximum(age, 0) / NEW_DAYS), -np.inf)
+    return np.where(world.item_launch == 0, 0.0, lift)
 
 
 def surging(config: SimulationConfig, world: World, number: int) -> np.ndarray:

@@ -81,13 +81,14 @@ def calibrate(config: SimulationConfig, world: World) -> Levels:
         taste = world.domain_taste[domain]
         depth = draw_depth(rng, CALIBRATION_REQUESTS)
         items, _ = draw_slates(rng, item_shares(world, taste), depth)
-        region = domain % len(config.regions)
+        _, region, _ = config.parts(domain)
+        first, end = config.hours(domain) if config.periods else (8, 22)
         users = rng.choice(config.users, depth.size, p=user_shares(world, region))
         shown = Impressions(
             user=np.repeat(users, depth),
             item=items,
             position=flat_positions(depth),
-            hour=np.repeat(rng.integers(8, 22, depth.size), depth),
+            hour=np.repeat(rng.integers(first, end, depth.size), depth),
         )
         click, order = utilities(world, taste, shown)
         click_level[domain] = _level(click, np.ones(click.size), click_rates[domain])

@@ -1,6 +1,7 @@
 """What a simulation is made of: its calendar, its sizes and the interest shifts planted in it."""
 
 from datetime import date, timedelta
+from itertools import product
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -11,9 +12,9 @@ Name = Annotated[str, Field(min_length=1)]
 Names = Annotated[tuple[Name, ...], Field(min_length=1)]
 
 
-def domain_name(scene: str, region: str) -> str:
-    """Return the name of a domain, e.g. ``home · north``."""
-    return f"{scene}{DOMAIN_JOIN}{region}"
+def domain_name(*parts: str) -> str:
+    """Return the name of a domain, e.g. ``home · north`` or ``home · north · lunch``."""
+    return DOMAIN_JOIN.join(parts)
 
 
 Kind = Literal["abrupt", "gradual", "recurring", "surge", "label_only", "traffic_only"]
@@ -96,7 +97,31 @@ class SimulationConfig(BaseModel):
         "curry",
         "desserts",
     )
+    periods: dict[Name, tuple[int, int]] = Field(
+        default={}, description="parts of the day, each from an hour to another; none: no parts"
+    )
+    volumes: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(1.0,), min_length=1, description="multiples of rows_per_domain, over and over"
+    )
+    volume_noise: float = Field(default=0.02, ge=0, le=1)
+    seasonality: float = Field(
+        default=0.0, ge=0, description="how far tastes follow the weekday, on the logit scale"
+    )
+    taste_noise: float = Field(
+        default=0.0, ge=0, description="how far tastes wander from day to day, on the logit scale"
+    )
+    arrivals: float = Field(
+        default=0.0, ge=0, le=0.9, description="share of the items that launch after the first day"
+    )
     events: tuple[Event, ...] = ()
+
+    @field_validator("periods")
+    @classmethod
+    def _hours_in_order(cls, periods: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+        for name, (first, end) in periods.items():
+            if not 0 <= first < end <= 24:
+                raise ValueError(f"period {name}: hours {first} to {end} are not within 0 to 24")
+        return periods
 
     @field_validator("scenes", "regions", "categories")
     @classmethod
@@ -136,7 +161,18 @@ class SimulationConfig(BaseModel):
     @property
     def domains(self) -> list[str]:
         """Names of the domains, scene by scene."""
-        return [domain_name(scene, region) for scene in self.scenes for region in self.regions]
+        parts = [self.scenes, self.regions, *([tuple(self.periods)] if self.periods else [])]
+        return [domain_name(*names) for names in product(*parts)]
+
+    def parts(self, domain: int) -> tuple[int, int, int]:
+        """Scene, region and period of a domain, as indexes."""
+        rest, period = divmod(domain, max(1, len(self.periods)))
+        return *divmod(rest, len(self.regions)), period
+
+    def hours(self, domain: int) -> tuple[int, int]:
+        """The hours of the day in which a domain has impressions: from the first up to the end."""
+        spans = list(self.periods.values())
+        return spans[self.parts(domain)[2]] if spans else (0, 24)
 
     @property
     def last(self) -> date:

@@ -67,6 +67,10 @@ class World:
     """(D, C) taste over categories before any event; each row has mean 0."""
     hour_effect: Floats
     """(24, C) mild preference by hour of the day."""
+    weekday_taste: Floats
+    """(7, C) taste from Monday to Sunday, in units of the configured seasonality."""
+    item_launch: Ints
+    """(I,) day on which the item launches, counted from the first; 0 for those of old."""
 
 
 def build_world(config: SimulationConfig) -> World:
@@ -91,9 +95,19 @@ def build_world(config: SimulationConfig) -> World:
     mixed = rng.normal(0, 0.4, (len(config.scenes), len(config.regions), kinds))
     taste = (scene + region + mixed).reshape(-1, kinds)
     taste -= taste.mean(axis=1, keepdims=True)
+    if config.periods:
+        own = np.random.default_rng([config.seed, 5]).normal(0, 0.3, (len(config.periods), kinds))
+        taste = (taste[:, None] + own - own.mean(axis=1, keepdims=True)).reshape(-1, kinds)
     # The same spread everywhere, so that no domain is much easier to rank than another.
     taste *= DOMAIN_TASTE / taste.std(axis=1, keepdims=True)
     hours = np.arange(24)[:, None] + 0.5
+    weekdays = np.random.default_rng([config.seed, 3]).normal(0, 1, (2, kinds))
+    newcomers = np.random.default_rng([config.seed, 6])
+    launch = np.where(
+        newcomers.random(items) < config.arrivals,
+        newcomers.integers(1, max(2, config.days), items),
+        0,
+    )
     return World(
         user_activity=rng.lognormal(0, 0.9, users),
         user_region=rng.integers(0, len(config.regions), users),
@@ -109,5 +123,8 @@ def build_world(config: SimulationConfig) -> World:
         item_latent=rng.normal(0, 0.15, (items, LATENT)),
         item_popularity=popularity / popularity.sum(),
         domain_taste=taste,
+        # Working days are alike, and so are the days of a weekend.
+        weekday_taste=np.repeat(weekdays, [5, 2], axis=0),
+        item_launch=launch,
         hour_effect=HOUR_EFFECT * np.cos((hours - peak) * (2 * np.pi / 24)),
     )
