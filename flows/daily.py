@@ -5,9 +5,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from prefect import State, flow, unmapped
+from prefect.futures import PrefectFutureList
 from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.utilities.annotations import quote
 
 from driftune.config import Config
+from driftune.drift.measure import Measured
 from driftune.logs.ingest import Ingested, scratch
 from driftune.params import load_config
 from driftune.registry.ledger import Ledger
@@ -34,11 +37,10 @@ def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any
     try:
         ingested = ingest_day(settings, chosen)
         quality = ingested.quality
-        windows = drift.draw_windows(settings, chosen)
-        measured = drift.decide_domain.map(unmapped(settings), windows)
-        measured.wait()
+        measured = detect_drift(settings, chosen)
         ended = [act(settings, decision) for decision in drift.open_decisions(settings, chosen)]
     finally:
+        reporting.note(drift.write_pages(settings, chosen, return_state=True))
         # A fault of the report neither hides an error of the day nor fails a day that went well.
         reporting.note(reporting.write_reports(settings, chosen, return_state=True))
         reporting.note(reporting.publish(settings, chosen, quality, return_state=True))
@@ -55,6 +57,18 @@ def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any
         "domains": rows,
         "failed": failed,
     }
+
+
+def detect_drift(settings: Config, day: date) -> PrefectFutureList[Measured]:
+    """Measure every domain, and decide for those that could be measured."""
+    windows = drift.draw_windows(settings, day)
+    measured = drift.measure_domain.map(unmapped(settings), windows)
+    measured.wait()
+    usable = [future.result() for future in measured if future.state.is_completed()]
+    if usable:
+        # Quoted: Prefect would look into every array for futures to wait for.
+        drift.decide_day(settings, quote(windows), quote(usable))
+    return measured
 
 
 def catch_up(settings: Config, day: date) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Tasks of drift detection: windows of all domains at once, then one decision per domain."""
+"""Tasks of drift detection: windows of all domains, each measured, then decided together."""
 
 from datetime import date
 
@@ -6,7 +6,7 @@ from prefect import task
 from prefect.events import emit_event
 
 from driftune.config import Config
-from driftune.drift import detect
+from driftune.drift import detect, measure, windows
 from driftune.registry.ledger import Ledger
 from tasks.policy import QUICK
 
@@ -14,18 +14,33 @@ DRIFT_EVENT = "driftune.drift.detected"
 
 
 @task(task_run_name="windows {day}", **QUICK)
-def draw_windows(config: Config, day: date) -> list[detect.DomainWindow]:
-    """Draw the windows of the day's undecided domains."""
+def draw_windows(config: Config, day: date) -> list[windows.DomainWindow]:
+    """Draw the windows of the day's domains, unless all are decided."""
     with Ledger(config) as ledger:
-        return detect.draw_windows(config, ledger, day)
+        return windows.draw_windows(config, ledger, day)
 
 
 # Mapped over threads, which a timeout could not interrupt.
 @task(task_run_name="drift {window.key}", **QUICK | {"timeout_seconds": None})
-def decide_domain(config: Config, window: detect.DomainWindow) -> str:
-    """Measure one domain and write its decision; returns the decision's id."""
+def measure_domain(config: Config, window: windows.DomainWindow) -> measure.Measured:
+    """Measure one domain's signals."""
+    return measure.measure_domain(config, window)
+
+
+@task(task_run_name="decide", **QUICK)
+def decide_day(
+    config: Config, drawn: list[windows.DomainWindow], measured: list[measure.Measured]
+) -> list[str]:
+    """Judge the day's domains together and write their decisions; returns the ids."""
     with Ledger(config) as ledger:
-        return detect.decide_domain(config, ledger, window)
+        return detect.decide_day(config, ledger, drawn, measured)
+
+
+@task(task_run_name="Evidently's pages {day}", **QUICK)
+def write_pages(config: Config, day: date) -> int:
+    """Write Evidently's pages of the day's alerts."""
+    with Ledger(config) as ledger:
+        return detect.write_pages(config, ledger, day)
 
 
 @task(task_run_name="open decisions", **QUICK)

@@ -66,9 +66,7 @@ def small_params() -> dict[str, Any]:
         "last": (FIRST + timedelta(days=REFERENCE_DAYS - 1)).isoformat(),
         "holdout": 0.2,
     }
-    params["drift"] |= {"min_rows": 150, "min_clicks": 30, "sample_rows": 400}
-    # Counters of three reference days are still growing, and predictions move with them.
-    params["drift"]["thresholds"]["prediction"] = 5
+    params["drift"] |= {"min_rows": 150, "min_clicks": 30}
     params["gate"] |= {"min_rows": 50, "min_positives": 10, "min_users": 20, "resamples": 200}
     params["backbone"] |= {"hidden": [16], "epochs": 1, "embedding": 4}
     params["adapter"] |= {"epochs": 2, "hidden": 16, "bottleneck": 4}

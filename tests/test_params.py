@@ -111,8 +111,8 @@ def test_the_environment_overrides_a_value(tmp_path: Path) -> None:
     config = load(tmp_path, env=env)
     assert config.drift.min_rows == 77
     assert config.trigger == "event"
-    nested = load(tmp_path, env={"DRIFTUNE__DRIFT__THRESHOLDS__CLICK": "0.5"})
-    assert nested.drift.thresholds.click == 0.5
+    nested = load(tmp_path, env={"DRIFTUNE__DRIFT__CONFIRM__P": "0.02"})
+    assert nested.drift.confirm.p == 0.02
 
 
 def test_a_wrong_override_is_refused(tmp_path: Path) -> None:

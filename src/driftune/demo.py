@@ -89,12 +89,13 @@ def _run(program: str, *arguments: str, quiet: bool = False) -> None:
 def _summary(seconds: float) -> bool:
     from driftune.params import load_config
     from driftune.registry.ledger import Ledger
+    from driftune.reports.states import QUIET
     from driftune.simulate import check_against_truth
 
     config = load_config(PARAMS)
     with Ledger(config) as ledger:
         rows = ledger.decisions()
-    acted = [row for row in rows if row.state not in ("stable", "insufficient")]
+    acted = [row for row in rows if row.state not in QUIET]
     for row in acted:
         difference = (row.gate or {}).get("difference") or {}
         figures = ""

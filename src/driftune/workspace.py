@@ -33,6 +33,11 @@ class Workspace:
         return self.home / "features"
 
     @property
+    def profiles(self) -> Path:
+        """What the drift windows of each day hold, by what they were drawn from."""
+        return self.home / "drift" / "profiles"
+
+    @property
     def adapters(self) -> Path:
         """Adapter files by domain key and version."""
         return self.home / "adapters"
@@ -67,7 +72,12 @@ class Workspace:
 
     def drift_page(self, day: date, key: str) -> Path:
         """Evidently's page of a domain and day."""
-        return self.reports / "drift" / f"{day}" / f"{key}.html"
+        return self.drift_pages / f"{day}" / f"{key}.html"
+
+    @property
+    def drift_pages(self) -> Path:
+        """Evidently's pages, a folder per day."""
+        return self.reports / "drift"
 
 
 def _name(day: date, redelivery: bool) -> str:

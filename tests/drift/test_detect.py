@@ -5,8 +5,9 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from driftune.drift.detect import decide_domain, draw_windows, write_drift_page
-from driftune.drift.windows import read_newest, read_window, windows_path
+from driftune.drift.detect import decide_day, write_drift_page, write_pages
+from driftune.drift.measure import measure_domain
+from driftune.drift.windows import draw_windows, read_windows, windows_path
 from driftune.errors import LedgerError
 from driftune.logs.ingest import ingest
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
@@ -39,8 +40,10 @@ def detect(world: World, day: date) -> dict[str, str]:
     """Ingest and decide a day; returns states by domain."""
     with Ledger(world.config) as ledger:
         ingest(world.config, ledger, day)
-        for window in draw_windows(world.config, ledger, day):
-            decide_domain(world.config, ledger, window)
+        windows = draw_windows(world.config, ledger, day)
+        measured = [measure_domain(world.config, window) for window in windows]
+        decide_day(world.config, ledger, windows, measured)
+        write_pages(world.config, ledger, day)
         return {row.domain: row.state for row in ledger.decisions() if row.day == str(day)}
 
 
@@ -74,21 +77,23 @@ def test_a_day_is_decided_once(trained_world: World, day: date) -> None:
 def test_windows_hold_a_fixed_sample_that_order_does_not_change(
     trained_world: World, day: date
 ) -> None:
-    limit = trained_world.config.drift.sample_rows
+    limit = 200
+    world = World(trained_world.root, drift={"sample_rows": limit})
     frame = impressions(day, 2400)
     drawn = []
     for order in (frame, frame.sample(frac=1, random_state=3)):
-        trained_world.write(day, order)
-        detect(trained_world, day)
-        with Ledger(trained_world.config) as ledger:
-            key = ledger.decisions()[0].domain_key
-        current, reference = read_window(windows_path(trained_world.config, day), key)
-        assert set(current["domain_key"]) == {key}
-        assert (current["place"] <= limit).sum() == limit
-        assert (reference["place"] <= limit).sum() == limit
-        assert (current["side_rows"] >= limit).all()
-        drawn.append(current.drop(columns=["nth"]))
-    pd.testing.assert_frame_equal(*drawn)
+        world.write(day, order)
+        with Ledger(world.config) as ledger:
+            ingest(world.config, ledger, day)
+            windows = draw_windows(world.config, ledger, day)
+        held = read_windows(world.config, windows[0])
+        assert held is not None
+        assert held.current.rows == limit
+        assert held.current.parts["rows"][0] > limit
+        assert {profile.rows for profile in held.reference.values()} == {limit}
+        drawn.append(held.current.parts)
+    for part, counts in drawn[0].items():
+        assert counts == pytest.approx(drawn[1][part]), part
 
 
 def test_a_small_domain_is_neither_drifted_nor_stable(trained_world: World, day: date) -> None:
@@ -108,7 +113,7 @@ def test_a_partial_day_is_neither_drifted_nor_stable(trained_world: World, day: 
     with Ledger(trained_world.config) as ledger:
         (row,) = [row for row in ledger.decisions() if row.domain == SHIFTED]
     assert row.sentence.startswith("A partial day: the day has impressions in 6 hours")
-    assert row.scores["counts"]["current_rows"] >= trained_world.config.drift.min_rows
+    assert row.scores["counts"]["rows"] >= trained_world.config.drift.min_rows
     trained_world.write(day, frame)
     detect(trained_world, day)
     with Ledger(trained_world.config) as ledger:
@@ -116,46 +121,26 @@ def test_a_partial_day_is_neither_drifted_nor_stable(trained_world: World, day: 
     assert states[SHIFTED] == "pending"
 
 
-def test_the_base_s_predictions_are_compared_with_the_newest_reference_days(
+def test_an_adapter_is_compared_with_the_days_it_was_trained_on_and_those_that_confirmed_it(
     trained_world: World, day: date
 ) -> None:
-    world = World(trained_world.root, adapter={"train_days": 2})
-    world.write(day)
-    with Ledger(world.config) as ledger:
-        ingest(world.config, ledger, day)
-        windows = draw_windows(world.config, ledger, day)
-        ids = [decide_domain(world.config, ledger, window) for window in windows]
-        row = ledger.decision(ids[0])
-    newest = [world.day(1), world.day(2)]
-    assert [window.newest for window in windows] == [newest] * len(DOMAINS)
-    assert [len(window.reference) for window in windows] == [3] * len(DOMAINS)
-    assert row.scores["newest"] == [str(each) for each in newest]
-    logs = pd.concat(impressions(each) for each in newest)
-    for window in windows:
-        scene, region = window.domain.split(" · ")
-        there = logs[(logs["scene"] == scene) & (logs["region"] == region)]
-        drawn = read_newest(windows_path(world.config, day), window.key)
-        limit = world.config.drift.sample_rows
-        assert (drawn["place"] <= limit).sum() == min(limit, len(there))
-        assert set(drawn["price"].round(2)) <= set(there["price"])
-
-
-def test_an_adapter_s_predictions_are_compared_with_its_whole_reference(
-    trained_world: World, day: date
-) -> None:
-    trained_world.write(day)
     _, model, _ = load_model(trained_world.config)
     kernel = IAKKernel(model.representation.width, IAKConfig(4, 8, "replace"))
     crown(trained_world, Adapter({"representation": kernel}).eval(), [trained_world.day(2)])
+    trained_world.write(day)
+    detect(trained_world, day)
+    after = trained_world.day(4)
+    trained_world.write(after)
     with Ledger(trained_world.config) as ledger:
-        ingest(trained_world.config, ledger, day)
-        windows = draw_windows(trained_world.config, ledger, day)
-    assert {window.domain: bool(window.newest) for window in windows} == {
-        **dict.fromkeys(DOMAINS, True),
-        SHIFTED: False,
+        ingest(trained_world.config, ledger, after)
+        windows = draw_windows(trained_world.config, ledger, after)
+        before = {row.domain: row.state for row in ledger.decisions()}
+    base = [trained_world.day(number) for number in range(3)]
+    assert before == dict.fromkeys(DOMAINS, "stable")
+    assert {window.domain: tuple(window.reference) for window in windows} == {
+        **dict.fromkeys(DOMAINS, (*base, day)),
+        SHIFTED: (trained_world.day(2), day),
     }
-    (promoted,) = [window for window in windows if window.domain == SHIFTED]
-    assert read_newest(windows_path(trained_world.config, day), promoted.key).empty
 
 
 def test_a_day_that_is_not_in_the_lake(trained_world: World, day: date) -> None:

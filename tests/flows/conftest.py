@@ -54,7 +54,6 @@ def simulated_world(folder: Path) -> World:
         folder,
         source={"uri": "logs/impressions-{day}.parquet"},
         reference={"first": "2026-03-02", "last": "2026-03-05", "holdout": 0.1},
-        drift={"min_rows": 600, "min_clicks": 100, "sample_rows": 1200},
         backbone={"hidden": [32], "epochs": 2, "embedding": 8},
         adapter={"epochs": 10, "hidden": 32, "bottleneck": 8, "train_days": 2},
     )

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from prefect.client.orchestration import get_client
 
-from driftune.drift import detect
+from driftune.drift import measure
 from driftune.errors import DayRefusedError, LakeError, SourceError
 from driftune.files import read_json
 from driftune.logs.lake import Lake
@@ -170,14 +170,14 @@ def test_a_refused_day_is_shown_and_does_not_reach_the_lake(simulated: World) ->
 def test_one_domain_that_fails_stops_no_other(
     simulated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measure = detect.measure_domain
+    measured = measure.measure_domain
 
-    def broken(config: Any, window: detect.DomainWindow) -> Any:
+    def broken(config: Any, window: Any) -> Any:
         if window.domain == "search · south":
             raise LakeError("its window is unreadable")
-        return measure(config, window)
+        return measured(config, window)
 
-    monkeypatch.setattr(detect, "measure_domain", broken)
+    monkeypatch.setattr(measure, "measure_domain", broken)
     with pytest.raises(LakeError, match="its window is unreadable"):
         run(simulated, SHIFT_DAY)
     found = states(simulated, SHIFT_DAY)

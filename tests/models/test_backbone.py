@@ -37,7 +37,7 @@ def batch() -> tuple[Tensor, Tensor]:
 @pytest.fixture
 def folder(model: Backbone, tmp_path: Path) -> Path:
     """A folder with the backbone's files."""
-    save_backbone(tmp_path / "backbone", model, ENCODER)
+    save_backbone(tmp_path / "backbone", model, ENCODER, 0)
     return tmp_path / "backbone"
 
 
@@ -107,12 +107,12 @@ def test_what_is_saved_is_loaded_frozen_and_scores_the_same(
 def test_equal_models_give_equal_files_and_any_weight_another_fingerprint(
     model: Backbone, folder: Path, tmp_path: Path
 ) -> None:
-    mark = save_backbone(tmp_path / "again", model, ENCODER)
+    mark = save_backbone(tmp_path / "again", model, ENCODER, 0)
     for name in ("backbone.safetensors", "backbone.json"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
     with torch.no_grad():
         model.convert_tower[0].bias[3] += 1e-6
-    assert save_backbone(tmp_path / "again", model, ENCODER) != mark
+    assert save_backbone(tmp_path / "again", model, ENCODER, 0) != mark
 
 
 def test_nothing_there_says_what_to_run(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_tensors_of_another_model_of_the_same_shape_are_damaged(
 ) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        save_backbone(tmp_path / "other", Backbone(SIZES, NUMBERS, 4, [8, 6]), ENCODER)
+        save_backbone(tmp_path / "other", Backbone(SIZES, NUMBERS, 4, [8, 6]), ENCODER, 0)
     (folder / "backbone.safetensors").write_bytes(
         (tmp_path / "other" / "backbone.safetensors").read_bytes()
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from driftune.config import Config
 from driftune.domains import domain_key
-from driftune.drift.policy import SIGNALS
+from driftune.drift.signals import SIGNALS
 from driftune.files import write_json
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import decisions
@@ -97,27 +97,38 @@ def training_figures(day: date) -> dict[str, Any]:
 
 
 def drift_scores(rng: np.random.Generator, score: float) -> dict[str, Any]:
-    """Distances whose largest ratio to its threshold is ``score``, and category shares."""
-    ratios = dict.fromkeys(SIGNALS, 0.0) | {
-        name: float(share) for name, share in zip(SIGNALS, rng.random(6) * score, strict=True)
-    }
-    ratios["category_clicked"] = score
+    """What a decision keeps of its signals, the strongest evidence at ``score``."""
+    limit = 1e-3
     names = ["noodles", "coffee", "salads", "<b>burgers</b>", "(other)", "breakfast and brunch"]
+
+    def rows(ratio: bool = False) -> list[dict[str, Any]]:
+        sides = rng.dirichlet([3] * 6, 2) * (6 if ratio else 1)
+        return [
+            {"name": name, "from": float(then), "to": float(now), "weight": 1.0}
+            for name, then, now in zip(names, *sides, strict=True)
+        ]
+
     return {
-        "distances": {name: 0.2 * ratio for name, ratio in ratios.items()},
-        "thresholds": dict.fromkeys(SIGNALS, 0.2),
-        "window_rows": 2000,
-        "window_clicks": 510,
-        "shares": {
-            side: [
-                {"category": name, "reference": float(before), "current": float(after)}
-                for name, before, after in zip(
-                    names, rng.dirichlet([3] * 6), rng.dirichlet([3] * 6), strict=True
-                )
-            ]
-            for side in ("shown", "clicked")
-        },
+        "rule": "strong evidence" if score >= 1 else "no evidence",
+        "counts": {"rows": 2000, "clicks": 510, "reference_days": 2, "hours": 24},
         "reference": ["2026-03-10", "2026-03-11"],
+        "settled": ["2026-03-10", "2026-03-11"],
+        "matched": False,
+        "limits": [limit, 0.01],
+        "moved": ["calibration", "auc", "category_clicked"] if score >= 1 else [],
+        "signals": {
+            name: {
+                "distance": 0.1,
+                "p": limit ** (score if name == "calibration" else float(rng.random()) * score),
+                "effect": 0.2,
+            }
+            for name in SIGNALS
+        },
+        "told": {
+            "calibration": {"rows": rows(ratio=True)},
+            "category_clicked": {"rows": rows()},
+            "auc": {"from": 0.7, "to": 0.66},
+        },
     }
 
 
@@ -228,7 +239,7 @@ class Site:
         decision_id = f"{day}.{key}.r{revision}.feedbeef"
         judged = state in ("promoted", "rejected", "undecided")
         verdict = {"promoted": "promote", "rejected": "reject"}.get(state, "insufficient")
-        counts = {"current_rows": 120, "reference_rows": 5000}
+        counts = {"rows": 120, "reference_rows": 5000}
         values: dict[str, Any] = {
             "domain": domain,
             "domain_key": key,
@@ -240,8 +251,7 @@ class Site:
             "scores": {"counts": counts, "reference": ["2026-03-10"]}
             if score is None
             else drift_scores(self.rng, score),
-            "sentence": "Categories clicked moved by 0.310 (threshold 0.15): noodles +22 points, "
-            "salads -18 points.",
+            "sentence": "Drifted: categories clicked: noodles +22 points, salads −18 points.",
             "data_version": "v12:ab12cd34,ef56",
             "champion_version": 0,
             "gate": gate_report(verdict, 0.021 if state == "promoted" else -0.002)

@@ -88,7 +88,7 @@ def test_a_promotion_shows_metrics_interval_rules_and_training(site: Site) -> No
     assert "lies above zero" in text and "r-pass" in text and "r-unknown" in text
     assert "2026-03-12 00:01" in text
     assert "<dt>MLflow version</dt><dd>41</dd>" in text
-    assert text.count("data-figure") == 3
+    assert text.count("data-figure") == 1
     assert f"driftune report --drift {decided}" in text
 
 
@@ -141,8 +141,22 @@ def test_missing_parts_of_a_gate_report_are_left_out(site: Site, gate: dict) -> 
     assert "the gate kept the champion" in site.decision_text(PLAIN[0], FIRST)
 
 
-def test_missing_distances_show_as_dashes(site: Site) -> None:
-    scores = {"distances": {"hour": None, "click": float("inf")}, "thresholds": {"hour": 0.2}}
+def test_a_drift_s_page_says_what_moved_and_which_rule_decided(site: Site) -> None:
+    site.decide(PLAIN[0], FIRST, "pending", 2.0)
+    site.build()
+    text = site.decision_text(PLAIN[0], FIRST)
+    assert "Rule: strong evidence" in text
+    assert "Champion&#39;s AUC 0.700 → 0.660" in text or "Champion's AUC 0.700 → 0.660" in text
+    assert "<b>burgers</b>" not in text and "&lt;b&gt;burgers" in text
+    assert text.count('class="moved"') == 3
+    assert "hours of the day" in text
+
+
+def test_signals_that_could_not_be_judged_show_as_dashes(site: Site) -> None:
+    scores = {
+        "rule": "no evidence",
+        "signals": {"hour": {"p": None}, "auc": {"p": 0.5, "effect": float("inf")}},
+    }
     site.decide(PLAIN[0], FIRST, "insufficient", float("nan"), scores=scores)
     site.build()
     text = site.decision_text(PLAIN[0], FIRST)

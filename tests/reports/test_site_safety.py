@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftune.domains import domain_key
-from driftune.reports.figures import draw, lines_spec, shares_spec
+from driftune.reports.figures import draw, intervals_spec, lines_spec
 from tests.reports.records import HOSTILE, PLAIN, Site
 
 
@@ -85,7 +85,7 @@ def test_the_site_lies_wholly_inside_the_reports_folder(full_site: Site) -> None
 def test_no_name_breaks_out_of_a_figure(name: str, value: float | None) -> None:
     figures: list[dict[str, Any] | None] = [
         lines_spec(["2026-03-12", "2026-03-13"], [(name, [value, 1.0])]),
-        shares_spec("Categories", [{"category": name, "reference": 0.2, "current": value}]),
+        intervals_spec([{"label": name, "estimate": 0.1, "low": value, "high": 0.2}]),
     ]
     for spec in figures:
         assert spec is not None

@@ -1,37 +1,28 @@
 """Distances between a domain's windows, measured by Evidently; its verdicts are not used.
 
-High-cardinality columns are reduced to the most frequent values before they are compared, and
-both windows have the same number of rows: distances depend on both.
+The windows are counts; Evidently gets frames whose columns have these counts.
 """
 
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from driftune.config import Config
-from driftune.files import finite, replacing
+import numpy as np
 
-# Signal → Evidently method. Jensen–Shannon distance (natural logarithm, square root) for
-# categories, Wasserstein distance in standard deviations of the reference for numbers.
-METHODS = {
-    "category_shown": "jensenshannon",
-    "category_clicked": "jensenshannon",
-    "hour": "jensenshannon",
-    "price": "wasserstein",
-    "click": "jensenshannon",
-    "prediction": "wasserstein",
-}
-_REST = "(other)"
-_NULL = "(none)"
+from driftune.drift.compare import Windows, cell_values
+from driftune.drift.signals import SIGNALS
+from driftune.files import finite, replacing
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """``record``: distances per signal, category shares, window sizes, Evidently's figures."""
+    """``distances`` by signal, Evidently's own ``figures``, and its snapshot."""
 
-    record: dict[str, Any]
+    distances: dict[str, float | None]
+    figures: Any
     snapshot: Any
 
     def write_page(self, page: Path) -> None:
@@ -40,116 +31,95 @@ class Comparison:
             self.snapshot.save_html(str(part))
 
 
-def compare(config: Config, current: Any, reference: Any, newest: Any | None = None) -> Comparison:
-    """Compare two windows (pandas frames as ``read_window`` gives them) by Evidently.
+def compare(windows: Windows, names: Mapping[int, str], rows: int) -> Comparison:
+    """Compare a domain's day with its reference by Evidently, every counted signal.
 
-    Predictions are compared with those of ``newest`` where it has enough rows. A signal without
-    values in both windows is left out; in one of them, its distance is None.
+    ``names`` are those of the category cells. A reference of several days is reduced to ``rows``
+    rows in the same proportions. A signal without rows on one side is left out.
     """
-    rows = min(len(current), len(reference), config.drift.sample_rows)
-    clicks = min(_clicks(current), _clicks(reference), config.drift.sample_rows)
-    top = _top_categories(current, reference, config.drift.top_categories)
-    now = _frame(current, rows, clicks, top)
-    then = _frame(reference, rows, clicks, top)
-    same = 0 if newest is None else int((newest["place"] <= rows).sum())
-    if newest is not None and same >= min(rows, config.drift.min_rows):
-        now["prediction"] = _predictions(current, same, len(now))
-        then["prediction"] = _predictions(newest, same, len(then))
-    sides = {name: (now[name].notna().any(), then[name].notna().any()) for name in METHODS}
-    signals = [name for name, given in sides.items() if all(given)]
-    snapshot = _run(config, now[signals], then[signals], signals)
-    figures = snapshot.dict()["metrics"]
-    record = {
-        # A signal that only one window has cannot be measured, which is not the same as stable.
-        "distances": dict.fromkeys(name for name, given in sides.items() if any(given))
-        | {
-            metric["config"]["column"]: finite(float(metric["value"]))
-            for metric in figures
-            if "column" in metric.get("config", {})
-        },
-        "window_rows": rows,
-        "window_clicks": clicks,
-        "shares": {
-            "shown": _shares(now["category_shown"], then["category_shown"]),
-            "clicked": _shares(now["category_clicked"], then["category_clicked"]),
-        },
-        "evidently": finite(json.loads(json.dumps(figures, default=str))),
+    sides: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for signal, about in SIGNALS.items():
+        if about.counted:
+            pair = tuple(windows.adjusted(signal, counts) for counts in windows.pair(signal))
+            if min(counts.sum() for counts in pair) > 0:
+                now, then = (whole_counts(counts, rows) for counts in pair)
+                sides[signal] = (now, then)
+    snapshot = _run(windows, names, sides)
+    figures = json.loads(json.dumps(snapshot.dict()["metrics"], default=str))
+    distances = {
+        metric["config"]["column"]: finite(float(metric["value"]))
+        for metric in figures
+        if "column" in metric.get("config", {})
     }
-    return Comparison(record, snapshot)
+    return Comparison(distances, finite(figures), snapshot)
 
 
-def _run(config: Config, now: Any, then: Any, signals: list[str]) -> Any:
+def whole_counts(counts: np.ndarray, most: int) -> np.ndarray:
+    """Counts as whole numbers with their total, ``most`` at most, by largest remainders."""
+    total = counts.sum()
+    size = min(round(float(total)), most)
+    exact = counts * (size / total)
+    found = np.floor(exact + 1e-9)
+    rest = size - int(found.sum())
+    found[np.argsort(found - exact, kind="stable")[:rest]] += 1
+    return found.astype(np.int64)
+
+
+def _run(
+    windows: Windows,
+    names: Mapping[int, str],
+    sides: Mapping[str, tuple[np.ndarray, np.ndarray]],
+) -> Any:
+    import pandas as pd
     from evidently import DataDefinition, Dataset, Report
     from evidently.metrics import ValueDrift
 
     definition = DataDefinition(
-        categorical_columns=[name for name in signals if METHODS[name] == "jensenshannon"],
-        numerical_columns=[name for name in signals if METHODS[name] == "wasserstein"],
+        categorical_columns=[name for name in sides if SIGNALS[name].method == "jensenshannon"],
+        numerical_columns=[name for name in sides if SIGNALS[name].method == "wasserstein"],
     )
-    thresholds = config.drift.thresholds.model_dump()
+    datasets = []
+    for side in (0, 1):
+        length = max((int(pair[side].sum()) for pair in sides.values()), default=0)
+        columns = {
+            name: _column(windows, names, name, pair[side], length) for name, pair in sides.items()
+        }
+        datasets.append(Dataset.from_pandas(pd.DataFrame(columns), definition))
+    # Evidently wants a threshold for its own verdict, which is not used.
     report = Report(
-        [
-            ValueDrift(column=name, method=METHODS[name], threshold=thresholds[name])
-            for name in signals
-        ]
+        [ValueDrift(column=name, method=SIGNALS[name].method, threshold=0.1) for name in sides]
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return report.run(
-            Dataset.from_pandas(now, definition), Dataset.from_pandas(then, definition)
-        )
+        return report.run(*datasets)
 
 
-def _clicks(frame: Any) -> int:
-    return int((frame["click"] == 1).sum())
-
-
-def _top_categories(current: Any, reference: Any, limit: int) -> set[str]:
+def _column(
+    windows: Windows, names: Mapping[int, str], signal: str, counts: np.ndarray, length: int
+) -> Any:
+    """A column with these counts, padded with nulls."""
     import pandas as pd
 
-    shown = pd.concat([current["category"], reference["category"]]).fillna(_NULL)
-    counts = shown.value_counts().sort_index().sort_values(ascending=False, kind="stable")
-    return set(counts.head(limit).index)
+    cells = np.repeat(np.arange(len(counts)), counts)
+    missing = length - len(cells)
+    if SIGNALS[signal].method == "wasserstein":
+        return np.concatenate([cell_values(signal)[cells], np.full(missing, np.nan)])
+    codes = np.concatenate([cells, np.full(missing, -1)])
+    labels = cell_labels(windows, names, signal, len(counts))
+    return pd.Categorical.from_codes(codes, labels)
 
 
-def _frame(window: Any, rows: int, clicks: int, top: set[str]) -> Any:
-    """One column per signal; clicked categories are a sample of their own, padded with nulls."""
-    import pandas as pd
-
-    category = window["category"].fillna(_NULL)
-    category = category.where(category.isin(top), _REST)
-    sample = window["place"] <= rows
-    clicked = (window["click"] == 1) & (window["nth"] <= clicks)
-    length = max(rows, clicks)
-    return pd.DataFrame(
-        {
-            "category_shown": _padded(category[sample], length),
-            "category_clicked": _padded(category[clicked], length),
-            "hour": _padded(window.loc[sample, "hour"].astype(int).astype(str), length),
-            "price": _padded(window.loc[sample, "price"].astype(float), length),
-            "click": _padded(window.loc[sample, "click"].astype(int).astype(str), length),
-            "prediction": _predictions(window, rows, length),
-        }
-    )
-
-
-def _predictions(window: Any, rows: int, length: int) -> Any:
-    return _padded(window.loc[window["place"] <= rows, "prediction"].astype(float), length)
-
-
-def _padded(values: Any, length: int) -> Any:
-    return values.reset_index(drop=True).reindex(range(length))
-
-
-def _shares(now: Any, then: Any) -> list[dict[str, Any]]:
-    current = now.dropna().value_counts(normalize=True)
-    reference = then.dropna().value_counts(normalize=True)
-    names = sorted(set(current.index) | set(reference.index))
-    return [
-        {
-            "category": str(name),
-            "reference": round(float(reference.get(name, 0.0)), 6),
-            "current": round(float(current.get(name, 0.0)), 6),
-        }
-        for name in names
-    ]
+def cell_labels(windows: Windows, names: Mapping[int, str], signal: str, cells: int) -> list[str]:
+    """What the cells of a categorical signal stand for, no two alike."""
+    if signal == "hour":
+        return [f"{hour:02d}" for hour in range(24)]
+    if signal == "novelty":
+        return ["known item", "new item"]
+    if signal == "click_rate":
+        return ["not clicked", "clicked"]
+    if signal == "taste":
+        return [f"kind {number + 1}" for number in range(cells)]
+    groups = windows.group_names(names)
+    if signal == "category_rate":
+        return [f"{name}: {label}" for name in groups for label in ("not clicked", "clicked")]
+    return groups

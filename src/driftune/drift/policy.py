@@ -1,104 +1,159 @@
-"""Policy: from distances and thresholds to a decision, and the sentence that explains it."""
+"""Policy: from the day's readings of all domains to one decision each, and the rule that made it.
 
+Signals of the champion's performance decide; what was shown and clicked is told beside them. Over
+domains and deciding signals the share of false alarms is held by Y. Benjamini and Y. Hochberg's
+procedure (Journal of the Royal Statistical Society B 57, 1995).
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import log
+from typing import Any, Literal
 
-from driftune.config import Config
-from driftune.files import finite
+import numpy as np
 
-SIGNALS = {
-    "category_shown": "categories shown",
-    "category_clicked": "categories clicked",
-    "hour": "hours of the day",
-    "price": "prices shown",
-    "click": "click rate",
-    "prediction": "champion's predictions",
-}
+from driftune.config import Drift
+from driftune.drift.signals import SIGNALS
+from driftune.drift.variation import Verdict
+from driftune.drift.words import say
+
+State = Literal["drifted", "watched", "stable", "insufficient"]
+NO_HISTORY = "nothing to judge by"
+_LEAST = 1e-300
+
+
+@dataclass(frozen=True)
+class Past:
+    """A domain under its champion before the day: p-values of deciding signals on the days just
+    before, newest first, and whether its champion changed within the cool-down.
+    """
+
+    p_values: Sequence[Mapping[str, float]] = ()
+    cooling: bool = False
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """``state`` is drifted, stable or insufficient; ``score`` the largest distance/threshold."""
+    """``score``: the strongest evidence of a deciding signal, 1 is what triggers on that day.
 
-    state: str
-    score: float | None
-    scores: dict[str, Any]
-    sentence: str
-
-
-def insufficient(config: Config, counts: dict[str, int]) -> Judgement | None:
-    """The judgement of a domain whose windows cannot be compared, else None.
-
-    A partial day has other hours than the reference days, and with them other interests.
+    ``moved``: all signals that moved, deciding ones first; ``limits``: the p-values from which on
+    deciding signals and the others count as moved.
     """
-    limits = config.drift
-    hours = counts.get("current_hours", 24)
-    if hours < config.quality.min_hours:
-        text = f"the day has impressions in {hours} hours, {config.quality.min_hours} needed"
-        return Judgement("insufficient", None, {"counts": counts}, f"A partial day: {text}.")
-    for side in ("current", "reference"):
-        rows, clicks = counts.get(f"{side}_rows", 0), counts.get(f"{side}_clicks", 0)
-        if rows < limits.min_rows:
-            text = f"{rows:,} impressions in the {side} window, {limits.min_rows:,} needed"
-        elif clicks < limits.min_clicks:
-            text = f"{clicks:,} clicks in the {side} window, {limits.min_clicks:,} needed"
-        else:
-            continue
-        return Judgement("insufficient", None, {"counts": counts}, f"Too little data: {text}.")
-    return None
+
+    state: State
+    rule: str
+    score: float | None
+    sentence: str
+    moved: Sequence[str] = ()
+    limits: tuple[float, float] | None = None
 
 
-def judge(config: Config, record: dict[str, Any]) -> Judgement:
-    """Compare every distance with its threshold; a missing or unusable one is never stable."""
-    thresholds = config.drift.thresholds.model_dump()
-    record = finite(record)
-    distances = record["distances"]
-    broken = [name for name, distance in distances.items() if distance is None]
-    if broken or not distances:
-        names = ", ".join(SIGNALS[name] for name in broken) or "every signal"
-        return Judgement(
-            "insufficient", None, _scores(record, thresholds), f"No distance for {names}."
-        )
-    ratios = {name: distance / thresholds[name] for name, distance in distances.items()}
-    score = max(ratios.values())
-    moved = sorted((name for name in ratios if ratios[name] >= 1), key=lambda name: -ratios[name])
-    if not moved:
-        nearest = max(ratios, key=lambda name: ratios[name])
-        sentence = (
-            f"No signal reached its threshold; nearest: {SIGNALS[nearest]} "
-            f"{record['distances'][nearest]:.3f} of {thresholds[nearest]:g}."
-        )
-        return Judgement("stable", score, _scores(record, thresholds), sentence)
-    parts = [
-        f"{SIGNALS[name]} moved by {record['distances'][name]:.3f} "
-        f"(threshold {thresholds[name]:g}){_movers(record, name)}"
-        for name in moved
+def critical(p_values: Sequence[float], fdr: float) -> float:
+    """The largest p-value that counts as evidence: Benjamini and Hochberg's step-up bound."""
+    if not len(p_values):
+        return 0.0
+    ranked = np.sort(np.asarray(p_values, dtype=float))
+    bounds = fdr * np.arange(1, len(ranked) + 1) / len(ranked)
+    passed = np.flatnonzero(ranked <= bounds)
+    return float(bounds[passed[-1]] if len(passed) else bounds[0])
+
+
+def decide(
+    policy: Drift,
+    verdicts: Mapping[str, Mapping[str, Verdict]],
+    told: Mapping[str, Mapping[str, Any]],
+    past: Mapping[str, Past],
+) -> dict[str, Judgement]:
+    """Decide for the domains (keys) of a day together.
+
+    ``verdicts``: of the signals that could be judged; ``told``: their ``facts``, for the words.
+    """
+    deciding = [
+        verdict.p
+        for found in verdicts.values()
+        for signal, verdict in found.items()
+        if signal in policy.triggers
     ]
-    sentence = "; ".join(parts)
-    return Judgement(
-        "drifted", score, _scores(record, thresholds), sentence[0].upper() + sentence[1:] + "."
-    )
-
-
-def _scores(record: dict[str, Any], thresholds: dict[str, float]) -> dict[str, Any]:
+    others = [
+        verdict.p
+        for found in verdicts.values()
+        for signal, verdict in found.items()
+        if signal not in policy.triggers
+    ]
+    limits = (min(policy.alpha, critical(deciding, policy.fdr)), critical(others, policy.fdr))
     return {
-        "distances": record["distances"],
-        "thresholds": thresholds,
-        "window_rows": record["window_rows"],
-        "window_clicks": record["window_clicks"],
-        "shares": record["shares"],
+        key: _decide(policy, found, told[key], past.get(key, Past()), *limits)
+        for key, found in verdicts.items()
     }
 
 
-def _movers(record: dict[str, Any], signal: str) -> str:
-    """The two categories that moved most, in percentage points."""
-    side = {"category_shown": "shown", "category_clicked": "clicked"}.get(signal)
-    if side is None:
-        return ""
-    shares = record["shares"][side]
-    largest = sorted(shares, key=lambda row: -abs(row["current"] - row["reference"]))[:2]
-    moved = [
-        f"{row['category']} {100 * (row['current'] - row['reference']):+.0f} points"
-        for row in largest
-    ]
-    return f": {', '.join(moved)}"
+def _decide(
+    policy: Drift,
+    verdicts: Mapping[str, Verdict],
+    told: Mapping[str, Any],
+    past: Past,
+    limit: float,
+    shown_limit: float,
+) -> Judgement:
+    deciding = {signal: verdicts[signal] for signal in policy.triggers if signal in verdicts}
+    if not deciding:
+        names = " and ".join(SIGNALS[signal].label for signal in policy.triggers)
+        text = f"Too little history to judge {names}."
+        return Judgement("insufficient", NO_HISTORY, None, text)
+    seen = sorted(
+        (
+            signal
+            for signal, verdict in verdicts.items()
+            if signal not in deciding
+            and verdict.p <= shown_limit
+            and verdict.effect >= policy.min_effect.of(signal)
+        ),
+        key=lambda signal: verdicts[signal].p,
+    )
+    strong = [signal for signal, verdict in deciding.items() if verdict.p <= limit]
+    again = {signal: _days(policy, signal, verdict, past) for signal, verdict in deciding.items()}
+    lasting = [signal for signal, days in again.items() if days >= policy.confirm.days]
+    waiting = [signal for signal, days in again.items() if days]
+    evidence = [signal for signal in deciding if signal in strong or signal in lasting]
+    large = [s for s in evidence if deciding[s].effect >= policy.min_effect.of(s)]
+    score = max(_relative(verdict.p, limit) for verdict in deciding.values())
+    words = [say(signal, told) for signal in (*(large or evidence or waiting), *seen)]
+
+    def judged(
+        state: State, rule: str, start: str, value: float, first: Sequence[str]
+    ) -> Judgement:
+        text = f"{start}: {'; '.join(words)}." if words else f"{start}."
+        return Judgement(state, rule, value, text, (*first, *seen), (limit, shown_limit))
+
+    if large and past.cooling:
+        text = "Drifted, but the champion has just changed"
+        return judged("watched", "cool-down", text, score, large)
+    if large:
+        rule = "strong evidence" if set(large) & set(strong) else "evidence on several days"
+        days = max(again[signal] for signal in large)
+        start = "Drifted" if rule == "strong evidence" else f"Drifted on {days} days"
+        return judged("drifted", rule, start, max(score, 1.0), large)
+    # Only what triggers may reach the colours of drift.
+    score = min(score, 0.99)
+    if evidence:
+        return judged("stable", "below the minimum effect", "Too small to matter", score, evidence)
+    if waiting:
+        wanted = f"{policy.confirm.days} of {policy.confirm.of} days"
+        return judged("watched", "waits for another day", f"Watched until {wanted}", score, waiting)
+    if seen:
+        text = "The champion is not hurt by what moved"
+        return judged("stable", "champion not hurt", text, score, ())
+    return judged("stable", "no evidence", "Nothing moved beyond the usual", score, ())
+
+
+def _days(policy: Drift, signal: str, verdict: Verdict, past: Past) -> int:
+    """Of the last days, those on which the signal moved; none unless it did today."""
+    if verdict.p > policy.confirm.p:
+        return 0
+    before = past.p_values[: policy.confirm.of - 1]
+    return 1 + sum(day.get(signal, 1.0) <= policy.confirm.p for day in before)
+
+
+def _relative(p: float, limit: float) -> float:
+    """Evidence on a scale of logarithms: 0 none, 1 the limit."""
+    return log(max(p, _LEAST)) / log(limit) if 0 < limit < 1 else 0.0

@@ -1,132 +1,250 @@
-"""Windows: fixed-size samples of a day and of the champion's reference days, per domain."""
+"""Windows: which days each domain is compared with, and what the windows hold.
 
-from collections.abc import Mapping
-from datetime import date
+The reference of a domain is the days that its champion was trained on and, up to a number, the
+first ones since then on which it was found stable: confirmed. Later ones are not added, so that
+slow drift does not move the reference along.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
 
 from driftune.config import Config
-from driftune.files import replacing
+from driftune.drift.cells import FIRST, MOST, NEW, NONE
+from driftune.drift.compare import Windows
+from driftune.drift.counts import Counted, read_counts, write_counts
+from driftune.drift.policy import NO_HISTORY
+from driftune.drift.profiles import Profile, Profiler, Served, whole
+from driftune.errors import LedgerError
+from driftune.files import read_json, write_json
 from driftune.logs.duck import connect, literal
 from driftune.logs.encoder import Encoder
-from driftune.logs.features import encode_day
-from driftune.models.adapters import AdapterBank
-from driftune.models.backbone import Backbone
-from driftune.training.rows import columns, from_arrow
-from driftune.training.scoring import score
+from driftune.logs.lake import Lake
+from driftune.models.backbone import trained_until
+from driftune.registry.champions import Champion, champions_for
+from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.schema import decisions
+from driftune.training.pretrain import backbone_folder, load_model
 from driftune.workspace import Workspace
 
-CURRENT, REFERENCE, NEWEST = "current", "reference", "newest"
+# Days that the champion's predictions are compared with at least, however young the counters.
+MIN_SETTLED = 3
+
+
+@dataclass(frozen=True)
+class DomainWindow:
+    """A domain's windows of a day, as plain values: ``settled`` are the reference days that the
+    champion's predictions can be compared with, ``hours`` those of the day with impressions.
+    """
+
+    domain: str
+    key: str
+    day: date
+    revision: int
+    backbone: str
+    champion: int
+    reference: list[date]
+    settled: list[date]
+    hours: int
+    data_version: str
+
+    @property
+    def decision_id(self) -> str:
+        """The decision's id: one per domain, day, revision of the day, and backbone."""
+        return f"{self.day}.{self.key}.r{self.revision}.{self.backbone[:8]}"
+
+
+def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow]:
+    """Draw the windows of the day's domains, unless all of them have their decision.
+
+    Domains are judged together, so that either all are drawn or none. Those whose champion was
+    trained on the day itself, or on later ones, get none.
+
+    Raises:
+        LedgerError: when the day was not ingested.
+    """
+    record = ledger.day(day)
+    if record is None:
+        raise LedgerError(f"{day} is not in the lake; run driftune run --day {day}")
+    encoder, model, backbone = load_model(config)
+    view = Lake.of(config)
+    rows = view.relation([day])
+    with connect() as con:
+        domains = dict(
+            con.execute(f"SELECT DISTINCT domain_key, domain FROM {rows} ORDER BY 1").fetchall()
+        )
+        ((hours,),) = con.execute(f"SELECT count(DISTINCT hour) FROM {rows}").fetchall()
+    champions, bank = champions_for(config, ledger, backbone, list(domains))
+    confirmed = _confirmed(ledger, backbone, day)
+    windows = []
+    for key, domain in domains.items():
+        champion = champions[key]
+        # A day that the champion was trained on, or one before, says nothing about drift since.
+        if day <= max(champion.reference):
+            continue
+        since = [each for each in confirmed[(key, champion.serves)] if each in view.contents]
+        reference = reference_days(config, champion, since)
+        windows.append(
+            DomainWindow(
+                domain=domain,
+                key=key,
+                day=day,
+                revision=record.revision,
+                backbone=backbone,
+                champion=champion.serves,
+                reference=reference,
+                settled=_settled(config, champion, reference),
+                hours=hours,
+                data_version=view.version([day, *reference]),
+            )
+        )
+    decided = {row.id for row in ledger.decisions(decisions.c.day == day.isoformat())}
+    if all(window.decision_id in decided for window in windows):
+        return []
+    served = _served(config, ledger, champions, backbone)
+    profiler = Profiler(config, encoder, model, bank, view, served)
+    _write_windows(config, profiler, day, windows)
+    return windows
+
+
+def reference_days(config: Config, champion: Champion, since: Sequence[date]) -> list[date]:
+    """The days that a champion is measured against; ``since``: days that confirmed it."""
+    most = config.drift.reference_days
+    trained = sorted(champion.reference)[-most:]
+    later = sorted(day for day in since if day > trained[-1])
+    return [*trained, *later[: most - len(trained)]]
 
 
 def windows_path(config: Config, day: date) -> Path:
-    """Where the day's windows lie: the very rows that were compared."""
+    """Where the day's windows lie: the very counts that were compared."""
     return Workspace(config).home / "drift" / f"{day}" / "windows.parquet"
 
 
-def write_windows(
-    config: Config,
-    day: date,
-    references: Mapping[str, list[date]],
-    encoder: Encoder,
-    model: Backbone,
-    bank: AdapterBank,
-    newest: Mapping[str, list[date]] | None = None,
-) -> dict[str, dict[str, int]]:
-    """Draw the windows of every domain in one query, score them, and write them to a file.
+def read_windows(config: Config, window: DomainWindow) -> Windows | None:
+    """What a domain's windows hold; None when the day or its reference holds nothing."""
+    counted = read_counts(windows_path(config, window.day), window.key)
+    profiles = {date.fromisoformat(each.label): Profile(whole(each.parts)) for each in counted}
+    reference = {day: profiles[day] for day in window.reference if day in profiles}
+    if window.day not in profiles or not reference:
+        return None
+    return Windows(
+        key=window.key,
+        day=window.day,
+        current=profiles[window.day],
+        reference=reference,
+        settled=frozenset(window.settled),
+        weekday_days=config.drift.weekday_days,
+        top_categories=config.drift.top_categories,
+        min_rows=config.drift.min_rows,
+        seed=config.seed,
+    )
 
-    ``references`` maps domain keys to the days that each domain's champion was confirmed on,
-    ``newest`` some of them to those of these days that its predictions are compared with.
-    Returns per domain key the rows and clicks available on each side.
-    """
-    days = sorted({day, *(other for window in references.values() for other in window)})
-    files = ", ".join(literal(str(encode_day(config, encoder, each))) for each in days)
-    size = config.drift.sample_rows
-    fields = [f"c_{n}" for n in range(len(encoder.fields))]
-    fields += [f"x_{n}" for n in range(len(encoder.numbers))]
+
+def category_names(config: Config, day: date) -> dict[int, str]:
+    """The names of the category cells of the day's windows."""
+    names = read_json(windows_path(config, day).with_name("categories.json"))
+    cells = {FIRST + place: str(name) for place, name in enumerate(names)}
+    return {**cells, NONE: "no category", NEW: "new categories", FIRST + MOST: "other categories"}
+
+
+def _write_windows(
+    config: Config, profiler: Profiler, day: date, windows: Sequence[DomainWindow]
+) -> None:
+    wanted: dict[date, list[str]] = defaultdict(list)
+    for window in windows:
+        for each in (day, *window.reference):
+            wanted[each].append(window.key)
+    path = windows_path(config, day)
+    write_json(path.with_name("categories.json"), _categories(profiler.encoder))
+    write_counts(
+        path,
+        [
+            Counted(key, each.isoformat(), profile.parts)
+            for each, keys in sorted(wanted.items())
+            for key, profile in profiler.of_day(each, keys).items()
+        ],
+    )
+
+
+def _categories(encoder: Encoder) -> list[str]:
     with connect() as con:
-        con.execute("CREATE TEMP TABLE wanted (domain_key VARCHAR, day DATE, side VARCHAR)")
-        con.executemany(
-            "INSERT INTO wanted VALUES (?, ?, ?)", _wanted(day, references, newest or {})
-        )
-        # hash() of the row's identity: a sample that does not depend on file order or threads.
-        # Rows that share user, time and item are told apart by all that the windows hold.
-        con.execute(
-            f"""
-            CREATE TEMP TABLE drawn AS
-            WITH marked AS (
-                SELECT rows.*, side, hash(user_hash, event_time, c_1, click) AS h,
-                    hash(category, price, {", ".join(fields)}) AS tie
-                FROM read_parquet([{files}]) AS rows JOIN wanted USING (domain_key, day)
-            ), ranked AS (
-                SELECT *,
-                    row_number() OVER (PARTITION BY domain_key, side ORDER BY h, tie) AS place,
-                    count(*) OVER (PARTITION BY domain_key, side) AS side_rows,
-                    row_number() OVER (
-                        PARTITION BY domain_key, side, click ORDER BY h, tie
-                    ) AS nth,
-                    sum(click) OVER (PARTITION BY domain_key, side) AS side_clicks
-                FROM marked
-            )
-            SELECT * FROM ranked WHERE place <= {size} OR (click = 1 AND nth <= {size})
-            """
-        )
-        table = con.sql(
-            f"SELECT {columns(encoder)} FROM drawn ORDER BY domain_key, side, place"
-        ).to_arrow_table()
-        predicted, _ = score(model, from_arrow(encoder, table), bank)
-        plain = con.sql(
-            "SELECT domain, domain_key, side, place, nth, side_rows, side_clicks, category, hour, "
-            "price, click FROM drawn ORDER BY domain_key, side, place"
-        ).to_arrow_table()
-        counts = con.execute(
-            """
-            SELECT domain_key, side, any_value(domain), any_value(side_rows),
-                   any_value(side_clicks)::BIGINT
-            FROM drawn GROUP BY domain_key, side ORDER BY domain_key, side
-            """
+        found = con.execute(
+            f"SELECT value FROM read_parquet({literal(str(encoder.vocabulary))}) "
+            f"WHERE field = 'category' ORDER BY id LIMIT {MOST}"
         ).fetchall()
-    _write(plain, predicted, windows_path(config, day))
-    return _counts(counts)
+    return [value for (value,) in found]
 
 
-def read_window(path: Path, key: str) -> tuple[Any, Any]:
-    """The domain's current and reference rows as pandas frames, ordered by place."""
-    return _side(path, key, CURRENT), _side(path, key, REFERENCE)
+def _confirmed(ledger: Ledger, backbone: str, day: date) -> dict[tuple[str, int], list[date]]:
+    """Days before ``day`` that confirmed the champion that served, per domain key and champion.
+
+    Those that were found stable, and the first ones on which there was nothing to judge by: else a
+    champion without history would never get one.
+    """
+    rows = ledger.read(
+        sa.select(
+            decisions.c.domain_key,
+            decisions.c.champion_version,
+            decisions.c.day,
+            decisions.c.state,
+            decisions.c.scores["rule"].as_string().label("rule"),
+        )
+        .where(decisions.c.backbone == backbone, decisions.c.day < day.isoformat())
+        .order_by(decisions.c.day, decisions.c.decided_at, decisions.c.id)
+    )
+    last = {(row.domain_key, row.day): row for row in rows}
+    found: dict[tuple[str, int], list[date]] = defaultdict(list)
+    for row in last.values():
+        days = found[(row.domain_key, row.champion_version)]
+        first = row.rule == NO_HISTORY and len(days) < MIN_SETTLED
+        if row.state == "stable" or first:
+            days.append(date.fromisoformat(row.day))
+    return found
 
 
-def read_newest(path: Path, key: str) -> Any:
-    """The rows that the domain's predictions are compared with; none where all are."""
-    return _side(path, key, NEWEST)
+def _settled(config: Config, champion: Champion, reference: Sequence[date]) -> list[date]:
+    """The reference days but those on which the lake's counters were young and growing."""
+    if champion.serves != BASE:
+        return list(reference)
+    grown = config.reference.first + timedelta(days=config.features.counters.half_life_days)
+    least = max(MIN_SETTLED, -(-len(reference) // 2))
+    return [
+        day
+        for place, day in enumerate(reference)
+        if day >= grown or place >= len(reference) - least
+    ]
 
 
-def _side(path: Path, key: str, side: str) -> Any:
-    import pyarrow.parquet as pq
-
-    wanted = [("domain_key", "=", key), ("side", "=", side)]
-    return pq.read_table(path, filters=wanted).to_pandas()
-
-
-def _wanted(
-    day: date, references: Mapping[str, list[date]], newest: Mapping[str, list[date]]
-) -> list[tuple[str, date, str]]:
-    wanted = [(key, day, CURRENT) for key in references]
-    for side, windows in ((REFERENCE, references), (NEWEST, newest)):
-        wanted += [(key, other, side) for key, window in windows.items() for other in window]
-    return wanted
+def _served(
+    config: Config, ledger: Ledger, champions: Mapping[str, Champion], backbone: str
+) -> dict[str, Served]:
+    base = Served(backbone[:16], trained_until(backbone_folder(config)))
+    found = {}
+    for key, champion in champions.items():
+        if champion.serves == BASE or champion.folder is None:
+            found[key] = base
+            continue
+        mark = f"{backbone[:16]} {champion.folder.name}"
+        found[key] = Served(mark, _gate_begins(ledger, key, champion))
+    return found
 
 
-def _write(plain: Any, predicted: Any, path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def _gate_begins(ledger: Ledger, key: str, champion: Champion) -> int:
+    """From when on (microseconds since 1970) rows had no part in training an adapter."""
+    record = ledger.adapter(key, champion.serves)
+    wanted = "" if record is None else record.decision_id
+    for row in ledger.decisions(decisions.c.id == wanted):
+        gate = ((row.training or {}).get("split") or {}).get("gate") or {}
+        if gate.get("from"):
+            return _microseconds(gate["from"])
+    # Without that record none of its days, in whatever zone, counts as unseen.
+    return _microseconds((max(champion.reference) + timedelta(days=2)).isoformat())
 
-    with replacing(path) as part:
-        pq.write_table(plain.append_column("prediction", pa.array(predicted)), part)
 
-
-def _counts(rows: list[tuple[str, str, str, int, int]]) -> dict[str, dict[str, int]]:
-    counts: dict[str, dict[str, int]] = {}
-    for key, side, _, shown, clicks in rows:
-        counts.setdefault(key, {})[f"{side}_rows"] = shown
-        counts[key][f"{side}_clicks"] = clicks
-    return counts
+def _microseconds(moment: str) -> int:
+    return int(np.datetime64(moment, "us").astype(np.int64))

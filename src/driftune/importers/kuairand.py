@@ -90,9 +90,6 @@ backbone:
 quality:
   click_rate: [0.2, 0.7]   # the days from 25 April on lie between 0.41 and 0.47
 
-drift:                     # tabs 1, 4 and 2 are large enough; below, noise alone reaches 0.15
-  min_rows: 400
-  min_clicks: 150
 """)
 
 

@@ -65,8 +65,11 @@ class Backbone(nn.Module):
         return self.click_tower(hidden).squeeze(1), self.convert_tower(hidden).squeeze(1)
 
 
-def save_backbone(folder: Path, model: Backbone, encoder: str) -> str:
-    """Write tensors and card, and return the fingerprint of the tensors."""
+def save_backbone(folder: Path, model: Backbone, encoder: str, trained_until: int) -> str:
+    """Write tensors and card, and return the fingerprint of the tensors.
+
+    ``trained_until``: microseconds since 1970; rows from then on did not train the backbone.
+    """
     from safetensors.torch import save
 
     model.eval()
@@ -74,9 +77,28 @@ def save_backbone(folder: Path, model: Backbone, encoder: str) -> str:
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     with replacing(folder / "backbone.safetensors") as part:
         part.write_bytes(save(tensors))
-    card = {"shape": model.shape, "fingerprint": mark, "encoder": encoder}
+    card = {
+        "shape": model.shape,
+        "fingerprint": mark,
+        "encoder": encoder,
+        "trained_until": trained_until,
+    }
     write_json(folder / "backbone.json", card)
     return mark
+
+
+def trained_until(folder: Path) -> int:
+    """From which time on (microseconds since 1970) rows did not train the backbone.
+
+    Raises:
+        BackboneError: when its card does not say so.
+    """
+    try:
+        return int(read_json(folder / "backbone.json")["trained_until"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BackboneError(
+            f"{folder / 'backbone.json'}: no readable trained_until; run driftune pretrain"
+        ) from None
 
 
 def backbone_mark(folder: Path) -> str | None:

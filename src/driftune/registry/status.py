@@ -31,7 +31,7 @@ def domain_status(ledger: Ledger) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["domain"])
 
 
-_QUIET = ("stable", "insufficient")
+_QUIET = ("stable", "watched", "insufficient")
 
 
 def _day(moment: float) -> str:

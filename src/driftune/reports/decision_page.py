@@ -4,9 +4,8 @@ from datetime import date
 from typing import Any
 
 from driftune.config import Config
-from driftune.drift.policy import SIGNALS
 from driftune.files import finite
-from driftune.reports.figures import shares_spec
+from driftune.reports.drift_view import drift_view
 from driftune.reports.front import auc_gain, champion_text, decision_href
 from driftune.reports.gate_view import gate_view, training_view
 from driftune.reports.history import History
@@ -23,7 +22,6 @@ def decision_view(config: Config, history: History, rows: list[Any]) -> dict[str
     scores: dict[str, Any] = finite(row.scores or {})
     has_page = Workspace(config).drift_page(day, row.domain_key).exists()
     before, after = _neighbours(history, row)
-    shares = scores.get("shares") or {}
     return {
         "root": ROOT,
         "id": row.id,
@@ -38,17 +36,9 @@ def decision_view(config: Config, history: History, rows: list[Any]) -> dict[str
         "outcome": _outcome(row),
         "sentence": row.sentence,
         "note": row.note,
-        "signals": _signals(scores),
-        "windows": _windows(scores),
-        "charts": [
-            spec
-            for side in ("shown", "clicked")
-            if (spec := shares_spec(f"Categories {side}", shares.get(side) or []))
-        ],
-        "reference": scores.get("reference") or [],
-        "newest": scores.get("newest") or [],
+        "drift": drift_view(scores),
         "evidently": f"{ROOT}drift/{row.day}/{row.domain_key}.html" if has_page else None,
-        "evidently_possible": bool(scores.get("distances")),
+        "evidently_possible": bool(scores.get("signals")),
         "gate": gate_view(finite(row.gate)) if row.gate else None,
         "training": training_view(finite(row.training)) if row.training else None,
         "facts": _facts(history, row),
@@ -81,6 +71,7 @@ def _outcome(row: Any) -> str:
         )
     sentences = {
         "stable": "Stable; nothing to adapt.",
+        "watched": f"Watched: evidence that does not trigger yet; {champion} serves.",
         "insufficient": "Too little data to measure drift; nothing was adapted.",
         "rejected": f"Drifted; the gate kept the champion, {champion}{difference}.",
         "undecided": f"Drifted; the gate had too little data to judge, {champion} stays.",
@@ -90,40 +81,6 @@ def _outcome(row: Any) -> str:
         "failed": f"Drifted; the adaptation failed, {champion} serves.",
     }
     return sentences.get(row.state, f"State: {row.state}.")
-
-
-def _signals(scores: dict[str, Any]) -> dict[str, Any] | None:
-    """Distances beside their thresholds, largest ratio first, with widths of their bars."""
-    distances, thresholds = scores.get("distances") or {}, scores.get("thresholds") or {}
-    rows = []
-    for name, distance in distances.items():
-        threshold = thresholds.get(name)
-        ratio = distance / threshold if distance is not None and threshold else None
-        rows.append(
-            {
-                "label": SIGNALS.get(name, name),
-                "distance": distance,
-                "threshold": threshold,
-                "ratio": ratio,
-                "text": score_text(ratio),
-                "step": heat_step(ratio),
-            }
-        )
-    if not rows:
-        return None
-    rows.sort(key=lambda row: -1.0 if row["ratio"] is None else row["ratio"], reverse=True)
-    full = max([1.5, *(row["ratio"] for row in rows if row["ratio"] is not None)])
-    for row in rows:
-        row["width"] = round(100 * (row["ratio"] or 0) / full, 1)
-    return {"rows": rows, "tick": round(100 / full, 1)}
-
-
-def _windows(scores: dict[str, Any]) -> list[tuple[str, int]]:
-    counts = scores.get("counts")
-    if counts:
-        return [(name.replace("_", " "), value) for name, value in counts.items()]
-    names = (("window_rows", "impressions compared"), ("window_clicks", "clicks compared"))
-    return [(label, scores[name]) for name, label in names if scores.get(name) is not None]
 
 
 def _facts(history: History, row: Any) -> list[dict[str, Any]]:

@@ -61,16 +61,6 @@ def lines_spec(
     }
 
 
-def shares_spec(title: str, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Category shares of reference and current window, largest first; None without rows."""
-    if not rows:
-        return None
-    ranked = sorted(
-        rows, key=lambda row: (-max(row["reference"] or 0, row["current"] or 0), row["category"])
-    )
-    return {"kind": "shares", "height": 90 + 34 * len(ranked), "title": title, "rows": ranked}
-
-
 def intervals_spec(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Differences with their intervals; rows without an estimate are left out."""
     usable = [row for row in rows if row["estimate"] is not None]
@@ -83,7 +73,7 @@ def draw(spec: dict[str, Any]) -> str:
     """The figure of a spec as JSON that may stand in a script element."""
     import plotly.graph_objects as go
 
-    data, layout = {"lines": _lines, "shares": _shares, "intervals": _intervals}[spec["kind"]](spec)
+    data, layout = {"lines": _lines, "intervals": _intervals}[spec["kind"]](spec)
     figure = go.Figure(data, {"template": go.layout.Template(), "showlegend": False, **layout})
     # "<" would let a name end the script element or open a comment in it.
     text: str = figure.to_json()
@@ -103,7 +93,7 @@ def _lines(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
             "x": spec["days"],
             "y": one["scores"],
             "line": {"color": color, "width": 1 if place is None else 2},
-            "hovertemplate": "%{y:.2f} × threshold",
+            "hovertemplate": "%{y:.2f} (1 triggers)",
         }
         if place is not None:
             trace["marker"] = {"symbol": _SYMBOLS[place][0], "size": 7, "color": color}
@@ -126,42 +116,6 @@ def _lines(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
                 "font": {"size": 11, "color": "var(--muted)"},
             }
         ],
-    }
-    return traces, layout
-
-
-def _shares(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    rows = spec["rows"][::-1]
-    places = list(range(len(rows)))
-    names = [plain(row["category"], 18) for row in rows]
-    traces = [
-        {
-            "type": "bar",
-            "orientation": "h",
-            "name": name,
-            "y": places,
-            "x": [row[side] for row in rows],
-            "customdata": names,
-            "hovertemplate": "%{customdata}: %{x:.1%}",
-            "marker": {"color": f"var(--{side})", "pattern": {**_HATCH, "shape": pattern}},
-        }
-        for side, name, pattern in (("current", "current", ""), ("reference", "reference", "/"))
-    ]
-    layout = {
-        "barmode": "group",
-        "bargap": 0.28,
-        "bargroupgap": 0.08,
-        "margin": {"l": 8, "r": 12, "t": 30, "b": 30},
-        "showlegend": True,
-        "legend": {
-            "orientation": "h",
-            "x": 0,
-            "y": 1,
-            "yanchor": "bottom",
-            "traceorder": "reversed",
-        },
-        "xaxis": {"tickformat": ".0%", "rangemode": "tozero", "nticks": 6},
-        "yaxis": {"tickvals": places, "ticktext": names, "automargin": True, "showgrid": False},
     }
     return traces, layout
 

@@ -110,7 +110,7 @@ def _cell(history: History, key: str, entry: DayEntry) -> dict[str, Any]:
     shown = f"{gain:+.3f}" if row.state == "promoted" and gain is not None else ""
     parts = [state["label"].capitalize()]
     if score is not None:
-        parts.append(f"drift {score:.2f} × threshold")
+        parts.append(f"drift {score:.2f} (1 triggers)")
     if gain is not None:
         parts.append(f"AUC {gain:+.4f}")
     return {

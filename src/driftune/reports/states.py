@@ -6,7 +6,8 @@ from typing import Any
 
 # State → (mark, label, meaning). The mark and the label carry the state; colour only repeats it.
 STATES: dict[str, tuple[str, str, str]] = {
-    "stable": ("", "stable", "no signal reached its threshold"),
+    "stable": ("", "stable", "nothing moved that hurts the champion"),
+    "watched": ("○", "watched", "something hurts the champion; waits for more evidence"),
     "promoted": ("▲", "promoted", "drifted; a new adapter became champion, with its AUC gain"),
     "rejected": ("✕", "rejected", "drifted; the gate kept the champion"),
     "undecided": ("?", "undecided", "drifted; too little data to judge the challenger"),
@@ -18,7 +19,7 @@ STATES: dict[str, tuple[str, str, str]] = {
     "refused": ("⊘", "day refused", "the day's data did not reach the lake"),
     "missing": ("", "no decision", "nothing recorded for this domain and day"),
 }
-QUIET = ("stable", "insufficient")
+QUIET = ("stable", "watched", "insufficient")
 WAITING = ("pending", "claimed")
 
 VERDICTS: dict[str, tuple[str, str]] = {
@@ -34,7 +35,7 @@ OUTCOMES: dict[str, tuple[str, str, str]] = {
     "warned": ("warning", "!", "warning"),
 }
 
-# Upper ends of the colour steps, in multiples of the threshold; drift begins at 1.
+# Upper ends of the colour steps; drift begins at 1.
 STEPS = (0.5, 0.8, 1.0, 1.5, 2.0, 3.0)
 
 
@@ -65,7 +66,7 @@ def heat_step(score: float | None) -> str:
 
 
 def score_text(score: float | None) -> str:
-    """A drift score in a few characters; rounding never carries it across the threshold."""
+    """A drift score in a few characters; rounding never carries it across 1."""
     if score is None:
         return ""
     if score >= 10:

@@ -6,6 +6,7 @@ from typing import Any
 from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import decisions
+from driftune.reports.states import QUIET
 
 
 def day_rows(ledger: Ledger, day: date) -> list[dict[str, Any]]:
@@ -35,10 +36,18 @@ def day_line(day: date, quality: DayQuality | None, rows: list[dict[str, Any]]) 
         parts.append(f"{quality.accepted:,} rows")
         if quality.rejected:
             parts.append(f"{quality.rejected:,} rejected")
-    quiet = sum(row["state"] == "stable" for row in rows)
-    small = sum(row["state"] == "insufficient" for row in rows)
-    moved = [_moved(row) for row in rows if row["state"] not in ("stable", "insufficient")]
-    parts.append(f"{quiet} stable" + (f", {small} too small" if small else ""))
+    quiet = {
+        label: sum(row["state"] == state for row in rows)
+        for state, label in (
+            ("stable", "stable"), ("watched", "watched"), ("insufficient", "too small")
+        )
+    }  # fmt: skip
+    moved = [_moved(row) for row in rows if row["state"] not in QUIET]
+    parts.append(
+        ", ".join(
+            f"{count} {label}" for label, count in quiet.items() if count or label == "stable"
+        )
+    )
     return " · ".join(parts + moved)
 
 

@@ -84,7 +84,7 @@ def encode(config: Config, ledger: Ledger, progress: Progress | None = None) -> 
 def train(config: Config, progress: Progress | None = None) -> dict[str, Any]:
     """Train the backbone on all but the newest share of the reference rows."""
     settings = config.backbone
-    rows, _ = _reference_rows(config, progress)
+    rows, held_out = _reference_rows(config, progress)
     # The thread count changes the order of sums, and with it the last bits of every weight.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -98,7 +98,8 @@ def train(config: Config, progress: Progress | None = None) -> dict[str, Any]:
             losses = fit(config, model, rows, progress)
     finally:
         torch.set_num_threads(threads)
-    mark = save_backbone(backbone_folder(config), model, encoder.fingerprint)
+    until = int(held_out.time[0] if len(held_out) else rows.time[-1] + 1)
+    mark = save_backbone(backbone_folder(config), model, encoder.fingerprint, until)
     return {"fingerprint": mark, "rows": len(rows), "losses": losses}
 
 

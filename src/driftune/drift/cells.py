@@ -1,0 +1,131 @@
+"""The fixed cells that the rows of a window are counted in, the same for all days and domains."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from driftune.logs.encoder import Encoder
+from driftune.models.backbone import Backbone
+
+# Cells of a category: none, unknown to the reference days, the most frequent ones, all others.
+NONE, NEW, FIRST, MOST = 0, 1, 2, 256
+CATEGORIES = FIRST + MOST + 1
+# Prices in steps of an eighth on the scale of sign(p) · ln(1 + |p|).
+PRICE_STEP, PRICE_LIMIT = 0.125, 160
+PRICES = 2 * PRICE_LIMIT + 1
+# Predictions in steps of an eighth of a logit.
+LOGIT_STEP, LOGIT_LIMIT = 0.125, 64
+LOGITS = 2 * LOGIT_LIMIT + 1
+# Regions of the item embedding: the sides of four random planes through its mean.
+PLANES = 4
+
+SIZES: Mapping[str, int] = {
+    "rows": 2,
+    "shown": CATEGORIES,
+    "clicked": CATEGORIES,
+    "expected": CATEGORIES,
+    "information": CATEGORIES,
+    "price_shown": PRICES,
+    "price_clicked": PRICES,
+    "hour": 24,
+    "novelty": 2,
+    "taste": 2**PLANES,
+    "ranking": 2 * LOGITS,
+    "ranking_unseen": 2 * LOGITS,
+}
+"""Cells of each part of a profile. ``rows``: all rows of the domain and day, and their clicks.
+``expected``, ``information``: sums of p and of p(1 − p) of the champion's predicted clicks, per
+category. ``ranking``: predictions of rows without a click, then of those with one;
+``ranking_unseen``: of the rows that the champion was not trained on."""
+
+
+class Cells:
+    """The cells that the sampled rows of a day fall into."""
+
+    def __init__(self, encoder: Encoder, model: Backbone, table: Any) -> None:
+        buckets = encoder.buckets
+        category = table.column(f"c_{encoder.fields.index('category')}").to_numpy()
+        item = table.column(f"c_{encoder.fields.index('item')}").to_numpy()
+        self.category = category_cells(category, buckets)
+        self.novel = ((item >= 1) & (item <= buckets)).astype(np.int64)
+        self.taste = embedding_regions(model, encoder.fields.index("item"))[item]
+        self.hour = table.column("hour").to_numpy().astype(np.int64)
+        self.click = table.column("click").to_numpy().astype(np.int64)
+        price = table.column("price").to_numpy(zero_copy_only=False).astype(float)
+        self.priced = np.isfinite(price)
+        self.price = price_cells(np.where(self.priced, price, 0.0))
+
+    def count(
+        self, domain: np.ndarray, domains: int, predicted: np.ndarray, unseen: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Counts (domains, cells) of every part but ``rows``."""
+        clicked = self.click == 1
+        everything = np.ones(len(domain), dtype=bool)
+        ranked = self.click * LOGITS + logit_cells(predicted)
+        wanted: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray | None]] = {
+            "shown": (self.category, everything, None),
+            "clicked": (self.category, clicked, None),
+            "expected": (self.category, everything, predicted),
+            "information": (self.category, everything, predicted * (1 - predicted)),
+            "price_shown": (self.price, self.priced, None),
+            "price_clicked": (self.price, self.priced & clicked, None),
+            "hour": (self.hour, everything, None),
+            "novelty": (self.novel, everything, None),
+            "taste": (self.taste, clicked, None),
+            "ranking": (ranked, everything, None),
+            "ranking_unseen": (ranked, unseen, None),
+        }
+        found = {}
+        for part, (cell, rows, weight) in wanted.items():
+            size = SIZES[part]
+            place = domain[rows] * size + cell[rows]
+            weights = None if weight is None else weight[rows]
+            counts = np.bincount(place, weights, minlength=domains * size)
+            found[part] = counts.reshape(domains, size).astype(float)
+        return found
+
+
+def category_cells(ids: np.ndarray, buckets: int) -> np.ndarray:
+    """Cells of encoded categories; the vocabulary is sorted by how often each was shown."""
+    rank = ids - buckets - 1
+    known = np.where(rank < MOST, FIRST + rank, FIRST + MOST)
+    return np.where(ids == 0, NONE, np.where(rank < 0, NEW, known)).astype(np.int64)
+
+
+def price_cells(prices: np.ndarray) -> np.ndarray:
+    """Cells of prices, from negative to positive."""
+    steps = np.rint(np.sign(prices) * np.log1p(np.abs(prices)) / PRICE_STEP)
+    return np.clip(steps, -PRICE_LIMIT, PRICE_LIMIT).astype(np.int64) + PRICE_LIMIT
+
+
+def price_values() -> np.ndarray:
+    """The price in the middle of each cell (cells,)."""
+    steps = (np.arange(PRICES) - PRICE_LIMIT) * PRICE_STEP
+    return np.asarray(np.sign(steps) * np.expm1(np.abs(steps)))
+
+
+def logit_cells(predicted: np.ndarray) -> np.ndarray:
+    """Cells of predicted probabilities, by their logit."""
+    safe = np.clip(predicted, 1e-9, 1 - 1e-9)
+    steps = np.rint(np.log(safe / (1 - safe)) / LOGIT_STEP)
+    return np.clip(steps, -LOGIT_LIMIT, LOGIT_LIMIT).astype(np.int64) + LOGIT_LIMIT
+
+
+def logit_values() -> np.ndarray:
+    """The logit in the middle of each cell (cells,)."""
+    return (np.arange(LOGITS) - LOGIT_LIMIT) * LOGIT_STEP
+
+
+def embedding_regions(model: Backbone, field: int) -> np.ndarray:
+    """The region (ids,) of the backbone's embedding space that each encoded item lies in.
+
+    Random planes through the mean of the known items; a fixed seed draws the same for a backbone.
+    """
+    first = int(model.representation.starts[field])
+    sizes: Any = model.shape["sizes"]
+    table = model.representation.table.weight.detach().double().numpy()
+    weights = table[first : first + sizes[field]]
+    directions = np.random.default_rng(0).normal(size=(weights.shape[1], PLANES))
+    sides = (weights - weights.mean(axis=0)) @ directions > 0
+    return np.asarray(sides @ (1 << np.arange(PLANES)), dtype=np.int64)

@@ -1,0 +1,164 @@
+"""Profiles: what a day's window of every domain holds, as counts over fixed cells.
+
+A window is a fixed-size sample of one domain's day. Its cells (categories, hours, price steps,
+steps of the champion's prediction …) are the same on every day, so that the profiles of several
+days add up, and those of past days are kept and read again as long as the champion is the same.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from driftune.config import Config
+from driftune.drift.cells import SIZES, Cells
+from driftune.drift.counts import Counted, read_counts, write_counts
+from driftune.logs.duck import connect, literal
+from driftune.logs.encoder import Encoder
+from driftune.logs.features import encode_day
+from driftune.logs.lake import Lake
+from driftune.models.adapters import AdapterBank
+from driftune.models.backbone import Backbone
+from driftune.training.rows import columns, from_arrow
+from driftune.training.scoring import score
+from driftune.workspace import Workspace
+
+# To be raised when the cells or their meaning change.
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One domain's window of one day: counts by part, each (cells,)."""
+
+    parts: Mapping[str, np.ndarray]
+
+    @property
+    def rows(self) -> int:
+        """Impressions in the window."""
+        return int(self.parts["hour"].sum())
+
+    @property
+    def clicks(self) -> int:
+        """Clicks in the window."""
+        return int(self.parts["clicked"].sum())
+
+
+@dataclass(frozen=True)
+class Served:
+    """Who serves a domain, as profiles depend on it: a mark, and what trained it.
+
+    ``unseen_from``: microseconds since 1970; rows from then on did not train the champion.
+    """
+
+    mark: str
+    unseen_from: int
+
+    @property
+    def label(self) -> str:
+        """Both in one text."""
+        return f"{self.mark} {self.unseen_from}"
+
+
+@dataclass(frozen=True)
+class Profiler:
+    """Draws and keeps the profiles of any day of the lake, under given champions."""
+
+    config: Config
+    encoder: Encoder
+    model: Backbone
+    bank: AdapterBank
+    lake: Lake
+    served: Mapping[str, Served]
+
+    def of_day(self, day: date, keys: list[str]) -> dict[str, Profile]:
+        """Profiles of the domains (keys) that have rows on the day; kept ones are read again."""
+        path = self._path(day)
+        kept = {each.key: each for each in (read_counts(path) if path.exists() else ())}
+        marks = {key: self.served[key].label for key in keys}
+        missing = [key for key in keys if key not in kept or kept[key].label != marks[key]]
+        if missing:
+            found = self._draw(day, missing)
+            kept |= {key: Counted(key, marks[key], found.get(key, {})) for key in missing}
+            write_counts(path, kept.values())
+        return {key: Profile(whole(kept[key].parts)) for key in keys if kept[key].parts}
+
+    def _path(self, day: date) -> Path:
+        encoded = encode_day(self.config, self.encoder, day, self.lake).stem
+        made_of = f"{FORMAT} {encoded} {self.config.drift.sample_rows}"
+        name = f"{day}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.parquet"
+        return Workspace(self.config).profiles / name
+
+    def _draw(self, day: date, keys: list[str]) -> dict[str, dict[str, np.ndarray]]:
+        encoded = encode_day(self.config, self.encoder, day, self.lake)
+        table, totals = sample(encoded, keys, self.encoder, self.config.drift.sample_rows)
+        if not table.num_rows:
+            return {}
+        rows = from_arrow(self.encoder, table)
+        predicted, _ = score(self.model, rows, self.bank)
+        names, domain = np.unique(rows.domain_key, return_inverse=True)
+        first_unseen = np.array([self.served[str(name)].unseen_from for name in names])
+        cells = Cells(self.encoder, self.model, table)
+        parts = cells.count(domain, len(names), predicted, rows.time >= first_unseen[domain])
+        parts["rows"] = np.array([totals[str(name)] for name in names], dtype=float)
+        return {
+            str(name): {part: values[n] for part, values in parts.items()}
+            for n, name in enumerate(names)
+        }
+
+
+def sample(
+    encoded: Path, keys: list[str], encoder: Encoder, size: int
+) -> tuple[Any, dict[str, tuple[int, int]]]:
+    """Draw at most ``size`` rows of each domain from an encoded day, by a hash of the row.
+
+    Returns an Arrow table, and per domain the rows and clicks that it was drawn from. Files and
+    threads have no say in the draw; rows alike in user, time, item and click are told apart by
+    what else the window reads of them.
+    """
+    identity = "hash(user_hash, event_time, c_1, click)"
+    fields = [f"c_{n}" for n in range(len(encoder.fields))]
+    fields += [f"x_{n}" for n in range(len(encoder.numbers))]
+    source = f"read_parquet({literal(str(encoded))})"
+    with connect() as con:
+        con.execute("CREATE TEMP TABLE wanted (domain_key VARCHAR)")
+        con.executemany("INSERT INTO wanted VALUES (?)", [(key,) for key in keys])
+        totals = con.execute(
+            f"SELECT domain_key, count(*), sum(click)::BIGINT FROM {source} "
+            "SEMI JOIN wanted USING (domain_key) GROUP BY 1"
+        ).fetchall()
+        # Domains much larger than their window are thinned before they are ranked.
+        con.execute("CREATE TEMP TABLE shares (domain_key VARCHAR, most UBIGINT)")
+        con.executemany(
+            "INSERT INTO shares VALUES (?, ?)",
+            [(key, _most(count, size)) for key, count, _ in totals],
+        )
+        table = con.sql(
+            f"""
+            WITH thinned AS (
+                SELECT rows.*, {identity} AS h FROM {source} AS rows
+                JOIN shares USING (domain_key) WHERE {identity} <= most
+            )
+            SELECT {columns(encoder)}, hour, price FROM thinned
+            QUALIFY row_number() OVER (
+                PARTITION BY domain_key ORDER BY h, hash(price, {", ".join(fields)})
+            ) <= {size}
+            ORDER BY domain_key, h, hash(price, {", ".join(fields)})
+            """
+        ).to_arrow_table()
+    return table, {key: (count, clicks) for key, count, clicks in totals}
+
+
+def _most(count: int, size: int) -> int:
+    """The hash up to which rows are ranked: enough for the window with all but certainty."""
+    kept = size + 10 * size**0.5 + 100
+    return 2**64 - 1 if kept >= count else int(2**64 * (kept / count))
+
+
+def whole(parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The parts with those that nothing was counted in."""
+    return {part: parts.get(part, np.zeros(size)) for part, size in SIZES.items()}
