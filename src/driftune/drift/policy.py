@@ -19,6 +19,8 @@ from driftune.drift.words import say
 
 State = Literal["drifted", "watched", "stable", "insufficient"]
 NO_HISTORY = "nothing to judge by"
+# Signals that a sentence names; the page shows all.
+SAID = 4
 _LEAST = 1e-300
 
 
@@ -117,7 +119,10 @@ def _decide(
     evidence = [signal for signal in deciding if signal in strong or signal in lasting]
     large = [s for s in evidence if deciding[s].effect >= policy.min_effect.of(s)]
     score = max(_relative(verdict.p, limit) for verdict in deciding.values())
-    words = [say(signal, told) for signal in (*(large or evidence or waiting), *seen)]
+    signals = [*(large or evidence or waiting), *seen]
+    words = [say(signal, told) for signal in signals[:SAID]]
+    if len(signals) > SAID:
+        words.append(f"and {len(signals) - SAID} more")
 
     def judged(
         state: State, rule: str, start: str, value: float, first: Sequence[str]

@@ -22,11 +22,12 @@ def drift_view(scores: Mapping[str, Any]) -> dict[str, Any]:
     """What a decision's scores say of the drift: the rule, signals, cards, windows."""
     counts = scores.get("counts") or {}
     moved = [name for name in scores.get("moved") or () if name in SIGNALS]
-    told = scores.get("told") or {}
+    cards = [_card(name, scores.get("told") or {}) for name in moved]
     return {
         "rule": scores.get("rule"),
         "signals": _signals(scores, moved),
-        "cards": [_card(name, told) for name in moved],
+        "cards": [card for card in cards if card["rows"]],
+        "single": [card for card in cards if not card["rows"]],
         "windows": [(label, counts[name]) for name, label in _COUNTS if name in counts],
         "reference": scores.get("reference") or [],
         "matched": bool(scores.get("matched")),
@@ -75,10 +76,8 @@ def _card(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
     """A signal that moved: its words, and rows from → to with their places on a scale of 100."""
     figures = told.get(name) or {}
     rows = [row for row in figures.get("rows") or () if None not in (row["from"], row["to"])]
-    weight = [
-        row.get("weight", 1.0) * abs(row["to"] - row["from"]) for row in rows
-    ]  # what the words go by, but for logarithms
-    order = sorted(range(len(rows)), key=lambda place: -weight[place])[:MOST]
+    size = [row.get("weight", 1.0) * abs(row["to"] - row["from"]) for row in rows]
+    order = sorted(range(len(rows)), key=lambda place: -size[place])[:MOST]
     shown = [rows[place] for place in sorted(order)]
     top = max([row[side] for row in shown for side in ("from", "to")], default=0.0) or 1.0
     ratio = name == "calibration"
