@@ -6,7 +6,7 @@ from prefect import task
 from prefect.events import emit_event
 
 from driftune.config import Config
-from driftune.drift import detect, measure, windows
+from driftune.drift import detect, measure, pages, windows
 from driftune.registry.ledger import Ledger
 from tasks.policy import QUICK
 
@@ -38,9 +38,9 @@ def decide_day(
 
 @task(task_run_name="Evidently's pages {day}", **QUICK)
 def write_pages(config: Config, day: date) -> int:
-    """Write Evidently's pages of the day's alerts."""
+    """Write Evidently's pages of the day's alerts, and the snapshots of its series."""
     with Ledger(config) as ledger:
-        return detect.write_pages(config, ledger, day)
+        return pages.write_pages(config, ledger, day) + pages.add_snapshots(config, ledger, day)
 
 
 @task(task_run_name="open decisions", **QUICK)

@@ -256,7 +256,7 @@ def report(
     ] = None,
 ) -> None:
     """Refresh the review site and print where it is."""
-    from driftune.drift.detect import write_drift_page
+    from driftune.drift.pages import write_drift_page
     from driftune.registry.ledger import Ledger
     from driftune.reports import build_site
 

@@ -207,6 +207,7 @@ class Drift(Section):
     cooldown_days: int = Field(1, ge=0)
     html: Literal["alerts", "all", "never"] = "alerts"
     keep_pages_days: Positive = 90
+    snapshots: bool = False
 
 
 class Adapter(Section):

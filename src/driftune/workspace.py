@@ -75,6 +75,11 @@ class Workspace:
         return self.drift_pages / f"{day}" / f"{key}.html"
 
     @property
+    def evidently(self) -> Path:
+        """Evidently's workspace, for ``evidently ui``."""
+        return self.home / "evidently"
+
+    @property
     def drift_pages(self) -> Path:
         """Evidently's pages, a folder per day."""
         return self.reports / "drift"

@@ -5,8 +5,9 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from driftune.drift.detect import decide_day, write_drift_page, write_pages
+from driftune.drift.detect import decide_day
 from driftune.drift.measure import measure_domain
+from driftune.drift.pages import add_snapshots, write_drift_page, write_pages
 from driftune.drift.windows import draw_windows, read_windows, windows_path
 from driftune.errors import LedgerError
 from driftune.logs.ingest import ingest
@@ -170,3 +171,31 @@ def test_reference_days_are_not_measured_against_themselves(trained_world: World
         for number in range(3):
             assert draw_windows(trained_world.config, ledger, trained_world.day(number)) == []
         assert ledger.decisions() == []
+
+
+def test_a_day_s_snapshots_are_added_once_and_overtaken_ones_taken_out(
+    trained_world: World, day: date
+) -> None:
+    from evidently.ui.workspace import Workspace as Series
+
+    world = World(trained_world.root, drift={"snapshots": True})
+    counts = []
+    for seed in (0, 1):
+        world.write(day, impressions(day, 2400, seed))
+        detect(world, day)
+        with Ledger(world.config) as ledger:
+            added = [add_snapshots(world.config, ledger, day) for _ in range(2)]
+        series = Series.create(str(Workspace(world.config).evidently))
+        projects = {project.name: project for project in series.list_projects()}
+        runs = [run for project in projects.values() for run in series.list_runs(project.id)]
+        counts.append((added, sorted(projects), len(runs)))
+    assert counts == [([4, 0], sorted(DOMAINS), 4)] * 2
+
+
+def test_old_pages_are_dropped(trained_world: World, day: date) -> None:
+    old = Workspace(trained_world.config).drift_page(date(2025, 1, 1), "home")
+    old.parent.mkdir(parents=True)
+    old.touch()
+    trained_world.write(day, shifted(day))
+    detect(trained_world, day)
+    assert not old.parent.exists()

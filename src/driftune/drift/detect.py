@@ -8,16 +8,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from driftune.config import Config
-from driftune.drift.measure import Measured, compare_windows
+from driftune.drift.measure import Measured
 from driftune.drift.policy import Judgement, Past, decide
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict, judge_readings
-from driftune.drift.windows import DomainWindow, read_windows, windows_path
-from driftune.errors import LedgerError
+from driftune.drift.windows import DomainWindow
 from driftune.files import finite
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import decisions
-from driftune.workspace import Workspace
 
 
 def decide_day(
@@ -69,63 +67,6 @@ def judge_domains(measured: Sequence[Measured]) -> dict[str, dict[str, Verdict]]
             if verdict is not None:
                 found[each.key][signal] = verdict
     return found
-
-
-def write_pages(config: Config, ledger: Ledger, day: date) -> int:
-    """Write the Evidently pages of the day that ``drift.html`` wants, and drop those that are old.
-
-    Returns how many were written.
-    """
-    workspace, wanted, written = Workspace(config), config.drift.html, 0
-    last = {row.domain_key: row for row in _decided(ledger, day)}
-    for row in last.values():
-        if wanted == "never" or "signals" not in row.scores:
-            continue
-        alert = row.state not in ("stable", "watched", "insufficient")
-        page = workspace.drift_page(day, row.domain_key)
-        fresh = page.exists() and page.stat().st_mtime >= row.decided_at
-        if (alert or wanted == "all") and not fresh:
-            write_drift_page(config, ledger, row.id)
-            written += 1
-    oldest = (day - timedelta(days=config.drift.keep_pages_days)).isoformat()
-    for folder in workspace.drift_pages.glob("????-??-??"):
-        if folder.name < oldest:
-            for page in folder.glob("*.html"):
-                page.unlink(missing_ok=True)
-            folder.rmdir()
-    return written
-
-
-def write_drift_page(config: Config, ledger: Ledger, decision_id: str) -> None:
-    """Write Evidently's page of a past decision, from the windows kept then.
-
-    Raises:
-        LedgerError: when there is no such decision, a newer one of its domain and day has taken
-            the place of its windows, or there is nothing in them to compare.
-    """
-    row = ledger.decision(decision_id)
-    day = date.fromisoformat(row.day)
-    same = [other for other in _decided(ledger, day) if other.domain_key == row.domain_key]
-    newer = any(other.decided_at > row.decided_at for other in same)
-    if newer or not windows_path(config, day).exists():
-        raise LedgerError(f"{decision_id}: its windows are no longer kept")
-    window = DomainWindow(
-        domain=row.domain,
-        key=row.domain_key,
-        day=day,
-        revision=row.revision,
-        backbone=row.backbone,
-        champion=row.champion_version,
-        reference=_days(row.scores.get("reference")),
-        settled=_days(row.scores.get("settled")),
-        hours=24,
-        data_version=row.data_version,
-    )
-    windows = read_windows(config, window)
-    if windows is None:
-        raise LedgerError(f"{decision_id}: its windows hold nothing to compare")
-    compared = compare_windows(config, window, windows)
-    compared.write_page(Workspace(config).drift_page(day, row.domain_key))
 
 
 def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> dict[str, Past]:
@@ -203,11 +144,3 @@ def _scores(
             "told": dict(measured.told),
         }
     return dict(finite(kept))
-
-
-def _days(texts: Sequence[str] | None) -> list[date]:
-    return [date.fromisoformat(text) for text in texts or ()]
-
-
-def _decided(ledger: Ledger, day: date) -> list[Any]:
-    return ledger.decisions(decisions.c.day == day.isoformat())

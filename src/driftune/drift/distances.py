@@ -5,8 +5,9 @@ The windows are counts; Evidently gets frames whose columns have these counts.
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +32,16 @@ class Comparison:
             self.snapshot.save_html(str(part))
 
 
-def compare(windows: Windows, names: Mapping[int, str], rows: int) -> Comparison:
+def compare(
+    windows: Windows, names: Mapping[int, str], rows: int, at: datetime | None = None
+) -> Comparison:
     """Compare a domain's day with its reference by Evidently, every counted signal.
 
     ``names`` are those of the category cells. A reference of several days is reduced to ``rows``
-    rows in the same proportions. A signal without rows on one side is left out.
+    rows in the same proportions. A signal without rows on one side is left out. ``at``: the time
+    that the snapshot bears.
     """
-    sides: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for signal, about in SIGNALS.items():
-        if about.counted:
-            pair = tuple(windows.adjusted(signal, counts) for counts in windows.pair(signal))
-            if min(counts.sum() for counts in pair) > 0:
-                now, then = (whole_counts(counts, rows) for counts in pair)
-                sides[signal] = (now, then)
-    snapshot = _run(windows, names, sides)
+    snapshot = _run(*frames(windows, names, rows), at)
     figures = json.loads(json.dumps(snapshot.dict()["metrics"], default=str))
     distances = {
         metric["config"]["column"]: finite(float(metric["value"]))
@@ -65,33 +62,54 @@ def whole_counts(counts: np.ndarray, most: int) -> np.ndarray:
     return found.astype(np.int64)
 
 
-def _run(
-    windows: Windows,
-    names: Mapping[int, str],
-    sides: Mapping[str, tuple[np.ndarray, np.ndarray]],
-) -> Any:
+def frames(windows: Windows, names: Mapping[int, str], rows: int) -> tuple[Any, Any]:
+    """The day and its reference as pandas frames with a column per counted signal."""
     import pandas as pd
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.metrics import ValueDrift
 
-    definition = DataDefinition(
-        categorical_columns=[name for name in sides if SIGNALS[name].method == "jensenshannon"],
-        numerical_columns=[name for name in sides if SIGNALS[name].method == "wasserstein"],
-    )
-    datasets = []
+    sides: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for signal, about in SIGNALS.items():
+        if about.counted:
+            pair = tuple(windows.adjusted(signal, counts) for counts in windows.pair(signal))
+            if min(counts.sum() for counts in pair) > 0:
+                now, then = (whole_counts(counts, rows) for counts in pair)
+                sides[signal] = (now, then)
+    found = []
     for side in (0, 1):
         length = max((int(pair[side].sum()) for pair in sides.values()), default=0)
         columns = {
             name: _column(windows, names, name, pair[side], length) for name, pair in sides.items()
         }
-        datasets.append(Dataset.from_pandas(pd.DataFrame(columns), definition))
+        found.append(pd.DataFrame(columns))
+    return found[0], found[1]
+
+
+def definition(signals: Iterable[str]) -> Any:
+    """Evidently's definition of a frame with these signals."""
+    from evidently import DataDefinition
+
+    kinds = {name: SIGNALS[name].method for name in signals}
+    return DataDefinition(
+        categorical_columns=[name for name, method in kinds.items() if method == "jensenshannon"],
+        numerical_columns=[name for name, method in kinds.items() if method == "wasserstein"],
+    )
+
+
+def _run(now: Any, then: Any, at: datetime | None) -> Any:
+    from evidently import Dataset, Report
+    from evidently.metrics import ValueDrift
+
+    columns = definition(now.columns)
     # Evidently wants a threshold for its own verdict, which is not used.
     report = Report(
-        [ValueDrift(column=name, method=SIGNALS[name].method, threshold=0.1) for name in sides]
+        [
+            ValueDrift(column=name, method=SIGNALS[name].method, threshold=0.1)
+            for name in now.columns
+        ]
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return report.run(*datasets)
+        sides = [Dataset.from_pandas(side, columns) for side in (now, then)]
+        return report.run(*sides, timestamp=at)
 
 
 def _column(

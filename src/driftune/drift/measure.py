@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -56,9 +57,11 @@ def measure_domain(config: Config, window: DomainWindow) -> Measured:
     )
 
 
-def compare_windows(config: Config, window: DomainWindow, windows: Windows) -> Comparison:
-    """Compare a domain's windows by Evidently."""
-    return compare(windows, category_names(config, window.day), config.drift.sample_rows)
+def compare_windows(
+    config: Config, window: DomainWindow, windows: Windows, at: datetime | None = None
+) -> Comparison:
+    """Compare a domain's windows by Evidently; ``at``: the time that its snapshot bears."""
+    return compare(windows, category_names(config, window.day), config.drift.sample_rows, at)
 
 
 def _measured(reading: Reading | None, distance: float | None) -> Reading | None:

@@ -1,0 +1,134 @@
+"""Evidently's pages of decisions, and the series of its workspace (``evidently ui``)."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from driftune.config import Config
+from driftune.drift.distances import Comparison
+from driftune.drift.measure import compare_windows
+from driftune.drift.signals import SIGNALS
+from driftune.drift.windows import DomainWindow, read_windows, windows_path
+from driftune.errors import LedgerError
+from driftune.files import read_json, write_json
+from driftune.registry.ledger import Ledger
+from driftune.registry.schema import decisions
+from driftune.workspace import Workspace
+
+
+def write_pages(config: Config, ledger: Ledger, day: date) -> int:
+    """Write the Evidently pages of the day that ``drift.html`` wants, and drop those that are old.
+
+    Returns how many were written.
+    """
+    workspace, wanted, written = Workspace(config), config.drift.html, 0
+    last = {row.domain_key: row for row in _decided(ledger, day)}
+    for row in last.values():
+        if wanted == "never" or not _measured(row):
+            continue
+        alert = row.state not in ("stable", "watched", "insufficient")
+        page = workspace.drift_page(day, row.domain_key)
+        fresh = page.exists() and page.stat().st_mtime >= row.decided_at
+        if (alert or wanted == "all") and not fresh:
+            write_drift_page(config, ledger, row.id)
+            written += 1
+    oldest = (day - timedelta(days=config.drift.keep_pages_days)).isoformat()
+    for folder in workspace.drift_pages.glob("????-??-??"):
+        if folder.name < oldest:
+            for page in folder.glob("*.html"):
+                page.unlink(missing_ok=True)
+            folder.rmdir()
+    return written
+
+
+def write_drift_page(config: Config, ledger: Ledger, decision_id: str) -> None:
+    """Write Evidently's page of a past decision, from the windows kept then.
+
+    Raises:
+        LedgerError: when there is no such decision, a newer one of its domain and day has taken
+            the place of its windows, or there is nothing in them to compare.
+    """
+    row = ledger.decision(decision_id)
+    compared = _compared(config, ledger, row)
+    compared.write_page(Workspace(config).drift_page(date.fromisoformat(row.day), row.domain_key))
+
+
+def add_snapshots(config: Config, ledger: Ledger, day: date) -> int:
+    """Add the day's comparisons to the Evidently workspace, one project per domain, once each.
+
+    The snapshot of a decision that has been overtaken is taken out. Returns how many were added.
+    """
+    if not config.drift.snapshots:
+        return 0
+    from evidently.ui.workspace import Workspace as Series
+
+    workspace, added = Workspace(config), 0
+    series = Series.create(str(workspace.evidently))
+    projects = {project.name: project for project in series.list_projects()}
+    for row in {row.domain_key: row for row in _decided(ledger, day)}.values():
+        mark = workspace.drift(day, row.domain_key).with_suffix(".snapshot.json")
+        before = read_json(mark) if mark.exists() else {}
+        if not _measured(row) or before.get("decision") == row.id:
+            continue
+        if row.domain not in projects:
+            projects[row.domain] = _project(series, row.domain)
+        project = projects[row.domain]
+        compared = _compared(config, ledger, row)
+        ref = series.add_run(project.id, compared.snapshot, name=row.id)
+        write_json(mark, {"decision": row.id, "snapshot": str(ref.id)})
+        if before:
+            series.delete_run(project.id, before["snapshot"])
+        added += 1
+    return added
+
+
+def _project(series: Any, domain: str) -> Any:
+    """A new project whose dashboard draws every counted signal over time."""
+    from evidently.sdk.models import PanelMetric
+    from evidently.sdk.panels import line_plot_panel
+
+    project = series.create_project(domain, description="Drift of a domain, day by day")
+    for signal, about in SIGNALS.items():
+        if about.counted:
+            metric = PanelMetric(
+                metric="ValueDrift", metric_labels={"column": signal}, legend=about.unit
+            )
+            project.dashboard.add_panel(line_plot_panel(title=about.label, values=[metric]))
+    return project
+
+
+def _measured(row: Any) -> bool:
+    return "signals" in row.scores
+
+
+def _compared(config: Config, ledger: Ledger, row: Any) -> Comparison:
+    day = date.fromisoformat(row.day)
+    same = [other for other in _decided(ledger, day) if other.domain_key == row.domain_key]
+    newer = any(other.decided_at > row.decided_at for other in same)
+    if newer or not windows_path(config, day).exists():
+        raise LedgerError(f"{row.id}: its windows are no longer kept")
+    window = DomainWindow(
+        domain=row.domain,
+        key=row.domain_key,
+        day=day,
+        revision=row.revision,
+        backbone=row.backbone,
+        champion=row.champion_version,
+        reference=_days(row.scores.get("reference")),
+        settled=_days(row.scores.get("settled")),
+        hours=24,
+        data_version=row.data_version,
+    )
+    windows = read_windows(config, window)
+    if windows is None:
+        raise LedgerError(f"{row.id}: its windows hold nothing to compare")
+    at = datetime.combine(day, time(12), tzinfo=config.zone)
+    return compare_windows(config, window, windows, at)
+
+
+def _days(texts: Sequence[str] | None) -> list[date]:
+    return [date.fromisoformat(text) for text in texts or ()]
+
+
+def _decided(ledger: Ledger, day: date) -> list[Any]:
+    return ledger.decisions(decisions.c.day == day.isoformat())
