@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import finish, options, say, table
-from benchmarks.drift_shifts import KINDS, Scenario, auc_gap, bring_in, scenario_config
+from benchmarks.drift_shifts import (
+    KINDS,
+    Scenario,
+    auc_gap,
+    bring_in,
+    oracle_power,
+    scenario_config,
+)
 from benchmarks.drift_world import REFERENCE, VOLUMES, prepare, world
 from driftune.config import Config
 from driftune.domains import domain_key
@@ -42,12 +49,15 @@ Profiles = Mapping[date, Mapping[str, Profile]]
 class Shift:
     """A planted shift of one domain: its cost in true AUC, what was decided from its first day on,
     day by day until after the first full one, and the largest PSI of any signal on these days.
+
+    ``oracle``: how often a likelihood ratio that knows the shift sees it on the first full day.
     """
 
     kind: str
     volume: int
     cost: float
     clicks: int
+    oracle: float
     states: Sequence[str]
     psi: Sequence[float]
 
@@ -185,14 +195,15 @@ def planted(
             if target is None:
                 trial = cost
                 continue
-            found += _decided(copy, profiles, scenario, keys, cost)
+            oracle = oracle_power(settings, shifted, scenario.full)
+            found += _decided(copy, profiles, scenario, keys, cost, oracle)
             say(f"{kind}, {target}: {np.median(cost):.4f} in the median")
     return found
 
 
 def _decided(
     config: Config, profiles: Profiles, scenario: Scenario, keys: Sequence[str],
-    cost: Sequence[float],
+    cost: Sequence[float], oracle: Sequence[float],
 ) -> list[Shift]:  # fmt: skip
     watch = Watch(config, profiles, keys)
     for back in range(config.drift.confirm.of - 1, 0, -1):
@@ -210,7 +221,7 @@ def _decided(
             psi[each.key].append(largest_psi(each))
             clicks[each.key] = each.current.clicks
     return [
-        Shift(scenario.kind, VOLUMES[n], cost[n], clicks[key], states[key], psi[key])
+        Shift(scenario.kind, VOLUMES[n], cost[n], clicks[key], oracle[n], states[key], psi[key])
         for n, key in enumerate(keys)
     ]
 
@@ -295,6 +306,20 @@ def report(
                 cells.append(_share(some, 1) if some else "–")
             rows.append([f"{kind}, {low:g} to {high:g}", *cells])
     table(["caught on the first full day (shifts)", "1,000", "2,000", "5,000", "≥ 10,000"], rows)
+    rows = []
+    small: dict[str, float | None] = {}
+    for volume in sorted(set(VOLUMES)):
+        of_size = [shift for shift in real if shift.volume == volume]
+        cells = []
+        for low, high in pairwise(edges):
+            some = [shift for shift in of_size if low <= shift.cost < high]
+            cells.append(_beside_oracle(some) if some else "–")
+        rows.append([f"{volume},000 rows", *cells])
+        seen = [shift for shift in of_size if shift.cost >= 0.005]
+        small[f"{volume}000"] = _of_oracle(seen)
+    say("")
+    heads = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+    table(["caught on the first full day / by the oracle (shifts)", *heads], rows)
     large = [shift for shift in real if shift.volume >= 10 and shift.clicks >= 1000]
     costly = [shift for shift in large if shift.cost >= 0.01]
     dear = [shift for shift in large if shift.cost >= 0.005]
@@ -312,6 +337,7 @@ def report(
             "caught_2d_loss_005": _caught(dear, 2),
             "shifts_loss_010": len(costly),
             "shifts_loss_005": len(dear),
+            "power_of_oracle_loss_005_by_rows": small,
             "traffic_only_triggered": _caught(free, 2),
             "traffic_only_free": len(free),
             "evidently_false_alarms_per_100": 100 * preset.mean(),
@@ -324,6 +350,16 @@ def report(
             },
         }
     )
+
+
+def _of_oracle(shifts: Sequence[Shift]) -> float | None:
+    caught = _caught(shifts, 1)
+    return None if caught is None else caught / float(np.mean([s.oracle for s in shifts]))
+
+
+def _beside_oracle(shifts: Sequence[Shift]) -> str:
+    oracle = float(np.mean([shift.oracle for shift in shifts]))
+    return f"{_caught(shifts, 1):.2f} / {oracle:.2f} ({len(shifts)})"
 
 
 def _share(shifts: Sequence[Shift], days: int) -> str:

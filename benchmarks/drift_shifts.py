@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 
 from driftune.config import Config
 from driftune.domains import domain_key
@@ -16,6 +17,8 @@ from driftune.logs.ingest import ingest
 from driftune.params import load_config
 from driftune.registry.ledger import Ledger
 from driftune.simulate.days import Simulator
+from driftune.simulate.events import mood_on
+from driftune.simulate.response import Impressions, probability, utilities
 from driftune.simulate.settings import Event, SimulationConfig, domain_name
 from driftune.simulate.write import simulate
 from driftune.training.pretrain import load_model
@@ -116,14 +119,53 @@ def true_clicks(settings: SimulationConfig, day: date) -> dict[str, tuple[np.nda
     time = table.column("event_time").to_numpy().astype("datetime64[us]").astype(np.int64)
     user, item = (_codes(table, name) for name in ("user_id", "item_id"))
     p = truth.column("click_probability").to_numpy().astype(float)
-    places = [table.column(name).to_pylist() for name in ("scene", "region", "period")]
-    named = np.array([domain_name(*parts) for parts in zip(*places, strict=True)])
+    named = _domains(table)
     order = np.lexsort((item, user, time))
     return {
         domain: (time[order][own], p[order][own])
         for domain in settings.domains
         for own in [named[order] == domain]
     }
+
+
+def oracle_power(
+    base: SimulationConfig, settings: SimulationConfig, day: date, false_alarms: float = 0.01
+) -> list[float]:
+    """Per domain, how often an oracle would see the shift from the day's clicks alone.
+
+    It knows every row's true click probability with and without the shift, and alarms by their
+    likelihood ratio (J. Neyman and E. Pearson 1933: no test is more powerful at that share of
+    false alarms); normal approximation of the ratio's logarithm, a sum over rows.
+    """
+    simulator = Simulator.build(settings)
+    table, truth = simulator.draw_with_truth(day)
+    shifted = truth.column("click_probability").to_numpy().astype(float)
+    named = _domains(table)
+    hour = table.column("event_time").to_numpy().astype("datetime64[h]").astype(np.int64) % 24
+    position = table.column("position").to_numpy().astype(np.int64) - 1
+    user, item = (_codes(table, name) for name in ("user_id", "item_id"))
+    found = []
+    for number, domain in enumerate(base.domains):
+        own = named == domain
+        mood = mood_on(base, simulator.world, number, day)
+        shown = Impressions(user[own], item[own], position[own], hour[own])
+        logits, _ = utilities(simulator.world, mood.liked, shown, mood.liked_lift)
+        usual = probability(logits + simulator.levels.click[number])
+        found.append(_power(usual, shifted[own], false_alarms))
+    return found
+
+
+def _power(usual: np.ndarray, shifted: np.ndarray, false_alarms: float) -> float:
+    click = np.log(shifted / usual)
+    none = np.log((1 - shifted) / (1 - usual))
+    (null, null_sd), (moved, moved_sd) = (
+        ((p * click + (1 - p) * none).sum(), np.sqrt((p * (1 - p) * (click - none) ** 2).sum()))
+        for p in (usual, shifted)
+    )
+    if moved_sd == 0:
+        return false_alarms
+    limit = null + norm.isf(false_alarms) * null_sd
+    return float(norm.sf((limit - moved) / moved_sd))
 
 
 def expected_auc(p: np.ndarray, scores: np.ndarray) -> float:
@@ -134,6 +176,12 @@ def expected_auc(p: np.ndarray, scores: np.ndarray) -> float:
     wins = np.add.reduceat(p[order], first)
     losses = np.add.reduceat(1 - p[order], first)
     return float(wins @ (np.cumsum(losses) - losses / 2) / (wins.sum() * losses.sum()))
+
+
+def _domains(table: Any) -> np.ndarray:
+    parts = [name for name in ("scene", "region", "period") if name in table.column_names]
+    places = [table.column(name).to_pylist() for name in parts]
+    return np.array([domain_name(*found) for found in zip(*places, strict=True)])
 
 
 def _codes(table: Any, name: str) -> np.ndarray:

@@ -43,7 +43,7 @@ def world(days: int, *, volumes: Sequence[int] = VOLUMES, seed: int = 23) -> Sim
     )
 
 
-def prepare(settings: SimulationConfig, folder: Path) -> Config:
+def prepare(settings: SimulationConfig, folder: Path, reference: int = REFERENCE) -> Config:
     """Bring the world's days into a lake by the project's own road, and pre-train on the first.
 
     What an earlier run has left in the folder is kept.
@@ -51,12 +51,13 @@ def prepare(settings: SimulationConfig, folder: Path) -> Config:
     folder.mkdir(parents=True, exist_ok=True)
     params = folder / "params.yaml"
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    last = settings.calendar[REFERENCE - 1].isoformat()
+    last = settings.calendar[reference - 1].isoformat()
+    domains = "[scene, region, period]" if settings.periods else "[scene, region]"
     for old, new in (
         ("workspace: workspace\n", "workspace: .\n"),
         ("workspace/logs/", "logs/"),
         ("data/impressions", "logs/impressions"),
-        ("domain: [scene, region]", "domain: [scene, region, period]"),
+        ("domain: [scene, region]", f"domain: {domains}"),
         ('last: "2026-03-11"', f'last: "{last}"'),
         ("batch_size: 512", "batch_size: 2048"),
     ):
@@ -71,7 +72,7 @@ def prepare(settings: SimulationConfig, folder: Path) -> Config:
                 continue
             files = simulate(settings, folder / "logs", days=[day])
             ingest(config, ledger, day)
-            if number >= REFERENCE:
+            if number >= reference:
                 files[0].unlink()
             say(f"{day} in the lake, {time.perf_counter() - started:.0f} s")
         if not has_backbone(config):

@@ -154,12 +154,34 @@ def replay(
     last: Annotated[str, typer.Option("--to", help="Last day, YYYY-MM-DD.")],
     config: ConfigPath = PARAMS,
     as_json: AsJson = False,
+    compare: Annotated[
+        bool, typer.Option("--compare-policies", help="Only compare when to fine-tune; see below.")
+    ] = False,
+    alpha: Annotated[
+        list[float] | None, typer.Option(help="Compare drift.alpha at this level too; repeatable.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="Record of a simulation's events: adds the oracle.")
+    ] = None,
 ) -> None:
-    """Run the daily loop over past days; pre-trains when there is no backbone yet."""
+    """Run the daily loop over past days; pre-trains when there is no backbone yet.
+
+    With --compare-policies nothing is decided or promoted: each policy (never, every day, every
+    week, performance-only, drift) is followed over the days from the frozen base on, and AUC
+    gained is set against fine-tunes spent.
+    """
     settings = load(config)
     days = day_of(first), day_of(last)
     if days[1] < days[0]:
         raise typer.BadParameter(f"--to {last} lies before --from {first}")
+    if compare:
+        from driftune.policies.command import run_comparison
+
+        found = run_comparison(settings, *days, alpha or [], truth)
+        _print(found, as_json, quiet=True)
+        return
+    if alpha or truth:
+        raise typer.BadParameter("--alpha and --truth belong to --compare-policies")
     with running(settings):
         from flows.replay import replay as replay_flow
 

@@ -108,6 +108,28 @@ def show_status(rows: list[dict[str, Any]]) -> None:
     console.print(table)
 
 
+def show_policies(found: dict[str, Any]) -> None:
+    """Print what a comparison of policies found."""
+    table = Table(box=None, header_style="bold")
+    table.add_column("policy")
+    for name in ("fine-tunes", "promoted", "minutes", "AUC gained (95%)", "of every day's gain"):
+        table.add_column(name, justify="right")
+    for row in found["policies"]:
+        gain, part = row["gain"], row["gain_share"]["value"]
+        table.add_row(
+            Text(row["policy"]),
+            f"{row['finetunes']:,}",
+            f"{row['promoted']:,}",
+            f"{row['seconds'] / 60:.1f}",
+            f"{gain['value']:+.4f} ({gain['low']:+.4f} to {gain['high']:+.4f})",
+            "–" if part is None else f"{part:.0%}",
+        )
+    console = Console(stderr=True)
+    console.print(table)
+    days = f"{found['first']} to {found['last']}, {found['domain_days']:,} domain-days"
+    console.print(f"{days}; a day is judged by the champions that the days before it left")
+
+
 _STYLES = {"promoted": "green", "pending": "yellow", "claimed": "yellow", "failed": "red"}
 
 

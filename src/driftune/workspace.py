@@ -80,6 +80,11 @@ class Workspace:
         return self.home / "evidently"
 
     @property
+    def policies(self) -> Path:
+        """What the last comparison of policies found (JSON)."""
+        return self.home / "policies.json"
+
+    @property
     def drift_pages(self) -> Path:
         """Evidently's pages, a folder per day."""
         return self.reports / "drift"

@@ -7,9 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from driftune.config import Config
+from driftune.config import Config, Drift
 from driftune.drift.measure import Measured
-from driftune.drift.policy import Judgement, Past, decide
+from driftune.drift.policy import FOLLOW_UP, Judgement, Past, decide
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict, judge_readings
 from driftune.drift.windows import DomainWindow
@@ -74,13 +74,14 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
     if not windows:
         return {}
     day, policy = windows[0].day, config.drift
-    span = max(policy.confirm.of - 1, policy.cooldown_days)
+    span = max(policy.confirm.of - 1, policy.cooldown_days, *policy.follow_up_days)
     rows = ledger.read(
         sa.select(
             *(
                 decisions.c[name]
                 for name in (
-                    "domain_key", "day", "state", "backbone", "champion_version", "scores"
+                    "domain_key", "day", "state", "backbone", "champion_version",
+                    "adapter_version", "scores"
                 )
             )
         )
@@ -103,8 +104,27 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
             same = (row.backbone, row.champion_version) == (window.backbone, window.champion)
             p_values.append(_p_values(row.scores) if same else {})
             cooling |= back <= policy.cooldown_days and row.state == "promoted"
-        found[window.key] = Past(p_values, cooling)
+        own = [row for (key, _), row in before.items() if key == window.key]
+        found[window.key] = Past(p_values, cooling, _follow_up(policy, window, own))
     return found
+
+
+def _follow_up(policy: Drift, window: DomainWindow, rows: Sequence[sa.Row]) -> date | None:
+    """The day whose drift is to be followed up now; ``rows``: the domain's decisions, in order.
+
+    None once a follow-up was not promoted, or something else serves than what they brought.
+    """
+    ended = [row for row in rows if row.state in ("promoted", "rejected", "undecided")]
+    place = max(
+        (n for n, row in enumerate(ended)
+         if row.state == "promoted" and row.scores.get("rule") != FOLLOW_UP),
+        default=None,
+    )  # fmt: skip
+    if place is None or any(row.state != "promoted" for row in ended[place:]):
+        return None
+    began = date.fromisoformat(ended[place].day)
+    due = (window.day - began).days in policy.follow_up_days
+    return began if due and ended[-1].adapter_version == window.champion else None
 
 
 def _p_values(scores: Mapping[str, Any]) -> dict[str, float]:

@@ -6,7 +6,8 @@ procedure (Journal of the Royal Statistical Society B 57, 1995).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from math import log
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from driftune.drift.words import say
 
 State = Literal["drifted", "watched", "stable", "insufficient"]
 NO_HISTORY = "nothing to judge by"
+FOLLOW_UP = "follow-up"
 # Signals that a sentence names; the page shows all.
 SAID = 4
 _LEAST = 1e-300
@@ -28,10 +30,14 @@ _LEAST = 1e-300
 class Past:
     """A domain under its champion before the day: p-values of deciding signals on the days just
     before, newest first, and whether its champion changed within the cool-down.
+
+    ``follow_up``: the day, if any, whose drift brought the champion that is to be fine-tuned again
+    now that there are more rows since.
     """
 
     p_values: Sequence[Mapping[str, float]] = ()
     cooling: bool = False
+    follow_up: date | None = None
 
 
 @dataclass(frozen=True)
@@ -83,10 +89,21 @@ def decide(
         if signal not in policy.triggers
     ]
     limits = (min(policy.alpha, critical(deciding, policy.fdr)), critical(others, policy.fdr))
-    return {
+    judged = {
         key: _decide(policy, found, told[key], past.get(key, Past()), *limits)
         for key, found in verdicts.items()
     }
+    return {
+        key: _followed_up(judgement, past[key].follow_up if key in past else None)
+        for key, judgement in judged.items()
+    }
+
+
+def _followed_up(judgement: Judgement, since: date | None) -> Judgement:
+    if since is None or judgement.state == "drifted":
+        return judgement
+    text = f"Follow-up of the drift on {since:%-d %B}. {judgement.sentence}"
+    return replace(judgement, state="drifted", rule=FOLLOW_UP, sentence=text)
 
 
 def _decide(

@@ -56,7 +56,12 @@ class DomainWindow:
     @property
     def decision_id(self) -> str:
         """The decision's id: one per domain, day, revision of the day, and backbone."""
-        return f"{self.day}.{self.key}.r{self.revision}.{self.backbone[:8]}"
+        return decision_id(self.day, self.key, self.revision, self.backbone)
+
+
+def decision_id(day: date, key: str, revision: int, backbone: str) -> str:
+    """The id of the one decision about a domain (key) on a day in its revision."""
+    return f"{day}.{key}.r{revision}.{backbone[:8]}"
 
 
 def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow]:

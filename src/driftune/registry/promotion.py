@@ -27,8 +27,12 @@ def conclude(
     challenger: Path,
     training: dict[str, Any],
     gate: dict[str, Any],
+    *,
+    mirrored: bool = True,
 ) -> str:
     """End a claimed decision by its gate report; returns the decision's new state.
+
+    ``mirrored``: whether MLflow is told; a trial of policies keeps its promotions to its ledger.
 
     Raises:
         LedgerError: when the claim was lost meanwhile.
@@ -54,6 +58,7 @@ def conclude(
                 training=training,
                 adapter_version=version,
             ),
+            mirrored=mirrored,
         )
         return "promoted"
     # Whatever is not a known verdict counts as a rejection.
@@ -160,6 +165,7 @@ def _promote(
     who: str,
     reason: str,
     finish: Callable[[Any, int], None],
+    mirrored: bool = True,
 ) -> int:
     try:
         _, card = load_adapter(challenger, backbone=_serving(config) or row.backbone)
@@ -173,21 +179,23 @@ def _promote(
     version = max((known.version for known in ledger.versions(row.domain_key)), default=BASE) + 1
     folder = adapter_folder(config, row.domain_key, version, card["sha256"])
     _copy(challenger, folder)
-    registered = register(
-        config,
-        key=row.domain_key,
-        decision_id=row.id,
-        folder=folder,
-        metrics=_metrics(gate),
-        tags={
-            "domain": row.domain[:250],
-            "day": row.day,
-            "backbone": row.backbone,
-            "data_version": row.data_version,
-            "sha256": card["sha256"],
-            "driftune_version": str(version),
-        },
-    )
+    registered = None
+    if mirrored:
+        registered = register(
+            config,
+            key=row.domain_key,
+            decision_id=row.id,
+            folder=folder,
+            metrics=_metrics(gate),
+            tags={
+                "domain": row.domain[:250],
+                "day": row.day,
+                "backbone": row.backbone,
+                "data_version": row.data_version,
+                "sha256": card["sha256"],
+                "driftune_version": str(version),
+            },
+        )
     with ledger.write() as connection:
         ledger.add_adapter(
             connection,
@@ -212,7 +220,8 @@ def _promote(
             reason=reason,
         )
         finish(connection, version)
-    mirror(config, ledger, row.domain_key)
+    if mirrored:
+        mirror(config, ledger, row.domain_key)
     return version
 
 

@@ -69,11 +69,16 @@ def intervals_spec(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     return {"kind": "intervals", "height": 74 + 44 * len(usable), "rows": usable}
 
 
+def points_spec(x: str, y: str, points: list[dict[str, Any]]) -> dict[str, Any]:
+    """Named points (``name``, ``x``, ``value``, ``low``, ``high``) with their intervals along y."""
+    return {"kind": "points", "height": 380, "x": x, "y": y, "points": points}
+
+
 def draw(spec: dict[str, Any]) -> str:
     """The figure of a spec as JSON that may stand in a script element."""
     import plotly.graph_objects as go
 
-    data, layout = {"lines": _lines, "intervals": _intervals}[spec["kind"]](spec)
+    data, layout = {"lines": _lines, "intervals": _intervals, "points": _points}[spec["kind"]](spec)
     figure = go.Figure(data, {"template": go.layout.Template(), "showlegend": False, **layout})
     # "<" would let a name end the script element or open a comment in it.
     text: str = figure.to_json()
@@ -153,6 +158,40 @@ def _intervals(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, An
             "showgrid": False,
         },
         "shapes": [_rule("v", 0)],
+    }
+    return [trace], layout
+
+
+def _points(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    points = spec["points"]
+    most = max((point["x"] for point in points), default=0)
+    trace = {
+        "type": "scatter",
+        "mode": "markers+text",
+        "x": [point["x"] for point in points],
+        "y": [point["value"] for point in points],
+        "text": [plain(point["name"]) for point in points],
+        # Labels of the right half lie to the left, so that none is cut off.
+        "textposition": [
+            "bottom left" if point["x"] > most / 2 else "bottom right" for point in points
+        ],
+        "hovertemplate": "%{text}: %{y:+.4f}, %{x:,}<extra></extra>",
+        "marker": {"size": 11, "symbol": "diamond", "color": "var(--series-1)"},
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [_reach(point["high"], point["value"]) for point in points],
+            "arrayminus": [_reach(point["value"], point["low"]) for point in points],
+            "color": "var(--series-1)",
+            "thickness": 1.5,
+            "width": 5,
+        },
+    }
+    layout = {
+        "margin": {"l": 12, "r": 16, "t": 12, "b": 44},
+        "xaxis": {"title": {"text": plain(spec["x"])}, "rangemode": "tozero", "nticks": 7},
+        "yaxis": {"title": {"text": plain(spec["y"])}, "tickformat": "+.3~f", "automargin": True},
+        "shapes": [_rule("h", 0)],
     }
     return [trace], layout
 

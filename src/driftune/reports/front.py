@@ -21,12 +21,13 @@ from driftune.reports.states import (
 SWITCHES = 20
 
 
-def front_view(history: History) -> dict[str, Any]:
-    """The front page as plain values."""
+def front_view(history: History, *, compared: bool = False) -> dict[str, Any]:
+    """The front page as plain values; ``compared``: whether there is a page on policies."""
     pages = {entry.day for entry in history.recorded}
     latest = [rows[-1] for rows in history.decisions.values()]
     return {
         "root": "",
+        "compared": compared,
         "days": [_column(entry, entry.day in pages) for entry in history.days],
         "reference": [_column(entry, True) for entry in history.reference],
         "rows": [

@@ -18,6 +18,7 @@ from driftune.reports.decision_page import decision_view
 from driftune.reports.docs_page import docs_path, docs_view
 from driftune.reports.front import front_view
 from driftune.reports.history import load_history
+from driftune.reports.policies_page import policies_view
 from driftune.reports.render import Renderer
 from driftune.reports.scope import Scope
 from driftune.workspace import Workspace
@@ -79,8 +80,11 @@ def _pages(config: Config, ledger: Ledger, home: Path, days: list[date] | None) 
         path = f"decision/{day}/{key}.html"
         if scope.has_decision(path, key, day):
             yield Page(path, "decision.html", decision_view(config, history, rows))
+    policies = policies_view(config)
+    if policies is not None:
+        yield Page("policies.html", "policies.html", policies)
     # The front page comes last: what it links to is there.
-    yield Page("index.html", "index.html", front_view(history))
+    yield Page("index.html", "index.html", front_view(history, compared=policies is not None))
 
 
 def _has_stamp(path: Path, stamp: str) -> bool:

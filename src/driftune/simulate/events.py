@@ -1,7 +1,7 @@
 """What a domain shows and likes on a day: its own taste, and the planted events so far."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
@@ -40,6 +40,17 @@ def strength(event: Event, day: date) -> float:
     if event.kind == "surge":
         return float(since < (event.length or 1))
     return 1.0
+
+
+def changes(config: SimulationConfig) -> set[tuple[str, date]]:
+    """Domains and days on which a planted event has moved what users like since the day before."""
+    return {
+        (event.domain, day)
+        for event in config.events
+        if event.kind != "traffic_only"
+        for day in config.calendar
+        if strength(event, day) != strength(event, day - timedelta(days=1))
+    }
 
 
 def mood_on(config: SimulationConfig, world: World, domain: int, day: date) -> Mood:

@@ -1,0 +1,1 @@
+"""Policies: when to fine-tune, compared over past days."""

@@ -1,0 +1,107 @@
+"""Trials: each policy's own ledger and champions, beside the workspace that it shares."""
+
+import hashlib
+import shutil
+import time
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from driftune.config import Config, Registry
+from driftune.errors import DriftuneError
+from driftune.evaluation.challenge import challenge
+from driftune.policies.rules import Policy
+from driftune.registry.champions import Champion, champions_for
+from driftune.registry.ledger import Ledger
+from driftune.registry.promotion import conclude
+from driftune.registry.schema import days
+from driftune.training.finetune import challenger_folder, finetune
+from driftune.workspace import Workspace
+
+
+@dataclass
+class Outcomes:
+    """What came of fine-tunings: one that two trials ask for alike is done once.
+
+    ``folder`` keeps the challengers.
+    """
+
+    folder: Path
+    known: dict[str, tuple[dict[str, Any], dict[str, Any], float]] = field(default_factory=dict)
+
+    def of(
+        self, config: Config, ledger: Ledger, decision_id: str, champion: Champion
+    ) -> tuple[dict[str, Any], dict[str, Any], float]:
+        """Training figures, gate report and seconds; the challenger lies where it belongs."""
+        served = champion.folder.name if champion.folder and champion.serves else "base"
+        name = hashlib.sha256(f"{decision_id} {champion.version} {served}".encode()).hexdigest()
+        target = challenger_folder(config, decision_id)
+        if name in self.known:
+            shutil.copytree(self.folder / name, target)
+        else:
+            started = time.perf_counter()
+            training = finetune(config, ledger, decision_id)
+            gate = challenge(config, ledger, decision_id)
+            self.known[name] = training, gate, time.perf_counter() - started
+            shutil.copytree(target, self.folder / name)
+        return self.known[name]
+
+
+@dataclass
+class Trial:
+    """A policy at work: its configuration, ledger, and what it has spent."""
+
+    policy: Policy
+    config: Config
+    ledger: Ledger
+    finetunes: int = 0
+    promoted: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def begin(cls, config: Config, ledger: Ledger, policy: Policy, folder: Path) -> "Trial":
+        """Begin with the frozen base everywhere; the trial writes into ``folder`` alone.
+
+        It reads the lake, encoded days and model of the workspace, and the days of its ledger.
+        """
+        home = folder / hashlib.sha256(policy.name.encode()).hexdigest()[:12]
+        home.mkdir(parents=True)
+        shared = Workspace(config)
+        for path in (shared.lake, shared.features, shared.model):
+            (home / path.name).symlink_to(path, target_is_directory=True)
+        own = policy.settings(config).model_copy(
+            update={"workspace": str(home), "registry": Registry()}
+        )
+        trial = cls(policy, own, Ledger(own))
+        with trial.ledger.write() as connection:
+            connection.execute(days.insert(), [row._asdict() for row in ledger.days()])
+        return trial
+
+    def act(self, day: date, backbone: str, outcomes: Outcomes) -> None:
+        """Decide for the day, fine-tune what the policy wants, promote what passes the gate."""
+        self.policy.decide(self.config, self.ledger, day)
+        for row in self.ledger.waiting(day):
+            owner = self.ledger.claim(row.id)
+            if owner is None:
+                continue
+            champions, _ = champions_for(self.config, self.ledger, backbone, [row.domain_key])
+            champion = champions[row.domain_key]
+            try:
+                training, gate, seconds = outcomes.of(self.config, self.ledger, row.id, champion)
+            except DriftuneError as error:
+                self.ledger.release(row.id, owner, str(error), final=True)
+                continue
+            state = conclude(
+                self.config,
+                self.ledger,
+                row.id,
+                owner,
+                challenger_folder(self.config, row.id),
+                training,
+                gate,
+                mirrored=False,
+            )
+            self.finetunes += 1
+            self.promoted += state == "promoted"
+            self.seconds += seconds

@@ -1,0 +1,164 @@
+"""Comparing policies: what each wants, what it costs and gains, and that it changes nothing."""
+
+import json
+from datetime import date, timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+from driftune.cli import app
+from driftune.config import Config
+from driftune.errors import LedgerError
+from driftune.policies.compare import Comparison, compare_policies
+from driftune.policies.rules import Policy, policies
+from driftune.registry.ledger import Ledger
+from driftune.simulate.events import changes
+from driftune.simulate.settings import Event, SimulationConfig
+from driftune.workspace import Workspace
+from tests.conftest import DOMAINS, World, impressions
+
+SHIFTED = "home · north"
+DAYS = 3
+
+
+@pytest.fixture
+def shifted_world(trained_world: World) -> World:
+    """Three days after the reference, on which one domain wants coffee and nothing else."""
+    for number in range(3, 3 + DAYS):
+        day = trained_world.day(number)
+        frame = impressions(day, 2400)
+        there = (frame["scene"] == "home") & (frame["region"] == "north")
+        frame.loc[there, "click"] = (frame["category"] == "coffee").astype("int8")[there]
+        frame.loc[there, "ordered"] = 0
+        trained_world.write(day, frame)
+    return trained_world
+
+
+def compare(world: World, wanted: list[Policy] | None = None) -> Comparison:
+    first, last = world.day(3), world.day(2 + DAYS)
+    known = {(SHIFTED, first)}
+    with Ledger(world.config) as ledger:
+        chosen = wanted or policies(world.config, first, [0.01], known)
+        return compare_policies(world.config, ledger, chosen, first, last)
+
+
+def test_policies_spend_and_gain_as_they_should(shifted_world: World) -> None:
+    found = {each.policy: each for each in compare(shifted_world).policies}
+    assert [*found] == [
+        "never", "every day", "every week", "performance-only", "drift", "drift, alpha 0.01",
+        "oracle",
+    ]  # fmt: skip
+    assert found["never"].finetunes == 0
+    assert found["never"].gain.value == 0
+    # The last day is judged and no longer acted on.
+    assert found["every day"].finetunes == len(DOMAINS) * (DAYS - 1)
+    assert found["every week"].finetunes == len(DOMAINS)
+    assert 1 <= found["drift"].finetunes <= 2
+    assert found["oracle"].finetunes == 2
+    for name in ("every day", "drift", "oracle"):
+        assert found[name].gain.value > 0.001, name
+        assert found[name].promoted >= 1, name
+        assert found[name].gain.low <= found[name].gain.value <= found[name].gain.high
+    assert found["every day"].finetune_share == 1
+    assert found["drift"].finetune_share <= 0.5
+
+
+def test_the_workspace_decides_and_promotes_nothing(shifted_world: World) -> None:
+    config = shifted_world.config
+    compare(shifted_world)
+    with Ledger(config) as ledger:
+        assert ledger.decisions() == []
+        assert ledger.champions() == {}
+        assert {row.day for row in ledger.days()} >= {str(shifted_world.day(3))}
+    assert not Workspace(config).adapters.exists()
+    assert not [*(config.home / "staging").glob("policies-*")]
+
+
+def test_the_same_days_give_the_same_figures(shifted_world: World) -> None:
+    def figures() -> list[tuple[float, int]]:
+        return [(each.gain.value, each.finetunes) for each in compare(shifted_world).policies]
+
+    assert figures() == figures()
+
+
+def test_a_day_that_cannot_be_had_is_left_out(
+    shifted_world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    shifted_world.write(shifted_world.day(4), impressions(shifted_world.day(4), 5))
+    found = compare(shifted_world, policies(shifted_world.config, shifted_world.day(3)))
+    assert found.domain_days == 2 * len(DOMAINS)
+    assert f"{shifted_world.day(4)} is left out" in caplog.text
+
+
+def test_one_day_is_nothing_to_compare(trained_world: World) -> None:
+    day = trained_world.day(3)
+    trained_world.write(day)
+    with (
+        Ledger(trained_world.config) as ledger,
+        pytest.raises(LedgerError, match="two days to compare"),
+    ):
+        compare_policies(
+            trained_world.config, ledger, policies(trained_world.config, day), day, day
+        )
+
+
+def test_known_changes_are_those_of_what_users_like() -> None:
+    start = date(2026, 3, 2)
+    base = SimulationConfig(start=start, days=12)
+    kinds = {
+        "abrupt": ({"against": ["salads"]}, [3]),
+        "gradual": ({"against": ["salads"], "over": 3}, [3, 4, 5]),
+        "surge": ({"length": 2, "items": 3}, [3, 5]),
+        "recurring": ({"against": ["salads"], "every": 5, "length": 2}, [3, 5, 8, 10]),
+        "traffic_only": ({"against": ["salads"]}, []),
+    }
+    for kind, (own, days) in kinds.items():
+        event = Event.model_validate(
+            {"domain": base.domains[0], "day": start + timedelta(3), "kind": kind,
+             "favour": ["coffee"], **own}
+        )  # fmt: skip
+        found = changes(base.model_copy(update={"events": (event,)}))
+        assert found == {(base.domains[0], start + timedelta(day)) for day in days}, kind
+
+
+def test_the_command_prints_figures_and_writes_the_page(shifted_world: World) -> None:
+    params = str(shifted_world.params)
+    span = ["--from", str(shifted_world.day(3)), "--to", str(shifted_world.day(5))]
+    asked = ["replay", *span, "--compare-policies", "--json", "--config", params]
+    result = CliRunner().invoke(app, asked)
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.stdout)
+    assert [row["policy"] for row in figures["policies"]][-1] == "drift"
+    reports = Workspace(shifted_world.config).reports
+    page = (reports / "policies.html").read_text(encoding="utf-8")
+    for row in figures["policies"]:
+        assert row["told"] in page
+    assert 'href="policies.html"' in (reports / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--alpha", "0.01"], "belong to --compare-policies"),
+        (["--compare-policies", "--alpha", "2"], "must lie between 0 and 1"),
+        (["--compare-policies", "--truth", "none.json"], "none.json"),
+    ],
+)
+def test_options_that_make_no_sense(trained_world: World, options: list[str], said: str) -> None:
+    span = ["--from", str(trained_world.day(3)), "--to", str(trained_world.day(5))]
+    asked = ["replay", *span, *options, "--config", str(trained_world.params)]
+    result = CliRunner().invoke(app, asked)
+    assert result.exit_code != 0
+    assert said in " ".join(f"{result.output} {result.exception}".split())
+
+
+def test_alpha_is_all_that_a_variant_changes(trained_world: World) -> None:
+    def plain(config: Config) -> dict[str, object]:
+        return config.model_dump()
+
+    *_, drift, variant = policies(trained_world.config, trained_world.day(3), [0.02])
+    assert plain(drift.settings(trained_world.config)) == plain(trained_world.config)
+    changed = plain(variant.settings(trained_world.config))
+    assert changed["drift"]["alpha"] == 0.02  # type: ignore[index]
+    changed["drift"] = trained_world.config.drift.model_dump()
+    assert changed == plain(trained_world.config)
