@@ -100,11 +100,10 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
     (path,) = simulate(SMALL, tmp_path, days=[START])
     old = path.read_bytes()
 
-    def fail(table: pa.Table, where: Path, **options: object) -> None:
-        Path(where).write_bytes(b"half")
+    def fail(writer: pq.ParquetWriter, table: pa.Table) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("driftune.simulate.write.pq.write_table", fail)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", fail)
     with pytest.raises(OSError, match="disk full"):
         simulate(SMALL.model_copy(update={"seed": 8}), tmp_path, days=[START])
     assert path.read_bytes() == old

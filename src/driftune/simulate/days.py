@@ -1,5 +1,6 @@
 """Drawing one day: requests by the hour, what the policy shows, who clicks and orders."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -24,6 +25,8 @@ from driftune.simulate.world import Floats, Ints, World, build_world
 WEEKDAY = (0.88, 0.90, 0.94, 0.98, 1.07, 1.13, 1.10)
 TRUTH = ("click_probability", "order_probability")
 DAY_MS = 24 * 3_600_000
+HOURS_MS = np.arange(25) * 3_600_000.0
+DEPTH = sum(DEPTHS) / 2
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Simulator:
     config: SimulationConfig
     world: World
     levels: Levels
+    slice_rows: int = 1 << 20
 
     @classmethod
     def build(cls, config: SimulationConfig) -> "Simulator":
@@ -51,25 +55,56 @@ class Simulator:
         neither other days nor an event in another domain changes a row's user, item, time or
         labels.
         """
-        parts = [self._draw_domain(domain, day) for domain in range(len(self.config.domains))]
-        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        order = np.argsort(joined["request_time"], kind="stable")
-        depth = joined.pop("depth")
-        starts = np.cumsum(depth) - depth
-        rows = np.repeat(starts[order], depth[order]) + flat_positions(depth[order])
-        time = np.repeat(joined.pop("request_time")[order], depth[order])
-        request = np.repeat(np.arange(order.size), depth[order])
-        truth = {name: joined.pop(name)[rows].astype(np.float32) for name in TRUTH}
-        table = self._table(day, request, time, {name: joined[name][rows] for name in joined})
-        return table, pa.table(truth)
+        tables, truths = zip(*self.slices(day), strict=True)
+        return pa.concat_tables(tables), pa.concat_tables(truths)
 
-    def _draw_domain(self, domain: int, day: date) -> dict[str, np.ndarray]:
-        config, world = self.config, self.world
+    def slices(self, day: date) -> Iterator[tuple[pa.Table, pa.Table]]:
+        """Draw a day as ``draw_with_truth`` does, from morning to night in slices of its hours.
+
+        A day of up to about ``slice_rows`` rows is one slice; a larger one is cut at times that
+        hold about that many rows each, so that memory does not grow with its volume.
+        """
+        visits = [self._visits(domain, day) for domain in range(len(self.config.domains))]
+        total = sum(each.requests for each in visits)
+        edges = _slice_edges(visits, max(1, -(-total // max(1, round(self.slice_rows / DEPTH)))))
+        counts = [visit.counts(edges) for visit in visits]
+        digits = max(5, len(str(total - 1)))
+        begun = 0
+        for number in range(len(edges) - 1):
+            parts = [
+                self._draw_domain(domain, day, *visit.times(edges, counts[domain], number))
+                for domain, visit in enumerate(visits)
+                if counts[domain][number]
+            ]
+            if not parts:
+                continue
+            joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            order = np.argsort(joined["request_time"], kind="stable")
+            depth = joined.pop("depth")
+            starts = np.cumsum(depth) - depth
+            rows = np.repeat(starts[order], depth[order]) + flat_positions(depth[order])
+            time = np.repeat(joined.pop("request_time")[order], depth[order])
+            request = np.repeat(np.arange(order.size), depth[order])
+            truth = {name: joined.pop(name)[rows].astype(np.float32) for name in TRUTH}
+            names = _numbered(f"{day:%y%m%d}-", begun, begun + order.size, digits)
+            begun += order.size
+            drawn = {name: joined[name][rows] for name in joined}
+            yield self._table(day, _named(request, names), time, drawn), pa.table(truth)
+
+    def _visits(self, domain: int, day: date) -> "_Visits":
+        """How many requests the domain has on the day, and when."""
+        config = self.config
         rng = np.random.default_rng([config.seed, day.toordinal(), domain])
         volume = config.rows_per_domain * config.volumes[domain % len(config.volumes)]
         volume *= WEEKDAY[day.weekday()] * np.exp(rng.normal(0, config.volume_noise))
-        requests = max(1, round(volume / (sum(DEPTHS) / 2)))
-        time = _request_times(rng, requests, config.hours(domain))
+        requests = max(1, round(volume / DEPTH))
+        return _Visits(rng, requests, _cumulative(config.hours(domain)))
+
+    def _draw_domain(
+        self, domain: int, day: date, rng: np.random.Generator, time: Ints
+    ) -> dict[str, np.ndarray]:
+        config, world = self.config, self.world
+        requests = time.size
         _, region, _ = config.parts(domain)
         users = rng.choice(config.users, requests, p=user_shares(world, region))
         depth = draw_depth(rng, requests)
@@ -99,7 +134,9 @@ class Simulator:
             **dict(zip(TRUTH, (clicks, orders), strict=True)),
         }
 
-    def _table(self, day: date, request: Ints, time: Ints, rows: dict[str, np.ndarray]) -> pa.Table:
+    def _table(
+        self, day: date, request: pa.Array, time: Ints, rows: dict[str, np.ndarray]
+    ) -> pa.Table:
         config, world = self.config, self.world
         places = np.array([config.parts(domain) for domain in range(len(config.domains))])
         scene, region, period = places[rows["domain"]].T
@@ -107,9 +144,9 @@ class Simulator:
         item = rows["item"]
         periods = pa.array(list(config.periods), pa.string())
         columns = {
-            "request_id": _named(request, _numbered(f"{day:%y%m%d}-", int(request[-1]) + 1, 5)),
-            "user_id": _named(rows["user"], _numbered("u", config.users, 5)),
-            "item_id": _named(item, _numbered("i", config.items, 4)),
+            "request_id": request,
+            "user_id": _named(rows["user"], _numbered("u", 0, config.users, 5)),
+            "item_id": _named(item, _numbered("i", 0, config.items, 4)),
             "event_time": pa.array(midnight + (time * 1000).astype("timedelta64[us]")),
             "scene": _named(scene, pa.array(config.scenes)),
             "region": _named(region, pa.array(config.regions)),
@@ -118,7 +155,7 @@ class Simulator:
             "category": _named(world.item_category[item], pa.array(config.categories)),
             "price": pa.array(world.item_price[item]),
             "restaurant_id": _named(
-                world.item_restaurant[item], _numbered("r", config.restaurants, 4)
+                world.item_restaurant[item], _numbered("r", 0, config.restaurants, 4)
             ),
             "click": pa.array(rows["click"].astype(np.int8)),
             "ordered": pa.array(rows["ordered"].astype(np.int8)),
@@ -137,24 +174,52 @@ def hour_shares() -> Floats:
     return shares / shares.sum()
 
 
-def _request_times(rng: np.random.Generator, requests: int, span: tuple[int, int]) -> Ints:
-    """Draw times in milliseconds since midnight, evenly within the hours of ``hour_shares``.
+@dataclass(frozen=True)
+class _Visits:
+    """The requests of a domain on a day: how many, and the share (25,) of them by each hour."""
 
-    ``span``: the hours that are open.
-    """
+    rng: np.random.Generator
+    requests: int
+    by_hour: Floats
+
+    def counts(self, edges: Ints) -> Ints:
+        """How many (S,) fall between ``edges`` (S + 1,), in milliseconds since midnight."""
+        if len(edges) == 2:
+            return np.array([self.requests])
+        return self.rng.multinomial(self.requests, np.diff(self._shares(edges)))
+
+    def times(self, edges: Ints, counts: Ints, number: int) -> tuple[np.random.Generator, Ints]:
+        """The stream of a slice, and its requests' times in milliseconds since midnight."""
+        rng = self.rng if len(edges) == 2 else self.rng.spawn(1)[0]
+        low, high = self._shares(edges[number : number + 2])
+        drawn = low + (high - low) * rng.random(counts[number])
+        times = np.interp(drawn, self.by_hour, HOURS_MS).astype(np.int64)
+        return rng, np.clip(times, edges[number], edges[number + 1] - 1)
+
+    def _shares(self, edges: Ints) -> Floats:
+        return np.interp(edges, HOURS_MS, self.by_hour)
+
+
+def _slice_edges(visits: Sequence[_Visits], slices: int) -> Ints:
+    """Times (slices + 1,) in milliseconds since midnight, as many requests between each two."""
+    together = np.sum([visit.requests * visit.by_hour for visit in visits], axis=0)
+    inner = np.interp(np.arange(1, slices) / slices * together[-1], together, HOURS_MS)
+    return np.r_[0, np.unique(inner.astype(np.int64)), DAY_MS]
+
+
+def _cumulative(span: tuple[int, int]) -> Floats:
+    """The share (25,) of a day's requests by each hour, as ``hour_shares`` has it in ``span``."""
     shares = hour_shares()
     if span != (0, 24):
         hours = np.arange(24)
         shares = np.where((span[0] <= hours) & (hours < span[1]), shares, 0.0)
         shares /= shares.sum()
-    edges = np.concatenate([[0.0], np.cumsum(shares)])
-    times = np.interp(rng.random(requests), edges, np.arange(25) * 3_600_000.0)
-    return np.minimum(times.astype(np.int64), DAY_MS - 1)
+    return np.concatenate([[0.0], np.cumsum(shares)])
 
 
-def _numbered(prefix: str, count: int, digits: int) -> pa.Array:
-    digits_of = pc.utf8_lpad(pa.array(np.arange(count)).cast(pa.string()), digits, padding="0")
-    return pc.binary_join_element_wise(prefix, digits_of, "")
+def _numbered(prefix: str, first: int, end: int, digits: int) -> pa.Array:
+    numbers = pa.array(np.arange(first, end)).cast(pa.string())
+    return pc.binary_join_element_wise(prefix, pc.utf8_lpad(numbers, digits, padding="0"), "")
 
 
 def _named(index: Ints, names: pa.Array) -> pa.DictionaryArray:

@@ -1,6 +1,7 @@
 """Writing simulated days as Parquet files, whole or not at all."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 
@@ -46,26 +47,44 @@ def simulate(
     simulator = Simulator.build(config)
     paths = []
     for day in wanted:
-        table, probabilities = simulator.draw_with_truth(day)
         path = out / file_name(day)
-        _write(table, path)
-        if truth is not None:
-            truth.mkdir(parents=True, exist_ok=True)
-            _write(probabilities, truth / f"truth-{day.isoformat()}.parquet")
+        with ExitStack() as files:
+            logs = _writer(files, path)
+            probabilities = None
+            if truth is not None:
+                truth.mkdir(parents=True, exist_ok=True)
+                probabilities = _writer(files, truth / f"truth-{day.isoformat()}.parquet")
+            rows = 0
+            for table, true in simulator.slices(day):
+                logs(table)
+                if probabilities is not None:
+                    probabilities(true)
+                rows += table.num_rows
         paths.append(path)
         if progress is not None:
-            progress(f"{day.isoformat()}: {table.num_rows:,} impressions")
+            progress(f"{day.isoformat()}: {rows:,} impressions")
     return paths
 
 
-def _write(table: pa.Table, path: Path) -> None:
-    with replacing(path) as temporary:
-        # Without the Arrow schema, readers see plain strings instead of dictionaries.
-        pq.write_table(
-            table,
-            temporary,
-            compression="zstd",
-            compression_level=COMPRESSION_LEVEL,
-            use_dictionary=[name for name in table.column_names if name not in PLAIN],
-            store_schema=False,
-        )
+def _writer(files: ExitStack, path: Path) -> Callable[[pa.Table], None]:
+    """A function that appends tables to the file, which is there when ``files`` are closed."""
+    temporary = files.enter_context(replacing(path))
+    writer: pq.ParquetWriter | None = None
+
+    def write(table: pa.Table) -> None:
+        nonlocal writer
+        if writer is None:
+            # Without the Arrow schema, readers see plain strings instead of dictionaries.
+            writer = files.enter_context(
+                pq.ParquetWriter(
+                    temporary,
+                    table.schema,
+                    compression="zstd",
+                    compression_level=COMPRESSION_LEVEL,
+                    use_dictionary=[name for name in table.column_names if name not in PLAIN],
+                    store_schema=False,
+                )
+            )
+        writer.write_table(table)
+
+    return write
