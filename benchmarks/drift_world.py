@@ -5,9 +5,10 @@ a drift policy must sit through without an alarm.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks.common import ROOT, say
 from driftune.config import Config
@@ -43,13 +44,19 @@ def world(days: int, *, volumes: Sequence[int] = VOLUMES, seed: int = 23) -> Sim
     )
 
 
-def prepare(settings: SimulationConfig, folder: Path, reference: int = REFERENCE) -> Config:
+def prepare(
+    settings: SimulationConfig,
+    folder: Path,
+    reference: int = REFERENCE,
+    params: Mapping[str, str] = MappingProxyType({"batch_size: 512": "batch_size: 2048"}),
+) -> Config:
     """Bring the world's days into a lake by the project's own road, and pre-train on the first.
 
-    What an earlier run has left in the folder is kept.
+    What an earlier run has left in the folder is kept. ``params``: what is replaced in the
+    project's own params.yaml.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    params = folder / "params.yaml"
+    file = folder / "params.yaml"
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     last = settings.calendar[reference - 1].isoformat()
     domains = "[scene, region, period]" if settings.periods else "[scene, region]"
@@ -59,11 +66,11 @@ def prepare(settings: SimulationConfig, folder: Path, reference: int = REFERENCE
         ("data/impressions", "logs/impressions"),
         ("domain: [scene, region]", f"domain: {domains}"),
         ('last: "2026-03-11"', f'last: "{last}"'),
-        ("batch_size: 512", "batch_size: 2048"),
+        *params.items(),
     ):
         text = text.replace(old, new)
-    params.write_text(text, encoding="utf-8")
-    config = load_config(params)
+    file.write_text(text, encoding="utf-8")
+    config = load_config(file)
     started = time.perf_counter()
     with Ledger(config) as ledger:
         held = {row.day for row in ledger.days()}

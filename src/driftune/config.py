@@ -205,7 +205,7 @@ class Drift(Section):
     min_effect: MinEffect = MinEffect()
     confirm: Confirm = Confirm()
     cooldown_days: int = Field(1, ge=0)
-    follow_up_days: list[Positive] = [2]
+    follow_up_days: list[Positive] = [1, 2, 4]
     html: Literal["alerts", "all", "never"] = "alerts"
     keep_pages_days: Positive = 90
     snapshots: bool = False

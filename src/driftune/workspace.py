@@ -66,9 +66,9 @@ class Workspace:
         """What Great Expectations said of the day or redelivery (JSON), as the site shows it."""
         return self.home / "data_docs" / f"{_name(day, redelivery)}.json"
 
-    def drift(self, day: date, key: str) -> Path:
-        """Evidently's figures of a domain and day (JSON)."""
-        return self.home / "drift" / f"{day}" / f"{key}.json"
+    def snapshot(self, day: date, key: str) -> Path:
+        """Which snapshot of a domain and day lies in Evidently's workspace (JSON)."""
+        return self.home / "drift" / f"{day}" / f"{key}.snapshot.json"
 
     def drift_page(self, day: date, key: str) -> Path:
         """Evidently's page of a domain and day."""

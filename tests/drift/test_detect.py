@@ -6,13 +6,15 @@ import pandas as pd
 import pytest
 
 from driftune.drift.detect import decide_day
+from driftune.drift.distances import compare, distances
 from driftune.drift.measure import measure_domain
 from driftune.drift.pages import add_snapshots, write_drift_page, write_pages
-from driftune.drift.windows import draw_windows, read_windows, windows_path
+from driftune.drift.windows import category_names, draw_windows, read_windows, windows_path
 from driftune.errors import LedgerError
 from driftune.logs.ingest import ingest
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
 from driftune.registry.ledger import Ledger
+from driftune.registry.promotion import rollback
 from driftune.training.pretrain import load_model
 from driftune.workspace import Workspace
 from tests.adaptation import crown
@@ -61,7 +63,6 @@ def test_only_the_domain_that_shifted_is_found(trained_world: World, day: date) 
     workspace = Workspace(trained_world.config)
     assert "coffee +" in row.sentence
     assert row.score > 1
-    assert workspace.drift(day, row.domain_key).exists()
     assert workspace.drift_page(day, row.domain_key).stat().st_size > 1_000_000
     assert len(list(workspace.reports.glob("drift/*/*.html"))) == 1
 
@@ -142,6 +143,62 @@ def test_an_adapter_is_compared_with_the_days_it_was_trained_on_and_those_that_c
         **dict.fromkeys(DOMAINS, (*base, day)),
         SHIFTED: (trained_world.day(2), day),
     }
+
+
+def test_what_was_promoted_by_drift_is_followed_up_while_it_serves(
+    trained_world: World, day: date
+) -> None:
+    config = trained_world.config
+    for number in range(3, 7):
+        trained_world.write(trained_world.day(number), shifted(trained_world.day(number)))
+    detect(trained_world, day)
+    _, model, _ = load_model(config)
+    kernel = IAKKernel(model.representation.width, IAKConfig(4, 8, "residual"))
+    with Ledger(config) as ledger:
+        (row,) = ledger.waiting(day)
+        owner = ledger.claim(row.id)
+        assert owner is not None
+        crown(trained_world, Adapter({"representation": kernel}).eval(), [day])
+        with ledger.write() as connection:
+            ledger.finish(
+                connection, row.id, owner, "promoted", gate={}, training={}, adapter_version=1
+            )
+    rules = {}
+    for number in (4, 5):
+        after = trained_world.day(number)
+        detect(trained_world, after)
+        with Ledger(config) as ledger:
+            made = {one.domain: one for one in ledger.decisions() if one.day == str(after)}
+            rules[number] = made[SHIFTED].scores["rule"], made[SHIFTED].state
+            assert {made[name].state for name in made if name != SHIFTED} == {"stable"}
+    assert rules == dict.fromkeys((4, 5), ("follow-up", "pending"))
+    with Ledger(config) as ledger:
+        rollback(config, ledger, row.domain_key, 0, "the test")
+    detect(trained_world, trained_world.day(6))
+    with Ledger(config) as ledger:
+        made = {
+            one.domain: one for one in ledger.decisions() if one.day == str(trained_world.day(6))
+        }
+    assert made[SHIFTED].scores["rule"] != "follow-up"
+
+
+def test_distances_are_those_of_evidently_s_own_report(trained_world: World, day: date) -> None:
+    trained_world.write(day, shifted(day))
+    config = trained_world.config
+    with Ledger(config) as ledger:
+        ingest(config, ledger, day)
+        window = next(w for w in draw_windows(config, ledger, day) if w.domain == SHIFTED)
+    windows, names = read_windows(config, window), category_names(config, day)
+    assert windows is not None
+    metrics = compare(windows, names, config.drift.sample_rows).dict()["metrics"]
+    reported = {
+        metric["config"]["column"]: float(metric["value"])
+        for metric in metrics
+        if "column" in metric["config"]
+    }
+    found = distances(windows, names, config.drift.sample_rows)
+    assert found == pytest.approx(reported)
+    assert len(found) > 5
 
 
 def test_a_day_that_is_not_in_the_lake(trained_world: World, day: date) -> None:

@@ -1,5 +1,7 @@
 """Policy: which rule decides, what is never acted on, and the sentence."""
 
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -93,6 +95,16 @@ def test_an_effect_below_the_minimum_is_no_drift() -> None:
 def test_a_champion_that_has_just_changed_is_watched() -> None:
     judged = one(Past(cooling=True), calibration=found(1e-9))
     assert (judged.state, judged.rule) == ("watched", "cool-down")
+
+
+def test_a_shift_that_was_adapted_to_is_followed_up() -> None:
+    past = Past(follow_up=date(2026, 3, 9))
+    quiet, cooling = one(past, auc=found(0.6)), one(replace(past, cooling=True), auc=found(1e-9))
+    for judged in (quiet, cooling):
+        assert (judged.state, judged.rule) == ("drifted", "follow-up")
+        assert judged.sentence.startswith("Follow-up of the drift on 9 March. ")
+    assert quiet.score is not None and quiet.score < 1
+    assert one(past, auc=found(1e-9)).rule == "strong evidence"
 
 
 def test_without_a_deciding_signal_nothing_is_stable() -> None:

@@ -112,19 +112,14 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
 def _follow_up(policy: Drift, window: DomainWindow, rows: Sequence[sa.Row]) -> date | None:
     """The day whose drift is to be followed up now; ``rows``: the domain's decisions, in order.
 
-    None once a follow-up was not promoted, or something else serves than what they brought.
+    None where something else serves by now than what they brought.
     """
-    ended = [row for row in rows if row.state in ("promoted", "rejected", "undecided")]
-    place = max(
-        (n for n, row in enumerate(ended)
-         if row.state == "promoted" and row.scores.get("rule") != FOLLOW_UP),
-        default=None,
-    )  # fmt: skip
-    if place is None or any(row.state != "promoted" for row in ended[place:]):
+    promoted = [row for row in rows if row.state == "promoted"]
+    found = [row for row in promoted if row.scores.get("rule") != FOLLOW_UP]
+    if not found or promoted[-1].adapter_version != window.champion:
         return None
-    began = date.fromisoformat(ended[place].day)
-    due = (window.day - began).days in policy.follow_up_days
-    return began if due and ended[-1].adapter_version == window.champion else None
+    began = date.fromisoformat(found[-1].day)
+    return began if (window.day - began).days in policy.follow_up_days else None
 
 
 def _p_values(scores: Mapping[str, Any]) -> dict[str, float]:

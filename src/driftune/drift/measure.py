@@ -2,19 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from driftune.config import Config
 from driftune.drift.compare import Pairs, Reading, Windows
-from driftune.drift.distances import Comparison, compare
+from driftune.drift.distances import distances
 from driftune.drift.signals import SIGNALS
 from driftune.drift.windows import DomainWindow, category_names, read_windows
 from driftune.drift.words import facts
-from driftune.files import write_json
-from driftune.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -35,33 +32,25 @@ class Measured:
 
 
 def measure_domain(config: Config, window: DomainWindow) -> Measured:
-    """Measure one domain's signals; keeps Evidently's figures beside the windows."""
+    """Measure one domain's signals, the distances of counted ones by Evidently."""
     windows = read_windows(config, window)
     counts = _counts(window, windows)
     problem = _problem(config, counts)
     if problem is not None or windows is None:
         return Measured(window.key, counts, problem or "No windows.")
-    compared = compare_windows(config, window, windows)
-    write_json(Workspace(config).drift(window.day, window.key), compared.figures)
+    names = category_names(config, window.day)
+    found = distances(windows, names, config.drift.sample_rows)
     readings = {signal: windows.reading(signal) for signal in SIGNALS}
     return Measured(
         key=window.key,
         counts=counts,
         matched=windows.is_matched("category_clicked"),
         readings={
-            signal: _measured(reading, compared.distances.get(signal))
-            for signal, reading in readings.items()
+            signal: _measured(reading, found.get(signal)) for signal, reading in readings.items()
         },
-        distances=compared.distances,
-        told=facts(windows, category_names(config, window.day)),
+        distances=found,
+        told=facts(windows, names),
     )
-
-
-def compare_windows(
-    config: Config, window: DomainWindow, windows: Windows, at: datetime | None = None
-) -> Comparison:
-    """Compare a domain's windows by Evidently; ``at``: the time that its snapshot bears."""
-    return compare(windows, category_names(config, window.day), config.drift.sample_rows, at)
 
 
 def _measured(reading: Reading | None, distance: float | None) -> Reading | None:

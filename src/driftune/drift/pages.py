@@ -5,12 +5,11 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from driftune.config import Config
-from driftune.drift.distances import Comparison
-from driftune.drift.measure import compare_windows
+from driftune.drift.distances import compare
 from driftune.drift.signals import SIGNALS
-from driftune.drift.windows import DomainWindow, read_windows, windows_path
+from driftune.drift.windows import DomainWindow, category_names, read_windows, windows_path
 from driftune.errors import LedgerError
-from driftune.files import read_json, write_json
+from driftune.files import read_json, replacing, write_json
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import decisions
 from driftune.workspace import Workspace
@@ -49,8 +48,11 @@ def write_drift_page(config: Config, ledger: Ledger, decision_id: str) -> None:
             the place of its windows, or there is nothing in them to compare.
     """
     row = ledger.decision(decision_id)
-    compared = _compared(config, ledger, row)
-    compared.write_page(Workspace(config).drift_page(date.fromisoformat(row.day), row.domain_key))
+    snapshot = _compared(config, ledger, row)
+    page = Workspace(config).drift_page(date.fromisoformat(row.day), row.domain_key)
+    # About 4 MB.
+    with replacing(page) as part:
+        snapshot.save_html(str(part))
 
 
 def add_snapshots(config: Config, ledger: Ledger, day: date) -> int:
@@ -66,15 +68,14 @@ def add_snapshots(config: Config, ledger: Ledger, day: date) -> int:
     series = Series.create(str(workspace.evidently))
     projects = {project.name: project for project in series.list_projects()}
     for row in {row.domain_key: row for row in _decided(ledger, day)}.values():
-        mark = workspace.drift(day, row.domain_key).with_suffix(".snapshot.json")
+        mark = workspace.snapshot(day, row.domain_key)
         before = read_json(mark) if mark.exists() else {}
         if not _measured(row) or before.get("decision") == row.id:
             continue
         if row.domain not in projects:
             projects[row.domain] = _project(series, row.domain)
         project = projects[row.domain]
-        compared = _compared(config, ledger, row)
-        ref = series.add_run(project.id, compared.snapshot, name=row.id)
+        ref = series.add_run(project.id, _compared(config, ledger, row), name=row.id)
         write_json(mark, {"decision": row.id, "snapshot": str(ref.id)})
         if before:
             series.delete_run(project.id, before["snapshot"])
@@ -101,7 +102,7 @@ def _measured(row: Any) -> bool:
     return "signals" in row.scores
 
 
-def _compared(config: Config, ledger: Ledger, row: Any) -> Comparison:
+def _compared(config: Config, ledger: Ledger, row: Any) -> Any:
     day = date.fromisoformat(row.day)
     same = [other for other in _decided(ledger, day) if other.domain_key == row.domain_key]
     newer = any(other.decided_at > row.decided_at for other in same)
@@ -123,7 +124,7 @@ def _compared(config: Config, ledger: Ledger, row: Any) -> Comparison:
     if windows is None:
         raise LedgerError(f"{row.id}: its windows hold nothing to compare")
     at = datetime.combine(day, time(12), tzinfo=config.zone)
-    return compare_windows(config, window, windows, at)
+    return compare(windows, category_names(config, day), config.drift.sample_rows, at)
 
 
 def _days(texts: Sequence[str] | None) -> list[date]:
