@@ -90,6 +90,7 @@ def _summary(seconds: float) -> bool:
     from driftune.params import load_config
     from driftune.registry.ledger import Ledger
     from driftune.reports.states import QUIET
+    from driftune.reports.summary import evidence
     from driftune.simulate import check_against_truth
 
     config = load_config(PARAMS)
@@ -104,7 +105,8 @@ def _summary(seconds: float) -> bool:
                 f"  CTR-AUC {difference['champion']:.3f} → {difference['challenger']:.3f} "
                 f"({difference['low']:+.3f} to {difference['high']:+.3f})"
             )
-        _say(f"     {row.day}  {row.domain:20} drift {row.score:.1f}×  {row.state}{figures}")
+        why = evidence(row.scores["rule"], row.score or 0)
+        _say(f"     {row.day}  {row.domain:20} {why:11}  {row.state}{figures}")
     quiet = sorted({row.domain for row in rows} - {row.domain for row in acted})
     _say(f"     left alone: {', '.join(quiet)}")
     truth = check_against_truth(

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from driftune.config import Config, Drift
 from driftune.drift.measure import Measured
-from driftune.drift.policy import FOLLOW_UP, Judgement, Past, decide
+from driftune.drift.policy import Judgement, Past, decide
+from driftune.drift.rules import FOLLOW_UP
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict, judge_readings
 from driftune.drift.windows import DomainWindow

@@ -14,13 +14,12 @@ from typing import Any, Literal
 import numpy as np
 
 from driftune.config import Drift
+from driftune.drift.rules import FOLLOW_UP, NO_HISTORY
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict
 from driftune.drift.words import say
 
 State = Literal["drifted", "watched", "stable", "insufficient"]
-NO_HISTORY = "nothing to judge by"
-FOLLOW_UP = "follow-up"
 # Signals that a sentence names; the page shows all.
 SAID = 4
 _LEAST = 1e-300

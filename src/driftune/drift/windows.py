@@ -18,8 +18,8 @@ from driftune.config import Config
 from driftune.drift.cells import FIRST, MOST, NEW, NONE
 from driftune.drift.compare import Windows
 from driftune.drift.counts import Counted, read_counts, write_counts
-from driftune.drift.policy import NO_HISTORY
 from driftune.drift.profiles import Profile, Profiler, Served, whole
+from driftune.drift.rules import NO_HISTORY
 from driftune.errors import LedgerError
 from driftune.files import read_json, write_json
 from driftune.logs.duck import connect, literal

@@ -3,6 +3,7 @@
 from datetime import date
 from typing import Any
 
+from driftune.drift.rules import FOLLOW_UP
 from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import decisions
@@ -19,6 +20,7 @@ def day_rows(ledger: Ledger, day: date) -> list[dict[str, Any]]:
             {
                 "domain": row.domain,
                 "state": row.state,
+                "rule": (row.scores or {}).get("rule"),
                 "drift": None if row.score is None else round(row.score, 2),
                 "champion": row.adapter_version or row.champion_version,
                 "before": _rounded(difference.get("champion")),
@@ -67,11 +69,16 @@ def day_summary(day: date, quality: DayQuality | None, rows: list[dict[str, Any]
 def _moved(row: dict[str, Any]) -> str:
     text = f"{row['domain']}: {row['state']}"
     if row["drift"] is not None:
-        text += f" (drift {row['drift']:.1f}×"
+        text += f" ({evidence(row['rule'], row['drift'])}"
         if row["before"] is not None and row["after"] is not None:
             text += f", AUC {row['before']:.3f} → {row['after']:.3f}"
         text += ")"
     return text
+
+
+def evidence(rule: str | None, score: float) -> str:
+    """Why a decision asked for a fine-tune, in a word or two."""
+    return FOLLOW_UP if rule == FOLLOW_UP else f"drift {score:.1f}×"
 
 
 def _rounded(value: float | None) -> float | None:
