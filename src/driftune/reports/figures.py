@@ -70,8 +70,16 @@ def intervals_spec(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def points_spec(x: str, y: str, points: list[dict[str, Any]]) -> dict[str, Any]:
-    """Named points (``name``, ``x``, ``value``, ``low``, ``high``) with their intervals along y."""
-    return {"kind": "points", "height": 380, "x": x, "y": y, "points": points}
+    """Named points (``name``, ``x``, ``value``, ``low``, ``high``) with their intervals along y.
+
+    Points that coincide are one, by all their names.
+    """
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for point in points:
+        same = found.setdefault((point["x"], point["value"]), {**point, "names": []})
+        same["names"].append(point["name"])
+    merged = [{**point, "name": " = ".join(point.pop("names"))} for point in found.values()]
+    return {"kind": "points", "height": 380, "x": x, "y": y, "points": merged}
 
 
 def draw(spec: dict[str, Any]) -> str:
@@ -170,7 +178,7 @@ def _points(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]
         "mode": "markers+text",
         "x": [point["x"] for point in points],
         "y": [point["value"] for point in points],
-        "text": [plain(point["name"]) for point in points],
+        "text": [plain(point["name"], 60) for point in points],
         # Labels of the right half lie to the left, so that none is cut off.
         "textposition": [
             "bottom left" if point["x"] > most / 2 else "bottom right" for point in points
@@ -189,7 +197,11 @@ def _points(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]
     }
     layout = {
         "margin": {"l": 12, "r": 16, "t": 12, "b": 44},
-        "xaxis": {"title": {"text": plain(spec["x"])}, "rangemode": "tozero", "nticks": 7},
+        "xaxis": {
+            "title": {"text": plain(spec["x"])},
+            "range": [-0.03 * max(most, 1), 1.05 * max(most, 1)],
+            "nticks": 7,
+        },
         "yaxis": {"title": {"text": plain(spec["y"])}, "tickformat": "+.3~f", "automargin": True},
         "shapes": [_rule("h", 0)],
     }
