@@ -206,6 +206,7 @@ class Drift(Section):
     confirm: Confirm = Confirm()
     cooldown_days: int = Field(1, ge=0)
     follow_up_days: list[Positive] = [1, 2, 4]
+    max_age_days: Positive | None = None
     html: Literal["alerts", "all", "never"] = "alerts"
     keep_pages_days: Positive = 90
     snapshots: bool = False

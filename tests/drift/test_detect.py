@@ -1,10 +1,13 @@
 """Detection on the lake: which windows are drawn, which domain is decided, and only once."""
 
+import zlib
+from collections.abc import Callable
 from datetime import date
 
 import pandas as pd
 import pytest
 
+from driftune.domains import domain_key
 from driftune.drift.detect import decide_day
 from driftune.drift.distances import compare, distances
 from driftune.drift.measure import measure_domain
@@ -15,7 +18,7 @@ from driftune.logs.ingest import ingest
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
 from driftune.registry.ledger import Ledger
 from driftune.registry.promotion import rollback
-from driftune.training.pretrain import load_model
+from driftune.training.pretrain import load_model, pretrain
 from driftune.workspace import Workspace
 from tests.adaptation import crown
 from tests.conftest import DOMAINS, World, impressions
@@ -180,6 +183,33 @@ def test_what_was_promoted_by_drift_is_followed_up_while_it_serves(
             one.domain: one for one in ledger.decisions() if one.day == str(trained_world.day(6))
         }
     assert made[SHIFTED].scores["rule"] != "follow-up"
+
+
+def test_domains_that_were_left_alone_come_of_age_one_after_another(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(
+        drift={"max_age_days": 4, "min_rows": 150, "min_clicks": 30}
+    ).with_reference()
+    with Ledger(world.config) as ledger:
+        pretrain(world.config, ledger)
+    due: dict[str, list[int]] = {domain: [] for domain in DOMAINS}
+    for number in range(3, 12):
+        world.write(world.day(number))
+        detect(world, world.day(number))
+        with Ledger(world.config) as ledger:
+            made = [row for row in ledger.decisions() if row.day == str(world.day(number))]
+            for row in made:
+                if row.scores.get("rule") == "age":
+                    due[row.domain].append(number)
+                    owner = ledger.claim(row.id)
+                    assert owner is not None
+                    with ledger.write() as connection:
+                        ledger.finish(connection, row.id, owner, "rejected", gate={}, training={})
+    for domain, days in due.items():
+        waits = zlib.crc32(domain_key(domain).encode()) % 4
+        assert days == [*range(3 + 4 + waits, 12, 4)], domain
+    assert len({days[0] for days in due.values() if days}) > 1
 
 
 def test_distances_are_those_of_evidently_s_own_report(trained_world: World, day: date) -> None:

@@ -107,6 +107,14 @@ def test_a_shift_that_was_adapted_to_is_followed_up() -> None:
     assert one(past, auc=found(1e-9)).rule == "strong evidence"
 
 
+def test_a_champion_of_age_is_fine_tuned_without_evidence() -> None:
+    judged = one(Past(age=15), auc=found(0.6))
+    assert (judged.state, judged.rule) == ("drifted", "age")
+    assert judged.sentence.startswith("Not fine-tuned for 15 days. ")
+    both = one(Past(age=15, follow_up=date(2026, 3, 9)), auc=found(0.6))
+    assert both.rule == "follow-up"
+
+
 def test_without_a_deciding_signal_nothing_is_stable() -> None:
     judged = one(category_shown=found(0.5))
     assert (judged.state, judged.score) == ("insufficient", None)

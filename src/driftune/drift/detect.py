@@ -1,5 +1,6 @@
 """Detect: the day's drift decisions of all domains, written to the ledger once."""
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from driftune.config import Config, Drift
 from driftune.drift.measure import Measured
 from driftune.drift.policy import Judgement, Past, decide
-from driftune.drift.rules import FOLLOW_UP
+from driftune.drift.rules import AGE, FOLLOW_UP
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict, judge_readings
 from driftune.drift.windows import DomainWindow
@@ -93,6 +94,7 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
         .order_by(decisions.c.day, decisions.c.revision, decisions.c.decided_at)
     )  # fmt: skip
     before = {(row.domain_key, date.fromisoformat(row.day)): row for row in rows}
+    ages = _ages(policy, ledger, windows)
     found = {}
     for window in windows:
         p_values: list[dict[str, float]] = []
@@ -106,7 +108,38 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
             p_values.append(_p_values(row.scores) if same else {})
             cooling |= back <= policy.cooldown_days and row.state == "promoted"
         own = [row for (key, _), row in before.items() if key == window.key]
-        found[window.key] = Past(p_values, cooling, _follow_up(policy, window, own))
+        found[window.key] = Past(
+            p_values, cooling, _follow_up(policy, window, own), ages.get(window.key)
+        )
+    return found
+
+
+def _ages(policy: Drift, ledger: Ledger, windows: Sequence[DomainWindow]) -> dict[str, int]:
+    """Days since the last fine-tune, of domains (keys) for which they are too many.
+
+    Since the first decision where there was none; those come due one after another.
+    """
+    if policy.max_age_days is None:
+        return {}
+    tried = decisions.c.state.in_(("promoted", "rejected", "undecided"))
+    query = (
+        sa.select(
+            decisions.c.domain_key,
+            sa.func.min(decisions.c.day).label("first"),
+            sa.func.max(sa.case((tried, decisions.c.day))).label("tried"),
+        )
+        .where(
+            decisions.c.backbone == windows[0].backbone,
+            decisions.c.day < windows[0].day.isoformat(),
+        )
+        .group_by(decisions.c.domain_key)
+    )
+    found = {}
+    for row in ledger.read(query):
+        age = (windows[0].day - date.fromisoformat(row.tried or row.first)).days
+        wait = 0 if row.tried else zlib.crc32(row.domain_key.encode()) % policy.max_age_days
+        if age >= policy.max_age_days + wait:
+            found[row.domain_key] = age
     return found
 
 
@@ -116,7 +149,7 @@ def _follow_up(policy: Drift, window: DomainWindow, rows: Sequence[sa.Row]) -> d
     None where something else serves by now than what they brought.
     """
     promoted = [row for row in rows if row.state == "promoted"]
-    found = [row for row in promoted if row.scores.get("rule") != FOLLOW_UP]
+    found = [row for row in promoted if row.scores.get("rule") not in (FOLLOW_UP, AGE)]
     if not found or promoted[-1].adapter_version != window.champion:
         return None
     began = date.fromisoformat(found[-1].day)

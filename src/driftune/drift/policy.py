@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from driftune.config import Drift
-from driftune.drift.rules import FOLLOW_UP, NO_HISTORY
+from driftune.drift.rules import AGE, FOLLOW_UP, NO_HISTORY
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict
 from driftune.drift.words import say
@@ -31,12 +31,13 @@ class Past:
     before, newest first, and whether its champion changed within the cool-down.
 
     ``follow_up``: the day, if any, whose drift brought the champion that is to be fine-tuned again
-    now that there are more rows since.
+    now that there are more rows since; ``age``: days since its last fine-tune, if too many.
     """
 
     p_values: Sequence[Mapping[str, float]] = ()
     cooling: bool = False
     follow_up: date | None = None
+    age: int | None = None
 
 
 @dataclass(frozen=True)
@@ -92,17 +93,20 @@ def decide(
         key: _decide(policy, found, told[key], past.get(key, Past()), *limits)
         for key, found in verdicts.items()
     }
-    return {
-        key: _followed_up(judgement, past[key].follow_up if key in past else None)
-        for key, judgement in judged.items()
-    }
+    return {key: _due(judgement, past.get(key, Past())) for key, judgement in judged.items()}
 
 
-def _followed_up(judgement: Judgement, since: date | None) -> Judgement:
-    if since is None or judgement.state == "drifted":
+def _due(judgement: Judgement, past: Past) -> Judgement:
+    """What is due without evidence of the day: a follow-up, or a first or next fine-tune by age."""
+    if judgement.state == "drifted":
         return judgement
-    text = f"Follow-up of the drift on {since:%-d %B}. {judgement.sentence}"
-    return replace(judgement, state="drifted", rule=FOLLOW_UP, sentence=text)
+    if past.follow_up is not None:
+        rule, text = FOLLOW_UP, f"Follow-up of the drift on {past.follow_up:%-d %B}"
+    elif past.age is not None:
+        rule, text = AGE, f"Not fine-tuned for {past.age} days"
+    else:
+        return judgement
+    return replace(judgement, state="drifted", rule=rule, sentence=f"{text}. {judgement.sentence}")
 
 
 def _decide(

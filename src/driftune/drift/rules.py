@@ -2,3 +2,4 @@
 
 NO_HISTORY = "nothing to judge by"
 FOLLOW_UP = "follow-up"
+AGE = "age"

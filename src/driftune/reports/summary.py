@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from driftune.drift.rules import FOLLOW_UP
+from driftune.drift.rules import AGE, FOLLOW_UP
 from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import decisions
@@ -78,7 +78,7 @@ def _moved(row: dict[str, Any]) -> str:
 
 def evidence(rule: str | None, score: float) -> str:
     """Why a decision asked for a fine-tune, in a word or two."""
-    return FOLLOW_UP if rule == FOLLOW_UP else f"drift {score:.1f}×"
+    return rule if rule in (FOLLOW_UP, AGE) else f"drift {score:.1f}×"
 
 
 def _rounded(value: float | None) -> float | None:
