@@ -106,7 +106,8 @@ def detection(
     )
     home = folder / f"scale-{domains}-{rows}-{reference}"
     cheap = {"  epochs: 2\n": "  epochs: 1\n", "batch_size: 512": "batch_size: 8192"}
-    prepare(settings, home, reference, cheap)
+    # A process inherits its parent's peak of memory: what prepares a world must not be the parent.
+    _apart(prepare, settings, home, reference, cheap)
     say(f"{domains} domains, {rows:,} rows a day: prepared")
     found: dict[str, Any] = {"domains": domains}
     for name in ("cold", "warm"):
@@ -201,8 +202,12 @@ def full_frames(rows: int) -> dict[str, float]:
 
 def alone(function: Callable[..., dict[str, float]], *given: Any) -> dict[str, float]:
     """What the function returns in a process of its own, and the most memory that it held."""
+    return _apart(_with_peak, function, *given)
+
+
+def _apart(function: Callable[..., Any], *given: Any) -> Any:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_with_peak, function, *given).result()
+        return pool.submit(function, *given).result()
 
 
 def _with_peak(function: Callable[..., dict[str, float]], *given: Any) -> dict[str, float]:
