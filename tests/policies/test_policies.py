@@ -31,7 +31,9 @@ def shifted_world(trained_world: World) -> World:
         frame.loc[there, "click"] = (frame["category"] == "coffee").astype("int8")[there]
         frame.loc[there, "ordered"] = 0
         trained_world.write(day, frame)
-    return trained_world
+    # Adapters that learn what one such day says, by a wide margin, whatever the processor.
+    learns = {"epochs": 30, "patience": 30, "learning_rate": 0.02, "train_days": 1, "beta": [0.0]}
+    return World(trained_world.root, adapter=learns)
 
 
 def compare(world: World, wanted: list[Policy] | None = None) -> Comparison:
@@ -56,7 +58,7 @@ def test_policies_spend_and_gain_as_they_should(shifted_world: World) -> None:
     assert 1 <= found["drift"].finetunes <= 2
     assert found["oracle"].finetunes == 2
     for name in ("every day", "drift", "oracle"):
-        assert found[name].gain.value > 0.001, name
+        assert found[name].gain.value > 0.03, name
         assert found[name].promoted >= 1, name
         assert found[name].gain.low <= found[name].gain.value <= found[name].gain.high
     assert found["every day"].finetune_share == 1
