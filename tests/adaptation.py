@@ -9,8 +9,9 @@ from driftune.logs.ingest import ingest
 from driftune.models.adapters import Adapter, save_adapter
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import Ledger
-from driftune.training.finetune import Split, challenger_folder, finetune, split_rows
+from driftune.training.finetune import challenger_folder, finetune
 from driftune.training.pretrain import load_model
+from driftune.training.split import Split, split_rows
 from tests.conftest import World, impressions
 
 DOMAIN = "home · north"

@@ -231,7 +231,13 @@ class Adapter(Section):
 
 
 class Gate(Section):
-    """The offline A/B check: what a challenger must show before it is promoted."""
+    """The offline A/B check: what a challenger must show before it is promoted.
+
+    Labels of impressions younger than ``label_delay_hours`` at a day's end count from later days
+    on. One that cannot be judged yet is judged again on later days, ``looks`` times in all; with
+    ``wait`` also one that may be better but is not shown to be. ``correction`` holds the error of
+    a day's decisions together.
+    """
 
     metric: Literal["ctr_auc", "ctcvr_auc"] = "ctr_auc"
     min_effect: float = Field(0.002, ge=0)
@@ -242,6 +248,10 @@ class Gate(Section):
     min_users: Positive = 50
     guardrail_tolerance: float = Field(0.01, ge=0)
     calibration_band: Annotated[tuple[float, float], RISING] = (0.7, 1.4)
+    label_delay_hours: float = Field(0.0, ge=0, allow_inf_nan=False)
+    looks: Positive = 5
+    wait: bool = True
+    correction: Literal["none", "day"] = "day"
 
 
 class Registry(Section):

@@ -1,4 +1,4 @@
-"""Fine-tuning and its challenge: splits by time, equal bytes, nothing of the gate in training."""
+"""Fine-tuning and its challenge: equal bytes, where training starts, what stops it."""
 
 import shutil
 from contextlib import nullcontext
@@ -6,106 +6,27 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from driftune.errors import LakeError, RegistryError
+from driftune.errors import RegistryError
 from driftune.evaluation.challenge import challenge
 from driftune.logs.features import encode_day
 from driftune.logs.ingest import ingest
 from driftune.models.adapters import fingerprint, load_adapter, save_adapter
 from driftune.registry.ledger import Ledger
 from driftune.registry.promotion import conclude
-from driftune.training.finetune import Split, challenger_folder, finetune, split_rows
+from driftune.training.finetune import challenger_folder, finetune
 from driftune.training.pretrain import load_model
 from driftune.training.rows import load_rows
 from driftune.workspace import Workspace
+from tests.adaptation import bring, pending, split_of, train
 from tests.conftest import World, impressions
-
-DOMAIN = "home · north"
 
 
 @pytest.fixture
 def day(trained_world: World) -> date:
     """The day after the reference days, in the lake."""
-    chosen = trained_world.day(3)
-    trained_world.write(chosen, impressions(chosen, 2400))
-    with Ledger(trained_world.config) as ledger:
-        ingest(trained_world.config, ledger, chosen)
-    return chosen
-
-
-def pending(world: World, day: date, number: int = 1) -> str:
-    """A drift decision that waits for its adaptation; returns its id."""
-    _, _, backbone = load_model(world.config)
-    with Ledger(world.config) as ledger:
-        row, _ = ledger.decide(
-            id=f"{day}.home-north.r{number}",
-            domain=DOMAIN,
-            domain_key=key_of(world, day),
-            day=str(day),
-            revision=number,
-            backbone=backbone,
-            state="pending",
-            score=2.0,
-            scores={},
-            sentence="Moved.",
-            data_version="v",
-            champion_version=ledger.champion_version(key_of(world, day)),
-        )
-    return row.id
-
-
-def key_of(world: World, day: date) -> str:
-    frame = pd.read_parquet(encode_day(world.config, load_model(world.config)[0], day))
-    return frame.loc[frame["domain"] == DOMAIN, "domain_key"].iloc[0]
-
-
-def split_of(world: World, day: date) -> Split:
-    return split_rows(world.config, load_model(world.config)[0], key_of(world, day), day)
-
-
-def train(world: World, decision: str) -> bytes:
-    with Ledger(world.config) as ledger:
-        finetune(world.config, ledger, decision)
-    return (challenger_folder(world.config, decision) / "adapter.safetensors").read_bytes()
-
-
-def test_rows_are_split_by_time_and_the_gate_has_the_newest_of_the_day(
-    trained_world: World, day: date
-) -> None:
-    split = split_of(trained_world, day)
-    assert split.train.time.max() <= split.select.time.min()
-    assert split.select.time.max() <= split.gate.time.min()
-    start = np.datetime64(str(day), "us").astype("int64")
-    assert split.gate.time.min() >= start
-    today = int((split.train.time >= start).sum() + (split.select.time >= start).sum())
-    share = len(split.gate) / (today + len(split.gate))
-    assert share == pytest.approx(trained_world.config.adapter.gate_share, abs=0.01)
-    assert set(split.gate.domain_key) == {key_of(trained_world, day)}
-
-
-def test_no_label_of_the_day_reaches_the_day_s_own_features(
-    trained_world: World, day: date
-) -> None:
-    before = split_of(trained_world, day)
-    frame = impressions(day, 2400)
-    frame["click"] = 1 - frame["click"]
-    frame["ordered"] = 0
-    trained_world.write(day, frame)
-    with Ledger(trained_world.config) as ledger:
-        assert ingest(trained_world.config, ledger, day).changed
-    after = split_of(trained_world, day)
-    assert not np.array_equal(before.gate.click, after.gate.click)
-    for part in ("train", "select", "gate"):
-        one, other = getattr(before, part), getattr(after, part)
-        assert np.array_equal(one.ids, other.ids)
-        assert np.array_equal(one.numbers, other.numbers)
-
-
-def test_too_few_rows_are_one_line(trained_world: World, day: date) -> None:
-    with pytest.raises(LakeError, match="are too few to train on and judge"):
-        split_rows(trained_world.config, load_model(trained_world.config)[0], "no domain", day)
+    return bring(trained_world, trained_world.day(3))
 
 
 def test_equal_input_gives_equal_bytes_and_the_seed_matters(

@@ -11,10 +11,11 @@ from driftune.evaluation.gate import GateRows, Scores, judge
 from driftune.models.adapters import AdapterBank, AdapterFileError, load_adapter
 from driftune.registry.champions import champions_for
 from driftune.registry.ledger import Ledger
-from driftune.training.finetune import challenger_folder, split_rows
+from driftune.training.finetune import challenger_folder
 from driftune.training.pretrain import load_model
 from driftune.training.rows import Rows
 from driftune.training.scoring import score
+from driftune.training.split import split_rows
 
 
 def challenge(config: Config, ledger: Ledger, decision_id: str) -> dict[str, Any]:

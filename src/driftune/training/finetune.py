@@ -3,19 +3,15 @@
 import hashlib
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from driftune.config import Config
-from driftune.errors import ConfigError, LakeError
-from driftune.logs.encoder import Encoder
-from driftune.logs.features import encode_day
-from driftune.logs.lake import Lake
+from driftune.errors import ConfigError
 from driftune.models.adapters import (
     AdaptedModel,
     AdapterBank,
@@ -33,61 +29,12 @@ from driftune.models.backbone import Backbone
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.ledger import BASE, Ledger
 from driftune.training.pretrain import load_model
-from driftune.training.rows import Rows, load_rows
+from driftune.training.rows import Rows
+from driftune.training.split import split_rows
 from driftune.workspace import Workspace
 
 # Of a kernel that replaces the representation: it has to give it back before it may change it.
 WARM_EPOCHS = 3
-
-
-@dataclass(frozen=True)
-class Split:
-    """A domain's rows up to the day, split by time: train, then select, then the gate's rows.
-
-    ``lake`` is the version of all that the lake held up to the day: the rows, and the days that
-    their counters saw.
-    """
-
-    train: Rows
-    select: Rows
-    gate: Rows
-    lake: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Sizes and time spans (UTC), as the decision records them."""
-        parts = {"train": self.train, "select": self.select, "gate": self.gate}
-        return {
-            name: {"rows": len(rows), "from": _moment(rows, 0), "to": _moment(rows, -1)}
-            for name, rows in parts.items()
-        }
-
-
-def split_rows(config: Config, encoder: Encoder, key: str, day: date) -> Split:
-    """Split the domain's rows of the adaptation window by time.
-
-    The gate gets the newest share of the day's own rows, selection the newest share of the
-    rest. The counters of every row come from days before its own, so no gate row reaches them.
-
-    Raises:
-        LakeError: when the window has too few rows to split.
-    """
-    view = Lake.of(config)
-    first = day - timedelta(days=config.adapter.train_days - 1)
-    days = [other for other in sorted(view.contents) if first <= other <= day]
-    rows = load_rows(encoder, [encode_day(config, encoder, each, view) for each in days], key)
-    today = load_rows(encoder, [encode_day(config, encoder, day, view)], key)
-    gate = round(len(today) * config.adapter.gate_share)
-    rest = len(rows) - gate
-    select = round(rest * config.adapter.select_share)
-    if min(gate, select, rest - select) < 1:
-        raise LakeError(f"{key}: {len(rows)} rows up to {day} are too few to train on and judge")
-    positions = np.arange(len(rows))
-    return Split(
-        rows.take(positions[: rest - select]),
-        rows.take(positions[rest - select : rest]),
-        rows.take(positions[rest:]),
-        view.version(each for each in view.contents if each <= day),
-    )
 
 
 def challenger_folder(config: Config, decision_id: str) -> Path:
@@ -205,7 +152,3 @@ def _start(
             return True
     adapted.add(key, wanted, seed)
     return False
-
-
-def _moment(rows: Rows, position: int) -> str:
-    return str(np.datetime64(int(rows.time[position]), "us"))
