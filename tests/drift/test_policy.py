@@ -147,3 +147,19 @@ def test_false_alarms_of_domains_without_drift_are_rare() -> None:
 def test_more_days_than_there_are_cannot_be_asked_for(days: int) -> None:
     with pytest.raises(ValueError, match="days must not be more than of"):
         Drift.model_validate({"confirm": {"days": days, "of": 3}})
+
+
+def test_a_drift_began_where_its_evidence_did() -> None:
+    weak, none = {"auc": 0.009}, {"auc": 0.5}
+    for days, began in (
+        ([], 0),
+        ([none, weak], 2),
+        ([weak, weak, none], 2),
+        ([none, none, weak], 0),
+        ([{"calibration": 1e-9}], 0),
+    ):
+        judged = one(Past(days), auc=found(1e-9))
+        assert (judged.state, judged.shifted) == ("drifted", began), days
+    assert one(auc=found(0.5)).shifted is None
+    follow_up = Past(follow_up=date(2026, 3, 9), shifted=5)
+    assert one(follow_up, auc=found(0.5)).shifted == 5

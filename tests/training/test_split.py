@@ -156,3 +156,41 @@ def test_labels_that_mature_after_days_move_the_whole_window(
 def test_too_few_rows_are_one_line(trained_world: World, day: date) -> None:
     with pytest.raises(LakeError, match="are too few to train on and judge"):
         split_rows(trained_world.config, load_model(trained_world.config)[0], "no domain", day)
+
+
+def test_rows_since_the_drift_are_a_window_of_their_own_and_all_windows_are_judged_alike(
+    trained_world: World, day: date
+) -> None:
+    def cut(since: date | None) -> Split:
+        encoder = load_model(trained_world.config)[0]
+        return split_rows(trained_world.config, encoder, KEY, day, since)
+
+    usual, today = cut(None), cut(day)
+    assert len(usual.windows) == 1
+    longest, newest = today.windows
+    assert instant(newest.time.min()).date() == day
+    assert instant(longest.time.min()) == instant(usual.train.time.min())
+    assert longest.time.max() == newest.time.max() < today.select.time.min()
+    assert np.array_equal(today.gate.time, usual.gate.time)
+    # Selection takes its share of the shortest window.
+    both = len(newest) + len(today.select)
+    share = trained_world.config.adapter.select_share
+    assert len(today.select) == pytest.approx(share * both, abs=1)
+
+
+def test_an_older_drift_widens_the_window_up_to_a_limit(trained_world: World, day: date) -> None:
+    text = trained_world.params.read_text()
+    short = text.replace("train_days: 3", "train_days: 1").replace("drift_days: 7", "drift_days: 3")
+    trained_world.params.write_text(short)
+    encoder = load_model(trained_world.config)[0]
+    for back, days in ((1, 2), (2, 3), (3, 3)):
+        split = split_rows(trained_world.config, encoder, KEY, day, day - timedelta(days=back))
+        (window,) = split.windows
+        assert instant(window.time.min()).date() == day - timedelta(days=days - 1)
+
+
+def test_too_few_rows_since_the_drift_are_no_window(trained_world: World, day: date) -> None:
+    text = trained_world.params.read_text()
+    trained_world.params.write_text(text.replace("batch_size: 256", "batch_size: 4096"))
+    encoder = load_model(trained_world.config)[0]
+    assert len(split_rows(trained_world.config, encoder, KEY, day, day).windows) == 1

@@ -108,8 +108,13 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
             p_values.append(_p_values(row.scores) if same else {})
             cooling |= back <= policy.cooldown_days and row.state == "promoted"
         own = [row for (key, _), row in before.items() if key == window.key]
+        origin = _follow_up(policy, window, own)
         found[window.key] = Past(
-            p_values, cooling, _follow_up(policy, window, own), ages.get(window.key)
+            p_values,
+            cooling,
+            None if origin is None else date.fromisoformat(origin.day),
+            0 if origin is None else _days_since(origin, day),
+            ages.get(window.key),
         )
     return found
 
@@ -143,8 +148,8 @@ def _ages(policy: Drift, ledger: Ledger, windows: Sequence[DomainWindow]) -> dic
     return found
 
 
-def _follow_up(policy: Drift, window: DomainWindow, rows: Sequence[sa.Row]) -> date | None:
-    """The day whose drift is to be followed up now; ``rows``: the domain's decisions, in order.
+def _follow_up(policy: Drift, window: DomainWindow, rows: Sequence[sa.Row]) -> sa.Row | None:
+    """The decision whose drift is to be followed up now; ``rows``: the domain's, in order.
 
     None where something else serves by now than what they brought.
     """
@@ -152,8 +157,13 @@ def _follow_up(policy: Drift, window: DomainWindow, rows: Sequence[sa.Row]) -> d
     found = [row for row in promoted if row.scores.get("rule") not in (FOLLOW_UP, AGE)]
     if not found or promoted[-1].adapter_version != window.champion:
         return None
-    began = date.fromisoformat(found[-1].day)
-    return began if (window.day - began).days in policy.follow_up_days else None
+    passed = (window.day - date.fromisoformat(found[-1].day)).days
+    return found[-1] if passed in policy.follow_up_days else None
+
+
+def _days_since(decision: sa.Row, day: date) -> int:
+    """Days since the drift began that a decision found."""
+    return (day - date.fromisoformat(decision.scores.get("since") or decision.day)).days
 
 
 def _p_values(scores: Mapping[str, Any]) -> dict[str, float]:
@@ -174,6 +184,8 @@ def _scores(
         "reference": [day.isoformat() for day in window.reference],
         "settled": [day.isoformat() for day in window.settled],
     }
+    if judgement.shifted is not None:
+        kept["since"] = (window.day - timedelta(days=judgement.shifted)).isoformat()
     if measured.problem is None:
         kept |= {
             "matched": measured.matched,

@@ -31,12 +31,14 @@ class Past:
     before, newest first, and whether its champion changed within the cool-down.
 
     ``follow_up``: the day, if any, whose drift brought the champion that is to be fine-tuned again
-    now that there are more rows since; ``age``: days since its last fine-tune, if too many.
+    now that there are more rows since, and ``shifted`` how many days ago that drift began; ``age``:
+    days since its last fine-tune, if too many.
     """
 
     p_values: Sequence[Mapping[str, float]] = ()
     cooling: bool = False
     follow_up: date | None = None
+    shifted: int = 0
     age: int | None = None
 
 
@@ -45,7 +47,8 @@ class Judgement:
     """``score``: the strongest evidence of a deciding signal, 1 is what triggers on that day.
 
     ``moved``: all signals that moved, deciding ones first; ``limits``: the p-values from which on
-    deciding signals and the others count as moved.
+    deciding signals and the others count as moved; ``shifted``: how many days ago the drift began,
+    None where there is none.
     """
 
     state: State
@@ -54,6 +57,7 @@ class Judgement:
     sentence: str
     moved: Sequence[str] = ()
     limits: tuple[float, float] | None = None
+    shifted: int | None = None
 
 
 def critical(p_values: Sequence[float], fdr: float) -> float:
@@ -102,6 +106,7 @@ def _due(judgement: Judgement, past: Past) -> Judgement:
         return judgement
     if past.follow_up is not None:
         rule, text = FOLLOW_UP, f"Follow-up of the drift on {past.follow_up:%-d %B}"
+        judgement = replace(judgement, shifted=past.shifted)
     elif past.age is not None:
         rule, text = AGE, f"Not fine-tuned for {past.age} days"
     else:
@@ -157,7 +162,8 @@ def _decide(
         rule = "strong evidence" if set(large) & set(strong) else "evidence on several days"
         days = max(again[signal] for signal in large)
         start = "Drifted" if rule == "strong evidence" else f"Drifted on {days} days"
-        return judged("drifted", rule, start, max(score, 1.0), large)
+        drifted = judged("drifted", rule, start, max(score, 1.0), large)
+        return replace(drifted, shifted=_began(policy, large, past))
     # Only what triggers may reach the colours of drift.
     score = min(score, 0.99)
     if evidence:
@@ -177,6 +183,17 @@ def _days(policy: Drift, signal: str, verdict: Verdict, past: Past) -> int:
         return 0
     before = past.p_values[: policy.confirm.of - 1]
     return 1 + sum(day.get(signal, 1.0) <= policy.confirm.p for day in before)
+
+
+def _began(policy: Drift, signals: Sequence[str], past: Past) -> int:
+    """How many days ago the signals began to move, days between that did not show it included."""
+    began = 0
+    for back, day in enumerate(past.p_values, start=1):
+        if any(day.get(signal, 1.0) <= policy.confirm.p for signal in signals):
+            began = back
+        elif back - began >= policy.confirm.of - 1:
+            break
+    return began
 
 
 def _relative(p: float, limit: float) -> float:

@@ -1,6 +1,5 @@
 """Challenge: champion and challenger of a domain scored on the same held-out newest rows."""
 
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from driftune.training.finetune import challenger_folder
 from driftune.training.pretrain import load_model
 from driftune.training.rows import Rows
 from driftune.training.scoring import score
-from driftune.training.split import split_rows
+from driftune.training.split import split_of_decision
 
 
 def challenge(config: Config, ledger: Ledger, decision_id: str) -> dict[str, Any]:
@@ -27,8 +26,7 @@ def challenge(config: Config, ledger: Ledger, decision_id: str) -> dict[str, Any
     """
     row = ledger.decision(decision_id)
     encoder, model, backbone = load_model(config)
-    day = date.fromisoformat(row.day)
-    split = split_rows(config, encoder, row.domain_key, day)
+    split = split_of_decision(config, encoder, row)
     try:
         adapter, card = load_adapter(challenger_folder(config, decision_id), backbone=backbone)
     except AdapterFileError as error:

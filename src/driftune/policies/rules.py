@@ -77,10 +77,12 @@ def policies(
     if changes is not None:
 
         def known(config: Config, ledger: Ledger, day: date) -> None:
-            recent = (day, day - timedelta(days=1))
-            every_domain(config, ledger, day, {name for name, when in changes if when in recent})
+            after = (0, *config.drift.follow_up_days)
+            recent = {day - timedelta(days=passed) for passed in after}
+            shifted = {name: when for name, when in sorted(changes) if when in recent}
+            every_domain(config, ledger, day, shifted)
 
-        told = "domains whose interests are known to have changed that day or the day before"
+        told = "interests are known to have changed that day, or as long ago as follow-ups are due"
         found.append(Policy("oracle", told, known))
     return found
 
@@ -115,11 +117,11 @@ def fallen_domains(config: Config, ledger: Ledger, day: date) -> None:
 
 
 def every_domain(
-    config: Config, ledger: Ledger, day: date, only: Collection[str] | None = None
+    config: Config, ledger: Ledger, day: date, shifted: Mapping[str, date] | None = None
 ) -> None:
     """Want every domain that has the rows and clicks that the drift policy asks for.
 
-    ``only``: none but these, by name.
+    ``shifted``: none but these, by name, and since when they have drifted.
 
     Raises:
         LedgerError: when the day was not ingested.
@@ -130,8 +132,9 @@ def every_domain(
         raise LedgerError(f"{day} is not in the lake, or there is no backbone")
     view = Lake.of(config)
     for key, domain in large_domains(config, day).items():
-        if only is not None and domain not in only:
+        if shifted is not None and domain not in shifted:
             continue
+        since = {} if shifted is None else {"since": shifted[domain].isoformat()}
         ledger.decide(
             id=decision_id(day, key, record.revision, backbone),
             domain=domain,
@@ -141,7 +144,7 @@ def every_domain(
             backbone=backbone,
             state="pending",
             score=None,
-            scores={"rule": "scheduled"},
+            scores={"rule": "scheduled", **since},
             sentence="",
             data_version=view.version([day]),
             champion_version=ledger.champion_version(key),

@@ -4,7 +4,6 @@ import hashlib
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,14 @@ from driftune.config import Config
 from driftune.errors import ConfigError
 from driftune.models.adapters import (
     AdaptedModel,
+    Adapter,
     AdapterBank,
     AttachError,
     Examples,
     IAKConfig,
     IAKKernel,
     TrainConfig,
+    TrainReport,
     attach,
     choose_beta,
     load_adapter,
@@ -30,7 +31,7 @@ from driftune.registry.champions import Champion, champions_for
 from driftune.registry.ledger import BASE, Ledger
 from driftune.training.pretrain import load_model
 from driftune.training.rows import Rows
-from driftune.training.split import split_rows
+from driftune.training.split import split_of_decision
 from driftune.workspace import Workspace
 
 # Of a kernel that replaces the representation: it has to give it back before it may change it.
@@ -50,14 +51,14 @@ def finetune(
 ) -> dict[str, Any]:
     """Train the decision's challenger and write its files; returns the training figures.
 
-    The adapter starts from the champion's where the domain has one. A training that was killed
-    goes on after its last whole epoch. Same data version,
-    configuration and seed give the same bytes on a CPU.
+    The adapter starts from the champion's where the domain has one. Of several windows of rows
+    the one with the lowest loss on the selection rows is kept. A training that was killed goes on
+    after its last whole epoch. Same data version, configuration and seed give the same bytes on a
+    CPU.
     """
     row = ledger.decision(decision_id)
-    day = date.fromisoformat(row.day)
     encoder, model, backbone = load_model(config)
-    split = split_rows(config, encoder, row.domain_key, day)
+    split = split_of_decision(config, encoder, row)
     champions, _ = champions_for(config, ledger, backbone, [row.domain_key])
     champion = champions[row.domain_key]
     settings = config.adapter
@@ -65,32 +66,39 @@ def finetune(
     folder = Workspace(config).staging / f"adapt-{decision_id}"
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    trained: list[tuple[float, Adapter, TrainReport]] = []
+    seconds = 0.0
     try:
-        with _attached(config, model) as adapted:
-            fresh = not _start(config, adapted, row.domain_key, champion, backbone, seed)
-            training = choose_beta(
-                adapted,
-                _examples(adapted, row.domain_key, split.train),
-                _examples(adapted, row.domain_key, split.select),
-                TrainConfig(
-                    epochs=settings.epochs,
-                    patience=settings.patience,
-                    batch_size=settings.batch_size,
-                    learning_rate=settings.learning_rate,
-                    weight_decay=settings.weight_decay,
-                    seed=seed,
-                ),
-                settings.beta,
-                checkpoint=folder / "training",
-                progress=progress,
-            )
-            adapter = adapted.adapter(row.domain_key)
+        for number, rows in enumerate(split.windows):
+            with _attached(config, model) as adapted:
+                fresh = not _start(config, adapted, row.domain_key, champion, backbone, seed)
+                training = choose_beta(
+                    adapted,
+                    _examples(adapted, row.domain_key, rows),
+                    _examples(adapted, row.domain_key, split.select),
+                    TrainConfig(
+                        epochs=settings.epochs,
+                        patience=settings.patience,
+                        batch_size=settings.batch_size,
+                        learning_rate=settings.learning_rate,
+                        weight_decay=settings.weight_decay,
+                        seed=seed,
+                    ),
+                    settings.beta,
+                    checkpoint=folder / f"window{number}",
+                    progress=progress,
+                )
+                report = training.domains[row.domain_key]
+                loss = report.select_loss[report.best_epoch]
+                trained.append((loss, adapted.adapter(row.domain_key), report))
+                seconds += training.seconds
     finally:
         torch.set_num_threads(threads)
-    report = training.domains[row.domain_key]
+    window = min(range(len(trained)), key=lambda number: trained[number][0])
+    _, adapter, report = trained[window]
     figures = {
         "started_from": BASE if fresh else champion.serves,
-        "split": split.to_dict(),
+        "split": split.to_dict(window),
         "beta": report.beta,
         "best_epoch": report.best_epoch,
         "epochs": report.epochs_run,
@@ -110,7 +118,7 @@ def finetune(
     }
     save_adapter(challenger_folder(config, decision_id), adapter, card)
     shutil.rmtree(folder, ignore_errors=True)
-    return {**figures, "seconds": round(training.seconds, 2)}
+    return {**figures, "seconds": round(seconds, 2)}
 
 
 def _attached(config: Config, model: Backbone) -> AdaptedModel:

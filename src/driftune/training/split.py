@@ -6,7 +6,7 @@ the gate judges has had a part in training.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -24,30 +24,41 @@ from driftune.training.rows import Rows, load_rows
 class Split:
     """A domain's mature rows up to the day, split by time: train, then select, then the gate's.
 
-    ``day_rows`` counts those of the newest day; ``lake`` is the version of all that the lake held
-    up to the day: the rows, and the days that their counters saw.
+    ``windows``: the rows to train on, or, longest first, choices of them that all end where
+    selection begins. ``day_rows`` counts those of the newest day; ``lake`` is the version of all
+    that the lake held up to the day: the rows, and the days that their counters saw.
     """
 
-    train: Rows
+    windows: list[Rows]
     select: Rows
     gate: Rows
     day_rows: int
     lake: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """Sizes and time spans (UTC), as the decision records them."""
-        parts = {"train": self.train, "select": self.select, "gate": self.gate}
+    @property
+    def train(self) -> Rows:
+        """The rows of the longest window."""
+        return self.windows[0]
+
+    def to_dict(self, window: int = 0) -> dict[str, Any]:
+        """Sizes and time spans (UTC), as the decision records them, of the window chosen."""
+        parts = {"train": self.windows[window], "select": self.select, "gate": self.gate}
         return {
             name: {"rows": len(rows), "from": _moment(rows, 0), "to": _moment(rows, -1)}
             for name, rows in parts.items()
         }
 
 
-def split_rows(config: Config, encoder: Encoder, key: str, day: date) -> Split:
+def split_rows(
+    config: Config, encoder: Encoder, key: str, day: date, since: date | None = None
+) -> Split:
     """Split the domain's rows of the adaptation window by time.
 
     The gate gets the newest share of the day's own rows, selection the newest share of the
-    rest. The counters of every row come from days before its own, so no gate row reaches them.
+    rest of the shortest window. The counters of every row come from days before its own, so no
+    gate row reaches them. ``since``: the day on which drift began. Rows from then on are a window
+    of their own if they are newer than the usual one and make up a batch at least; if they are
+    older, they are the window.
     Rows whose labels are not mature at the end of the day are left for later days: all of the
     window lies ``gate.label_delay_hours`` earlier then.
 
@@ -55,22 +66,43 @@ def split_rows(config: Config, encoder: Encoder, key: str, day: date) -> Split:
         LakeError: when the window has too few rows to split.
     """
     view = Lake.of(config)
-    ends = [
-        mature_until(config, day - timedelta(days=back)) for back in (config.adapter.train_days, 1)
-    ]
-    rows = _between(config, encoder, key, view, ends[0], mature_until(config, day))
-    day_rows = int(np.count_nonzero(rows.time >= ends[1]))
-    begins = _instant(rows.time, len(rows) - round(day_rows * config.adapter.gate_share))
-    chosen = _instant(rows.time, begins - round(begins * config.adapter.select_share))
-    if min(len(rows) - begins, begins - chosen, chosen) < 1:
+    settings = config.adapter
+    usual, today = (
+        mature_until(config, day - timedelta(days=back)) for back in (settings.train_days, 1)
+    )
+    earliest = mature_until(config, day - timedelta(days=settings.drift_days))
+    drift = usual if since is None else max(_microseconds(day_start(config, since)), earliest)
+    rows = _between(config, encoder, key, view, min(usual, drift), mature_until(config, day))
+    day_rows = int(np.count_nonzero(rows.time >= today))
+    begins = _instant(rows.time, len(rows) - round(day_rows * settings.gate_share))
+    newer = int(np.searchsorted(rows.time, drift)) if drift > usual else 0
+    starts = [0, newer] if newer and begins - newer >= settings.batch_size else [0]
+    chosen = _instant(rows.time, begins - round((begins - starts[-1]) * settings.select_share))
+    if min(len(rows) - begins, begins - chosen, chosen - starts[-1]) < 1:
         raise LakeError(f"{key}: {len(rows)} rows up to {day} are too few to train on and judge")
     positions = np.arange(len(rows))
     return Split(
-        rows.take(positions[:chosen]),
+        [rows.take(positions[start:chosen]) for start in starts],
         rows.take(positions[chosen:begins]),
         rows.take(positions[begins:]),
         day_rows,
         lake_version(view, day),
+    )
+
+
+def split_of_decision(config: Config, encoder: Encoder, decision: Any) -> Split:
+    """The split of a decision's rows (a row of the ledger), since the drift that it found began.
+
+    Raises:
+        LakeError: as ``split_rows``.
+    """
+    since = decision.scores.get("since")
+    return split_rows(
+        config,
+        encoder,
+        decision.domain_key,
+        date.fromisoformat(decision.day),
+        None if since is None else date.fromisoformat(since),
     )
 
 
@@ -87,8 +119,7 @@ def mature_until(config: Config, day: date) -> int:
 
     The end of the day in the logs' zone less ``gate.label_delay_hours``: the data's clock.
     """
-    instant = day_end(config, day) - timedelta(hours=config.gate.label_delay_hours)
-    return int(np.datetime64(instant, "us").astype(np.int64))
+    return _microseconds(day_end(config, day) - timedelta(hours=config.gate.label_delay_hours))
 
 
 def lake_version(view: Lake, day: date) -> str:
@@ -111,6 +142,10 @@ def _touching(config: Config, days: Iterable[date], begins: int, ends: int) -> l
     return sorted(
         day for day in days if day_start(config, day) < last and day_end(config, day) > first
     )
+
+
+def _microseconds(instant: datetime) -> int:
+    return int(np.datetime64(instant, "us").astype(np.int64))
 
 
 def _instant(time: np.ndarray, position: int) -> int:
