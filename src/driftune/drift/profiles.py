@@ -23,7 +23,7 @@ from driftune.logs.features import encode_day
 from driftune.logs.lake import Lake
 from driftune.models.adapters import AdapterBank
 from driftune.models.backbone import Backbone
-from driftune.training.rows import columns, from_arrow
+from driftune.training.rows import columns, domains, from_arrow
 from driftune.training.scoring import score
 from driftune.workspace import Workspace
 
@@ -100,7 +100,7 @@ class Profiler:
             return {}
         rows = from_arrow(self.encoder, table)
         predicted, _ = score(self.model, rows, self.bank)
-        names, domain = np.unique(rows.domain_key, return_inverse=True)
+        names, domain = domains(table)
         first_unseen = np.array([self.served[str(name)].unseen_from for name in names])
         cells = Cells(self.encoder, self.model, table)
         parts = cells.count(domain, len(names), predicted, rows.time >= first_unseen[domain])

@@ -48,7 +48,7 @@ def build_counters(con: Any, config: Config, past: str | None, day: date) -> Non
     weight = f"round({_SCALE} * pow(2, -(DATE '{day}' - day) / {counters.half_life_days}))::BIGINT"
     con.execute(
         f"""
-        CREATE OR REPLACE TEMP TABLE past_rows AS
+        CREATE OR REPLACE TEMP VIEW past_rows AS
         SELECT {", ".join(needed)}, {weight} AS w, click, "convert", day FROM {source}
         """
     )

@@ -85,15 +85,15 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
 
 
 def _numbers(con: Any, config: Config, view: Lake, day: date) -> None:
-    """Create temp table ``numbered``: the day's rows with every raw number and counter."""
-    con.execute(f"CREATE OR REPLACE TEMP TABLE day_rows AS FROM {view.relation([day])}")
+    """Create temp view ``numbered``: the day's rows with every raw number and counter."""
+    con.execute(f"CREATE OR REPLACE TEMP VIEW day_rows AS FROM {view.relation([day])}")
     past = history(config, sorted(view.contents), day)
     build_counters(con, config, view.relation(past) if past else None, day)
     raw = [f"{text} AS {identifier(name)}" for name, text in number_columns(config).items()]
     selected = ", ".join(part for part in [*raw, counter_select(config)] if part)
     con.execute(
         f"""
-        CREATE OR REPLACE TEMP TABLE numbered AS
+        CREATE OR REPLACE TEMP VIEW numbered AS
         SELECT day_rows.*, {selected}
         FROM day_rows {counter_joins(config)}
         """

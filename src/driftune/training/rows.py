@@ -78,12 +78,19 @@ def from_arrow(encoder: Encoder, table: pa.Table) -> Rows:
     def column(name: str) -> np.ndarray:
         return table.column(name).to_numpy(zero_copy_only=False)
 
+    names, domain = domains(table)
     return Rows(
         ids=matrix([f"c_{n}" for n in range(len(encoder.fields))], np.int64),
         numbers=matrix([f"x_{n}" for n in range(len(encoder.numbers))], np.float32),
         click=torch.from_numpy(column("click").astype(np.float32)),
         convert=torch.from_numpy(column("convert").astype(np.float32)),
         user=column("user_hash"),
-        domain_key=column("domain_key").astype(str),
+        domain_key=names[domain],
         time=column("time"),
     )
+
+
+def domains(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """The domain keys of a table, as they first occur, and each row's position among them."""
+    encoded = table.column("domain_key").dictionary_encode().unify_dictionaries().combine_chunks()
+    return np.array(encoded.dictionary.to_pylist(), dtype=str), encoded.indices.to_numpy()
