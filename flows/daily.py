@@ -16,7 +16,7 @@ from driftune.params import load_config
 from driftune.registry.ledger import Ledger
 from driftune.reports.summary import day_line, day_rows
 from flows.adapt import adapt
-from tasks import days, drift, reporting
+from tasks import adaptation, days, drift, reporting
 
 log = logging.getLogger("driftune")
 
@@ -34,19 +34,22 @@ def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any
     days.prepare(settings)
     failed = {} if day else catch_up(settings, chosen)
     quality = None
+    looks: dict[str, State[str]] = {}
     try:
         ingested = ingest_day(settings, chosen)
         quality = ingested.quality
+        # First: a champion that changes is the one that the day's drift is measured against.
+        looks = judge_waiting(settings, chosen)
         measured = detect_drift(settings, chosen)
         ended = [act(settings, decision) for decision in drift.open_decisions(settings, chosen)]
     finally:
         reporting.note(drift.write_pages(settings, chosen, return_state=True))
         # A fault of the report neither hides an error of the day nor fails a day that went well.
-        reporting.note(reporting.write_reports(settings, chosen, return_state=True))
+        reporting.note(reporting.write_reports(settings, chosen, list(looks), return_state=True))
         reporting.note(reporting.publish(settings, chosen, quality, return_state=True))
     # One domain's failure has stopped no other; now it fails the day.
     measured.result()
-    for state in ended:
+    for state in [*looks.values(), *ended]:
         state.result()
     with Ledger(settings) as ledger:
         rows = day_rows(ledger, chosen)
@@ -55,7 +58,16 @@ def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any
         "day": chosen.isoformat(),
         "changed": ingested.changed,
         "domains": rows,
+        "judged_again": {decision: state.result() for decision, state in looks.items()},
         "failed": failed,
+    }
+
+
+def judge_waiting(settings: Config, day: date) -> dict[str, State[str]]:
+    """Judge the challengers that wait by the rows of the day, too; whatever the trigger."""
+    return {
+        decision: adaptation.judge_again(settings, decision, day, return_state=True)
+        for decision in adaptation.challengers_due(settings, day)
     }
 
 

@@ -7,9 +7,11 @@ from prefect import task
 
 from driftune.config import Config
 from driftune.evaluation.challenge import challenge
+from driftune.evaluation.waiting import look_again
 from driftune.progress import report
 from driftune.registry.ledger import Ledger
 from driftune.registry.promotion import conclude
+from driftune.registry.waiting import looks_due
 from driftune.training.finetune import challenger_folder, finetune
 from tasks.policy import LONG, QUICK
 
@@ -69,3 +71,17 @@ def waiting_of(config: Config, domain: str) -> list[str]:
     """Ids of the decisions of a domain (its key) that wait for an adaptation, oldest first."""
     with Ledger(config) as ledger:
         return [row.id for row in ledger.waiting(date.max) if row.domain_key == domain]
+
+
+@task(task_run_name="looks due {day}", **QUICK)
+def challengers_due(config: Config, day: date) -> list[str]:
+    """Ids of the decisions whose challenger is to be judged again by the rows of the day."""
+    with Ledger(config) as ledger:
+        return looks_due(ledger, day)
+
+
+@task(task_run_name="gate {decision_id} again", **QUICK)
+def judge_again(config: Config, decision_id: str, day: date) -> str:
+    """Judge a waiting challenger by its rows up to the day; returns the decision's state."""
+    with Ledger(config) as ledger:
+        return look_again(config, ledger, decision_id, day)

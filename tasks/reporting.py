@@ -19,10 +19,11 @@ log = logging.getLogger("driftune")
 
 
 @task(task_run_name="report {day}", **QUICK)
-def write_reports(config: Config, day: date) -> None:
-    """Refresh the review site after a day."""
+def write_reports(config: Config, day: date, judged: list[str]) -> None:
+    """Refresh the review site after a day, on which these decisions were judged again."""
     with Ledger(config) as ledger:
-        build_site(config, ledger, days=[day])
+        since = [date.fromisoformat(ledger.decision(each).day) for each in judged]
+        build_site(config, ledger, days=[day, *since])
 
 
 @task(task_run_name="report {decision_id}", **QUICK)

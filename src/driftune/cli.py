@@ -232,7 +232,7 @@ def status(config: ConfigPath = PARAMS, as_json: AsJson = False) -> None:
 
 @app.command()
 def promote(
-    decision_id: Annotated[str, typer.Argument(help="A rejected or undecided decision.")],
+    decision_id: Annotated[str, typer.Argument(help="A rejected, undecided or waiting decision.")],
     reason: Annotated[str, typer.Option(help="Why; kept in the audit.")],
     config: ConfigPath = PARAMS,
 ) -> None:

@@ -130,7 +130,13 @@ def show_policies(found: dict[str, Any]) -> None:
     console.print(f"{days}; a day is judged by the champions that the days before it left")
 
 
-_STYLES = {"promoted": "green", "pending": "yellow", "claimed": "yellow", "failed": "red"}
+_STYLES = {
+    "promoted": "green",
+    "pending": "yellow",
+    "claimed": "yellow",
+    "waiting": "yellow",
+    "failed": "red",
+}
 
 
 def quiet_exit() -> None:

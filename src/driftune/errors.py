@@ -35,3 +35,7 @@ class LedgerError(DriftuneError):
 
 class RegistryError(DriftuneError):
     """An adapter version is missing or damaged, or a pointer moved meanwhile."""
+
+
+class OvertakenError(DriftuneError):
+    """What a challenger was judged on is no longer what the lake holds, or what serves."""

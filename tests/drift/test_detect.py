@@ -6,6 +6,7 @@ from datetime import date
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 from driftune.domains import domain_key
 from driftune.drift.detect import decide_day
@@ -18,6 +19,7 @@ from driftune.logs.ingest import ingest
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
 from driftune.registry.ledger import Ledger
 from driftune.registry.promotion import rollback
+from driftune.registry.schema import decisions
 from driftune.training.pretrain import load_model, pretrain
 from driftune.workspace import Workspace
 from tests.adaptation import crown
@@ -183,6 +185,36 @@ def test_what_was_promoted_by_drift_is_followed_up_while_it_serves(
             one.domain: one for one in ledger.decisions() if one.day == str(trained_world.day(6))
         }
     assert made[SHIFTED].scores["rule"] != "follow-up"
+
+
+def test_a_waiting_challenger_holds_up_drift_and_its_late_promotion_cools_down(
+    trained_world: World, day: date
+) -> None:
+    config = trained_world.config
+    for number in range(3, 6):
+        trained_world.write(trained_world.day(number), shifted(trained_world.day(number)))
+    detect(trained_world, day)
+    after, last = trained_world.day(4), trained_world.day(5)
+
+    def found(when: date) -> sa.Row:
+        with Ledger(config) as ledger:
+            rows = [row for row in ledger.decisions() if row.day == str(when)]
+        return next(row for row in rows if row.domain == SHIFTED)
+
+    change = decisions.update().where(decisions.c.id == found(day).id)
+    with Ledger(config) as ledger, ledger.write() as connection:
+        waits = {"waits_for": "data", "looks": [{"day": str(day)}]}
+        connection.execute(change.values(state="waiting", gate=waits))
+    detect(trained_world, after)
+    assert (found(after).state, found(after).scores["rule"]) == ("watched", "a challenger waits")
+    with Ledger(config) as ledger, ledger.write() as connection:
+        connection.execute(
+            change.values(
+                state="promoted", gate={"looks": [{"day": str(day)}, {"day": str(after)}]}
+            )
+        )
+    detect(trained_world, last)
+    assert (found(last).state, found(last).scores["rule"]) == ("watched", "cool-down")
 
 
 def test_domains_that_were_left_alone_come_of_age_one_after_another(

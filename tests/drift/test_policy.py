@@ -97,6 +97,30 @@ def test_a_champion_that_has_just_changed_is_watched() -> None:
     assert (judged.state, judged.rule) == ("watched", "cool-down")
 
 
+@pytest.mark.parametrize(
+    ("waits_for", "p", "state"),
+    [
+        ("data", 1e-7, "watched"),
+        ("data", 0.005, "watched"),
+        ("certainty", 0.005, "watched"),
+        ("certainty", 1e-7, "drifted"),
+    ],
+)
+def test_a_challenger_that_waits_gives_way_to_strong_evidence_once_it_was_judged(
+    waits_for: str, p: float, state: str
+) -> None:
+    past = Past([{"calibration": 0.005}], waits_for=waits_for)
+    judged = one(past, calibration=found(p), auc=found(0.5))
+    assert judged.state == state
+    assert (judged.rule == "a challenger waits") == (state == "watched")
+
+
+def test_what_is_due_waits_for_a_challenger_without_data() -> None:
+    due = Past(follow_up=date(2026, 3, 5), age=9)
+    assert one(replace(due, waits_for="data"), auc=found(0.5)).state == "stable"
+    assert one(replace(due, waits_for="certainty"), auc=found(0.5)).state == "drifted"
+
+
 def test_a_shift_that_was_adapted_to_is_followed_up() -> None:
     past = Past(follow_up=date(2026, 3, 9))
     quiet, cooling = one(past, auc=found(0.6)), one(replace(past, cooling=True), auc=found(1e-9))

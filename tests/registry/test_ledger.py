@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from driftune.config import Config
 from driftune.errors import LedgerError, RegistryError
 from driftune.params import load_config
-from driftune.registry.ledger import ATTEMPTS, Ledger
+from driftune.registry.claims import ATTEMPTS
+from driftune.registry.ledger import Ledger
 from driftune.registry.schema import champions, days, decisions
 from tests.conftest import World
 from tests.registry.conftest import KEY, Decide

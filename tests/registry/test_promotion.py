@@ -258,7 +258,7 @@ def test_by_hand_needs_an_ended_challenger_and_is_marked(
     assert row.state == "promoted"
     assert "by hand" in row.note
     for decision in (rejected, pending):
-        with pytest.raises(RegistryError, match="only a rejected or undecided challenger"):
+        with pytest.raises(RegistryError, match="only a rejected, undecided or waiting"):
             promote_by_hand(config, ledger, decision, folder, "again")
 
 

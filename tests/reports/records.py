@@ -25,7 +25,7 @@ HOSTILE = (
     "x" * 300,
 )
 PLAIN = ("home · north", "home · south", "search · north", "search · south")
-DRIFTED = ("promoted", "rejected", "undecided", "pending", "claimed", "failed")
+DRIFTED = ("promoted", "rejected", "undecided", "pending", "claimed", "failed", "waiting")
 
 
 def gate_report(decision: str, gain: float = 0.018) -> dict[str, Any]:
@@ -237,8 +237,10 @@ class Site:
         """Write a decision in any state; returns its id."""
         key, revision = domain_key(domain), changes.pop("revision", 1)
         decision_id = f"{day}.{key}.r{revision}.feedbeef"
-        judged = state in ("promoted", "rejected", "undecided")
-        verdict = {"promoted": "promote", "rejected": "reject"}.get(state, "insufficient")
+        judged = state in ("promoted", "rejected", "undecided", "waiting")
+        verdict = {"promoted": "promote", "rejected": "reject", "waiting": "wait"}.get(
+            state, "insufficient"
+        )
         counts = {"rows": 120, "reference_rows": 5000}
         values: dict[str, Any] = {
             "domain": domain,

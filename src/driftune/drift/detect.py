@@ -76,7 +76,9 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
     if not windows:
         return {}
     day, policy = windows[0].day, config.drift
-    span = max(policy.confirm.of - 1, policy.cooldown_days, *policy.follow_up_days)
+    span = max(policy.confirm.of - 1, *policy.follow_up_days, 0)
+    # A challenger that waited became champion on a later day than its decision's.
+    reach = max(span, policy.cooldown_days + config.gate.looks)
     rows = ledger.read(
         sa.select(
             *(
@@ -85,20 +87,28 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
                     "domain_key", "day", "state", "backbone", "champion_version",
                     "adapter_version", "scores"
                 )
-            )
+            ),
+            decisions.c.gate["looks"].label("looks"),
         )
         .where(
             decisions.c.day < day.isoformat(),
-            decisions.c.day >= (day - timedelta(days=span)).isoformat(),
+            decisions.c.day >= (day - timedelta(days=reach)).isoformat(),
         )
         .order_by(decisions.c.day, decisions.c.revision, decisions.c.decided_at)
     )  # fmt: skip
     before = {(row.domain_key, date.fromisoformat(row.day)): row for row in rows}
     ages = _ages(policy, ledger, windows)
+    waiting = {
+        row.domain_key: row.gate["waits_for"]
+        for row in ledger.decisions(
+            decisions.c.state == "waiting",
+            decisions.c.day < day.isoformat(),
+            decisions.c.backbone == windows[0].backbone,
+        )
+    }
     found = {}
     for window in windows:
         p_values: list[dict[str, float]] = []
-        cooling = False
         for back in range(1, span + 1):
             row = before.get((window.key, day - timedelta(days=back)))
             if row is None:
@@ -106,17 +116,26 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
                 continue
             same = (row.backbone, row.champion_version) == (window.backbone, window.champion)
             p_values.append(_p_values(row.scores) if same else {})
-            cooling |= back <= policy.cooldown_days and row.state == "promoted"
         own = [row for (key, _), row in before.items() if key == window.key]
         origin = _follow_up(policy, window, own)
         found[window.key] = Past(
             p_values,
-            cooling,
+            _cooling(policy, day, own),
             None if origin is None else date.fromisoformat(origin.day),
             0 if origin is None else _days_since(origin, day),
             ages.get(window.key),
+            waiting.get(window.key),
         )
     return found
+
+
+def _cooling(policy: Drift, day: date, rows: Sequence[sa.Row]) -> bool:
+    """Whether a champion was promoted within the cool-down; ``rows``: the domain's decisions."""
+    promoted = [row for row in rows if row.state == "promoted"]
+    days = [date.fromisoformat(row.looks[-1]["day"] if row.looks else row.day) for row in promoted]
+    return policy.cooldown_days > 0 and any(
+        (day - each).days <= policy.cooldown_days for each in days
+    )
 
 
 def _ages(policy: Drift, ledger: Ledger, windows: Sequence[DomainWindow]) -> dict[str, int]:
@@ -126,7 +145,7 @@ def _ages(policy: Drift, ledger: Ledger, windows: Sequence[DomainWindow]) -> dic
     """
     if policy.max_age_days is None:
         return {}
-    tried = decisions.c.state.in_(("promoted", "rejected", "undecided"))
+    tried = decisions.c.state.in_(("promoted", "rejected", "undecided", "waiting"))
     query = (
         sa.select(
             decisions.c.domain_key,

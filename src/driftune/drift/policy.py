@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from driftune.config import Drift
-from driftune.drift.rules import AGE, FOLLOW_UP, NO_HISTORY
+from driftune.drift.rules import AGE, FOLLOW_UP, NO_HISTORY, WAITS
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict
 from driftune.drift.words import say
@@ -32,7 +32,8 @@ class Past:
 
     ``follow_up``: the day, if any, whose drift brought the champion that is to be fine-tuned again
     now that there are more rows since, and ``shifted`` how many days ago that drift began; ``age``:
-    days since its last fine-tune, if too many.
+    days since its last fine-tune, if too many; ``waits_for``: what a challenger of the domain waits
+    for, "data" or "certainty", if one does.
     """
 
     p_values: Sequence[Mapping[str, float]] = ()
@@ -40,6 +41,7 @@ class Past:
     follow_up: date | None = None
     shifted: int = 0
     age: int | None = None
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,8 @@ def decide(
 
 def _due(judgement: Judgement, past: Past) -> Judgement:
     """What is due without evidence of the day: a follow-up, or a first or next fine-tune by age."""
-    if judgement.state == "drifted":
+    # What cannot be judged for want of rows would fare no better made anew a day later.
+    if judgement.state == "drifted" or past.waits_for == "data":
         return judgement
     if past.follow_up is not None:
         rule, text = FOLLOW_UP, f"Follow-up of the drift on {past.follow_up:%-d %B}"
@@ -158,6 +161,10 @@ def _decide(
     if large and past.cooling:
         text = "Drifted, but the champion has just changed"
         return judged("watched", "cool-down", text, score, large)
+    gives_way = past.waits_for == "certainty" and set(large) & set(strong)
+    if large and past.waits_for and not gives_way:
+        text = "Drifted, but a challenger waits to be judged"
+        return judged("watched", WAITS, text, score, large)
     if large:
         rule = "strong evidence" if set(large) & set(strong) else "evidence on several days"
         days = max(again[signal] for signal in large)

@@ -3,3 +3,4 @@
 NO_HISTORY = "nothing to judge by"
 FOLLOW_UP = "follow-up"
 AGE = "age"
+WAITS = "a challenger waits"

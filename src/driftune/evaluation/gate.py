@@ -62,15 +62,24 @@ class GateReport:
 
 
 def judge(
-    rows: GateRows, champion: Scores, challenger: Scores, policy: Gate, *, seed: int
+    rows: GateRows,
+    champion: Scores,
+    challenger: Scores,
+    policy: Gate,
+    *,
+    seed: int,
+    confidence: float | None = None,
 ) -> GateReport:
     """Judge a challenger against the champion on the same rows; deterministic given ``seed``.
 
     Unusable inputs reject; too little data is ``insufficient``; otherwise the rules decide.
+    ``confidence``: of the interval, in place of the policy's.
 
     Raises:
         TypeError, ValueError: when labels or scores are not numbers at all.
     """
+    if confidence is not None:
+        policy = policy.model_copy(update={"confidence": confidence})
     guarded = "ctcvr_auc" if policy.metric == "ctr_auc" else "ctr_auc"
     rules = list(_input_rules(rows, champion, challenger))
     if not _all_pass(rules):

@@ -1,6 +1,7 @@
 """Trials: each policy's own ledger and champions, beside the workspace that it shares."""
 
 import hashlib
+import logging
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -11,41 +12,53 @@ from typing import Any
 from driftune.config import Config, Registry
 from driftune.errors import DriftuneError
 from driftune.evaluation.challenge import challenge
+from driftune.evaluation.waiting import look_again
 from driftune.policies.rules import Policy
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.ledger import Ledger
 from driftune.registry.promotion import conclude
 from driftune.registry.schema import days
+from driftune.registry.waiting import decided_with, looks_due
 from driftune.training.finetune import challenger_folder, finetune
 from driftune.workspace import Workspace
+
+log = logging.getLogger("driftune")
 
 
 @dataclass
 class Outcomes:
     """What came of fine-tunings: one that two trials ask for alike is done once.
 
-    ``folder`` keeps the challengers.
+    ``folder`` keeps the challengers. What the gate says depends on how many domains share the day.
     """
 
     folder: Path
-    known: dict[str, tuple[dict[str, Any], dict[str, Any], float]] = field(default_factory=dict)
+    known: dict[str, tuple[dict[str, Any], float]] = field(default_factory=dict)
+    judged: dict[tuple[str, int], tuple[dict[str, Any], float]] = field(default_factory=dict)
 
     def of(
         self, config: Config, ledger: Ledger, decision_id: str, champion: Champion
     ) -> tuple[dict[str, Any], dict[str, Any], float]:
         """Training figures, gate report and seconds; the challenger lies where it belongs."""
         served = champion.folder.name if champion.folder and champion.serves else "base"
-        name = hashlib.sha256(f"{decision_id} {champion.version} {served}".encode()).hexdigest()
+        name = _digest(f"{decision_id} {champion.version} {served}")
         target = challenger_folder(config, decision_id)
         if name in self.known:
+            training, spent = self.known[name]
             shutil.copytree(self.folder / name, target)
         else:
             started = time.perf_counter()
             training = finetune(config, ledger, decision_id)
-            gate = challenge(config, ledger, decision_id)
-            self.known[name] = training, gate, time.perf_counter() - started
+            spent = time.perf_counter() - started
+            self.known[name] = training, spent
             shutil.copytree(target, self.folder / name)
-        return self.known[name]
+        judged = name, decided_with(ledger, ledger.decision(decision_id))
+        if judged not in self.judged:
+            started = time.perf_counter()
+            gate = challenge(config, ledger, decision_id)
+            self.judged[judged] = gate, time.perf_counter() - started
+        gate, gated = self.judged[judged]
+        return training, gate, spent + gated
 
 
 @dataclass
@@ -65,7 +78,7 @@ class Trial:
 
         It reads the lake, encoded days and model of the workspace, and the days of its ledger.
         """
-        home = folder / hashlib.sha256(policy.name.encode()).hexdigest()[:12]
+        home = folder / _digest(policy.name)[:12]
         home.mkdir(parents=True)
         shared = Workspace(config)
         for path in (shared.lake, shared.features, shared.model):
@@ -79,7 +92,14 @@ class Trial:
         return trial
 
     def act(self, day: date, backbone: str, outcomes: Outcomes) -> None:
-        """Decide for the day, fine-tune what the policy wants, promote what passes the gate."""
+        """Judge what waits, decide for the day, fine-tune what the policy wants, and judge that."""
+        for decision in looks_due(self.ledger, day):
+            try:
+                state = look_again(self.config, self.ledger, decision, day, mirrored=False)
+            except DriftuneError as error:
+                log.warning("%s: %s: %s", self.policy.name, decision, error)
+                continue
+            self.promoted += state == "promoted"
         self.policy.decide(self.config, self.ledger, day)
         for row in self.ledger.waiting(day):
             owner = self.ledger.claim(row.id)
@@ -105,3 +125,7 @@ class Trial:
             self.finetunes += 1
             self.promoted += state == "promoted"
             self.seconds += seconds
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()

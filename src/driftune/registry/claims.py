@@ -1,17 +1,21 @@
-"""Who owns a claimed decision, whether the owner still runs, and when a decision is out of date."""
+"""Who owns a claim, whether the owner still runs, and which decisions may be claimed at all."""
 
 import os
 import socket
 import time
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from driftune.registry.schema import days, decisions, switches
 
 # What a newer decision of the domain was, or may become, adapted for.
-ACTED = ("pending", "claimed", "promoted", "rejected", "undecided", "failed")
+ACTED = ("pending", "claimed", "waiting", "promoted", "rejected", "undecided", "failed")
+# States in which a run may hold a decision.
+HELD = ("claimed", "waiting")
+ATTEMPTS = 3
 
 
 def new_owner() -> str:
@@ -31,6 +35,49 @@ def has_ended(owner: str) -> bool:
     except PermissionError:
         return False
     return False
+
+
+def is_lost(connection: sa.Connection) -> sa.ColumnElement[bool]:
+    """Claims whose lease has expired or whose owner was a process of this machine that ended."""
+    held = sa.and_(decisions.c.state.in_(HELD), decisions.c.lease_until.is_not(None))
+    owners = connection.scalars(sa.select(decisions.c.owner).where(held)).all()
+    left = [owner for owner in owners if owner and has_ended(owner)]
+    return sa.and_(held, sa.or_(decisions.c.lease_until < time.time(), decisions.c.owner.in_(left)))
+
+
+def is_held(decision_id: str, owner: str) -> sa.ColumnElement[bool]:
+    """The decision, while this owner holds it."""
+    return sa.and_(
+        decisions.c.id == decision_id,
+        decisions.c.state.in_(HELD),
+        decisions.c.owner == owner,
+        decisions.c.lease_until.is_not(None),
+    )
+
+
+def take(connection: sa.Connection, row: sa.Row, state: str, lease_seconds: float) -> str | None:
+    """Claim a free decision, which is in ``state`` then; returns the owner.
+
+    One that is out of date ends as ``superseded`` instead, one that has been tried ``ATTEMPTS``
+    times without an end as ``failed``; None then.
+    """
+    owner, now = new_owner(), time.time()
+    reason = out_of_date(connection, row)
+    values: dict[str, Any] = {
+        "state": state,
+        "owner": owner,
+        "lease_until": now + lease_seconds,
+        "attempts": row.attempts + 1,
+    }
+    if reason is not None:
+        values = {"state": "superseded", "owner": None, "note": reason}
+    elif row.attempts >= ATTEMPTS:
+        note = f"{row.attempts} attempts ended without a result; {row.note or 'no note'}"
+        values = {"state": "failed", "owner": None, "note": note}
+    connection.execute(
+        decisions.update().where(decisions.c.id == row.id).values(updated_at=now, **values)
+    )
+    return values["owner"]
 
 
 def out_of_date(connection: sa.Connection, row: sa.Row) -> str | None:

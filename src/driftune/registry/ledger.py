@@ -1,8 +1,9 @@
 """The ledger: days, drift decisions and the champion pointer, in one SQL database.
 
 States of a decision: ``stable`` and ``insufficient`` end where drift was measured; ``pending``
-waits for an adaptation, ``claimed`` is being adapted (under a lease), ``promoted``, ``rejected``,
-``undecided`` (the gate had too little data), ``superseded`` (a newer decision, champion or
+waits for an adaptation, ``claimed`` is being adapted (under a lease), ``waiting`` has a challenger
+that is judged again as rows come in (under a lease while it is); ``promoted``, ``rejected``,
+``undecided`` (the gate never had enough data), ``superseded`` (a newer decision, champion or
 delivery overtook it) and ``failed`` end it.
 """
 
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 
 from driftune.config import Config
 from driftune.errors import LedgerError, RegistryError
-from driftune.registry.claims import has_ended, new_owner, out_of_date
+from driftune.registry.claims import ATTEMPTS, is_held, is_lost, take
 from driftune.registry.schema import (
     adapters,
     champions,
@@ -29,7 +30,6 @@ from driftune.registry.schema import (
 )
 
 BASE = 0
-ATTEMPTS = 3
 
 
 class Ledger:
@@ -135,30 +135,12 @@ class Ledger:
     def claim(self, decision_id: str) -> str | None:
         """Claim a decision that is free (see ``waiting``); None when there is nothing to adapt.
 
-        A free decision that is out of date ends as ``superseded``, one that has been tried
-        ``ATTEMPTS`` times without an end as ``failed``.
+        See ``claims.take`` for what it ends instead.
         """
-        owner, now = new_owner(), time.time()
-        identity = decisions.c.id == decision_id
         with self.write() as connection:
-            free = sa.select(decisions).where(identity, self._free(connection))
+            free = sa.select(decisions).where(decisions.c.id == decision_id, _free(connection))
             row = connection.execute(free).one_or_none()
-            if row is None:
-                return None
-            reason = out_of_date(connection, row)
-            values: dict[str, Any] = {
-                "state": "claimed",
-                "owner": owner,
-                "lease_until": now + self.lease_seconds,
-                "attempts": row.attempts + 1,
-            }
-            if reason is not None:
-                values = {"state": "superseded", "owner": None, "note": reason}
-            elif row.attempts >= ATTEMPTS:
-                note = f"{row.attempts} attempts ended without a result; {row.note or 'no note'}"
-                values = {"state": "failed", "owner": None, "note": note}
-            connection.execute(decisions.update().where(identity).values(updated_at=now, **values))
-        return owner if values["owner"] else None
+            return None if row is None else take(connection, row, "claimed", self.lease_seconds)
 
     def renew(self, decision_id: str, owner: str) -> None:
         """Lengthen the lease of a claim, from now on.
@@ -169,8 +151,7 @@ class Ledger:
         with self.write() as connection:
             result = connection.execute(
                 decisions.update()
-                .where(decisions.c.id == decision_id, decisions.c.owner == owner)
-                .where(decisions.c.state == "claimed")
+                .where(is_held(decision_id, owner))
                 .values(lease_until=time.time() + self.lease_seconds)
             )
         if result.rowcount != 1:
@@ -179,15 +160,18 @@ class Ledger:
             )
 
     def release(self, decision_id: str, owner: str, note: str, *, final: bool) -> str:
-        """Give a claimed decision back; ``final``, or after three attempts, it ends as failed."""
+        """Give a claim back; ``final``, or after ``ATTEMPTS``, the decision ends as failed."""
         limit = 0 if final else ATTEMPTS
         with self.write() as connection:
             connection.execute(
                 decisions.update()
-                .where(decisions.c.id == decision_id, decisions.c.owner == owner)
-                .where(decisions.c.state == "claimed")
+                .where(is_held(decision_id, owner))
                 .values(
-                    state=sa.case((decisions.c.attempts >= limit, "failed"), else_="pending"),
+                    state=sa.case(
+                        (decisions.c.attempts >= limit, "failed"),
+                        (decisions.c.state == "waiting", "waiting"),
+                        else_="pending",
+                    ),
                     owner=None,
                     lease_until=None,
                     note=note,
@@ -203,15 +187,8 @@ class Ledger:
         process of this machine that has ended.
         """
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            free = self._free(connection)
+            free = _free(connection)
         return self.decisions(decisions.c.day <= day.isoformat(), free)
-
-    def _free(self, connection: sa.Connection) -> sa.ColumnElement[bool]:
-        claimed = decisions.c.state == "claimed"
-        owners = connection.scalars(sa.select(decisions.c.owner).where(claimed)).all()
-        left = [owner for owner in owners if owner and has_ended(owner)]
-        lost = sa.or_(decisions.c.lease_until < time.time(), decisions.c.owner.in_(left))
-        return sa.or_(decisions.c.state == "pending", sa.and_(claimed, lost))
 
     def finish(
         self,
@@ -221,18 +198,17 @@ class Ledger:
         state: str,
         **values: Any,
     ) -> None:
-        """End a claimed decision inside the caller's transaction.
+        """End a claim in ``state`` inside the caller's transaction.
 
         Raises:
             LedgerError: when the claim is no longer the caller's.
         """
+        if state == "waiting":
+            # Each look has its own attempts.
+            values["attempts"] = 0
         result = connection.execute(
             decisions.update()
-            .where(
-                decisions.c.id == decision_id,
-                decisions.c.state == "claimed",
-                decisions.c.owner == owner,
-            )
+            .where(is_held(decision_id, owner))
             .values(state=state, lease_until=None, updated_at=time.time(), **values)
         )
         if result.rowcount != 1:
@@ -338,6 +314,12 @@ class Ledger:
         """The audit of champion switches, oldest first."""
         query = sa.select(switches).order_by(switches.c.id)
         return self.read(query if key is None else query.where(switches.c.domain_key == key))
+
+
+def _free(connection: sa.Connection) -> sa.ColumnElement[bool]:
+    """Decisions that wait for an adaptation."""
+    lost = sa.and_(decisions.c.state == "claimed", is_lost(connection))
+    return sa.or_(decisions.c.state == "pending", lost)
 
 
 def _prepare_sqlite(engine: sa.Engine) -> None:

@@ -16,7 +16,12 @@ from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.models import mirror, register
 from driftune.workspace import Workspace
 
-_STATES = {"promote": "promoted", "reject": "rejected", "insufficient": "undecided"}
+_STATES = {
+    "promote": "promoted",
+    "reject": "rejected",
+    "insufficient": "undecided",
+    "wait": "waiting",
+}
 
 
 def conclude(
@@ -30,7 +35,7 @@ def conclude(
     *,
     mirrored: bool = True,
 ) -> str:
-    """End a claimed decision by its gate report; returns the decision's new state.
+    """End a claim by its gate report; returns the decision's new state.
 
     ``mirrored``: whether MLflow is told; a trial of policies keeps its promotions to its ledger.
 
@@ -77,10 +82,10 @@ def promote_by_hand(
         RegistryError: when the decision has no challenger to promote or is already promoted.
     """
     row = ledger.decision(decision_id)
-    if row.gate is None or row.state not in ("rejected", "undecided"):
+    if row.gate is None or row.state not in ("rejected", "undecided", "waiting"):
         raise RegistryError(
-            f"{decision_id}: state is '{row.state}'; only a rejected or undecided challenger can "
-            "be promoted by hand"
+            f"{decision_id}: state is '{row.state}'; only a rejected, undecided or waiting "
+            "challenger can be promoted by hand"
         )
     who = f"{getpass.getuser()} (by hand)"
     gate = {**row.gate, "champion_version": ledger.champion_version(row.domain_key)}

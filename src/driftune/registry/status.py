@@ -4,13 +4,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.waiting import QUIET
 
 
 def domain_status(ledger: Ledger) -> list[dict[str, Any]]:
     """One row per domain that ever had a decision or a champion, sorted by name."""
     champions = ledger.champions()
     last = {row.domain_key: row for row in ledger.decisions()}
-    moved = {row.domain_key: row for row in ledger.decisions() if row.state not in _QUIET}
+    moved = {row.domain_key: row for row in ledger.decisions() if row.state not in QUIET}
     rows = []
     for key in sorted({*last, *champions}):
         decision, champion = last.get(key), champions.get(key)
@@ -29,9 +30,6 @@ def domain_status(ledger: Ledger) -> list[dict[str, Any]]:
             }
         )
     return sorted(rows, key=lambda row: row["domain"])
-
-
-_QUIET = ("stable", "watched", "insufficient")
 
 
 def _day(moment: float) -> str:

@@ -74,6 +74,7 @@ def _outcome(row: Any) -> str:
         "watched": f"Watched: evidence that does not trigger yet; {champion} serves.",
         "insufficient": "Too little data to measure drift; nothing was adapted.",
         "rejected": f"Drifted; the gate kept the champion, {champion}{difference}.",
+        "waiting": f"Drifted; {_waits(row)}, {champion} serves meanwhile{difference}.",
         "undecided": f"Drifted; the gate had too little data to judge, {champion} stays.",
         "pending": f"Drifted; waits for an adaptation, {champion} serves.",
         "claimed": f"Drifted; an adaptation is under way, {champion} serves.",
@@ -81,6 +82,13 @@ def _outcome(row: Any) -> str:
         "failed": f"Drifted; the adaptation failed, {champion} serves.",
     }
     return sentences.get(row.state, f"State: {row.state}.")
+
+
+def _waits(row: Any) -> str:
+    gate = row.gate or {}
+    missing = "could not be judged yet" if gate.get("waits_for") == "data" else "may be better"
+    looks = len(gate.get("looks") or [])
+    return f"the challenger {missing} and is judged again as rows come in ({looks} looks so far)"
 
 
 def _facts(history: History, row: Any) -> list[dict[str, Any]]:
@@ -98,8 +106,8 @@ def _facts(history: History, row: Any) -> list[dict[str, Any]]:
         ("MLflow version", _mlflow_version(history, row), "text"),
         ("Challenger's SHA-256", gate.get("challenger_sha256"), "code"),
         ("Attempts", row.attempts if made else None, "number"),
-        ("Claimed by", row.owner if row.state == "claimed" else None, "code"),
-        ("Lease until", row.lease_until if row.state == "claimed" else None, "moment"),
+        ("Claimed by", row.owner if row.lease_until else None, "code"),
+        ("Lease until", row.lease_until, "moment"),
         ("Decided", row.decided_at, "moment"),
         ("Last change", row.updated_at, "moment"),
     ]

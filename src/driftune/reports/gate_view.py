@@ -23,6 +23,13 @@ DECISIONS = {
     "promote": "The gate promotes the challenger.",
     "reject": "The gate rejects the challenger.",
     "insufficient": "The gate has too little data to decide.",
+    "wait": "The gate waits for more rows.",
+}
+OUTCOMES = {
+    "promote": "promotes",
+    "reject": "rejects",
+    "insufficient": "too little data",
+    "wait": "waits",
 }
 
 
@@ -57,6 +64,9 @@ def gate_view(gate: dict[str, Any]) -> dict[str, Any]:
         "confidence": gate.get("confidence") or 0.95,
         "differences": differences,
         "chart": intervals_spec(differences),
+        "looks": [_look(look) for look in gate.get("looks") or []],
+        "error": (gate.get("plan") or {}).get("error"),
+        "shared": (gate.get("plan") or {}).get("decisions") or 1,
     }
 
 
@@ -125,6 +135,12 @@ def _rule(rule: dict[str, Any]) -> dict[str, Any]:
         "limit": rule.get("limit") or "",
         "sentence": rule.get("sentence") or "",
     }
+
+
+def _look(look: dict[str, Any]) -> dict[str, Any]:
+    names = ("day", "rows", "estimate", "low", "high", "confidence", "spent")
+    verdict = look.get("verdict") or ""
+    return {**{name: look.get(name) for name in names}, "verdict": OUTCOMES.get(verdict, verdict)}
 
 
 def _minus(after: float | None, before: float | None) -> float | None:

@@ -4,12 +4,15 @@ from bisect import bisect_right
 from itertools import pairwise
 from typing import Any
 
+from driftune.registry.waiting import QUIET as QUIET
+
 # State → (mark, label, meaning). The mark and the label carry the state; colour only repeats it.
 STATES: dict[str, tuple[str, str, str]] = {
     "stable": ("", "stable", "nothing moved that hurts the champion"),
     "watched": ("○", "watched", "something hurts the champion; waits for more evidence"),
     "promoted": ("▲", "promoted", "drifted; a new adapter became champion, with its AUC gain"),
     "rejected": ("✕", "rejected", "drifted; the gate kept the champion"),
+    "waiting": ("◔", "judged again", "drifted; the challenger is judged again as rows come in"),
     "undecided": ("?", "undecided", "drifted; too little data to judge the challenger"),
     "pending": ("…", "waiting", "drifted; waits for an adaptation"),
     "claimed": ("↻", "adapting", "drifted; an adaptation is under way"),
@@ -19,8 +22,7 @@ STATES: dict[str, tuple[str, str, str]] = {
     "refused": ("⊘", "day refused", "the day's data did not reach the lake"),
     "missing": ("", "no decision", "nothing recorded for this domain and day"),
 }
-QUIET = ("stable", "watched", "insufficient")
-WAITING = ("pending", "claimed")
+WAITING = ("pending", "claimed", "waiting")
 
 VERDICTS: dict[str, tuple[str, str]] = {
     "ok": ("✓", "quality ok"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from driftune.simulate.settings import Event
 from driftune.simulate.truth import read_truth
 
-JUDGED = ("promoted", "rejected", "undecided")
+JUDGED = ("promoted", "rejected", "undecided", "waiting")
 
 
 @dataclass(frozen=True)
