@@ -257,17 +257,20 @@ def rollback(
     reason: Annotated[str, typer.Option(help="Why; kept in the audit.")] = "by hand",
     config: ConfigPath = PARAMS,
 ) -> None:
-    """Restore the domain's previous champion."""
+    """Restore the domain's previous champion, or the newest one before it that can serve."""
     from driftune.registry.ledger import Ledger
-    from driftune.registry.promotion import rollback as roll_back
+    from driftune.registry.rollback import rollback as roll_back
     from driftune.reports import build_site
 
     settings = load(config)
     with Ledger(settings) as ledger:
         key = key_of(settings, ledger, domain)
-        version = roll_back(settings, ledger, key, to, reason)
+        found = roll_back(settings, ledger, key, to, reason)
         build_site(settings, ledger)
-    typer.echo(f"{domain}: version {version} serves" + (" (frozen base)" if not version else ""))
+    for line in found.skipped:
+        typer.echo(f"{domain}: skipped: {line}")
+    serving = f"version {found.version} serves" + ("" if found.version else " (frozen base)")
+    typer.echo(f"{domain}: {serving}")
 
 
 @app.command()

@@ -13,7 +13,8 @@ from driftune.registry import models, promotion
 from driftune.registry.champions import adapter_folder, champions_for
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.models import client, mirror, mirrored, model_name
-from driftune.registry.promotion import conclude, promote_by_hand, rollback
+from driftune.registry.promotion import conclude, promote_by_hand
+from driftune.registry.rollback import rollback
 from driftune.registry.status import domain_status
 from tests.registry.conftest import BACKBONE, KEY, Decide, challenger, report
 
@@ -194,7 +195,8 @@ def three(config: Config, ledger: Ledger, decide: Decide) -> list[str]:
 def test_rollback_goes_back_along_the_promotions_to_the_base(
     config: Config, ledger: Ledger, three: list[str]
 ) -> None:
-    assert [rollback(config, ledger, KEY, None, "worse") for _ in three] == [2, 1, BASE]
+    found = [rollback(config, ledger, KEY, None, "worse").version for _ in three]
+    assert found == [2, 1, BASE]
     assert mirrored(config, ledger) == {KEY: (None, None)}
     with pytest.raises(RegistryError, match="version 0 already serves"):
         rollback(config, ledger, KEY, None, "again")
@@ -203,7 +205,7 @@ def test_rollback_goes_back_along_the_promotions_to_the_base(
 
 
 def test_rollback_to_a_named_version(config: Config, ledger: Ledger, three: list[str]) -> None:
-    assert rollback(config, ledger, KEY, 1, "by name") == 1
+    assert rollback(config, ledger, KEY, 1, "by name").version == 1
     assert mirrored(config, ledger)[KEY] == ("1", "1")
     with pytest.raises(RegistryError, match="no version 9; there are 0, 1, 2, 3"):
         rollback(config, ledger, KEY, 9, "typo")
@@ -226,7 +228,7 @@ def test_rollback_refuses_a_damaged_target_and_works_when_the_newest_is_damaged(
     with pytest.raises(RegistryError, match="version 1 cannot serve"):
         rollback(config, ledger, KEY, 1, "back")
     assert ledger.champion_version(KEY) == 3
-    assert rollback(config, ledger, KEY, None, "back") == 2
+    assert rollback(config, ledger, KEY, None, "back").version == 2
 
 
 def test_rollback_of_a_domain_that_never_had_an_adapter(config: Config, ledger: Ledger) -> None:
@@ -240,7 +242,7 @@ def test_a_version_after_a_rollback_gets_a_number_of_its_own(
     rollback(config, ledger, KEY, BASE, "all worse")
     assert end(config, ledger, decide("2026-03-12"), champion=BASE) == "promoted"
     assert ledger.champion_version(KEY) == 4
-    assert rollback(config, ledger, KEY, None, "worse") == BASE
+    assert rollback(config, ledger, KEY, None, "worse").version == BASE
 
 
 def test_by_hand_needs_an_ended_challenger_and_is_marked(
@@ -282,7 +284,7 @@ def test_a_version_of_an_older_backbone_is_not_rolled_back_to(
     with pytest.raises(RegistryError, match=r"version 1 cannot serve .*made for backbone bbbb"):
         rollback(config, ledger, KEY, 1, "worse")
     assert ledger.champion_version(KEY) == 3
-    assert rollback(config, ledger, KEY, BASE, "worse") == BASE
+    assert rollback(config, ledger, KEY, BASE, "worse").version == BASE
 
 
 def test_a_decision_older_than_the_last_switch_is_superseded(

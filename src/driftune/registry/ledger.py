@@ -20,6 +20,7 @@ from driftune.errors import LedgerError, RegistryError
 from driftune.registry.claims import has_ended, new_owner, out_of_date
 from driftune.registry.schema import (
     adapters,
+    add_columns,
     champions,
     days,
     decisions,
@@ -46,6 +47,7 @@ class Ledger:
             if self.engine.dialect.name == "sqlite":
                 _prepare_sqlite(self.engine)
             metadata.create_all(self.engine)
+            add_columns(self.engine)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             reason = str(getattr(error, "orig", None) or error).splitlines()[0]
             shown = re.sub(r"//[^@/]*@", "//…@", url)
@@ -301,8 +303,13 @@ class Ledger:
         decision_id: str | None,
         who: str,
         reason: str,
+        data_version: str | None = None,
+        backbone: str | None = None,
     ) -> None:
         """Move the champion pointer from ``expected`` to ``version`` (compare-and-swap).
+
+        ``data_version``: of the data that spoke for the switch; ``backbone``: the fingerprint of
+        the one that served then.
 
         Raises:
             RegistryError: when the pointer stands elsewhere; nothing has changed then.
@@ -331,6 +338,8 @@ class Ledger:
                 who=who,
                 reason=reason,
                 at=time.time(),
+                data_version=data_version,
+                backbone=backbone,
             )
         )
 
@@ -350,5 +359,6 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         # A transaction that reads first and writes later must not lose its place in between.
-        if connection.get_isolation_level() != "AUTOCOMMIT":
+        # Asked of SQLite itself, the level of a reader would be that of a writer.
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
