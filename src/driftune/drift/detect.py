@@ -17,7 +17,7 @@ from driftune.drift.variation import Verdict, judge_readings
 from driftune.drift.windows import DomainWindow
 from driftune.files import finite
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import decisions
+from driftune.registry.schema import checks, decisions
 
 
 def decide_day(
@@ -94,11 +94,12 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
         .order_by(decisions.c.day, decisions.c.revision, decisions.c.decided_at)
     )  # fmt: skip
     before = {(row.domain_key, date.fromisoformat(row.day)): row for row in rows}
+    taken_back = _taken_back(policy, ledger, day)
     ages = _ages(policy, ledger, windows)
     found = {}
     for window in windows:
         p_values: list[dict[str, float]] = []
-        cooling = False
+        cooling = window.key in taken_back
         for back in range(1, span + 1):
             row = before.get((window.key, day - timedelta(days=back)))
             if row is None:
@@ -112,6 +113,17 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
             p_values, cooling, _follow_up(policy, window, own), ages.get(window.key)
         )
     return found
+
+
+def _taken_back(policy: Drift, ledger: Ledger, day: date) -> set[str]:
+    """Domains (keys) whose champion was taken back within the cool-down, today included."""
+    first = day - timedelta(days=policy.cooldown_days)
+    query = sa.select(checks.c.domain_key).where(
+        checks.c.restored.is_not(None),
+        checks.c.day > first.isoformat(),
+        checks.c.day <= day.isoformat(),
+    )
+    return {row.domain_key for row in ledger.read(query)}
 
 
 def _ages(policy: Drift, ledger: Ledger, windows: Sequence[DomainWindow]) -> dict[str, int]:
