@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from driftune.config import Drift
-from driftune.drift.rules import AGE, FOLLOW_UP, NO_HISTORY
+from driftune.drift.rules import AGE, FOLLOW_UP, NEW_BACKBONE, NO_HISTORY
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict
 from driftune.drift.words import say
@@ -31,13 +31,15 @@ class Past:
     before, newest first, and whether its champion changed within the cool-down.
 
     ``follow_up``: the day, if any, whose drift brought the champion that is to be fine-tuned again
-    now that there are more rows since; ``age``: days since its last fine-tune, if too many.
+    now that there are more rows since; ``age``: days since its last fine-tune, if too many;
+    ``outdated``: the version, if any, that no longer serves as the backbone is a new one.
     """
 
     p_values: Sequence[Mapping[str, float]] = ()
     cooling: bool = False
     follow_up: date | None = None
     age: int | None = None
+    outdated: int | None = None
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,14 @@ def decide(
 
 
 def _due(judgement: Judgement, past: Past) -> Judgement:
-    """What is due without evidence of the day: a follow-up, or a first or next fine-tune by age."""
+    """What is due without evidence of the day: an adapter for a new backbone, a follow-up, or a
+    first or next fine-tune by age.
+    """
     if judgement.state == "drifted":
         return judgement
-    if past.follow_up is not None:
+    if past.outdated is not None:
+        rule, text = NEW_BACKBONE, f"Version {past.outdated} was made for another backbone"
+    elif past.follow_up is not None:
         rule, text = FOLLOW_UP, f"Follow-up of the drift on {past.follow_up:%-d %B}"
     elif past.age is not None:
         rule, text = AGE, f"Not fine-tuned for {past.age} days"

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from driftune.drift.rules import AGE, FOLLOW_UP
+from driftune.drift.rules import DUE
 from driftune.guard.record import Check, checks_of
 from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
@@ -94,7 +94,7 @@ def _rolled_back(check: Check | None) -> str | None:
 
 def evidence(rule: str | None, score: float) -> str:
     """Why a decision asked for a fine-tune, in a word or two."""
-    return rule if rule in (FOLLOW_UP, AGE) else f"drift {score:.1f}×"
+    return rule if rule is not None and rule in DUE else f"drift {score:.1f}×"
 
 
 def _rounded(value: float | None) -> float | None:
