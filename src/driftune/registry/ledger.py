@@ -208,6 +208,19 @@ class Ledger:
             free = self._free(connection)
         return self.decisions(decisions.c.day <= day.isoformat(), free)
 
+    def free_lost(self) -> list[str]:
+        """Let claims wait again whose lease has expired or whose owner has ended; returns ids."""
+        claimed = decisions.c.state == "claimed"
+        with self.write() as connection:
+            lost = sa.select(decisions.c.id).where(claimed, self._free(connection))
+            found = list(connection.scalars(lost.order_by(decisions.c.id)))
+            connection.execute(
+                decisions.update()
+                .where(claimed, decisions.c.id.in_(found))
+                .values(state="pending", owner=None, lease_until=None, updated_at=time.time())
+            )
+        return found
+
     def _free(self, connection: sa.Connection) -> sa.ColumnElement[bool]:
         claimed = decisions.c.state == "claimed"
         owners = connection.scalars(sa.select(decisions.c.owner).where(claimed)).all()

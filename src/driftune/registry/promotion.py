@@ -74,8 +74,11 @@ def promote_by_hand(
     """Promote the challenger of a decision that the gate did not promote; returns its version.
 
     Raises:
-        RegistryError: when the decision has no challenger to promote or is already promoted.
+        RegistryError: when no reason is given, or the decision has no challenger to promote or is
+            already promoted.
     """
+    if not reason.strip():
+        raise RegistryError(f"{decision_id}: a promotion by hand needs a reason; give --reason")
     row = ledger.decision(decision_id)
     if row.gate is None or row.state not in ("rejected", "undecided"):
         raise RegistryError(
