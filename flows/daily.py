@@ -1,4 +1,4 @@
-"""The day: fetch, validate, lake, drift per domain, adapt where it crossed, report."""
+"""The day: fetch, validate, lake, champions checked, drift per domain, adapt, report."""
 
 import logging
 from datetime import date, datetime, timedelta
@@ -16,7 +16,7 @@ from driftune.params import load_config
 from driftune.registry.ledger import Ledger
 from driftune.reports.summary import day_line, day_rows
 from flows.adapt import adapt
-from tasks import adaptation, days, drift, reporting
+from tasks import adaptation, days, drift, guard, reporting
 
 log = logging.getLogger("driftune")
 
@@ -40,6 +40,9 @@ def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any
         quality = ingested.quality
         # First: a champion that changes is the one that the day's drift is measured against.
         looks = judge_waiting(settings, chosen)
+        # Before drift, so that it is judged against who really serves.
+        for rolled_back in guard.check(settings, chosen):
+            guard.announce(settings, rolled_back)
         measured = detect_drift(settings, chosen)
         ended = [act(settings, decision) for decision in drift.open_decisions(settings, chosen)]
     finally:

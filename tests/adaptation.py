@@ -59,19 +59,21 @@ def train(world: World, decision: str) -> bytes:
     return (challenger_folder(world.config, decision) / "adapter.safetensors").read_bytes()
 
 
-def crown(world: World, adapter: Adapter, reference: list[date]) -> str:
-    """Make the adapter the domain's champion, version 1, without a gate; returns its SHA-256."""
+def crown(world: World, adapter: Adapter, reference: list[date], version: int = 1) -> str:
+    """Make the adapter the domain's champion, in the place of the version before it, without a
+    gate; returns its SHA-256.
+    """
     _, _, backbone = load_model(world.config)
     made = save_adapter(world.root / "made", adapter, {"backbone": backbone})
     sha256 = pd.read_json(made / "card.json", typ="series")["sha256"]
-    target = adapter_folder(world.config, KEY, 1, sha256)
-    target.parent.mkdir(parents=True)
+    target = adapter_folder(world.config, KEY, version, sha256)
+    target.parent.mkdir(parents=True, exist_ok=True)
     made.rename(target)
     with Ledger(world.config) as ledger, ledger.write() as connection:
         ledger.add_adapter(
             connection,
             domain_key=KEY,
-            version=1,
+            version=version,
             domain=DOMAIN,
             sha256=sha256,
             backbone=backbone,
@@ -83,8 +85,8 @@ def crown(world: World, adapter: Adapter, reference: list[date]) -> str:
             key=KEY,
             domain=DOMAIN,
             action="promote",
-            expected=0,
-            version=1,
+            expected=version - 1,
+            version=version,
             decision_id=None,
             who="the test",
             reason="planted",

@@ -14,6 +14,7 @@ from tests.registry.conftest import BACKBONE
 PROGRAM = str(Path(sys.executable).with_name("driftune"))
 COMMANDS = (
     *("pretrain", "run", "replay", "adapt", "status", "promote", "rollback", "report"),
+    *("history", "reconcile"),
     *("simulate", "doctor", "import"),
 )
 
@@ -89,6 +90,7 @@ def test_the_doctor_says_what_is_missing(make_world) -> None:
         (("adapt", "nothing"), "decision 'nothing' is not in the ledger"),
         (("promote", "nothing", "--reason", "x"), "decision 'nothing' is not in the ledger"),
         (("rollback", "nowhere"), "domain 'nowhere' is not known; there are: home · north"),
+        (("history", "nowhere"), "domain 'nowhere' is not known; there are: home · north"),
         (("rollback", "home · north"), "no adapter was ever promoted"),
         (("report", "--drift", "nothing"), "decision 'nothing' is not in the ledger"),
     ],

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from driftune.errors import DriftuneError
+from driftune.options import PARAMS, AsJson, ConfigPath, load
+from driftune.registry import commands
 from driftune.telemetry import silence
 
 if TYPE_CHECKING:
@@ -25,10 +27,7 @@ app = typer.Typer(
 )
 importers = typer.Typer(help="Bring public logs into a folder that driftune reads.")
 app.add_typer(importers, name="import")
-
-ConfigPath = Annotated[Path, typer.Option("--config", "-c", help="Path of params.yaml.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-PARAMS = Path("params.yaml")
+app.add_typer(commands.app)
 
 
 def main() -> None:
@@ -47,13 +46,6 @@ def main() -> None:
             raise
         console.fail(str(error))
         sys.exit(1)
-
-
-def load(path: Path) -> "Config":
-    """Load params.yaml."""
-    from driftune.params import load_config
-
-    return load_config(path)
 
 
 @contextmanager
@@ -85,24 +77,6 @@ def day_of(text: str) -> date:
         return datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a day; write YYYY-MM-DD") from None
-
-
-def key_of(config: "Config", ledger: Any, domain: str) -> str:
-    """The key of a domain given by name or key.
-
-    Raises:
-        RegistryError: when the ledger does not know it.
-    """
-    from driftune.domains import domain_key
-    from driftune.errors import RegistryError
-
-    known = {row.domain_key: row.domain for row in ledger.decisions()}
-    known |= {key: row.domain for key, row in ledger.champions().items()}
-    for key in (domain, domain_key(domain)):
-        if key in known:
-            return key
-    names = ", ".join(sorted(set(known.values()))) or "none yet"
-    raise RegistryError(f"domain '{domain}' is not known; there are: {names}")
 
 
 @app.command()
@@ -231,46 +205,6 @@ def status(config: ConfigPath = PARAMS, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def promote(
-    decision_id: Annotated[str, typer.Argument(help="A rejected, undecided or waiting decision.")],
-    reason: Annotated[str, typer.Option(help="Why; kept in the audit.")],
-    config: ConfigPath = PARAMS,
-) -> None:
-    """Promote a challenger by hand, against the gate's verdict."""
-    from driftune.registry.ledger import Ledger
-    from driftune.registry.promotion import promote_by_hand
-    from driftune.reports import build_site
-    from driftune.training.finetune import challenger_folder
-
-    settings = load(config)
-    with Ledger(settings) as ledger:
-        folder = challenger_folder(settings, decision_id)
-        version = promote_by_hand(settings, ledger, decision_id, folder, reason)
-        build_site(settings, ledger)
-    typer.echo(f"{decision_id}: promoted as version {version}")
-
-
-@app.command()
-def rollback(
-    domain: Annotated[str, typer.Argument(help="Name or key of the domain.")],
-    to: Annotated[int | None, typer.Option(help="Version; 0 is the frozen base.")] = None,
-    reason: Annotated[str, typer.Option(help="Why; kept in the audit.")] = "by hand",
-    config: ConfigPath = PARAMS,
-) -> None:
-    """Restore the domain's previous champion."""
-    from driftune.registry.ledger import Ledger
-    from driftune.registry.promotion import rollback as roll_back
-    from driftune.reports import build_site
-
-    settings = load(config)
-    with Ledger(settings) as ledger:
-        key = key_of(settings, ledger, domain)
-        version = roll_back(settings, ledger, key, to, reason)
-        build_site(settings, ledger)
-    typer.echo(f"{domain}: version {version} serves" + (" (frozen base)" if not version else ""))
-
-
-@app.command()
 def report(
     config: ConfigPath = PARAMS,
     drift: Annotated[
@@ -351,8 +285,9 @@ def doctor(
     if as_json:
         _print({"checks": findings}, as_json)
     else:
-        for finding in findings:
-            typer.echo(f"{'ok  ' if finding['ok'] else 'FAIL'}  {finding['what']}")
+        from driftune.console import show_findings
+
+        show_findings(findings)
     if not all(finding["ok"] for finding in findings):
         raise typer.Exit(1)
 

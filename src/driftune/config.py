@@ -259,6 +259,22 @@ class Gate(Section):
     correction: Literal["none", "day"] = "day"
 
 
+class Guard(Section):
+    """After promotion: when a champion that has become worse is taken back.
+
+    One day suffices at ``alone``, several days as ``confirm`` says, and all days since promotion
+    together at ``since_promotion``: the chance, over all its days, that an equal one is taken back.
+    ``loss`` is the loss of AUC that this last look is most sensitive to.
+    """
+
+    alone: float = Field(1e-4, gt=0, lt=0.5)
+    confirm: Confirm = Confirm()
+    since_promotion: float = Field(0.01, gt=0, lt=0.5)
+    loss: float = Field(0.01, gt=0, lt=1)
+    min_positives: Positive = 20
+    min_users: Positive = 20
+
+
 class Registry(Section):
     """Where decisions and adapter versions live; by default files in the workspace."""
 
@@ -285,6 +301,7 @@ class Config(Section):
     drift: Drift = Drift()
     adapter: Adapter = Adapter()
     gate: Gate = Gate()
+    guard: Guard = Guard()
     registry: Registry = Registry()
 
     _file: Path = PrivateAttr(default_factory=lambda: Path("params.yaml").resolve())

@@ -108,6 +108,36 @@ def show_status(rows: list[dict[str, Any]]) -> None:
     console.print(table)
 
 
+def show_findings(findings: list[dict[str, Any]]) -> None:
+    """Print findings, a line each: whether it is ``ok``, and ``what`` it is."""
+    for finding in findings:
+        sys.stdout.write(f"{'ok  ' if finding['ok'] else 'FAIL'}  {finding['what']}\n")
+
+
+def show_history(rows: list[dict[str, Any]]) -> None:
+    """Print the switches of a domain's champion."""
+    console = Console()
+    if not rows:
+        console.print("No champion was switched; the frozen base serves")
+        return
+    table = Table(box=None, header_style="bold")
+    for name in ("when (UTC)", "action", "champion", "by", "why", "decision", "data", "backbone"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        versions = ["base" if row[end] == 0 else f"v{row[end]}" for end in ("from", "to")]
+        table.add_row(
+            row["at"].removesuffix("+00:00").replace("T", " "),
+            row["action"],
+            " → ".join(versions),
+            Text(row["who"]),
+            Text(row["why"]),
+            Text(row["decision"] or ""),
+            (row["data_version"] or "")[:12],
+            (row["backbone"] or "")[:12],
+        )
+    console.print(table)
+
+
 def show_policies(found: dict[str, Any]) -> None:
     """Print what a comparison of policies found."""
     table = Table(box=None, header_style="bold")

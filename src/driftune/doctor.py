@@ -5,8 +5,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from driftune.config import Config
-from driftune.errors import DriftuneError, LakeError, RegistryError
+from driftune.errors import DriftuneError, LakeError
 from driftune.registry.ledger import Ledger
+from driftune.registry.reconcile import aliases
 
 _PACKAGES = ("prefect", "torch", "dvc", "great-expectations", "duckdb", "evidently", "mlflow")
 
@@ -19,7 +20,7 @@ def examine(config: Config, *, mend: bool = False) -> list[dict[str, Any]]:
         findings.append(_finding(check, config))
     with Ledger(config) as ledger:
         findings += _champions(config, ledger)
-        findings += _aliases(config, ledger, mend)
+        findings += aliases(config, ledger, mend=mend)
     return findings
 
 
@@ -91,20 +92,3 @@ def _champions(config: Config, ledger: Ledger) -> list[dict[str, Any]]:
         }
         for key, champion in champions.items()
     ]
-
-
-def _aliases(config: Config, ledger: Ledger, mend: bool) -> list[dict[str, Any]]:
-    from driftune.registry.models import mirror, mirrored
-
-    if not ledger.champions():
-        return []
-    findings = []
-    try:
-        pairs = mirrored(config, ledger)
-    except RegistryError as error:
-        return [{"what": str(error), "ok": False}]
-    for key, (wanted, has) in pairs.items():
-        ok = wanted == has or (mend and mirror(config, ledger, key))
-        text = f"alias of {key}: MLflow {has or 'none'}, ledger {wanted or 'none'}"
-        findings.append({"what": text + (" (mended)" if ok and wanted != has else ""), "ok": ok})
-    return findings

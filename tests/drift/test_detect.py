@@ -18,7 +18,7 @@ from driftune.errors import LedgerError
 from driftune.logs.ingest import ingest
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
 from driftune.registry.ledger import Ledger
-from driftune.registry.promotion import rollback
+from driftune.registry.rollback import rollback
 from driftune.registry.schema import decisions
 from driftune.training.pretrain import load_model, pretrain
 from driftune.workspace import Workspace

@@ -14,11 +14,14 @@ from driftune.drift import measure
 from driftune.errors import DayRefusedError, LakeError, SourceError
 from driftune.files import read_json
 from driftune.logs.lake import Lake
+from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.models import mirrored
+from driftune.training.pretrain import load_model
 from driftune.workspace import Workspace
 from flows import daily as daily_flow
 from flows.daily import daily
+from tests.adaptation import KEY, crown
 from tests.conftest import World
 from tests.flows.conftest import DAY_AFTER, SHIFT_DAY, SHIFTED, SIMULATION, STABLE_DAY
 
@@ -228,3 +231,31 @@ def test_a_fresh_workspace_is_pre_trained_first(simulated: World) -> None:
     assert set(states(simulated, STABLE_DAY)) == set(SIMULATION.domains)
     with Ledger(simulated.config) as ledger:
         assert all(ledger.champion_version(row.domain_key) == BASE for row in ledger.decisions())
+
+
+def test_a_champion_that_has_become_worse_is_taken_back_before_drift_is_judged(
+    simulated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, model, backbone = load_model(simulated.config)
+    kernel = IAKKernel(model.representation.width, IAKConfig(4, 8, "replace"))
+    crown(simulated, Adapter({"representation": kernel}).eval(), [simulated.config.reference.last])
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr("tasks.guard.emit_event", lambda **event: told.append(event))
+    result = run(simulated, STABLE_DAY)
+    (event,) = told
+    assert event["event"] == "driftune.champion.rolled_back"
+    assert (event["payload"]["from_version"], event["payload"]["to_version"]) == (1, BASE)
+    with Ledger(simulated.config) as ledger:
+        assert ledger.champion_version(KEY) == BASE
+        (decided,) = [row for row in ledger.decisions() if row.domain_key == KEY]
+    assert (decided.champion_version, decided.backbone) == (BASE, backbone)
+    (row,) = [row for row in result["domains"] if row["domain"] == SHIFTED]
+    assert row["rolled_back"].startswith("version 1 taken back for the frozen base (AUC -0.")
+    reports = Workspace(simulated.config).reports
+    page = (reports / f"day/{STABLE_DAY}.html").read_text("utf-8")
+    assert "taken back for frozen base" in page
+    assert "driftune guard" in (reports / "index.html").read_text("utf-8")
+    before = snapshot(simulated)
+    run(simulated, STABLE_DAY)
+    assert snapshot(simulated) == before
+    assert len(told) == 1

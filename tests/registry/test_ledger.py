@@ -288,3 +288,30 @@ def test_a_file_that_is_no_ledger_is_one_line(config: Config) -> None:
     (config.home / "ledger.db").write_bytes(b"this is no database at all" * 100)
     with pytest.raises(LedgerError, match=r"cannot open sqlite:.*ledger\.db \(file is not"):
         Ledger(config)
+
+
+def test_a_ledger_of_an_earlier_release_gets_the_columns_that_it_lacks(
+    config: Config, ledger: Ledger
+) -> None:
+    move(ledger, expected=0, version=1)
+    with ledger.write() as connection:
+        for column in ("data_version", "backbone"):
+            connection.execute(sa.text(f"ALTER TABLE switches DROP COLUMN {column}"))
+        connection.execute(sa.text("DROP TABLE checks"))
+    arguments = [str(config.source_file)] * 2
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        assert pool.map(_open, arguments) == [[(1, None, None)]] * 2
+    move(ledger, expected=1, version=2)
+    assert _open(arguments[0]) == [(1, None, None), (2, None, None)]
+
+
+def _open(params: str) -> list[tuple[int, str | None, str | None]]:
+    with Ledger(load_config(params, env={})) as ledger:
+        return [(row.to_version, row.data_version, row.backbone) for row in ledger.switches(KEY)]
+
+
+def test_a_reader_does_not_wait_for_a_writer(ledger: Ledger, decide: Decide) -> None:
+    decision = decide()
+    with ledger.write() as connection:
+        connection.execute(decisions.update().values(note="not yet there"))
+        assert ledger.decision(decision).note is None

@@ -1,20 +1,30 @@
 """Promotion and rollback with a real MLflow store: one pointer, mirrored, audited, reversible."""
 
+import json
+import multiprocessing
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from driftune.cli import app
 from driftune.config import Config
 from driftune.errors import LedgerError, RegistryError
 from driftune.files import write_json
+from driftune.params import load_config
 from driftune.registry import models, promotion
 from driftune.registry.champions import adapter_folder, champions_for
+from driftune.registry.history import switch_history
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.models import client, mirror, mirrored, model_name
-from driftune.registry.promotion import conclude, promote_by_hand, rollback
+from driftune.registry.promotion import conclude, promote_by_hand
+from driftune.registry.reconcile import reconcile
+from driftune.registry.rollback import rollback
 from driftune.registry.status import domain_status
+from driftune.training.finetune import challenger_folder
 from tests.registry.conftest import BACKBONE, KEY, Decide, challenger, report
 
 
@@ -194,7 +204,8 @@ def three(config: Config, ledger: Ledger, decide: Decide) -> list[str]:
 def test_rollback_goes_back_along_the_promotions_to_the_base(
     config: Config, ledger: Ledger, three: list[str]
 ) -> None:
-    assert [rollback(config, ledger, KEY, None, "worse") for _ in three] == [2, 1, BASE]
+    found = [rollback(config, ledger, KEY, None, "worse").version for _ in three]
+    assert found == [2, 1, BASE]
     assert mirrored(config, ledger) == {KEY: (None, None)}
     with pytest.raises(RegistryError, match="version 0 already serves"):
         rollback(config, ledger, KEY, None, "again")
@@ -203,7 +214,7 @@ def test_rollback_goes_back_along_the_promotions_to_the_base(
 
 
 def test_rollback_to_a_named_version(config: Config, ledger: Ledger, three: list[str]) -> None:
-    assert rollback(config, ledger, KEY, 1, "by name") == 1
+    assert rollback(config, ledger, KEY, 1, "by name").version == 1
     assert mirrored(config, ledger)[KEY] == ("1", "1")
     with pytest.raises(RegistryError, match="no version 9; there are 0, 1, 2, 3"):
         rollback(config, ledger, KEY, 9, "typo")
@@ -226,7 +237,99 @@ def test_rollback_refuses_a_damaged_target_and_works_when_the_newest_is_damaged(
     with pytest.raises(RegistryError, match="version 1 cannot serve"):
         rollback(config, ledger, KEY, 1, "back")
     assert ledger.champion_version(KEY) == 3
-    assert rollback(config, ledger, KEY, None, "back") == 2
+    assert rollback(config, ledger, KEY, None, "back").version == 2
+
+
+def test_rollback_skips_damaged_versions_and_says_why(
+    config: Config, ledger: Ledger, three: list[str]
+) -> None:
+    def damage(version: int) -> None:
+        record = ledger.adapter(KEY, version)
+        assert record is not None
+        shutil.rmtree(adapter_folder(config, KEY, version, record.sha256))
+
+    damage(3)
+    damage(2)
+    found = rollback(config, ledger, KEY, None, "back")
+    assert found.version == 1
+    (line,) = found.skipped
+    assert line.startswith("version 2 cannot serve: ")
+    assert "\n" not in line
+    damage(1)
+    found = rollback(config, ledger, KEY, None, "further back")
+    assert (found.version, found.skipped) == (BASE, ())
+
+
+def test_with_every_version_damaged_the_base_serves(
+    config: Config, ledger: Ledger, three: list[str]
+) -> None:
+    shutil.rmtree(config.home / "adapters")
+    found = rollback(config, ledger, KEY, None, "all gone")
+    assert found.version == BASE
+    assert [line.partition(" cannot")[0] for line in found.skipped] == ["version 2", "version 1"]
+
+
+def test_the_history_tells_every_switch(config: Config, ledger: Ledger, three: list[str]) -> None:
+    rollback(config, ledger, KEY, None, "worse")
+    rows = switch_history(ledger, KEY)
+    assert [(row["from"], row["to"]) for row in rows] == [(0, 1), (1, 2), (2, 3), (3, 2)]
+    assert [row["decision"] for row in rows] == [*three, None]
+    assert {row["data_version"] for row in rows} == {"v1"}
+    assert [row["backbone"] for row in rows[:3]] == [BACKBONE] * 3
+    assert (rows[-1]["action"], rows[-1]["why"]) == ("rollback", "worse")
+    asked = ["history", KEY, "--config", str(config.source_file)]
+    shown = CliRunner().invoke(app, [*asked, "--json"])
+    assert json.loads(shown.stdout)["switches"] == rows
+    assert "v3 → v2" in CliRunner().invoke(app, asked, env={"COLUMNS": "200"}).stdout
+
+
+def test_reconcile_frees_lost_claims_and_mends_aliases(
+    config: Config, ledger: Ledger, decide: Decide, three: list[str]
+) -> None:
+    client(config).delete_registered_model_alias(model_name(KEY), "champion")
+    lost, held = decide("2026-03-12"), decide("2026-03-12", key="other")
+    ledger.lease_seconds = -1
+    ledger.claim(lost)
+    ledger.lease_seconds = 60
+    ledger.claim(held)
+    found = reconcile(config, ledger)
+    assert [each["what"].partition(":")[0] for each in found["freed"]] == [lost]
+    assert [each["what"].partition(":")[0] for each in found["waiting"]] == [lost]
+    (alias,) = found["aliases"]
+    assert alias == {"what": f"alias of {KEY}: MLflow none, ledger 3 (mended)", "ok": True}
+    assert mirrored(config, ledger) == {KEY: ("3", "3")}
+    assert (ledger.decision(lost).state, ledger.decision(held).state) == ("pending", "claimed")
+    again = CliRunner().invoke(app, ["reconcile", "--config", str(config.source_file), "--json"])
+    assert json.loads(again.stdout)["freed"] == []
+    assert again.exit_code == 0
+
+
+def test_two_promotions_at_once_leave_one_and_the_other_is_told_why(
+    config: Config, ledger: Ledger, decide: Decide
+) -> None:
+    claims = []
+    for day in ("2026-03-09", "2026-03-10"):
+        decision = decide(day)
+        challenger(config, decision, seed=sum(decision.encode()))
+        claims.append((str(config.source_file), decision, ledger.claim(decision)))
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        said = pool.starmap(_promote, claims)
+    assert sorted(each == "promoted" for each in said) == [False, True]
+    (refused,) = [each for each in said if each != "promoted"]
+    assert re.search("champion is version 1, not 0|version 1 was taken by another run", refused)
+    assert ledger.champion_version(KEY) == 1
+    assert len(ledger.versions(KEY)) == len(ledger.switches(KEY)) == 1
+    assert sorted(row.state for row in ledger.decisions()) == ["claimed", "promoted"]
+
+
+def _promote(params: str, decision: str, owner: str) -> str:
+    config = load_config(params, env={})
+    with Ledger(config) as ledger:
+        folder = challenger_folder(config, decision)
+        try:
+            return conclude(config, ledger, decision, owner, folder, {}, report(), mirrored=False)
+        except RegistryError as error:
+            return str(error)
 
 
 def test_rollback_of_a_domain_that_never_had_an_adapter(config: Config, ledger: Ledger) -> None:
@@ -240,7 +343,7 @@ def test_a_version_after_a_rollback_gets_a_number_of_its_own(
     rollback(config, ledger, KEY, BASE, "all worse")
     assert end(config, ledger, decide("2026-03-12"), champion=BASE) == "promoted"
     assert ledger.champion_version(KEY) == 4
-    assert rollback(config, ledger, KEY, None, "worse") == BASE
+    assert rollback(config, ledger, KEY, None, "worse").version == BASE
 
 
 def test_by_hand_needs_an_ended_challenger_and_is_marked(
@@ -250,6 +353,8 @@ def test_by_hand_needs_an_ended_challenger_and_is_marked(
     end(config, ledger, rejected, "reject")
     pending = decide("2026-03-10")
     folder = challenger(config, rejected)
+    with pytest.raises(RegistryError, match="needs a reason"):
+        promote_by_hand(config, ledger, rejected, folder, " ")
     assert promote_by_hand(config, ledger, rejected, folder, "the log had a hole") == 1
     (switch,) = ledger.switches(KEY)
     assert switch.action == "by hand"
@@ -282,7 +387,7 @@ def test_a_version_of_an_older_backbone_is_not_rolled_back_to(
     with pytest.raises(RegistryError, match=r"version 1 cannot serve .*made for backbone bbbb"):
         rollback(config, ledger, KEY, 1, "worse")
     assert ledger.champion_version(KEY) == 3
-    assert rollback(config, ledger, KEY, BASE, "worse") == BASE
+    assert rollback(config, ledger, KEY, BASE, "worse").version == BASE
 
 
 def test_a_decision_older_than_the_last_switch_is_superseded(

@@ -11,13 +11,13 @@ import sqlalchemy as sa
 from driftune.config import Config, Drift
 from driftune.drift.measure import Measured
 from driftune.drift.policy import Judgement, Past, decide
-from driftune.drift.rules import AGE, FOLLOW_UP
+from driftune.drift.rules import DUE, NEW_BACKBONE
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict, judge_readings
 from driftune.drift.windows import DomainWindow
 from driftune.files import finite
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import decisions
+from driftune.registry.schema import adapters, champions, checks, decisions
 
 
 def decide_day(
@@ -97,6 +97,7 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
         .order_by(decisions.c.day, decisions.c.revision, decisions.c.decided_at)
     )  # fmt: skip
     before = {(row.domain_key, date.fromisoformat(row.day)): row for row in rows}
+    taken_back = _taken_back(policy, ledger, day)
     ages = _ages(policy, ledger, windows)
     waiting = {
         row.domain_key: row.gate["waits_for"]
@@ -106,6 +107,7 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
             decisions.c.backbone == windows[0].backbone,
         )
     }
+    outdated = _outdated(ledger, windows[0].backbone, day)
     found = {}
     for window in windows:
         p_values: list[dict[str, float]] = []
@@ -120,11 +122,12 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
         origin = _follow_up(policy, window, own)
         found[window.key] = Past(
             p_values,
-            _cooling(policy, day, own),
+            _cooling(policy, day, own) or window.key in taken_back,
             None if origin is None else date.fromisoformat(origin.day),
             0 if origin is None else _days_since(origin, day),
             ages.get(window.key),
             waiting.get(window.key),
+            outdated.get(window.key),
         )
     return found
 
@@ -136,6 +139,45 @@ def _cooling(policy: Drift, day: date, rows: Sequence[sa.Row]) -> bool:
     return policy.cooldown_days > 0 and any(
         (day - each).days <= policy.cooldown_days for each in days
     )
+
+
+def _taken_back(policy: Drift, ledger: Ledger, day: date) -> set[str]:
+    """Domains (keys) whose champion was taken back within the cool-down, today included."""
+    first = day - timedelta(days=policy.cooldown_days)
+    query = sa.select(checks.c.domain_key).where(
+        checks.c.restored.is_not(None),
+        checks.c.day > first.isoformat(),
+        checks.c.day <= day.isoformat(),
+    )
+    return {row.domain_key for row in ledger.read(query)}
+
+
+def _outdated(ledger: Ledger, backbone: str, day: date) -> dict[str, int]:
+    """By domain key the champion's version that was made for another backbone than this one.
+
+    Without domains that a day before has queued for this backbone.
+    """
+    query = (
+        sa.select(champions.c.domain_key, champions.c.version)
+        .join(
+            adapters,
+            sa.and_(
+                adapters.c.domain_key == champions.c.domain_key,
+                adapters.c.version == champions.c.version,
+            ),
+        )
+        .where(adapters.c.backbone != backbone)
+    )
+    found = {row.domain_key: row.version for row in ledger.read(query)}
+    if not found:
+        return {}
+    queued = sa.select(decisions.c.domain_key).where(
+        decisions.c.backbone == backbone,
+        decisions.c.day < day.isoformat(),
+        decisions.c.scores["rule"].as_string() == NEW_BACKBONE,
+    )
+    known = {row.domain_key for row in ledger.read(queued)}
+    return {key: version for key, version in found.items() if key not in known}
 
 
 def _ages(policy: Drift, ledger: Ledger, windows: Sequence[DomainWindow]) -> dict[str, int]:
@@ -173,7 +215,7 @@ def _follow_up(policy: Drift, window: DomainWindow, rows: Sequence[sa.Row]) -> s
     None where something else serves by now than what they brought.
     """
     promoted = [row for row in rows if row.state == "promoted"]
-    found = [row for row in promoted if row.scores.get("rule") not in (FOLLOW_UP, AGE)]
+    found = [row for row in promoted if row.scores.get("rule") not in DUE]
     if not found or promoted[-1].adapter_version != window.champion:
         return None
     passed = (window.day - date.fromisoformat(found[-1].day)).days

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from driftune.config import Drift
-from driftune.drift.rules import AGE, FOLLOW_UP, NO_HISTORY, WAITS
+from driftune.drift.rules import AGE, FOLLOW_UP, NEW_BACKBONE, NO_HISTORY, WAITS
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict
 from driftune.drift.words import say
@@ -33,7 +33,8 @@ class Past:
     ``follow_up``: the day, if any, whose drift brought the champion that is to be fine-tuned again
     now that there are more rows since, and ``shifted`` how many days ago that drift began; ``age``:
     days since its last fine-tune, if too many; ``waits_for``: what a challenger of the domain waits
-    for, "data" or "certainty", if one does.
+    for, "data" or "certainty", if one does; ``outdated``: the version, if any, that no longer
+    serves as the backbone is a new one.
     """
 
     p_values: Sequence[Mapping[str, float]] = ()
@@ -42,6 +43,7 @@ class Past:
     shifted: int = 0
     age: int | None = None
     waits_for: str | None = None
+    outdated: int | None = None
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,15 @@ def decide(
 
 
 def _due(judgement: Judgement, past: Past) -> Judgement:
-    """What is due without evidence of the day: a follow-up, or a first or next fine-tune by age."""
+    """What is due without evidence of the day: an adapter for a new backbone, a follow-up, or a
+    first or next fine-tune by age.
+    """
     # What cannot be judged for want of rows would fare no better made anew a day later.
     if judgement.state == "drifted" or past.waits_for == "data":
         return judgement
-    if past.follow_up is not None:
+    if past.outdated is not None:
+        rule, text = NEW_BACKBONE, f"Version {past.outdated} was made for another backbone"
+    elif past.follow_up is not None:
         rule, text = FOLLOW_UP, f"Follow-up of the drift on {past.follow_up:%-d %B}"
         judgement = replace(judgement, shifted=past.shifted)
     elif past.age is not None:

@@ -4,3 +4,6 @@ NO_HISTORY = "nothing to judge by"
 FOLLOW_UP = "follow-up"
 AGE = "age"
 WAITS = "a challenger waits"
+NEW_BACKBONE = "new backbone"
+# What asks for a fine-tune without evidence of drift.
+DUE = (NEW_BACKBONE, FOLLOW_UP, AGE)

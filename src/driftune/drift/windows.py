@@ -2,7 +2,9 @@
 
 The reference of a domain is the days that its champion was trained on and, up to a number, the
 first ones since then on which it was found stable: confirmed. Later ones are not added, so that
-slow drift does not move the reference along.
+slow drift does not move the reference along. A rejection leaves the champion and its reference as
+they were, and its day confirms nothing; after a rollback the reference is that of the version now
+serving, with the days that confirmed it.
 """
 
 from collections import defaultdict

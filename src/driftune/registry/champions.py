@@ -7,10 +7,12 @@ from pathlib import Path
 
 from driftune.config import Config
 from driftune.logs.ingest import reference_days
-from driftune.models.adapters import AdapterBank, AdapterFileError, load_adapter
+from driftune.models.adapters import Adapter, AdapterBank, AdapterFileError, load_adapter
 from driftune.registry.ledger import BASE, Ledger
 from driftune.workspace import Workspace
 
+# The action of a switch that goes back; every other one is a promotion.
+ROLLBACK = "rollback"
 log = logging.getLogger("driftune")
 
 
@@ -36,6 +38,30 @@ class Champion:
 def adapter_folder(config: Config, key: str, version: int, sha256: str) -> Path:
     """Where an adapter version's files lie; two runs that reach for one version do not collide."""
     return Workspace(config).adapters / key / f"{version:05d}-{sha256[:12]}"
+
+
+def load_version(
+    config: Config, ledger: Ledger, key: str, version: int, backbone: str | None
+) -> Adapter:
+    """The adapter of a version, fit to serve; ``backbone``: the fingerprint it must be made for.
+
+    Raises:
+        AdapterFileError: when the ledger lacks it, its files are damaged, or it does not fit.
+    """
+    record = ledger.adapter(key, version)
+    if record is None:
+        raise AdapterFileError("the ledger lacks this version")
+    folder = adapter_folder(config, key, version, record.sha256)
+    adapter, _ = load_adapter(folder, backbone=backbone or record.backbone)
+    return adapter
+
+
+def version_before(ledger: Ledger, key: str, version: int) -> int:
+    """The version that this one replaced when it was promoted; the frozen base's is itself."""
+    for row in reversed(ledger.switches(key)):
+        if row.to_version == version != BASE and row.action != ROLLBACK:
+            return row.from_version
+    return BASE
 
 
 def champions_for(

@@ -21,6 +21,7 @@ from driftune.errors import LedgerError, RegistryError
 from driftune.registry.claims import ATTEMPTS, is_held, is_lost, take
 from driftune.registry.schema import (
     adapters,
+    add_columns,
     champions,
     days,
     decisions,
@@ -46,6 +47,7 @@ class Ledger:
             if self.engine.dialect.name == "sqlite":
                 _prepare_sqlite(self.engine)
             metadata.create_all(self.engine)
+            add_columns(self.engine)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             reason = str(getattr(error, "orig", None) or error).splitlines()[0]
             shown = re.sub(r"//[^@/]*@", "//…@", url)
@@ -190,6 +192,23 @@ class Ledger:
             free = _free(connection)
         return self.decisions(decisions.c.day <= day.isoformat(), free)
 
+    def free_lost(self) -> list[str]:
+        """Let decisions wait again whose claim is lost (see ``is_lost``); returns their ids."""
+        with self.write() as connection:
+            lost = sa.select(decisions.c.id).where(is_lost(connection)).order_by(decisions.c.id)
+            found = list(connection.scalars(lost))
+            connection.execute(
+                decisions.update()
+                .where(decisions.c.id.in_(found))
+                .values(
+                    state=sa.case((decisions.c.state == "claimed", "pending"), else_="waiting"),
+                    owner=None,
+                    lease_until=None,
+                    updated_at=time.time(),
+                )
+            )
+        return found
+
     def finish(
         self,
         connection: sa.Connection,
@@ -277,8 +296,13 @@ class Ledger:
         decision_id: str | None,
         who: str,
         reason: str,
+        data_version: str | None = None,
+        backbone: str | None = None,
     ) -> None:
         """Move the champion pointer from ``expected`` to ``version`` (compare-and-swap).
+
+        ``data_version``: of the data that spoke for the switch; ``backbone``: the fingerprint of
+        the one that served then.
 
         Raises:
             RegistryError: when the pointer stands elsewhere; nothing has changed then.
@@ -307,6 +331,8 @@ class Ledger:
                 who=who,
                 reason=reason,
                 at=time.time(),
+                data_version=data_version,
+                backbone=backbone,
             )
         )
 
@@ -332,5 +358,6 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         # A transaction that reads first and writes later must not lose its place in between.
-        if connection.get_isolation_level() != "AUTOCOMMIT":
+        # Asked of SQLite itself, the level of a reader would be that of a writer.
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
             connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -89,7 +89,7 @@ def mirror(config: Config, ledger: Ledger, key: str) -> bool:
         else:
             registry.delete_registered_model_alias(model_name(key), ALIAS)
     except _faults() as error:
-        log.warning("%s: alias not mirrored (%s); driftune doctor mends it", key, _line(error))
+        log.warning("%s: alias not mirrored (%s); driftune reconcile mends it", key, _line(error))
         return False
     return True
 

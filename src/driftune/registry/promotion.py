@@ -1,4 +1,4 @@
-"""Conclude a decision, promote by hand, roll back: every move of the champion pointer."""
+"""Conclude a decision by its gate report, or promote by hand: how a challenger gets to serve."""
 
 import getpass
 import shutil
@@ -79,8 +79,11 @@ def promote_by_hand(
     """Promote the challenger of a decision that the gate did not promote; returns its version.
 
     Raises:
-        RegistryError: when the decision has no challenger to promote or is already promoted.
+        RegistryError: when no reason is given, or the decision has no challenger to promote or is
+            already promoted.
     """
+    if not reason.strip():
+        raise RegistryError(f"{decision_id}: a promotion by hand needs a reason; give --reason")
     row = ledger.decision(decision_id)
     if row.gate is None or row.state not in ("rejected", "undecided", "waiting"):
         raise RegistryError(
@@ -98,65 +101,9 @@ def promote_by_hand(
     )
 
 
-def rollback(config: Config, ledger: Ledger, key: str, to: int | None, reason: str) -> int:
-    """Move the champion back to ``to``, or to the one before; returns the version now serving.
-
-    Raises:
-        RegistryError: when there is nothing to go back to, or that version's files are damaged.
-    """
-    current = ledger.champion_version(key)
-    pointer = ledger.champions().get(key)
-    if pointer is None:
-        raise RegistryError(f"{key}: no adapter was ever promoted; the frozen base serves")
-    target = _before(ledger, key, current) if to is None else to
-    if target == current:
-        raise RegistryError(f"{pointer.domain}: version {current} already serves")
-    if target != BASE:
-        record = ledger.adapter(key, target)
-        if record is None:
-            known = [BASE, *(row.version for row in ledger.versions(key))]
-            raise RegistryError(
-                f"{pointer.domain}: no version {target}; there are "
-                f"{', '.join(map(str, known))} (0 is the frozen base)"
-            )
-        try:
-            load_adapter(
-                adapter_folder(config, key, target, record.sha256),
-                backbone=_serving(config) or record.backbone,
-            )
-        except AdapterFileError as error:
-            raise RegistryError(
-                f"{pointer.domain}: version {target} cannot serve ({error}); choose another by --to"
-            ) from None
-    with ledger.write() as connection:
-        ledger.switch(
-            connection,
-            key=key,
-            domain=pointer.domain,
-            action="rollback",
-            expected=current,
-            version=target,
-            decision_id=None,
-            who=getpass.getuser(),
-            reason=reason,
-        )
-    mirror(config, ledger, key)
-    return target
-
-
 def _serving(config: Config) -> str | None:
     """The fingerprint of the backbone that serves now; None before any pre-training."""
     return backbone_mark(Workspace(config).model / "backbone")
-
-
-def _before(ledger: Ledger, key: str, current: int) -> int:
-    """The version that the current one replaced when it was promoted."""
-    if current == BASE:
-        return BASE
-    for row in reversed(ledger.switches(key)):
-        if row.to_version == current and row.action != "rollback":
-            return row.from_version
-    return BASE
 
 
 def _promote(
@@ -223,6 +170,8 @@ def _promote(
             decision_id=row.id,
             who=who,
             reason=reason,
+            data_version=row.data_version,
+            backbone=row.backbone,
         )
         finish(connection, version)
     if mirrored:

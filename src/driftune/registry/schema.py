@@ -1,11 +1,13 @@
-"""Tables of the ledger (SQLAlchemy Core), and inserts that two runs may attempt at once."""
+"""Tables of the ledger (SQLAlchemy Core), what older ledgers lack, and inserts of two at once."""
 
 from typing import Any
 
 from sqlalchemy import (
+    DDL,
     JSON,
     Column,
     Connection,
+    Engine,
     Float,
     Integer,
     MetaData,
@@ -13,8 +15,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    inspect,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+
+from driftune.errors import LedgerError
 
 metadata = MetaData()
 
@@ -95,7 +100,66 @@ switches = Table(
     Column("who", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", Float, nullable=False),
+    Column("data_version", Text),
+    Column("backbone", String(64)),
 )
+
+# Champions after their promotion: ``estimate`` is the champion's AUC on the day's rows less that
+# of version ``against``; ``restored`` the version that a rollback put in its place.
+checks = Table(
+    "checks",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("domain_key", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("against", Integer, primary_key=True),
+    Column("domain", Text, nullable=False),
+    Column("metric", String(16), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("positives", Integer, nullable=False),
+    Column("estimate", Float),
+    Column("error", Float),
+    Column("p", Float),
+    Column("pooled", Float),
+    Column("pooled_error", Float),
+    Column("pooled_p", Float),
+    Column("verdict", String(16), nullable=False),
+    Column("rule", String(32), nullable=False),
+    Column("restored", Integer),
+    Column("data_version", Text, nullable=False),
+    Column("backbone", String(64), nullable=False),
+    Column("checked_at", Float, nullable=False),
+)
+
+
+def add_columns(engine: Engine) -> None:
+    """Give a ledger of an earlier release the columns that its tables lack; they hold null there.
+
+    Raises:
+        LedgerError: when a missing column cannot be null: no release has made such a ledger.
+    """
+    if not _missing(engine):
+        return
+    with engine.begin() as connection:
+        # Looked at again inside the transaction: another run may have added them meanwhile.
+        for table, column in _missing(connection):
+            if not column.nullable:
+                raise LedgerError(f"registry.ledger: table {table.name} lacks {column.name}")
+            once = "IF NOT EXISTS " if connection.dialect.name == "postgresql" else ""
+            kind = column.type.compile(connection.dialect)
+            connection.execute(
+                DDL(f"ALTER TABLE {table.name} ADD COLUMN {once}{column.name} {kind}")
+            )
+
+
+def _missing(bind: Engine | Connection) -> list[tuple[Table, Column[Any]]]:
+    found = inspect(bind)
+    missing = []
+    for table in metadata.sorted_tables:
+        held = {column["name"] for column in found.get_columns(table.name)}
+        missing += [(table, column) for column in table.columns if column.name not in held]
+    return missing
 
 
 def insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> bool:

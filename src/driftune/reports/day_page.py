@@ -8,13 +8,16 @@ from driftune.config import Config
 from driftune.files import finite
 from driftune.quality.record import DayQuality
 from driftune.reports.docs_page import docs_path
-from driftune.reports.front import auc_gain, decision_href
+from driftune.reports.front import auc_gain, champion_text, decision_href
 from driftune.reports.history import DayEntry, History
 from driftune.reports.states import heat_step, score_text, state_view, verdict_view
 from driftune.workspace import Workspace
 
 REJECTIONS = 50
 ROOT = "../"
+# Of a normal 95% interval, in standard errors.
+REACH = 1.96
+CHECKED = {"worse": "worse", "holds": "not worse", "insufficient": "too little data"}
 
 
 def day_view(config: Config, history: History, entry: DayEntry) -> dict[str, Any]:
@@ -32,6 +35,7 @@ def day_view(config: Config, history: History, entry: DayEntry) -> dict[str, Any
         "quality": None if quality is None else _quality_view(quality),
         "held": _held(entry),
         "domains": _domains(history, entry),
+        "champions": _champions(history, entry),
         "redelivery": None
         if entry.redelivery is None
         else _quality_view(entry.redelivery) | _links(config, day, redelivery=True),
@@ -121,6 +125,31 @@ def _domains(history: History, entry: DayEntry) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _champions(history: History, entry: DayEntry) -> list[dict[str, Any]]:
+    """The checks of champions on the day's rows, in its newest revision."""
+    own = [check for check in history.checks if check.day == entry.day.isoformat()]
+    newest = max((check.revision for check in own), default=0)
+    return [
+        {
+            "domain": check.domain,
+            "champion": champion_text(check.version),
+            "against": champion_text(check.against),
+            "rows": check.rows,
+            "estimate": finite(check.estimate),
+            "reach": None if check.error is None else finite(REACH * check.error),
+            "pooled": finite(check.pooled),
+            "pooled_reach": None
+            if check.pooled_error is None
+            else finite(REACH * check.pooled_error),
+            "verdict": CHECKED.get(check.verdict, check.verdict),
+            "rule": check.rule,
+            "restored": None if check.restored is None else champion_text(check.restored),
+        }
+        for check in sorted(own, key=lambda check: (check.domain, check.against))
+        if check.revision == newest
+    ]
 
 
 def _decision(row: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from driftune.config import Config
 from driftune.quality.record import DayQuality, read_quality
 from driftune.registry.ledger import BASE, Ledger
-from driftune.registry.schema import adapters
+from driftune.registry.schema import adapters, checks
 from driftune.workspace import Workspace
 
 # A longer pause in the logs is a break between two replays, not a run of missing days.
@@ -40,7 +40,7 @@ class DayEntry:
 @dataclass(frozen=True)
 class History:
     """``days`` are the columns of the heat map, gaps included; ``decisions`` by (key, day),
-    oldest first, the last of which counts."""
+    oldest first, the last of which counts; ``checks`` of champions after promotion."""
 
     days: list[DayEntry]
     reference: list[DayEntry]
@@ -49,6 +49,7 @@ class History:
     decisions: dict[tuple[str, str], list[Any]]
     switches: list[Any]
     mlflow_versions: dict[tuple[str, int], str | None]
+    checks: list[Any]
 
     def latest(self, key: str, day: date) -> Any:
         """The decision that counts for a domain and day; None when there is none."""
@@ -115,6 +116,7 @@ def load_history(config: Config, ledger: Ledger) -> History:
             (row.domain_key, row.version): row.mlflow_version
             for row in ledger.read(sa.select(adapters))
         },
+        checks=ledger.read(sa.select(checks).order_by(checks.c.day, checks.c.revision)),
     )
 
 

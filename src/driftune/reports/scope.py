@@ -12,8 +12,8 @@ from driftune.reports.history import History
 class Scope:
     """The pages of chosen days (ISO texts; None is every day), with those that show them too.
 
-    A day's neighbours link to it, a promotion changes "champion now" on every page of its domain,
-    and a missing page is written whatever its day.
+    A day's neighbours link to it, a promotion or rollback changes "champion now" on every page of
+    its domain, and a missing page is written whatever its day.
     """
 
     home: Path
@@ -31,6 +31,11 @@ class Scope:
             key
             for (key, day), rows in history.decisions.items()
             if day in chosen and any(row.state == "promoted" for row in rows)
+        }
+        promoted |= {
+            check.domain_key
+            for check in history.checks
+            if check.day in chosen and check.restored is not None
         }
         near: set[str | tuple[str, str]] = set()
         near |= _beside([entry.day.isoformat() for entry in history.recorded], chosen)

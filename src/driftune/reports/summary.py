@@ -3,7 +3,8 @@
 from datetime import date
 from typing import Any
 
-from driftune.drift.rules import AGE, FOLLOW_UP
+from driftune.drift.rules import DUE
+from driftune.guard.record import Check, checks_of
 from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import decisions
@@ -11,7 +12,10 @@ from driftune.reports.states import QUIET
 
 
 def day_rows(ledger: Ledger, day: date) -> list[dict[str, Any]]:
-    """One row per domain of the day: drift score, state, metric before and after."""
+    """One row per domain of the day: drift score, state, metric before and after, rollback."""
+    taken_back = {
+        check.domain_key: check for check in checks_of(ledger, day) if check.restored is not None
+    }
     rows = []
     for row in ledger.decisions(decisions.c.day == day.isoformat()):
         gate = row.gate or {}
@@ -25,6 +29,7 @@ def day_rows(ledger: Ledger, day: date) -> list[dict[str, Any]]:
                 "champion": row.adapter_version or row.champion_version,
                 "before": _rounded(difference.get("champion")),
                 "after": _rounded(difference.get("challenger")),
+                "rolled_back": _rolled_back(taken_back.get(row.domain_key)),
                 "why": row.sentence,
             }
         )
@@ -44,7 +49,7 @@ def day_line(day: date, quality: DayQuality | None, rows: list[dict[str, Any]]) 
             ("stable", "stable"), ("watched", "watched"), ("insufficient", "too small")
         )
     }  # fmt: skip
-    moved = [_moved(row) for row in rows if row["state"] not in QUIET]
+    moved = [_moved(row) for row in rows if row["state"] not in QUIET or row["rolled_back"]]
     parts.append(
         ", ".join(
             f"{count} {label}" for label, count in quiet.items() if count or label == "stable"
@@ -62,7 +67,7 @@ def day_summary(day: date, quality: DayQuality | None, rows: list[dict[str, Any]
             f"{quality.rejected:,} rejected."
         )
         lines += [f"- {problem}" for problem in quality.problems()]
-    lines += ["", *(f"- {_moved(row)}: {row['why']}" for row in rows if row["state"] != "stable")]
+    lines += ["", *(f"- {_moved(row)}: {row['why']}" for row in rows if _told(row))]
     return "\n".join(lines)
 
 
@@ -73,12 +78,23 @@ def _moved(row: dict[str, Any]) -> str:
         if row["before"] is not None and row["after"] is not None:
             text += f", AUC {row['before']:.3f} → {row['after']:.3f}"
         text += ")"
-    return text
+    return f"{text}, {row['rolled_back']}" if row["rolled_back"] else text
+
+
+def _told(row: dict[str, Any]) -> bool:
+    return row["state"] != "stable" or row["rolled_back"] is not None
+
+
+def _rolled_back(check: Check | None) -> str | None:
+    if check is None:
+        return None
+    to = f"version {check.restored}" if check.restored else "the frozen base"
+    return f"version {check.version} taken back for {to} (AUC {check.estimate:+.3f} that day)"
 
 
 def evidence(rule: str | None, score: float) -> str:
     """Why a decision asked for a fine-tune, in a word or two."""
-    return rule if rule in (FOLLOW_UP, AGE) else f"drift {score:.1f}×"
+    return rule if rule is not None and rule in DUE else f"drift {score:.1f}×"
 
 
 def _rounded(value: float | None) -> float | None:

@@ -1,0 +1,211 @@
+"""Check: every champion on a later day's labels, and back to what it replaced when it is worse."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import date
+
+import sqlalchemy as sa
+from scipy.special import ndtri
+
+from driftune.config import Config
+from driftune.errors import LedgerError, RegistryError
+from driftune.evaluation.bootstrap import PairedDifference, paired_auc_difference
+from driftune.files import finite
+from driftune.guard.evidence import Evidence, Reading, weigh
+from driftune.guard.record import Check, checks_of, readings_of
+from driftune.guard.scores import Contest, Scored, score_day
+from driftune.logs.lake import Lake
+from driftune.models.adapters import Adapter, AdapterBank, AdapterFileError
+from driftune.registry.champions import champions_for, load_version, version_before
+from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.models import mirror
+from driftune.registry.rollback import restore
+from driftune.registry.schema import checks, insert_new
+from driftune.training.pretrain import load_model
+
+WHO = "driftune guard"
+CONFIDENCE = 0.95
+log = logging.getLogger("driftune")
+
+
+def check_champions(
+    config: Config, ledger: Ledger, day: date, *, mirrored: bool = True
+) -> list[Check]:
+    """Check every adapter that serves on all rows of a day after it was trained.
+
+    Each is set against the frozen base and, where that can be loaded, the version that it
+    replaced. One that is significantly worse is taken back at once, to the one that leads it by
+    more. A check is recorded once per day, revision and version; returns those of this call.
+
+    ``mirrored``: whether MLflow is told; a trial of policies keeps its rollbacks to its ledger.
+
+    Raises:
+        LedgerError: when the day was not ingested.
+    """
+    record = ledger.day(day)
+    if record is None:
+        raise LedgerError(f"{day} is not in the lake; run driftune run --day {day}")
+    pointers = {key: row for key, row in ledger.champions().items() if row.version != BASE}
+    if not pointers:
+        return []
+    encoder, model, backbone = load_model(config)
+    champions, bank = champions_for(config, ledger, backbone, list(pointers))
+    known = {(c.domain_key, c.version, c.revision) for c in checks_of(ledger, day)}
+    contests, previous = _contests(
+        config,
+        ledger,
+        backbone,
+        [
+            (key, champion.version)
+            for key, champion in champions.items()
+            if champion.serves != BASE
+            and day > max(champion.reference)
+            and (key, champion.version, record.revision) not in known
+        ],
+    )
+    if not contests:
+        return []
+    readings = readings_of(ledger, day, list(pointers.values()))
+    identity = {
+        "day": day.isoformat(),
+        "revision": record.revision,
+        "metric": config.gate.metric,
+        "data_version": Lake.of(config).version([day]),
+        "backbone": backbone,
+    }
+    found: list[Check] = []
+    for contest, scored in score_day(config, encoder, model, day, contests, bank, previous):
+        pointer = pointers[contest.key]
+        judged = _judge(config, contest, scored, readings, identity, pointer.domain)
+        written = _conclude(ledger, pointer, judged)
+        if mirrored and any(check.restored is not None for check in written):
+            mirror(config, ledger, contest.key)
+        found += written
+    return found
+
+
+def _contests(
+    config: Config, ledger: Ledger, backbone: str, serving: Sequence[tuple[str, int]]
+) -> tuple[list[Contest], AdapterBank]:
+    """Who is set against whom, and the bank of the versions that the champions replaced."""
+    adapters: dict[str, Adapter] = {}
+    contests = []
+    for key, version in serving:
+        before: int | None = version_before(ledger, key, version) or None
+        if before is not None:
+            try:
+                adapters[key] = load_version(config, ledger, key, before, backbone)
+            except AdapterFileError as error:
+                log.info("%s: no check against version %d: %s", key, before, error)
+                before = None
+        contests.append(Contest(key, version, before))
+    return contests, AdapterBank.from_adapters(adapters)
+
+
+def _judge(
+    config: Config,
+    contest: Contest,
+    scored: Scored,
+    readings: Mapping[tuple[str, int], list[Reading]],
+    identity: Mapping[str, object],
+    domain: str,
+) -> list[Check]:
+    """The domain's checks of the day; the one that decides names what is to be restored."""
+    found = []
+    for against in (BASE, contest.previous):
+        if against is None:
+            continue
+        difference = paired_auc_difference(
+            scored.labels,
+            scored.scores[against],
+            scored.scores[contest.champion],
+            scored.users,
+            resamples=config.gate.resamples,
+            confidence=CONFIDENCE,
+            seed=config.seed,
+        )
+        positives = int(scored.labels.sum())
+        today = _reading(difference)
+        scarce = _scarce(config, difference, positives, len(scored.labels))
+        if scarce is None:
+            past = readings.get((contest.key, against), [])
+            evidence = weigh([*past, today], config.guard)
+        else:
+            evidence = Evidence("insufficient", scarce)
+        usable = scarce is None
+        values = {
+            "domain_key": contest.key,
+            "domain": domain,
+            "version": contest.champion,
+            "against": against,
+            "rows": len(scored.labels),
+            "positives": positives,
+            "estimate": today.estimate if usable else None,
+            "error": today.error if usable else None,
+            "p": today.p if usable else None,
+            "restored": None,
+        }
+        found.append(Check(**{**identity, **values, **asdict(evidence)}))
+    worse = [check for check in found if check.verdict == "worse"]
+    if not worse:
+        return found
+    best = min(worse, key=lambda check: check.pooled or 0.0)
+    return [replace(check, restored=check.against) if check is best else check for check in found]
+
+
+def _reading(difference: PairedDifference) -> Reading:
+    reach = (difference.high - difference.low) / 2
+    return Reading(difference.estimate, reach / float(ndtri((1 + CONFIDENCE) / 2)))
+
+
+def _scarce(config: Config, difference: PairedDifference, positives: int, rows: int) -> str | None:
+    """Why the day says too little about a domain to be counted; None when it may be."""
+    policy = config.guard
+    if finite(_reading(difference).error) is None:
+        return "no interval"
+    if min(positives, rows - positives) < policy.min_positives:
+        return "too few positives"
+    if difference.effective_users < policy.min_users:
+        return "too few users"
+    return None
+
+
+def _conclude(ledger: Ledger, pointer: sa.Row, judged: list[Check]) -> list[Check]:
+    """Write a domain's checks and what they lead to in one transaction; nothing if it moved."""
+    acting = next((check for check in judged if check.restored is not None), None)
+    try:
+        with ledger.write() as connection:
+            for check in judged:
+                row = {**asdict(check), "checked_at": time.time()}
+                if not insert_new(connection, checks, row):
+                    # Another run has checked this day, and acted on it, meanwhile.
+                    return []
+            if acting is not None:
+                restore(
+                    ledger,
+                    connection,
+                    pointer,
+                    acting.against,
+                    who=WHO,
+                    reason=told(acting),
+                    data_version=acting.data_version,
+                    backbone=acting.backbone,
+                )
+    except RegistryError as error:
+        log.warning("%s; it is not checked on %s", error, judged[0].day)
+        return []
+    if acting is not None:
+        log.warning("%s: taken back: %s", pointer.domain, told(acting))
+    return judged
+
+
+def told(check: Check) -> str:
+    """A check that can be judged, in a line with its figures."""
+    metric = {"ctr_auc": "CTR-AUC", "ctcvr_auc": "CTCVR-AUC"}[check.metric]
+    other = f"version {check.against}" if check.against else "the frozen base"
+    text = f"{metric} {check.estimate:+.4f} against {other} on {check.day}"
+    if check.pooled is not None and check.pooled_error is not None:
+        text += f", {check.pooled:+.4f} ± {1.96 * check.pooled_error:.4f} since promotion"
+    return f"{text} ({check.rule})"

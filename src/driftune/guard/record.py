@@ -1,0 +1,82 @@
+"""Records of the checks after promotion: one row per day, champion and model it was set against."""
+
+from dataclasses import dataclass
+from datetime import date
+
+import sqlalchemy as sa
+
+from driftune.guard.evidence import Reading
+from driftune.registry.ledger import Ledger
+from driftune.registry.schema import checks
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check: version ``version``, which served, against ``against`` on the rows of a day.
+
+    ``estimate``: AUC of the first less that of the second, ``error`` its standard error (None when
+    the day cannot be judged); ``pooled…``: all days since promotion; ``restored``: the version
+    that a rollback for this check's sake put in its place.
+    """
+
+    day: str
+    revision: int
+    domain_key: str
+    domain: str
+    version: int
+    against: int
+    metric: str
+    rows: int
+    positives: int
+    estimate: float | None
+    error: float | None
+    p: float | None
+    pooled: float | None
+    pooled_error: float | None
+    pooled_p: float | None
+    verdict: str
+    rule: str
+    restored: int | None
+    data_version: str
+    backbone: str
+
+
+_FIELDS = [checks.c[name] for name in Check.__dataclass_fields__]
+
+
+def checks_of(ledger: Ledger, day: date) -> list[Check]:
+    """The day's checks in its newest revision, by domain's name, then the model set against."""
+    newest = sa.select(sa.func.max(checks.c.revision)).where(checks.c.day == day.isoformat())
+    query = (
+        sa.select(*_FIELDS)
+        .where(checks.c.day == day.isoformat(), checks.c.revision == newest.scalar_subquery())
+        .order_by(checks.c.domain, checks.c.against)
+    )
+    return [Check(**row._mapping) for row in ledger.read(query)]
+
+
+def readings_of(
+    ledger: Ledger, day: date, pointers: list[sa.Row]
+) -> dict[tuple[str, int], list[Reading]]:
+    """Readings of days before ``day`` under the present champions, oldest first.
+
+    By domain key and version set against; of a day that was delivered anew its newest revision.
+    What a version showed before the pointer came to it (again) is not counted.
+    """
+    since = {row.domain_key: row for row in pointers}
+    rows = ledger.read(
+        sa.select(checks)
+        .where(checks.c.day < day.isoformat(), checks.c.estimate.is_not(None))
+        .where(checks.c.domain_key.in_(list(since)))
+        .order_by(checks.c.day, checks.c.revision)
+    )
+    newest = {
+        (row.domain_key, row.against, row.day): Reading(row.estimate, row.error)
+        for row in rows
+        if row.version == since[row.domain_key].version
+        and row.checked_at >= since[row.domain_key].switched_at
+    }
+    found: dict[tuple[str, int], list[Reading]] = {}
+    for (key, against, _), reading in newest.items():
+        found.setdefault((key, against), []).append(reading)
+    return found

@@ -1,0 +1,20 @@
+"""Options that many commands share, and what they load."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from driftune.config import Config
+
+ConfigPath = Annotated[Path, typer.Option("--config", "-c", help="Path of params.yaml.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+PARAMS = Path("params.yaml")
+
+
+def load(path: Path) -> "Config":
+    """Load params.yaml."""
+    from driftune.params import load_config
+
+    return load_config(path)

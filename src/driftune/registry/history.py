@@ -1,0 +1,28 @@
+"""The history of a domain's champion: every switch of its pointer."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from driftune.registry.ledger import Ledger
+
+
+def switch_history(ledger: Ledger, key: str) -> list[dict[str, Any]]:
+    """The switches of a domain, oldest first, as plain values; ``at`` is ISO 8601 in UTC.
+
+    ``data_version`` and ``backbone`` are None where the ledger was written by a release that did
+    not keep them, or where the switch rests on no data.
+    """
+    return [
+        {
+            "at": datetime.fromtimestamp(row.at, UTC).isoformat(timespec="seconds"),
+            "action": row.action,
+            "from": row.from_version,
+            "to": row.to_version,
+            "who": row.who,
+            "why": row.reason,
+            "decision": row.decision_id,
+            "data_version": row.data_version,
+            "backbone": row.backbone,
+        }
+        for row in ledger.switches(key)
+    ]

@@ -1,0 +1,42 @@
+"""Reconcile: bring back in line what a run that died, or a registry that was away, has left."""
+
+from datetime import date
+from typing import Any
+
+from driftune.config import Config
+from driftune.errors import RegistryError
+from driftune.registry.ledger import Ledger
+from driftune.registry.models import mirror, mirrored
+
+
+def reconcile(config: Config, ledger: Ledger) -> dict[str, list[dict[str, Any]]]:
+    """Free lost claims, mend aliases, and list what then waits; each finding has ``what``, ``ok``.
+
+    What waits is adapted by the next daily run, or by ``driftune adapt``.
+    """
+    freed = ledger.free_lost()
+    return {
+        "freed": [{"what": f"{each}: its claim was lost; it waits again", "ok": True}
+                  for each in freed],
+        "aliases": aliases(config, ledger, mend=True),
+        "waiting": [
+            {"what": f"{row.id}: {row.domain} waits for an adaptation", "ok": True}
+            for row in ledger.waiting(date.max)
+        ],
+    }  # fmt: skip
+
+
+def aliases(config: Config, ledger: Ledger, *, mend: bool) -> list[dict[str, Any]]:
+    """Per domain whether MLflow's alias is what the ledger says; with ``mend`` it is set right."""
+    if not ledger.champions():
+        return []
+    findings = []
+    try:
+        pairs = mirrored(config, ledger)
+    except RegistryError as error:
+        return [{"what": str(error), "ok": False}]
+    for key, (wanted, has) in pairs.items():
+        ok = wanted == has or (mend and mirror(config, ledger, key))
+        text = f"alias of {key}: MLflow {has or 'none'}, ledger {wanted or 'none'}"
+        findings.append({"what": text + (" (mended)" if ok and wanted != has else ""), "ok": ok})
+    return findings

@@ -1,0 +1,140 @@
+"""Roll back: the champion pointer moved to an older version that can serve, or to the base."""
+
+import getpass
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from driftune.config import Config
+from driftune.errors import RegistryError
+from driftune.models.adapters import AdapterFileError
+from driftune.models.backbone import backbone_mark
+from driftune.registry.champions import ROLLBACK, load_version, version_before
+from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.models import mirror
+from driftune.registry.schema import decisions
+from driftune.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """The version that serves now, and why others before it were ``skipped``, a line each."""
+
+    version: int
+    skipped: tuple[str, ...] = ()
+
+
+def rollback(config: Config, ledger: Ledger, key: str, to: int | None, reason: str) -> RolledBack:
+    """Move the champion back to ``to``; without it to the version that the champion replaced.
+
+    Where that one cannot serve (damaged, or made for another backbone) the version which it
+    replaced comes next, and so on to the frozen base, which always serves.
+
+    Raises:
+        RegistryError: when there is nothing to go back to, or ``to`` is unknown or cannot serve.
+    """
+    pointer = ledger.champions().get(key)
+    if pointer is None:
+        raise RegistryError(f"{key}: no adapter was ever promoted; the frozen base serves")
+    wanted = [to] if to is not None else _older(ledger, key, pointer.version)
+    skipped = []
+    for version in wanted:
+        if version == pointer.version:
+            raise RegistryError(f"{pointer.domain}: version {version} already serves")
+        problem = _problem(config, ledger, pointer, version)
+        if problem is None:
+            break
+        if to is not None:
+            raise RegistryError(
+                f"{pointer.domain}: version {version} cannot serve ({problem}); "
+                "choose another by --to"
+            )
+        skipped.append(f"version {version} cannot serve: {problem}")
+    data_version = _data_version(ledger, key, version)
+    with ledger.write() as connection:
+        restore(
+            ledger,
+            connection,
+            pointer,
+            version,
+            who=getpass.getuser(),
+            reason=reason,
+            data_version=data_version,
+            backbone=backbone_mark(Workspace(config).model / "backbone"),
+        )
+    mirror(config, ledger, key)
+    return RolledBack(version, tuple(skipped))
+
+
+def restore(
+    ledger: Ledger,
+    connection: sa.Connection,
+    pointer: sa.Row,
+    version: int,
+    *,
+    who: str,
+    reason: str,
+    data_version: str | None,
+    backbone: str | None,
+) -> None:
+    """Move the pointer from where ``pointer`` found it, inside the caller's transaction.
+
+    Raises:
+        RegistryError: when it has moved since.
+    """
+    ledger.switch(
+        connection,
+        key=pointer.domain_key,
+        domain=pointer.domain,
+        action=ROLLBACK,
+        expected=pointer.version,
+        version=version,
+        decision_id=None,
+        who=who,
+        reason=reason,
+        data_version=data_version,
+        backbone=backbone,
+    )
+
+
+def _older(ledger: Ledger, key: str, version: int) -> Iterator[int]:
+    """The version that this one replaced, the one that that one had replaced, …, the base."""
+    while True:
+        version = version_before(ledger, key, version)
+        yield version
+        if version == BASE:
+            return
+
+
+def _problem(config: Config, ledger: Ledger, pointer: sa.Row, version: int) -> str | None:
+    """Why a version cannot serve; None when it can.
+
+    Raises:
+        RegistryError: when the domain never had it.
+    """
+    key = pointer.domain_key
+    if version == BASE:
+        return None
+    if ledger.adapter(key, version) is None:
+        known = [BASE, *(row.version for row in ledger.versions(key))]
+        raise RegistryError(
+            f"{pointer.domain}: no version {version}; there are "
+            f"{', '.join(map(str, known))} (0 is the frozen base)"
+        )
+    try:
+        load_version(
+            config, ledger, key, version, backbone_mark(Workspace(config).model / "backbone")
+        )
+    except AdapterFileError as error:
+        return str(error)
+    return None
+
+
+def _data_version(ledger: Ledger, key: str, version: int) -> str | None:
+    """What the decision that brought a version rested on; None for the base."""
+    record = ledger.adapter(key, version)
+    if record is None:
+        return None
+    rows = ledger.decisions(decisions.c.id == record.decision_id)
+    return rows[0].data_version if rows else None

@@ -1,0 +1,45 @@
+"""Tasks after promotion: champions checked on a day's labels, and the event of a rollback."""
+
+from datetime import date
+
+from prefect import task
+from prefect.events import emit_event
+
+from driftune.config import Config
+from driftune.guard.check import check_champions
+from driftune.guard.record import Check
+from driftune.registry.ledger import Ledger
+from tasks.policy import QUICK
+
+ROLLED_BACK_EVENT = "driftune.champion.rolled_back"
+
+
+@task(task_run_name="check champions {day}", **QUICK)
+def check(config: Config, day: date) -> list[Check]:
+    """Check the champions on the day; returns the checks for whose sake one was taken back."""
+    with Ledger(config) as ledger:
+        found = check_champions(config, ledger, day)
+    return [each for each in found if each.restored is not None]
+
+
+@task(task_run_name="rolled back {found.domain_key}", **QUICK)
+def announce(config: Config, found: Check) -> None:
+    """Emit the event of a rollback; the ledger holds the truth."""
+    emit_event(
+        event=ROLLED_BACK_EVENT,
+        resource={
+            "prefect.resource.id": f"driftune.domain.{found.domain_key}",
+            "prefect.resource.name": found.domain,
+        },
+        payload={
+            "domain": found.domain,
+            "domain_key": found.domain_key,
+            "day": found.day,
+            "from_version": found.version,
+            "to_version": found.restored,
+            "estimate": found.estimate,
+            "pooled": found.pooled,
+            "rule": found.rule,
+            "config": str(config.source_file),
+        },
+    )
