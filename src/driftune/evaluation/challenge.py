@@ -8,12 +8,13 @@ import numpy as np
 from driftune.config import Config
 from driftune.errors import RegistryError
 from driftune.evaluation.gate import GateRows, Scores, judge
+from driftune.evaluation.slices import traffic_slices
+from driftune.logs.encoder import Encoder
 from driftune.models.adapters import AdapterBank, AdapterFileError, load_adapter
 from driftune.registry.champions import champions_for
 from driftune.registry.ledger import Ledger
-from driftune.training.finetune import challenger_folder, split_rows
+from driftune.training.finetune import Split, challenger_folder, split_rows
 from driftune.training.pretrain import load_model
-from driftune.training.rows import Rows
 from driftune.training.scoring import score
 
 
@@ -40,7 +41,7 @@ def challenge(config: Config, ledger: Ledger, decision_id: str) -> dict[str, Any
     champion = champions[row.domain_key]
     challenger_bank = AdapterBank.from_adapters({row.domain_key: adapter})
     report = judge(
-        _rows(split.gate),
+        _rows(config, encoder, split),
         Scores(*score(model, split.gate, bank)),
         Scores(*score(model, split.gate, challenger_bank)),
         config.gate,
@@ -55,9 +56,20 @@ def challenge(config: Config, ledger: Ledger, decision_id: str) -> dict[str, Any
     }
 
 
-def _rows(rows: Rows) -> GateRows:
+def _rows(config: Config, encoder: Encoder, split: Split) -> GateRows:
+    gate, items = split.gate, encoder.fields.index("item")
+    earlier = (split.train, split.select)
     return GateRows(
-        user=rows.user,
-        click=rows.click.numpy().astype(np.int8),
-        convert=rows.convert.numpy().astype(np.int8),
+        user=gate.user,
+        click=gate.click.numpy().astype(np.int8),
+        convert=gate.convert.numpy().astype(np.int8),
+        slices=traffic_slices(
+            user=gate.user,
+            item=gate.ids[:, items].numpy(),
+            time=gate.time,
+            earlier_user=np.concatenate([rows.user for rows in earlier]),
+            earlier_item=np.concatenate([rows.ids[:, items].numpy() for rows in earlier]),
+            unseen_items=encoder.buckets,
+            zone=config.zone,
+        ),
     )
