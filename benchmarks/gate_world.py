@@ -22,11 +22,14 @@ START = date(2026, 5, 4)
 
 @dataclass(frozen=True)
 class Noise:
-    """Sizes of both models' own errors, on the logit scale; the challenger's also of new users."""
+    """Sizes of both models' own errors, on the logit scale.
+
+    ``added``: None, or what the challenger adds, for new users, to all of the champion's errors.
+    """
 
     champion: float
     challenger: float
-    challenger_new: float
+    added: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,12 @@ class Crowd:
     def scores(self, noise: Noise) -> tuple[np.ndarray, np.ndarray]:
         """Both models' click logits."""
         seen = self.logit + SHARED_NOISE * self.errors[0]
-        own = np.where(self.new_user, noise.challenger_new, noise.challenger)
-        return seen + noise.champion * self.errors[1], seen + own * self.errors[2]
+        champion = seen + noise.champion * self.errors[1]
+        challenger = seen + noise.challenger * self.errors[2]
+        if noise.added is not None:
+            perturbed = champion + noise.added * self.errors[2]
+            challenger = np.where(self.new_user, perturbed, challenger)
+        return champion, challenger
 
     def gain(self, noise: Noise, part: np.ndarray | None = None) -> float:
         """Challenger's AUC minus champion's in expectation over clicks, of all rows or a part."""
@@ -131,8 +138,7 @@ def solve(crowd: Crowd, gain: float, correlation: float) -> Noise:
     usual = (some.logit.var() + SHARED_NOISE**2) * (1 / correlation - 1)
 
     def noise(part: float) -> Noise:
-        own = np.sqrt(usual * (1 - part))
-        return Noise(np.sqrt(usual * (1 + part)), own, own)
+        return Noise(np.sqrt(usual * (1 + part)), np.sqrt(usual * (1 - part)))
 
     if gain == 0:
         return noise(0.0)
@@ -147,7 +153,7 @@ def solve(crowd: Crowd, gain: float, correlation: float) -> Noise:
 
 
 def solve_slice(crowd: Crowd, harm: float, correlation: float) -> Noise:
-    """A challenger that is better but for its new users, whose AUC falls by ``harm``."""
+    """A challenger that is better but for new users, for whom it adds errors worth ``harm``."""
     some = crowd.take(slice(0, SOLVED_ON))
     usual = np.sqrt((some.logit.var() + SHARED_NOISE**2) * (1 / correlation - 1))
     low, high = 0.0, 3.0
