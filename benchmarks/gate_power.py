@@ -14,6 +14,8 @@ from driftune.evaluation.gate import judge
 
 ROWS, CORRELATION, GAIN, HARM, SLICE_HARM = 20_000, 0.94, 0.005, -0.003, 0.02
 MANY_USERS = 1000
+# Of each of the four cases: together more than 2,000 with so many users.
+DECISIONS = 530
 SIZES = (2_000, 5_000, 10_000, 50_000)
 CORRELATIONS = (0.86, 0.90, 0.97)
 GAINS = (0.002, 0.003, 0.008)
@@ -104,8 +106,10 @@ class Trial:
 
 def main() -> None:
     """Measure and print."""
-    given = options(__doc__ or "").parse_args()
-    decisions, some = (40, 0) if given.quick else (400, 200)
+    parser = options(__doc__ or "")
+    parser.add_argument("--curves", type=int, default=100, help="decisions per point; 0: no curves")
+    given = parser.parse_args()
+    decisions, some = (40, 0) if given.quick else (DECISIONS, given.curves)
     trial = Trial(given.quick)
     equal = trial.run("equal", decisions, 0.0)
     harmful = trial.run("harmful", decisions, HARM - 0.0001)

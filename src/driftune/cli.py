@@ -214,6 +214,38 @@ def adapt(
 
 
 @app.command()
+def gate(
+    power: Annotated[
+        bool, typer.Option("--power", help="Rows and days that a promotion needs, per domain.")
+    ] = False,
+    gain: Annotated[float, typer.Option(help="True AUC gain of a challenger.")] = 0.005,
+    correlation: Annotated[
+        float, typer.Option(help="Of champion's and challenger's scores; adapters have 0.94 up.")
+    ] = 0.94,
+    rows: Annotated[int, typer.Option(help="Leave out domains with fewer rows a day.")] = 0,
+    config: ConfigPath = PARAMS,
+    as_json: AsJson = False,
+) -> None:
+    """How many gate rows or days a promotion needs for a true gain, at 80% power.
+
+    Read from the lake's latest days and the gate's settings; no challenger is needed.
+    """
+    if not power:
+        raise typer.BadParameter("say what to tell of the gate: --power")
+    if not 0 < gain < 0.5 or not 0 <= correlation < 1:
+        raise typer.BadParameter("--gain lies between 0 and 0.5, --correlation from 0 to below 1")
+    from driftune.evaluation.power import gate_needs
+
+    found = gate_needs(load(config), gain, correlation, rows)
+    if as_json:
+        _print(found, as_json)
+    else:
+        from driftune.console import show_needs
+
+        show_needs(found)
+
+
+@app.command()
 def status(config: ConfigPath = PARAMS, as_json: AsJson = False) -> None:
     """Show every domain: champion, last drift, last decision."""
     from driftune.registry.ledger import Ledger

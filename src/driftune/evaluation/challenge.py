@@ -18,8 +18,12 @@ from driftune.training.pretrain import load_model
 from driftune.training.scoring import score
 
 
-def challenge(config: Config, ledger: Ledger, decision_id: str) -> dict[str, Any]:
+def challenge(
+    config: Config, ledger: Ledger, decision_id: str, *, confidence: float | None = None
+) -> dict[str, Any]:
     """Judge the decision's challenger; returns the gate report as JSON-safe values.
+
+    ``confidence`` as of ``judge``: stricter where several looks or domains share an error rate.
 
     Raises:
         RegistryError: when the challenger's files are missing or damaged, or the lake is no longer
@@ -46,6 +50,7 @@ def challenge(config: Config, ledger: Ledger, decision_id: str) -> dict[str, Any
         Scores(*score(model, split.gate, challenger_bank)),
         config.gate,
         seed=config.seed,
+        confidence=confidence,
     )
     return {
         **report.to_dict(),
