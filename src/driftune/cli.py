@@ -218,30 +218,25 @@ def gate(
     power: Annotated[
         bool, typer.Option("--power", help="Rows and days that a promotion needs, per domain.")
     ] = False,
-    gain: Annotated[float, typer.Option(help="True AUC gain of a challenger.")] = 0.005,
+    gain: Annotated[
+        float, typer.Option(help="True AUC gain of a challenger.", min=0.0001, max=0.5)
+    ] = 0.005,
     correlation: Annotated[
-        float, typer.Option(help="Of champion's and challenger's scores; adapters have 0.94 up.")
+        float, typer.Option(help="Of both models' scores; adapters: 0.94 up.", min=0, max=0.9999)
     ] = 0.94,
     rows: Annotated[int, typer.Option(help="Leave out domains with fewer rows a day.")] = 0,
     config: ConfigPath = PARAMS,
     as_json: AsJson = False,
 ) -> None:
-    """How many gate rows or days a promotion needs for a true gain, at 80% power.
-
-    Read from the lake's latest days and the gate's settings; no challenger is needed.
-    """
+    """Rows and days that a promotion of a true gain needs, by the lake's latest days."""
     if not power:
         raise typer.BadParameter("say what to tell of the gate: --power")
-    if not 0 < gain < 0.5 or not 0 <= correlation < 1:
-        raise typer.BadParameter("--gain lies between 0 and 0.5, --correlation from 0 to below 1")
+    from driftune.console import show_needs
     from driftune.evaluation.power import gate_needs
 
     found = gate_needs(load(config), gain, correlation, rows)
-    if as_json:
-        _print(found, as_json)
-    else:
-        from driftune.console import show_needs
-
+    _print(found, as_json, quiet=True)
+    if not as_json:
         show_needs(found)
 
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from driftune.evaluation import bootstrap
 from driftune.evaluation.bootstrap import (
-    Comparison,
     PairedDifference,
     paired_auc_difference,
     paired_differences,
 )
+from driftune.evaluation.comparison import Comparison
 from driftune.evaluation.metrics import auc
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtr, stdtrit
 
-from driftune.evaluation.placements import placements
+from driftune.evaluation.comparison import Comparison
 
 CELLS = 1 << 21
 MAX_DROPPED = 0.05
@@ -62,61 +62,6 @@ class PairedDifference:
         if self.error == 0:
             return float(self.estimate >= limit)
         return float(stdtr(self.freedom, (self.estimate - limit) / self.error))
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What two models made of some rows: (n,) labels, (n,) placements gained, (n,) user numbers.
-
-    ``positive`` is boolean, ``gained`` the challenger's minus the champion's placements, ``user``
-    counts from 0 over all users that are resampled, whether these rows hold them or not.
-    """
-
-    positive: np.ndarray
-    gained: np.ndarray
-    user: np.ndarray
-    champion: float
-    challenger: float
-
-    @classmethod
-    def of(
-        cls, labels: ArrayLike, champion: ArrayLike, challenger: ArrayLike, user: np.ndarray
-    ) -> "Comparison":
-        """Rank the rows by both models' scores.
-
-        Raises:
-            ValueError: for labels other than 0 and 1 or lengths that differ.
-        """
-        values = np.asarray(labels, dtype=np.float64)
-        if values.ndim != 1 or not ((values == 0) | (values == 1)).all():
-            raise ValueError("labels must be a flat array of 0 and 1")
-        scores = [np.asarray(each, dtype=np.float64) for each in (champion, challenger)]
-        for each in (*scores, user):
-            if each.shape != values.shape:
-                raise ValueError(f"{each.shape} values or users for {values.shape} labels")
-        positive = values == 1
-        before, after = (
-            placements(positive, each) if np.isfinite(each).all() else np.full(len(each), np.nan)
-            for each in scores
-        )
-        means = [float(each[positive].mean()) if positive.any() else math.nan
-                 for each in (before, after)]  # fmt: skip
-        return cls(positive, after - before, user, *means)
-
-    @property
-    def estimate(self) -> float:
-        """Challenger's AUC minus champion's."""
-        return self.challenger - self.champion
-
-    def sums(self, users: int) -> np.ndarray:
-        """Per user: positives, negatives, and the placements that either gained, (users, 4)."""
-        columns = [
-            np.bincount(self.user[mask], weights, minlength=users)
-            for weights_of in (None, self.gained)
-            for mask in (self.positive, ~self.positive)
-            for weights in (None if weights_of is None else weights_of[mask],)
-        ]
-        return np.stack(columns, axis=1).astype(np.float64)
 
 
 def paired_auc_difference(

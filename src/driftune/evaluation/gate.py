@@ -9,8 +9,9 @@ import numpy as np
 from driftune.config import Gate
 from driftune.evaluation import checks
 from driftune.evaluation import rules as gate_rules
-from driftune.evaluation.bootstrap import Comparison, PairedDifference, paired_differences
+from driftune.evaluation.bootstrap import PairedDifference, paired_differences
 from driftune.evaluation.calibration import CurvePoint, calibration_curve
+from driftune.evaluation.comparison import Comparison
 from driftune.evaluation.placements import DeLong, delong
 from driftune.evaluation.scorecard import scorecard
 from driftune.evaluation.slices import Slice, judge_slices
