@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftune.evaluation.bootstrap import Ranking
 from driftune.training.rows import Rows
 
 CHUNK = 25
@@ -87,3 +86,38 @@ def percentiles(values: np.ndarray) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """One model's rows, sorted once: whose they are, and how many negatives each positive beats.
+
+    ``below`` and ``upto`` count the negatives scored below, and not above, each positive.
+    """
+
+    positive_users: np.ndarray
+    negative_users: np.ndarray
+    below: np.ndarray
+    upto: np.ndarray
+
+    @classmethod
+    def of(cls, positive: np.ndarray, scores: np.ndarray, users: np.ndarray) -> "Ranking":
+        order = np.argsort(scores, kind="stable")
+        ranked, is_positive, owners = scores[order], positive[order], users[order]
+        wins, losses = ranked[is_positive], ranked[~is_positive]
+        return cls(
+            owners[is_positive],
+            owners[~is_positive],
+            np.searchsorted(losses, wins, side="left"),
+            np.searchsorted(losses, wins, side="right"),
+        )
+
+    def auc(self, drawn: np.ndarray) -> np.ndarray:
+        """Weighted AUC under each column of ``drawn`` (users, chunk): exact, ties counted half."""
+        chunk = drawn.shape[1]
+        beaten = np.zeros((len(self.negative_users) + 1, chunk))
+        np.cumsum(drawn[self.negative_users], axis=0, out=beaten[1:])
+        weight = drawn[self.positive_users]
+        wins = np.einsum("pc,pc->c", weight, beaten[self.below] + beaten[self.upto]) / 2
+        pairs = weight.sum(axis=0) * beaten[-1]
+        return np.divide(wins, pairs, out=np.full(chunk, np.nan), where=pairs > 0)

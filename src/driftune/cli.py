@@ -188,6 +188,33 @@ def adapt(
 
 
 @app.command()
+def gate(
+    power: Annotated[
+        bool, typer.Option("--power", help="Rows and days that a promotion needs, per domain.")
+    ] = False,
+    gain: Annotated[
+        float, typer.Option(help="True AUC gain of a challenger.", min=0.0001, max=0.5)
+    ] = 0.005,
+    correlation: Annotated[
+        float, typer.Option(help="Of both models' scores; adapters: 0.94 up.", min=0, max=0.9999)
+    ] = 0.94,
+    rows: Annotated[int, typer.Option(help="Leave out domains with fewer rows a day.")] = 0,
+    config: ConfigPath = PARAMS,
+    as_json: AsJson = False,
+) -> None:
+    """Rows and days that a promotion of a true gain needs, by the lake's latest days."""
+    if not power:
+        raise typer.BadParameter("say what to tell of the gate: --power")
+    from driftune.console import show_needs
+    from driftune.evaluation.power import gate_needs
+
+    found = gate_needs(load(config), gain, correlation, rows)
+    _print(found, as_json, quiet=True)
+    if not as_json:
+        show_needs(found)
+
+
+@app.command()
 def status(config: ConfigPath = PARAMS, as_json: AsJson = False) -> None:
     """Show every domain: champion, last drift, last decision."""
     from driftune.registry.ledger import Ledger

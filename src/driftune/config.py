@@ -252,6 +252,7 @@ class Gate(Section):
     min_positives: Positive = 30
     min_users: Positive = 50
     guardrail_tolerance: float = Field(0.01, ge=0)
+    slice_tolerance: float = Field(0.003, ge=0)
     calibration_band: Annotated[tuple[float, float], RISING] = (0.7, 1.4)
     label_delay_hours: float = Field(0.0, ge=0, allow_inf_nan=False)
     looks: Positive = 5

@@ -160,6 +160,33 @@ def show_policies(found: dict[str, Any]) -> None:
     console.print(f"{days}; a day is judged by the champions that the days before it left")
 
 
+def show_needs(found: dict[str, Any]) -> None:
+    """Print the rows and days that promotions need."""
+    table = Table(box=None, header_style="bold")
+    table.add_column("domain")
+    heads = ("rows a day", "rate", "effective users", "gate rows a day", "needed", "days")
+    for name in heads:
+        table.add_column(name, justify="right")
+    for row in found["domains"]:
+        needed, days = row["gate_rows"], row["days"]
+        table.add_row(
+            Text(row["domain"]),
+            f"{row['rows_a_day']:,.0f}",
+            f"{row['click_rate']:.1%}",
+            f"{row['effective_users_a_day']:,.0f}",
+            f"{row['gate_rows_a_day']:,.0f}",
+            "never" if needed is None else f"{needed:,}",
+            "–" if days is None else f"{days:.1f}",
+        )
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{found['first']} to {found['last']}: for a true gain of {found['gain']:g} at "
+        f"{found['power']:.0%} power, score correlation {found['correlation']:g}, "
+        f"gate.min_effect {found['min_effect']:g}"
+    )
+
+
 _STYLES = {
     "promoted": "green",
     "pending": "yellow",

@@ -4,7 +4,7 @@ import numpy as np
 
 from driftune.config import Gate
 from driftune.evaluation.gate import GateReport, GateRows, Scores, judge
-from driftune.evaluation.rules import Rule
+from driftune.evaluation.verdicts import Rule
 
 POLICY = Gate(resamples=200)
 ROWS, USERS = 4000, 400
@@ -23,8 +23,12 @@ class World:
         self.buy_logit = self.rng.normal(buy, 1, rows)
         click = self.rng.random(rows) < sigmoid(self.click_logit)
         convert = click & (self.rng.random(rows) < sigmoid(self.buy_logit))
+        user = np.arange(rows) % users
         self.rows = GateRows(
-            np.arange(rows) % users, click.astype(np.int8), convert.astype(np.int8)
+            user,
+            click.astype(np.int8),
+            convert.astype(np.int8),
+            {"known users": user % 3 > 0, "new users": user % 3 == 0},
         )
 
     def model(self, blur: float, buy_blur: float = 0.3, shift: float = 0.0) -> Scores:

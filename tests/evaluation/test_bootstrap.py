@@ -4,9 +4,16 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from driftune.evaluation import bootstrap
-from driftune.evaluation.bootstrap import PairedDifference, paired_auc_difference
+from driftune.evaluation.bootstrap import (
+    PairedDifference,
+    paired_auc_difference,
+    paired_differences,
+)
+from driftune.evaluation.comparison import Comparison
 from driftune.evaluation.metrics import auc
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -26,7 +33,7 @@ def compare(data: Data, resamples: int = 300, seed: int = 1) -> PairedDifference
     return paired_auc_difference(*data, resamples=resamples, confidence=0.95, seed=seed)
 
 
-def naive_interval(data: Data, resamples: int, seed: int) -> tuple[float, float]:
+def naive_error(data: Data, resamples: int, seed: int) -> float:
     labels, champion, challenger, users = data
     names = np.unique(users)
     rng = np.random.default_rng(seed)
@@ -35,22 +42,59 @@ def naive_interval(data: Data, resamples: int, seed: int) -> tuple[float, float]
         drawn = names[rng.integers(len(names), size=len(names))]
         rows = np.concatenate([np.flatnonzero(users == user) for user in drawn])
         differences.append(auc(labels[rows], challenger[rows]) - auc(labels[rows], champion[rows]))
-    low, high = np.quantile(differences, [0.025, 0.975])
-    return float(low), float(high)
+    return float(np.std(differences, ddof=1))
 
 
-@pytest.mark.parametrize("cells", [1, 1000, 1 << 19])
-def test_interval_equals_a_loop_that_copies_the_drawn_users_rows(
-    cells: int, monkeypatch: pytest.MonkeyPatch
+@given(st.integers(0, 10_000), st.integers(80, 160), st.sampled_from([0, 1, 3]))
+@settings(max_examples=12)
+def test_error_agrees_with_a_loop_that_copies_the_drawn_users_rows(
+    seed: int, users: int, digits: int
 ):
-    monkeypatch.setattr(bootstrap, "CELLS", cells)
-    users = np.random.default_rng(3).integers(0, 12, 150)
-    labels, champion, challenger, _ = clustered(users, seed=4)
-    data = labels, np.round(champion, 1), np.round(challenger, 0), users
-    found = compare(data, resamples=60, seed=9)
+    labels, champion, challenger, owners = clustered(np.arange(8 * users) % users, seed)
+    data = labels, np.round(champion, digits), np.round(challenger, 1), owners
+    found = compare(data, resamples=200, seed=9)
     assert found.dropped == 0
-    assert (found.low, found.high) == pytest.approx(naive_interval(data, 60, 9), abs=1e-12)
-    assert found.estimate == auc(labels, data[2]) - auc(labels, data[1])
+    assert found.estimate == pytest.approx(auc(labels, data[2]) - auc(labels, data[1]), abs=1e-12)
+    # The same users are drawn; what is left is the linearisation, and the correction for few users.
+    assert found.error == pytest.approx(naive_error(data, 200, 9), rel=0.06)
+
+
+def test_draws_do_not_depend_on_how_many_are_held_at_once(monkeypatch: pytest.MonkeyPatch):
+    data = clustered(np.arange(800) % 80, seed=1)
+    at_once = compare(data)
+    monkeypatch.setattr(bootstrap, "CELLS", 1000)
+    assert compare(data).error == pytest.approx(at_once.error, rel=1e-12)
+
+
+def test_parts_compared_together_see_the_same_draws_as_alone():
+    labels, champion, challenger, users = clustered(np.arange(900) % 90, seed=2)
+    part = users < 60
+    together = paired_differences(
+        {
+            "all": Comparison.of(labels, champion, challenger, users),
+            "part": Comparison.of(labels[part], champion[part], challenger[part], users[part]),
+        },
+        90,
+        resamples=300,
+        confidence=0.95,
+        seed=1,
+    )
+    assert together["all"].error == pytest.approx(
+        compare((labels, champion, challenger, users)).error
+    )
+    assert (together["part"].rows, together["part"].users) == (600, 60)
+    assert together["part"].error > together["all"].error
+
+
+def test_a_stricter_confidence_widens_the_interval_beyond_the_resamples():
+    data = clustered(np.arange(900) % 90, seed=2)
+    widths = [
+        found.high - found.low
+        for level in (0.9, 0.95, 0.9999, 0.999999)
+        for found in [paired_auc_difference(*data, resamples=200, confidence=level, seed=1)]
+    ]
+    assert widths == sorted(widths)
+    assert widths[3] > widths[2] * 1.2
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_one_does_not():

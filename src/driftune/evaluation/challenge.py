@@ -1,6 +1,6 @@
 """Challenge: champion and challenger of a domain scored on the same held-out newest rows."""
 
-import math
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -10,6 +10,8 @@ from driftune.config import Config, Gate
 from driftune.errors import OvertakenError, RegistryError
 from driftune.evaluation import looks as sequential
 from driftune.evaluation.gate import GateRows, Scores, judge
+from driftune.evaluation.slices import traffic_slices
+from driftune.logs.encoder import Encoder
 from driftune.logs.lake import Lake
 from driftune.models.adapters import AdapterBank, AdapterFileError, load_adapter
 from driftune.registry.champions import champions_for
@@ -20,9 +22,6 @@ from driftune.training.pretrain import load_model
 from driftune.training.rows import Rows
 from driftune.training.scoring import score
 from driftune.training.split import lake_version, rows_since, split_of_decision
-
-# Resamples that each tail of an interval holds at least, however strict its confidence is.
-TAIL = 10
 
 
 def challenge(config: Config, ledger: Ledger, decision_id: str) -> dict[str, Any]:
@@ -47,7 +46,8 @@ def challenge(config: Config, ledger: Ledger, decision_id: str) -> dict[str, Any
         config.gate, len(split.gate), split.day_rows, decided_with(ledger, row)
     )
     begun = {"split": split.to_dict(), "plan": planned, "looks": []}
-    return _look(config, ledger, row, split.gate, {"day": row.day, "lake": split.lake}, begun)
+    seen = {"day": row.day, "lake": split.lake}
+    return _look(config, ledger, row, split.gate, [split.train, split.select], seen, begun)
 
 
 def challenge_again(config: Config, ledger: Ledger, decision_id: str, day: date) -> dict[str, Any]:
@@ -68,10 +68,11 @@ def challenge_again(config: Config, ledger: Ledger, decision_id: str, day: date)
     before = row.gate["looks"][-1]
     if lake_version(view, date.fromisoformat(before["day"])) != before["lake"]:
         raise OvertakenError(f"days up to {before['day']} were delivered after they were judged")
-    since = row.gate["split"]["gate"]["from"]
-    rows = rows_since(config, encoder, row.domain_key, since, day, view)
+    split = row.gate["split"]
+    rows = rows_since(config, encoder, row.domain_key, split["train"]["from"], day, view)
+    judged = rows.time >= np.datetime64(split["gate"]["from"], "us").astype(np.int64)
     seen = {"day": day.isoformat(), "lake": lake_version(view, day)}
-    return _look(config, ledger, row, rows, seen, row.gate)
+    return _look(config, ledger, row, rows.take(judged), [rows.take(~judged)], seen, row.gate)
 
 
 def _look(
@@ -79,31 +80,31 @@ def _look(
     ledger: Ledger,
     row: Any,
     rows: Rows,
+    earlier: Sequence[Rows],
     seen: dict[str, Any],
     before: dict[str, Any],
 ) -> dict[str, Any]:
-    """One look at the challenger by ``rows``, after those of the report ``before``."""
+    """One look at the challenger by ``rows``, after those of the report ``before``.
+
+    ``earlier``: the rows that trained it and chose its epoch.
+    """
     policy, planned, looks = config.gate, before["plan"], before["looks"]
     seen = {**seen, "rows": len(rows)}
     judged = max((each["rows"] for each in looks), default=0)
     if len(rows) < sequential.GROWTH * judged:
         return _nothing_new(policy, seen, before)
     confidence, spent, last = sequential.spend(policy, planned, looks, len(rows))
-    model, backbone = load_model(config)[1:]
+    encoder, model, backbone = load_model(config)
     adapter, card = _challenger(config, row.id, backbone)
     if before.get("challenger_sha256") not in (None, card["sha256"]):
         raise RegistryError(f"{row.id}: the challenger's files are not those that were judged")
     champions, bank = champions_for(config, ledger, backbone, [row.domain_key])
     champion = champions[row.domain_key]
     report = judge(
-        GateRows(
-            user=rows.user,
-            click=rows.click.numpy().astype(np.int8),
-            convert=rows.convert.numpy().astype(np.int8),
-        ),
+        _rows(config, encoder, rows, earlier),
         Scores(*score(model, rows, bank)),
         Scores(*score(model, rows, AdapterBank.from_adapters({row.domain_key: adapter}))),
-        _fine_enough(policy, confidence),
+        policy,
         seed=config.seed,
         confidence=confidence,
     )
@@ -155,7 +156,19 @@ def _challenger(config: Config, decision_id: str, backbone: str) -> tuple[Any, d
         raise RegistryError(f"{decision_id}: the challenger cannot be judged: {error}") from None
 
 
-def _fine_enough(policy: Gate, confidence: float) -> Gate:
-    """The policy with enough resamples for the tails of so strict an interval."""
-    needed = math.ceil(2 * TAIL / (1 - confidence))
-    return policy.model_copy(update={"resamples": max(policy.resamples, needed)})
+def _rows(config: Config, encoder: Encoder, gate: Rows, earlier: Sequence[Rows]) -> GateRows:
+    items = encoder.fields.index("item")
+    return GateRows(
+        user=gate.user,
+        click=gate.click.numpy().astype(np.int8),
+        convert=gate.convert.numpy().astype(np.int8),
+        slices=traffic_slices(
+            user=gate.user,
+            item=gate.ids[:, items].numpy(),
+            time=gate.time,
+            earlier_user=np.concatenate([rows.user for rows in earlier]),
+            earlier_item=np.concatenate([rows.ids[:, items].numpy() for rows in earlier]),
+            unseen_items=encoder.buckets,
+            zone=config.zone,
+        ),
+    )

@@ -1,32 +1,37 @@
-"""The gate: may a challenger replace the champion? Rules over metrics on the same held-out rows.
+"""The gate: may a challenger replace the champion? Rules over metrics on the same held-out rows."""
 
-Promotion needs every rule to pass; only a guardrail that too few positives leave unknown is let
-through.
-"""
-
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from driftune.config import Gate
+from driftune.evaluation import checks
 from driftune.evaluation import rules as gate_rules
-from driftune.evaluation.bootstrap import PairedDifference, paired_auc_difference
-from driftune.evaluation.metrics import summary
-from driftune.evaluation.rules import Rule
+from driftune.evaluation.bootstrap import PairedDifference, paired_differences
+from driftune.evaluation.calibration import CurvePoint, calibration_curve
+from driftune.evaluation.comparison import Comparison
+from driftune.evaluation.placements import DeLong, delong
+from driftune.evaluation.scorecard import scorecard
+from driftune.evaluation.slices import Slice, judge_slices
+from driftune.evaluation.verdicts import Decision, Rule, decide
 from driftune.files import finite
 
-Decision = Literal["promote", "reject", "insufficient"]
+_SLICE = "slice: "
 
 
 @dataclass(frozen=True)
 class GateRows:
-    """Held-out impressions, (n,) each: user ids, and clicks and conversions as 0 and 1."""
+    """Held-out impressions, (n,) each: user ids, and clicks and conversions as 0 and 1.
+
+    ``slices``: masks of these rows, (n,) booleans each, by the slice's name.
+    """
 
     user: np.ndarray
     click: np.ndarray
     convert: np.ndarray
+    slices: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -39,13 +44,14 @@ class Scores:
 
 @dataclass(frozen=True)
 class GateReport:
-    """What the gate saw and decided; ``difference`` is of ``metric``, ``guardrail`` of the other.
+    """What the gate saw; the decision follows from the rules alone, see ``verdicts.decide``.
 
-    Inputs that cannot be judged leave the metrics empty and the differences None; with too little
-    data the rules end at the amounts.
+    ``difference`` is of ``metric`` at ``confidence``, ``guardrail`` of the other metric;
+    ``halves`` (two, or none), ``slices`` and ``delong`` are of ``metric``; ``calibration`` has
+    each side's curve of clicks. Inputs that cannot be judged leave all of it empty or None; with
+    too little data the rules end at the amounts.
     """
 
-    decision: Decision
     rules: list[Rule]
     metric: str
     guardrail_metric: str
@@ -54,10 +60,19 @@ class GateReport:
     challenger: dict[str, Any] = field(default_factory=dict)
     difference: PairedDifference | None = None
     guardrail: PairedDifference | None = None
+    delong: DeLong | None = None
+    halves: list[PairedDifference] = field(default_factory=list)
+    slices: list[Slice] = field(default_factory=list)
+    calibration: dict[str, list[CurvePoint]] = field(default_factory=dict)
+
+    @property
+    def decision(self) -> Decision:
+        """What the rules amount to."""
+        return decide(self.rules)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON-safe values; NaN becomes None."""
-        values: dict[str, Any] = finite(asdict(self))
+        values: dict[str, Any] = finite({"decision": self.decision, **asdict(self)})
         return values
 
 
@@ -75,61 +90,96 @@ def judge(
     Unusable inputs reject; too little data is ``insufficient``; otherwise the rules decide.
     ``confidence``: of the interval, in place of the policy's.
 
+    Args:
+        rows, champion, challenger: labels and scores of the same impressions.
+        policy: the limits.
+        seed: draws the users.
+        confidence: of the intervals, where several looks or domains share an error rate; by
+            default ``policy.confidence``. Non-inferiority tests keep the policy's, since a
+            stricter one would let more through.
+
     Raises:
         TypeError, ValueError: when labels or scores are not numbers at all.
     """
-    if confidence is not None:
-        policy = policy.model_copy(update={"confidence": confidence})
+    level = policy.confidence if confidence is None else confidence
     guarded = "ctcvr_auc" if policy.metric == "ctr_auc" else "ctr_auc"
     rules = list(_input_rules(rows, champion, challenger))
-    if not _all_pass(rules):
-        return GateReport("reject", rules, policy.metric, guarded, policy.confidence)
-    before = summary(rows.click, rows.convert, champion.p_click, champion.p_ctcvr)
-    after = summary(rows.click, rows.convert, challenger.p_click, challenger.p_ctcvr)
-    difference = _difference(policy.metric, rows, champion, challenger, policy, seed)
-    guardrail = _difference(guarded, rows, champion, challenger, policy, seed)
-    rules += gate_rules.amount_rules(before, difference, policy)
-    if _all_pass(rules):
+    if any(rule.verdict != "pass" for rule in rules):
+        return GateReport(rules, policy.metric, guarded, level)
+    names, user = np.unique(np.asarray(rows.user), return_inverse=True)
+    before, after = (
+        scorecard(rows.click, rows.convert, user, each.p_click, each.p_ctcvr)
+        for each in (champion, challenger)
+    )
+    half = checks.halves_of(names)[user]
+    compared = {
+        "difference": _comparison(policy.metric, rows, champion, challenger, user),
+        "guardrail": _comparison(guarded, rows, champion, challenger, user),
+        "itself": _comparison(policy.metric, rows, champion, champion, user),
+    }
+    parts = {"first half": half == 0, "second half": half == 1}
+    parts |= {_SLICE + name: mask for name, mask in rows.slices.items()}
+    for name, mask in parts.items():
+        compared[name] = _comparison(policy.metric, rows, champion, challenger, user, mask)
+    found = paired_differences(
+        compared, len(names), resamples=policy.resamples, confidence=level, seed=seed
+    )
+    main, itself = found["difference"], found["itself"]
+    halves = [found["first half"], found["second half"]]
+    slices = judge_slices({name: found[_SLICE + name] for name in rows.slices}, policy)
+    cross = delong(compared["difference"].positive, compared["difference"].gained, level)
+    rules += gate_rules.amount_rules(before, main, policy)
+    if all(rule.verdict == "pass" for rule in rules):
+        gain = gate_rules.interval_rule(main, policy, level)
         rules += [
-            gate_rules.interval_rule(difference, policy),
-            gate_rules.effect_rule(difference, policy),
-            gate_rules.guardrail_rule(guarded, before, guardrail, policy),
+            gain,
+            gate_rules.effect_rule(main, policy),
+            gate_rules.guardrail_rule(guarded, before, found["guardrail"], policy, level),
+            gate_rules.slices_rule(slices, policy),
             gate_rules.calibration_rule(
                 before["ctr_calibration"], after["ctr_calibration"], policy
             ),
+            checks.halves_rule(halves),
+            checks.delong_rule(main, cross),
+            checks.self_rule(
+                itself, gate_rules.interval_rule(itself, policy, level).verdict == "pass"
+            ),
         ]
+        if gain.verdict != "insufficient":
+            rules.append(checks.order_rule(main, _deciding(policy.metric, before, after)))
     return GateReport(
-        _decide(rules),
         rules,
         policy.metric,
         guarded,
-        policy.confidence,
+        level,
         before,
         after,
-        difference,
-        guardrail,
+        main,
+        found["guardrail"],
+        cross,
+        halves,
+        slices,
+        {
+            "champion": calibration_curve(rows.click, champion.p_click),
+            "challenger": calibration_curve(rows.click, challenger.p_click),
+        },
     )
 
 
-def _all_pass(rules: list[Rule]) -> bool:
-    return all(rule.verdict == "pass" for rule in rules)
-
-
-def _decide(rules: list[Rule]) -> Decision:
-    if any(rule.verdict == "insufficient" for rule in rules):
-        return "insufficient"
-    scarce = (gate_rules.GUARDRAIL, "unknown")
-    return "promote" if _all_pass([r for r in rules if (r.name, r.verdict) != scarce]) else "reject"
+def _deciding(metric: str, *sides: dict[str, Any]) -> Iterator[float]:
+    for side in sides:
+        yield from (side[name] for name in (metric, "ctr_log_loss", "ctr_calibration", "ctr_ece"))
 
 
 def _input_rules(rows: GateRows, champion: Scores, challenger: Scores) -> Iterator[Rule]:
     count = len(rows.click)
     for name, labels in (("clicks", rows.click), ("conversions", rows.convert)):
-        binary = np.isin(np.asarray(labels, dtype=np.float64), (0.0, 1.0))
-        yield gate_rules.input_rule(name, binary, count, "0 or 1")
+        values = np.asarray(labels, dtype=np.float64)
+        yield gate_rules.input_rule(name, (values == 0) | (values == 1), count, "0 or 1")
     users = np.asarray(rows.user)
     present = (users == users) & np.not_equal(users, np.array(None))
     yield gate_rules.input_rule("user ids", present, count, "present")
+    yield gate_rules.mask_rule(rows.slices, count)
     for owner, scores in (("champion", champion), ("challenger", challenger)):
         for name, part in (("pCTR", scores.p_click), ("pCTCVR", scores.p_ctcvr)):
             values = np.asarray(part, dtype=np.float64)
@@ -137,17 +187,17 @@ def _input_rules(rows: GateRows, champion: Scores, challenger: Scores) -> Iterat
             yield gate_rules.input_rule(f"{owner} {name}", usable, count, "a number from 0 to 1")
 
 
-def _difference(
-    metric: str, rows: GateRows, champion: Scores, challenger: Scores, policy: Gate, seed: int
-) -> PairedDifference:
-    click = np.asarray(rows.click, dtype=np.float64)
+def _comparison(
+    metric: str,
+    rows: GateRows,
+    champion: Scores,
+    challenger: Scores,
+    user: np.ndarray,
+    mask: np.ndarray | None = None,
+) -> Comparison:
     on_click = metric == "ctr_auc"
-    return paired_auc_difference(
-        click if on_click else click * np.asarray(rows.convert, dtype=np.float64),
-        champion.p_click if on_click else champion.p_ctcvr,
-        challenger.p_click if on_click else challenger.p_ctcvr,
-        rows.user,
-        resamples=policy.resamples,
-        confidence=policy.confidence,
-        seed=seed,
-    )
+    labels = np.asarray(rows.click) if on_click else np.asarray(rows.click) * rows.convert
+    scores = [np.asarray(each.p_click if on_click else each.p_ctcvr)
+              for each in (champion, challenger)]  # fmt: skip
+    columns = [labels, *scores, user]
+    return Comparison.of(*(each if mask is None else each[mask] for each in columns))

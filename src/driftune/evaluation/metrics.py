@@ -38,6 +38,46 @@ def auc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) 
     return float(wins @ (np.cumsum(losses) - losses / 2) / pairs)
 
 
+def gauc(labels: ArrayLike, scores: ArrayLike, users: ArrayLike) -> float:
+    """Mean of the users' own AUCs, weighted by their impressions (group AUC).
+
+    Users with one class only have no AUC and are left out. H. Zhu et al., KDD (2017).
+
+    Args:
+        labels: (n,) of 0 and 1.
+        scores: (n,), larger means more likely 1.
+        users: (n,) user ids.
+
+    Returns:
+        The mean in [0, 1]; NaN when no user has both classes or a score is not finite.
+
+    Raises:
+        ValueError: for labels other than 0 and 1 or lengths that differ.
+    """
+    positive = _labels(labels)
+    score = _same_length(scores, positive)
+    names, user = np.unique(np.asarray(users), return_inverse=True)
+    if user.shape != positive.shape:
+        raise ValueError(f"{user.shape} users for {positive.shape} labels")
+    if not len(score) or not np.isfinite(score).all():
+        return float("nan")
+    order = np.lexsort((score, user))
+    owner, ranked, won = user[order], score[order], positive[order]
+    changes = (owner[1:] != owner[:-1]) | (ranked[1:] != ranked[:-1])
+    first_of_tie = np.flatnonzero(np.r_[True, changes])
+    owner = owner[first_of_tie]
+    wins = np.add.reduceat(won, first_of_tie)
+    losses = np.add.reduceat(1 - won, first_of_tie)
+    won_of, lost_of = (np.bincount(owner, each, minlength=len(names)) for each in (wins, losses))
+    below = np.cumsum(losses) - losses / 2 - (np.cumsum(lost_of) - lost_of)[owner]
+    pairs = won_of * lost_of
+    both = pairs > 0
+    if not both.any():
+        return float("nan")
+    areas = np.bincount(owner, wins * below, minlength=len(names))[both] / pairs[both]
+    return float(np.average(areas, weights=(won_of + lost_of)[both]))
+
+
 def log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
     """Mean negative log-likelihood in nats, probabilities kept off 0 and 1 by one float64 epsilon.
 

@@ -4,30 +4,18 @@ A figure that is not a number never passes: every comparison is written so that 
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from driftune.config import Gate
 from driftune.evaluation.bootstrap import PairedDifference
+from driftune.evaluation.slices import Slice
+from driftune.evaluation.verdicts import GUARDRAIL, SLICES, Rule, Verdict
 
-Verdict = Literal["pass", "fail", "insufficient", "unknown"]
-GUARDRAIL = "guardrail"
 _TITLES = {"ctr_auc": "CTR-AUC", "ctcvr_auc": "CTCVR-AUC"}
 _POSITIVES = {"ctr_auc": "clicks", "ctcvr_auc": "conversions"}
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule's verdict, the value it looked at, its limit and a sentence for a reviewer."""
-
-    name: str
-    verdict: Verdict
-    value: float | None
-    limit: str
-    sentence: str
 
 
 def input_rule(name: str, usable: np.ndarray, count: int, wanted: str) -> Rule:
@@ -41,6 +29,17 @@ def input_rule(name: str, usable: np.ndarray, count: int, wanted: str) -> Rule:
         sentence = f"{title}: {bad:,} of {count:,} values are not {wanted}"
         return Rule(name, "fail", float(bad), wanted, sentence)
     return Rule(name, "pass", 0.0, wanted, f"{title}: each of {count:,} values is {wanted}")
+
+
+def mask_rule(masks: Mapping[str, np.ndarray], count: int) -> Rule:
+    """Every slice's mask must be ``count`` booleans."""
+    wanted = f"{count} booleans each"
+    bad = [name for name, mask in masks.items() if mask.dtype != np.bool_ or mask.shape != (count,)]
+    if bad:
+        sentence = f"Slices: the masks of {', '.join(bad)} are not {count:,} booleans"
+        return Rule("slice masks", "fail", float(len(bad)), wanted, sentence)
+    sentence = f"Slices: each of {len(masks):,} masks is {count:,} booleans"
+    return Rule("slice masks", "pass", 0.0, wanted, sentence)
 
 
 def amount_rules(
@@ -62,8 +61,8 @@ def amount_rules(
         yield Rule(f"enough {name}", verdict, float(value), f"≥ {least}", sentence)
 
 
-def interval_rule(difference: PairedDifference, policy: Gate) -> Rule:
-    """The interval of the metric's difference must lie above zero."""
+def interval_rule(difference: PairedDifference, policy: Gate, confidence: float) -> Rule:
+    """The interval of the metric's difference, at ``confidence``, must lie above zero."""
     name, limit = "interval above zero", "lower end > 0"
     title = _TITLES[policy.metric]
     if math.isnan(difference.low):
@@ -78,7 +77,7 @@ def interval_rule(difference: PairedDifference, policy: Gate) -> Rule:
         position = "lies above zero"
     else:
         position = "lies below zero" if difference.high < 0 else "does not lie above zero"
-    sentence = f"{_compared(title, difference, policy, 0.0)} {position}"
+    sentence = f"{_compared(title, difference, confidence, 0.0)} {position}"
     return Rule(name, "pass" if above else "fail", difference.low, limit, sentence)
 
 
@@ -97,34 +96,61 @@ def effect_rule(difference: PairedDifference, policy: Gate) -> Rule:
 
 
 def guardrail_rule(
-    metric: str, metrics: dict[str, Any], difference: PairedDifference, policy: Gate
+    metric: str,
+    metrics: dict[str, Any],
+    difference: PairedDifference,
+    policy: Gate,
+    confidence: float,
 ) -> Rule:
-    """The other metric may neither be estimated nor shown to lose more than is tolerated.
+    """The other metric must not be shown to lose more than is tolerated: a non-inferiority test.
 
-    With too few positives for an interval the verdict is ``unknown``.
+    One-sided at 1 − ``policy.confidence``, whatever ``confidence`` the interval has that is
+    told: a stricter one would let more through. With too few positives for an interval the
+    verdict is ``unknown``.
     """
     title, positives = _TITLES[metric], metrics[_POSITIVES[metric]]
     floor = 0.0 - policy.guardrail_tolerance
-    limit = f"≥ {floor:g}"
+    level = 1 - policy.confidence
+    limit = f"p ≥ {level:g} for a loss beyond {policy.guardrail_tolerance:g}"
     scarce = min(positives, metrics["rows"] - positives) < policy.min_positives
-    if scarce or math.isnan(difference.high):
+    if scarce or math.isnan(difference.error):
         sentence = (
             f"{title} cannot be judged: {positives:,} {_POSITIVES[metric]} in "
             f"{metrics['rows']:,} rows do not carry an interval; this does not hold up a promotion"
         )
         return Rule(GUARDRAIL, "unknown", None, limit, sentence)
-    allowed = difference.estimate >= floor and difference.high >= floor
-    if difference.high < floor:
+    p = difference.p_below(floor)
+    allowed = p >= level
+    if not allowed:
         position = "shows"
-    elif not allowed:
-        position = "suggests"
     else:
-        position = "excludes" if difference.low >= floor else "does not suggest"
+        position = "excludes" if difference.low >= floor else "does not show"
     sentence = (
-        f"{_compared(title, difference, policy, floor)} {position} a loss beyond the tolerated "
-        f"{policy.guardrail_tolerance:g}"
+        f"{_compared(title, difference, confidence, floor)} {position} a loss beyond the tolerated "
+        f"{policy.guardrail_tolerance:g} (p {p:.2g})"
     )
-    return Rule(GUARDRAIL, "pass" if allowed else "fail", difference.estimate, limit, sentence)
+    return Rule(GUARDRAIL, "pass" if allowed else "fail", p, limit, sentence)
+
+
+def slices_rule(slices: Sequence[Slice], policy: Gate) -> Rule:
+    """No slice may be shown to lose more than is tolerated; small ones are told as unknown."""
+    tolerance, level = policy.slice_tolerance, 1 - policy.confidence
+    limit = f"Holm's p ≥ {level:g} for a loss beyond {tolerance:g}"
+    worse = [each for each in slices if each.verdict == "fail"]
+    small = [each.name for each in slices if each.verdict == "unknown"]
+    tested = [each for each in slices if each.verdict != "unknown"]
+    unknown = f"; too small to tell: {', '.join(small)}" if small else ""
+    if not tested:
+        return Rule(SLICES, "unknown", None, limit, f"No slice is large enough to tell{unknown}")
+    least = min(each.p_holm for each in tested)
+    if worse:
+        told = ", ".join(f"{each.name} {each.difference.estimate:+.3f}" for each in worse)
+        sentence = f"Worse by more than the tolerated {tolerance:g}: {told}{unknown}"
+        return Rule(SLICES, "fail", least, limit, sentence)
+    sentence = (
+        f"None of {len(tested)} slices shows a loss beyond the tolerated {tolerance:g}{unknown}"
+    )
+    return Rule(SLICES, "pass", least, limit, sentence)
 
 
 def calibration_rule(champion: float, challenger: float, policy: Gate) -> Rule:
@@ -150,11 +176,11 @@ def _off_one(ratio: float) -> float:
     return abs(math.log(ratio)) if ratio > 0 else math.inf
 
 
-def _compared(title: str, difference: PairedDifference, policy: Gate, limit: float) -> str:
+def _compared(title: str, difference: PairedDifference, confidence: float, limit: float) -> str:
     estimate, low, high, _ = _signed(difference.estimate, difference.low, difference.high, limit)
     return (
         f"{title} {difference.challenger:.3f} vs {difference.champion:.3f}: {estimate} "
-        f"({policy.confidence * 100:g}% interval {low} to {high})"
+        f"({confidence * 100:g}% interval {low} to {high})"
     )
 
 

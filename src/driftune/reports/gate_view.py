@@ -9,7 +9,13 @@ METRICS = {
     "ctr_auc": "CTR-AUC",
     "ctcvr_auc": "CTCVR-AUC",
     "ctr_log_loss": "CTR log loss",
+    "ctr_gauc": "CTR-AUC by user",
+    "ctcvr_gauc": "CTCVR-AUC by user",
     "ctr_calibration": "CTR calibration (predicted ÷ actual)",
+    "ctr_ece": "CTR calibration error",
+    "ctcvr_log_loss": "CTCVR log loss",
+    "ctcvr_calibration": "CTCVR calibration (predicted ÷ actual)",
+    "ctcvr_ece": "CTCVR calibration error",
 }
 COUNTS = {"rows": "impressions", "clicks": "clicks", "conversions": "conversions"}
 PARTS = (("train", "training"), ("select", "choice of the epoch"), ("gate", "gate"))
