@@ -22,7 +22,7 @@ from driftune.training.scoring import score
 from driftune.training.split import lake_version, rows_since, split_rows
 
 # Resamples that each tail of an interval holds at least, however strict its confidence is.
-TAIL = 10
+TAIL = 5
 
 
 def challenge(config: Config, ledger: Ledger, decision_id: str) -> dict[str, Any]:
