@@ -56,7 +56,7 @@ def simulated_world(folder: Path) -> World:
         reference={"first": "2026-03-02", "last": "2026-03-05", "holdout": 0.1},
         backbone={"hidden": [32], "epochs": 2, "embedding": 8},
         adapter={"epochs": 10, "hidden": 32, "bottleneck": 8, "train_days": 2},
-        gate={"looks": 1},
+        gate={"looks": 1, "confidence": 0.9},
     )
 
 
