@@ -55,7 +55,8 @@ def simulated_world(folder: Path) -> World:
         source={"uri": "logs/impressions-{day}.parquet"},
         reference={"first": "2026-03-02", "last": "2026-03-05", "holdout": 0.1},
         backbone={"hidden": [32], "epochs": 2, "embedding": 8},
-        adapter={"epochs": 10, "hidden": 32, "bottleneck": 8, "train_days": 2},
+        adapter={"epochs": 20, "batch_size": 64, "hidden": 32, "bottleneck": 8, "train_days": 2},
+        gate={"looks": 1},
     )
 
 

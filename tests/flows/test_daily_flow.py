@@ -75,6 +75,27 @@ def test_only_the_shifted_domain_is_adapted_and_the_gate_decides(simulated: Worl
     assert all(wanted == has is not None for wanted, has in aliases.values())
 
 
+def test_a_challenger_that_waits_is_judged_again_by_the_next_day_s_rows(
+    simulated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRIFTUNE__GATE__LOOKS", "5")
+    monkeypatch.setenv("DRIFTUNE__TRIGGER", "inline")
+    last = SIMULATION.calendar[7]
+    for day in (SHIFT_DAY, DAY_AFTER):
+        run(simulated, day)
+    with Ledger(simulated.config) as ledger:
+        (waiting,) = [row for row in ledger.decisions() if row.state == "waiting"]
+    # Whatever the trigger: no event is needed to judge what is trained already.
+    monkeypatch.setenv("DRIFTUNE__TRIGGER", "event")
+    assert [*run(simulated, last)["judged_again"]] == [waiting.id]
+    with Ledger(simulated.config) as ledger:
+        judged = ledger.decision(waiting.id)
+    assert [look["day"] for look in judged.gate["looks"]] == [waiting.day, str(last)]
+    page = Workspace(simulated.config).reports / f"decision/{waiting.day}/{waiting.domain_key}.html"
+    assert f">{last}<" in page.read_text(encoding="utf-8")
+    assert run(simulated, last)["judged_again"] == {}
+
+
 def test_the_same_day_again_changes_nothing(simulated: World) -> None:
     run(simulated, SHIFT_DAY)
     before = snapshot(simulated)
