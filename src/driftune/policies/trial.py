@@ -11,6 +11,7 @@ from typing import Any
 from driftune.config import Config, Registry
 from driftune.errors import DriftuneError
 from driftune.evaluation.challenge import challenge
+from driftune.guard.check import check_champions
 from driftune.policies.rules import Policy
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.ledger import Ledger
@@ -79,7 +80,10 @@ class Trial:
         return trial
 
     def act(self, day: date, backbone: str, outcomes: Outcomes) -> None:
-        """Decide for the day, fine-tune what the policy wants, promote what passes the gate."""
+        """Take back champions that are worse, decide for the day, fine-tune what the policy wants,
+        promote what passes the gate.
+        """
+        check_champions(self.config, self.ledger, day, mirrored=False)
         self.policy.decide(self.config, self.ledger, day)
         for row in self.ledger.waiting(day):
             owner = self.ledger.claim(row.id)
