@@ -13,6 +13,7 @@ from driftune.config import Config, Registry
 from driftune.errors import DriftuneError
 from driftune.evaluation.challenge import challenge
 from driftune.evaluation.waiting import look_again
+from driftune.guard.check import check_champions
 from driftune.policies.rules import Policy
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.ledger import Ledger
@@ -92,7 +93,9 @@ class Trial:
         return trial
 
     def act(self, day: date, backbone: str, outcomes: Outcomes) -> None:
-        """Judge what waits, decide for the day, fine-tune what the policy wants, and judge that."""
+        """Judge what waits, take back champions that are worse, decide for the day, fine-tune what
+        the policy wants, and judge that.
+        """
         for decision in looks_due(self.ledger, day):
             try:
                 state = look_again(self.config, self.ledger, decision, day, mirrored=False)
@@ -100,6 +103,7 @@ class Trial:
                 log.warning("%s: %s: %s", self.policy.name, decision, error)
                 continue
             self.promoted += state == "promoted"
+        check_champions(self.config, self.ledger, day, mirrored=False)
         self.policy.decide(self.config, self.ledger, day)
         for row in self.ledger.waiting(day):
             owner = self.ledger.claim(row.id)
