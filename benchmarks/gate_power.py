@@ -14,8 +14,8 @@ from driftune.evaluation.gate import judge
 
 ROWS, CORRELATION, GAIN, HARM, SLICE_HARM = 20_000, 0.94, 0.005, -0.003, 0.02
 MANY_USERS = 1000
-# Of each of the four cases: together more than 2,000 with so many users.
-DECISIONS = 530
+# Of each of the four cases.
+DECISIONS = 400
 SIZES = (2_000, 5_000, 10_000, 50_000)
 CORRELATIONS = (0.86, 0.90, 0.97)
 GAINS = (0.002, 0.003, 0.008)
@@ -75,6 +75,7 @@ class Trial:
         self.drawn_from, self.fresh = crowds(rows, users)
         say(f"{len(self.fresh.user):,} fresh rows; the correlation is set on part of them")
         self.policy = Gate(min_effect=0.0)
+        self.decided = 0
 
     def run(
         self, name: str, decisions: int, gain: float = GAIN, correlation: float = CORRELATION,
@@ -85,8 +86,10 @@ class Trial:
         noise = noise or solve(self.fresh, gain, correlation)
         truth = self.fresh.gain(noise)
         found = []
-        for number, case in enumerate(gate_cases(self.drawn_from, noise, rows, decisions, 1)):
-            report = judge(*case, self.policy, seed=number)
+        cases = gate_cases(self.drawn_from, noise, rows, decisions, self.decided)
+        for case in cases:
+            self.decided += 1
+            report = judge(*case, self.policy, seed=self.decided)
             one = report.difference
             if one is None:
                 raise ValueError(f"{name}: {report.rules}")
@@ -107,7 +110,7 @@ class Trial:
 def main() -> None:
     """Measure and print."""
     parser = options(__doc__ or "")
-    parser.add_argument("--curves", type=int, default=100, help="decisions per point; 0: no curves")
+    parser.add_argument("--curves", type=int, default=200, help="decisions per point; 0: no curves")
     given = parser.parse_args()
     decisions, some = (40, 0) if given.quick else (DECISIONS, given.curves)
     trial = Trial(given.quick)
