@@ -24,8 +24,10 @@ from driftune.workspace import Workspace
 
 # Part of every encoded day's name: to be raised when the columns or their meaning change.
 FORMAT = 2
-_ORDER = ("domain_key", "event_time", "user_id", "item_id", "click", "convert", "category", "price")
-_ORDER += ("request_id", "position", "propensity")
+_ORDER = (
+    *("domain_key", "event_time", "user_id", "item_id", "click", "convert", "category", "price"),
+    *("request_id", "position", "propensity"),
+)
 # A lake written before a column was kept lacks it.
 _KEPT_LATER = "(SELECT NULL::VARCHAR AS request_id WHERE false)"
 
