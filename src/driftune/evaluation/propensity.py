@@ -18,6 +18,7 @@ from scipy.special import logit, logsumexp, softmax
 from driftune.evaluation.lists import by_length
 
 MAX_LEFT_OUT = 0.05
+ROUNDING = 1e-6
 CHUNK = 1 << 22
 _EPSILON = float(np.finfo(np.float64).eps)
 # Abscissae x of the race's time, exp(x): trapezoids of this width are exact to rounding.
@@ -155,7 +156,7 @@ def _propensities(propensity: ArrayLike) -> np.ndarray:
         raise UnusableLogError("there are no impressions")
     if np.isnan(logged).all():
         raise UnusableLogError("the log has no propensities")
-    bad = ~((logged > 0) & (logged <= 1))
+    bad = ~((logged > 0) & (logged <= 1 + ROUNDING))
     if bad.any():
         value = logged[bad][0]
         found = "missing" if np.isnan(value) else f"{value:g}"
@@ -163,7 +164,7 @@ def _propensities(propensity: ArrayLike) -> np.ndarray:
             f"{np.count_nonzero(bad):,} of {len(logged):,} propensities do not lie above 0 and up "
             f"to 1; the first of them is {found}"
         )
-    return logged
+    return np.minimum(logged, 1.0)
 
 
 def _logits(scores: ArrayLike, temperature: float) -> np.ndarray:
