@@ -117,7 +117,7 @@ def test_a_wrong_reward_model_leaves_the_doubly_robust_estimate_unbiased() -> No
 def test_reordered_lists_are_valued_as_if_they_had_been_shown(truth: float) -> None:
     values: dict[str, list[float]] = {name: [] for name in ESTIMATORS}
     covered = dict.fromkeys(ESTIMATORS, 0)
-    worlds = 60
+    worlds = 40
     for world in range(worlds):
         rows, item = logged_lists(world)
         scores = RATE[item]
