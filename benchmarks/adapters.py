@@ -210,7 +210,7 @@ def joined(parts: Sequence[Rows]) -> Rows:
         *(torch.cat([getattr(each, name) for each in parts]) for name in ("click", "convert")),
         *(
             np.concatenate([getattr(each, name) for each in parts])
-            for name in ("user", "domain_key", "time")
+            for name in ("user", "domain_key", "time", "request", "position", "propensity")
         ),
     )
 

@@ -47,6 +47,7 @@ def impressions(day: date, rows: int = 1200, seed: int = 0) -> pd.DataFrame:
             "region": rng.choice(["north", "south"], rows),
             "category": category,
             "price": rng.gamma(2, 10, rows).round(2),
+            "request_id": [f"{day}-{n}" for n in np.arange(rows) // 4],
             "position": rng.integers(1, 9, rows),
             "propensity": rng.random(rows).round(4),
             "restaurant_id": [f"r{n}" for n in rng.integers(0, 20, rows)],

@@ -56,7 +56,10 @@ class TimeRole(Section):
 
 
 class Columns(Section):
-    """Column roles: what the logs' columns mean to the recommender."""
+    """Column roles: what the logs' columns mean to the recommender.
+
+    ``request`` names the list that an impression was shown in, unique over all days.
+    """
 
     user: ColumnRole
     item: ColumnRole
@@ -66,6 +69,7 @@ class Columns(Section):
     convert: ColumnRole
     category: ColumnRole
     price: ColumnRole | None = None
+    request: ColumnRole | None = None
     position: ColumnRole | None = None
     propensity: ColumnRole | None = None
 
@@ -258,6 +262,8 @@ class Gate(Section):
     looks: Positive = 5
     wait: bool = True
     correction: Literal["none", "day"] = "day"
+    off_policy_temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
+    min_effective_sample: Positive = 100
 
 
 class Guard(Section):

@@ -46,6 +46,9 @@ def rows(count: int, seed: int) -> Rows:
         user=random.integers(40, size=count),
         domain_key=np.array(DOMAINS)[np.arange(count) % 2],
         time=np.arange(count),
+        request=np.arange(count) // 4,
+        position=np.arange(count) % 4,
+        propensity=np.full(count, 0.25),
     )
 
 

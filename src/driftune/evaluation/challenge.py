@@ -10,7 +10,10 @@ from driftune.config import Config, Gate
 from driftune.errors import OvertakenError, RegistryError
 from driftune.evaluation import looks as sequential
 from driftune.evaluation.gate import GateRows, Scores, judge
+from driftune.evaluation.offpolicy import LoggedLists, compare_lists
+from driftune.evaluation.ranking import ranking_summary
 from driftune.evaluation.slices import traffic_slices
+from driftune.files import finite
 from driftune.logs.encoder import Encoder
 from driftune.logs.lake import Lake
 from driftune.models.adapters import AdapterBank, AdapterFileError, load_adapter
@@ -100,10 +103,13 @@ def _look(
         raise RegistryError(f"{row.id}: the challenger's files are not those that were judged")
     champions, bank = champions_for(config, ledger, backbone, [row.domain_key])
     champion = champions[row.domain_key]
+    now = Scores(*score(model, rows, bank))
+    new = Scores(*score(model, rows, AdapterBank.from_adapters({row.domain_key: adapter})))
+    gate_rows = _rows(config, encoder, rows, earlier)
     report = judge(
-        _rows(config, encoder, rows, earlier),
-        Scores(*score(model, rows, bank)),
-        Scores(*score(model, rows, AdapterBank.from_adapters({row.domain_key: adapter}))),
+        gate_rows,
+        now,
+        new,
         policy,
         seed=config.seed,
         confidence=confidence,
@@ -122,8 +128,14 @@ def _look(
     waits = None
     if verdict == "wait":
         waits = sequential.CERTAINTY if counts else sequential.DATA
+    logged = LoggedLists(gate_rows.click, rows.request, rows.position, rows.propensity, rows.user)
     return {
         **measured,
+        **{
+            side: measured[side] | _ranking(gate_rows, scores, rows)
+            for side, scores in (("champion", now), ("challenger", new))
+        },
+        "off_policy": compare_lists(logged, now.p_click, new.p_click, policy).to_dict(),
         "decision": verdict,
         "champion_version": champion.version,
         "champion_serves": champion.serves,
@@ -154,6 +166,14 @@ def _challenger(config: Config, decision_id: str, backbone: str) -> tuple[Any, d
         return load_adapter(challenger_folder(config, decision_id), backbone=backbone)
     except AdapterFileError as error:
         raise RegistryError(f"{decision_id}: the challenger cannot be judged: {error}") from None
+
+
+def _ranking(labels: GateRows, scores: Scores, rows: Rows) -> dict[str, Any]:
+    """NDCG over the lists that the rows name; nothing where they name none."""
+    found = ranking_summary(
+        labels.click, labels.convert, scores.p_click, scores.p_ctcvr, rows.request
+    )
+    return dict(finite(found)) if found["lists_with_clicks"] else {}
 
 
 def _rows(config: Config, encoder: Encoder, gate: Rows, earlier: Sequence[Rows]) -> GateRows:

@@ -23,8 +23,13 @@ from driftune.logs.lake import Lake
 from driftune.workspace import Workspace
 
 # Part of every encoded day's name: to be raised when the columns or their meaning change.
-FORMAT = 1
-_ORDER = ("domain_key", "event_time", "user_id", "item_id", "click", "convert", "category", "price")
+FORMAT = 2
+_ORDER = (
+    *("domain_key", "event_time", "user_id", "item_id", "click", "convert", "category", "price"),
+    *("request_id", "position", "propensity"),
+)
+# A lake written before a column was kept lacks it.
+_KEPT_LATER = "(SELECT NULL::VARCHAR AS request_id WHERE false)"
 
 
 def fit_encoder(config: Config, days: list[date], folder: Path) -> Encoder:
@@ -52,8 +57,9 @@ def fit_encoder(config: Config, days: list[date], folder: Path) -> Encoder:
 def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = None) -> Path:
     """Encode one day, or return the file of an earlier run with the same inputs.
 
-    The file holds ``c_*`` (ids), ``x_*`` (numbers), labels, the user's hash, and the columns
-    that drift windows and reports read, sorted by domain key and time.
+    The file holds ``c_*`` (ids), ``x_*`` (numbers), labels, hashes of user and request (−1: no
+    request is named), position and propensity (null where not logged), and the columns that
+    drift windows and reports read, sorted by domain key and time.
     """
     view = view or Lake.of(config)
     past = history(config, sorted(view.contents), day)
@@ -74,7 +80,9 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
                 COPY (
                     SELECT day, domain, domain_key, event_time, hour, category, price,
                            click, "convert",
-                           ('0x' || substr(md5(user_id), 1, 15))::BIGINT AS user_hash,
+                           {_hashed("user_id")} AS user_hash,
+                           coalesce({_hashed("request_id")}, -1) AS request_hash,
+                           position::FLOAT AS position, propensity::FLOAT AS propensity,
                            {fields}, {encoded_numbers(encoder, "day_rows")}
                     FROM numbered AS day_rows {joins}
                     ORDER BY {order}
@@ -86,7 +94,10 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
 
 def _numbers(con: Any, config: Config, view: Lake, day: date) -> None:
     """Create temp view ``numbered``: the day's rows with every raw number and counter."""
-    con.execute(f"CREATE OR REPLACE TEMP VIEW day_rows AS FROM {view.relation([day])}")
+    con.execute(
+        "CREATE OR REPLACE TEMP VIEW day_rows AS "
+        f"FROM {view.relation([day])} UNION ALL BY NAME FROM {_KEPT_LATER}"
+    )
     past = history(config, sorted(view.contents), day)
     build_counters(con, config, view.relation(past) if past else None, day)
     raw = [f"{text} AS {identifier(name)}" for name, text in number_columns(config).items()]
@@ -98,3 +109,7 @@ def _numbers(con: Any, config: Config, view: Lake, day: date) -> None:
         FROM day_rows {counter_joins(config)}
         """
     )
+
+
+def _hashed(column: str) -> str:
+    return f"('0x' || substr(md5({column}), 1, 15))::BIGINT"

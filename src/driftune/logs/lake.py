@@ -42,7 +42,7 @@ def commit(config: Config, lake: Path, staged: Staged) -> int:
             [
                 f"{literal(day)} AS day, event_time, hour, user_id, item_id, domain, domain_key",
                 'click_value AS click, convert_value AS "convert", category',
-                "price, position, propensity",
+                "price, request_id, position, propensity",
                 *map(identifier, extra),
             ]
         )

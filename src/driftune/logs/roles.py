@@ -24,7 +24,7 @@ def needed_columns(config: Config) -> dict[str, str]:
     """Source columns that the roles name directly, with the params.yaml key that names them."""
     columns = config.columns
     needed = {columns.time.column: "columns.time.column"}
-    for name in ("user", "item", "click", "convert", "category", *OPTIONAL_NUMBERS):
+    for name in ("user", "item", "click", "convert", "category", "request", *OPTIONAL_NUMBERS):
         role = getattr(columns, name)
         if isinstance(role, str):
             needed[role] = f"columns.{name}"

@@ -33,9 +33,11 @@ class Staged:
 
 def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | None) -> str:
     """Hash of everything that decides what the lake would hold: bytes, roles, domains, rules."""
+    # Days taken in before there was this role keep their hash where it is not used.
+    unused = {"request"} if config.columns.request is None else None
     meaning = {
         "files": fetched.content,
-        "columns": config.columns.model_dump(mode="json"),
+        "columns": config.columns.model_dump(mode="json", exclude=unused),
         "features": [config.features.categorical, config.features.numerical],
         "timezone": config.timezone,
         "unknown": config.domains.unknown,
@@ -168,6 +170,9 @@ def _staged_sql(config: Config, day: date, known_domains: list[str] | None, sour
         "click_label": _label(roles.expression(columns.click)),
         "convert_label": _label(roles.expression(columns.convert)),
         "category": f"{roles.expression(columns.category)}::VARCHAR",
+        "request_id": "NULL::VARCHAR"
+        if columns.request is None
+        else f"nullif({roles.expression(columns.request)}::VARCHAR, '')",
         "unreadable_numbers": _unreadable(numbers),
     }
     for name in roles.OPTIONAL_NUMBERS:

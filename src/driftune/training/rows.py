@@ -15,7 +15,11 @@ from driftune.logs.encoder import Encoder
 
 @dataclass(frozen=True)
 class Rows:
-    """Impressions in a fixed order: ids (n, fields), numbers (n, numbers), labels and keys (n,)."""
+    """Impressions in a fixed order: ids (n, fields), numbers (n, numbers), all else (n,).
+
+    ``user`` and ``request`` are hashes (request −1: no list is named), ``time`` is microseconds
+    since 1970; ``position`` and ``propensity`` are NaN where the log has none.
+    """
 
     ids: Tensor
     numbers: Tensor
@@ -24,6 +28,9 @@ class Rows:
     user: np.ndarray
     domain_key: np.ndarray
     time: np.ndarray
+    request: np.ndarray
+    position: np.ndarray
+    propensity: np.ndarray
 
     def __len__(self) -> int:
         return len(self.click)
@@ -40,6 +47,9 @@ class Rows:
             self.user[positions],
             self.domain_key[positions],
             self.time[positions],
+            self.request[positions],
+            self.position[positions],
+            self.propensity[positions],
         )
 
 
@@ -63,6 +73,7 @@ def columns(encoder: Encoder) -> str:
     names = [f"c_{n}" for n in range(len(encoder.fields))]
     names += [f"x_{n}" for n in range(len(encoder.numbers))]
     names += ["click", '"convert"', "user_hash", "domain_key", "epoch_us(event_time) AS time"]
+    names += ["request_hash", "position", "propensity"]
     return ", ".join(names)
 
 
@@ -87,6 +98,9 @@ def from_arrow(encoder: Encoder, table: pa.Table) -> Rows:
         user=column("user_hash"),
         domain_key=names[domain],
         time=column("time"),
+        request=column("request_hash"),
+        position=column("position"),
+        propensity=column("propensity"),
     )
 
 
