@@ -75,10 +75,53 @@ def gate_report(decision: str, gain: float = 0.018) -> dict[str, Any]:
         "challenger": {**metrics, "ctr_auc": 0.684 + gain, "ctr_calibration": None},
         "difference": difference,
         "guardrail": {**difference, "estimate": 0.004, "low": -0.02, "high": 0.03},
+        "delong": {"estimate": gain, "error": 0.002, "low": gain - 0.004, "high": gain + 0.004},
+        "halves": [part(gain + 0.001), part(gain - 0.001)],
+        "slices": [
+            {"name": name, "verdict": verdict, "p": 0.4, "p_holm": 1.0, "difference": part(value)}
+            for name, verdict, value in (
+                ("new users", "unknown", None),
+                ("known users", "pass", gain),
+                ("new items", "fail", -0.03),
+            )
+        ],
+        "calibration": {
+            side: [
+                {"predicted": rate, "actual": rate * off, "rows": 190} for rate in (0.1, 0.2, 0.4)
+            ]
+            for side, off in (("champion", 1.2), ("challenger", 1.0))
+        },
+        "off_policy": off_policy(),
         "champion_version": 0,
         "champion_serves": 0,
         "challenger_sha256": "c0ffee" * 10 + "abcd",
         "split": {},
+    }
+
+
+def part(estimate: float | None) -> dict[str, Any]:
+    """The difference of a part of the gate's rows, as its report has it."""
+    ends = (None, None) if estimate is None else (estimate - 0.02, estimate + 0.02)
+    return {
+        "estimate": estimate,
+        "low": ends[0],
+        "high": ends[1],
+        "rows": 400,
+        "positives": 80,
+    }
+
+
+def off_policy() -> dict[str, Any]:
+    """Off-policy estimates as ``OffPolicy.to_dict`` gives them."""
+    value = {"value": 0.16, "low": 0.15, "high": 0.17, "ess": 950.0, "refused": None}
+    gained = {"value": 0.002, "low": -0.001, "high": 0.005, "ess": 950.0, "refused": None}
+    names = ("ips", "snips", "dr")
+    return {
+        "refused": None,
+        "logged": value,
+        "champion": dict.fromkeys(names, value),
+        "challenger": dict.fromkeys(names, value),
+        "difference": dict.fromkeys(names, gained),
     }
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from driftune.domains import domain_key
 from driftune.files import write_json
-from tests.reports.records import FIRST, PLAIN, Site
+from tests.reports.records import FIRST, PLAIN, Site, gate_report
 
 
 def test_a_day_page_shows_checks_rejected_rows_and_decisions(site: Site) -> None:
@@ -88,8 +88,36 @@ def test_a_promotion_shows_metrics_interval_rules_and_training(site: Site) -> No
     assert "lies above zero" in text and "r-pass" in text and "r-unknown" in text
     assert "2026-03-12 00:01" in text
     assert "<dt>MLflow version</dt><dd>41</dd>" in text
-    assert text.count("data-figure") == 1
+    # The difference, halves and slices, calibration.
+    assert text.count("data-figure") == 3
     assert f"driftune report --drift {decided}" in text
+
+
+def test_a_gate_s_parts_are_shown_with_their_verdicts(site: Site) -> None:
+    site.decide(PLAIN[0], FIRST, "rejected", 1.8)
+    site.build()
+    text = site.decision_text(PLAIN[0], FIRST)
+    for shown in (
+        "first half of the users",
+        "new items",
+        "-0.0500 to -0.0100",
+        "worse",
+        "DeLong",
+        "Doubly robust",
+        "-0.0010 to +0.0050",
+        "950",
+    ):
+        assert shown in text, shown
+
+
+def test_off_policy_estimates_that_were_refused_say_why(site: Site) -> None:
+    report = gate_report("reject", -0.01)
+    report["off_policy"] |= {"refused": "no propensities are logged"}
+    site.decide(PLAIN[0], FIRST, "rejected", 1.8, gate=report)
+    site.build()
+    text = site.decision_text(PLAIN[0], FIRST)
+    assert "None: no propensities are logged." in text
+    assert "Doubly robust" not in text
 
 
 def test_evidently_page_is_linked_once_it_exists(site: Site) -> None:

@@ -82,11 +82,30 @@ def points_spec(x: str, y: str, points: list[dict[str, Any]]) -> dict[str, Any]:
     return {"kind": "points", "height": 380, "x": x, "y": y, "points": merged}
 
 
+def curves_spec(
+    x: str, y: str, curves: dict[str, list[tuple[float, float]]]
+) -> dict[str, Any] | None:
+    """Named curves of (x, y) against the diagonal; None without any points."""
+    used = {name: points for name, points in curves.items() if points}
+    if not used:
+        return None
+    legend = [
+        {
+            "name": name,
+            "glyph": _SYMBOLS[place][1],
+            "color": f"var(--series-{place + 1})",
+        }
+        for place, name in enumerate(used)
+    ]
+    return {"kind": "curves", "height": 320, "x": x, "y": y, "curves": used, "legend": legend}
+
+
 def draw(spec: dict[str, Any]) -> str:
     """The figure of a spec as JSON that may stand in a script element."""
     import plotly.graph_objects as go
 
-    data, layout = {"lines": _lines, "intervals": _intervals, "points": _points}[spec["kind"]](spec)
+    kinds = {"lines": _lines, "intervals": _intervals, "points": _points, "curves": _curves}
+    data, layout = kinds[spec["kind"]](spec)
     figure = go.Figure(data, {"template": go.layout.Template(), "showlegend": False, **layout})
     # "<" would let a name end the script element or open a comment in it.
     text: str = figure.to_json()
@@ -206,6 +225,34 @@ def _points(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]
         "shapes": [_rule("h", 0)],
     }
     return [trace], layout
+
+
+def _curves(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    traces = []
+    for place, (name, points) in enumerate(spec["curves"].items()):
+        color = f"var(--series-{place + 1})"
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": plain(name),
+                "x": [x for x, _ in points],
+                "y": [y for _, y in points],
+                "line": {"color": color, "width": 2},
+                "marker": {"symbol": _SYMBOLS[place][0], "size": 8, "color": color},
+                "hovertemplate": "%{x:.3f} → %{y:.3f}",
+            }
+        )
+    most = max(value for points in spec["curves"].values() for point in points for value in point)
+    diagonal = _rule("h", 0) | {"xref": "x", "yref": "y", "x0": 0, "x1": most, "y0": 0, "y1": most}
+    layout = {
+        "margin": {"l": 12, "r": 16, "t": 12, "b": 44},
+        "hovermode": "closest",
+        "xaxis": {"title": {"text": plain(spec["x"])}, "rangemode": "tozero"},
+        "yaxis": {"title": {"text": plain(spec["y"])}, "rangemode": "tozero", "automargin": True},
+        "shapes": [diagonal],
+    }
+    return traces, layout
 
 
 def _reach(high: float | None, low: float | None) -> float:

@@ -4,6 +4,7 @@ from typing import Any
 
 from driftune.reports.figures import intervals_spec
 from driftune.reports.front import champion_text
+from driftune.reports.gate_parts import off_policy_view, parts_view
 
 METRICS = {
     "ctr_auc": "CTR-AUC",
@@ -16,8 +17,11 @@ METRICS = {
     "ctcvr_log_loss": "CTCVR log loss",
     "ctcvr_calibration": "CTCVR calibration (predicted ÷ actual)",
     "ctcvr_ece": "CTCVR calibration error",
+    "ctr_ndcg": "NDCG@10 of clicks, by list",
+    "ctcvr_ndcg": "NDCG@10 of conversions, by list",
 }
 COUNTS = {"rows": "impressions", "clicks": "clicks", "conversions": "conversions"}
+UNSHOWN = ("ndcg_k", "lists_with_clicks", "lists_with_conversions")
 PARTS = (("train", "training"), ("select", "choice of the epoch"), ("gate", "gate"))
 VERDICTS = {
     "pass": ("✓", "pass"),
@@ -43,7 +47,7 @@ def gate_view(gate: dict[str, Any]) -> dict[str, Any]:
     """A gate report (JSON-safe values) with names, sides and intervals; any part may be missing."""
     champion, challenger = gate.get("champion") or {}, gate.get("challenger") or {}
     rules = [_rule(rule) for rule in gate.get("rules") or []]
-    names = [*METRICS, *(sorted({*champion, *challenger} - {*METRICS, *COUNTS}))]
+    names = [*METRICS, *(sorted({*champion, *challenger} - {*METRICS, *COUNTS, *UNSHOWN}))]
     sides = [
         (gate.get("metric"), gate.get("difference")),
         (gate.get("guardrail_metric"), gate.get("guardrail")),
@@ -71,6 +75,8 @@ def gate_view(gate: dict[str, Any]) -> dict[str, Any]:
         "differences": differences,
         "chart": intervals_spec(differences),
         "looks": [_look(look) for look in gate.get("looks") or []],
+        **parts_view(gate),
+        "off_policy": off_policy_view(gate.get("off_policy")),
         "error": (gate.get("plan") or {}).get("error"),
         "shared": (gate.get("plan") or {}).get("decisions") or 1,
     }
