@@ -9,7 +9,7 @@ ESTIMATORS = {"ips": "IPS", "snips": "SNIPS", "dr": "Doubly robust"}
 
 
 def parts_view(gate: dict[str, Any]) -> dict[str, Any]:
-    """Halves and slices with a forest plot, DeLong's interval, calibration curves."""
+    """Halves, and slices that hold rows, with a forest plot; DeLong's interval, calibration curves."""
     rows = _parts(gate)
     return {
         "parts": rows,
@@ -57,6 +57,7 @@ def _parts(gate: dict[str, Any]) -> list[dict[str, Any]]:
             **_interval(each["difference"]),
         }
         for each in gate.get("slices") or []
+        if each["difference"].get("rows")
     ]
     return halves + slices
 
