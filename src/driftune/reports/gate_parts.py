@@ -9,7 +9,7 @@ ESTIMATORS = {"ips": "IPS", "snips": "SNIPS", "dr": "Doubly robust"}
 
 
 def parts_view(gate: dict[str, Any]) -> dict[str, Any]:
-    """Halves, and slices that hold rows, with a forest plot; DeLong's interval, calibration curves."""
+    """Halves and slices that hold rows, as a forest plot; DeLong's interval, calibration curves."""
     rows = _parts(gate)
     return {
         "parts": rows,
