@@ -10,9 +10,9 @@ from scipy.stats import norm
 
 from driftune.config import Gate
 from driftune.evaluation.bootstrap import PairedDifference
-from driftune.evaluation.gate import Decision, GateReport
+from driftune.evaluation.gate import GateReport
 from driftune.evaluation.looks import next_bound, outcome, plan, spend
-from driftune.evaluation.rules import Rule, Verdict
+from driftune.evaluation.verdicts import REQUIRED, Decision, Rule, Verdict
 
 POLICY = Gate()
 
@@ -136,9 +136,29 @@ def report(
     high: float = 0.03,
     **rules: Verdict,
 ) -> GateReport:
-    made = [Rule(name.replace("_", " "), verdict, None, "", "") for name, verdict in rules.items()]
-    difference = PairedDifference(0.6, 0.6 + estimate, estimate, low, high, 500, 400.0, 1000, 0)
-    return GateReport(decision, made, "ctr_auc", "ctcvr_auc", 0.95, difference=difference)
+    """A report whose rules pass but for the ones given, which make this decision."""
+    if decision == "insufficient":
+        rules["enough_rows"] = "insufficient"
+    given = {name.replace("_", " "): verdict for name, verdict in rules.items()}
+    made = [Rule(name, given.get(name, "pass"), None, "", "") for name in REQUIRED]
+    difference = PairedDifference(
+        champion=0.6,
+        challenger=0.6 + estimate,
+        estimate=estimate,
+        error=0.01,
+        freedom=400.0,
+        low=low,
+        high=high,
+        rows=5000,
+        positives=900,
+        users=500,
+        effective_users=400.0,
+        resamples=1000,
+        dropped=0,
+    )
+    found = GateReport(made, "ctr_auc", "ctcvr_auc", 0.95, difference=difference)
+    assert found.decision == decision
+    return found
 
 
 UNSURE: dict[str, Verdict] = {"interval_above_zero": "fail", "guardrail": "pass"}
@@ -156,7 +176,7 @@ UNSURE: dict[str, Verdict] = {"interval_above_zero": "fail", "guardrail": "pass"
         (report("reject", high=float("nan"), **UNSURE), "reject", "reject"),
         (report("reject", **{**UNSURE, "guardrail": "fail"}), "reject", "reject"),
         (report("reject", interval_above_zero="fail", calibration="fail"), "reject", "reject"),
-        (GateReport("reject", [], "ctr_auc", "ctcvr_auc", 0.95), "reject", "reject"),
+        (GateReport([], "ctr_auc", "ctcvr_auc", 0.95), "reject", "reject"),
     ],
 )
 def test_what_a_look_ends_in(given_report: GateReport, first: str, last: str) -> None:
