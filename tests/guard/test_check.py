@@ -61,18 +61,6 @@ def test_a_worse_champion_is_taken_back_with_its_figures(bad_champion: World) ->
     assert (switch.data_version, switch.backbone) == (found.data_version, found.backbone)
 
 
-def test_labels_that_take_a_day_are_checked_a_day_later(bad_champion: World) -> None:
-    text = bad_champion.params.read_text()
-    delayed = text.replace("label_delay_hours: 0", "label_delay_hours: 20")
-    assert delayed != text
-    bad_champion.params.write_text(delayed)
-    first = later(bad_champion, 3)
-    assert check(bad_champion, first) == []
-    assert serving(bad_champion) == 1
-    (found,) = check(bad_champion, later(bad_champion, 4))
-    assert (found.day, found.restored) == (first.isoformat(), BASE)
-
-
 def test_the_difference_is_that_of_all_rows_of_the_day(bad_champion: World) -> None:
     day = later(bad_champion, 3)
     (found,) = check(bad_champion, day)

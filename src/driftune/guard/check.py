@@ -1,11 +1,10 @@
 """Check: every champion on a later day's labels, and back to what it replaced when it is worse."""
 
 import logging
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import date, timedelta
+from datetime import date
 
 import sqlalchemy as sa
 from scipy.special import ndtri
@@ -39,8 +38,6 @@ def check_champions(
     Each is set against the frozen base and, where that can be loaded, the version that it
     replaced. One that is significantly worse is taken back at once, to the one that leads it by
     more. A check is recorded once per day, revision and version; returns those of this call.
-    Where labels take time (``gate.label_delay_hours``), the newest day is checked whose labels
-    are all mature as of ``day``; nothing, when the lake does not hold it.
 
     ``mirrored``: whether MLflow is told; a trial of policies keeps its rollbacks to its ledger.
 
@@ -50,12 +47,6 @@ def check_champions(
     record = ledger.day(day)
     if record is None:
         raise LedgerError(f"{day} is not in the lake; run driftune run --day {day}")
-    delay = math.ceil(config.gate.label_delay_hours / 24)
-    if delay:
-        day -= timedelta(days=delay)
-        record = ledger.day(day)
-        if record is None:
-            return []
     pointers = {key: row for key, row in ledger.champions().items() if row.version != BASE}
     if not pointers:
         return []
