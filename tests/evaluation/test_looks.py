@@ -169,6 +169,7 @@ UNSURE: dict[str, Verdict] = {"interval_above_zero": "fail", "guardrail": "pass"
     [
         (report("promote"), "promote", "promote"),
         (report("insufficient"), "wait", "insufficient"),
+        (report("insufficient", guardrail="fail"), "reject", "reject"),
         (report("reject", **UNSURE), "wait", "reject"),
         (report("reject", minimum_effect="fail"), "wait", "reject"),
         (report("reject", estimate=-0.001, **UNSURE), "reject", "reject"),

@@ -116,12 +116,14 @@ def outcome(report: GateReport, policy: Gate, last: bool) -> Outcome:
     That is with too little data, and, with ``gate.wait``, where the estimate is above zero, the
     interval reaches the minimum effect, and nothing else speaks against the challenger.
     """
+    failed = {rule.name for rule in report.rules if rule.verdict == "fail"}
     if report.decision == "insufficient":
+        if failed - UNCERTAIN:
+            return "reject"
         return "insufficient" if last else "wait"
     if report.decision == "promote" or last or not policy.wait:
         return report.decision
     difference = report.difference
-    failed = {rule.name for rule in report.rules if rule.verdict == "fail"}
     hopeful = difference is not None and (
         difference.estimate > 0 and difference.high >= policy.min_effect
     )

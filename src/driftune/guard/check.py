@@ -22,7 +22,7 @@ from driftune.registry.champions import champions_for, load_version, version_bef
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.models import mirror
 from driftune.registry.rollback import restore
-from driftune.registry.schema import checks, insert_new
+from driftune.registry.schema import checks, decisions, insert_new
 from driftune.training.pretrain import load_model
 
 WHO = "driftune guard"
@@ -62,6 +62,7 @@ def check_champions(
             for key, champion in champions.items()
             if champion.serves != BASE
             and day > max(champion.reference)
+            and day > _judged_until(ledger, key, champion.version)
             and (key, champion.version, record.revision) not in known
         ],
     )
@@ -84,6 +85,16 @@ def check_champions(
             mirror(config, ledger, contest.key)
         found += written
     return found
+
+
+def _judged_until(ledger: Ledger, key: str, version: int) -> date:
+    """The last day by whose rows the gate chose a version: they would flatter it."""
+    record = ledger.adapter(key, version)
+    wanted = "" if record is None else record.decision_id
+    for row in ledger.decisions(decisions.c.id == wanted):
+        looks = (row.gate or {}).get("looks")
+        return date.fromisoformat(looks[-1]["day"] if looks else row.day)
+    return date.min
 
 
 def _contests(

@@ -42,7 +42,8 @@ class Outcomes:
     ) -> tuple[dict[str, Any], dict[str, Any], float]:
         """Training figures, gate report and seconds; the challenger lies where it belongs."""
         served = champion.folder.name if champion.folder and champion.serves else "base"
-        name = _digest(f"{decision_id} {champion.version} {served}")
+        since = ledger.decision(decision_id).scores.get("since")
+        name = _digest(f"{decision_id} {champion.version} {served} {since}")
         target = challenger_folder(config, decision_id)
         if name in self.known:
             training, spent = self.known[name]
