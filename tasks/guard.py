@@ -16,7 +16,7 @@ ROLLED_BACK_EVENT = "driftune.champion.rolled_back"
 
 @task(task_run_name="check champions {day}", **QUICK)
 def check(config: Config, day: date) -> list[Check]:
-    """Check the champions on the day; returns the checks for whose sake one was taken back."""
+    """Check the champions in the day's run; returns the checks for which one was taken back."""
     with Ledger(config) as ledger:
         found = check_champions(config, ledger, day)
     return [each for each in found if each.restored is not None]
@@ -35,6 +35,7 @@ def announce(config: Config, found: Check) -> None:
             "domain": found.domain,
             "domain_key": found.domain_key,
             "day": found.day,
+            "as_of": found.as_of,
             "from_version": found.version,
             "to_version": found.restored,
             "estimate": found.estimate,

@@ -1,5 +1,6 @@
 """One pydantic tree for params.yaml; a wrong value fails before anything runs."""
 
+import math
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
@@ -264,6 +265,11 @@ class Gate(Section):
     correction: Literal["none", "day"] = "day"
     off_policy_temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
     min_effective_sample: Positive = 100
+
+    @property
+    def label_days(self) -> int:
+        """Days after a day's end at whose end all of that day's labels count."""
+        return math.ceil(self.label_delay_hours / 24)
 
 
 class Guard(Section):

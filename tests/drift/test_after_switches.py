@@ -46,6 +46,21 @@ def test_after_a_rollback_drift_is_judged_against_who_serves_and_cools_down(
     assert rules == [{"cool-down": "watched"}, {"strong evidence": "pending"}]
 
 
+def test_the_cool_down_begins_when_the_labels_took_the_champion_back(trained_world: World) -> None:
+    gate = trained_world.config.gate.model_copy(update={"label_delay_hours": 24})
+    config = trained_world.config.model_copy(update={"guard": Guard(alone=0.01), "gate": gate})
+    crown(trained_world, adapter(trained_world, WORSE), [trained_world.day(2)])
+    served, rules = [], []
+    for number in (3, 4, 5):
+        day = trained_world.day(number)
+        trained_world.write(day, shifted(day, 12_000))
+        found, window = run(config, day)
+        served.append(window.champion)
+        rules.append(found)
+    assert served == [1, BASE, BASE]
+    assert rules[1:] == [{"cool-down": "watched"}, {"strong evidence": "pending"}]
+
+
 def test_a_rejection_leaves_the_reference_as_it_was(trained_world: World) -> None:
     config = trained_world.config
     references, rejected = [], 0

@@ -20,7 +20,7 @@ from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.models import mirrored
 from driftune.training.pretrain import load_model, pretrain
 from driftune.workspace import Workspace
-from tests.adaptation import DOMAIN, KEY, bring, crown
+from tests.adaptation import DOMAIN, KEY, bring, crown, pending
 from tests.conftest import World, impressions
 from tests.guard.conftest import WORSE, adapter
 
@@ -59,6 +59,73 @@ def test_a_worse_champion_is_taken_back_with_its_figures(bad_champion: World) ->
     assert (switch.action, switch.who, switch.from_version) == ("rollback", WHO, 1)
     assert f"CTR-AUC {found.estimate:+.4f} against the frozen base on {day}" in switch.reason
     assert (switch.data_version, switch.backbone) == (found.data_version, found.backbone)
+
+
+def delayed(world: World, hours: int) -> World:
+    """The world, in which labels take so long."""
+    text = world.params.read_text()
+    world.params.write_text(text.replace("label_delay_hours: 0", f"label_delay_hours: {hours}"))
+    assert world.config.gate.label_delay_hours == hours
+    return world
+
+
+@pytest.mark.parametrize(("hours", "days"), [(0, 0), (20, 1), (24, 1), (25, 2)])
+def test_a_day_is_checked_when_all_its_labels_are_mature(
+    bad_champion: World, hours: int, days: int
+) -> None:
+    delayed(bad_champion, hours)
+    first = bad_champion.day(3)
+    for number in range(days):
+        assert check(bad_champion, later(bad_champion, 3 + number)) == []
+        assert serving(bad_champion) == 1
+    run = later(bad_champion, 3 + days)
+    (found,) = check(bad_champion, run)
+    assert (found.day, found.as_of, found.restored) == (str(first), str(run), BASE)
+    assert check(bad_champion, run) == []
+
+
+def test_a_day_that_came_late_is_checked_once_its_labels_are_mature(bad_champion: World) -> None:
+    delayed(bad_champion, 24)
+    missed, after = bad_champion.day(3), later(bad_champion, 4)
+    assert check(bad_champion, after, PATIENT) == []
+    pending(bad_champion, after)
+    later(bad_champion, 3)
+    assert [each.day for each in check(bad_champion, missed, PATIENT)] == [str(missed)]
+    assert check(bad_champion, missed, PATIENT) == []
+    run = later(bad_champion, 5)
+    assert [each.day for each in check(bad_champion, run, PATIENT)] == [str(after)]
+
+
+def test_days_matured_in_a_gap_are_checked_by_the_next_run(bad_champion: World) -> None:
+    delayed(bad_champion, 24)
+    first = later(bad_champion, 3)
+    assert check(bad_champion, first, PATIENT) == []
+    (found,) = check(bad_champion, later(bad_champion, 6), PATIENT)
+    assert (found.day, found.as_of) == (str(first), str(bad_champion.day(6)))
+
+
+def test_days_that_another_version_served_do_not_speak_against_the_one_that_serves(
+    trained_world: World,
+) -> None:
+    delayed(trained_world, 24)
+    crown(trained_world, adapter(trained_world, 1, "residual"), [trained_world.day(1)])
+    crown(trained_world, adapter(trained_world, WORSE), [trained_world.day(2)], version=2)
+    later(trained_world, 3)
+    check(trained_world, later(trained_world, 4))
+    assert serving(trained_world) == BASE
+    by_hand(trained_world, 1)
+    assert check(trained_world, later(trained_world, 5)) == []
+    (again,) = check(trained_world, later(trained_world, 6))
+    assert (again.version, again.day) == (1, str(trained_world.day(5)))
+
+
+def by_hand(world: World, version: int) -> None:
+    """Let a version serve again where the base serves."""
+    with Ledger(world.config) as ledger, ledger.write() as connection:
+        ledger.switch(
+            connection, key=KEY, domain=DOMAIN, action="by hand", expected=BASE, version=version,
+            decision_id=None, who="a person", reason="once more",
+        )  # fmt: skip
 
 
 def test_the_difference_is_that_of_all_rows_of_the_day(bad_champion: World) -> None:
@@ -160,11 +227,7 @@ def test_a_previous_champion_that_cannot_be_loaded_is_left_out(trained_world: Wo
 
 def test_what_a_version_showed_before_it_came_back_is_not_counted(bad_champion: World) -> None:
     check(bad_champion, later(bad_champion, 3))
-    with Ledger(bad_champion.config) as ledger, ledger.write() as connection:
-        ledger.switch(
-            connection, key=KEY, domain=DOMAIN, action="by hand", expected=BASE, version=1,
-            decision_id=None, who="a person", reason="once more",
-        )  # fmt: skip
+    by_hand(bad_champion, 1)
     (found,) = check(bad_champion, later(bad_champion, 4), PATIENT)
     assert found.pooled == pytest.approx(found.estimate)
 

@@ -11,7 +11,7 @@ from driftune.domains import domain_key
 from driftune.drift.signals import SIGNALS
 from driftune.files import write_json
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import decisions
+from driftune.registry.schema import checks, decisions
 from driftune.reports import build_site
 from driftune.workspace import Workspace
 
@@ -324,6 +324,20 @@ class Site:
             self.ledger.switch(
                 connection, key=key, domain=domain, action="promote", expected=version - 1,
                 version=version, decision_id=decision_id, who=who, reason="the gate passed",
+            )  # fmt: skip
+
+    def check(self, domain: str, day: date, *, as_of: date, restored: int | None) -> None:
+        """Record a check of version 1 on a day, made by the run of ``as_of``."""
+        with self.ledger.write() as connection:
+            connection.execute(
+                checks.insert().values(
+                    day=str(day), revision=1, domain_key=domain_key(domain), domain=domain,
+                    version=1, against=0, metric="ctr_auc", rows=1200, positives=240,
+                    estimate=-0.031, error=0.007, p=1e-5, pooled=-0.031, pooled_error=0.007,
+                    pooled_p=0.001, verdict="holds" if restored is None else "worse",
+                    rule="one day", restored=restored, data_version="v12:ab12cd34,ef56",
+                    backbone="feedbeef" * 8, checked_at=1773300000.0, as_of=str(as_of),
+                )
             )  # fmt: skip
 
     def fill(self, domains: tuple[str, ...], days: int) -> list[date]:

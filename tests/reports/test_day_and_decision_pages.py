@@ -7,6 +7,7 @@ import pytest
 
 from driftune.domains import domain_key
 from driftune.files import write_json
+from driftune.reports.summary import day_rows
 from tests.reports.records import FIRST, PLAIN, Site, gate_report
 
 
@@ -28,6 +29,23 @@ def test_a_day_page_shows_checks_rejected_rows_and_decisions(site: Site) -> None
     assert f'href="../decision/{FIRST}/{domain_key(PLAIN[0])}.html"' in text
     assert "&lt;img src=x onerror=a()&gt;" in text and "<img" not in text
     assert "20.0%" in text
+
+
+def test_a_rollback_stands_on_the_day_of_its_labels_and_of_its_run(site: Site) -> None:
+    run = FIRST + timedelta(days=1)
+    for day in (FIRST, run):
+        site.day(day, PLAIN)
+        site.decide(PLAIN[0], day, "stable", 0.2)
+    site.build()
+    site.check(PLAIN[0], FIRST, as_of=run, restored=0)
+    site.build(days=[run])
+    checked, acted = (site.text(f"day/{day}.html") for day in (FIRST, run))
+    assert f'taken back for frozen base (one day) in the run of <a href="{run}.html">' in checked
+    assert f'version 1 taken back for frozen base, by the labels of <a href="{FIRST}.html' in acted
+    (row,) = day_rows(site.ledger, run)
+    wanted = f"version 1 taken back for the frozen base (AUC -0.031 on {FIRST})"
+    assert row["rolled_back"] == wanted
+    assert [row["rolled_back"] for row in day_rows(site.ledger, FIRST)] == [None]
 
 
 def test_a_refused_delivery_of_a_held_day_says_that_the_older_one_stays(site: Site) -> None:

@@ -16,6 +16,7 @@ from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict, judge_readings
 from driftune.drift.windows import DomainWindow
 from driftune.files import finite
+from driftune.guard.record import AS_OF
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import adapters, champions, checks, decisions
 
@@ -146,8 +147,8 @@ def _taken_back(policy: Drift, ledger: Ledger, day: date) -> set[str]:
     first = day - timedelta(days=policy.cooldown_days)
     query = sa.select(checks.c.domain_key).where(
         checks.c.restored.is_not(None),
-        checks.c.day > first.isoformat(),
-        checks.c.day <= day.isoformat(),
+        AS_OF.element > first.isoformat(),
+        AS_OF.element <= day.isoformat(),
     )
     return {row.domain_key for row in ledger.read(query)}
 

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import date
+from datetime import date, timedelta
 
 import sqlalchemy as sa
 from scipy.special import ndtri
@@ -14,7 +14,7 @@ from driftune.errors import LedgerError, RegistryError
 from driftune.evaluation.bootstrap import PairedDifference, paired_auc_difference
 from driftune.files import finite
 from driftune.guard.evidence import Evidence, Reading, weigh
-from driftune.guard.record import Check, checks_of, readings_of
+from driftune.guard.record import AS_OF, Check, checks_of, readings_of
 from driftune.guard.scores import Contest, Scored, score_day
 from driftune.logs.lake import Lake
 from driftune.models.adapters import Adapter, AdapterBank, AdapterFileError
@@ -33,20 +33,56 @@ log = logging.getLogger("driftune")
 def check_champions(
     config: Config, ledger: Ledger, day: date, *, mirrored: bool = True
 ) -> list[Check]:
-    """Check every adapter that serves on all rows of a day after it was trained.
+    """Check every adapter that serves on all rows of a day on which it served.
 
-    Each is set against the frozen base and, where that can be loaded, the version that it
-    replaced. One that is significantly worse is taken back at once, to the one that leads it by
-    more. A check is recorded once per day, revision and version; returns those of this call.
+    That is the day itself or, where labels take time, the newest one whose labels are all mature
+    at the day's end (see ``matured``). Each is set against the frozen base and, where that can be
+    loaded, the version that it replaced. One that is significantly worse is taken back at once, to
+    the one that leads it by more. A check is recorded once per day, revision and version; returns
+    those of this call.
 
     ``mirrored``: whether MLflow is told; a trial of policies keeps its rollbacks to its ledger.
 
     Raises:
         LedgerError: when the day was not ingested.
     """
+    if ledger.day(day) is None:
+        raise LedgerError(f"{day} is not in the lake; run driftune run --day {day}")
+    found = []
+    for each in matured(config, ledger, day):
+        found += _check_day(config, ledger, each, as_of=day, mirrored=mirrored)
+    return found
+
+
+def matured(config: Config, ledger: Ledger, day: date) -> list[date]:
+    """The days in the lake that the run of ``day`` checks champions on, in order.
+
+    Those whose labels became mature (``gate.label_delay_hours``) since the last day before it that
+    is in the lake, and ``day`` itself when it came so late that a run has passed by which its
+    labels were.
+    """
+    delay = timedelta(days=config.gate.label_days)
+    held = [date.fromisoformat(row.day) for row in ledger.days()]
+    before = max((each for each in held if each < day), default=None)
+    found = [
+        each for each in held if each + delay <= day and (before is None or each + delay > before)
+    ]
+    if delay and day in held and _has_run(ledger, day + delay):
+        found.append(day)
+    return found
+
+
+def _has_run(ledger: Ledger, day: date) -> bool:
+    """Whether drift was decided for a day, or one after it."""
+    return bool(ledger.read(sa.select(decisions.c.id).where(decisions.c.day >= str(day)).limit(1)))
+
+
+def _check_day(
+    config: Config, ledger: Ledger, day: date, *, as_of: date, mirrored: bool
+) -> list[Check]:
     record = ledger.day(day)
     if record is None:
-        raise LedgerError(f"{day} is not in the lake; run driftune run --day {day}")
+        return []
     pointers = {key: row for key, row in ledger.champions().items() if row.version != BASE}
     if not pointers:
         return []
@@ -63,6 +99,7 @@ def check_champions(
             if champion.serves != BASE
             and day > max(champion.reference)
             and day > _judged_until(ledger, key, champion.version)
+            and not _served_by_another(ledger, key, champion.version, day)
             and (key, champion.version, record.revision) not in known
         ],
     )
@@ -75,6 +112,7 @@ def check_champions(
         "metric": config.gate.metric,
         "data_version": Lake.of(config).version([day]),
         "backbone": backbone,
+        "as_of": as_of.isoformat(),
     }
     found: list[Check] = []
     for contest, scored in score_day(config, encoder, model, day, contests, bank, previous):
@@ -95,6 +133,18 @@ def _judged_until(ledger: Ledger, key: str, version: int) -> date:
         looks = (row.gate or {}).get("looks")
         return date.fromisoformat(looks[-1]["day"] if looks else row.day)
     return date.min
+
+
+def _served_by_another(ledger: Ledger, key: str, version: int, day: date) -> bool:
+    """Whether another version, taken back by labels of a day before, still served on the day."""
+    query = sa.select(checks.c.day).where(
+        checks.c.domain_key == key,
+        checks.c.version != version,
+        checks.c.restored.is_not(None),
+        checks.c.day < day.isoformat(),
+        AS_OF.element >= day.isoformat(),
+    )
+    return bool(ledger.read(query))
 
 
 def _contests(

@@ -9,11 +9,15 @@ from driftune.guard.evidence import Reading
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import checks
 
+# The day whose run made a check; ledgers of earlier releases do not name it.
+AS_OF = sa.func.coalesce(checks.c.as_of, checks.c.day).label("as_of")
+
 
 @dataclass(frozen=True)
 class Check:
     """A check: version ``version``, which served, against ``against`` on the rows of a day.
 
+    ``as_of``: the day whose run made it, later than ``day`` where labels take time.
     ``estimate``: AUC of the first less that of the second, ``error`` its standard error (None when
     the day cannot be judged); ``pooled…``: all days since promotion; ``restored``: the version
     that a rollback for this check's sake put in its place.
@@ -39,18 +43,37 @@ class Check:
     restored: int | None
     data_version: str
     backbone: str
+    as_of: str
 
 
-_FIELDS = [checks.c[name] for name in Check.__dataclass_fields__]
+_FIELDS = [
+    AS_OF if name == "as_of" else checks.c[name].label(name) for name in Check.__dataclass_fields__
+]
 
 
 def checks_of(ledger: Ledger, day: date) -> list[Check]:
     """The day's checks in its newest revision, by domain's name, then the model set against."""
-    newest = sa.select(sa.func.max(checks.c.revision)).where(checks.c.day == day.isoformat())
+    return _newest(ledger, checks.c.day == day.isoformat())
+
+
+def checks_as_of(ledger: Ledger, day: date) -> list[Check]:
+    """The checks that the day's run made, whichever days' labels had matured by then."""
+    return _newest(ledger, AS_OF.element == day.isoformat())
+
+
+def all_checks(ledger: Ledger) -> list[Check]:
+    """Every check, of every revision of its day, oldest day first."""
+    query = sa.select(*_FIELDS).order_by(checks.c.day, checks.c.revision)
+    return [Check(**row._mapping) for row in ledger.read(query)]
+
+
+def _newest(ledger: Ledger, wanted: sa.ColumnElement[bool]) -> list[Check]:
+    other = checks.alias()
+    newest = sa.select(sa.func.max(other.c.revision)).where(other.c.day == checks.c.day)
     query = (
         sa.select(*_FIELDS)
-        .where(checks.c.day == day.isoformat(), checks.c.revision == newest.scalar_subquery())
-        .order_by(checks.c.domain, checks.c.against)
+        .where(wanted, checks.c.revision == newest.scalar_subquery())
+        .order_by(checks.c.day, checks.c.domain, checks.c.against)
     )
     return [Check(**row._mapping) for row in ledger.read(query)]
 

@@ -105,7 +105,8 @@ switches = Table(
 )
 
 # Champions after their promotion: ``estimate`` is the champion's AUC on the day's rows less that
-# of version ``against``; ``restored`` the version that a rollback put in its place.
+# of version ``against``; ``restored`` the version that a rollback put in its place; ``as_of`` the
+# day whose run made the check, null where that is the checked day itself.
 checks = Table(
     "checks",
     metadata,
@@ -130,6 +131,7 @@ checks = Table(
     Column("data_version", Text, nullable=False),
     Column("backbone", String(64), nullable=False),
     Column("checked_at", Float, nullable=False),
+    Column("as_of", String(10)),
 )
 
 

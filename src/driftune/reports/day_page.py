@@ -36,6 +36,7 @@ def day_view(config: Config, history: History, entry: DayEntry) -> dict[str, Any
         "held": _held(entry),
         "domains": _domains(history, entry),
         "champions": _champions(history, entry),
+        "taken_back": _taken_back(history, entry),
         "redelivery": None
         if entry.redelivery is None
         else _quality_view(entry.redelivery) | _links(config, day, redelivery=True),
@@ -146,9 +147,25 @@ def _champions(history: History, entry: DayEntry) -> list[dict[str, Any]]:
             "verdict": CHECKED.get(check.verdict, check.verdict),
             "rule": check.rule,
             "restored": None if check.restored is None else champion_text(check.restored),
+            "as_of": None if check.as_of == check.day else check.as_of,
         }
         for check in sorted(own, key=lambda check: (check.domain, check.against))
         if check.revision == newest
+    ]
+
+
+def _taken_back(history: History, entry: DayEntry) -> list[dict[str, Any]]:
+    """Rollbacks of the day's run that rest on an earlier day's labels."""
+    day = entry.day.isoformat()
+    return [
+        {
+            "domain": check.domain,
+            "champion": champion_text(check.version),
+            "restored": champion_text(check.restored),
+            "day": check.day,
+        }
+        for check in history.checks
+        if check.restored is not None and check.as_of == day != check.day
     ]
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from driftune.config import Config
+from driftune.guard.record import Check, all_checks
 from driftune.quality.record import DayQuality, read_quality
 from driftune.registry.ledger import BASE, Ledger
-from driftune.registry.schema import adapters, checks
+from driftune.registry.schema import adapters
 from driftune.workspace import Workspace
 
 # A longer pause in the logs is a break between two replays, not a run of missing days.
@@ -49,7 +50,7 @@ class History:
     decisions: dict[tuple[str, str], list[Any]]
     switches: list[Any]
     mlflow_versions: dict[tuple[str, int], str | None]
-    checks: list[Any]
+    checks: list[Check]
 
     def latest(self, key: str, day: date) -> Any:
         """The decision that counts for a domain and day; None when there is none."""
@@ -116,7 +117,7 @@ def load_history(config: Config, ledger: Ledger) -> History:
             (row.domain_key, row.version): row.mlflow_version
             for row in ledger.read(sa.select(adapters))
         },
-        checks=ledger.read(sa.select(checks).order_by(checks.c.day, checks.c.revision)),
+        checks=all_checks(ledger),
     )
 
 

@@ -26,7 +26,10 @@ class Scope:
         """The scope of a refresh after the records or decisions of ``days`` changed."""
         if days is None:
             return cls(home, None, frozenset(), frozenset())
-        chosen = frozenset(day.isoformat() for day in days)
+        asked = {day.isoformat() for day in days}
+        # A run's checks stand on the pages of the days whose labels they rest on.
+        checked = {check.day for check in history.checks if check.as_of in asked}
+        chosen = frozenset(asked | checked)
         promoted = {
             key
             for (key, day), rows in history.decisions.items()

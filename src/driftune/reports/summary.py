@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 
 from driftune.drift.rules import DUE
-from driftune.guard.record import Check, checks_of
+from driftune.guard.record import Check, checks_as_of
 from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import decisions
@@ -14,7 +14,7 @@ from driftune.reports.states import QUIET
 def day_rows(ledger: Ledger, day: date) -> list[dict[str, Any]]:
     """One row per domain of the day: drift score, state, metric before and after, rollback."""
     taken_back = {
-        check.domain_key: check for check in checks_of(ledger, day) if check.restored is not None
+        check.domain_key: check for check in checks_as_of(ledger, day) if check.restored is not None
     }
     rows = []
     for row in ledger.decisions(decisions.c.day == day.isoformat()):
@@ -89,7 +89,8 @@ def _rolled_back(check: Check | None) -> str | None:
     if check is None:
         return None
     to = f"version {check.restored}" if check.restored else "the frozen base"
-    return f"version {check.version} taken back for {to} (AUC {check.estimate:+.3f} that day)"
+    seen = "that day" if check.day == check.as_of else f"on {check.day}"
+    return f"version {check.version} taken back for {to} (AUC {check.estimate:+.3f} {seen})"
 
 
 def evidence(rule: str | None, score: float) -> str:
