@@ -217,6 +217,11 @@ def _judge(
 
 
 def _reading(difference: PairedDifference) -> Reading:
+    """The difference, with the error of a normal whose interval is that of Student's t.
+
+    The bootstrap's own error, which is smaller, would let days of few users say too much: what
+    weighs the readings takes them for normal.
+    """
     reach = (difference.high - difference.low) / 2
     return Reading(difference.estimate, reach / float(ndtri((1 + CONFIDENCE) / 2)))
 
