@@ -125,9 +125,10 @@ def test_choices_by_hand() -> None:
         ({"propensity": [0.5, 1.5, 0.5, 2.0]}, "2 of 4 propensities .* is 1.5"),
         ({"propensity": [1.0, 0.5, 0.5, 0.5]}, "a propensity is 1 above other items"),
         ({"lists": [-1, -1, 3, 3]}, "the list of 2 of 4 impressions is unknown"),
-        ({"lists": [1, 2, 3, 4]}, "nothing to reorder"),
+        ({"lists": [1, 2, 3, 4], "position": [1] * 4}, "nothing to reorder"),
         ({"position": [1, math.nan, 1, 2]}, "1 of 4 impressions have no position"),
         ({"position": [1, 3, 1, 2]}, "2 of 4 impressions stand in lists with a position missing"),
+        ({"position": [1, 2, 2, 3]}, r"2 of 4 impressions .* begin at 1, the log's first"),
         ({"position": [1, 1, 1, 2]}, "2 of 4 impressions stand in lists"),
         ({"scores": [0.5, math.nan, 0.5, 0.5]}, "1 of the model's scores"),
     ],
@@ -146,13 +147,19 @@ def test_what_cannot_be_right_is_refused_in_words(
         weigh_lists(**{**log, **changed})
 
 
-def test_few_lists_with_gaps_are_left_out_and_a_cut_at_either_end_is_none() -> None:
-    lists = np.repeat(np.arange(40), 3)
-    position = np.tile([1.0, 2, 3], 40)
+def test_few_lists_with_gaps_or_without_their_top_are_left_out() -> None:
+    lists = np.repeat(np.arange(80), 3)
+    position = np.tile([1.0, 2, 3], 80)
     position[2] = 4
-    position[3:6] = [4, 5, 6]
-    found = weigh_lists(np.full(120, 0.01), position, lists, np.full(120, 0.2), np.full(120, 0.2))
-    assert np.flatnonzero(~found.used).tolist() == [0, 1, 2]
+    position[3:6] = [2, 3, 4]
+    found = weigh_lists(np.full(240, 0.01), position, lists, np.full(240, 0.2), np.full(240, 0.2))
+    assert np.flatnonzero(~found.used).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_list_that_is_cut_off_below_is_whole_down_to_there() -> None:
+    lists, position = np.array([0, 0, 0, 1, 1]), np.array([1, 2, 3, 1, 2])
+    found = weigh_lists(np.full(5, 0.01), position, lists, np.full(5, 0.2), np.full(5, 0.2))
+    assert found.used.all()
 
 
 def test_a_target_that_is_no_distribution_is_refused() -> None:

@@ -106,7 +106,8 @@ def weigh_lists(
     further below (the cascade; McInerney et al., KDD 2020). ``rewards`` do not know positions, so
     a list is expected to gather the same clicks in every order.
 
-    Lists with a position missing or twice are not ``used``.
+    A list is whole when its positions are the log's first one and those that follow it: a list
+    with one missing or twice, the first ones too, is not ``used``.
 
     Args:
         propensity, position: (n,) as logged.
@@ -132,10 +133,11 @@ def weigh_lists(
     reward = np.asarray(rewards, dtype=np.float64)
     order = np.lexsort((place, ids))
     weight, used = np.ones(len(ids)), np.zeros(len(ids), dtype=bool)
-    longest = 1
+    longest, first = 1, place.min()
     for matrix in by_length(ids[order]):
         rows = order[matrix]
-        rows = rows[(np.diff(place[rows], axis=1) == 1).all(axis=1)]
+        follow = (np.diff(place[rows], axis=1) == 1).all(axis=1)
+        rows = rows[follow & (place[rows[:, 0]] == first)]
         if len(rows):
             longest = rows.shape[1]
             weight[rows] = np.exp(_order(logits[rows]) - _logged_order(logged[rows]))
@@ -143,7 +145,7 @@ def weigh_lists(
     if np.mean(~used) > MAX_LEFT_OUT:
         raise UnusableLogError(
             f"{np.count_nonzero(~used):,} of {len(ids):,} impressions stand in lists with a "
-            "position missing or twice"
+            f"position missing or twice (each has to begin at {first:g}, the log's first)"
         )
     if longest == 1:
         raise UnusableLogError("no list shows more than one item: there is nothing to reorder")
