@@ -48,6 +48,11 @@ class Workspace:
         return self.home / "challengers"
 
     @property
+    def mlflow(self) -> Path:
+        """MLflow's store (SQLite), unless ``registry.mlflow`` names another."""
+        return self.home / "mlflow.db"
+
+    @property
     def reports(self) -> Path:
         """The review site."""
         return self.home / "reports"
@@ -88,6 +93,12 @@ class Workspace:
     def drift_pages(self) -> Path:
         """Evidently's pages, a folder per day."""
         return self.reports / "drift"
+
+
+def shown_path(config: Config, path: Path) -> str:
+    """A path as a person types it from the project's folder, where it lies inside."""
+    inside = path.is_relative_to(config.root)
+    return str(path.relative_to(config.root) if inside else path)
 
 
 def _name(day: date, redelivery: bool) -> str:

@@ -111,6 +111,34 @@ def test_a_promotion_shows_metrics_interval_rules_and_training(site: Site) -> No
     assert f"driftune report --drift {decided}" in text
 
 
+@pytest.mark.parametrize("judged", [True, False])
+def test_the_card_of_the_challenger_that_was_judged_is_shown(site: Site, judged: bool) -> None:
+    decided = site.decide(PLAIN[0], FIRST, "rejected", 1.8)
+    sha256 = gate_report("reject")["challenger_sha256"] if judged else "of another one"
+    card = {"sha256": sha256, "domain": "<b>home</b>", "seed": 77}
+    write_json(site.workspace.challengers / decided / "card.json", card)
+    site.build()
+    text = site.decision_text(PLAIN[0], FIRST)
+    assert ("&#34;seed&#34;: 77" in text) is judged
+    assert (f"workspace/challengers/{decided}/card.json" in text) is judged
+    assert "<b>home</b>" not in text
+
+
+def test_a_promoted_version_is_linked_on_an_mlflow_server(site: Site) -> None:
+    site.promote(PLAIN[0], site.decide(PLAIN[0], FIRST, "promoted", 1.8), 1)
+    site.build()
+    local = site.decision_text(PLAIN[0], FIRST)
+    assert "mlflow ui --backend-store-uri sqlite:///workspace/mlflow.db" in local
+    assert "#/models" not in local
+    server = {"mlflow": "https://ann:secret@mlflow.test:5000/ml/"}
+    registry = site.config.registry.model_copy(update=server)
+    Site(site.config.model_copy(update={"registry": registry}), site.ledger).build()
+    text = site.decision_text(PLAIN[0], FIRST)
+    model = f"driftune.{domain_key(PLAIN[0])}"
+    assert f'href="https://mlflow.test:5000/ml/#/models/{model}/versions/41"' in text
+    assert "secret" not in text and "mlflow ui" not in text
+
+
 def test_a_gate_s_parts_are_shown_with_their_verdicts(site: Site) -> None:
     site.decide(PLAIN[0], FIRST, "rejected", 1.8)
     site.build()

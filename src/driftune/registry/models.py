@@ -3,10 +3,12 @@
 import logging
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from driftune.config import Config
 from driftune.errors import RegistryError
 from driftune.registry.ledger import BASE, Ledger
+from driftune.workspace import Workspace
 
 ALIAS = "champion"
 log = logging.getLogger("driftune")
@@ -15,6 +17,18 @@ log = logging.getLogger("driftune")
 def model_name(key: str) -> str:
     """Name of a domain's registered model."""
     return f"driftune.{key}"
+
+
+def version_page(config: Config, key: str, version: str) -> str | None:
+    """Address of a model version's page on MLflow's server; None where none is configured.
+
+    Credentials in ``registry.mlflow`` are left out.
+    """
+    parts = urlsplit(config.registry.mlflow or "")
+    if parts.scheme not in ("http", "https"):
+        return None
+    server = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")
+    return f"{server.geturl().rstrip('/')}/#/models/{quote(model_name(key))}/versions/{version}"
 
 
 def client(config: Config) -> Any:
@@ -26,7 +40,7 @@ def client(config: Config) -> Any:
     uri = config.registry.mlflow
     if uri is None:
         config.home.mkdir(parents=True, exist_ok=True)
-        uri = f"sqlite:///{config.home / 'mlflow.db'}"
+        uri = f"sqlite:///{Workspace(config).mlflow}"
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 

@@ -1,7 +1,6 @@
 """A day page's view: quality verdict, checks, rejected rows, counts and decisions per domain."""
 
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from driftune.config import Config
@@ -11,7 +10,7 @@ from driftune.reports.docs_page import docs_path
 from driftune.reports.front import auc_gain, champion_text, decision_href
 from driftune.reports.history import DayEntry, History
 from driftune.reports.states import heat_step, score_text, state_view, verdict_view
-from driftune.workspace import Workspace
+from driftune.workspace import Workspace, shown_path
 
 REJECTIONS = 50
 ROOT = "../"
@@ -50,7 +49,7 @@ def _links(config: Config, day: date, *, redelivery: bool = False) -> dict[str, 
     quarantine = workspace.quarantine(day, redelivery=redelivery)
     return {
         "data_docs": f"{ROOT}{docs_path(day, redelivery=redelivery)}" if docs.exists() else None,
-        "quarantine": _shown_path(config, quarantine) if quarantine.exists() else None,
+        "quarantine": shown_path(config, quarantine) if quarantine.exists() else None,
     }
 
 
@@ -182,9 +181,3 @@ def _decision(row: Any) -> dict[str, Any]:
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-def _shown_path(config: Config, path: Path) -> str:
-    """A path as a person types it from the project's folder, where it lies inside."""
-    inside = path.is_relative_to(config.root)
-    return str(path.relative_to(config.root) if inside else path)

@@ -5,6 +5,7 @@ from typing import Any
 
 from driftune.config import Config
 from driftune.files import finite
+from driftune.reports.adapter_view import card_view, mlflow_view
 from driftune.reports.drift_view import drift_view
 from driftune.reports.front import auc_gain, champion_text, decision_href
 from driftune.reports.gate_view import gate_view, training_view
@@ -42,6 +43,8 @@ def decision_view(config: Config, history: History, rows: list[Any]) -> dict[str
         "gate": gate_view(finite(row.gate)) if row.gate else None,
         "training": training_view(finite(row.training)) if row.training else None,
         "facts": _facts(history, row),
+        "mlflow": mlflow_view(config, row.domain_key, _mlflow_version(history, row)),
+        "card": card_view(config, row),
         "earlier": [
             {
                 "id": other.id,
@@ -103,7 +106,6 @@ def _facts(history: History, row: Any) -> list[dict[str, Any]]:
         ("Champion on that day", champion_text(row.champion_version), "text"),
         ("Champion now", champion_text(history.champions[row.domain_key]), "text"),
         ("Adapter version", row.adapter_version, "number"),
-        ("MLflow version", _mlflow_version(history, row), "text"),
         ("Challenger's SHA-256", gate.get("challenger_sha256"), "code"),
         ("Attempts", row.attempts if made else None, "number"),
         ("Claimed by", row.owner if row.lease_until else None, "code"),
