@@ -6,7 +6,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from driftune.config import Config
-from driftune.errors import ConfigError, DriftuneError, RegistryError
+from driftune.errors import ConfigError, DriftuneError, OvertakenError, RegistryError
 from driftune.params import load_config
 from tasks import adaptation, reporting
 
@@ -62,6 +62,9 @@ def adapt_once(settings: Config, decision_id: str) -> str:
         # The champion moved, or MLflow was away: the next run judges again.
         adaptation.give_back(settings, decision_id, owner, str(error), final=False)
         raise
+    except OvertakenError as error:
+        log.info("%s: %s", decision_id, error)
+        return adaptation.give_way(settings, decision_id, owner, str(error))
     except DriftuneError as error:
         log.warning("%s: %s", decision_id, error)
         return adaptation.give_back(settings, decision_id, owner, str(error), final=True)

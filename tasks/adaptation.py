@@ -10,7 +10,7 @@ from driftune.evaluation.challenge import challenge
 from driftune.evaluation.waiting import look_again
 from driftune.progress import report
 from driftune.registry.ledger import Ledger
-from driftune.registry.promotion import conclude
+from driftune.registry.promotion import conclude, supersede
 from driftune.registry.waiting import looks_due
 from driftune.training.finetune import challenger_folder, finetune
 from tasks.policy import LONG, QUICK
@@ -57,6 +57,13 @@ def give_back(config: Config, decision_id: str, owner: str, note: str, final: bo
     """Give a claimed decision back, or end it as failed; returns its state."""
     with Ledger(config) as ledger:
         return ledger.release(decision_id, owner, note, final=final)
+
+
+@task(task_run_name="supersede {decision_id}", **QUICK)
+def give_way(config: Config, decision_id: str, owner: str, note: str) -> str:
+    """End a claimed decision that was overtaken; returns its state."""
+    with Ledger(config) as ledger:
+        return supersede(ledger, decision_id, owner, note)
 
 
 @task(task_run_name="state of {decision_id}", **QUICK)

@@ -37,5 +37,8 @@ class RegistryError(DriftuneError):
     """An adapter version is missing or damaged, or a pointer moved meanwhile."""
 
 
+BACKBONE_CHANGED = "the backbone was pre-trained anew after the decision"
+
+
 class OvertakenError(DriftuneError):
     """What a challenger was judged on is no longer what the lake holds, or what serves."""

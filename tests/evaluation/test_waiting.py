@@ -1,5 +1,9 @@
 """Challengers that wait: judged again by later days' rows, once a day, by one run, until an end."""
 
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -14,7 +18,7 @@ from driftune.registry.ledger import Ledger
 from driftune.registry.promotion import conclude
 from driftune.registry.waiting import claim_look, looks_due
 from driftune.training.finetune import challenger_folder, finetune
-from driftune.training.pretrain import load_model
+from driftune.training.pretrain import load_model, pretrain
 from driftune.training.split import split_rows
 from tests.adaptation import DOMAIN, KEY, bring, pending, split_of
 from tests.conftest import World, impressions
@@ -133,6 +137,40 @@ def test_one_run_has_a_look_and_a_lost_one_is_taken_over(small: tuple[World, str
     assert again(world, decision, day) == "promoted"
 
 
+KILLED = """
+import os, signal, sys
+from datetime import date
+from driftune.evaluation import waiting
+from driftune.params import load_config
+from driftune.registry.ledger import Ledger
+
+params, decision, day = sys.argv[1:]
+waiting.conclude = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+config = load_config(params)
+with Ledger(config) as ledger:
+    waiting.look_again(config, ledger, decision, date.fromisoformat(day))
+"""
+
+
+def test_the_look_of_a_killed_process_is_taken_again_and_counts_once(
+    small: tuple[World, str],
+) -> None:
+    world, decision = small
+    day = bring(world, world.day(4), coffee(world.day(4)))
+    command = [sys.executable, "-c", KILLED, str(world.params), decision, str(day)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    left = row_of(world, decision)
+    assert (left.state, len(left.gate["looks"])) == ("waiting", 1)
+    assert left.lease_until > time.time()
+    assert again(world, decision, day) == "promoted"
+    ended = row_of(world, decision)
+    assert len(ended.gate["looks"]) == 2
+    assert again(world, decision, day) == "promoted"
+    assert tuple(row_of(world, decision)) == tuple(ended)
+    with Ledger(world.config) as ledger:
+        assert len(ledger.switches(KEY)) == len(ledger.versions(KEY)) == 1
+
+
 def test_looks_end(small: tuple[World, str]) -> None:
     world, decision = small
     settings(world, ("min_rows: 400", "min_rows: 4000"), ("looks: 5", "looks: 3"))
@@ -157,6 +195,12 @@ def test_days_without_rows_of_the_domain_count_as_looks_and_spend_nothing(
     assert [look["spent"] for look in row_of(world, decision).gate["looks"]] == [0.0] * 3
 
 
+def new_backbone(world: World, day: date) -> None:
+    settings(world, ("learning_rate: 0.002", "learning_rate: 0.003"))
+    with Ledger(world.config) as ledger:
+        pretrain(world.config, ledger)
+
+
 def redeliver(world: World, day: date) -> None:
     bring(world, day, coffee(day).iloc[:-30])
 
@@ -179,6 +223,7 @@ def switched(world: World, day: date) -> None:
         (redeliver, "was delivered anew"),
         (newer, "of the domain is newer"),
         (switched, "the champion was switched"),
+        (new_backbone, "the backbone was pre-trained anew"),
         (lambda world, day: redeliver(world, world.day(2)), "delivered after they were judged"),
     ],
 )

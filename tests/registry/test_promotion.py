@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from driftune.cli import app
 from driftune.config import Config
-from driftune.errors import LedgerError, RegistryError
+from driftune.errors import LedgerError, OvertakenError, RegistryError
 from driftune.files import write_json
 from driftune.params import load_config
 from driftune.registry import models, promotion
@@ -20,7 +20,7 @@ from driftune.registry.champions import adapter_folder, champions_for
 from driftune.registry.history import switch_history
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.models import client, mirror, mirrored, model_name
-from driftune.registry.promotion import conclude, promote_by_hand
+from driftune.registry.promotion import conclude, promote_by_hand, supersede
 from driftune.registry.reconcile import reconcile
 from driftune.registry.rollback import rollback
 from driftune.registry.status import domain_status
@@ -109,6 +109,21 @@ def test_a_champion_that_moved_since_the_gate_stops_the_promotion(
     assert ledger.decision(late).state == "claimed"
     assert ledger.champion_version(KEY) == 1
     assert len(ledger.versions(KEY)) == 1
+
+
+def test_a_backbone_pre_trained_meanwhile_stops_the_promotion(
+    config: Config, ledger: Ledger, decide: Decide
+) -> None:
+    decision = decide()
+    write_json(config.home / "model" / "backbone" / "backbone.json", {"fingerprint": "c" * 64})
+    with pytest.raises(OvertakenError, match="pre-trained anew after the decision"):
+        end(config, ledger, decision)
+    owner = ledger.decision(decision).owner
+    assert supersede(ledger, decision, owner, "a new backbone") == "superseded"
+    row = ledger.decision(decision)
+    assert (row.state, row.note) == ("superseded", "a new backbone")
+    assert ledger.champion_version(KEY) == BASE
+    assert ledger.versions(KEY) == ledger.switches(KEY) == []
 
 
 def test_a_lost_claim_promotes_nothing(config: Config, ledger: Ledger, decide: Decide) -> None:

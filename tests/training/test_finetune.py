@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from driftune.errors import RegistryError
+from driftune.errors import OvertakenError, RegistryError
 from driftune.evaluation.challenge import challenge
 from driftune.logs.features import encode_day
 from driftune.logs.ingest import ingest
@@ -16,7 +16,7 @@ from driftune.models.adapters import fingerprint, load_adapter, save_adapter
 from driftune.registry.ledger import Ledger
 from driftune.registry.promotion import conclude
 from driftune.training.finetune import challenger_folder, finetune
-from driftune.training.pretrain import load_model
+from driftune.training.pretrain import load_model, pretrain
 from driftune.training.rows import load_rows
 from driftune.workspace import Workspace
 from tests.adaptation import bring, pending, split_of, train
@@ -40,6 +40,20 @@ def test_equal_input_gives_equal_bytes_and_the_seed_matters(
     text = trained_world.params.read_text()
     trained_world.params.write_text(text.replace("seed: 7", "seed: 8"))
     assert train(trained_world, decision) != first
+
+
+def test_a_decision_under_another_backbone_trains_nothing(trained_world: World, day: date) -> None:
+    decision = pending(trained_world, day)
+    config = trained_world.config
+    newer = config.model_copy(
+        update={"backbone": config.backbone.model_copy(update={"epochs": 2})}
+    ).read_from(trained_world.params)
+    with Ledger(newer) as ledger:
+        pretrain(newer, ledger)
+        for step in (finetune, challenge):
+            with pytest.raises(OvertakenError, match="pre-trained anew"):
+                step(newer, ledger, decision)
+    assert not challenger_folder(config, decision).exists()
 
 
 def test_training_starts_from_the_champion_of_the_same_shape(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from driftune.config import Config, Gate
-from driftune.errors import OvertakenError, RegistryError
+from driftune.errors import BACKBONE_CHANGED, OvertakenError, RegistryError
 from driftune.evaluation import looks as sequential
 from driftune.evaluation.gate import GateRows, Scores, judge
 from driftune.evaluation.offpolicy import LoggedLists, compare_lists
@@ -34,11 +34,14 @@ def challenge(config: Config, ledger: Ledger, decision_id: str) -> dict[str, Any
     one.
 
     Raises:
+        OvertakenError: when the backbone is another one.
         RegistryError: when the challenger's files are missing or damaged, or the lake is no longer
             the one that it was trained on.
     """
     row = ledger.decision(decision_id)
     encoder, _, backbone = load_model(config)
+    if backbone != row.backbone:
+        raise OvertakenError(BACKBONE_CHANGED)
     split = split_of_decision(config, encoder, row)
     _, card = _challenger(config, decision_id, backbone)
     if card.get("lake") != split.lake:
@@ -66,7 +69,7 @@ def challenge_again(config: Config, ledger: Ledger, decision_id: str, day: date)
     row = ledger.decision(decision_id)
     encoder, _, backbone = load_model(config)
     if backbone != row.backbone:
-        raise OvertakenError("the backbone was pre-trained anew after the decision")
+        raise OvertakenError(BACKBONE_CHANGED)
     view = Lake.of(config)
     before = row.gate["looks"][-1]
     if lake_version(view, date.fromisoformat(before["day"])) != before["lake"]:

@@ -7,7 +7,7 @@ from driftune.config import Config
 from driftune.errors import OvertakenError
 from driftune.evaluation.challenge import challenge_again
 from driftune.registry.ledger import Ledger
-from driftune.registry.promotion import conclude
+from driftune.registry.promotion import conclude, supersede
 from driftune.registry.waiting import claim_look
 from driftune.training.finetune import challenger_folder
 
@@ -37,9 +37,7 @@ def look_again(
             config, ledger, decision_id, owner, folder, training, gate, mirrored=mirrored
         )
     except OvertakenError as error:
-        state = "superseded"
-        with ledger.write() as connection:
-            ledger.finish(connection, decision_id, owner, state, note=str(error))
+        state = supersede(ledger, decision_id, owner, str(error))
     except Exception as error:
         ledger.release(decision_id, owner, str(error) or repr(error), final=False)
         raise

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from driftune.config import Config
-from driftune.errors import RegistryError
+from driftune.errors import BACKBONE_CHANGED, OvertakenError, RegistryError
 from driftune.models.adapters import AdapterFileError, load_adapter
 from driftune.models.backbone import backbone_mark
 from driftune.registry.champions import adapter_folder
@@ -41,10 +41,13 @@ def conclude(
 
     Raises:
         LedgerError: when the claim was lost meanwhile.
+        OvertakenError: when the challenger passed, but the backbone is no longer the decision's.
         RegistryError: when the champion moved since the gate; the decision stays open.
     """
     if gate.get("decision") == "promote":
         row = ledger.decision(decision_id)
+        if _serving(config) not in (None, row.backbone):
+            raise OvertakenError(BACKBONE_CHANGED)
         _promote(
             config,
             ledger,
@@ -71,6 +74,17 @@ def conclude(
     with ledger.write() as connection:
         ledger.finish(connection, decision_id, owner, state, gate=gate, training=training)
     return state
+
+
+def supersede(ledger: Ledger, decision_id: str, owner: str, note: str) -> str:
+    """End a claim whose decision was overtaken; returns the decision's new state.
+
+    Raises:
+        LedgerError: when the claim was lost meanwhile.
+    """
+    with ledger.write() as connection:
+        ledger.finish(connection, decision_id, owner, "superseded", note=note)
+    return "superseded"
 
 
 def promote_by_hand(

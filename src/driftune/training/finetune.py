@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from driftune.config import Config
-from driftune.errors import ConfigError
+from driftune.errors import BACKBONE_CHANGED, ConfigError, OvertakenError
 from driftune.models.adapters import (
     AdaptedModel,
     Adapter,
@@ -55,9 +55,14 @@ def finetune(
     the one with the lowest loss on the selection rows is kept. A training that was killed goes on
     after its last whole epoch. Same data version, configuration and seed give the same bytes on a
     CPU.
+
+    Raises:
+        OvertakenError: when the backbone is not the one that the decision was made under.
     """
     row = ledger.decision(decision_id)
     encoder, model, backbone = load_model(config)
+    if backbone != row.backbone:
+        raise OvertakenError(BACKBONE_CHANGED)
     split = split_of_decision(config, encoder, row)
     champions, _ = champions_for(config, ledger, backbone, [row.domain_key])
     champion = champions[row.domain_key]
