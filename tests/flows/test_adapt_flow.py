@@ -10,6 +10,7 @@ from prefect.client.orchestration import get_client
 from driftune.errors import ConfigError, LakeError
 from driftune.registry.ledger import Ledger
 from driftune.training import finetune
+from driftune.training.pretrain import pretrain
 from flows.adapt import adapt
 from flows.daily import daily
 from tasks import adaptation
@@ -168,3 +169,19 @@ def test_a_crash_gives_the_claim_back(
     assert row_of(world, decision).state == "pending"
     monkeypatch.undo()
     assert adapt(decision, str(world.params)) in ("promoted", "rejected")
+
+
+def test_a_decision_of_an_older_backbone_ends_as_superseded(waiting: tuple[World, str]) -> None:
+    world, decision = waiting
+    text = world.params.read_text()
+    world.params.write_text(text.replace("learning_rate: 0.002", "learning_rate: 0.003"))
+    with Ledger(world.config) as ledger:
+        pretrain(world.config, ledger)
+    assert adapt(decision, str(world.params)) == "superseded"
+    row = row_of(world, decision)
+    assert (row.note, row.lease_until) == (
+        "the backbone was pre-trained anew after the decision",
+        None,
+    )
+    with Ledger(world.config) as ledger:
+        assert ledger.champions() == {}
