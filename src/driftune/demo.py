@@ -110,7 +110,8 @@ def _summary(seconds: float) -> bool:
     quiet = sorted({row.domain for row in rows} - {row.domain for row in acted})
     _say(f"     left alone: {', '.join(quiet)}")
     truth = check_against_truth(
-        TRUTH, [{"domain": row.domain, "day": row.day, "state": row.state} for row in acted]
+        TRUTH,
+        [{"domain": row.domain, "day": row.day, "judged": row.gate is not None} for row in acted],
     )
     promoted = sum(row.state == "promoted" for row in acted)
     _say(f"     {truth.sentence()}; promoted {promoted}")

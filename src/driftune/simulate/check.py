@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 from driftune.simulate.settings import Event
 from driftune.simulate.truth import read_truth
-
-JUDGED = ("promoted", "rejected", "undecided", "waiting")
 
 
 @dataclass(frozen=True)
@@ -30,23 +29,26 @@ class TruthCheck:
 
 
 def check_against_truth(
-    truth_path: Path, decisions: Sequence[Mapping[str, str]], *, within_days: int = 1
+    truth_path: Path, decisions: Sequence[Mapping[str, Any]], *, within_days: int = 1
 ) -> TruthCheck:
     """Compare decisions with the record that ``write_truth`` left.
 
     ``decisions`` are all drift decisions that asked for a fine-tune, each with ``domain``, ``day``
-    (ISO) and ``state``. An event is found if its domain has a decision on its day or up to
-    ``within_days`` later whose challenger the gate has judged: one that failed or still waits has
-    found nothing. Events that change traffic alone are none to be found. A decision in a domain
-    without an event on or before its day is a false one, whatever its state. Raises ValueError for
+    (ISO) and ``judged``: whether the gate has judged its challenger, whatever became of it since.
+    An event is found if its domain has a judged decision on its day or up to ``within_days``
+    later: one that failed or was overtaken before that has found nothing. Events that change
+    traffic alone are none to be found. A decision in a domain without an event on or before its
+    day is a false one, judged or not. Raises ValueError for
     a day that is no ISO date or a negative ``within_days``, KeyError for a decision that lacks one
     of the three, and what ``read_truth`` raises.
     """
     if within_days < 0:
         raise ValueError(f"within_days must not be negative, got {within_days}")
     events = [each for each in read_truth(truth_path).events if each.kind != "traffic_only"]
-    made = {(row["domain"], date.fromisoformat(row["day"]), row["state"]) for row in decisions}
-    judged = {(domain, day) for domain, day, state in made if state in JUDGED}
+    made = {
+        (row["domain"], date.fromisoformat(row["day"]), bool(row["judged"])) for row in decisions
+    }
+    judged = {(domain, day) for domain, day, was_judged in made if was_judged}
     missed = [
         event
         for event in events
