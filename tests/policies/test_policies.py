@@ -2,6 +2,7 @@
 
 import json
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -9,11 +10,15 @@ from typer.testing import CliRunner
 from driftune.cli import app
 from driftune.config import Config
 from driftune.errors import LedgerError
+from driftune.logs.ingest import ingest
 from driftune.policies.compare import Comparison, compare_policies
-from driftune.policies.rules import Policy, policies
+from driftune.policies.rules import Policy, every_domain, policies
+from driftune.policies.trial import Outcomes, Trial
 from driftune.registry.ledger import Ledger
+from driftune.registry.schema import decisions
 from driftune.simulate.events import changes
 from driftune.simulate.settings import Event, SimulationConfig
+from driftune.training.pretrain import load_model
 from driftune.workspace import Workspace
 from tests.conftest import DOMAINS, World, impressions
 
@@ -168,3 +173,34 @@ def test_alpha_is_all_that_a_variant_changes(trained_world: World) -> None:
     assert changed["drift"]["alpha"] == 0.02  # type: ignore[index]
     changed["drift"] = trained_world.config.drift.model_dump()
     assert changed == plain(trained_world.config)
+
+
+def test_a_challenger_that_waits_is_judged_again_in_a_trial(
+    shifted_world: World, tmp_path: Path
+) -> None:
+    # Too few gate rows on one day, enough with those of the next.
+    gate = {"min_rows": 400, "calibration_band": [0.2, 5.0]}
+    config = shifted_world.config
+    config = config.model_copy(update={"gate": config.gate.model_copy(update=gate)})
+    first = shifted_world.day(3)
+
+    def once(config: Config, ledger: Ledger, day: date) -> None:
+        if day == first:
+            every_domain(config, ledger, day, {SHIFTED: first})
+
+    with Ledger(config) as ledger:
+        for number in range(3, 3 + DAYS):
+            ingest(config, ledger, shifted_world.day(number))
+        trial = Trial.begin(config, ledger, Policy("once", "one domain, once", once), tmp_path)
+    _, _, backbone = load_model(config)
+    states = []
+    with trial.ledger as own:
+        for number in range(3, 3 + DAYS):
+            trial.act(shifted_world.day(number), backbone, Outcomes(tmp_path / "outcomes"))
+            states.append([row.state for row in own.decisions()])
+        (row,) = own.decisions(decisions.c.day == str(first))
+    assert states == [["waiting"], ["promoted"], ["promoted"]]
+    assert [look["verdict"] for look in row.gate["looks"]] == ["wait", "promote"]
+    assert (trial.finetunes, trial.promoted) == (1, 1)
+    with Ledger(config) as ledger:
+        assert ledger.decisions() == []
