@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import date, timedelta
+from datetime import date
 
 import sqlalchemy as sa
 from scipy.special import ndtri
@@ -13,8 +13,9 @@ from driftune.config import Config
 from driftune.errors import LedgerError, RegistryError
 from driftune.evaluation.bootstrap import PairedDifference, paired_auc_difference
 from driftune.files import finite
+from driftune.guard.days import judged_until, matured, served_by_another
 from driftune.guard.evidence import Evidence, Reading, weigh
-from driftune.guard.record import AS_OF, Check, checks_of, readings_of
+from driftune.guard.record import Check, checks_of, readings_of
 from driftune.guard.scores import Contest, Scored, score_day
 from driftune.logs.lake import Lake
 from driftune.models.adapters import Adapter, AdapterBank, AdapterFileError
@@ -22,7 +23,7 @@ from driftune.registry.champions import champions_for, load_version, version_bef
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.models import mirror
 from driftune.registry.rollback import restore
-from driftune.registry.schema import checks, decisions, insert_new
+from driftune.registry.schema import checks, insert_new
 from driftune.training.pretrain import load_model
 
 WHO = "driftune guard"
@@ -54,29 +55,6 @@ def check_champions(
     return found
 
 
-def matured(config: Config, ledger: Ledger, day: date) -> list[date]:
-    """The days in the lake that the run of ``day`` checks champions on, in order.
-
-    Those whose labels became mature (``gate.label_delay_hours``) since the last day before it that
-    is in the lake, and ``day`` itself when it came so late that a run has passed by which its
-    labels were.
-    """
-    delay = timedelta(days=config.gate.label_days)
-    held = [date.fromisoformat(row.day) for row in ledger.days()]
-    before = max((each for each in held if each < day), default=None)
-    found = [
-        each for each in held if each + delay <= day and (before is None or each + delay > before)
-    ]
-    if delay and day in held and _has_run(ledger, day + delay):
-        found.append(day)
-    return found
-
-
-def _has_run(ledger: Ledger, day: date) -> bool:
-    """Whether drift was decided for a day, or one after it."""
-    return bool(ledger.read(sa.select(decisions.c.id).where(decisions.c.day >= str(day)).limit(1)))
-
-
 def _check_day(
     config: Config, ledger: Ledger, day: date, *, as_of: date, mirrored: bool
 ) -> list[Check]:
@@ -98,8 +76,8 @@ def _check_day(
             for key, champion in champions.items()
             if champion.serves != BASE
             and day > max(champion.reference)
-            and day > _judged_until(ledger, key, champion.version)
-            and not _served_by_another(ledger, key, champion.version, day)
+            and day > judged_until(ledger, key, champion.version)
+            and not served_by_another(ledger, key, champion.version, day)
             and (key, champion.version, record.revision) not in known
         ],
     )
@@ -123,28 +101,6 @@ def _check_day(
             mirror(config, ledger, contest.key)
         found += written
     return found
-
-
-def _judged_until(ledger: Ledger, key: str, version: int) -> date:
-    """The last day by whose rows the gate chose a version: they would flatter it."""
-    record = ledger.adapter(key, version)
-    wanted = "" if record is None else record.decision_id
-    for row in ledger.decisions(decisions.c.id == wanted):
-        looks = (row.gate or {}).get("looks")
-        return date.fromisoformat(looks[-1]["day"] if looks else row.day)
-    return date.min
-
-
-def _served_by_another(ledger: Ledger, key: str, version: int, day: date) -> bool:
-    """Whether another version, taken back by labels of a day before, still served on the day."""
-    query = sa.select(checks.c.day).where(
-        checks.c.domain_key == key,
-        checks.c.version != version,
-        checks.c.restored.is_not(None),
-        checks.c.day < day.isoformat(),
-        AS_OF.element >= day.isoformat(),
-    )
-    return bool(ledger.read(query))
 
 
 def _contests(

@@ -1,0 +1,55 @@
+"""Days: which of them a run checks champions on, and which may speak for or against a version."""
+
+from datetime import date, timedelta
+
+import sqlalchemy as sa
+
+from driftune.config import Config
+from driftune.guard.record import AS_OF
+from driftune.registry.ledger import Ledger
+from driftune.registry.schema import checks, decisions
+
+
+def matured(config: Config, ledger: Ledger, day: date) -> list[date]:
+    """The days in the lake that the run of ``day`` checks champions on, in order.
+
+    Those whose labels became mature (``gate.label_delay_hours``) since the last day before it that
+    is in the lake, and ``day`` itself when it came so late that a run has passed by which its
+    labels were.
+    """
+    delay = timedelta(days=config.gate.label_days)
+    held = [date.fromisoformat(row.day) for row in ledger.days()]
+    before = max((each for each in held if each < day), default=None)
+    found = [
+        each for each in held if each + delay <= day and (before is None or each + delay > before)
+    ]
+    if delay and day in held and _has_run(ledger, day + delay):
+        found.append(day)
+    return found
+
+
+def _has_run(ledger: Ledger, day: date) -> bool:
+    """Whether drift was decided for a day, or one after it."""
+    return bool(ledger.read(sa.select(decisions.c.id).where(decisions.c.day >= str(day)).limit(1)))
+
+
+def judged_until(ledger: Ledger, key: str, version: int) -> date:
+    """The last day by whose rows the gate chose a version: they would flatter it."""
+    record = ledger.adapter(key, version)
+    wanted = "" if record is None else record.decision_id
+    for row in ledger.decisions(decisions.c.id == wanted):
+        looks = (row.gate or {}).get("looks")
+        return date.fromisoformat(looks[-1]["day"] if looks else row.day)
+    return date.min
+
+
+def served_by_another(ledger: Ledger, key: str, version: int, day: date) -> bool:
+    """Whether another version, taken back by labels of a day before, still served on the day."""
+    query = sa.select(checks.c.day).where(
+        checks.c.domain_key == key,
+        checks.c.version != version,
+        checks.c.restored.is_not(None),
+        checks.c.day < day.isoformat(),
+        AS_OF.element >= day.isoformat(),
+    )
+    return bool(ledger.read(query))
