@@ -21,6 +21,7 @@ REFERENCE = 14
 DAYS = 21
 KUAIRAND = (date(2022, 5, 2), date(2022, 5, 8))
 ALPHAS = (0.01, 0.0001)
+AGES = (7,)
 # Per domain the events: kind, first day after the reference, size, other settings.
 PLANTED: Sequence[tuple[int, str, int, float, dict[str, int]]] = (
     (0, "abrupt", 3, 0.8, {}),
@@ -56,8 +57,8 @@ def on_simulation(folder: Path, seed: int, *, quick: bool) -> dict[str, Any]:
     settings = world(seed, reference, days, quick=quick)
     config = prepare(settings, folder / f"simulation-{seed}", reference)
     start = settings.calendar[reference]
-    alphas = () if quick else ALPHAS
-    wanted = policies(config, start, alphas, changes(settings))
+    alphas, ages = ((), ()) if quick else (ALPHAS, AGES)
+    wanted = policies(config, start, alphas, changes(settings), ages)
     with Ledger(config) as ledger:
         found = compare_policies(config, ledger, wanted, start, settings.last, _progress)
     return show(f"simulation, seed {seed}", found)
@@ -67,7 +68,7 @@ def on_kuairand(folder: Path, data: Path) -> dict[str, Any]:
     """KuaiRand-Pure, 2 to 8 May, domains by tab."""
     config = kuairand_config(folder / "kuairand", data)
     with Ledger(config) as ledger:
-        wanted = policies(config, KUAIRAND[0], ALPHAS)
+        wanted = policies(config, KUAIRAND[0], ALPHAS, ages=AGES)
         found = compare_policies(config, ledger, wanted, *KUAIRAND, _progress)
     return show("KuaiRand-Pure", found)
 

@@ -134,6 +134,10 @@ def replay(
     alpha: Annotated[
         list[float] | None, typer.Option(help="Compare drift.alpha at this level too; repeatable.")
     ] = None,
+    max_age: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Compare drift.max_age_days at so many days too; repeatable."),
+    ] = None,
     truth: Annotated[
         Path | None, typer.Option(help="Record of a simulation's events: adds the oracle.")
     ] = None,
@@ -151,11 +155,11 @@ def replay(
     if compare:
         from driftune.policies.command import run_comparison
 
-        found = run_comparison(settings, *days, alpha or [], truth)
+        found = run_comparison(settings, *days, alpha or [], max_age or [], truth)
         _print(found, as_json, quiet=True)
         return
-    if alpha or truth:
-        raise typer.BadParameter("--alpha and --truth belong to --compare-policies")
+    if alpha or max_age or truth:
+        raise typer.BadParameter("--alpha, --max-age and --truth belong to --compare-policies")
     with running(settings):
         from flows.replay import replay as replay_flow
 

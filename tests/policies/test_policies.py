@@ -45,7 +45,7 @@ def compare(world: World, wanted: list[Policy] | None = None) -> Comparison:
     first, last = world.day(3), world.day(2 + DAYS)
     known = {(SHIFTED, first)}
     with Ledger(world.config) as ledger:
-        chosen = wanted or policies(world.config, first, [0.01], known)
+        chosen = wanted or policies(world.config, first, [0.01], known, [1])
         return compare_policies(world.config, ledger, chosen, first, last)
 
 
@@ -53,7 +53,7 @@ def test_policies_spend_and_gain_as_they_should(shifted_world: World) -> None:
     found = {each.policy: each for each in compare(shifted_world).policies}
     assert [*found] == [
         "never", "every day", "every week", "performance-only", "drift", "drift, alpha 0.01",
-        "oracle",
+        "drift, at most 1 days old", "oracle",
     ]  # fmt: skip
     assert found["never"].finetunes == 0
     assert found["never"].gain.value == 0
@@ -61,6 +61,7 @@ def test_policies_spend_and_gain_as_they_should(shifted_world: World) -> None:
     assert found["every day"].finetunes == len(DOMAINS) * (DAYS - 1)
     assert found["every week"].finetunes == len(DOMAINS)
     assert 1 <= found["drift"].finetunes <= 2
+    assert found["drift, at most 1 days old"].finetunes > found["drift"].finetunes
     assert found["oracle"].finetunes == 2
     for name in ("every day", "drift", "oracle"):
         assert found[name].gain.value > 0.03, name

@@ -19,7 +19,7 @@ from driftune.training.pretrain import (
     load_model,
     pretrain,
 )
-from driftune.training.scoring import score
+from driftune.training.scoring import score, score_clicks
 from driftune.workspace import Workspace
 from tests.conftest import REFERENCE_DAYS, World
 
@@ -73,6 +73,8 @@ def test_a_mixed_batch_scores_as_domain_by_domain(trained_world: World) -> None:
         alone, _ = score(model, rows.take(there), bank)
         np.testing.assert_allclose(mixed[there], alone, rtol=1e-5, atol=1e-7)
         assert np.array_equal(mixed[there], base[there]) is (key not in adapters)
+    assert np.array_equal(score_clicks(model, rows, AdapterBank.from_adapters(adapters)), mixed)
+    assert np.array_equal(score_clicks(model, rows, AdapterBank.from_adapters({})), base)
 
 
 def test_no_rows_have_no_scores(trained_world: World) -> None:

@@ -24,11 +24,11 @@ from driftune.logs.lake import Lake
 from driftune.models.adapters import AdapterBank
 from driftune.models.backbone import Backbone
 from driftune.training.rows import columns, domains, from_arrow
-from driftune.training.scoring import score
+from driftune.training.scoring import score_clicks
 from driftune.workspace import Workspace
 
 # To be raised when the cells or their meaning change.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Profiler:
         if not table.num_rows:
             return {}
         rows = from_arrow(self.encoder, table)
-        predicted, _ = score(self.model, rows, self.bank)
+        predicted = score_clicks(self.model, rows, self.bank)
         names, domain = domains(table)
         first_unseen = np.array([self.served[str(name)].unseen_from for name in names])
         cells = Cells(self.encoder, self.model, table)
@@ -116,14 +116,12 @@ def sample(
 ) -> tuple[Any, dict[str, tuple[int, int]]]:
     """Draw at most ``size`` rows of each domain from an encoded day, by a hash of the row.
 
-    Returns an Arrow table, and per domain the rows and clicks that it was drawn from. Files and
-    threads have no say in the draw; rows alike in user, time, item and click are told apart by
-    what else the window reads of them.
+    Returns an Arrow table in the order of the file, and per domain the rows and clicks that it was
+    drawn from. Threads have no say in the draw; of rows alike in user, time, item and click the
+    first of the file come first.
     """
     identity = "hash(user_hash, event_time, c_1, click)"
-    fields = [f"c_{n}" for n in range(len(encoder.fields))]
-    fields += [f"x_{n}" for n in range(len(encoder.numbers))]
-    source = f"read_parquet({literal(str(encoded))})"
+    source = f"read_parquet({literal(str(encoded))}, file_row_number = true)"
     with connect() as con:
         con.execute("CREATE TEMP TABLE wanted (domain_key VARCHAR)")
         con.executemany("INSERT INTO wanted VALUES (?)", [(key,) for key in keys])
@@ -137,18 +135,23 @@ def sample(
             "INSERT INTO shares VALUES (?, ?)",
             [(key, _most(count, size)) for key, count, _ in totals],
         )
-        table = con.sql(
+        # Ranked by number and hash alone: rows are wide, and only those drawn are read whole.
+        con.execute(
             f"""
-            WITH thinned AS (
-                SELECT rows.*, {identity} AS h FROM {source} AS rows
-                JOIN shares USING (domain_key) WHERE {identity} <= most
+            CREATE TEMP TABLE drawn AS
+            SELECT file_row_number AS place FROM (
+                SELECT file_row_number, domain_key, {identity} AS h, most
+                FROM {source} JOIN shares USING (domain_key)
             )
-            SELECT {columns(encoder)}, hour, price FROM thinned
+            WHERE h <= most
             QUALIFY row_number() OVER (
-                PARTITION BY domain_key ORDER BY h, hash(price, {", ".join(fields)})
+                PARTITION BY domain_key ORDER BY h, file_row_number
             ) <= {size}
-            ORDER BY domain_key, h, hash(price, {", ".join(fields)})
             """
+        )
+        table = con.sql(
+            f"SELECT {columns(encoder)}, hour, price FROM {source} AS rows "
+            "SEMI JOIN drawn ON drawn.place = rows.file_row_number ORDER BY file_row_number"
         ).to_arrow_table()
     return table, {key: (count, clicks) for key, count, clicks in totals}
 

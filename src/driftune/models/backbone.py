@@ -64,6 +64,10 @@ class Backbone(nn.Module):
         hidden = self.representation(ids, numbers)
         return self.click_tower(hidden).squeeze(1), self.convert_tower(hidden).squeeze(1)
 
+    def click_logit(self, ids: Tensor, numbers: Tensor) -> Tensor:
+        """The logit of pCTR alone, (rows,), for half the work of both."""
+        return self.click_tower(self.representation(ids, numbers)).squeeze(1)
+
 
 def save_backbone(folder: Path, model: Backbone, encoder: str, trained_until: int) -> str:
     """Write tensors and card, and return the fingerprint of the tensors.

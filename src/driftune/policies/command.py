@@ -20,7 +20,12 @@ from driftune.simulate.truth import read_truth
 
 
 def run_comparison(
-    config: Config, first: date, last: date, alphas: Sequence[float], truth: Path | None
+    config: Config,
+    first: date,
+    last: date,
+    alphas: Sequence[float],
+    ages: Sequence[int],
+    truth: Path | None,
 ) -> dict[str, Any]:
     """Compare the policies, refresh the site, print a table; returns the figures.
 
@@ -39,7 +44,7 @@ def run_comparison(
             raise ConfigError(f"--truth {truth} is not what simulate wrote: {reason}") from None
     with Ledger(config) as ledger:
         with progress():
-            wanted = policies(config, first, alphas, known)
+            wanted = policies(config, first, alphas, known, ages)
             found = compare_policies(config, ledger, wanted, first, last, report)
         site = build_site(config, ledger, days=[])
     figures: dict[str, Any] = finite(asdict(found))

@@ -152,7 +152,9 @@ def summarise(trials: Sequence[Trial], aucs: Mapping[str, Aucs], seed: int) -> l
         share = Interval(np.nan, np.nan, np.nan)
         if sure:
             ratio = gains[name].mean() / gains[everything].mean()
-            share = _interval(ratio, means[name] / means[everything])
+            # Of few days a draw may hold only such without a gain: there is no share of nothing.
+            some = means[everything] > 0
+            share = _interval(ratio, means[name][some] / means[everything][some])
         found.append(
             Followed(
                 policy=name,

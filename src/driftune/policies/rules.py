@@ -45,11 +45,13 @@ def policies(
     first: date,
     alphas: Sequence[float] = (),
     changes: Collection[tuple[str, date]] | None = None,
+    ages: Sequence[int] = (),
 ) -> list[Policy]:
     """The policies to compare from ``first`` on, the one of params.yaml among them.
 
-    ``alphas``: the drift policy at these levels too; ``changes``: domains and days on which
-    interests are known to change, for the oracle.
+    ``alphas``: the drift policy at these levels too; ``ages``: it with fine-tunes after so many
+    days without drift, too; ``changes``: domains and days on which interests are known to change,
+    for the oracle.
     """
 
     def weekly(config: Config, ledger: Ledger, day: date) -> None:
@@ -73,6 +75,16 @@ def policies(
         )
         for alpha in alphas
         if alpha != config.drift.alpha
+    ]
+    found += [
+        Policy(
+            f"drift, at most {age} days old",
+            f"the same, and each domain after {age} days without a fine-tune",
+            drifted_domains,
+            {"max_age_days": age},
+        )
+        for age in ages
+        if age != config.drift.max_age_days
     ]
     if changes is not None:
 

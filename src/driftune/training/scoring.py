@@ -33,6 +33,19 @@ def score(
         return _score(rows, lambda part: adapted(slots[part], rows.ids[part], rows.numbers[part]))
 
 
+@torch.inference_mode()
+def score_clicks(model: Backbone, rows: Rows, bank: AdapterBank) -> np.ndarray:
+    """pCTR of every row as ``score`` has it; where no adapter serves, without the other tower."""
+    if bank.widths:
+        return score(model, rows, bank)[0]
+    found = [np.empty(0)]
+    for start in range(0, len(rows), CHUNK):
+        part = slice(start, start + CHUNK)
+        logit = model.click_logit(rows.ids[part], rows.numbers[part])
+        found.append(torch.sigmoid(logit.double()).numpy())
+    return np.concatenate(found)
+
+
 def _score(
     rows: Rows, forward: Callable[[slice], tuple[Tensor, Tensor]]
 ) -> tuple[np.ndarray, np.ndarray]:
