@@ -119,6 +119,19 @@ def test_days_that_another_version_served_do_not_speak_against_the_one_that_serv
     assert (again.version, again.day) == (1, str(trained_world.day(5)))
 
 
+def test_the_day_that_took_a_champion_back_is_not_held_against_the_next_one(
+    trained_world: World,
+) -> None:
+    crown(trained_world, adapter(trained_world, 1, "residual"), [trained_world.day(1)])
+    crown(trained_world, adapter(trained_world, WORSE), [trained_world.day(2)], version=2)
+    day = later(trained_world, 3)
+    assert any(each.restored is not None for each in check(trained_world, day))
+    if serving(trained_world) == BASE:
+        by_hand(trained_world, 1)
+    assert serving(trained_world) == 1
+    assert check(trained_world, day) == []
+
+
 def by_hand(world: World, version: int) -> None:
     """Let a version serve again where the base serves."""
     with Ledger(world.config) as ledger, ledger.write() as connection:

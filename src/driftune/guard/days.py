@@ -44,12 +44,12 @@ def judged_until(ledger: Ledger, key: str, version: int) -> date:
 
 
 def served_by_another(ledger: Ledger, key: str, version: int, day: date) -> bool:
-    """Whether another version, taken back by labels of a day before, still served on the day."""
+    """Whether another version, taken back by labels of that day or an earlier one, served on it."""
     query = sa.select(checks.c.day).where(
         checks.c.domain_key == key,
         checks.c.version != version,
         checks.c.restored.is_not(None),
-        checks.c.day < day.isoformat(),
+        checks.c.day <= day.isoformat(),
         AS_OF.element >= day.isoformat(),
     )
     return bool(ledger.read(query))
