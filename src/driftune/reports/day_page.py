@@ -8,9 +8,15 @@ from driftune.config import Config
 from driftune.files import finite
 from driftune.quality.record import DayQuality
 from driftune.reports.docs_page import docs_path
-from driftune.reports.front import auc_gain, champion_text, decision_href
 from driftune.reports.history import DayEntry, History
-from driftune.reports.states import heat_step, score_text, state_view, verdict_view
+from driftune.reports.links import champion_text, decision_href, domain_href
+from driftune.reports.states import (
+    domain_quality,
+    heat_step,
+    score_text,
+    state_view,
+    verdict_view,
+)
 from driftune.workspace import Workspace
 
 REJECTIONS = 50
@@ -24,7 +30,7 @@ def day_view(config: Config, history: History, entry: DayEntry) -> dict[str, Any
     """The day's page as plain values."""
     quality, day = entry.quality, entry.day
     recorded = history.recorded
-    place = [other.day for other in recorded].index(day)
+    place = history.place_of(day)
     return {
         "root": ROOT,
         "day": day.isoformat(),
@@ -114,6 +120,9 @@ def _domains(history: History, entry: DayEntry) -> list[dict[str, Any]]:
         rows.append(
             {
                 "domain": counts["domain"] if counts else history.domains[key],
+                "key": key,
+                "href": domain_href(ROOT, key) if key in history.domains else None,
+                "quality": domain_quality(counts or {}),
                 "rows": counts["rows"] if counts else None,
                 "rejected": counts["rejected"] if counts else None,
                 "clicks": counts["clicks"] if counts else None,
@@ -121,7 +130,7 @@ def _domains(history: History, entry: DayEntry) -> list[dict[str, Any]]:
                 if counts and counts["rows"]
                 else None,
                 "conversions": counts["conversions"] if counts else None,
-                "decision": None if decision is None else _decision(decision),
+                "decision": None if decision is None else _decision(history, decision),
             }
         )
     return rows
@@ -129,7 +138,7 @@ def _domains(history: History, entry: DayEntry) -> list[dict[str, Any]]:
 
 def _champions(history: History, entry: DayEntry) -> list[dict[str, Any]]:
     """The checks of champions on the day's rows, in its newest revision."""
-    own = [check for check in history.checks if check.day == entry.day.isoformat()]
+    own = history.checks_by_day.get(entry.day.isoformat(), [])
     newest = max((check.revision for check in own), default=0)
     return [
         {
@@ -152,14 +161,14 @@ def _champions(history: History, entry: DayEntry) -> list[dict[str, Any]]:
     ]
 
 
-def _decision(row: Any) -> dict[str, Any]:
-    score = finite(row.score)
+def _decision(history: History, row: Any) -> dict[str, Any]:
+    score = row.score
     return {
-        "href": decision_href(ROOT, row),
+        "href": decision_href(ROOT, row) if history.has_page(row.domain_key, row.day) else None,
         "state": state_view(row.state),
         "step": heat_step(score),
         "score": score_text(score),
-        "gain": auc_gain(row),
+        "gain": row.gain,
     }
 
 

@@ -11,6 +11,8 @@ from driftune.config import Config
 from driftune.quality.record import DayQuality, read_quality
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.schema import adapters, checks
+from driftune.reports.decided import Decided, all_decided
+from driftune.reports.states import QUIET
 from driftune.workspace import Workspace
 
 # A longer pause in the logs is a break between two replays, not a run of missing days.
@@ -40,32 +42,117 @@ class DayEntry:
 @dataclass(frozen=True)
 class History:
     """``days`` are the columns of the heat map, gaps included; ``decisions`` by (key, day),
-    oldest first, the last of which counts; ``checks`` of champions after promotion."""
+    oldest first, the last of which counts; ``checks`` of champions after promotion.
+
+    Decisions of days before ``kept`` that asked for nothing have no page of their own.
+    """
 
     days: list[DayEntry]
     reference: list[DayEntry]
     domains: dict[str, str]
     champions: dict[str, int]
-    decisions: dict[tuple[str, str], list[Any]]
+    decisions: dict[tuple[str, str], list[Decided]]
+    kept: str
     switches: list[Any]
     mlflow_versions: dict[tuple[str, int], str | None]
     checks: list[Any]
 
-    def latest(self, key: str, day: date) -> Any:
+    def latest(self, key: str, day: date) -> Decided | None:
         """The decision that counts for a domain and day; None when there is none."""
         rows = self.decisions.get((key, day.isoformat()))
         return rows[-1] if rows else None
+
+    def has_page(self, key: str, day: str) -> bool:
+        """Whether the decision of a domain and day has a page of its own."""
+        rows = self.decisions.get((key, day))
+        if not rows:
+            return False
+        return day >= self.kept or any(row.state not in QUIET for row in rows)
 
     @cached_property
     def _days_by_domain(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for key, day in sorted(self.decisions):
-            found.setdefault(key, []).append(day)
+            if self.has_page(key, day):
+                found.setdefault(key, []).append(day)
         return found
 
     def days_of(self, key: str) -> list[str]:
-        """The days that have a decision of the domain, in order."""
+        """The days that have a decision page of the domain, in order."""
         return self._days_by_domain.get(key, [])
+
+    @cached_property
+    def _places(self) -> dict[date, int]:
+        return {entry.day: place for place, entry in enumerate(self.recorded)}
+
+    def place_of(self, day: date) -> int:
+        """The place of a day among ``recorded``."""
+        return self._places[day]
+
+    def is_recorded(self, day: date) -> bool:
+        """Whether a day has a page."""
+        return day in self._places
+
+    @cached_property
+    def _shown(self) -> dict[str, Decided]:
+        return {
+            rows[-1].id: rows[-1]
+            for (key, day), rows in self.decisions.items()
+            if self.has_page(key, day)
+        }
+
+    def shown_decision(self, decision_id: str | None) -> Decided | None:
+        """The decision of that id where it is the one that its page shows."""
+        return None if decision_id is None else self._shown.get(decision_id)
+
+    @cached_property
+    def day_of(self) -> dict[str, str]:
+        """The day of each decision, by its id."""
+        return {row.id: row.day for rows in self.decisions.values() for row in rows}
+
+    @cached_property
+    def counts(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """A domain's counts in a day's quality record, by key and day."""
+        return {
+            (row["key"], entry.day.isoformat()): row
+            for entry in self.days
+            if entry.quality is not None
+            for row in entry.quality.domains
+        }
+
+    @cached_property
+    def switches_by_domain(self) -> dict[str, list[Any]]:
+        """The switches of each domain's champion, oldest first."""
+        found: dict[str, list[Any]] = {}
+        for row in self.switches:
+            found.setdefault(row.domain_key, []).append(row)
+        return found
+
+    @cached_property
+    def base_checks(self) -> dict[tuple[str, str, int], Any]:
+        """The newest check of a champion against the frozen base, by key, day and version."""
+        return {
+            (check.domain_key, check.day, check.version): check
+            for check in self.checks
+            if check.against == BASE
+        }
+
+    @cached_property
+    def rollback_days(self) -> dict[tuple[str, int, int], str]:
+        """The days whose checks took champions back, by key, version before and after."""
+        return {
+            (check.domain_key, check.version, check.restored): check.day
+            for check in self.checks
+            if check.restored is not None
+        }
+
+    @cached_property
+    def checks_by_day(self) -> dict[str, list[Any]]:
+        """The checks of each day."""
+        found: dict[str, list[Any]] = {}
+        for check in self.checks:
+            found.setdefault(check.day, []).append(check)
+        return found
 
     @cached_property
     def recorded(self) -> list[DayEntry]:
@@ -79,13 +166,13 @@ class History:
         ]
 
 
-def load_history(config: Config, ledger: Ledger) -> History:
+def load_history(config: Config, ledger: Ledger, release: str) -> History:
     """Read days, decisions, champions and switches; refused days come from their records."""
     workspace = Workspace(config)
-    rows = ledger.decisions()
-    decisions: dict[tuple[str, str], list[Any]] = {}
+    rows = all_decided(ledger, workspace.reports, release)
+    decisions: dict[tuple[str, str], list[Decided]] = {}
     domains: dict[str, str] = {}
-    for row in sorted(rows, key=lambda row: (row.day, row.revision, row.decided_at)):
+    for row in rows:
         decisions.setdefault((row.domain_key, row.day), []).append(row)
         domains[row.domain_key] = row.domain
     champions = ledger.champions()
@@ -93,7 +180,7 @@ def load_history(config: Config, ledger: Ledger) -> History:
         domains.setdefault(key, row.domain)
     records = {date.fromisoformat(row.day): row for row in ledger.days()}
     validated = _validated_days(workspace)
-    days = {*records, *validated, *(date.fromisoformat(row.day) for row in rows)}
+    days = {*records, *validated, *(date.fromisoformat(day) for day in {row.day for row in rows})}
     first, last = config.reference.first, config.reference.last
     entries = [
         DayEntry(
@@ -111,6 +198,7 @@ def load_history(config: Config, ledger: Ledger) -> History:
         domains=dict(sorted(domains.items(), key=lambda pair: (pair[1].casefold(), pair[0]))),
         champions={key: champions[key].version if key in champions else BASE for key in domains},
         decisions=decisions,
+        kept=_kept(config, rows),
         switches=ledger.switches(),
         mlflow_versions={
             (row.domain_key, row.version): row.mlflow_version
@@ -118,6 +206,14 @@ def load_history(config: Config, ledger: Ledger) -> History:
         },
         checks=ledger.read(sa.select(checks).order_by(checks.c.day, checks.c.revision)),
     )
+
+
+def _kept(config: Config, rows: list[Decided]) -> str:
+    """The first day whose quiet decisions keep their pages."""
+    if not rows:
+        return ""
+    newest = date.fromisoformat(rows[-1].day)
+    return (newest - timedelta(days=config.drift.keep_pages_days)).isoformat()
 
 
 def _validated_days(workspace: Workspace) -> set[date]:
