@@ -176,8 +176,8 @@ def load_history(config: Config, ledger: Ledger, release: str) -> History:
         decisions.setdefault((row.domain_key, row.day), []).append(row)
         domains[row.domain_key] = row.domain
     champions = ledger.champions()
-    for key, row in champions.items():
-        domains.setdefault(key, row.domain)
+    for key, pointer in champions.items():
+        domains.setdefault(key, pointer.domain)
     records = {date.fromisoformat(row.day): row for row in ledger.days()}
     validated = _validated_days(workspace)
     days = {*records, *validated, *(date.fromisoformat(day) for day in {row.day for row in rows})}

@@ -12,8 +12,9 @@ from driftune.reports.history import History
 class Scope:
     """The pages of chosen days (ISO texts; None is every day), with those that show them too.
 
-    A day's neighbours link to it, a domain's page tells all its days (``touched``), a promotion or rollback changes "champion now" on every page of
-    its domain, and a missing page is written whatever its day.
+    A day's neighbours link to it, a domain's page tells all its days (``touched``), a promotion or
+    rollback changes "champion now" on every page of its domain, and a missing page is written
+    whatever its day.
     """
 
     home: Path
