@@ -164,7 +164,7 @@ def _champions(history: History, entry: DayEntry) -> list[dict[str, Any]]:
 def _decision(history: History, row: Any) -> dict[str, Any]:
     score = row.score
     return {
-        "href": decision_href(ROOT, row) if history.has_page(row.domain_key, row.day) else None,
+        "href": decision_href(ROOT, row) if (row.domain_key, row.day) in history.pages else None,
         "state": state_view(row.state),
         "step": heat_step(score),
         "score": score_text(score),

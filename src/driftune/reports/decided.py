@@ -58,9 +58,10 @@ def all_decided(ledger: Ledger, home: Path, release: str) -> list[Decided]:
         text = {row.id: [row.updated_at, *known[row.id]] for row in rows}
         write_text(home / KEPT, json.dumps({"release": release, "decisions": text}))
     found = [
-        Decided(**{**row._mapping, "score": _number(row.score)}, gain=gain, auc=auc)
+        Decided._make((*row, *known[row.id]))
+        if row.score is None or math.isfinite(row.score)
+        else Decided._make((*row, *known[row.id]))._replace(score=None)
         for row in rows
-        for gain, auc in [known[row.id]]
     ]
     found.sort(key=lambda row: (row.day, row.revision, row.decided_at))
     return found
@@ -72,9 +73,18 @@ def auc_gain(gate: dict[str, Any] | None) -> float | None:
 
 
 def _read(ledger: Ledger, ids: list[str]) -> dict[str, list[float | None]]:
-    query = sa.select(decisions.c.id, decisions.c.scores, decisions.c.gate)
-    rows = ledger.read(query.where(decisions.c.id.in_(ids)))
-    return {row.id: [auc_gain(row.gate), _auc(row.scores)] for row in rows}
+    of_ids = decisions.c.id.in_(ids)
+    gain = decisions.c.gate["difference"]["estimate"].as_float()
+    auc = decisions.c.scores["told"]["auc"]["to"].as_float()
+    try:
+        # The database takes two figures out of kilobytes of JSON several times as fast.
+        rows = ledger.read(sa.select(decisions.c.id, gain, auc).where(of_ids))
+        return {row[0]: [_number(row[1]), _number(row[2])] for row in rows}
+    except sa.exc.DBAPIError:
+        # A figure that is not a number is no JSON to it.
+        query = sa.select(decisions.c.id, decisions.c.gate, decisions.c.scores)
+        rows = ledger.read(query.where(of_ids))
+        return {row[0]: [auc_gain(row[1]), _auc(row[2])] for row in rows}
 
 
 def _auc(scores: dict[str, Any] | None) -> float | None:

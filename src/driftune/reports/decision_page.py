@@ -21,7 +21,7 @@ def decision_view(config: Config, history: History, rows: list[Any]) -> dict[str
     """The page of a domain and day as plain values; the last of ``rows`` counts."""
     row = rows[-1]
     day = date.fromisoformat(row.day)
-    scores: dict[str, Any] = finite(row.scores or {})
+    scores = _shown_scores(row.scores or {})
     has_page = Workspace(config).drift_page(day, row.domain_key).exists()
     before, after = _neighbours(history, row)
     return {
@@ -56,6 +56,14 @@ def decision_view(config: Config, history: History, rows: list[Any]) -> dict[str
             for other in reversed(rows[:-1])
         ],
     }
+
+
+def _shown_scores(scores: dict[str, Any]) -> dict[str, Any]:
+    """The scores without what is told of signals that did not move: most of their volume."""
+    told, moved = scores.get("told") or {}, scores.get("moved") or ()
+    shown = {name: told[name] for name in moved if name in told}
+    found: dict[str, Any] = finite({**scores, "told": shown})
+    return found
 
 
 def _outcome(row: Any) -> str:

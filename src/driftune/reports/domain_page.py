@@ -6,7 +6,7 @@ from typing import Any
 
 from driftune.registry.ledger import BASE
 from driftune.registry.rollback import ROLLBACK
-from driftune.reports.history import DayEntry, History
+from driftune.reports.history import History
 from driftune.reports.links import champion_text, decision_href
 from driftune.reports.states import (
     QUIET,
@@ -21,55 +21,82 @@ from driftune.reports.timelines import timelines_spec
 ROOT = "../"
 # Newest days in the table of days.
 NEWEST = 28
+LINES = ("rows", "rate", "score", "auc", "base")
+# Title, format of a value, where a rule goes, whether the axis begins at zero, its lines.
+PANELS: tuple[tuple[str, str, float | None, bool, dict[str, str]], ...] = (
+    ("Impressions", ",.0f", None, True, {"rows": "impressions"}),
+    ("Click rate", ".1%", None, False, {"rate": "click rate"}),
+    ("Drift, 1 triggers", ".2~f", 1, True, {"score": "drift"}),
+    ("AUC of clicks", ".3f", None, False, {"auc": "champion", "base": "frozen base"}),
+)
 
 
 def domain_view(history: History, key: str) -> dict[str, Any]:
     """The page of a domain as plain values."""
-    days = [_day(history, key, entry) for entry in history.days]
-    rows = [rows[-1] for day in history.days_of(key) if (rows := history.decisions[(key, day)])]
-    asked = [row for row in rows if row.state not in QUIET]
+    shown = [history.decisions[(key, day)][-1] for day in history.days_of(key)]
+    asked = [row for row in shown if row.state not in QUIET]
     states = Counter(row.state for row in asked)
+    lines = _lines(history, key)
+    newest = range(len(history.days) - 1, max(len(history.days) - 1 - NEWEST, -1), -1)
     return {
         "root": ROOT,
         "key": key,
         "domain": history.domains[key],
         "champion": champion_text(history.champions[key]),
         "counts": [
-            ("days with impressions", sum(day["rows"] is not None for day in days)),
+            ("days with impressions", sum(rows is not None for rows in lines["rows"])),
             ("drifted", len(asked)),
             ("promoted", states["promoted"]),
             ("rejected", states["rejected"]),
         ],
-        "chart": _chart(history, key, days),
-        "base_known": any(day["base"] is not None for day in days),
+        "chart": _chart(history, key, lines),
+        "base_known": any(value is not None for value in lines["base"]),
         "decisions": [_decision(row) for row in reversed(asked)],
-        "days": days[: -NEWEST - 1 : -1],
-        "days_total": len(days),
+        "days": [_day(history, key, place, lines) for place in newest],
+        "days_total": len(history.days),
         "switches": [
             _switch(history, row) for row in reversed(history.switches_by_domain.get(key, []))
         ],
     }
 
 
-def _day(history: History, key: str, entry: DayEntry) -> dict[str, Any]:
-    """What is known of a domain's day; None for what is not."""
-    day = entry.day.isoformat()
-    counts = history.counts.get((key, day)) or {}
-    row = history.latest(key, entry.day)
-    accepted = counts.get("rows") or None
+def _lines(history: History, key: str) -> dict[str, list[float | None]]:
+    """A value per day of each time line; None where it is not known."""
+    lines: dict[str, list[float | None]] = {name: [] for name in LINES}
+    for entry in history.days:
+        counts = history.counts.get((key, entry.text))
+        row = history.latest_on(key, entry.text)
+        rows = counts["rows"] if counts else 0
+        lines["rows"].append(rows or None)
+        lines["rate"].append(round(counts["clicks"] / rows, 4) if counts and rows else None)
+        lines["score"].append(None if row is None else _rounded(row.score, 3))
+        lines["auc"].append(None if row is None else _rounded(row.auc, 4))
+        lines["base"].append(None if row is None else _rounded(_base_auc(history, key, row), 4))
+    return lines
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def _day(
+    history: History, key: str, place: int, lines: dict[str, list[float | None]]
+) -> dict[str, Any]:
+    """A row of the table of days."""
+    entry = history.days[place]
+    row = history.latest_on(key, entry.text)
+    score = None if row is None else row.score
+    page = row is not None and (key, entry.text) in history.pages
     return {
-        "day": day,
-        "href": f"{ROOT}day/{day}.html" if history.is_recorded(entry.day) else None,
-        "verdict": domain_quality(counts) or verdict_view(entry.verdict),
-        "rows": accepted,
-        "rate": counts["clicks"] / accepted if accepted else None,
-        "score": None if row is None else row.score,
-        "shown": "" if row is None else score_text(row.score),
-        "step": heat_step(None if row is None else row.score),
+        "day": entry.text,
+        "href": f"{ROOT}day/{entry.day}.html" if history.is_recorded(entry.day) else None,
+        "verdict": domain_quality(history.counts.get((key, entry.text)) or {})
+        or verdict_view(entry.verdict),
+        "shown": score_text(score),
+        "step": heat_step(score),
         "state": state_view("missing" if row is None else row.state),
-        "decision": decision_href(ROOT, row) if row and history.has_page(key, day) else None,
-        "auc": None if row is None else row.auc,
-        "base": None if row is None else _base_auc(history, key, row),
+        "decision": decision_href(ROOT, row) if page else None,
+        **{name: values[place] for name, values in lines.items()},
     }
 
 
@@ -87,24 +114,23 @@ def _base_auc(history: History, key: str, row: Any) -> float | None:
     return float(row.auc - check.estimate)
 
 
-def _chart(history: History, key: str, days: list[dict[str, Any]]) -> dict[str, Any] | None:
-    def line(name: str, title: str, digits: int) -> dict[str, Any]:
-        values = [None if day[name] is None else round(day[name], digits) for day in days]
-        return {"name": title, "values": values}
-
+def _chart(
+    history: History, key: str, lines: dict[str, list[float | None]]
+) -> dict[str, Any] | None:
     panels: list[dict[str, Any]] = [
-        {"title": "Impressions", "format": ",.0f", "rule": None, "zero": True,
-         "lines": [line("rows", "impressions", 0)]},
-        {"title": "Click rate", "format": ".1%", "rule": None, "zero": False,
-         "lines": [line("rate", "click rate", 4)]},
-        {"title": "Drift, 1 triggers", "format": ".2~f", "rule": 1, "zero": True,
-         "lines": [line("score", "drift", 3)]},
-        {"title": "AUC of clicks", "format": ".3f", "rule": None, "zero": False,
-         "lines": [line("auc", "champion", 4), line("base", "frozen base", 4)]},
-    ]  # fmt: skip
+        {
+            "title": title,
+            "format": shown,
+            "rule": rule,
+            "zero": zero,
+            "lines": [{"name": name, "values": lines[line]} for line, name in names.items()],
+        }
+        for title, shown, rule, zero, names in PANELS
+    ]
     if not any(value is not None for panel in panels for value in panel["lines"][0]["values"]):
         return None
-    shown = {day["day"] for day in days}
+    days = [entry.text for entry in history.days]
+    shown = set(days)
     marks = [
         {
             "day": day,
@@ -114,7 +140,7 @@ def _chart(history: History, key: str, days: list[dict[str, Any]]) -> dict[str, 
         for row in history.switches_by_domain.get(key, ())
         if (day := _switch_day(history, row)) in shown
     ]
-    return timelines_spec([day["day"] for day in days], panels, marks)
+    return timelines_spec(days, panels, marks)
 
 
 def _switch_day(history: History, row: Any) -> str:

@@ -32,6 +32,11 @@ class DayEntry:
     reference: bool
     redelivery: DayQuality | None = None
 
+    @cached_property
+    def text(self) -> str:
+        """The day as YYYY-MM-DD."""
+        return self.day.isoformat()
+
     @property
     def verdict(self) -> str | None:
         """ok, warning or refused, of the newest delivery; None when nothing was recorded."""
@@ -59,22 +64,27 @@ class History:
 
     def latest(self, key: str, day: date) -> Decided | None:
         """The decision that counts for a domain and day; None when there is none."""
-        rows = self.decisions.get((key, day.isoformat()))
+        return self.latest_on(key, day.isoformat())
+
+    def latest_on(self, key: str, day: str) -> Decided | None:
+        """As ``latest``, the day as text."""
+        rows = self.decisions.get((key, day))
         return rows[-1] if rows else None
 
-    def has_page(self, key: str, day: str) -> bool:
-        """Whether the decision of a domain and day has a page of its own."""
-        rows = self.decisions.get((key, day))
-        if not rows:
-            return False
-        return day >= self.kept or any(row.state not in QUIET for row in rows)
+    @cached_property
+    def pages(self) -> set[tuple[str, str]]:
+        """Key and day of every decision that has a page of its own."""
+        return {
+            place
+            for place, rows in self.decisions.items()
+            if place[1] >= self.kept or any(row.state not in QUIET for row in rows)
+        }
 
     @cached_property
     def _days_by_domain(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for key, day in sorted(self.decisions):
-            if self.has_page(key, day):
-                found.setdefault(key, []).append(day)
+        for key, day in sorted(self.pages):
+            found.setdefault(key, []).append(day)
         return found
 
     def days_of(self, key: str) -> list[str]:
@@ -96,9 +106,7 @@ class History:
     @cached_property
     def _shown(self) -> dict[str, Decided]:
         return {
-            rows[-1].id: rows[-1]
-            for (key, day), rows in self.decisions.items()
-            if self.has_page(key, day)
+            rows[-1].id: rows[-1] for place, rows in self.decisions.items() if place in self.pages
         }
 
     def shown_decision(self, decision_id: str | None) -> Decided | None:
@@ -114,7 +122,7 @@ class History:
     def counts(self) -> dict[tuple[str, str], dict[str, Any]]:
         """A domain's counts in a day's quality record, by key and day."""
         return {
-            (row["key"], entry.day.isoformat()): row
+            (row["key"], entry.text): row
             for entry in self.days
             if entry.quality is not None
             for row in entry.quality.domains

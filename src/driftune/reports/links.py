@@ -23,7 +23,7 @@ def decision_href(root: str, row: Any) -> str:
 
 def cell_href(history: History, root: str, row: Any) -> str:
     """Relative address of a decision's page, or of its row on the day's page when it has none."""
-    if history.has_page(row.domain_key, row.day):
+    if (row.domain_key, row.day) in history.pages:
         return decision_href(root, row)
     return f"{root}day/{row.day}.html#{row.domain_key}"
 

@@ -86,7 +86,7 @@ def map_data(history: History) -> dict[str, Any]:
 def _domain(history: History, key: str) -> dict[str, Any]:
     states, steps, pages, scores, gains = [], [], [], [], {}
     for place, entry in enumerate(history.days):
-        row = history.latest(key, entry.day)
+        row = history.latest_on(key, entry.text)
         if row is None:
             states.append(CODES["refused" if entry.verdict == "refused" else "missing"])
             steps.append("x")
@@ -95,7 +95,7 @@ def _domain(history: History, key: str) -> dict[str, Any]:
             continue
         states.append(CODES.get(row.state, UNKNOWN))
         steps.append(heat_step(row.score)[1])
-        pages.append("01"[history.has_page(key, row.day)])
+        pages.append("01"[(key, row.day) in history.pages])
         scores.append(score_text(row.score))
         if row.gain is not None:
             gains[str(place)] = gain_text(row.gain)

@@ -101,10 +101,9 @@ def _decisions(ledger: Ledger, history: History, scope: Scope) -> Iterator[list[
     """Whole decisions, of one page each, read a batch at a time: each is kilobytes of JSON."""
     batch: list[list[Decided]] = []
     for (key, day), rows in history.decisions.items():
-        wanted = history.has_page(key, day) and scope.has_decision(
-            decision_path(rows[-1]), key, day
-        )
-        if wanted:
+        if (key, day) not in history.pages:
+            continue
+        if scope.has_decision(decision_path(rows[-1]), key, day):
             batch.append(rows)
         if len(batch) >= CHUNK:
             yield from _whole(ledger, batch)
@@ -126,7 +125,7 @@ def _drop_aged(history: History, home: Path) -> list[date]:
         if folder.name >= history.kept:
             continue
         old = [page for page in folder.glob("*.html")
-               if not history.has_page(page.stem, folder.name)]  # fmt: skip
+               if (page.stem, folder.name) not in history.pages]  # fmt: skip
         for page in old:
             page.unlink()
         if old:
