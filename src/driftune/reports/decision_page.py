@@ -62,7 +62,7 @@ def _shown_scores(scores: dict[str, Any]) -> dict[str, Any]:
     """The scores without what is told of signals that did not move: most of their volume."""
     told, moved = scores.get("told") or {}, scores.get("moved") or ()
     shown = {name: told[name] for name in moved if name in told}
-    found: dict[str, Any] = finite({**scores, "told": shown})
+    found: dict[str, Any] = finite({**scores, "told": shown, "settled": None})
     return found
 
 

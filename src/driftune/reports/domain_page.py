@@ -6,7 +6,7 @@ from typing import Any
 
 from driftune.registry.ledger import BASE
 from driftune.registry.rollback import ROLLBACK
-from driftune.reports.history import History
+from driftune.reports.history import PERIOD, History
 from driftune.reports.links import champion_text, decision_href
 from driftune.reports.states import (
     QUIET,
@@ -19,8 +19,6 @@ from driftune.reports.states import (
 from driftune.reports.timelines import timelines_spec
 
 ROOT = "../"
-# Newest days in the table of days.
-NEWEST = 28
 LINES = ("rows", "rate", "score", "auc", "base")
 # Title, format of a value, where a rule goes, whether the axis begins at zero, its lines.
 PANELS: tuple[tuple[str, str, float | None, bool, dict[str, str]], ...] = (
@@ -37,7 +35,7 @@ def domain_view(history: History, key: str) -> dict[str, Any]:
     asked = [row for row in shown if row.state not in QUIET]
     states = Counter(row.state for row in asked)
     lines = _lines(history, key)
-    newest = range(len(history.days) - 1, max(len(history.days) - 1 - NEWEST, -1), -1)
+    newest = range(len(history.days) - 1, max(len(history.days) - 1 - PERIOD, -1), -1)
     return {
         "root": ROOT,
         "key": key,

@@ -5,9 +5,9 @@ from itertools import groupby
 from typing import Any
 
 from driftune.reports.figures import lines_spec
-from driftune.reports.history import DayEntry, History
+from driftune.reports.history import PERIOD, DayEntry, History
 from driftune.reports.links import champion_text, decision_href, domain_href
-from driftune.reports.map_data import PERIOD, cell_view, columns, map_data
+from driftune.reports.map_data import cell_view, columns, map_data
 from driftune.reports.states import (
     QUIET,
     STATES,

@@ -15,6 +15,8 @@ from driftune.reports.decided import Decided, all_decided
 from driftune.reports.states import QUIET
 from driftune.workspace import Workspace
 
+# Newest days that the front page shows at first, and whose every decision has a page.
+PERIOD = 28
 # A longer pause in the logs is a break between two replays, not a run of missing days.
 LONGEST_GAP = 14
 
@@ -206,7 +208,7 @@ def load_history(config: Config, ledger: Ledger, release: str) -> History:
         domains=dict(sorted(domains.items(), key=lambda pair: (pair[1].casefold(), pair[0]))),
         champions={key: champions[key].version if key in champions else BASE for key in domains},
         decisions=decisions,
-        kept=_kept(config, rows),
+        kept=_kept(rows),
         switches=ledger.switches(),
         mlflow_versions={
             (row.domain_key, row.version): row.mlflow_version
@@ -216,12 +218,12 @@ def load_history(config: Config, ledger: Ledger, release: str) -> History:
     )
 
 
-def _kept(config: Config, rows: list[Decided]) -> str:
+def _kept(rows: list[Decided]) -> str:
     """The first day whose quiet decisions keep their pages."""
     if not rows:
         return ""
     newest = date.fromisoformat(rows[-1].day)
-    return (newest - timedelta(days=config.drift.keep_pages_days)).isoformat()
+    return (newest - timedelta(days=PERIOD - 1)).isoformat()
 
 
 def _validated_days(workspace: Workspace) -> set[date]:

@@ -13,8 +13,6 @@ from driftune.reports.states import (
     verdict_view,
 )
 
-# Newest days that the page itself shows.
-PERIOD = 28
 # One character each in the script's data, "z" for an unknown state.
 CODES = dict(zip(STATES, "0123456789abcdefghijk", strict=False))
 UNKNOWN = "z"

@@ -16,7 +16,15 @@ class Renderer:
         from jinja2 import Environment, PackageLoader, StrictUndefined
         from markupsafe import Markup
 
-        self.environment = Environment(
+        class Views(Environment):
+            """Looks for a key first: views are dicts, and a failed ``getattr`` is slow."""
+
+            def getattr(self, obj: Any, attribute: str) -> Any:
+                if isinstance(obj, dict) and attribute in obj:
+                    return obj[attribute]
+                return super().getattr(obj, attribute)
+
+        self.environment = Views(
             loader=PackageLoader("driftune.reports"),
             autoescape=True,
             undefined=StrictUndefined,

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,8 @@ def build_site(config: Config, ledger: Ledger, *, days: list[date] | None = None
     """Refresh the review site and return the path of its front page.
 
     A page whose values and templates are the same as last time is neither rendered nor written.
-    Pages of decisions that asked for nothing are dropped after ``drift.keep_pages_days``.
+    Decisions that asked for nothing have pages for the ``PERIOD`` newest days; then the page of
+    their day tells of them.
 
     Args:
         days: the days whose record or decisions changed; all by default. Pages that show nothing
@@ -60,7 +61,9 @@ def build_site(config: Config, ledger: Ledger, *, days: list[date] | None = None
     history = load_history(config, ledger, release)
     aged = _drop_aged(history, home)
     if days is not None:
-        days = days + aged
+        # Evidently's pages of so long ago have just been dropped.
+        dropped = timedelta(days=config.drift.keep_pages_days + 1)
+        days = [*days, *aged, *(day - dropped for day in days)]
     for page in _pages(config, ledger, history, Scope.of(history, home, days)):
         values = json.dumps([release, page.template, page.view], sort_keys=True, allow_nan=False)
         stamp = f"<!-- {hashlib.sha256(values.encode()).hexdigest()[:32]} -->"
