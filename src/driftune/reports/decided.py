@@ -1,12 +1,13 @@
 """Every decision in a few figures, so that a year of them is read in a moment.
 
 A decision's scores and gate are kilobytes of JSON each. What the site shows of all decisions at
-once is kept beside the pages, with the time of the decision's last change: one that has changed
-since is read from the ledger anew.
+once is kept beside the pages, a file per month; a day of which any decision has changed since is
+read from the ledger anew.
 """
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +17,9 @@ from driftune.files import read_json, write_text
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import decisions
 
-KEPT = ".decisions.json"
-# Ids in one query.
-CHUNK = 500
-_LIGHT = ("id", "domain", "domain_key", "day", "revision", "state", "score", "champion_version",
-          "adapter_version", "decided_at", "updated_at")  # fmt: skip
+KEPT = ".decisions"
+# Days in one query.
+CHUNK = 60
 
 
 class Decided(NamedTuple):
@@ -36,10 +35,13 @@ class Decided(NamedTuple):
     score: float | None
     champion_version: int
     adapter_version: int | None
-    decided_at: float
-    updated_at: float
     gain: float | None
     auc: float | None
+
+
+# Of a day: how many decisions it has and when the last of them changed; and they themselves.
+Stamp = tuple[int, float]
+Day = tuple[Stamp, list[Decided]]
 
 
 def all_decided(ledger: Ledger, home: Path, release: str) -> list[Decided]:
@@ -48,23 +50,22 @@ def all_decided(ledger: Ledger, home: Path, release: str) -> list[Decided]:
     Args:
         release: of the code that reads the figures; those of another release are read anew.
     """
-    rows = ledger.read(sa.select(*(decisions.c[name] for name in _LIGHT)))
+    day = decisions.c.day
+    query = sa.select(day, sa.func.count(), sa.func.max(decisions.c.updated_at))
+    stamps = {row[0]: (row[1], row[2]) for row in ledger.read(query.group_by(day))}
     kept = _kept(home / KEPT, release)
-    known = {row.id: kept[row.id][1:] for row in rows if _holds(kept, row)}
-    new = [row.id for row in rows if row.id not in known]
+    found = {
+        day: kept[day] for day, stamp in stamps.items() if day in kept and kept[day][0] == stamp
+    }
+    new = sorted(stamps.keys() - found.keys())
     for start in range(0, len(new), CHUNK):
-        known |= _read(ledger, new[start : start + CHUNK])
-    if new or len(kept) != len(rows):
-        text = {row.id: [row.updated_at, *known[row.id]] for row in rows}
-        write_text(home / KEPT, json.dumps({"release": release, "decisions": text}))
-    found = [
-        Decided._make((*row, *known[row.id]))
-        if row.score is None or math.isfinite(row.score)
-        else Decided._make((*row, *known[row.id]))._replace(score=None)
-        for row in rows
-    ]
-    found.sort(key=lambda row: (row.day, row.revision, row.decided_at))
-    return found
+        rows = _read(ledger, new[start : start + CHUNK])
+        found |= {day: (stamps[day], []) for day in new[start : start + CHUNK]}
+        for row in rows:
+            found[row.day][1].append(row)
+    changed = {day[:7] for day in [*new, *(kept.keys() - found.keys())]}
+    _keep(home / KEPT, release, found, changed)
+    return [row for day in sorted(found) for row in found[day][1]]
 
 
 def auc_gain(gate: dict[str, Any] | None) -> float | None:
@@ -72,19 +73,24 @@ def auc_gain(gate: dict[str, Any] | None) -> float | None:
     return _number(((gate or {}).get("difference") or {}).get("estimate"))
 
 
-def _read(ledger: Ledger, ids: list[str]) -> dict[str, list[float | None]]:
-    of_ids = decisions.c.id.in_(ids)
+def _read(ledger: Ledger, days: list[str]) -> list[Decided]:
+    columns = [decisions.c[name] for name in Decided._fields[:-2]]
+    order = (decisions.c.revision, decisions.c.decided_at)
+    query = sa.select(*columns).where(decisions.c.day.in_(days)).order_by(*order)
     gain = decisions.c.gate["difference"]["estimate"].as_float()
     auc = decisions.c.scores["told"]["auc"]["to"].as_float()
     try:
         # The database takes two figures out of kilobytes of JSON several times as fast.
-        rows = ledger.read(sa.select(decisions.c.id, gain, auc).where(of_ids))
-        return {row[0]: [_number(row[1]), _number(row[2])] for row in rows}
+        rows: Iterable[Any] = ledger.read(query.add_columns(gain, auc))
     except sa.exc.DBAPIError:
         # A figure that is not a number is no JSON to it.
-        query = sa.select(decisions.c.id, decisions.c.gate, decisions.c.scores)
-        rows = ledger.read(query.where(of_ids))
-        return {row[0]: [auc_gain(row[1]), _auc(row[2])] for row in rows}
+        whole = ledger.read(query.add_columns(decisions.c.gate, decisions.c.scores))
+        rows = [(*row[:-2], auc_gain(row.gate), _auc(row.scores)) for row in whole]
+    made = (Decided._make(row) for row in rows)
+    return [
+        row._replace(score=_number(row.score), gain=_number(row.gain), auc=_number(row.auc))
+        for row in made
+    ]
 
 
 def _auc(scores: dict[str, Any] | None) -> float | None:
@@ -97,13 +103,23 @@ def _number(value: Any) -> float | None:
     return float(value) if usable else None
 
 
-def _kept(path: Path, release: str) -> dict[str, list[Any]]:
-    try:
-        found = read_json(path)
-        return dict(found["decisions"]) if found["release"] == release else {}
-    except (OSError, ValueError, TypeError, KeyError):
-        return {}
+def _kept(folder: Path, release: str) -> dict[str, Day]:
+    """What was kept by the same release; a damaged file counts as missing."""
+    kept: dict[str, Day] = {}
+    for path in folder.glob("????-??.json"):
+        try:
+            found = read_json(path)
+            if found["release"] == release:
+                kept |= {
+                    day: ((count, last), [Decided._make(row) for row in rows])
+                    for day, (count, last, rows) in found["days"].items()
+                }
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+    return kept
 
 
-def _holds(kept: dict[str, list[Any]], row: Any) -> bool:
-    return row.id in kept and kept[row.id][0] == row.updated_at
+def _keep(folder: Path, release: str, found: dict[str, Day], months: set[str]) -> None:
+    for month in months:
+        days = {day: (*stamp, rows) for day, (stamp, rows) in found.items() if day[:7] == month}
+        write_text(folder / f"{month}.json", json.dumps({"release": release, "days": days}))
