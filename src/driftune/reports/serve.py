@@ -13,6 +13,8 @@ from driftune.errors import DriftuneError
 
 HOST = "127.0.0.1"
 PORT = 8420
+# Seconds until a server that is to stop notices.
+POLL = 0.05
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -26,7 +28,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         path = Path(self.translate_path(self.path))
         if path == home:
             path = home / "index.html"
-        inside = path.is_relative_to(home) and path.resolve().is_relative_to(home)
+        inside = "\0" not in str(path) and path.resolve().is_relative_to(home)
         shown = inside and not any(part.startswith(".") for part in path.relative_to(home).parts)
         if not shown or not path.is_file():
             self.send_error(http.HTTPStatus.NOT_FOUND)
@@ -50,7 +52,7 @@ class Server:
         handler = partial(Handler, directory=os.fspath(folder.resolve()))
         self._http = http.server.ThreadingHTTPServer((HOST, port), handler)
         self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(POLL,), daemon=True)
         self._thread.start()
 
     @property
