@@ -61,9 +61,8 @@ class Server:
         return f"http://{HOST}:{self._http.server_address[1]}/index.html"
 
     def wait(self) -> None:
-        """Return when the user presses Ctrl-C, or the server was closed."""
-        with suppress(KeyboardInterrupt):
-            self._thread.join()
+        """Return when the server was closed; Ctrl-C interrupts it."""
+        self._thread.join()
 
     def close(self) -> None:
         """Stop, and give the port back."""
@@ -74,7 +73,7 @@ class Server:
 
 @contextmanager
 def serving(folder: Path, port: int = PORT) -> Iterator[Server]:
-    """Serve a folder on the loopback address while the context lasts.
+    """Serve a folder on the loopback address while the context lasts; Ctrl-C ends it quietly.
 
     Args:
         port: 0 picks a free one.
@@ -91,6 +90,7 @@ def serving(folder: Path, port: int = PORT) -> Iterator[Server]:
             "or 0 for a free one"
         ) from None
     try:
-        yield server
+        with suppress(KeyboardInterrupt):
+            yield server
     finally:
         server.close()
