@@ -54,7 +54,7 @@ def test_a_cell_shows_score_and_mark_and_opens_its_decision(site: Site, state: s
     assert f">{mark}" in cell
     assert label.capitalize() in cell
     assert ("<b>1.8</b>" in cell) == (score is not None)
-    assert ("▲ +.021" in cell) == (state == "promoted")
+    assert ("▲<span> +.021</span>" in cell) == (state == "promoted")
 
 
 def test_rounding_never_shows_a_stable_domain_at_the_threshold(site: Site) -> None:

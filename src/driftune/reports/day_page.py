@@ -23,6 +23,13 @@ REJECTIONS = 50
 ROOT = "../"
 # Of a normal 95% interval, in standard errors.
 REACH = 1.96
+# How a check's outcome is shown, by its severity where it is broken.
+PASSED = {"style": "v-ok", "mark": "✓", "label": "pass"}
+BROKEN = {
+    "critical": {"style": "v-refused", "mark": "✕", "label": "critical"},
+    "warning": {"style": "v-warning", "mark": "!", "label": "warning"},
+    "info": {"style": "v-none", "mark": "i", "label": "info"},
+}
 CHECKED = {"worse": "worse", "holds": "not worse", "insufficient": "too little data"}
 
 
@@ -91,6 +98,7 @@ def _check(check: dict[str, Any]) -> dict[str, Any]:
             figure = f"observed {observed:,.0f}"
     return {
         "success": bool(check["success"]),
+        "chip": PASSED if check["success"] else BROKEN.get(check["severity"], BROKEN["warning"]),
         "severity": check["severity"],
         "sentence": check["sentence"],
         "rule": check["rule"],

@@ -59,8 +59,11 @@ def front_view(history: History, *, compared: bool = False) -> dict[str, Any]:
             ("waiting", sum(latest[state] for state in WAITING)),
         ],
         "steps": steps_legend(),
-        "states": [state_view(name) for name in STATES],
-        "found": [state_view(name) for name in STATES if latest[name]],
+        "found": [name for name in STATES if latest[name]],
+        "states": [
+            {**state_view(name), "found": bool(latest[name]) or name in ("stable", "missing")}
+            for name in STATES
+        ],
         "verdicts": [verdict_view(name) for name in VERDICTS],
         "switches": [_switch(history, row) for row in reversed(history.switches[-SWITCHES:])],
         "switches_total": len(history.switches),

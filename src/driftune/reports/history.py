@@ -1,5 +1,6 @@
 """History: everything the review site shows, read once from the ledger and the workspace."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -205,7 +206,7 @@ def load_history(config: Config, ledger: Ledger, release: str) -> History:
     return History(
         days=_without_gaps([entry for entry in entries if not entry.reference]),
         reference=[entry for entry in entries if entry.reference],
-        domains=dict(sorted(domains.items(), key=lambda pair: (pair[1].casefold(), pair[0]))),
+        domains=dict(sorted(domains.items(), key=_by_name)),
         champions={key: champions[key].version if key in champions else BASE for key in domains},
         decisions=decisions,
         kept=_kept(rows),
@@ -216,6 +217,13 @@ def load_history(config: Config, ledger: Ledger, release: str) -> History:
         },
         checks=ledger.read(sa.select(checks).order_by(checks.c.day, checks.c.revision)),
     )
+
+
+def _by_name(pair: tuple[str, str]) -> tuple[Any, ...]:
+    """Names as people sort them: district 2 before district 10."""
+    key, name = pair
+    parts = re.split(r"(\d{1,18})", name.casefold())
+    return [(n % 2, int(part) if n % 2 else 0, part) for n, part in enumerate(parts)], key
 
 
 def _kept(rows: list[Decided]) -> str:

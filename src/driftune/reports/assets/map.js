@@ -40,7 +40,7 @@
     else if (state.name === "refused") href = `day/${day}.html`;
     else if (state.name !== "missing") href = `day/${day}.html#${key}`;
     const number = score ? `<b>${score}</b>` : "";
-    const told = state.name === "promoted" && gain ? `${state.mark} ${gain}` : state.mark;
+    const told = state.name === "promoted" && gain ? `${state.mark}<span> ${gain}</span>` : state.mark;
     const mark = state.mark ? `<i>${told}</i>` : "";
     const inside = href ? `<a href="${href}" title="${title}">${number}${mark}${hidden}</a>` : hidden;
     return `<td class="${step} s-${state.name}">${inside}</td>`;
@@ -89,6 +89,20 @@
     oneStop();
   };
 
+  const matches = (found, state) => (state === "drifted" ? !quiet.has(found) : found === state);
+
+  // Cells of another state step back.
+  const faint = (state) => {
+    if (!state && !table.querySelector(".faint")) return;
+    rows.forEach((row, index) => {
+      if (row.hidden) return;
+      shown.forEach((place, column) => {
+        const found = data.codes[data.domains[index].states[place]].name;
+        row.cells[column + 1].classList.toggle("faint", state !== "" && !matches(found, state));
+      });
+    });
+  };
+
   const fits = (index, text, state) => {
     const name = rows[index].cells[0].querySelector("bdi");
     const full = (name.title || name.textContent).toLowerCase();
@@ -96,7 +110,7 @@
     if (!state) return true;
     return shown.some((place) => {
       const found = data.codes[data.domains[index].states[place]].name;
-      return state === "drifted" ? !quiet.has(found) : found === state;
+      return matches(found, state);
     });
   };
 
@@ -109,7 +123,7 @@
       row.hidden = !fits(index, text, state.value);
       count += row.hidden ? 0 : 1;
     });
-    table.dataset.state = state.value;
+    faint(state.value);
     const total = `${rows.length} domain${rows.length === 1 ? "" : "s"}`;
     form.querySelector("[data-shown]").textContent =
       count === rows.length ? total : `${count} of ${total}`;
