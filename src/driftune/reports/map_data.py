@@ -35,7 +35,7 @@ def cell_view(history: History, key: str, entry: DayEntry) -> dict[str, Any]:
     """A domain's cell of a day; ``title`` says all of it in words."""
     row = history.latest(key, entry.day)
     if row is None:
-        refused = entry.verdict == "refused"
+        refused = _refused(history, key, entry)
         state = state_view("refused" if refused else "missing")
         return {
             "state": state,
@@ -62,6 +62,12 @@ def cell_view(history: History, key: str, entry: DayEntry) -> dict[str, Any]:
     }
 
 
+def _refused(history: History, key: str, entry: DayEntry) -> bool:
+    """Whether the day was refused, or the domain's rows of it."""
+    counts = history.counts.get((key, entry.text)) or {}
+    return "refused" in (entry.verdict, counts.get("verdict"))
+
+
 def map_data(history: History) -> dict[str, Any]:
     """All days of the map, a character or a short text per cell.
 
@@ -86,7 +92,7 @@ def _domain(history: History, key: str) -> dict[str, Any]:
     for place, entry in enumerate(history.days):
         row = history.latest_on(key, entry.text)
         if row is None:
-            states.append(CODES["refused" if entry.verdict == "refused" else "missing"])
+            states.append(CODES["refused" if _refused(history, key, entry) else "missing"])
             steps.append("x")
             pages.append("0")
             scores.append("")

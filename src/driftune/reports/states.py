@@ -19,7 +19,7 @@ STATES: dict[str, tuple[str, str, str]] = {
     "superseded": ("»", "superseded", "drifted; overtaken by a newer decision or champion"),
     "failed": ("!", "failed", "drifted; the adaptation ended with an error"),
     "insufficient": ("–", "too little data", "drift could not be measured"),
-    "refused": ("⊘", "day refused", "the day's data did not reach the lake"),
+    "refused": ("⊘", "data refused", "what was delivered of the day did not reach the lake"),
     "missing": ("", "no decision", "nothing recorded for this domain and day"),
 }
 WAITING = ("pending", "claimed", "waiting")
