@@ -196,7 +196,7 @@ def _intervals(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, An
 
 
 def _points(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    points = spec["points"]
+    points = sorted(spec["points"], key=lambda point: (point["x"], point["value"]))
     most = max((point["x"] for point in points), default=0)
     trace = {
         "type": "scatter",
@@ -204,9 +204,11 @@ def _points(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]
         "x": [point["x"] for point in points],
         "y": [point["value"] for point in points],
         "text": [plain(point["name"], 60) for point in points],
-        # Labels of the right half lie to the left, so that none is cut off.
+        # Neighbours are labelled above and below in turn; those of the right half to the left, so
+        # that none is cut off.
         "textposition": [
-            "bottom left" if point["x"] > most / 2 else "bottom right" for point in points
+            f"{('bottom', 'top')[place % 2]} {'left' if point['x'] > most / 2 else 'right'}"
+            for place, point in enumerate(points)
         ],
         "hovertemplate": "%{text}: %{y:+.4f}, %{x:,}<extra></extra>",
         "marker": {"size": 11, "symbol": "diamond", "color": "var(--series-1)"},
