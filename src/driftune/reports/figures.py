@@ -196,7 +196,7 @@ def _intervals(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, An
 
 
 def _points(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    points = sorted(spec["points"], key=lambda point: (point["x"], point["value"]))
+    points = sorted(spec["points"], key=lambda point: (point["value"], point["x"]))
     most = max((point["x"] for point in points), default=0)
     trace = {
         "type": "scatter",
