@@ -11,11 +11,18 @@ from driftune.config import Config
 from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
 from driftune.reports import build_site
-from driftune.reports.summary import day_rows, day_summary
+from driftune.reports.artifacts import day_links, day_summary, day_table
+from driftune.reports.summary import day_rows
 from driftune.workspace import Workspace
 from tasks.policy import QUICK
 
 log = logging.getLogger("driftune")
+# Artifact keys of the pages that a day links to.
+LINKS = {
+    "day": "driftune-day-report",
+    "Data Docs": "driftune-data-docs",
+    "all days and domains": "driftune-report",
+}
 
 
 @task(task_run_name="report {day}", **QUICK)
@@ -36,16 +43,17 @@ def report_decision(config: Config, decision_id: str) -> None:
 
 @task(task_run_name="artifacts {day}", **QUICK)
 def publish(config: Config, day: date, quality: DayQuality | None) -> None:
-    """Mirror the day as Prefect artifacts: summary, table of domains, link to the site."""
+    """Mirror the day as Prefect artifacts: summary, table of domains, links to its pages."""
     with Ledger(config) as ledger:
-        rows: list[dict[str, Any]] = day_rows(ledger, day)
-    create_markdown_artifact(
-        key="driftune-day", markdown=day_summary(day, quality, rows), description=f"{day}"
-    )
-    if rows:
-        create_table_artifact(key="driftune-domains", table=rows, description=f"{day}")
-    index = Workspace(config).reports / "index.html"
-    create_link_artifact(key="driftune-report", link=f"file://{index}", description=f"{day}")
+        rows = day_rows(ledger, day)
+    site = Workspace(config).reports
+    text = day_summary(day, quality, rows, site)
+    create_markdown_artifact(key="driftune-day", markdown=text, description=f"{day}")
+    table = day_table(quality, rows, site)
+    if table:
+        create_table_artifact(key="driftune-domains", table=table, description=f"{day}")
+    for name, address in day_links(day, site).items():
+        create_link_artifact(key=LINKS[name], link=address, link_text=f"{day}: {name}")
 
 
 def note(reported: State[Any]) -> None:

@@ -1,8 +1,11 @@
 """The command line as a user runs it: help, one-line errors, exit codes, JSON."""
 
 import json
+import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -199,3 +202,25 @@ def test_a_simulation_that_cannot_be_is_one_line(tmp_path: Path, text: str, part
     (tmp_path / "sim.yaml").write_text(text, encoding="utf-8")
     line = refused(driftune("simulate", "--to", "x", "--settings", "sim.yaml", folder=tmp_path))
     assert part in line
+
+
+def test_the_report_is_served_where_it_is_asked_to_be_or_says_why_not(make_world) -> None:
+    config = ("-c", str(make_world().params))
+    assert "--port belongs to --serve" in driftune("report", *config, "--port", "0").stderr
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        line = refused(driftune("report", *config, "--serve", "--port", port))
+    assert f"--port {port}" in line and "choose another one" in line
+    with subprocess.Popen(
+        [PROGRAM, "report", *config, "--serve", "--port", "0"], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None and process.stderr is not None
+        url = process.stdout.readline().split()[0]
+        with urllib.request.urlopen(url, timeout=20) as page:
+            assert b"No drift decision yet" in page.read()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+        assert process.stderr.read() == ""

@@ -241,8 +241,17 @@ def report(
     drift: Annotated[
         str | None, typer.Option(help="Also write Evidently's page of this decision.")
     ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Then serve it on this machine until Ctrl-C.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Of --serve, 8420 by default; 0 picks a free one.", min=0, max=65535),
+    ] = None,
 ) -> None:
-    """Refresh the review site and print where it is."""
+    """Refresh the review site and print where it is; with --serve, serve it on 127.0.0.1."""
+    if port is not None and not serve:
+        raise typer.BadParameter("--port belongs to --serve")
     from driftune.drift.pages import write_drift_page
     from driftune.registry.ledger import Ledger
     from driftune.reports import build_site
@@ -251,7 +260,15 @@ def report(
     with Ledger(settings) as ledger:
         if drift is not None:
             write_drift_page(settings, ledger, drift)
-        typer.echo(build_site(settings, ledger))
+        index = build_site(settings, ledger)
+    if serve:
+        from driftune.reports.serve import PORT, serving
+
+        with serving(index.parent, PORT if port is None else port) as server:
+            typer.echo(f"{server.url} (Ctrl-C ends it)")
+            server.wait()
+    else:
+        typer.echo(index)
 
 
 @importers.command("kuairand")

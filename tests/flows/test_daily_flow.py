@@ -234,15 +234,18 @@ def test_equal_input_gives_equal_adapters_and_decisions(simulated: World, tmp_pa
     assert outcomes[0] == outcomes[1]
 
 
-def test_prefect_holds_a_table_of_the_day_and_a_link_to_the_report(simulated: World) -> None:
+def test_prefect_holds_a_table_of_the_day_and_links_to_its_pages(simulated: World) -> None:
     run(simulated, STABLE_DAY)
     with get_client(sync_client=True) as client:
         artifacts = client.read_artifacts(limit=200)
     newest_last = sorted(artifacts, key=lambda artifact: artifact.created)
     found = {artifact.key: artifact for artifact in newest_last}
     table = json.loads(found["driftune-domains"].data)
-    assert {row["domain"] for row in table} == set(states(simulated, STABLE_DAY))
+    assert {row["domain"]: row["state"] for row in table} == states(simulated, STABLE_DAY)
+    assert all(row["rows"] and row["page"].endswith(".html") for row in table)
     assert str(Workspace(simulated.config).reports / "index.html") in found["driftune-report"].data
+    assert f"day/{STABLE_DAY}.html" in found["driftune-day-report"].data
+    assert f"data_docs/{STABLE_DAY}.html" in found["driftune-data-docs"].data
     assert STABLE_DAY.isoformat() in found["driftune-day"].data
 
 

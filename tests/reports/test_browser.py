@@ -1,81 +1,205 @@
-"""Pages in a real headless Chromium: charts are drawn, nothing fails, nothing overflows."""
+"""Pages in a real headless Chromium, as files and served: charts, widths, filters, keyboard."""
 
-import re
 import shutil
-import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from driftune.domains import domain_key
-from tests.reports.records import FIRST, HOSTILE, Site
+from driftune.reports.serve import Server, serving
+from tests.reports.browser import browse, drive
+from tests.reports.records import FIRST, HOSTILE, PLAIN, Site
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed"),
 ]
 
-PROBE = """
-<script>addEventListener("load", () => setTimeout(() => parent.postMessage({
-  width: innerWidth, excess: document.documentElement.scrollWidth - innerWidth,
-  charts: document.querySelectorAll("[data-figure] svg.main-svg").length,
-  planned: document.querySelectorAll("[data-figure]").length}, "*"), 300))</script>
+PROBE = """return {width: view.innerWidth,
+  excess: page.documentElement.scrollWidth - view.innerWidth,
+  charts: page.querySelectorAll("[data-figure] svg.main-svg").length,
+  planned: page.querySelectorAll("[data-figure]").length}"""
+SET = """const form = page.querySelector("[data-filters]");
+const set = async (name, value) => {
+  form.elements[name].value = value;
+  form.elements[name].dispatchEvent(new view.Event("input", {bubbles: true}));
+  await rest(50);
+};
+const rows = () => [...page.querySelectorAll("[data-map] tbody tr")].filter((row) => !row.hidden)
+  .map((row) => row.querySelector("bdi").textContent);
+const days = () => [...page.querySelectorAll("[data-map] thead time")].map((day) => day.dateTime);
+const press = (key) => page.activeElement.dispatchEvent(
+  new view.KeyboardEvent("keydown", {key, bubbles: true, cancelable: true}));
 """
-FRAME = """<!doctype html><iframe src="{name}" style="border:0;width:390px;height:844px"></iframe>
-<p id="found"></p><script>addEventListener("message", event => {{
-  document.getElementById("found").textContent = JSON.stringify(event.data); }})</script>"""
 
 
-def browse(page: Path, profile: Path) -> tuple[str, str]:
-    """The page's document after its scripts, and the browser's log."""
-    done = subprocess.run(
-        [
-            "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-            "--no-first-run", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", f"--user-data-dir={profile}", "--enable-logging=stderr",
-            "--virtual-time-budget=4000", "--dump-dom", page.as_uri(),
-        ],
-        capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
-    return done.stdout, done.stderr
+@pytest.fixture
+def served(full_site: Site) -> Iterator[tuple[Path, Server]]:
+    """The folder of a full site, and the server of it."""
+    with serving(full_site.workspace.reports, 0) as server:
+        yield full_site.workspace.reports, server
 
 
-@pytest.mark.parametrize("page", ["index", "day", "decision", "docs"])
+@pytest.fixture
+def long_site(site: Site) -> Iterator[tuple[Path, Server]]:
+    """Forty days of two domains, the newest of them drifted in one; served."""
+    for number in range(40):
+        day = FIRST + timedelta(days=number)
+        site.day(day, PLAIN[:2], "warning" if number == 3 else "ok")
+        for place, domain in enumerate(PLAIN[:2]):
+            last = number == 39 and place == 0
+            site.decide(domain, day, "promoted" if last else "stable", 2.4 if last else 0.3)
+    site.build()
+    with serving(site.workspace.reports, 0) as server:
+        yield site.workspace.reports, server
+
+
+@pytest.mark.parametrize("page", ["index", "day", "decision", "docs", "domain"])
 def test_a_page_draws_its_charts_and_fits_a_phone(
-    full_site: Site, tmp_path: Path, page: str
+    served: tuple[Path, Server], tmp_path: Path, page: str
 ) -> None:
-    day = max(path.stem for path in (full_site.workspace.reports / "day").glob("*.html"))
-    path = (
-        full_site.workspace.reports
-        / {
-            "index": "index.html",
-            "day": f"day/{day}.html",
-            "docs": f"data_docs/{day}.html",
-            "decision": f"decision/{day}/{domain_key(HOSTILE[0])}.html",
-        }[page]
-    )
-    probed = path.with_name("_probed.html")
-    probed.write_text(path.read_text(encoding="utf-8") + PROBE, encoding="utf-8")
-    frame = path.with_name("_frame.html")
-    frame.write_text(FRAME.format(name=probed.name), encoding="utf-8")
-    dom, log = browse(frame, tmp_path / "profile")
-    found = re.search(r'"width":(\d+),"excess":(-?\d+),"charts":(\d+),"planned":(\d+)', dom)
-    assert found is not None, log
-    width, excess, charts, planned = map(int, found.groups())
-    assert width == 390
-    assert excess <= 0
-    assert charts >= planned
-    if page == "index":
-        assert planned > 0
-    assert "Uncaught" not in log and "CONSOLE" not in log
+    home, server = served
+    day = max(path.stem for path in (home / "day").glob("*.html"))
+    path = {
+        "index": "index.html",
+        "day": f"day/{day}.html",
+        "docs": f"data_docs/{day}.html",
+        "decision": f"decision/{day}/{domain_key(HOSTILE[0])}.html",
+        "domain": f"domain/{domain_key(PLAIN[0])}.html",
+    }[page]
+    found = drive(home, server.url, path, PROBE, tmp_path / "profile", width=390)
+    assert found["width"] == 390
+    assert found["excess"] <= 0
+    assert found["charts"] >= found["planned"]
+    if page in ("index", "domain"):
+        assert found["planned"] > 0
 
 
-def test_the_front_page_shows_a_drawn_chart_and_hostile_names_as_text(
+def test_the_front_page_as_a_file_shows_a_drawn_chart_and_hostile_names_as_text(
     full_site: Site, tmp_path: Path
 ) -> None:
-    dom, log = browse(full_site.workspace.reports / "index.html", tmp_path / "profile")
+    page = full_site.workspace.reports / "index.html"
+    dom, log = browse(page.as_uri(), tmp_path / "profile")
     assert 'class="main-svg"' in dom
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in dom
     assert "<script>alert(1)" not in dom
     assert str(FIRST) in dom
     assert "CONSOLE" not in log
+
+
+def test_the_map_is_filtered_by_name_and_state(served: tuple[Path, Server], tmp_path: Path) -> None:
+    home, server = served
+    script = f"""{SET}
+      const all = rows().length;
+      await set("domain", "HOME");
+      const named = rows();
+      await set("domain", "<script>");
+      const hostile = rows();
+      await set("domain", "");
+      await set("state", "failed");
+      const failed = rows();
+      await set("domain", "no such name");
+      const told = page.querySelector("[data-none]").hidden;
+      const hash = view.location.hash;
+      form.reset(); await rest(50);
+      return {{all, named, hostile, failed, told, hash, after: rows().length}};"""
+    found = drive(home, server.url, "index.html", script, tmp_path / "profile")
+    assert found["all"] == found["after"] == len(PLAIN + HOSTILE)
+    assert found["named"] == ["home · north", "home · south"]
+    assert found["hostile"] == [HOSTILE[0]]
+    assert 0 < len(found["failed"]) < found["all"]
+    assert found["told"] is False
+    assert found["hash"] == "#domain=no+such+name&state=failed"
+
+
+def test_a_filter_in_the_address_is_taken_up(served: tuple[Path, Server], tmp_path: Path) -> None:
+    home, server = served
+    page = "index.html#domain=search"
+    found = drive(home, server.url, page, f"{SET} return rows()", tmp_path / "profile")
+    assert found == ["search · north", "search · south"]
+
+
+def test_other_periods_are_drawn_as_the_page_draws_its_own(
+    long_site: tuple[Path, Server], tmp_path: Path
+) -> None:
+    home, server = long_site
+    script = f"""{SET}
+      const body = () => [...page.querySelectorAll("[data-map] tbody tr")]
+        .map((row) => [...row.cells].map((cell) =>
+          cell.innerHTML.replace(/ tabindex="-?\\d"/g, "") + cell.className));
+      const heads = () => [...page.querySelectorAll("[data-map] thead th")]
+        .map((cell) => cell.textContent.trim());
+      const own = [body(), heads(), days()];
+      await set("period", "40");
+      const all = days();
+      const links = [...page.querySelectorAll("[data-map] tbody td a")]
+        .map((link) => link.getAttribute("href"));
+      await set("period", "2026-03");
+      const month = days();
+      await set("period", "28");
+      const again = [body(), heads(), days()];
+      return {{own, again, all, month, links}};"""
+    found = drive(home, server.url, "index.html", script, tmp_path / "profile")
+    assert len(found["own"][2]) == 28
+    assert found["again"] == found["own"]
+    assert [found["all"][0], len(found["all"])] == [str(FIRST), 40]
+    assert found["month"][-1] == "2026-03-31" and len(found["month"]) == 20
+    assert len(found["links"]) == 80
+    for link in found["links"]:
+        assert (home / link.split("#")[0]).is_file(), link
+
+
+def test_the_map_is_one_tab_stop_whose_cells_the_arrow_keys_reach(
+    served: tuple[Path, Server], tmp_path: Path
+) -> None:
+    home, server = served
+    script = f"""{SET}
+      const stops = () => page.querySelectorAll('[data-map] a[tabindex="0"]').length;
+      const before = stops();
+      page.querySelector('[data-map] a[tabindex="0"]').focus();
+      const start = page.activeElement.getAttribute("href");
+      press("ArrowRight"); const cell = page.activeElement.getAttribute("href");
+      press("End"); const last = page.activeElement.getAttribute("href");
+      press("ArrowUp"); const head = page.activeElement.getAttribute("href");
+      press("Home"); press("ArrowDown");
+      return {{before, after: stops(), start, cell, last, head}};"""
+    found = drive(home, server.url, "index.html", script, tmp_path / "profile")
+    assert found["before"] == found["after"] == 1
+    assert found["start"].startswith("domain/")
+    assert found["cell"].startswith("decision/") and found["last"].startswith("decision/")
+    assert found["cell"] != found["last"]
+    assert found["head"].startswith("day/")
+
+
+@pytest.mark.parametrize("scheme", [0, 1])
+def test_text_stands_out_from_what_is_behind_it(
+    served: tuple[Path, Server], tmp_path: Path, scheme: int
+) -> None:
+    home, server = served
+    script = """const names = ["--text", "--muted", "--accent", "--good", "--warn", "--bad"];
+      const style = view.getComputedStyle(page.documentElement);
+      const one = (name) => style.getPropertyValue(name).trim();
+      return {pairs: [...names.map((name) => [one(name), one("--surface")]),
+        ...["good", "warn", "bad"].map((name) => [one(`--${name}`), one(`--${name}-bg`)]),
+        ...[0, 1, 2, 3, 4, 5].map((step) => [one("--text"), one(`--h${step}`)]),
+        [one("--on-hot"), one("--h6")]]};"""
+    flag = f"--blink-settings=preferredColorScheme={scheme}"
+    found = drive(home, server.url, "index.html", script, tmp_path / "profile", flags=(flag,))
+    for front, back in found["pairs"]:
+        assert contrast(front, back) >= 4.5, (front, back)
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast of two colours (#rrggbb) by WCAG 2.1."""
+
+    def luminance(color: str) -> float:
+        parts = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        linear = [
+            part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+        ]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from driftune.domains import domain_key
-from driftune.files import write_json
+from driftune.files import read_json, write_json
 from driftune.reports.summary import day_rows
 from tests.reports.records import FIRST, PLAIN, Site, gate_report
 
@@ -46,6 +46,32 @@ def test_a_rollback_stands_on_the_day_of_its_labels_and_of_its_run(site: Site) -
     wanted = f"version 1 taken back for the frozen base (AUC -0.031 on {FIRST})"
     assert row["rolled_back"] == wanted
     assert [row["rolled_back"] for row in day_rows(site.ledger, FIRST)] == [None]
+
+
+def test_a_domain_s_own_verdict_and_reasons_stand_beside_its_counts(site: Site) -> None:
+    site.day(FIRST, PLAIN)
+    record = read_json(site.workspace.quality(FIRST))
+    record["domains"][0] |= {"verdict": "ok", "reasons": []}
+    record["domains"][1] |= {"verdict": "refused", "reason": "41% of its rows <are> rejected"}
+    write_json(site.workspace.quality(FIRST), record)
+    site.decide(PLAIN[0], FIRST, "stable", 0.3)
+    site.decide(PLAIN[1], FIRST - timedelta(days=1), "stable", 0.3)
+    site.build()
+    text = site.text(f"day/{FIRST}.html")
+    row = text[text.index(f'id="{domain_key(PLAIN[1])}"') :]
+    assert "refused</span>" in row[: row.index("</tr>")]
+    assert "41% of its rows &lt;are&gt; rejected" in row[: row.index("</tr>")]
+    assert "Data refused" in site.text()
+
+
+def test_broken_checks_are_named_by_severity_and_passed_ones_folded(site: Site) -> None:
+    site.day(FIRST, PLAIN, "refused")
+    site.build()
+    text = site.text(f"day/{FIRST}.html")
+    broken, passed = text.split("<details>", 1)
+    assert '<span class="chip v-refused"><span aria-hidden="true">✕</span> critical' in broken
+    assert '<span class="chip v-warning"><span aria-hidden="true">!</span> warning' in broken
+    assert "2 passed" in passed and "at least 100 rows" in passed
 
 
 def test_a_refused_delivery_of_a_held_day_says_that_the_older_one_stays(site: Site) -> None:
@@ -262,7 +288,11 @@ def test_only_changed_pages_are_written(full_site: Site) -> None:
         full_site.ledger.override(connection, decided.id, "rejected", 1, note="by hand")
     full_site.build()
     after = times(full_site.workspace.reports)
-    changed = {path.name for path, moment in after.items() if before.get(path) != moment}
+    changed = {
+        path.name
+        for path, moment in after.items()
+        if path.suffix == ".html" and before.get(path) != moment
+    }
     assert changed == {"index.html", f"{decided.day}.html", f"{decided.domain_key}.html"}
 
 

@@ -1,10 +1,12 @@
 """Hostile names show as text, every link resolves, nothing comes from a network."""
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import plotly.graph_objects as go
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,12 +44,15 @@ def pages(site: Site) -> dict[Path, Reader]:
 
 
 def test_every_internal_link_resolves(full_site: Site) -> None:
-    home = full_site.workspace.reports
-    for path, page in pages(full_site).items():
+    home, read = full_site.workspace.reports, pages(full_site)
+    for path, page in read.items():
         for address in page.addresses:
             if address.startswith(("#", "data:")):
                 continue
+            address, _, anchor = address.partition("#")
             target = (path.parent / address).resolve()
+            if anchor:
+                assert anchor in read[target].ids, f"{path.relative_to(home)}: #{anchor}"
             assert target.is_file(), f"{path.relative_to(home)}: {address}"
             assert target.is_relative_to(home)
 
@@ -56,6 +61,16 @@ def test_pages_need_no_network_and_have_unique_ids(full_site: Site) -> None:
     for path, page in pages(full_site).items():
         assert not [address for address in page.addresses if re.match(r"\w+://|//", address)]
         assert len(page.ids) == len(set(page.ids)), path
+
+
+def test_figures_are_ones_that_plotly_takes(full_site: Site) -> None:
+    kinds = set()
+    for path in full_site.workspace.reports.rglob("*.html"):
+        for text in re.findall(r'data-figure.*?json">(.*?)</script>', path.read_text("utf-8")):
+            # A figure of it refuses unknown names and wrong values.
+            figure = go.Figure(json.loads(re.sub(r'"var\(--[\w-]+\)"', '"red"', text)))
+            kinds.add(len(figure.data))
+    assert len(kinds) > 2
 
 
 def test_hostile_names_show_as_text_and_stay_out_of_addresses(full_site: Site) -> None:
@@ -72,7 +87,7 @@ def test_hostile_names_show_as_text_and_stay_out_of_addresses(full_site: Site) -
             if tag == "script":
                 assert attributes.get("src") or attributes.get("type") == "application/json"
         for address in page.addresses:
-            if "decision/" in address:
+            if "decision/" in address or "domain/" in address:
                 assert Path(address).stem in known
 
 

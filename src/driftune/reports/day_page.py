@@ -7,15 +7,28 @@ from driftune.config import Config
 from driftune.files import finite
 from driftune.quality.record import DayQuality
 from driftune.reports.docs_page import docs_path
-from driftune.reports.front import auc_gain, champion_text, decision_href
 from driftune.reports.history import DayEntry, History
-from driftune.reports.states import heat_step, score_text, state_view, verdict_view
+from driftune.reports.links import champion_text, decision_href, domain_href
+from driftune.reports.states import (
+    domain_quality,
+    heat_step,
+    score_text,
+    state_view,
+    verdict_view,
+)
 from driftune.workspace import Workspace, shown_path
 
 REJECTIONS = 50
 ROOT = "../"
 # Of a normal 95% interval, in standard errors.
 REACH = 1.96
+# How a check's outcome is shown, by its severity where it is broken.
+PASSED = {"style": "v-ok", "mark": "✓", "label": "pass"}
+BROKEN = {
+    "critical": {"style": "v-refused", "mark": "✕", "label": "critical"},
+    "warning": {"style": "v-warning", "mark": "!", "label": "warning"},
+    "info": {"style": "v-none", "mark": "i", "label": "info"},
+}
 CHECKED = {"worse": "worse", "holds": "not worse", "insufficient": "too little data"}
 
 
@@ -23,7 +36,7 @@ def day_view(config: Config, history: History, entry: DayEntry) -> dict[str, Any
     """The day's page as plain values."""
     quality, day = entry.quality, entry.day
     recorded = history.recorded
-    place = [other.day for other in recorded].index(day)
+    place = history.place_of(day)
     return {
         "root": ROOT,
         "day": day.isoformat(),
@@ -85,6 +98,7 @@ def _check(check: dict[str, Any]) -> dict[str, Any]:
             figure = f"observed {observed:,.0f}"
     return {
         "success": bool(check["success"]),
+        "chip": PASSED if check["success"] else BROKEN.get(check["severity"], BROKEN["warning"]),
         "severity": check["severity"],
         "sentence": check["sentence"],
         "rule": check["rule"],
@@ -114,6 +128,9 @@ def _domains(history: History, entry: DayEntry) -> list[dict[str, Any]]:
         rows.append(
             {
                 "domain": counts["domain"] if counts else history.domains[key],
+                "key": key,
+                "href": domain_href(ROOT, key) if key in history.domains else None,
+                "quality": domain_quality(counts or {}),
                 "rows": counts["rows"] if counts else None,
                 "rejected": counts["rejected"] if counts else None,
                 "clicks": counts["clicks"] if counts else None,
@@ -121,7 +138,7 @@ def _domains(history: History, entry: DayEntry) -> list[dict[str, Any]]:
                 if counts and counts["rows"]
                 else None,
                 "conversions": counts["conversions"] if counts else None,
-                "decision": None if decision is None else _decision(decision),
+                "decision": None if decision is None else _decision(history, decision),
             }
         )
     return rows
@@ -129,7 +146,7 @@ def _domains(history: History, entry: DayEntry) -> list[dict[str, Any]]:
 
 def _champions(history: History, entry: DayEntry) -> list[dict[str, Any]]:
     """The checks of champions on the day's rows, in its newest revision."""
-    own = [check for check in history.checks if check.day == entry.day.isoformat()]
+    own = history.checks_by_day.get(entry.day.isoformat(), [])
     newest = max((check.revision for check in own), default=0)
     return [
         {
@@ -163,19 +180,19 @@ def _taken_back(history: History, entry: DayEntry) -> list[dict[str, Any]]:
             "restored": champion_text(check.restored),
             "day": check.day,
         }
-        for check in history.checks
-        if check.restored is not None and check.as_of == day != check.day
+        for check in history.rollbacks
+        if check.as_of == day != check.day
     ]
 
 
-def _decision(row: Any) -> dict[str, Any]:
-    score = finite(row.score)
+def _decision(history: History, row: Any) -> dict[str, Any]:
+    score = row.score
     return {
-        "href": decision_href(ROOT, row),
+        "href": decision_href(ROOT, row) if (row.domain_key, row.day) in history.pages else None,
         "state": state_view(row.state),
         "step": heat_step(score),
         "score": score_text(score),
-        "gain": auc_gain(row),
+        "gain": row.gain,
     }
 
 

@@ -1,15 +1,17 @@
 """A decision page's view: what drifted, what the gate saw, what became of it."""
 
+from bisect import bisect_left
 from datetime import date
 from typing import Any
 
 from driftune.config import Config
 from driftune.files import finite
 from driftune.reports.adapter_view import card_view, mlflow_view
+from driftune.reports.decided import auc_gain
 from driftune.reports.drift_view import drift_view
-from driftune.reports.front import auc_gain, champion_text, decision_href
 from driftune.reports.gate_view import gate_view, training_view
 from driftune.reports.history import History
+from driftune.reports.links import champion_text, decision_href, domain_href
 from driftune.reports.states import QUIET, heat_step, score_text, state_view
 from driftune.workspace import Workspace
 
@@ -20,7 +22,7 @@ def decision_view(config: Config, history: History, rows: list[Any]) -> dict[str
     """The page of a domain and day as plain values; the last of ``rows`` counts."""
     row = rows[-1]
     day = date.fromisoformat(row.day)
-    scores: dict[str, Any] = finite(row.scores or {})
+    scores = _shown_scores(row.scores or {})
     has_page = Workspace(config).drift_page(day, row.domain_key).exists()
     before, after = _neighbours(history, row)
     return {
@@ -29,6 +31,7 @@ def decision_view(config: Config, history: History, rows: list[Any]) -> dict[str
         "domain": row.domain,
         "day": row.day,
         "day_href": f"{ROOT}day/{row.day}.html",
+        "domain_href": domain_href(ROOT, row.domain_key),
         "before": before,
         "after": after,
         "state": state_view(row.state),
@@ -58,9 +61,17 @@ def decision_view(config: Config, history: History, rows: list[Any]) -> dict[str
     }
 
 
+def _shown_scores(scores: dict[str, Any]) -> dict[str, Any]:
+    """The scores without what is told of signals that did not move: most of their volume."""
+    told, moved = scores.get("told") or {}, scores.get("moved") or ()
+    shown = {name: told[name] for name in moved if name in told}
+    found: dict[str, Any] = finite({**scores, "told": shown, "settled": None})
+    return found
+
+
 def _outcome(row: Any) -> str:
     """The state in one sentence."""
-    gain = auc_gain(row)
+    gain = auc_gain(row.gate)
     difference = "" if gain is None else f" (AUC {gain:+.4f})"
     verdict = (row.gate or {}).get("decision")
     champion = champion_text(row.champion_version)
@@ -129,7 +140,7 @@ def _mlflow_version(history: History, row: Any) -> str | None:
 def _neighbours(history: History, row: Any) -> tuple[dict[str, str] | None, ...]:
     """The domain's decisions of the day before and after, as links."""
     days = history.days_of(row.domain_key)
-    place = days.index(row.day)
+    place = bisect_left(days, row.day)
     near = (days[place - 1] if place else None, days[place + 1] if place + 1 < len(days) else None)
     return tuple(
         None

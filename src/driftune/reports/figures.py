@@ -1,11 +1,15 @@
 """Charts as Plotly figures. A spec is plain values; drawing one is left to when it is needed.
 
+Figures are plain JSON: plotly.js in the page draws them, Plotly's own classes are not needed.
+
 Colours are CSS variables that the page's script resolves, so charts follow the page's theme.
 """
 
 import html
 import json
 from typing import Any
+
+from driftune.reports.timelines import timelines
 
 SERIES = 6
 # Each highlighted line has a marker of its own, so that colour alone tells nothing apart.
@@ -102,14 +106,16 @@ def curves_spec(
 
 def draw(spec: dict[str, Any]) -> str:
     """The figure of a spec as JSON that may stand in a script element."""
-    import plotly.graph_objects as go
-
-    kinds = {"lines": _lines, "intervals": _intervals, "points": _points, "curves": _curves}
+    kinds = {"lines": _lines, "intervals": _intervals, "points": _points, "curves": _curves,
+             "timelines": timelines}  # fmt: skip
     data, layout = kinds[spec["kind"]](spec)
-    figure = go.Figure(data, {"template": go.layout.Template(), "showlegend": False, **layout})
+    return in_script({"data": data, "layout": {"showlegend": False, **layout}})
+
+
+def in_script(value: Any) -> str:
+    """JSON that may stand in a script element."""
     # "<" would let a name end the script element or open a comment in it.
-    text: str = figure.to_json()
-    return json.dumps(json.loads(text), separators=(",", ":")).replace("<", "\\u003c")
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def _lines(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -190,7 +196,7 @@ def _intervals(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, An
 
 
 def _points(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    points = spec["points"]
+    points = sorted(spec["points"], key=lambda point: (point["value"], point["x"]))
     most = max((point["x"] for point in points), default=0)
     trace = {
         "type": "scatter",
@@ -198,9 +204,11 @@ def _points(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]
         "x": [point["x"] for point in points],
         "y": [point["value"] for point in points],
         "text": [plain(point["name"], 60) for point in points],
-        # Labels of the right half lie to the left, so that none is cut off.
+        # Neighbours are labelled above and below in turn; those of the right half to the left, so
+        # that none is cut off.
         "textposition": [
-            "bottom left" if point["x"] > most / 2 else "bottom right" for point in points
+            f"{('bottom', 'top')[place % 2]} {'left' if point['x'] > most / 2 else 'right'}"
+            for place, point in enumerate(points)
         ],
         "hovertemplate": "%{text}: %{y:+.4f}, %{x:,}<extra></extra>",
         "marker": {"size": 11, "symbol": "diamond", "color": "var(--series-1)"},

@@ -1,18 +1,18 @@
 """The front page's view: heat map of domains and days, champion switches, drift over time."""
 
+from collections import Counter
+from itertools import groupby
 from typing import Any
 
-from driftune.files import finite
-from driftune.registry.ledger import BASE
 from driftune.reports.figures import lines_spec
-from driftune.reports.history import DayEntry, History
+from driftune.reports.history import PERIOD, DayEntry, History
+from driftune.reports.links import champion_text, decision_href, domain_href
+from driftune.reports.map_data import cell_view, columns, map_data
 from driftune.reports.states import (
     QUIET,
     STATES,
     VERDICTS,
     WAITING,
-    heat_step,
-    score_text,
     state_view,
     steps_legend,
     verdict_view,
@@ -22,118 +22,87 @@ SWITCHES = 20
 
 
 def front_view(history: History, *, compared: bool = False) -> dict[str, Any]:
-    """The front page as plain values; ``compared``: whether there is a page on policies."""
-    pages = {entry.day for entry in history.recorded}
-    latest = [rows[-1] for rows in history.decisions.values()]
+    """The front page as plain values; ``compared``: whether there is a page on policies.
+
+    The page itself holds the newest ``PERIOD`` days of the map; its script shows other periods,
+    and filters, from ``data``.
+    """
+    latest = Counter(rows[-1].state for rows in history.decisions.values())
+    newest = history.days[-PERIOD:]
+    shown = columns(history, newest)
     return {
         "root": "",
         "compared": compared,
-        "days": [_column(entry, entry.day in pages) for entry in history.days],
-        "reference": [_column(entry, True) for entry in history.reference],
+        "days": shown,
+        "months": months(shown),
+        "period": PERIOD,
+        "all_months": [month["name"] for month in months(columns(history, history.days))][::-1],
+        "all_days": len(history.days),
+        "reference": columns(history, history.reference),
         "rows": [
             {
+                "key": key,
                 "domain": name,
+                "href": domain_href("", key),
                 "champion": champion_text(history.champions[key]),
-                "cells": [_cell(history, key, entry) for entry in history.days],
+                "cells": [cell_view(history, key, entry) for entry in newest],
             }
             for key, name in history.domains.items()
         ],
+        "data": map_data(history),
         "span": _span(history.days),
         "counts": [
             ("days", len(history.days)),
             ("domains", len(history.domains)),
-            ("drifted", sum(row.state not in QUIET for row in latest)),
-            ("promoted", sum(row.state == "promoted" for row in latest)),
-            ("waiting", sum(row.state in WAITING for row in latest)),
+            ("drifted", sum(count for state, count in latest.items() if state not in QUIET)),
+            ("promoted", latest["promoted"]),
+            ("waiting", sum(latest[state] for state in WAITING)),
         ],
         "steps": steps_legend(),
-        "states": [state_view(name) for name in STATES],
+        "found": [name for name in STATES if latest[name]],
+        "states": [
+            {**state_view(name), "found": bool(latest[name]) or name in ("stable", "missing")}
+            for name in STATES
+        ],
         "verdicts": [verdict_view(name) for name in VERDICTS],
         "switches": [_switch(history, row) for row in reversed(history.switches[-SWITCHES:])],
         "switches_total": len(history.switches),
         "chart": lines_spec(
-            [entry.day.isoformat() for entry in history.days],
+            [entry.day.isoformat() for entry in newest],
             [
-                (name, [_score(history.latest(key, entry.day)) for entry in history.days])
+                (name, [_score(history, key, entry) for entry in newest])
                 for key, name in history.domains.items()
             ],
         ),
     }
 
 
-def champion_text(version: int) -> str:
-    """A champion's version in words."""
-    return "frozen base" if version == BASE else f"version {version}"
+def months(shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Months of the shown days in order, with their numbers of columns."""
+    grouped = groupby(shown, key=lambda column: column["day"][:7])
+    return [{"name": name, "days": len(list(days))} for name, days in grouped]
 
 
-def auc_gain(row: Any) -> float | None:
-    """Challenger minus champion in the gate's metric; None when the gate has no such figure."""
-    gain = finite(((row.gate or {}).get("difference") or {}).get("estimate"))
-    return gain if isinstance(gain, int | float) else None
-
-
-def decision_href(root: str, row: Any) -> str:
-    """Relative address of a decision's page: only the day and the domain's key are in it."""
-    return f"{root}decision/{row.day}/{row.domain_key}.html"
-
-
-def _score(row: Any) -> float | None:
-    return None if row is None else finite(row.score)
+def _score(history: History, key: str, entry: DayEntry) -> float | None:
+    row = history.latest(key, entry.day)
+    return None if row is None or row.score is None else round(row.score, 3)
 
 
 def _span(days: list[DayEntry]) -> str:
     return f"{days[0].day} to {days[-1].day}" if days else ""
 
 
-def _column(entry: DayEntry, has_page: bool) -> dict[str, Any]:
-    return {
-        "day": entry.day.isoformat(),
-        "short": f"{entry.day:%m-%d}",
-        "href": f"day/{entry.day}.html" if has_page else None,
-        "verdict": verdict_view(entry.verdict),
-    }
-
-
-def _cell(history: History, key: str, entry: DayEntry) -> dict[str, Any]:
-    row = history.latest(key, entry.day)
-    if row is None:
-        refused = entry.verdict == "refused"
-        return {
-            "state": state_view("refused" if refused else "missing"),
-            "step": "hx",
-            "score": "",
-            "gain": "",
-            "href": f"day/{entry.day}.html" if refused else None,
-            "title": "Day refused" if refused else "No decision",
-        }
-    score, gain = _score(row), auc_gain(row)
-    state = state_view(row.state)
-    shown = f"{gain:+.3f}" if row.state == "promoted" and gain is not None else ""
-    parts = [state["label"].capitalize()]
-    if score is not None:
-        parts.append(f"drift {score:.2f} (1 triggers)")
-    if gain is not None:
-        parts.append(f"AUC {gain:+.4f}")
-    return {
-        "state": state,
-        "step": heat_step(score),
-        "score": score_text(score),
-        "gain": shown,
-        "href": decision_href("", row),
-        "title": ", ".join(parts),
-    }
-
-
 def _switch(history: History, row: Any) -> dict[str, Any]:
     """A champion switch; linked to its decision where that is the one its page shows."""
-    shown = [rows[-1] for rows in history.decisions.values() if rows[-1].id == row.decision_id]
+    shown = history.shown_decision(row.decision_id)
     return {
         "at": row.at,
         "domain": row.domain,
+        "domain_href": domain_href("", row.domain_key),
         "action": row.action,
         "before": champion_text(row.from_version),
         "after": champion_text(row.to_version),
         "who": row.who,
         "reason": row.reason,
-        "href": decision_href("", shown[0]) if shown else None,
+        "href": decision_href("", shown) if shown else None,
     }

@@ -3,8 +3,8 @@
 from typing import Any
 
 from driftune.reports.figures import intervals_spec
-from driftune.reports.front import champion_text
 from driftune.reports.gate_parts import off_policy_view, parts_view
+from driftune.reports.links import champion_text
 
 METRICS = {
     "ctr_auc": "CTR-AUC",

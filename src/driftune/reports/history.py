@@ -1,5 +1,6 @@
 """History: everything the review site shows, read once from the ledger and the workspace."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -12,8 +13,12 @@ from driftune.guard.record import Check, all_checks
 from driftune.quality.record import DayQuality, read_quality
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.schema import adapters
+from driftune.reports.decided import Decided, all_decided
+from driftune.reports.states import QUIET
 from driftune.workspace import Workspace
 
+# Newest days that the front page shows at first, and whose every decision has a page.
+PERIOD = 28
 # A longer pause in the logs is a break between two replays, not a run of missing days.
 LONGEST_GAP = 14
 
@@ -31,6 +36,11 @@ class DayEntry:
     reference: bool
     redelivery: DayQuality | None = None
 
+    @cached_property
+    def text(self) -> str:
+        """The day as YYYY-MM-DD."""
+        return self.day.isoformat()
+
     @property
     def verdict(self) -> str | None:
         """ok, warning or refused, of the newest delivery; None when nothing was recorded."""
@@ -41,32 +51,124 @@ class DayEntry:
 @dataclass(frozen=True)
 class History:
     """``days`` are the columns of the heat map, gaps included; ``decisions`` by (key, day),
-    oldest first, the last of which counts; ``checks`` of champions after promotion."""
+    oldest first, the last of which counts; ``checks`` of champions after promotion.
+
+    Decisions of days before ``kept`` that asked for nothing have no page of their own.
+    """
 
     days: list[DayEntry]
     reference: list[DayEntry]
     domains: dict[str, str]
     champions: dict[str, int]
-    decisions: dict[tuple[str, str], list[Any]]
+    decisions: dict[tuple[str, str], list[Decided]]
+    kept: str
     switches: list[Any]
     mlflow_versions: dict[tuple[str, int], str | None]
     checks: list[Check]
 
-    def latest(self, key: str, day: date) -> Any:
+    def latest(self, key: str, day: date) -> Decided | None:
         """The decision that counts for a domain and day; None when there is none."""
-        rows = self.decisions.get((key, day.isoformat()))
+        return self.latest_on(key, day.isoformat())
+
+    def latest_on(self, key: str, day: str) -> Decided | None:
+        """As ``latest``, the day as text."""
+        rows = self.decisions.get((key, day))
         return rows[-1] if rows else None
+
+    @cached_property
+    def pages(self) -> set[tuple[str, str]]:
+        """Key and day of every decision that has a page of its own."""
+        return {
+            place
+            for place, rows in self.decisions.items()
+            if place[1] >= self.kept or any(row.state not in QUIET for row in rows)
+        }
 
     @cached_property
     def _days_by_domain(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for key, day in sorted(self.decisions):
+        for key, day in sorted(self.pages):
             found.setdefault(key, []).append(day)
         return found
 
     def days_of(self, key: str) -> list[str]:
-        """The days that have a decision of the domain, in order."""
+        """The days that have a decision page of the domain, in order."""
         return self._days_by_domain.get(key, [])
+
+    @cached_property
+    def _places(self) -> dict[date, int]:
+        return {entry.day: place for place, entry in enumerate(self.recorded)}
+
+    def place_of(self, day: date) -> int:
+        """The place of a day among ``recorded``."""
+        return self._places[day]
+
+    def is_recorded(self, day: date) -> bool:
+        """Whether a day has a page."""
+        return day in self._places
+
+    @cached_property
+    def _shown(self) -> dict[str, Decided]:
+        return {
+            rows[-1].id: rows[-1] for place, rows in self.decisions.items() if place in self.pages
+        }
+
+    def shown_decision(self, decision_id: str | None) -> Decided | None:
+        """The decision of that id where it is the one that its page shows."""
+        return None if decision_id is None else self._shown.get(decision_id)
+
+    @cached_property
+    def day_of(self) -> dict[str, str]:
+        """The day of each decision, by its id."""
+        return {row.id: row.day for rows in self.decisions.values() for row in rows}
+
+    @cached_property
+    def counts(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """A domain's counts in a day's quality record, by key and day."""
+        return {
+            (row["key"], entry.text): row
+            for entry in self.days
+            if entry.quality is not None
+            for row in entry.quality.domains
+        }
+
+    @cached_property
+    def switches_by_domain(self) -> dict[str, list[Any]]:
+        """The switches of each domain's champion, oldest first."""
+        found: dict[str, list[Any]] = {}
+        for row in self.switches:
+            found.setdefault(row.domain_key, []).append(row)
+        return found
+
+    @cached_property
+    def base_checks(self) -> dict[tuple[str, str, int], Any]:
+        """The newest check of a champion against the frozen base, by key, day and version."""
+        return {
+            (check.domain_key, check.day, check.version): check
+            for check in self.checks
+            if check.against == BASE
+        }
+
+    @cached_property
+    def rollback_days(self) -> dict[tuple[str, int, int], str]:
+        """The days whose runs took champions back, by key, version before and after."""
+        return {
+            (check.domain_key, check.version, check.restored): check.as_of
+            for check in self.rollbacks
+        }
+
+    @cached_property
+    def rollbacks(self) -> list[Check]:
+        """The checks for whose sake champions were taken back."""
+        return [check for check in self.checks if check.restored is not None]
+
+    @cached_property
+    def checks_by_day(self) -> dict[str, list[Any]]:
+        """The checks of each day."""
+        found: dict[str, list[Any]] = {}
+        for check in self.checks:
+            found.setdefault(check.day, []).append(check)
+        return found
 
     @cached_property
     def recorded(self) -> list[DayEntry]:
@@ -80,21 +182,21 @@ class History:
         ]
 
 
-def load_history(config: Config, ledger: Ledger) -> History:
+def load_history(config: Config, ledger: Ledger, release: str) -> History:
     """Read days, decisions, champions and switches; refused days come from their records."""
     workspace = Workspace(config)
-    rows = ledger.decisions()
-    decisions: dict[tuple[str, str], list[Any]] = {}
+    rows = all_decided(ledger, workspace.reports, release)
+    decisions: dict[tuple[str, str], list[Decided]] = {}
     domains: dict[str, str] = {}
-    for row in sorted(rows, key=lambda row: (row.day, row.revision, row.decided_at)):
+    for row in rows:
         decisions.setdefault((row.domain_key, row.day), []).append(row)
         domains[row.domain_key] = row.domain
     champions = ledger.champions()
-    for key, row in champions.items():
-        domains.setdefault(key, row.domain)
+    for key, pointer in champions.items():
+        domains.setdefault(key, pointer.domain)
     records = {date.fromisoformat(row.day): row for row in ledger.days()}
     validated = _validated_days(workspace)
-    days = {*records, *validated, *(date.fromisoformat(row.day) for row in rows)}
+    days = {*records, *validated, *(date.fromisoformat(day) for day in {row.day for row in rows})}
     first, last = config.reference.first, config.reference.last
     entries = [
         DayEntry(
@@ -109,9 +211,10 @@ def load_history(config: Config, ledger: Ledger) -> History:
     return History(
         days=_without_gaps([entry for entry in entries if not entry.reference]),
         reference=[entry for entry in entries if entry.reference],
-        domains=dict(sorted(domains.items(), key=lambda pair: (pair[1].casefold(), pair[0]))),
+        domains=dict(sorted(domains.items(), key=_by_name)),
         champions={key: champions[key].version if key in champions else BASE for key in domains},
         decisions=decisions,
+        kept=_kept(rows),
         switches=ledger.switches(),
         mlflow_versions={
             (row.domain_key, row.version): row.mlflow_version
@@ -119,6 +222,21 @@ def load_history(config: Config, ledger: Ledger) -> History:
         },
         checks=all_checks(ledger),
     )
+
+
+def _by_name(pair: tuple[str, str]) -> tuple[Any, ...]:
+    """Names as people sort them: district 2 before district 10."""
+    key, name = pair
+    parts = re.split(r"(\d{1,18})", name.casefold())
+    return [(n % 2, int(part) if n % 2 else 0, part) for n, part in enumerate(parts)], key
+
+
+def _kept(rows: list[Decided]) -> str:
+    """The first day whose quiet decisions keep their pages."""
+    if not rows:
+        return ""
+    newest = date.fromisoformat(rows[-1].day)
+    return (newest - timedelta(days=PERIOD - 1)).isoformat()
 
 
 def _validated_days(workspace: Workspace) -> set[date]:

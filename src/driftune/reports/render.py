@@ -4,7 +4,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-from driftune.reports.figures import draw
+from driftune.reports.figures import draw, in_script
 
 NOTHING = "–"
 
@@ -16,7 +16,15 @@ class Renderer:
         from jinja2 import Environment, PackageLoader, StrictUndefined
         from markupsafe import Markup
 
-        self.environment = Environment(
+        class Views(Environment):
+            """Looks for a key first: views are dicts, and a failed ``getattr`` is slow."""
+
+            def getattr(self, obj: Any, attribute: str) -> Any:
+                if isinstance(obj, dict) and attribute in obj:
+                    return obj[attribute]
+                return super().getattr(obj, attribute)
+
+        self.environment = Views(
             loader=PackageLoader("driftune.reports"),
             autoescape=True,
             undefined=StrictUndefined,
@@ -30,8 +38,12 @@ class Renderer:
             "share": share,
             "moment": moment,
             "short": short,
+            "month": month,
         }
-        self.environment.globals["draw"] = lambda spec: Markup(draw(spec))
+        self.environment.globals |= {
+            "draw": lambda spec: Markup(draw(spec)),
+            "in_script": lambda value: Markup(in_script(value)),
+        }
 
     def render(self, template: str, view: dict[str, Any]) -> str:
         """The page's text; half a surrogate pair in a name becomes a question mark."""
@@ -68,6 +80,11 @@ def moment(value: Any) -> str:
     if not _usable(value):
         return NOTHING
     return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def month(text: str) -> str:
+    """A month, 2026-03, as people write it."""
+    return f"{datetime.strptime(text, '%Y-%m'):%B %Y}"
 
 
 def short(text: str, length: int = 60) -> str:

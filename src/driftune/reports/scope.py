@@ -12,14 +12,16 @@ from driftune.reports.history import History
 class Scope:
     """The pages of chosen days (ISO texts; None is every day), with those that show them too.
 
-    A day's neighbours link to it, a promotion or rollback changes "champion now" on every page of
-    its domain, and a missing page is written whatever its day.
+    A day's neighbours link to it, a domain's page tells all its days (``touched``), a promotion or
+    rollback changes "champion now" on every page of its domain, and a missing page is written
+    whatever its day.
     """
 
     home: Path
     days: frozenset[str] | None
     promoted: frozenset[str]
     near: frozenset[str | tuple[str, str]]
+    touched: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, history: History, home: Path, days: list[date] | None) -> "Scope":
@@ -44,7 +46,15 @@ class Scope:
         near |= _beside([entry.day.isoformat() for entry in history.recorded], chosen)
         for key in history.domains:
             near |= {(key, day) for day in _beside(history.days_of(key), chosen)}
-        return cls(home, chosen, frozenset(promoted), frozenset(near))
+        touched = {key for key, day in history.decisions if day in chosen} | promoted
+        touched |= {check.domain_key for check in history.checks if check.day in chosen}
+        touched |= {
+            row["key"]
+            for entry in history.recorded
+            if entry.quality is not None and entry.day.isoformat() in chosen
+            for row in entry.quality.domains
+        }
+        return cls(home, chosen, frozenset(promoted), frozenset(near), frozenset(touched))
 
     def has_day(self, path: str, day: date) -> bool:
         """Whether a day's page at ``path`` is looked at."""
@@ -54,6 +64,10 @@ class Scope:
     def has_decision(self, path: str, key: str, day: str) -> bool:
         """Whether a decision's page at ``path`` is looked at."""
         return self._has(path, day) or key in self.promoted or (key, day) in self.near
+
+    def has_domain(self, path: str, key: str) -> bool:
+        """Whether a domain's page at ``path`` is looked at."""
+        return self.days is None or key in self.touched or not (self.home / path).exists()
 
     def _has(self, path: str, day: str) -> bool:
         return self.days is None or day in self.days or not (self.home / path).exists()

@@ -1,29 +1,37 @@
 """The review site: static pages under the workspace, written only when they change."""
 
+import gc
 import hashlib
 import importlib.util
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 from driftune.config import Config
 from driftune.files import replacing, write_text
 from driftune.registry.ledger import Ledger
+from driftune.registry.schema import decisions
 from driftune.reports.day_page import day_view
+from driftune.reports.decided import Decided
 from driftune.reports.decision_page import decision_view
 from driftune.reports.docs_page import docs_path, docs_view
+from driftune.reports.domain_page import domain_view
 from driftune.reports.front import front_view
-from driftune.reports.history import load_history
+from driftune.reports.history import History, load_history
+from driftune.reports.links import decision_path
 from driftune.reports.policies_page import policies_view
 from driftune.reports.render import Renderer
 from driftune.reports.scope import Scope
 from driftune.workspace import Workspace
 
 _PACKAGE = Path(__file__).parent
+# Whole decisions in one query.
+BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,8 @@ def build_site(config: Config, ledger: Ledger, *, days: list[date] | None = None
     """Refresh the review site and return the path of its front page.
 
     A page whose values and templates are the same as last time is neither rendered nor written.
+    Decisions that asked for nothing have pages for the ``PERIOD`` newest days; then the page of
+    their day tells of them.
 
     Args:
         days: the days whose record or decisions changed; all by default. Pages that show nothing
@@ -52,7 +62,14 @@ def build_site(config: Config, ledger: Ledger, *, days: list[date] | None = None
     if not same_release:
         days = None
     _copy_assets(home / "assets")
-    for page in _pages(config, ledger, home, days):
+    with _no_collection():
+        history = load_history(config, ledger, release)
+    aged = _drop_aged(history, home)
+    if days is not None:
+        # Evidently's pages of so long ago have just been dropped.
+        dropped = timedelta(days=config.drift.keep_pages_days + 1)
+        days = [*days, *aged, *(day - dropped for day in days)]
+    for page in _pages(config, ledger, history, Scope.of(history, home, days)):
         values = json.dumps([release, page.template, page.view], sort_keys=True, allow_nan=False)
         stamp = f"<!-- {hashlib.sha256(values.encode()).hexdigest()[:32]} -->"
         target = home / page.path
@@ -64,9 +81,19 @@ def build_site(config: Config, ledger: Ledger, *, days: list[date] | None = None
     return home / "index.html"
 
 
-def _pages(config: Config, ledger: Ledger, home: Path, days: list[date] | None) -> Iterator[Page]:
-    history = load_history(config, ledger)
-    scope = Scope.of(history, home, days)
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the garbage collector out: it takes as long as reading a year of decisions does."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
+def _pages(config: Config, ledger: Ledger, history: History, scope: Scope) -> Iterator[Page]:
     for entry in history.recorded:
         path = f"day/{entry.day}.html"
         if scope.has_day(path, entry.day):
@@ -76,15 +103,54 @@ def _pages(config: Config, ledger: Ledger, home: Path, days: list[date] | None) 
                 if docs is not None:
                     path = docs_path(entry.day, redelivery=redelivery)
                     yield Page(path, "data_docs.html", docs)
-    for (key, day), rows in history.decisions.items():
-        path = f"decision/{day}/{key}.html"
-        if scope.has_decision(path, key, day):
-            yield Page(path, "decision.html", decision_view(config, history, rows))
+    for rows in _decisions(ledger, history, scope):
+        path = decision_path(rows[-1])
+        yield Page(path, "decision.html", decision_view(config, history, rows))
+    for key in history.domains:
+        path = f"domain/{key}.html"
+        if scope.has_domain(path, key):
+            yield Page(path, "domain.html", domain_view(history, key))
     policies = policies_view(config)
     if policies is not None:
         yield Page("policies.html", "policies.html", policies)
     # The front page comes last: what it links to is there.
     yield Page("index.html", "index.html", front_view(history, compared=policies is not None))
+
+
+def _decisions(ledger: Ledger, history: History, scope: Scope) -> Iterator[list[Any]]:
+    """Whole decisions, of one page each, read a batch at a time: each is kilobytes of JSON."""
+    batch: list[list[Decided]] = []
+    for (key, day), rows in history.decisions.items():
+        if (key, day) not in history.pages:
+            continue
+        if scope.has_decision(decision_path(rows[-1]), key, day):
+            batch.append(rows)
+        if len(batch) >= BATCH:
+            yield from _whole(ledger, batch)
+            batch = []
+    yield from _whole(ledger, batch)
+
+
+def _whole(ledger: Ledger, batch: list[list[Decided]]) -> Iterator[list[Any]]:
+    ids = [row.id for rows in batch for row in rows]
+    found = {row.id: row for row in ledger.decisions(decisions.c.id.in_(ids))} if ids else {}
+    for rows in batch:
+        yield [found[row.id] for row in rows]
+
+
+def _drop_aged(history: History, home: Path) -> list[date]:
+    """Remove pages of quiet decisions that are past their time; returns their days."""
+    days = []
+    for folder in (home / "decision").glob("????-??-??"):
+        if folder.name >= history.kept:
+            continue
+        old = [page for page in folder.glob("*.html")
+               if (page.stem, folder.name) not in history.pages]  # fmt: skip
+        for page in old:
+            page.unlink()
+        if old:
+            days.append(date.fromisoformat(folder.name))
+    return days
 
 
 def _has_stamp(path: Path, stamp: str) -> bool:

@@ -19,7 +19,7 @@ STATES: dict[str, tuple[str, str, str]] = {
     "superseded": ("»", "superseded", "drifted; overtaken by a newer decision or champion"),
     "failed": ("!", "failed", "drifted; the adaptation ended with an error"),
     "insufficient": ("–", "too little data", "drift could not be measured"),
-    "refused": ("⊘", "day refused", "the day's data did not reach the lake"),
+    "refused": ("⊘", "data refused", "what was delivered of the day did not reach the lake"),
     "missing": ("", "no decision", "nothing recorded for this domain and day"),
 }
 WAITING = ("pending", "claimed", "waiting")
@@ -56,6 +56,20 @@ def verdict_view(verdict: str | None) -> dict[str, str]:
     return {"name": verdict if verdict in VERDICTS else "none", "mark": mark, "label": label}
 
 
+def domain_quality(counts: dict[str, Any]) -> dict[str, Any] | None:
+    """A domain's own verdict on a day with its reasons; None where the record has none.
+
+    Args:
+        counts: the domain's entry in the day's quality record; ``reasons`` or ``reason`` say why.
+    """
+    if not counts.get("verdict"):
+        return None
+    found = counts.get("reasons") or counts.get("reason") or []
+    reasons = [found] if isinstance(found, str) else [str(each) for each in found]
+    view = verdict_view(str(counts["verdict"]))
+    return {**view, "label": view["label"].removeprefix("day "), "reasons": reasons}
+
+
 def outcome_view(outcome: str) -> dict[str, str]:
     """Colour, mark and label of an expectation's outcome; an unknown one is shown by its name."""
     name, mark, label = OUTCOMES.get(outcome, ("none", "?", str(outcome)))
@@ -76,6 +90,13 @@ def score_text(score: float | None) -> str:
     if 0.95 <= score < 1:
         return "0.99" if score >= 0.995 else f"{score:.2f}"
     return f"{score:.1f}"
+
+
+def gain_text(gain: float | None) -> str:
+    """A difference of AUC in a few characters."""
+    if gain is None:
+        return ""
+    return f"{gain:+.3f}".replace("0.", ".", 1)
 
 
 def steps_legend() -> list[dict[str, Any]]:

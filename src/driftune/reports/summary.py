@@ -1,4 +1,4 @@
-"""A day in a few lines: for the terminal, the log and Prefect's artifacts."""
+"""A day in a few lines: for the terminal and the log."""
 
 from datetime import date
 from typing import Any
@@ -49,29 +49,17 @@ def day_line(day: date, quality: DayQuality | None, rows: list[dict[str, Any]]) 
             ("stable", "stable"), ("watched", "watched"), ("insufficient", "too small")
         )
     }  # fmt: skip
-    moved = [_moved(row) for row in rows if row["state"] not in QUIET or row["rolled_back"]]
+    told = [moved(row) for row in rows if row["state"] not in QUIET or row["rolled_back"]]
     parts.append(
         ", ".join(
             f"{count} {label}" for label, count in quiet.items() if count or label == "stable"
         )
     )
-    return " · ".join(parts + moved)
+    return " · ".join(parts + told)
 
 
-def day_summary(day: date, quality: DayQuality | None, rows: list[dict[str, Any]]) -> str:
-    """The day as markdown: quality verdict, broken rules, what happened to which domain."""
-    lines = [f"# {day}", ""]
-    if quality is not None:
-        lines.append(
-            f"Quality **{quality.verdict}**: {quality.accepted:,} rows accepted, "
-            f"{quality.rejected:,} rejected."
-        )
-        lines += [f"- {problem}" for problem in quality.problems()]
-    lines += ["", *(f"- {_moved(row)}: {row['why']}" for row in rows if _told(row))]
-    return "\n".join(lines)
-
-
-def _moved(row: dict[str, Any]) -> str:
+def moved(row: dict[str, Any]) -> str:
+    """What happened to a domain, in a phrase."""
     text = f"{row['domain']}: {row['state']}"
     if row["drift"] is not None:
         text += f" ({evidence(row['rule'], row['drift'])}"
@@ -79,10 +67,6 @@ def _moved(row: dict[str, Any]) -> str:
             text += f", AUC {row['before']:.3f} → {row['after']:.3f}"
         text += ")"
     return f"{text}, {row['rolled_back']}" if row["rolled_back"] else text
-
-
-def _told(row: dict[str, Any]) -> bool:
-    return row["state"] != "stable" or row["rolled_back"] is not None
 
 
 def _rolled_back(check: Check | None) -> str | None:

@@ -38,9 +38,11 @@
         bordercolor: css("--line"),
         font: { color: css("--text") },
       },
-      xaxis: axis(figure.layout.xaxis),
-      yaxis: axis(figure.layout.yaxis),
     };
+    for (const name of ["xaxis", "yaxis"]) layout[name] ??= {};
+    for (const name of Object.keys(layout)) {
+      if (/^[xy]axis\d*$/.test(name)) layout[name] = axis(layout[name]);
+    }
     Plotly.react(element, figure.data, layout, { displayModeBar: false, responsive: true });
   };
 

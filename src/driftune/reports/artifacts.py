@@ -1,0 +1,134 @@
+"""A day as markdown, a table and links: what an orchestrator shows beside a run."""
+
+import html
+import re
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from driftune.domains import domain_key
+from driftune.quality.record import DayQuality
+from driftune.reports.states import STATES, domain_quality
+from driftune.reports.summary import moved
+
+# Broken rules come by severity, the gravest first.
+SEVERITIES = ("critical", "warning", "info")
+_MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~>-])")
+
+
+def day_summary(
+    day: date, quality: DayQuality | None, rows: list[dict[str, Any]], site: Path
+) -> str:
+    """The day as markdown: quality, broken rules, domains by state, what happened to which.
+
+    Args:
+        rows: of ``day_rows``.
+        site: the review site's folder, which the links lead into.
+    """
+    links = [f"[{name}]({address})" for name, address in day_links(day, site).items()]
+    lines = [f"# {day}", "", " · ".join(links), ""]
+    if quality is not None:
+        lines += [
+            f"Quality **{quality.verdict}**: {quality.accepted:,} rows accepted, "
+            f"{quality.rejected:,} rejected.",
+            "",
+            *_broken(quality),
+            *_domains_refused(quality),
+        ]
+    if rows:
+        lines += ["## Domains", "", _states(rows), ""]
+    told = [row for row in rows if row["state"] != "stable" or row["rolled_back"]]
+    for row in told:
+        page = _domain_page(site, row)
+        named = {**row, "domain": f"[{plain(row['domain'])}]({page})"}
+        lines.append(f"- {moved(named)}: {plain(row['why'])}")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def day_table(
+    quality: DayQuality | None, rows: list[dict[str, Any]], site: Path
+) -> list[dict[str, Any]]:
+    """A row per domain of the day: counts of its quality record, drift, decision, page.
+
+    Domains that were delivered but have no decision are among them.
+    """
+    counted = {} if quality is None else {row["key"]: row for row in quality.domains}
+    decided = {domain_key(row["domain"]): row for row in rows}
+    table = []
+    for key in [*decided, *(key for key in counted if key not in decided)]:
+        counts, row = counted.get(key) or {}, decided.get(key) or {}
+        accepted = counts.get("rows")
+        own = domain_quality(counts)
+        table.append(
+            {
+                "domain": row.get("domain") or counts.get("domain"),
+                "quality": own["label"] if own else (quality.verdict if quality else ""),
+                "rows": accepted,
+                "rejected": counts.get("rejected"),
+                "click_rate": round(counts["clicks"] / accepted, 4) if accepted else None,
+                "drift": row.get("drift"),
+                "state": row.get("state", "no decision"),
+                "rule": row.get("rule"),
+                "auc_before": row.get("before"),
+                "auc_after": row.get("after"),
+                "champion": row.get("champion"),
+                "rolled_back": row.get("rolled_back"),
+                "why": row.get("why") or "; ".join(own["reasons"] if own else []),
+                "page": (site / "domain" / f"{key}.html").as_uri() if row else None,
+            }
+        )
+    return table
+
+
+def day_links(day: date, site: Path) -> dict[str, str]:
+    """Addresses of the day's pages that exist, by their names."""
+    pages = {
+        "day": site / "day" / f"{day}.html",
+        "Data Docs": site / "data_docs" / f"{day}.html",
+        "all days and domains": site / "index.html",
+    }
+    return {name: page.as_uri() for name, page in pages.items() if page.exists()}
+
+
+def plain(text: str) -> str:
+    """Text of any kind as markdown that shows it as it is, in one line."""
+    return _MARKUP.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+
+
+def _broken(quality: DayQuality) -> list[str]:
+    broken = [check for check in quality.checks if not check["success"]]
+    order = {severity: place for place, severity in enumerate(SEVERITIES)}
+    broken.sort(key=lambda check: order.get(check["severity"], len(order)))
+    lines = []
+    for check in broken:
+        figure = ""
+        if check["unexpected"] is not None:
+            figure = f" ({check['unexpected']:,} rows)"
+        elif check["observed"] is not None:
+            figure = f" (observed {check['observed']:.4g})"
+        lines.append(f"- **{plain(check['severity'])}**: {plain(check['sentence'])}{figure}")
+    return [*lines, ""] if lines else []
+
+
+def _domains_refused(quality: DayQuality) -> list[str]:
+    """Domains whose own verdict is not ok, where the record has such verdicts."""
+    lines = []
+    for row in quality.domains:
+        own = domain_quality(row)
+        if own and own["name"] != "ok":
+            reasons = "; ".join(own["reasons"])
+            lines.append(f"- {plain(row['domain'])}: {own['label']}. {plain(reasons)}".rstrip())
+    return [*lines, ""] if lines else []
+
+
+def _states(rows: list[dict[str, Any]]) -> str:
+    """How many domains are in which state."""
+    states = [row["state"] for row in rows]
+    known = [state for state in STATES if state in states]
+    other = sorted({*states} - {*STATES})
+    counts = [(state, states.count(state)) for state in known + other]
+    return ", ".join(f"{count} {STATES.get(state, ('', state))[1]}" for state, count in counts)
+
+
+def _domain_page(site: Path, row: dict[str, Any]) -> str:
+    return (site / "domain" / f"{domain_key(row['domain'])}.html").as_uri()

@@ -1,0 +1,178 @@
+"""A domain page's view: its time lines, its decisions, the history of its champion."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+from driftune.registry.ledger import BASE
+from driftune.registry.rollback import ROLLBACK
+from driftune.reports.history import PERIOD, History
+from driftune.reports.links import champion_text, decision_href
+from driftune.reports.states import (
+    QUIET,
+    domain_quality,
+    heat_step,
+    score_text,
+    state_view,
+    verdict_view,
+)
+from driftune.reports.timelines import timelines_spec
+
+ROOT = "../"
+LINES = ("rows", "rate", "score", "auc", "base")
+# Title, format of a value, where a rule goes, whether the axis begins at zero, its lines.
+PANELS: tuple[tuple[str, str, float | None, bool, dict[str, str]], ...] = (
+    ("Impressions", ",.0f", None, True, {"rows": "impressions"}),
+    ("Click rate", ".1%", None, False, {"rate": "click rate"}),
+    ("Drift, 1 triggers", ".2~f", 1, True, {"score": "drift"}),
+    ("AUC of clicks", ".3f", None, False, {"auc": "champion", "base": "frozen base"}),
+)
+
+
+def domain_view(history: History, key: str) -> dict[str, Any]:
+    """The page of a domain as plain values."""
+    shown = [history.decisions[(key, day)][-1] for day in history.days_of(key)]
+    asked = [row for row in shown if row.state not in QUIET]
+    states = Counter(row.state for row in asked)
+    lines = _lines(history, key)
+    newest = range(len(history.days) - 1, max(len(history.days) - 1 - PERIOD, -1), -1)
+    return {
+        "root": ROOT,
+        "key": key,
+        "domain": history.domains[key],
+        "champion": champion_text(history.champions[key]),
+        "counts": [
+            ("days with impressions", sum(rows is not None for rows in lines["rows"])),
+            ("drifted", len(asked)),
+            ("promoted", states["promoted"]),
+            ("rejected", states["rejected"]),
+        ],
+        "chart": _chart(history, key, lines),
+        "base_known": any(value is not None for value in lines["base"]),
+        "decisions": [_decision(row) for row in reversed(asked)],
+        "days": [_day(history, key, place, lines) for place in newest],
+        "days_total": len(history.days),
+        "switches": [
+            _switch(history, row) for row in reversed(history.switches_by_domain.get(key, []))
+        ],
+    }
+
+
+def _lines(history: History, key: str) -> dict[str, list[float | None]]:
+    """A value per day of each time line; None where it is not known."""
+    lines: dict[str, list[float | None]] = {name: [] for name in LINES}
+    for entry in history.days:
+        counts = history.counts.get((key, entry.text))
+        row = history.latest_on(key, entry.text)
+        rows = counts["rows"] if counts else 0
+        lines["rows"].append(rows or None)
+        lines["rate"].append(round(counts["clicks"] / rows, 4) if counts and rows else None)
+        lines["score"].append(None if row is None else _rounded(row.score, 3))
+        lines["auc"].append(None if row is None else _rounded(row.auc, 4))
+        lines["base"].append(None if row is None else _rounded(_base_auc(history, key, row), 4))
+    return lines
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def _day(
+    history: History, key: str, place: int, lines: dict[str, list[float | None]]
+) -> dict[str, Any]:
+    """A row of the table of days."""
+    entry = history.days[place]
+    row = history.latest_on(key, entry.text)
+    score = None if row is None else row.score
+    page = row is not None and (key, entry.text) in history.pages
+    return {
+        "day": entry.text,
+        "href": f"{ROOT}day/{entry.day}.html" if history.is_recorded(entry.day) else None,
+        "verdict": domain_quality(history.counts.get((key, entry.text)) or {})
+        or verdict_view(entry.verdict),
+        "shown": score_text(score),
+        "step": heat_step(score),
+        "state": state_view("missing" if row is None else row.state),
+        "decision": decision_href(ROOT, row) if page else None,
+        **{name: values[place] for name, values in lines.items()},
+    }
+
+
+def _base_auc(history: History, key: str, row: Any) -> float | None:
+    """The frozen base's AUC: the champion's where it is the base, else by the guard's difference.
+
+    The champion's AUC is of the rows that drift looked at, the difference of all the day's rows
+    that trained neither.
+    """
+    if row.auc is None or row.champion_version == BASE:
+        return row.auc
+    check = history.base_checks.get((key, row.day, row.champion_version))
+    if check is None or check.estimate is None:
+        return None
+    return float(row.auc - check.estimate)
+
+
+def _chart(
+    history: History, key: str, lines: dict[str, list[float | None]]
+) -> dict[str, Any] | None:
+    panels: list[dict[str, Any]] = [
+        {
+            "title": title,
+            "format": shown,
+            "rule": rule,
+            "zero": zero,
+            "lines": [{"name": name, "values": lines[line]} for line, name in names.items()],
+        }
+        for title, shown, rule, zero, names in PANELS
+    ]
+    if not any(value is not None for panel in panels for value in panel["lines"][0]["values"]):
+        return None
+    days = [entry.text for entry in history.days]
+    shown = set(days)
+    marks = [
+        {
+            "day": day,
+            "kind": "down" if row.action == ROLLBACK else "up",
+            "text": f"{row.action}, {champion_text(row.to_version)}",
+        }
+        for row in history.switches_by_domain.get(key, ())
+        if (day := _switch_day(history, row)) in shown
+    ]
+    return timelines_spec(days, panels, marks)
+
+
+def _switch_day(history: History, row: Any) -> str:
+    """The day of the logs that a switch belongs to; one by hand: the day that it was made."""
+    switch = (row.domain_key, row.from_version, row.to_version)
+    if row.action == ROLLBACK and switch in history.rollback_days:
+        return history.rollback_days[switch]
+    made = history.day_of.get(row.decision_id or "")
+    return made or datetime.fromtimestamp(row.at, UTC).date().isoformat()
+
+
+def _decision(row: Any) -> dict[str, Any]:
+    return {
+        "day": row.day,
+        "href": decision_href(ROOT, row),
+        "state": state_view(row.state),
+        "step": heat_step(row.score),
+        "score": score_text(row.score),
+        "gain": row.gain,
+        "champion": champion_text(row.champion_version),
+        "made": None if row.adapter_version is None else champion_text(row.adapter_version),
+    }
+
+
+def _switch(history: History, row: Any) -> dict[str, Any]:
+    shown = history.shown_decision(row.decision_id)
+    return {
+        "at": row.at,
+        "day": _switch_day(history, row),
+        "action": row.action,
+        "before": champion_text(row.from_version),
+        "after": champion_text(row.to_version),
+        "mlflow": history.mlflow_versions.get((row.domain_key, row.to_version)),
+        "who": row.who,
+        "reason": row.reason,
+        "href": decision_href(ROOT, shown) if shown else None,
+    }

@@ -1,0 +1,112 @@
+"""The heat map's cells: as the page holds them, and all days of them as its script reads them."""
+
+from typing import Any
+
+from driftune.reports.history import DayEntry, History
+from driftune.reports.links import cell_href
+from driftune.reports.states import (
+    STATES,
+    gain_text,
+    heat_step,
+    score_text,
+    state_view,
+    verdict_view,
+)
+
+# One character each in the script's data, "z" for an unknown state.
+CODES = dict(zip(STATES, "0123456789abcdefghijk", strict=False))
+UNKNOWN = "z"
+
+
+def columns(history: History, entries: list[DayEntry]) -> list[dict[str, Any]]:
+    """Days as columns: date, address of the day's page where it has one, quality verdict."""
+    return [
+        {
+            "day": entry.day.isoformat(),
+            "short": str(entry.day.day),
+            "href": f"day/{entry.day}.html" if history.is_recorded(entry.day) else None,
+            "verdict": verdict_view(entry.verdict),
+        }
+        for entry in entries
+    ]
+
+
+def cell_view(history: History, key: str, entry: DayEntry) -> dict[str, Any]:
+    """A domain's cell of a day; ``title`` says all of it in words."""
+    row = history.latest(key, entry.day)
+    if row is None:
+        refused = _refused(history, key, entry)
+        state = state_view("refused" if refused else "missing")
+        return {
+            "state": state,
+            "step": "hx",
+            "score": "",
+            "gain": "",
+            "href": f"day/{entry.day}.html" if refused else None,
+            "title": state["label"].capitalize(),
+        }
+    score, state = score_text(row.score), state_view(row.state)
+    gain = gain_text(row.gain)
+    parts = [state["label"].capitalize()]
+    if score:
+        parts.append(f"drift {score}, 1 triggers")
+    if gain:
+        parts.append(f"AUC {gain}")
+    return {
+        "state": state,
+        "step": heat_step(row.score),
+        "score": score,
+        "gain": gain if row.state == "promoted" else "",
+        "href": cell_href(history, "", row),
+        "title": "; ".join(parts),
+    }
+
+
+def _refused(history: History, key: str, entry: DayEntry) -> bool:
+    """Whether the day was refused, or the domain's rows of it."""
+    counts = history.counts.get((key, entry.text)) or {}
+    return "refused" in (entry.verdict, counts.get("verdict"))
+
+
+def map_data(history: History) -> dict[str, Any]:
+    """All days of the map, a character or a short text per cell.
+
+    ``domains`` in the order of the page's rows: ``states`` by ``codes``, ``steps`` of the colour
+    scale (``x`` without a score), ``scores`` as texts, ``gains`` by place. ``pages``: whether a
+    cell has a page of its own (1), or is told on its day's page.
+    """
+    return {
+        "days": [entry.day.isoformat() for entry in history.days],
+        "recorded": "".join("01"[history.is_recorded(entry.day)] for entry in history.days),
+        "verdicts": [entry.verdict for entry in history.days],
+        "marks": {name: verdict_view(name) for name in {e.verdict for e in history.days} if name}
+        | {"": verdict_view(None)},
+        "codes": {code: state_view(name) for name, code in CODES.items()}
+        | {UNKNOWN: state_view("unknown")},
+        "domains": [_domain(history, key) for key in history.domains],
+    }
+
+
+def _domain(history: History, key: str) -> dict[str, Any]:
+    states, steps, pages, scores, gains = [], [], [], [], {}
+    for place, entry in enumerate(history.days):
+        row = history.latest_on(key, entry.text)
+        if row is None:
+            states.append(CODES["refused" if _refused(history, key, entry) else "missing"])
+            steps.append("x")
+            pages.append("0")
+            scores.append("")
+            continue
+        states.append(CODES.get(row.state, UNKNOWN))
+        steps.append(heat_step(row.score)[1])
+        pages.append("01"[(key, row.day) in history.pages])
+        scores.append(score_text(row.score))
+        if row.gain is not None:
+            gains[str(place)] = gain_text(row.gain)
+    return {
+        "states": "".join(states),
+        "steps": "".join(steps),
+        "pages": "".join(pages),
+        "scores": ",".join(scores),
+        "gains": gains,
+    }

@@ -1,0 +1,95 @@
+"""The served site: its files and nothing else, on the loopback address, gone afterwards."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from driftune.errors import DriftuneError
+from driftune.reports.serve import HOST, serving
+
+CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[int]:
+    """A small folder, served; a secret lies beside it."""
+    home = tmp_path / "reports"
+    (home / "day").mkdir(parents=True)
+    (home / "index.html").write_text("front", encoding="utf-8")
+    (home / "day" / "a.html").write_text("day", encoding="utf-8")
+    (home / ".release").write_text("hidden", encoding="utf-8")
+    (tmp_path / "secret.txt").write_text("secret", encoding="utf-8")
+    (tmp_path / "reports-old").mkdir()
+    (tmp_path / "reports-old" / "secret.txt").write_text("secret", encoding="utf-8")
+    (home / "link.txt").symlink_to(tmp_path / "secret.txt")
+    with serving(home, 0) as server:
+        yield int(server.url.split(":")[2].split("/")[0])
+
+
+def get(port: int, path: str) -> tuple[int, bytes]:
+    """Status and body of a request, the path sent as it is."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=10)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def test_pages_are_served(port: int) -> None:
+    assert get(port, "/") == (200, b"front")
+    assert get(port, "/index.html?x=1") == (200, b"front")
+    assert get(port, "/day/a.html") == (200, b"day")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../secret.txt", "/%2e%2e/secret.txt", "/day/../../secret.txt", "//../secret.txt",
+        "/../reports-old/secret.txt", "/link.txt", "/.release", "/day/", "/missing.html",
+        "/%00", "/%00/a.html", "/..%5csecret.txt",
+    ],
+)  # fmt: skip
+def test_nothing_else_is_served(port: int, path: str) -> None:
+    status, body = get(port, path)
+    assert status == 404
+    assert b"secret" not in body and b"hidden" not in body
+
+
+def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        number = taken.getsockname()[1]
+        with pytest.raises(DriftuneError, match=rf"--port {number}: .* in use") as raised:
+            serving(tmp_path, number).__enter__()
+    assert "\n" not in str(raised.value)
+
+
+def test_ctrl_c_ends_it_cleanly_and_gives_the_port_back(tmp_path: Path) -> None:
+    script = CTRL_C + (
+        "import sys; from pathlib import Path; from driftune.reports.serve import serving\n"
+        "with serving(Path(sys.argv[1]), 0) as server:\n"
+        "    print(server.url, flush=True)\n"
+        "    server.wait()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None and process.stderr is not None
+        url = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+        assert process.stderr.read() == ""
+    number = int(url.split(":")[2].split("/")[0])
+    with serving(tmp_path, number) as server:
+        assert server.url == url.strip()
