@@ -158,7 +158,7 @@ class History:
         }
 
     @cached_property
-    def rollbacks(self) -> list[Check]:
+    def rollbacks(self) -> list[Any]:
         """The checks for whose sake champions were taken back."""
         return [check for check in self.checks if check.restored is not None]
 
