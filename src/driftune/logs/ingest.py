@@ -12,8 +12,9 @@ from pathlib import Path
 from driftune.config import Config
 from driftune.errors import DayRefusedError, SourceError
 from driftune.files import write_json
+from driftune.logs.commit import commit
 from driftune.logs.duck import connect
-from driftune.logs.lake import Lake, commit, short_hash
+from driftune.logs.lake import Lake, short_hash
 from driftune.logs.source import Fetched, arrived, fetch
 from driftune.logs.staging import Staged, content_hash, stage
 from driftune.quality.checkpoint import validate

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import duckdb
 
-from driftune.config import Config
+from driftune.config import ColumnRole, Config
 from driftune.errors import SourceError
-from driftune.logs import roles
+from driftune.logs import roles, values
 from driftune.logs.duck import connect, first_line, identifier, literal
 from driftune.logs.duplicates import find_copies
 from driftune.logs.expressions import over_typed_columns
@@ -120,16 +120,6 @@ def _is_zoneless(config: Config, fetched: Fetched, types: dict[str, str]) -> boo
     return time.unit != "timestamp" or roles.is_timestamp(types[time.column])
 
 
-def _label(column: str) -> str:
-    return (
-        f"CASE WHEN TRY_CAST({column} AS DOUBLE) IN (0, 1) "
-        f"THEN (TRY_CAST({column} AS DOUBLE))::TINYINT::VARCHAR "
-        f"WHEN lower(trim({column}::VARCHAR)) = 'true' THEN '1' "
-        f"WHEN lower(trim({column}::VARCHAR)) = 'false' THEN '0' "
-        f"ELSE coalesce({column}::VARCHAR, 'null') END"
-    )
-
-
 def _parsed_sql(
     config: Config,
     day: date,
@@ -138,12 +128,12 @@ def _parsed_sql(
     types: dict[str, str],
 ) -> str:
     columns = config.columns
-    numbers = {
-        name: roles.expression(role)
+    numbers: dict[str, ColumnRole] = {
+        name: role
         for name in roles.OPTIONAL_NUMBERS
         if (role := getattr(columns, name)) is not None
     }
-    numbers |= {f"x_{name}": identifier(name) for name in config.features.numerical}
+    numbers |= {f"x_{name}": name for name in config.features.numerical}
     domain = roles.domain_expression(config)
     if known_domains is not None and config.domains.unknown == "other":
         known = "SELECT domain FROM known_domains"
@@ -155,21 +145,24 @@ def _parsed_sql(
         "file": "_driftune_file",
         "file_row": "_driftune_row",
         "fingerprint": "_driftune_fingerprint",
-        "user_id": f"nullif({roles.expression(columns.user)}::VARCHAR, '')",
-        "item_id": f"nullif({roles.expression(columns.item)}::VARCHAR, '')",
+        "user_id": values.identity(columns.user, types),
+        "item_id": values.identity(columns.item, types),
         "event_time": f"CASE WHEN isfinite({time}) THEN {time} END",
         "domain": domain,
-        "click_label": _label(roles.expression(columns.click)),
-        "convert_label": _label(roles.expression(columns.convert)),
+        "click_label": values.label(columns.click, types),
+        "convert_label": values.label(columns.convert, types),
+        "click_value": values.label_value(columns.click, types),
+        "convert_value": values.label_value(columns.convert, types),
         "category": f"{roles.expression(columns.category)}::VARCHAR",
         "request_id": "NULL::VARCHAR"
         if columns.request is None
-        else f"nullif({roles.expression(columns.request)}::VARCHAR, '')",
-        "unreadable_numbers": _unreadable(numbers),
+        else values.identity(columns.request, types),
+        "unreadable_numbers": values.unreadable(numbers, types),
     }
     for name in roles.OPTIONAL_NUMBERS:
-        text = numbers.get(name)
-        fields[name] = f"TRY_CAST({text} AS DOUBLE)" if text else "NULL::DOUBLE"
+        role = numbers.get(name)
+        text = "NULL" if role is None else roles.expression(role)
+        fields[name] = f"TRY_CAST({text} AS DOUBLE)"
     for name in config.features.categorical:
         fields[f"f_{name}"] = f"{identifier(name)}::VARCHAR"
     for name in config.features.numerical:
@@ -184,24 +177,9 @@ def _parsed_sql(
     return f"""
         SELECT *,
                CASE WHEN {inside} THEN {literal(day.isoformat())} ELSE {other} END AS event_day,
-               CASE WHEN {inside} THEN least(23, {seconds} // 3600)::TINYINT END AS hour,
-               CASE WHEN click_label IN ('0', '1') THEN click_label::TINYINT END AS click_value,
-               CASE WHEN convert_label IN ('0', '1') THEN convert_label::TINYINT END
-                   AS convert_value
+               CASE WHEN {inside} THEN least(23, {seconds} // 3600)::TINYINT END AS hour
         FROM (SELECT {selected} FROM {source})
     """
-
-
-def _unreadable(numbers: dict[str, str]) -> str:
-    if not numbers:
-        return "NULL::VARCHAR"
-    cases = ", ".join(
-        f"CASE WHEN {text} IS NOT NULL AND trim({text}::VARCHAR) <> '' "
-        f"AND NOT coalesce(isfinite(TRY_CAST({text} AS DOUBLE)), false) "
-        f"THEN {literal(name.removeprefix('x_'))} END"
-        for name, text in numbers.items()
-    )
-    return f"nullif(concat_ws(', ', {cases}), '')"
 
 
 def _marked_sql(rules: list[RowRule]) -> str:
