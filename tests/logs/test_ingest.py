@@ -17,14 +17,7 @@ from driftune.logs.lake import Lake
 from driftune.registry.ledger import Ledger
 from driftune.workspace import Workspace
 from tests.conftest import World, impressions
-
-
-def checksum(config):
-    """Rows and content of the whole lake, whatever its files."""
-    lake = Lake.of(config)
-    table = lake.relation(lake.days)
-    with duckdb.connect() as con:
-        return con.execute(f"SELECT count(*), bit_xor(hash(rows)) FROM {table} AS rows").fetchone()
+from tests.logs.lakes import checksum
 
 
 @pytest.fixture

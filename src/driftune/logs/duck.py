@@ -40,6 +40,13 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def is_out_of_room(error: Exception) -> bool:
+    """Whether a database error says that disk or memory is full."""
+    text = str(error).lower()
+    full = "no space left" in text or "disk full" in text or "failed to write" in text
+    return isinstance(error, duckdb.OutOfMemoryException) or full
+
+
 def first_line(error: Exception) -> str:
     """Return the first line of a database error, without its trailing detail."""
     lines = str(error).strip().splitlines()

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+import duckdb
+
 from driftune.config import Config
-from driftune.errors import DayRefusedError, SourceError
+from driftune.errors import DayRefusedError, LakeError, SourceError
 from driftune.files import write_json
 from driftune.logs.commit import commit
-from driftune.logs.duck import connect
+from driftune.logs.duck import connect, first_line
 from driftune.logs.lake import Lake, short_hash
 from driftune.logs.source import Fetched, arrived, fetch
 from driftune.logs.staging import Staged, content_hash, stage
@@ -122,7 +124,22 @@ def check(config: Config, staged: Staged) -> DayQuality:
     """Validate a staged day: checkpoint, Data Docs record, quarantine, quality record.
 
     The records of an accepted delivery stay when a later one is refused, whose own lie beside.
+
+    Raises:
+        SourceError: when the day's files changed meanwhile.
+        LakeError: when the records cannot be written.
     """
+    try:
+        return _checked(config, staged)
+    except (OSError, duckdb.Error) as error:
+        staged.fetched.check_unchanged()
+        raise LakeError(
+            f"{staged.day}: its validation cannot be kept ({first_line(error)}); the lake is "
+            f"unchanged; make room in {Workspace(config).home}, then run the day again"
+        ) from None
+
+
+def _checked(config: Config, staged: Staged) -> DayQuality:
     workspace, day = Workspace(config), staged.day
     checkpoint = validate(config, staged)
     held = read_quality(workspace, day)

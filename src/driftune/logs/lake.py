@@ -30,13 +30,13 @@ class Lake:
     files: dict[date, dict[Path, int]]
 
     @staticmethod
-    def at(path: Path) -> "Lake":
-        """Look at the lake in a folder; one that is not there yet holds no days.
+    def at(path: Path, version: int | None = None) -> "Lake":
+        """Look at the lake in a folder, by default as it is; one not there yet holds no days.
 
         Raises:
-            LakeError: when its log cannot be read.
+            LakeError: when its log cannot be read, or holds no such version.
         """
-        table = open_table(path)
+        table = open_table(path, version)
         if table is None:
             return Lake(path, {}, {})
         actions = table.get_add_actions(flatten=True)
@@ -108,10 +108,13 @@ def open_table(lake: Path, version: int | None = None) -> Any:
     from deltalake.exceptions import DeltaError, TableNotFoundError
 
     try:
-        return DeltaTable(str(lake))
+        return DeltaTable(str(lake), version=version)
     except TableNotFoundError:
         return None
     except DeltaError as error:
+        newest = None if version is None else open_table(lake).version()
+        if newest is not None and not 0 <= version <= newest:
+            raise LakeError(f"the lake {lake} has versions 0 to {newest}, not {version}") from None
         raise LakeError(
             f"the lake {lake} is damaged ({first_line(error)}); put a backup back, or move it "
             "away and replay its days"

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from driftune.errors import SourceError
-from driftune.logs.duck import first_line, identifier, literal
+from driftune.logs.duck import first_line, identifier, is_out_of_room, literal
 from driftune.logs.source import Fetched, SourceFile
 
 # Every name of our own is prefixed: a delivered column may be called anything else.
@@ -79,6 +79,8 @@ def _rows_of(con: Any, file: SourceFile, number: int) -> tuple[str, int]:
             f"SELECT row_number() OVER () AS _driftune_row, * FROM {file.scan()}"
         )
     except duckdb.Error as error:
+        if is_out_of_room(error):
+            raise
         raise _breaks_off(file, error) from None
     table = f"delivered_{number}"
     return table, con.execute(f"SELECT count(*) FROM {table}").fetchone()[0]

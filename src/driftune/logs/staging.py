@@ -10,9 +10,9 @@ from pathlib import Path
 import duckdb
 
 from driftune.config import ColumnRole, Config
-from driftune.errors import SourceError
+from driftune.errors import LakeError, SourceError
 from driftune.logs import roles, values
-from driftune.logs.duck import connect, first_line, identifier, literal
+from driftune.logs.duck import connect, first_line, identifier, is_out_of_room, literal
 from driftune.logs.duplicates import find_copies
 from driftune.logs.expressions import over_typed_columns
 from driftune.logs.loading import damaged_file, delivered_types, load
@@ -62,6 +62,7 @@ def stage(
 
     Raises:
         SourceError: for a missing column or a file that breaks off while it is read.
+        LakeError: when disk or memory is full.
     """
     _check_columns(config, fetched)
     quarantine_unknown = known_domains is not None and config.domains.unknown == "quarantine"
@@ -69,11 +70,12 @@ def stage(
     database.parent.mkdir(parents=True, exist_ok=True)
     # The session's zone is what times without an offset are read in.
     with connect(database, timezone=config.timezone, memory=config.resources.memory) as con:
-        con.execute("CREATE TABLE known_domains (domain VARCHAR)")
-        if known_domains:
-            con.execute("INSERT INTO known_domains SELECT unnest(?::VARCHAR[])", [known_domains])
-        rows = load(con, fetched)
         try:
+            con.execute("CREATE TABLE known_domains (domain VARCHAR)")
+            if known_domains:
+                insert = "INSERT INTO known_domains SELECT unnest(?::VARCHAR[])"
+                con.execute(insert, [known_domains])
+            rows = load(con, fetched)
             types = delivered_types(con)
             find_copies(con, types, rows)
             evaluated, source = over_typed_columns(con, config, fetched)
@@ -84,6 +86,11 @@ def stage(
             con.execute(_marked_sql(rules))
         except duckdb.Error as error:
             fetched.check_unchanged()
+            if is_out_of_room(error):
+                raise LakeError(
+                    f"{fetched.day}: cannot be staged in {database.parent} ({first_line(error)}); "
+                    "the lake is unchanged; make room or raise resources.memory"
+                ) from None
             raise damaged_file(con, fetched) or SourceError(
                 f"{fetched.files[0].uri}: a column role cannot be computed "
                 f"({first_line(error)}); mend columns in params.yaml"
