@@ -25,12 +25,12 @@ def load(con: Any, fetched: Fetched) -> int:
     ``_driftune_fingerprint``, equal for rows whose delivered values are equal.
 
     Raises:
-        SourceError: for a file that breaks off while it is read, or no rows at all.
+        SourceError: for a file that breaks off or changes while it is read, or no rows at all.
     """
     types = _common_types(con, fetched)
     parts, rows = [], 0
     for number, file in enumerate(fetched.files):
-        scan, count = _rows_of(con, file, number)
+        scan, count = _rows_of(con, fetched, number)
         columns = ", ".join(f"{identifier(name)}::{types[name]} AS {identifier(name)}"
                             for name in file.columns)  # fmt: skip
         parts.append(
@@ -66,8 +66,9 @@ def damaged_file(con: Any, fetched: Fetched) -> SourceError | None:
     return None
 
 
-def _rows_of(con: Any, file: SourceFile, number: int) -> tuple[str, int]:
+def _rows_of(con: Any, fetched: Fetched, number: int) -> tuple[str, int]:
     """A relation over the file's rows with ``_driftune_row``, and their number."""
+    file = fetched.files[number]
     try:
         if file.format == "parquet" and _ROW_NUMBER not in file.columns:
             # Of Parquet the footer says how many rows there are.
@@ -81,6 +82,7 @@ def _rows_of(con: Any, file: SourceFile, number: int) -> tuple[str, int]:
     except duckdb.Error as error:
         if is_out_of_room(error):
             raise
+        fetched.check_unchanged()
         raise _breaks_off(file, error) from None
     table = f"delivered_{number}"
     return table, con.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
