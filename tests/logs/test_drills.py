@@ -69,7 +69,9 @@ def test_one_damaged_part_of_several_is_the_one_that_is_named(ingested_world: Wo
 
 def as_csv(world: World) -> tuple[World, Path, str]:
     """The world's next day as CSV text."""
-    world = World(world.root, source={"uri": "logs/{day}.csv"}, reference={"uri": "logs/{day}.parquet"})
+    world = World(
+        world.root, source={"uri": "logs/{day}.csv"}, reference={"uri": "logs/{day}.parquet"}
+    )
     text = impressions(world.day(3)).to_csv(index=False)
     return world, world.root / "logs" / f"{world.day(3)}.csv", text
 
@@ -153,7 +155,7 @@ def test_a_full_disk_while_the_day_is_written(small_disk: World) -> None:
     day = small_disk.day(3)
     small_disk.write(day, impressions(day, rows=40_000))
     before = checksum(small_disk.config)
-    with pytest.raises(LakeError, match="the lake is unchanged.* make room") as error:
+    with pytest.raises(LakeError, match=r"the lake is unchanged.* make room") as error:
         run(small_disk)
     assert "\n" not in str(error.value)
     assert checksum(small_disk.config) == before
@@ -165,7 +167,7 @@ def test_a_full_disk_while_text_is_staged(small_disk: World) -> None:
     world, path, _ = as_csv(small_disk)
     impressions(world.day(3), rows=40_000).to_csv(path, index=False)
     before = checksum(world.config)
-    with pytest.raises(LakeError, match="cannot be staged .*the lake is unchanged"):
+    with pytest.raises(LakeError, match=r"cannot be staged .*the lake is unchanged"):
         run(world)
     assert checksum(world.config) == before
 

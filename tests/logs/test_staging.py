@@ -210,9 +210,7 @@ def local_day() -> pd.DataFrame:
 
 @pytest.mark.parametrize("offset", [False, True])
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25)])
-def test_days_on_which_clocks_change(
-    make_world: Make, day: str, hours: int, offset: bool
-) -> None:
+def test_days_on_which_clocks_change(make_world: Make, day: str, hours: int, offset: bool) -> None:
     zone = "Europe/Berlin"
     window = {"first": day, "last": day, "holdout": 0.1}
     world = make_world(timezone=zone, reference=window)

@@ -124,4 +124,3 @@ def open_table(lake: Path, version: int | None = None) -> Any:
 def application(day: date) -> str:
     """The name under which the table's log holds a day's content hash."""
     return f"driftune.day.{day}"
-

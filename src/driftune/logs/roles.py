@@ -7,6 +7,7 @@ from driftune.logs.duck import identifier, literal
 
 DOMAIN_JOIN = " · "
 OPTIONAL_NUMBERS = ("price", "position", "propensity")
+OPTIONAL = (*OPTIONAL_NUMBERS, "request")
 
 
 def expression(role: ColumnRole) -> str:

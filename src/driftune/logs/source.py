@@ -118,9 +118,7 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
         except OSError as error:
             raise SourceUnavailableError(f"{shown}: cannot be read ({error})") from None
         kind = _format(config.source.format, path, shown)
-        bare = SourceFile(
-            shown, path, kind, before.st_size, digest, before.st_mtime_ns, (), ()
-        )
+        bare = SourceFile(shown, path, kind, before.st_size, digest, before.st_mtime_ns, (), ())
         files.append(_described(bare))
     return Fetched(day, tuple(files))
 

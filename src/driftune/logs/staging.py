@@ -12,6 +12,7 @@ import duckdb
 from driftune.config import ColumnRole, Config
 from driftune.errors import LakeError, SourceError
 from driftune.logs import roles, values
+from driftune.logs.columns import Evolution, evolve, without_missing
 from driftune.logs.duck import connect, first_line, identifier, is_out_of_room, literal
 from driftune.logs.duplicates import find_copies
 from driftune.logs.expressions import over_typed_columns
@@ -36,6 +37,7 @@ class Staged:
     content_hash: str
     rows: int
     fetched: Fetched
+    evolution: Evolution
 
 
 def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | None) -> str:
@@ -78,7 +80,10 @@ def stage(
             rows = load(con, fetched)
             types = delivered_types(con)
             find_copies(con, types, rows)
-            evaluated, source = over_typed_columns(con, config, fetched)
+            evolution = evolve(con, config, fetched, types)
+            evaluated, source = over_typed_columns(con, without_missing(config, fetched), fetched)
+            if source == "raw":
+                source, types = evolution.relation(), {**types, **evolution.casts}
             # A view is read by sessions of another zone, too.
             kind = "VIEW" if _is_zoneless(config, fetched, types) else "TABLE"
             parsed = _parsed_sql(evaluated, fetched.day, known_domains, source, types)
@@ -103,13 +108,15 @@ def stage(
         content_hash(config, fetched, known_domains),
         rows,
         fetched,
+        evolution,
     )
 
 
 def _check_columns(config: Config, fetched: Fetched) -> None:
+    optional = {f"columns.{name}" for name in roles.OPTIONAL}
     for file in fetched.files:
         for column, key in roles.needed_columns(config).items():
-            if column not in file.columns:
+            if column not in file.columns and key not in optional:
                 raise SourceError(
                     f"{file.uri}: column '{column}' ({key} in params.yaml) is missing; "
                     f"the file has {', '.join(file.columns)}"
