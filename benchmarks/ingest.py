@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from importlib import import_module
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ def main() -> None:
     """Run the benchmark, each way in a process of its own."""
     parser = options(__doc__ or "")
     parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--pandas-rows", type=int, default=PANDAS_ROWS,
-                        help="rows for GX on pandas; its figures are scaled up to --rows")  # fmt: skip
+    scaled = "rows for GX on pandas; its figures are scaled up to --rows"
+    parser.add_argument("--pandas-rows", type=int, default=PANDAS_ROWS, help=scaled)
     parser.add_argument("--scratch", type=Path, help="folder for the files, some 15 bytes a row")
     given = parser.parse_args()
     rows = QUICK_ROWS if given.quick else given.rows
@@ -112,7 +113,8 @@ def write_day(folder: Path, rows: int) -> Figures:
                 COPY (
                     SELECT (hash(i, 1) % 2000000)::BIGINT AS user_id,
                            (hash(i, 2) % 100000)::BIGINT AS item_id,
-                           TIMESTAMP '{DAY}' + to_microseconds((i * {86_400_000_000 / rows})::BIGINT)
+                           TIMESTAMP '{DAY}'
+                               + to_microseconds((i * {86_400_000_000 / rows})::BIGINT)
                                AS event_time,
                            ['home', 'search', 'cart', 'feed'][1 + (hash(i, 3) % 4)::INT] AS scene,
                            ['north', 'south'][1 + (hash(i, 4) % 2)::INT] AS region,
@@ -229,9 +231,7 @@ def gx_on_pandas(folder: Path) -> Figures:
 
 
 def _stations(times: list[float], cpu: float) -> Figures:
-    fetched, validated, committed = (
-        after - before for before, after in zip(times, times[1:], strict=False)
-    )
+    fetched, validated, committed = (after - before for before, after in pairwise(times))
     return {
         "fetch": fetched,
         "validate": validated,

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from driftune.errors import DriftuneError
-from driftune.options import PARAMS, AsJson, ConfigPath, day_of, load
 from driftune.logs.commands import app as lake_app
+from driftune.options import PARAMS, AsJson, ConfigPath, day_of, load
 from driftune.registry import commands
 from driftune.telemetry import silence
 

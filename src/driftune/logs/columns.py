@@ -144,7 +144,8 @@ def _cast(con: Any, name: str, was: str, now: str, target: str) -> Change:
     ).fetchone()
     what = f"was {was} and is {now}"
     if rows:
-        sentence = f"Column '{name}' keeps its type: in {file} it {what}, and '{value}' does not fit."
+        where = f"in {file} it {what}, and '{value}' does not fit"
+        sentence = f"Column '{name}' keeps its type: {where}."
         return Change("column_type", "critical", sentence, rows)
     ((rows,),) = con.execute(f"SELECT count({column}) FROM raw").fetchall()
     sentence = f"Column '{name}' keeps its type: it {what}; every value was cast to {target}."

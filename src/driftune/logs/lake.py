@@ -113,7 +113,7 @@ def open_table(lake: Path, version: int | None = None) -> Any:
         return None
     except DeltaError as error:
         newest = None if version is None else open_table(lake).version()
-        if newest is not None and not 0 <= version <= newest:
+        if version is not None and newest is not None and not 0 <= version <= newest:
             raise LakeError(f"the lake {lake} has versions 0 to {newest}, not {version}") from None
         raise LakeError(
             f"the lake {lake} is damaged ({first_line(error)}); put a backup back, or move it "

@@ -1,4 +1,4 @@
-"""The lake's versions of a day: a replaced delivery stays readable, for nothing vacuums the lake."""
+"""The lake's versions of a day: what was replaced stays readable, as nothing is vacuumed."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path
