@@ -117,6 +117,19 @@ def test_each_broken_row_goes_to_quarantine_with_its_reason(ready):
     assert "cheap" in set(kept["price"])
 
 
+@pytest.mark.parametrize("at_once", [1, 700, 5_000])
+def test_the_day_is_sorted_by_domain_key_however_it_is_written(ready, monkeypatch, at_once):
+    world, day = ready
+    monkeypatch.setattr("driftune.logs.commit.SORTED_ROWS", at_once)
+    world.write(day)
+    run(world, day)
+    files = list(Lake.of(world.config).files[day])
+    keys = pd.concat([pd.read_parquet(file, partitioning=None) for file in files])["domain_key"]
+    assert len(keys) == 1200
+    assert keys.is_monotonic_increasing
+    assert len(files) == {1: 4, 700: 2, 5_000: 1}[at_once]
+
+
 def test_quarantined_rows_do_not_reach_the_lake(ready):
     world, day = ready
     world.write(day, broken(day))

@@ -16,12 +16,15 @@ from driftune.logs.lake import application, open_table, short_hash
 from driftune.logs.loading import damaged_file
 from driftune.logs.staging import Staged
 
+# Rows that are sorted at once, and how often a day is read for it at most.
+SORTED_ROWS, MOST_GROUPS = 5_000_000, 8
+
 
 def commit(config: Config, lake: Path, staged: Staged) -> int:
     """Replace the day's partition by the staged day's accepted rows, in one transaction.
 
     The rows are sorted by domain key, within a domain in the order of their delivery. DuckDB
-    writes the file beside the staged day; it joins the lake only when it is whole. The content
+    writes the files beside the staged day; they join the lake only when all are whole. The content
     hash is the transaction's version, so that the lake itself knows which content it holds.
     Returns the table's version.
 
@@ -30,10 +33,10 @@ def commit(config: Config, lake: Path, staged: Staged) -> int:
         LakeError: when the rows cannot be written, such as for want of room.
     """
     folder = lake / f"day={staged.day}"
-    written = staged.database.with_name(f"part-{uuid.uuid4()}.zstd.parquet")
+    name = f"{uuid.uuid4()}.zstd.parquet"
     with connect(staged.database, memory=config.resources.memory) as con:
         try:
-            schema, rows = _write(con, config, staged, written)
+            schema, written = _write(con, config, staged, name)
             folder.mkdir(parents=True, exist_ok=True)
         except (duckdb.Error, OSError) as error:
             staged.fetched.check_unchanged()
@@ -42,27 +45,26 @@ def commit(config: Config, lake: Path, staged: Staged) -> int:
                 "unchanged; make room, then run the day again"
             ) from None
     staged.fetched.check_unchanged()
-    size = written.stat().st_size
-    part = written.replace(folder / written.name)
+    parts = {path.replace(folder / path.name): rows for path, rows in written.items()}
     try:
-        return _replace_partition(lake, staged, part, schema, {"rows": rows, "size": size})
+        return _replace_partition(lake, staged, parts, schema)
     except BaseException:
-        part.unlink(missing_ok=True)
+        for part in parts:
+            part.unlink(missing_ok=True)
         raise
 
 
-def _write(con: Any, config: Config, staged: Staged, target: Path) -> tuple[Any, int]:
-    """Write the accepted rows; returns their Arrow schema and their number."""
+def _write(con: Any, config: Config, staged: Staged, name: str) -> tuple[Any, dict[Path, int]]:
+    """Write the accepted rows; returns their Arrow schema, and the files with their rows.
+
+    Domains are written some at a time: to read the day again costs less than to sort on disk.
+    """
     extra = [f"f_{name}" for name in config.features.categorical]
     extra += [f"x_{name}" for name in config.features.numerical]
-    names = con.execute("SELECT DISTINCT domain FROM staged WHERE rejected = 0").fetchall()
-    keys = sorted((domain_key(name), name) for (name,) in names)
-    con.execute("CREATE TEMP TABLE keys (place BIGINT, domain_key VARCHAR, domain VARCHAR)")
-    if keys:
-        con.execute(
-            "INSERT INTO keys SELECT unnest(range(len($1))), unnest($1), unnest($2)",
-            [list(column) for column in zip(*keys, strict=True)],
-        )
+    counted = con.execute(
+        "SELECT domain, count(*) FROM staged WHERE rejected = 0 GROUP BY domain"
+    ).fetchall()
+    keys = sorted((domain_key(domain), domain, rows) for domain, rows in counted)
     select = ", ".join(
         [
             "event_time, hour, user_id, item_id, domain, domain_key",
@@ -76,17 +78,38 @@ def _write(con: Any, config: Config, staged: Staged, target: Path) -> tuple[Any,
         f"SELECT {select} FROM staged JOIN keys USING (domain) WHERE rejected = 0 "
         f"ORDER BY place * {staged.rows + 1} + row_id"
     )
-    written = con.execute(
-        f"COPY ({accepted}) TO {literal(str(target))} "
-        "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
-    ).fetchone()
+    files = {}
+    for number, group in enumerate(_groups(keys)):
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE keys AS "
+            "SELECT unnest(range(len($1))) AS place, unnest($1) AS domain_key, "
+            "unnest($2) AS domain",
+            [[key for key, *_ in group], [domain for _, domain, _ in group]],
+        )
+        target = staged.database.with_name(f"part-{number:05d}-{name}")
+        (files[target],) = con.execute(
+            f"COPY ({accepted}) TO {literal(str(target))} "
+            "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
+        ).fetchone()
     schema = con.sql(f"SELECT {literal(str(staged.day))} AS day, * FROM ({accepted}) LIMIT 0")
-    return schema.to_arrow_table().schema, written[0]
+    return schema.to_arrow_table().schema, files
 
 
-def _replace_partition(
-    lake: Path, staged: Staged, part: Path, arrow: Any, figures: dict[str, int]
-) -> int:
+def _groups(keys: list[tuple[str, str, int]]) -> list[list[tuple[str, str, int]]]:
+    """Domains (key, name, rows) in their order, as many together as are sorted in memory."""
+    limit = max(SORTED_ROWS, sum(rows for *_, rows in keys) // MOST_GROUPS)
+    groups: list[list[tuple[str, str, int]]] = [[]]
+    held = 0
+    for each in keys:
+        if groups[-1] and held + each[2] > limit:
+            groups.append([])
+            held = 0
+        groups[-1].append(each)
+        held += each[2]
+    return groups
+
+
+def _replace_partition(lake: Path, staged: Staged, parts: dict[Path, int], arrow: Any) -> int:
     from deltalake import CommitProperties, DeltaTable, Schema, Transaction
     from deltalake.exceptions import DeltaError
     from deltalake.transaction import AddAction
@@ -98,17 +121,20 @@ def _replace_partition(
         table = DeltaTable.create(str(lake), schema, mode="ignore", partition_by=["day"])
     held = {field.name for field in table.schema().fields}
     new = [field for field in schema.fields if field.name not in held]
-    added = AddAction(
-        path=f"day={day}/{part.name}",
-        size=figures["size"],
-        partition_values={"day": day},
-        modification_time=int(time.time() * 1000),
-        data_change=True,
-        stats=json.dumps({"numRecords": figures["rows"]}),
-    )
+    added = [
+        AddAction(
+            path=f"day={day}/{part.name}",
+            size=part.stat().st_size,
+            partition_values={"day": day},
+            modification_time=int(time.time() * 1000),
+            data_change=True,
+            stats=json.dumps({"numRecords": rows}),
+        )
+        for part, rows in parts.items()
+    ]
     try:
         table.create_write_transaction(
-            [added],
+            added,
             "overwrite",
             Schema([*table.schema().fields, *new]) if new else table.schema(),
             ["day"],
