@@ -362,12 +362,6 @@ def test_a_refused_day_is_late_only_when_it_is_delivered_anew(ready):
         assert late_days(world.config, ledger, after) == [day]
 
 
-def test_a_day_that_is_not_in_the_lake_is_named(ready):
-    world, day = ready
-    with pytest.raises(LakeError, match=str(day)):
-        Lake.of(world.config).relation([day])
-
-
 def truncate(file):
     file.write_bytes(file.read_bytes()[:-20])
 
