@@ -5,14 +5,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from driftune.errors import DriftuneError
-from driftune.options import PARAMS, AsJson, ConfigPath, load
+from driftune.logs.commands import app as lake_app
+from driftune.options import PARAMS, AsJson, ConfigPath, day_of, load
 from driftune.registry import commands
 from driftune.telemetry import silence
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 importers = typer.Typer(help="Bring public logs into a folder that driftune reads.")
 app.add_typer(importers, name="import")
+app.add_typer(lake_app, name="lake")
 app.add_typer(commands.app)
 
 
@@ -65,18 +66,6 @@ def running(config: "Config") -> Iterator[None]:
 def _has_prefect_profile() -> bool:
     home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
     return (home / "profiles.toml").exists()
-
-
-def day_of(text: str) -> date:
-    """Parse a day.
-
-    Raises:
-        typer.BadParameter: when it is not YYYY-MM-DD.
-    """
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").date()
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a day; write YYYY-MM-DD") from None
 
 
 @app.command()

@@ -93,6 +93,12 @@ class Source(Section):
         return uri
 
 
+class Resources(Section):
+    """What taking in a day may use: DuckDB's ``memory``; beyond it, files beside the staged day."""
+
+    memory: str = Field("1.5GB", pattern=r"^[1-9][0-9]*(\.[0-9]+)?(MB|GB)$")
+
+
 class Reference(Section):
     """The days that pre-training uses, both ends included."""
 
@@ -305,6 +311,7 @@ class Config(Section):
     seed: int = Field(7, ge=0)
     trigger: Literal["inline", "event"] = "inline"
     source: Source
+    resources: Resources = Resources()
     reference: Reference
     columns: Columns
     domains: Domains = Domains()

@@ -103,7 +103,7 @@ def show_status(rows: list[dict[str, Any]]) -> None:
             row["since"] or "",
             row["day"] or "",
             "" if row["drift"] is None else f"{row['drift']:.2f}×",
-            Text(row["state"] or "", _STYLES.get(row["state"], "")),
+            Text(_with_stale(row["state"] or "", row["stale"]), _STYLES.get(row["state"], "")),
         )
     console.print(table)
 
@@ -131,11 +131,15 @@ def show_history(rows: list[dict[str, Any]]) -> None:
             " → ".join(versions),
             Text(row["who"]),
             Text(row["why"]),
-            Text(row["decision"] or ""),
+            Text(_with_stale(row["decision"] or "", row["stale"])),
             (row["data_version"] or "")[:12],
             (row["backbone"] or "")[:12],
         )
     console.print(table)
+
+
+def _with_stale(text: str, stale: str | None) -> str:
+    return text if stale is None else f"{text} (stale: {stale})"
 
 
 def show_policies(found: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Options that many commands share, and what they load."""
 
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,3 +19,15 @@ def load(path: Path) -> "Config":
     from driftune.params import load_config
 
     return load_config(path)
+
+
+def day_of(text: str) -> date:
+    """Parse a day.
+
+    Raises:
+        typer.BadParameter: when it is not YYYY-MM-DD.
+    """
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a day; write YYYY-MM-DD") from None

@@ -71,6 +71,10 @@ class Workspace:
         """What Great Expectations said of the day or redelivery (JSON), as the site shows it."""
         return self.home / "data_docs" / f"{_name(day, redelivery)}.json"
 
+    def columns(self, day: date) -> Path:
+        """The types of the columns that the day's files had (JSON)."""
+        return self.home / "columns" / f"{day}.json"
+
     def snapshot(self, day: date, key: str) -> Path:
         """Which snapshot of a domain and day lies in Evidently's workspace (JSON)."""
         return self.home / "drift" / f"{day}" / f"{key}.snapshot.json"

@@ -36,3 +36,9 @@ def test_the_doctor_names_a_damaged_lake_and_goes_on(damaged: World) -> None:
 
 def test_a_lake_that_is_not_there_yet_holds_nothing(tmp_path: Path) -> None:
     assert Lake.at(tmp_path / "lake").days == []
+
+
+def test_a_day_that_is_not_in_the_lake_is_named(ingested_world: World) -> None:
+    day = ingested_world.day(3)
+    with pytest.raises(LakeError, match=str(day)):
+        Lake.of(ingested_world.config).relation([day])

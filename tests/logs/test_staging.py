@@ -1,18 +1,18 @@
 """Staging: part files of many shapes, expressions over text files, times and their zone."""
 
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from driftune.errors import SourceError
 from driftune.logs import staging
 from driftune.logs.duck import connect
+from driftune.logs.duplicates import find_copies
 from driftune.logs.ingest import ingest
 from driftune.logs.source import fetch
 from driftune.quality.record import DayQuality
@@ -71,34 +71,58 @@ def test_part_files_of_different_columns_and_types_make_one_day(
     assert [row[3] for row in rows] == [*range(1, 201)] * 2
 
 
-def test_loading_writes_each_part_file_once(
-    make_world: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parquet_is_not_copied_into_the_staged_day(make_world: Make, tmp_path: Path) -> None:
     world = make_world(source={"uri": "logs/{day}-*.parquet"})
-    frame = impressions(FIRST, rows=400)
+    frame = impressions(FIRST, rows=40_000)
     for number in range(8):
-        part = frame[number * 50 : number * 50 + 50]
+        part = frame[number * 5_000 : number * 5_000 + 5_000]
         part.to_parquet(world.root / "logs" / f"{FIRST}-{number}.parquet", index=False)
-    executed: list[str] = []
-
-    class Recording:
-        def __init__(self, con: Any) -> None:
-            self.con = con
-
-        def execute(self, sql: str, *values: Any) -> Any:
-            executed.append(sql)
-            return self.con.execute(sql, *values)
-
-    @contextmanager
-    def recorded(*arguments: Any, **named: Any) -> Iterator[Recording]:
-        with connect(*arguments, **named) as con:
-            yield Recording(con)
-
-    monkeypatch.setattr(staging, "connect", recorded)
     staged = staged_days(world, tmp_path)
-    assert staged.rows == 400
-    written = [sql.split()[0] for sql in executed if re.search(r"(TABLE|INTO) raw\b", sql)]
-    assert written == ["CREATE", *["INSERT"] * 8]
+    delivered = sum(path.stat().st_size for path in (world.root / "logs").iterdir())
+    assert staged.rows == 40_000
+    assert staged.database.stat().st_size < delivered / 2
+
+
+def test_copies_of_rows_are_found_across_files_of_any_format(
+    make_world: Make, tmp_path: Path
+) -> None:
+    world = make_world(source={"uri": "logs/{day}-*"}, timezone="Asia/Shanghai")
+    frame = impressions(FIRST, rows=600)[["user_id", *impressions(FIRST, rows=1).columns[1:]]]
+    frame = frame.astype(str)
+    frame[:400].to_parquet(world.root / "logs" / f"{FIRST}-a.parquet", index=False)
+    frame[390:][frame.columns[::-1]].to_csv(world.root / "logs" / f"{FIRST}-b.csv", index=False)
+    staged = staged_days(world, tmp_path)
+    with connect(staged.database) as con:
+        rejected = con.execute(
+            "SELECT file_row, reasons, copy_number FROM staged WHERE rejected = 1 ORDER BY file_row"
+        ).fetchall()
+    assert rejected == [(number, "duplicate", 2) for number in range(1, 11)]
+
+
+@pytest.mark.parametrize("pass_rows", [50, 10_000])
+def test_copies_are_the_same_in_one_pass_and_in_many(pass_rows: int) -> None:
+    rng = np.random.default_rng(7)
+    values = rng.integers(0, 40, (300, 2))
+    with connect() as con:
+        con.execute("CREATE TABLE given (_driftune_id BIGINT, a BIGINT, b BIGINT)")
+        con.execute(
+            "INSERT INTO given SELECT unnest($1), unnest($2), unnest($3)",
+            [np.arange(300), values[:, 0], values[:, 1]],
+        )
+        con.execute("CREATE VIEW raw AS SELECT *, hash(a, b) AS _driftune_fingerprint FROM given")
+        find_copies(con, ["a", "b"], 300, pass_rows)
+        found = con.execute("SELECT row_id FROM copies WHERE copy_number > 1 ORDER BY 1").fetchall()
+    frame = pd.DataFrame(values)
+    assert [row for (row,) in found] == np.flatnonzero(frame.duplicated()).tolist()
+
+
+def test_a_day_larger_than_memory(make_world: Make) -> None:
+    world = make_world(resources={"memory": "80MB"})
+    frame = impressions(FIRST, rows=250_000)
+    world.write(FIRST, frame)
+    quality = run(world)
+    assert (quality.rows, quality.rejected) == (250_000, int(frame.duplicated().sum()))
+    assert list(Workspace(world.config).staging.iterdir()) == []
 
 
 def test_delivered_columns_may_have_any_name(make_world: Make) -> None:
@@ -182,6 +206,34 @@ def local_day() -> pd.DataFrame:
     frame.loc[0, "event_time"] = pd.Timestamp(FIRST) + timedelta(minutes=1)
     frame.loc[399, "event_time"] = pd.Timestamp(FIRST) + timedelta(hours=23, minutes=59)
     return frame
+
+
+@pytest.mark.parametrize("offset", [False, True])
+@pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25)])
+def test_days_on_which_clocks_change(make_world: Make, day: str, hours: int, offset: bool) -> None:
+    zone = "Europe/Berlin"
+    window = {"first": day, "last": day, "holdout": 0.1}
+    world = make_world(timezone=zone, reference=window)
+    start = pd.Timestamp(day, tz=zone)
+    instants = start + pd.to_timedelta(np.arange(hours * 60), unit="min")
+    frame = impressions(FIRST, rows=len(instants))
+    frame["event_time"] = instants if offset else instants.tz_localize(None)
+    frame.to_parquet(world.root / "logs" / f"{day}.parquet", index=False)
+    with Ledger(world.config) as ledger:
+        quality = ingest(world.config, ledger, date.fromisoformat(day)).quality
+    assert (quality.rows, quality.rejected) == (hours * 60, 0)
+    # Of a wall clock's hour that comes twice nobody can say which of the two is meant.
+    repeated = {2} if hours == 25 and not offset else set()
+    assert quality.hours == sorted(set(range(min(hours, 24))) - repeated)
+    with connect() as con:
+        held = f"{Workspace(world.config).lake}/**/*.parquet"
+        low, high = con.execute(
+            f"SELECT min(event_time)::TIMESTAMP, max(event_time)::TIMESTAMP FROM '{held}'"
+        ).fetchone()
+    assert (pd.Timestamp(low, tz="UTC"), pd.Timestamp(high, tz="UTC")) == (
+        instants.min(),
+        instants.max(),
+    )
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])

@@ -17,6 +17,7 @@ from driftune.params import load_config
 from driftune.registry.claims import ATTEMPTS
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import champions, days, decisions
+from driftune.registry.status import domain_status
 from tests.conftest import World
 from tests.registry.conftest import KEY, Decide
 
@@ -315,3 +316,66 @@ def test_a_reader_does_not_wait_for_a_writer(ledger: Ledger, decide: Decide) -> 
     with ledger.write() as connection:
         connection.execute(decisions.update().values(note="not yet there"))
         assert ledger.decision(decision).note is None
+
+
+# Days that are delivered anew
+
+
+def redeliver(ledger: Ledger) -> None:
+    for content in ("first", "second"):
+        ledger.record_day(DAY, content_hash=content, **VALUES)
+
+
+@pytest.mark.parametrize(
+    ("state", "ends"),
+    [
+        ("pending", "superseded"),
+        ("waiting", "superseded"),
+        ("promoted", "promoted"),
+        ("rejected", "rejected"),
+        ("stable", "stable"),
+    ],
+)
+def test_decisions_about_a_day_that_is_delivered_anew_are_stale(
+    ledger: Ledger, decide: Decide, state: str, ends: str
+) -> None:
+    decision = decide(state=state)
+    redeliver(ledger)
+    row = ledger.decision(decision)
+    assert row.state == ends
+    assert row.stale.startswith("2026-03-10 was delivered anew (revision 2) on ")
+
+
+def test_what_a_run_holds_stays_with_it_and_is_stale(ledger: Ledger, decide: Decide) -> None:
+    decision = decide()
+    owner = ledger.claim(decision)
+    redeliver(ledger)
+    row = ledger.decision(decision)
+    assert (row.state, row.owner, row.stale is None) == ("claimed", owner, False)
+
+
+def test_only_decisions_that_used_the_day_are_stale(ledger: Ledger, decide: Decide) -> None:
+    before = decide("2026-03-09")
+    compared = decide("2026-03-11", scores={"reference": ["2026-03-09", "2026-03-10"]})
+    apart = decide("2026-03-12", scores={"reference": ["2026-03-11"]})
+    redeliver(ledger)
+    assert [ledger.decision(each).stale is None for each in (before, compared, apart)] == [
+        True,
+        False,
+        True,
+    ]
+    assert ledger.decision(compared).state == "pending"
+
+
+def test_the_same_content_again_makes_nothing_stale(ledger: Ledger, decide: Decide) -> None:
+    decision = decide(state="promoted")
+    for _ in range(2):
+        ledger.record_day(DAY, content_hash="same", **VALUES)
+    assert ledger.decision(decision).stale is None
+
+
+def test_status_says_that_a_decision_is_stale(ledger: Ledger, decide: Decide) -> None:
+    decide(state="rejected")
+    redeliver(ledger)
+    (row,) = domain_status(ledger)
+    assert "delivered anew" in row["stale"]

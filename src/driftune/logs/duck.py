@@ -9,13 +9,22 @@ import duckdb
 
 @contextmanager
 def connect(
-    path: Path | None = None, *, read_only: bool = False, timezone: str = "UTC"
+    path: Path | None = None,
+    *,
+    read_only: bool = False,
+    timezone: str = "UTC",
+    memory: str | None = None,
 ) -> Iterator:
-    """Open a DuckDB database (in memory without ``path``) in a zone and close it at the end."""
+    """Open a DuckDB database (in memory without ``path``) in a zone and close it at the end.
+
+    With ``memory`` (such as ``2GB``) what does not fit goes to a file beside the database.
+    """
     con = duckdb.connect(str(path) if path else ":memory:", read_only=read_only)
     try:
         con.execute(f"SET TimeZone = {literal(timezone)}")
         con.execute("SET enable_progress_bar = false")
+        if memory is not None:
+            con.execute(f"SET memory_limit = {literal(memory)}")
         yield con
     finally:
         con.close()
@@ -29,6 +38,13 @@ def identifier(name: str) -> str:
 def literal(text: str) -> str:
     """Quote a string for the statements that DuckDB does not let values be bound in."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def is_out_of_room(error: Exception) -> bool:
+    """Whether a database error says that disk or memory is full."""
+    text = str(error).lower()
+    full = "no space left" in text or "disk full" in text or "failed to write" in text
+    return isinstance(error, duckdb.OutOfMemoryException) or full
 
 
 def first_line(error: Exception) -> str:

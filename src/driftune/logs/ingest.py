@@ -5,18 +5,22 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
+import duckdb
+
 from driftune.config import Config
-from driftune.errors import DayRefusedError, SourceError
+from driftune.errors import DayRefusedError, LakeError, SourceError
 from driftune.files import write_json
-from driftune.logs.duck import connect
-from driftune.logs.lake import Lake, commit, short_hash
+from driftune.logs.columns import record_columns
+from driftune.logs.commit import commit
+from driftune.logs.duck import connect, first_line
+from driftune.logs.lake import Lake, short_hash
 from driftune.logs.source import Fetched, arrived, fetch
 from driftune.logs.staging import Staged, content_hash, stage
-from driftune.quality.checkpoint import validate
+from driftune.quality.checkpoint import Check, validate
 from driftune.quality.quarantine import write_quarantine
 from driftune.quality.record import DayQuality, read_quality, record_quality
 from driftune.registry.ledger import Ledger
@@ -121,9 +125,29 @@ def check(config: Config, staged: Staged) -> DayQuality:
     """Validate a staged day: checkpoint, Data Docs record, quarantine, quality record.
 
     The records of an accepted delivery stay when a later one is refused, whose own lie beside.
+
+    Raises:
+        SourceError: when the day's files changed meanwhile.
+        LakeError: when the records cannot be written.
     """
+    try:
+        return _checked(config, staged)
+    except (OSError, duckdb.Error) as error:
+        staged.fetched.check_unchanged()
+        raise LakeError(
+            f"{staged.day}: its validation cannot be kept ({first_line(error)}); the lake is "
+            f"unchanged; make room in {Workspace(config).home}, then run the day again"
+        ) from None
+
+
+def _checked(config: Config, staged: Staged) -> DayQuality:
     workspace, day = Workspace(config), staged.day
     checkpoint = validate(config, staged)
+    changed = [
+        Check(change.rule, change.severity, change.sentence, False, change.rows, None)
+        for change in staged.evolution.changes
+    ]
+    checkpoint = replace(checkpoint, checks=(*checkpoint.checks, *changed))
     held = read_quality(workspace, day)
     beside = checkpoint.verdict == "refused" and held is not None and held.verdict != "refused"
     if not beside:
@@ -152,6 +176,7 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
             f"see {beside if beside.exists() else workspace.quality(quality.day)}"
         )
     version = commit(config, workspace.lake, staged)
+    record_columns(config, staged.day, staged.evolution.types)
     revision = ledger.record_day(
         staged.day,
         content_hash=staged.content_hash,

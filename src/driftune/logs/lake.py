@@ -10,60 +10,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from driftune.config import Config
-from driftune.domains import domain_key
 from driftune.errors import LakeError
-from driftune.logs.duck import connect, first_line, identifier, literal
-from driftune.logs.staging import Staged
+from driftune.logs.duck import first_line, literal
 from driftune.workspace import Workspace
 
 _FILE_COLUMNS = ("partition.day", "path", "size_bytes")
-
-
-def commit(config: Config, lake: Path, staged: Staged) -> int:
-    """Replace the day's partition by the staged day's accepted rows, in one transaction.
-
-    The content hash is the transaction's version, so that the lake itself knows which content
-    it holds. Returns the table's version.
-    """
-    from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-
-    day = staged.day.isoformat()
-    extra = [f"f_{name}" for name in config.features.categorical]
-    extra += [f"x_{name}" for name in config.features.numerical]
-    with connect(staged.database) as con:
-        names = con.execute(
-            "SELECT DISTINCT domain FROM staged WHERE rejected = 0 ORDER BY domain"
-        ).fetchall()
-        con.execute("CREATE OR REPLACE TEMP TABLE keys (domain VARCHAR, domain_key VARCHAR)")
-        con.executemany(
-            "INSERT INTO keys VALUES (?, ?)", [(name, domain_key(name)) for (name,) in names]
-        )
-        select = ", ".join(
-            [
-                f"{literal(day)} AS day, event_time, hour, user_id, item_id, domain, domain_key",
-                'click_value AS click, convert_value AS "convert", category',
-                "price, request_id, position, propensity",
-                *map(identifier, extra),
-            ]
-        )
-        reader = con.sql(
-            f"SELECT {select} FROM staged JOIN keys USING (domain) WHERE rejected = 0 "
-            "ORDER BY domain_key, event_time, row_id"
-        ).to_arrow_reader(1 << 17)
-        write_deltalake(
-            str(lake),
-            reader,
-            mode="overwrite",
-            predicate=f"day = '{day}'",
-            partition_by=["day"],
-            schema_mode="merge",
-            commit_properties=CommitProperties(
-                custom_metadata={"driftune.content": staged.content_hash},
-                app_transactions=[Transaction(_application(staged.day), _version(staged))],
-            ),
-        )
-        del reader
-    return DeltaTable(str(lake)).version()
 
 
 @dataclass(frozen=True)
@@ -79,13 +30,13 @@ class Lake:
     files: dict[date, dict[Path, int]]
 
     @staticmethod
-    def at(path: Path) -> "Lake":
-        """Look at the lake in a folder; one that is not there yet holds no days.
+    def at(path: Path, version: int | None = None) -> "Lake":
+        """Look at the lake in a folder, by default as it is; one not there yet holds no days.
 
         Raises:
-            LakeError: when its log cannot be read.
+            LakeError: when its log cannot be read, or holds no such version.
         """
-        table = _table(path)
+        table = open_table(path, version)
         if table is None:
             return Lake(path, {}, {})
         actions = table.get_add_actions(flatten=True)
@@ -93,7 +44,7 @@ class Lake:
         files: dict[date, dict[Path, int]] = {}
         for day, name, size in sorted(zip(*columns, strict=True)):
             files.setdefault(date.fromisoformat(day), {})[path / unquote(name)] = size
-        contents = {day: table.transaction_version(_application(day)) or 0 for day in files}
+        contents = {day: table.transaction_version(application(day)) or 0 for day in files}
         return Lake(path, contents, files)
 
     @staticmethod
@@ -147,24 +98,29 @@ def short_hash(content_hash: str) -> int:
     return int(content_hash[:16], 16) >> 2
 
 
-def _table(lake: Path) -> Any:
+def open_table(lake: Path, version: int | None = None) -> Any:
+    """The Delta table, at its newest version by default; None when there is none.
+
+    Raises:
+        LakeError: when its log cannot be read, or holds no such version.
+    """
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError, TableNotFoundError
 
     try:
-        return DeltaTable(str(lake))
+        return DeltaTable(str(lake), version=version)
     except TableNotFoundError:
         return None
     except DeltaError as error:
+        newest = None if version is None else open_table(lake).version()
+        if version is not None and newest is not None and not 0 <= version <= newest:
+            raise LakeError(f"the lake {lake} has versions 0 to {newest}, not {version}") from None
         raise LakeError(
             f"the lake {lake} is damaged ({first_line(error)}); put a backup back, or move it "
             "away and replay its days"
         ) from None
 
 
-def _application(day: date) -> str:
+def application(day: date) -> str:
+    """The name under which the table's log holds a day's content hash."""
     return f"driftune.day.{day}"
-
-
-def _version(staged: Staged) -> int:
-    return short_hash(staged.content_hash)

@@ -3,10 +3,11 @@
 from datetime import UTC, date, datetime, time, timedelta
 
 from driftune.config import ColumnRole, Columns, Config, SqlRole
-from driftune.logs.duck import identifier
+from driftune.logs.duck import identifier, literal
 
 DOMAIN_JOIN = " · "
 OPTIONAL_NUMBERS = ("price", "position", "propensity")
+OPTIONAL = (*OPTIONAL_NUMBERS, "request")
 
 
 def expression(role: ColumnRole) -> str:
@@ -47,17 +48,49 @@ def domain_expression(config: Config) -> str:
     return f"nullif(trim({expression(role)}::VARCHAR), '')"
 
 
-def time_expression(config: Config) -> str:
+def is_timestamp(kind: str) -> bool:
+    """Whether a DuckDB type holds instants or wall-clock times, of whatever resolution."""
+    return kind.startswith("TIMESTAMP")
+
+
+def has_offset(kind: str) -> bool:
+    """Whether a DuckDB type holds instants rather than wall-clock times."""
+    return kind.startswith(("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"))
+
+
+def time_expression(config: Config, day: date, kind: str) -> str:
     """The impression's time as TIMESTAMP in UTC; null when it cannot be read.
 
-    A timestamp without an offset is read in the session's time zone.
+    ``kind`` is the DuckDB type of its column. A time without an offset is read in the session's
+    time zone, or for a timestamp column in the configured one, whatever the session.
     """
     column = identifier(config.columns.time.column)
     unit = config.columns.time.unit
-    if unit == "timestamp":
+    if unit != "timestamp":
+        factor = {"s": 1_000_000, "ms": 1_000, "us": 1}[unit]
+        return f"TRY(make_timestamp(TRY_CAST({column} AS BIGINT) * {factor}))"
+    if not is_timestamp(kind):
         return f"TRY_CAST({column} AS TIMESTAMPTZ) AT TIME ZONE 'UTC'"
-    factor = {"s": 1_000_000, "ms": 1_000, "us": 1}[unit]
-    return f"TRY(make_timestamp(TRY_CAST({column} AS BIGINT) * {factor}))"
+    if has_offset(kind):
+        instant = f"{column}::TIMESTAMPTZ"
+        return f"CASE WHEN isfinite({instant}) THEN make_timestamp(epoch_us({instant})) END"
+    zoned = f"timezone('UTC', timezone({literal(config.timezone)}, {column}::TIMESTAMP))"
+    offset = _offset(config, day)
+    if offset is None:
+        return zoned
+    # The calendar's own conversion costs ten times a subtraction, which is the same on the day.
+    local = f"{column} >= '{day}'::DATE AND {column} < '{day + timedelta(days=1)}'::DATE"
+    shifted = f"{column}::TIMESTAMP - to_seconds({offset})" if offset else f"{column}::TIMESTAMP"
+    return f"CASE WHEN {local} THEN {shifted} ELSE {zoned} END"
+
+
+def _offset(config: Config, day: date) -> int | None:
+    """Seconds that local time is ahead of UTC on the day; None when clocks change on it."""
+    start = datetime.combine(day, time())
+    hours = (start + timedelta(hours=n) for n in range(25))
+    offsets = {config.zone.utcoffset(hour) for hour in hours}
+    (only,) = offsets if len(offsets) == 1 else (None,)
+    return None if only is None else int(only.total_seconds())
 
 
 def day_start(config: Config, day: date) -> datetime:

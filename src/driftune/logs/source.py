@@ -25,7 +25,8 @@ _COMPRESSED = (".gz", ".zst")
 class SourceFile:
     """One fetched file: its original URL, a local path, its content hash and its columns.
 
-    ``types`` are DuckDB's types of the columns, in their order.
+    ``types`` are DuckDB's types of the columns, in their order; ``modified`` is the local file's
+    time of modification (nanoseconds since 1970).
     """
 
     uri: str
@@ -33,14 +34,18 @@ class SourceFile:
     format: str
     size: int
     sha256: str
+    modified: int
     columns: tuple[str, ...]
     types: tuple[str, ...]
 
-    def scan(self) -> str:
-        """Return the DuckDB table function that reads this file."""
+    def scan(self, *, row_numbers: bool = False) -> str:
+        """Return the DuckDB table function that reads this file.
+
+        ``row_numbers``: of Parquet, with the column ``file_row_number`` (from 0).
+        """
         path = literal(_plain(self.path))
         if self.format == "parquet":
-            return f"read_parquet({path})"
+            return f"read_parquet({path}{', file_row_number=true' if row_numbers else ''})"
         if self.format == "csv":
             return f"read_csv({path}, header=true, all_varchar=true)"
         return f"read_json({path}, format='newline_delimited', sample_size=-1)"
@@ -58,6 +63,24 @@ class Fetched:
         """SHA-256 over the files' hashes; names and order do not matter."""
         joined = "\n".join(sorted(file.sha256 for file in self.files))
         return hashlib.sha256(joined.encode()).hexdigest()
+
+    def check_unchanged(self) -> None:
+        """See that the files are still those that were fetched.
+
+        Raises:
+            SourceUnavailableError: when one is gone or was written to meanwhile.
+        """
+        for file in self.files:
+            try:
+                now = file.path.stat()
+            except OSError:
+                now = None
+            if now is None or (now.st_size, now.st_mtime_ns) != (file.size, file.modified):
+                what = "gone" if now is None else "written to"
+                raise SourceUnavailableError(
+                    f"{file.uri}: was {what} while the day was taken in; the lake is unchanged; "
+                    "run the day again when its files are complete"
+                )
 
 
 def fetch(config: Config, day: date, scratch: Path) -> Fetched:
@@ -83,15 +106,19 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
                 scratch.mkdir(parents=True, exist_ok=True)
                 with filesystem.open(name, "rb") as remote, path.open("wb") as copy:
                     shutil.copyfileobj(remote, copy, 1 << 20)
-            size = path.stat().st_size
-            if size == 0:
+            before = path.stat()
+            if before.st_size == 0:
                 raise SourceError(f"{shown}: the file is empty (0 bytes); deliver it again")
             with path.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        except FileNotFoundError:
+            raise SourceUnavailableError(
+                f"{shown}: was there a moment ago and is gone; deliver it again, then run the day"
+            ) from None
         except OSError as error:
             raise SourceUnavailableError(f"{shown}: cannot be read ({error})") from None
         kind = _format(config.source.format, path, shown)
-        bare = SourceFile(shown, path, kind, size, digest, (), ())
+        bare = SourceFile(shown, path, kind, before.st_size, digest, before.st_mtime_ns, (), ())
         files.append(_described(bare))
     return Fetched(day, tuple(files))
 

@@ -4,14 +4,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from driftune.registry.ledger import Ledger
+from driftune.registry.schema import decisions
 
 
 def switch_history(ledger: Ledger, key: str) -> list[dict[str, Any]]:
     """The switches of a domain, oldest first, as plain values; ``at`` is ISO 8601 in UTC.
 
     ``data_version`` and ``backbone`` are None where the ledger was written by a release that did
-    not keep them, or where the switch rests on no data.
+    not keep them, or where the switch rests on no data; ``stale`` says which day that its decision
+    used was delivered anew since.
     """
+    stale = {row.id: row.stale for row in ledger.decisions(decisions.c.domain_key == key)}
     return [
         {
             "at": datetime.fromtimestamp(row.at, UTC).isoformat(timespec="seconds"),
@@ -23,6 +26,7 @@ def switch_history(ledger: Ledger, key: str) -> list[dict[str, Any]]:
             "decision": row.decision_id,
             "data_version": row.data_version,
             "backbone": row.backbone,
+            "stale": stale.get(row.decision_id),
         }
         for row in ledger.switches(key)
     ]

@@ -29,6 +29,7 @@ from driftune.registry.schema import (
     metadata,
     switches,
 )
+from driftune.registry.stale import mark_stale
 
 BASE = 0
 
@@ -92,7 +93,10 @@ class Ledger:
         return self.read(sa.select(days).order_by(days.c.day))
 
     def record_day(self, day: date, *, content_hash: str, **values: Any) -> int:
-        """Record a committed day; a changed content gets the next revision, which is returned."""
+        """Record a committed day; a changed content gets the next revision, which is returned.
+
+        Decisions that used the earlier content are marked in the same transaction.
+        """
         identity = days.c.day == day.isoformat()
         record = {"content_hash": content_hash, "recorded_at": time.time(), **values}
         with self.write() as connection:
@@ -103,6 +107,7 @@ class Ledger:
                 return row.revision
             revision = row.revision + 1
             connection.execute(days.update().where(identity).values(revision=revision, **record))
+            mark_stale(connection, day, revision)
             return revision
 
     # Decisions

@@ -58,6 +58,8 @@ decisions = Table(
     Column("training", JSON),
     Column("adapter_version", Integer),
     Column("note", Text),
+    # Which day that it used was delivered anew since; null while it rests on what the lake holds.
+    Column("stale", Text),
     Column("decided_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     UniqueConstraint("domain_key", "day", "revision", "backbone"),

@@ -26,6 +26,7 @@ def domain_status(ledger: Ledger) -> list[dict[str, Any]]:
                 "drift": decision.score if decision else None,
                 "state": decision.state if decision else None,
                 "decision": decision.id if decision else None,
+                "stale": decision.stale if decision else None,
                 "last_adaptation": acted.id if acted else None,
             }
         )

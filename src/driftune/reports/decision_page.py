@@ -118,6 +118,7 @@ def _facts(history: History, row: Any) -> list[dict[str, Any]]:
         ("Champion now", champion_text(history.champions[row.domain_key]), "text"),
         ("Adapter version", row.adapter_version, "number"),
         ("Challenger's SHA-256", gate.get("challenger_sha256"), "code"),
+        ("Stale", row.stale, "text"),
         ("Attempts", row.attempts if made else None, "number"),
         ("Claimed by", row.owner if row.lease_until else None, "code"),
         ("Lease until", row.lease_until, "moment"),

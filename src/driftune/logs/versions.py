@@ -1,0 +1,63 @@
+"""The lake's versions of a day: what was replaced stays readable, as nothing is vacuumed."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from driftune.files import replacing
+from driftune.logs.duck import connect, literal
+from driftune.logs.lake import Lake, open_table
+
+
+def day_versions(lake: Path, day: date) -> list[dict[str, Any]]:
+    """The commits of a day, oldest first.
+
+    Each with ``version`` (of the table), ``at`` (ISO 8601 in UTC), ``content`` (hash), ``rows``
+    and ``readable``: whether its files are still there.
+
+    Raises:
+        LakeError: when the lake's log cannot be read.
+    """
+    table = open_table(lake)
+    if table is None:
+        return []
+    found = []
+    for entry in table.history():
+        if not _is_of(entry, day):
+            continue
+        view = Lake.at(lake, entry["version"])
+        readable = day in view.files and view.damage(day) is None
+        moment = datetime.fromtimestamp(entry["timestamp"] / 1000, UTC)
+        found.append(
+            {
+                "version": entry["version"],
+                "at": moment.isoformat(timespec="seconds"),
+                "content": entry.get("driftune.content"),
+                "rows": _count(view, day) if readable else 0,
+                "readable": readable,
+            }
+        )
+    return sorted(found, key=lambda row: row["version"])
+
+
+def export_day(lake: Path, day: date, version: int, target: Path) -> int:
+    """Write a day as the lake held it at a version to a Parquet file; returns its rows.
+
+    Raises:
+        LakeError: when there is no such version, or it lacks the day or its files.
+    """
+    relation = Lake.at(lake, version).relation([day])
+    with connect() as con, replacing(target) as part:
+        copy = f"COPY (FROM {relation}) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)"
+        return int(con.execute(copy).fetchone()[0])
+
+
+def _is_of(entry: dict[str, Any], day: date) -> bool:
+    # Earlier releases named the day only in the predicate that they replaced.
+    predicate = (entry.get("operationParameters") or {}).get("predicate") or ""
+    return entry.get("driftune.day") == day.isoformat() or f"'{day}'" in predicate
+
+
+def _count(view: Lake, day: date) -> int:
+    with connect() as con:
+        return int(con.execute(f"SELECT count(*) FROM {view.relation([day])}").fetchone()[0])
