@@ -13,6 +13,7 @@ import typer
 
 from driftune.errors import DriftuneError
 from driftune.options import PARAMS, AsJson, ConfigPath, load
+from driftune.quality import commands as quarantine
 from driftune.registry import commands
 from driftune.telemetry import silence
 
@@ -28,6 +29,7 @@ app = typer.Typer(
 importers = typer.Typer(help="Bring public logs into a folder that driftune reads.")
 app.add_typer(importers, name="import")
 app.add_typer(commands.app)
+app.add_typer(quarantine.app, name="quarantine")
 
 
 def main() -> None:

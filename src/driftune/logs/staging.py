@@ -15,7 +15,9 @@ from driftune.logs import roles
 from driftune.logs.duck import connect, first_line, identifier, literal
 from driftune.logs.expressions import over_typed_columns
 from driftune.logs.source import Fetched
+from driftune.quality.release import read_release
 from driftune.quality.rules import RowRule, row_rules
+from driftune.workspace import Workspace
 
 OTHER_DOMAIN = "other"
 
@@ -43,6 +45,8 @@ def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | No
         "unknown": config.domains.unknown,
         "known": known_domains,
     }
+    if released := read_release(Workspace(config), fetched.day).meaning:
+        meaning["released"] = released
     return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
 
