@@ -21,9 +21,7 @@ WARNING = "warning"
 # Tables that expectations are put on, and what they hold.
 TABLES = {
     "staged": "rows",
-    "quality_day": "day",
-    "quality_domains": "domains",
-    "quality_columns": "columns",
+    "quality": "day, domains and columns",
     "raw": "as delivered",
 }
 MEMORY = "1GB"
@@ -175,9 +173,9 @@ def _expectations(
 
     found: dict[str, list[Any]] = {name: [] for name in TABLES}
     for rule in summary:
-        found[rule.table].append(
+        found["quality"].append(
             stated(
-                rule.expectation,
+                "ExpectColumnMaxToBeBetween",
                 rule.name,
                 rule.sentence,
                 config.quality.severity_of(rule.name),

@@ -38,7 +38,7 @@ def read_release(workspace: Workspace, day: date) -> Release:
     """Read what was released of a day.
 
     Raises:
-        DriftuneError: when its record is damaged: without it nobody knows what the lake should hold.
+        DriftuneError: when its record is damaged; without it the day cannot be judged.
     """
     path = workspace.released(day)
     if not path.exists():

@@ -1,14 +1,14 @@
-"""Summary tables: a day, its domains and its columns as small tables that expectations are put on.
+"""The summary of a day: one row with a figure for each rule, that expectations are put on.
 
-A full scan per expectation would cost as much as the day is large; these cost nothing.
+A full scan per expectation would cost as much as the day is large; this costs nothing.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from driftune.config import Config
-from driftune.logs.duck import connect, identifier
+from driftune.logs.duck import connect
 from driftune.logs.staging import Staged
 from driftune.quality.finding import Finding
 from driftune.quality.judge import Judged
@@ -19,15 +19,14 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class SummaryRule:
-    """An expectation on a summary table: the mean or the maximum of ``column`` in its bounds.
+    """An expectation on the summary: the rule's column, its figure or the largest one that
+    domains or columns have in what is allowed, in its bounds.
 
     ``about`` are the domains or columns that break it, worst first, ``detail`` says by what.
     """
 
     name: str
-    table: str
     sentence: str
-    expectation: str
     bounds: dict[str, float]
     about: tuple[str, ...] = ()
     detail: str = ""
@@ -60,17 +59,17 @@ SENTENCES = {
 
 
 def summarise(config: Config, staged: Staged, judged: Judged) -> list[SummaryRule]:
-    """Write the summary tables into the staging database and return the rules on them."""
+    """Write the table ``quality`` into the staging database and return the rules on it."""
     found = judged.findings
-    rules = [*_limits(config), *_rules(config, "day", found.day)]
+    rules = [*_limits(config), *_rules(found.day, whole=True)]
     # A released domain is looked at no more.
     domains = [each for each in found.domains if each.about not in judged.released]
-    rules += _rules(config, "domains", domains)
-    rules += _rules(config, "columns", found.columns)
+    rules += _rules(domains)
+    rules += _rules(found.columns)
     with connect(staged.database) as con:
         con.execute(
             f"""
-            CREATE OR REPLACE TABLE quality_day AS
+            CREATE OR REPLACE TABLE quality AS
             SELECT count(*)::DOUBLE AS enough_rows,
                    coalesce(avg(rejected) FILTER (NOT contains(reasons, '{DOMAIN_REFUSED}')), 0)
                        AS rejected_share,
@@ -81,11 +80,12 @@ def summarise(config: Config, staged: Staged, judged: Judged) -> list[SummaryRul
             FROM staged
             """
         )
-        for finding in found.day:
-            con.execute(f"ALTER TABLE quality_day ADD COLUMN {finding.rule} DOUBLE")
-            con.execute(f"UPDATE quality_day SET {finding.rule} = ?", [finding.excess])
-        _table(con, "quality_domains", domains)
-        _table(con, "quality_columns", found.columns)
+        largest: dict[str, float] = {}
+        for finding in [*found.day, *domains, *found.columns]:
+            largest[finding.rule] = max(finding.excess, largest.get(finding.rule, -math.inf))
+        for rule, excess in largest.items():
+            con.execute(f"ALTER TABLE quality ADD COLUMN {rule} DOUBLE")
+            con.execute(f"UPDATE quality SET {rule} = ?", [excess])
     return [rule for rule in rules if config.quality.severity_of(rule.name) != "off"]
 
 
@@ -120,41 +120,23 @@ def _limits(config: Config) -> Iterator[SummaryRule]:
         ),
     )
     for name, sentence, bounds in limits:
-        yield SummaryRule(name, "quality_day", sentence, "ExpectColumnMeanToBeBetween", bounds)
+        yield SummaryRule(name, sentence, bounds)
 
 
-def _rules(config: Config, table: str, findings: Sequence[Finding]) -> Iterator[SummaryRule]:
-    """One rule for each that was judged at all."""
+def _rules(findings: Sequence[Finding], *, whole: bool = False) -> Iterator[SummaryRule]:
+    """One rule for each that was judged at all; ``whole``: they are about the day."""
     for name in dict.fromkeys(finding.rule for finding in findings):
         own = [finding for finding in findings if finding.rule == name and finding.broken]
         worst = sorted(own, key=lambda finding: -finding.excess)
         texts = [
-            finding.detail if table == "day" else f"{finding.about}: {finding.detail}"
+            finding.detail if whole else f"{finding.about}: {finding.detail}"
             for finding in worst[:SHOWN]
         ]
         left = len(worst) - SHOWN
         yield SummaryRule(
             name,
-            f"quality_{table}",
             SENTENCES[name],
-            "ExpectColumnMaxToBeBetween",
             {"max_value": 1.0},
-            () if table == "day" else tuple(finding.about for finding in worst),
+            () if whole else tuple(finding.about for finding in worst),
             "; ".join([*texts, *([f"and {left} more"] if left > 0 else [])]),
-        )
-
-
-def _table(con: Any, name: str, findings: Sequence[Finding]) -> None:
-    """A row for each thing that findings are about, a column for each rule; 1 is allowed."""
-    rules = list(dict.fromkeys(finding.rule for finding in findings))
-    columns = ", ".join(["name VARCHAR", *(f"{identifier(rule)} DOUBLE" for rule in rules)])
-    con.execute(f"CREATE OR REPLACE TABLE {name} ({columns})")
-    rows: dict[str, dict[str, float]] = {}
-    for finding in findings:
-        rows.setdefault(finding.about, {})[finding.rule] = finding.excess
-    if rows:
-        marks = ", ".join("?" * (1 + len(rules)))
-        con.executemany(
-            f"INSERT INTO {name} VALUES ({marks})",
-            [[about, *(row.get(rule) for rule in rules)] for about, row in rows.items()],
         )
