@@ -147,7 +147,7 @@ class Quality(Section):
     domain: DomainLimits = DomainLimits()
     slack: ColumnSlack = ColumnSlack()
     ranges: dict[str, tuple[float | None, float | None]] = {"propensity": (0.0, 1.0)}
-    severity: dict[str, Severity | Literal["off"]] = {}
+    severity: dict[str, Literal["critical", "warning", "info", "off"]] = {}
     extra: list[Extra] = []
 
     @field_validator("severity", mode="before")

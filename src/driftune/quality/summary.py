@@ -138,5 +138,6 @@ def _rules(findings: Sequence[Finding], *, whole: bool = False) -> Iterator[Summ
             SENTENCES[name],
             {"max_value": 1.0},
             () if whole else tuple(finding.about for finding in worst),
-            "; ".join([*texts, *([f"and {left} more"] if left > 0 else [])]),
+            # Names of domains and values are data of any shape.
+            " ".join("; ".join([*texts, *([f"and {left} more"] if left > 0 else [])]).split()),
         )
