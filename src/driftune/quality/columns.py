@@ -16,6 +16,7 @@ from driftune.quality.usual import LEAST_DAYS, History, band
 # what one row in a thousand had before is no outlier either.
 FENCE, RARE = 3.0, 0.001
 SHOWN = 3
+ATTRIBUTE = 0.01
 
 
 def column_findings(config: Config, profile: dict[str, Any], history: History) -> Iterator[Finding]:
@@ -67,11 +68,13 @@ def _column(
         if here["whole"] and all(each["whole"] for each in before):
             yield from _new(config, "column_new_values", name, "values", here, before, slack.values)
         yield from _drift(config, name, here["values"], [each["values"] for each in before])
-        values = [each["per_item"] for each in before if "per_item" in each]
-        yield from _share(
-            config, "column_per_item", name, values, here["per_item"], slack.per_item, rows,
-            "differ from their item's usual value",
-        )  # fmt: skip
+        values = [each["per_item"] for each in before]
+        # What differs within an item in any case is no attribute of items.
+        if float(np.median(values)) < ATTRIBUTE:
+            yield from _share(
+                config, "column_per_item", name, values, here["per_item"], slack.per_item, rows,
+                "differ from their item's usual value",
+            )  # fmt: skip
     if here["kind"] == IDENTITY:
         counts = [each["distinct"] / each["looked"] for each in before]
         value = here["distinct"] / rows

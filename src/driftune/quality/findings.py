@@ -14,6 +14,7 @@ from driftune.quality.usual import History, band
 HOUR_SHARE, HOUR_LEFT = 0.01, 0.1
 # Half an impression more of each kind keeps odds finite (Haldane and Anscombe).
 HALF = 0.5
+NOTHING = dict.fromkeys(("delivered", "rows", "rejected", "copies", "clicks", "conversions"), 0)
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,12 @@ def _domains(config: Config, profile: dict[str, Any], history: History) -> Itera
     quality, limits = config.quality, config.quality.domain
     known = {name for each in history.like() for name in each["domains"]}
     for domain in sorted(known | set(profile["domains"])):
-        here = profile["domains"].get(
-            domain, {"delivered": 0, "rows": 0, "rejected": 0, "clicks": 0, "conversions": 0}
-        )
-        if here["delivered"]:
-            share = here["rejected"] / here["delivered"]
-            detail = f"{share:.1%} of {here['delivered']:,} rows rejected"
+        here = profile["domains"].get(domain, NOTHING)
+        # A copy takes nothing away: the first of its rows is kept.
+        once = here["delivered"] - here["copies"]
+        if once:
+            share = (here["rejected"] - here["copies"]) / once
+            detail = f"{share:.1%} of {once:,} rows rejected, copies apart"
             yield Finding(
                 "domain_rejected", domain, _over(share, limits.max_rejected_share), detail
             )

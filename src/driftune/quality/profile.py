@@ -68,6 +68,7 @@ def measure(config: Config, staged: Staged) -> dict[str, Any]:
         domains = con.execute(
             """
             SELECT domain, count(*), count(*) FILTER (rejected = 1),
+                   count(*) FILTER (reasons = 'duplicate'),
                    count(*) FILTER (rejected = 0 AND click_value = 1),
                    count(*) FILTER (rejected = 0 AND convert_value = 1)
             FROM staged
@@ -123,10 +124,11 @@ def measure(config: Config, staged: Staged) -> dict[str, Any]:
                 "delivered": every,
                 "rows": every - rejected,
                 "rejected": rejected,
+                "copies": copies,
                 "clicks": clicks,
                 "conversions": conversions,
             }
-            for name, every, rejected, clicks, conversions in domains
+            for name, every, rejected, copies, clicks, conversions in domains
         },
         "columns": found,
         "vocabulary": vocabulary,
