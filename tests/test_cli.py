@@ -17,7 +17,7 @@ from tests.registry.conftest import BACKBONE
 PROGRAM = str(Path(sys.executable).with_name("driftune"))
 COMMANDS = (
     *("pretrain", "run", "replay", "adapt", "status", "promote", "rollback", "report"),
-    *("history", "reconcile"),
+    *("history", "reconcile", "quarantine"),
     *("simulate", "doctor", "import"),
 )
 

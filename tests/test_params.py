@@ -44,6 +44,13 @@ def load(folder: Path, env: dict[str, str] | None = None, **changes: Any) -> Con
         ({"adapter__gate_share": 0.7, "adapter__select_share": 0.4}, "must stay below 1"),
         ({"gate__calibration_band": [1.4, 0.7]}, "the first bound must be below the second"),
         ({"quality__click_rate": [0.5, 0.5]}, "the first bound must be below the second"),
+        ({"quality__severity": {"nulls": "info"}}, "'nulls' is no rule; there are user_missing"),
+        ({"quality__severity": {"files": "loud"}}, "quality.severity.files = 'loud'"),
+        ({"quality__severity": {"user_missing": False}}, "user_missing cannot be off"),
+        (
+            {"quality__extra": [{"expectation": "ExpectMagic", "sentence": "It is there."}]},
+            "quality.extra.0.expectation = 'ExpectMagic': Value error, is no expectation",
+        ),
         ({"seed": -1}, "seed = -1: Input should be greater than or equal to 0"),
         ({"adapter__beta": [0.1, -1]}, "adapter.beta.1 = -1: Input should be greater"),
         ({"trigger": None}, "trigger = None: Input should be 'inline' or 'event'"),

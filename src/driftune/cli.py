@@ -13,6 +13,7 @@ import typer
 from driftune.errors import DriftuneError
 from driftune.logs.commands import app as lake_app
 from driftune.options import PARAMS, AsJson, ConfigPath, day_of, load
+from driftune.quality import commands as quarantine
 from driftune.registry import commands
 from driftune.telemetry import silence
 
@@ -29,6 +30,7 @@ importers = typer.Typer(help="Bring public logs into a folder that driftune read
 app.add_typer(importers, name="import")
 app.add_typer(lake_app, name="lake")
 app.add_typer(commands.app)
+app.add_typer(quarantine.app, name="quarantine")
 
 
 def main() -> None:

@@ -7,27 +7,17 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     field_validator,
     model_validator,
 )
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(gt=0)]
+from driftune.quality.settings import Quality
+from driftune.sections import RISING, STRICT, Positive, Share
 
-
-def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
-    if not bounds[0] < bounds[1]:
-        raise ValueError("the first bound must be below the second")
-    return bounds
-
-
-RISING = AfterValidator(_rising)
 Betas = Annotated[
     list[Annotated[float, Field(ge=0, allow_inf_nan=False)]],
     BeforeValidator(lambda given: given if isinstance(given, list) else [given]),
@@ -37,7 +27,7 @@ Betas = Annotated[
 class Section(BaseModel):
     """Base of all sections: unknown keys are refused, values do not change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
 
 class SqlRole(Section):
@@ -164,15 +154,6 @@ class Backbone(Section):
     batch_size: Positive = 512
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(1e-5, ge=0)
-
-
-class Quality(Section):
-    """Limits of the day's data quality; above max_rejected_share the day is refused whole."""
-
-    min_rows: Positive = 100
-    max_rejected_share: Share = 0.2
-    min_hours: int = Field(12, ge=1, le=24)
-    click_rate: Annotated[tuple[Share, Share], RISING] = (0.001, 0.9)
 
 
 class MinEffect(Section):

@@ -67,6 +67,14 @@ class Workspace:
         """The rejected rows of the day or redelivery with file, row and reasons (parquet)."""
         return self.home / "quarantine" / f"{_name(day, redelivery)}.parquet"
 
+    def quality_profile(self, day: date) -> Path:
+        """What the accepted rows of the day look like, for the days after it (JSON)."""
+        return self.home / "quality" / "profiles" / f"{day}.json"
+
+    def released(self, day: date) -> Path:
+        """What was let out of the day's quarantine, by whom and why (JSON)."""
+        return self.home / "quality" / "released" / f"{day}.json"
+
     def docs_record(self, day: date, *, redelivery: bool = False) -> Path:
         """What Great Expectations said of the day or redelivery (JSON), as the site shows it."""
         return self.home / "data_docs" / f"{_name(day, redelivery)}.json"

@@ -33,6 +33,9 @@ class Measured:
 
 def measure_domain(config: Config, window: DomainWindow) -> Measured:
     """Measure one domain's signals, the distances of counted ones by Evidently."""
+    if window.refused is not None:
+        counts = {"hours": window.hours, "reference_days": 0, "rows": 0, "clicks": 0}
+        return Measured(window.key, counts, f"Refused by data quality: {window.refused}.")
     windows = read_windows(config, window)
     counts = _counts(window, windows)
     problem = _problem(config, counts)

@@ -28,6 +28,7 @@ from driftune.logs.duck import connect, literal
 from driftune.logs.encoder import Encoder
 from driftune.logs.lake import Lake
 from driftune.models.backbone import trained_until
+from driftune.quality.record import refused_domains
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.schema import decisions
@@ -41,7 +42,8 @@ MIN_SETTLED = 3
 @dataclass(frozen=True)
 class DomainWindow:
     """A domain's windows of a day, as plain values: ``settled`` are the reference days that the
-    champion's predictions can be compared with, ``hours`` those of the day with impressions.
+    champion's predictions can be compared with, ``hours`` those of the day with impressions,
+    ``refused`` says why data quality kept the domain's rows out: there is nothing to measure then.
     """
 
     domain: str
@@ -54,6 +56,7 @@ class DomainWindow:
     settled: list[date]
     hours: int
     data_version: str
+    refused: str | None = None
 
     @property
     def decision_id(self) -> str:
@@ -86,6 +89,8 @@ def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow
             con.execute(f"SELECT DISTINCT domain_key, domain FROM {rows} ORDER BY 1").fetchall()
         )
         ((hours,),) = con.execute(f"SELECT count(DISTINCT hour) FROM {rows}").fetchall()
+    kept_out = refused_domains(Workspace(config), day)
+    domains |= {key: name for key, (name, _) in kept_out.items()}
     champions, bank = champions_for(config, ledger, backbone, list(domains))
     confirmed = _confirmed(ledger, backbone, day)
     windows = []
@@ -108,6 +113,7 @@ def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow
                 settled=_settled(config, champion, reference),
                 hours=hours,
                 data_version=view.version([day, *reference]),
+                refused=kept_out[key][1] if key in kept_out else None,
             )
         )
     decided = {row.id for row in ledger.decisions(decisions.c.day == day.isoformat())}
@@ -164,6 +170,8 @@ def _write_windows(
 ) -> None:
     wanted: dict[date, list[str]] = defaultdict(list)
     for window in windows:
+        if window.refused is not None:
+            continue
         for each in (day, *window.reference):
             wanted[each].append(window.key)
     path = windows_path(config, day)

@@ -21,8 +21,10 @@ from driftune.logs.lake import Lake, short_hash
 from driftune.logs.source import Fetched, arrived, fetch
 from driftune.logs.staging import Staged, content_hash, stage
 from driftune.quality.checkpoint import Check, validate
+from driftune.quality.profile import write_profile
 from driftune.quality.quarantine import write_quarantine
 from driftune.quality.record import DayQuality, read_quality, record_quality
+from driftune.quality.release import read_release
 from driftune.registry.ledger import Ledger
 from driftune.workspace import Workspace
 
@@ -154,7 +156,10 @@ def _checked(config: Config, staged: Staged) -> DayQuality:
         _withdraw_redelivery(workspace, day)
     write_json(workspace.docs_record(day, redelivery=beside), checkpoint.docs)
     write_quarantine(staged, workspace.quarantine(day, redelivery=beside))
-    return record_quality(staged, checkpoint, workspace.quality(day, redelivery=beside))
+    if checkpoint.verdict != "refused":
+        write_profile(workspace, checkpoint.judged.profile)
+    target = workspace.quality(day, redelivery=beside)
+    return record_quality(staged, checkpoint, target, read_release(workspace, day))
 
 
 def _withdraw_redelivery(workspace: Workspace, day: date) -> None:

@@ -18,7 +18,9 @@ from driftune.logs.duplicates import find_copies
 from driftune.logs.expressions import over_typed_columns
 from driftune.logs.loading import damaged_file, delivered_types, load
 from driftune.logs.source import Fetched
+from driftune.quality.release import read_release
 from driftune.quality.rules import RowRule, row_rules
+from driftune.workspace import Workspace
 
 OTHER_DOMAIN = "other"
 _ZONED = re.compile(r"timestamptz|time\s*zone|timezone|now|current|today", re.IGNORECASE)
@@ -52,6 +54,8 @@ def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | No
         "unknown": config.domains.unknown,
         "known": known_domains,
     }
+    if released := read_release(Workspace(config), fetched.day).meaning:
+        meaning["released"] = released
     return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
 

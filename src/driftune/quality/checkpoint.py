@@ -3,23 +3,35 @@
 import logging
 import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from driftune.config import Config
-from driftune.errors import SourceError
+from driftune.errors import ConfigError, SourceError
 from driftune.logs.staging import Staged
 from driftune.quality.docs import rendered
+from driftune.quality.judge import Judged, judge
+from driftune.quality.settings import DOMAIN_RULES
+from driftune.quality.summary import SummaryRule, summarise
 
 CRITICAL = "critical"
 WARNING = "warning"
+# Tables that expectations are put on, and what they hold.
+TABLES = {
+    "staged": "rows",
+    "quality": "day, domains and columns",
+    "raw": "as delivered",
+}
 
 
 @dataclass(frozen=True)
 class Check:
-    """One expectation's outcome."""
+    """One expectation's outcome.
+
+    ``about``: the domains or columns that broke it, worst first; ``detail``: by what.
+    """
 
     rule: str
     severity: str
@@ -27,127 +39,179 @@ class Check:
     success: bool
     unexpected: int | None
     observed: float | None
+    about: tuple[str, ...] = ()
+    detail: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the check as JSON-safe values."""
-        return dict(vars(self))
+        return {**vars(self), "about": list(self.about)}
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All outcomes of a day, and the validation as Great Expectations words it."""
+    """All outcomes of a day, the validation as Great Expectations words it, and the judgement."""
 
     checks: tuple[Check, ...]
     docs: list[dict[str, Any]]
+    judged: Judged
 
     @property
     def verdict(self) -> str:
-        """``refused`` on a broken critical rule, ``warning`` on another one, else ``ok``."""
-        broken = {check.severity for check in self.checks if not check.success}
+        """``refused`` on a broken critical rule, ``warning`` on another one, else ``ok``.
+
+        What breaks a critical rule about domains is refused by domain and is a warning of the day;
+        what is for information only leaves it ``ok``.
+        """
+        broken = {
+            WARNING if check.severity == CRITICAL and check.rule in DOMAIN_RULES else check.severity
+            for check in self.checks
+            if not check.success
+        }
         if CRITICAL in broken:
             return "refused"
-        return "warning" if broken else "ok"
+        return "warning" if WARNING in broken else "ok"
 
 
 def validate(config: Config, staged: Staged) -> Checkpoint:
-    """Run the day's expectations on the staged table.
+    """Judge the staged day and run its expectations; rows of refused domains are marked.
 
     Raises:
         SourceError: when an expectation could not be computed at all.
+        ConfigError: when an expectation of ``quality.extra`` has wrong arguments.
     """
-    from great_expectations import ExpectationSuite, ValidationDefinition
-
+    judged = judge(config, staged)
+    summary = summarise(config, staged, judged)
     with _context() as context:
         source = context.data_sources.add_or_update_sql(
-            "staging", connection_string=f"duckdb:///{staged.database}"
+            "staging",
+            connection_string=f"duckdb:///{staged.database}",
+            kwargs=_limited(config, staged),
         )
-        batch = source.add_table_asset(
-            str(staged.day), table_name="staged"
-        ).add_batch_definition_whole_table("day")
-        suite = context.suites.add_or_update(
-            ExpectationSuite("driftune.day", expectations=_expectations(config, staged))
-        )
-        definition = context.validation_definitions.add_or_update(
-            ValidationDefinition(name=f"driftune.{staged.day}", data=batch, suite=suite)
-        )
-        result = definition.run(result_format="SUMMARY")
-        docs = rendered(result)
-    checks = []
-    for outcome in result.results:
-        expected = outcome.expectation_config
-        if outcome.exception_info and outcome.exception_info.get("raised_exception"):
-            raise SourceError(
-                f"{staged.day}: rule '{expected.meta['rule']}' could not be computed "
-                f"({outcome.exception_info.get('exception_message')})"
-            )
-        measured = outcome.result or {}
-        value = measured.get("observed_value")
-        checks.append(
-            Check(
-                rule=expected.meta["rule"],
-                severity=getattr(expected.severity, "value", str(expected.severity)),
-                sentence=expected.meta["sentence"],
-                success=bool(outcome.success),
-                unexpected=measured.get("unexpected_count"),
-                observed=float(value) if isinstance(value, int | float) else None,
-            )
-        )
-    return Checkpoint(tuple(checks), docs)
+        runs = {
+            table: _run(context, source, staged, table, expectations)
+            for table, expectations in _expectations(config, staged, summary).items()
+            if expectations
+        }
+        docs = [part for table, run in runs.items() for part in _docs(run, table)]
+    found = {rule.name: rule for rule in summary}
+    checks = [
+        _check(staged, outcome, found.get(outcome.expectation_config.meta["rule"]))
+        for run in runs.values()
+        for outcome in run.results
+    ]
+    return Checkpoint(tuple(checks), docs, judged)
 
 
-def _expectations(config: Config, staged: Staged) -> list[Any]:
+def _limited(config: Config, staged: Staged) -> dict[str, Any]:
+    """DuckDB stays out of core: what does not fit goes to a folder beside the staged day."""
+    spilled = str(staged.database.with_suffix(".spill"))
+    settings = {"memory_limit": config.resources.memory, "temp_directory": spilled}
+    return {"connect_args": {"config": settings}}
+
+
+def _run(context: Any, source: Any, staged: Staged, table: str, expectations: list[Any]) -> Any:
+    """Validate one table."""
+    from great_expectations import ExpectationSuite, ValidationDefinition
+
+    batch = source.add_table_asset(
+        f"{staged.day} {table}", table_name=table
+    ).add_batch_definition_whole_table("day")
+    suite = context.suites.add_or_update(
+        ExpectationSuite(f"driftune.{table}", expectations=expectations)
+    )
+    definition = context.validation_definitions.add_or_update(
+        ValidationDefinition(name=f"driftune.{staged.day}.{table}", data=batch, suite=suite)
+    )
+    return definition.run(result_format="SUMMARY")
+
+
+def _docs(run: Any, table: str) -> list[dict[str, Any]]:
+    """The rendered validation; overviews of tables other than the rows' name them."""
+    found = rendered(run)
+    if table != "staged":
+        for section in found:
+            if section["title"] == "Overview":
+                section["title"] = f"Overview: {TABLES[table]}"
+    return found
+
+
+def _check(staged: Staged, outcome: Any, rule: SummaryRule | None) -> Check:
+    expected = outcome.expectation_config
+    if outcome.exception_info and outcome.exception_info.get("raised_exception"):
+        raise SourceError(
+            f"{staged.day}: rule '{expected.meta['rule']}' could not be computed "
+            f"({outcome.exception_info.get('exception_message')})"
+        )
+    measured = outcome.result or {}
+    value = measured.get("observed_value")
+    return Check(
+        rule=expected.meta["rule"],
+        severity=getattr(expected.severity, "value", str(expected.severity)),
+        sentence=expected.meta["sentence"],
+        success=bool(outcome.success),
+        unexpected=measured.get("unexpected_count"),
+        observed=float(value) if isinstance(value, int | float) else None,
+        about=rule.about if rule else tuple(expected.meta.get("about", ())),
+        detail=rule.detail if rule and not outcome.success else "",
+    )
+
+
+def _expectations(
+    config: Config, staged: Staged, summary: list[SummaryRule]
+) -> dict[str, list[Any]]:
+    """The expectations by the table that they are put on."""
     import great_expectations.expectations as catalogue
 
-    quality = config.quality
-    low, high = quality.click_rate
-
-    def stated(kind: str, rule: str, sentence: str, severity: str, **arguments: Any) -> Any:
+    def stated(
+        kind: str, rule: str, sentence: str, severity: str, about: Sequence[str], **given: Any
+    ) -> Any:
         return getattr(catalogue, kind)(
-            **arguments,
+            **given,
             severity=severity,
-            meta={"rule": rule, "sentence": sentence},
+            meta={"rule": rule, "sentence": sentence, "about": list(about)},
             notes=sentence,
         )
 
-    table = [
-        stated(
-            "ExpectTableRowCountToBeBetween",
-            "enough_rows",
-            f"The day has at least {quality.min_rows} rows.",
-            CRITICAL,
-            min_value=quality.min_rows,
-        ),
-        stated(
-            "ExpectColumnMeanToBeBetween",
-            "rejected_share",
-            f"At most {quality.max_rejected_share:.0%} of the rows are rejected.",
-            CRITICAL,
-            column="rejected",
-            max_value=quality.max_rejected_share,
-        ),
-        stated(
-            "ExpectColumnUniqueValueCountToBeBetween",
-            "hours_covered",
-            f"At least {quality.min_hours} hours have impressions; fewer is a partial day.",
-            WARNING,
-            column="hour",
-            min_value=quality.min_hours,
-        ),
-        stated(
-            "ExpectColumnMeanToBeBetween",
-            "click_rate",
-            f"The click rate lies between {low:.1%} and {high:.0%}.",
-            WARNING,
-            column="click_value",
-            min_value=low,
-            max_value=high,
-        ),
-    ]
-    rows = [
-        stated(rule.expectation, rule.name, rule.sentence, WARNING, **rule.arguments)
-        for rule in staged.rules
-    ]
-    return table + rows
+    found: dict[str, list[Any]] = {name: [] for name in TABLES}
+    for rule in summary:
+        found["quality"].append(
+            stated(
+                "ExpectColumnMaxToBeBetween",
+                rule.name,
+                rule.sentence,
+                config.quality.severity_of(rule.name),
+                (),
+                column=rule.name,
+                **rule.bounds,
+            )
+        )
+    for row in staged.rules:
+        found["staged"].append(
+            stated(
+                row.expectation,
+                row.name,
+                row.sentence,
+                row.severity,
+                (row.column,),
+                **row.arguments,
+            )
+        )
+    for number, extra in enumerate(config.quality.extra):
+        name = next(each for each in dir(catalogue) if each.lower() == extra.expectation.lower())
+        about = [extra.arguments["column"]] if "column" in extra.arguments else []
+        try:
+            found["raw"].append(
+                stated(
+                    name, f"extra_{number}", extra.sentence, extra.severity, about,
+                    **extra.arguments,
+                )
+            )  # fmt: skip
+        except ValueError as error:
+            raise ConfigError(
+                f"{config.source_file}: quality.extra.{number}: {name} does not take these "
+                f"arguments ({' '.join(str(error).split())})"
+            ) from None
+    return found
 
 
 @contextmanager

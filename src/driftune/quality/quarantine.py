@@ -6,6 +6,7 @@ from typing import Any
 from driftune.files import replacing
 from driftune.logs.duck import connect, literal
 from driftune.logs.staging import Staged
+from driftune.quality.settings import DOMAIN_REFUSED
 
 EXAMPLES = 12
 
@@ -40,7 +41,7 @@ def write_quarantine(staged: Staged, target: Path) -> int:
 
 def count_rejected(staged: Staged) -> list[dict[str, Any]]:
     """Count rejected rows by file, reason, column and domain (a row may break several rules)."""
-    columns = {rule.name: rule.column for rule in staged.rules}
+    columns = {rule.name: rule.column for rule in staged.rules} | {DOMAIN_REFUSED: "(domain)"}
     with connect(staged.database, read_only=True) as con:
         rows = con.execute(
             """

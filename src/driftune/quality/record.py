@@ -1,25 +1,32 @@
 """The quality record of a day: verdict, checks, rejected rows, counts per domain."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from driftune.domains import domain_key
 from driftune.files import read_json, write_json
 from driftune.logs.duck import connect
 from driftune.logs.staging import Staged
-from driftune.quality.checkpoint import Checkpoint
 from driftune.quality.quarantine import count_rejected, examples
+from driftune.quality.release import Release
 from driftune.workspace import Workspace
+
+if TYPE_CHECKING:
+    from driftune.quality.checkpoint import Checkpoint
 
 log = logging.getLogger("driftune")
 
 
 @dataclass(frozen=True)
 class DayQuality:
-    """What the validation of a day found. ``verdict``: ok, warning or refused."""
+    """What the validation of a day found. ``verdict``: ok, warning or refused.
+
+    ``refused``: the domains whose rows of the day are kept out, with the sentences of what they
+    broke; ``released``: what was let in by hand. Records of old have neither.
+    """
 
     day: date
     content_hash: str
@@ -31,6 +38,8 @@ class DayQuality:
     examples: list[dict[str, Any]]
     domains: list[dict[str, Any]]
     hours: list[int]
+    refused: list[dict[str, Any]] = field(default_factory=list)
+    released: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def accepted(self) -> int:
@@ -41,10 +50,12 @@ class DayQuality:
         """The broken rules as sentences with their counts."""
         lines = []
         for check in self.checks:
-            if check["success"]:
+            if check["success"] or check["severity"] == "info":
                 continue
             figure = "no value"
-            if check["unexpected"] is not None:
+            if check.get("detail"):
+                figure = check["detail"]
+            elif check["unexpected"] is not None:
                 figure = f"{check['unexpected']} rows"
             elif check["observed"] is not None:
                 figure = f"observed {check['observed']:.4g}"
@@ -56,7 +67,9 @@ class DayQuality:
         return {**vars(self), "day": self.day.isoformat()}
 
 
-def record_quality(staged: Staged, checkpoint: Checkpoint, target: Path) -> DayQuality:
+def record_quality(
+    staged: Staged, checkpoint: "Checkpoint", target: Path, released: Release | None = None
+) -> DayQuality:
     """Collect a delivery's figures and write its record."""
     with connect(staged.database, read_only=True) as con:
         row = con.execute("SELECT count(*), coalesce(sum(rejected), 0) FROM staged").fetchone()
@@ -93,6 +106,16 @@ def record_quality(staged: Staged, checkpoint: Checkpoint, target: Path) -> DayQ
             for name, accepted, refused, clicks, conversions in domains
         ],
         hours=[hour for (hour,) in hours],
+        refused=[
+            {
+                "domain": name,
+                "key": domain_key(name),
+                "why": [found.detail for found in broken],
+                "rules": [found.rule for found in broken],
+            }
+            for name, broken in sorted(checkpoint.judged.refused.items())
+        ],
+        released=[] if released is None else list(released.entries),
     )
     write_json(target, quality.to_dict())
     return quality
@@ -112,3 +135,11 @@ def read_quality(workspace: Workspace, day: date, *, redelivery: bool = False) -
     except (ValueError, TypeError, KeyError) as error:
         log.warning("%s: its quality record cannot be read: %s", day, error)
         return None
+
+
+def refused_domains(workspace: Workspace, day: date) -> dict[str, tuple[str, str]]:
+    """Name of each domain (by key) whose rows of an accepted day are kept out, and why."""
+    quality = read_quality(workspace, day)
+    if quality is None or quality.verdict == "refused":
+        return {}
+    return {row["key"]: (row["domain"], "; ".join(row["why"])) for row in quality.refused}

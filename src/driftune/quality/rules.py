@@ -1,10 +1,12 @@
 """The rules a day's rows must keep: one list for quarantine, checkpoint and report."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 from driftune.config import ColumnRole, Config, SqlRole
+from driftune.quality.release import read_release
+from driftune.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,26 @@ class RowRule:
     broken: str
     expectation: str
     arguments: dict[str, Any]
+    severity: str = "warning"
 
 
 def row_rules(config: Config, day: date, known_domains: list[str] | None) -> list[RowRule]:
-    """The row rules of one day; without ``known_domains`` every named domain is accepted."""
+    """The row rules of one day; without ``known_domains`` every named domain is accepted.
+
+    One that is off, or whose rows of the day were released, is still told of, for information, and
+    rejects nothing.
+    """
+    let_in = set(read_release(Workspace(config), day).reasons)
+    let_in |= {name for name, severity in config.quality.severity.items() if severity == "off"}
+    return [
+        replace(rule, broken="false", severity="info")
+        if rule.name in let_in
+        else replace(rule, severity=config.quality.severity_of(rule.name))
+        for rule in _all_rules(config, day, known_domains)
+    ]
+
+
+def _all_rules(config: Config, day: date, known_domains: list[str] | None) -> list[RowRule]:
 
     columns = config.columns
     user, item, time = _source(columns.user), _source(columns.item), columns.time.column

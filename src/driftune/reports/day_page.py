@@ -89,10 +89,10 @@ def _quality_view(quality: DayQuality) -> dict[str, Any]:
 
 def _check(check: dict[str, Any]) -> dict[str, Any]:
     unexpected, observed = finite(check["unexpected"]), finite(check["observed"])
-    figure = ""
-    if unexpected is not None:
+    figure = check.get("detail") or ""
+    if not figure and unexpected is not None:
         figure = f"{unexpected:,} row{'' if unexpected == 1 else 's'}"
-    elif observed is not None:
+    elif not figure and observed is not None:
         figure = f"observed {observed:,.4g}"
         if float(observed).is_integer():
             figure = f"observed {observed:,.0f}"

@@ -1,0 +1,192 @@
+"""What stands out of a day's columns: nulls, values never seen, outliers, distances of mixes."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from driftune.config import Config
+from driftune.quality.finding import Finding
+from driftune.quality.profile import IDENTITY, NUMBER
+from driftune.quality.usual import LEAST_DAYS, History, band
+
+# Tukey's far-out fences (Exploratory Data Analysis, 1977), on the histogram's scale of logarithms;
+# what one row in a thousand had before is no outlier either.
+FENCE, RARE = 3.0, 0.001
+SHOWN = 3
+ATTRIBUTE = 0.01
+
+
+def column_findings(config: Config, profile: dict[str, Any], history: History) -> Iterator[Finding]:
+    """Judge each column by the days before on which it was looked at."""
+    for name, here in profile["columns"].items():
+        if not here["looked"]:
+            continue
+        if "outside" in here:
+            yield Finding("column_range", name, 2.0 * here["outside"], f"{here['outside']:,} rows")
+        days = [each for each in history.profiles if name in each["columns"]]
+        before = [each["columns"][name] for each in days]
+        before = [each for each in before if each["looked"] and each["kind"] == here["kind"]]
+        if len(before) >= LEAST_DAYS:
+            yield from _column(config, name, here, before)
+        if "known" in here:
+            same = [
+                each["columns"][name]
+                for each in days
+                if each["vocabulary"] == profile["vocabulary"] and "known" in each["columns"][name]
+            ]
+            yield from _share(
+                config, "column_known", name, [-each["known"] for each in same], -here["known"],
+                config.quality.slack.known, here["looked"], "of the rows are known", -1,
+            )  # fmt: skip
+    yield from _hours(config, profile, history)
+
+
+def _column(
+    config: Config, name: str, here: dict[str, Any], before: list[dict[str, Any]]
+) -> Iterator[Finding]:
+    slack, rows = config.quality.slack, here["looked"]
+
+    def share(rule: str, figure: str, limit: float, words: str) -> Iterator[Finding]:
+        values = [each[figure] / each["looked"] for each in before if figure in each]
+        yield from _share(config, rule, name, values, here[figure] / rows, limit, rows, words)
+
+    yield from share("column_nulls", "nulls", slack.nulls, "null")
+    if here["kind"] == IDENTITY:
+        yield from share("column_frequent", "frequent", slack.frequent, "have one value")
+        yield from _new(config, "column_format", name, "formats", here, before, slack.format)
+    elif here["kind"] == NUMBER:
+        outliers, bounds = _outliers(here["bins"], [each["bins"] for each in before])
+        others = [_outliers(each["bins"], [each["bins"] for each in before])[0] for each in before]
+        yield from _share(
+            config, "column_outliers", name, others, outliers, slack.outliers, rows, bounds
+        )
+        yield from _drift(config, name, here["bins"], [each["bins"] for each in before])
+    else:
+        if here["whole"] and all(each["whole"] for each in before):
+            yield from _new(config, "column_new_values", name, "values", here, before, slack.values)
+        yield from _drift(config, name, here["values"], [each["values"] for each in before])
+        values = [each["per_item"] for each in before]
+        # What differs within an item in any case is no attribute of items.
+        if float(np.median(values)) < ATTRIBUTE:
+            yield from _share(
+                config, "column_per_item", name, values, here["per_item"], slack.per_item, rows,
+                "differ from their item's usual value",
+            )  # fmt: skip
+    if here["kind"] == IDENTITY:
+        counts = [each["distinct"] / each["looked"] for each in before]
+        value = here["distinct"] / rows
+        # More rows hold fewer distinct values per row: compared where days are of like size.
+        sizes = [each["looked"] for each in before]
+        if 0.5 < rows / float(np.median(sizes)) < 2:
+            usual = band(counts, slack.distinct, config.quality.band)
+            if usual is not None:
+                detail = f"{value:.1%} distinct, usually {usual.usual:.1%}"
+                yield Finding("column_distinct", name, abs(usual.excess(value)), detail)
+
+
+def _share(
+    config: Config,
+    rule: str,
+    name: str,
+    before: list[float],
+    value: float,
+    slack: float,
+    rows: int,
+    words: str,
+    sign: int = 1,
+) -> Iterator[Finding]:
+    """A share that is unusual when it is higher; ``sign`` −1: both are given negated."""
+    middle = abs(float(np.median(before))) if before else 0.0
+    noise = math.sqrt(max(middle * (1 - middle), 1 / rows) / rows)
+    usual = band(before, slack, config.quality.band, noise)
+    if usual is not None:
+        detail = f"{sign * value:.2%} {words}, usually {sign * usual.usual:.2%}"
+        yield Finding(rule, name, usual.excess(value), detail)
+
+
+def _new(
+    config: Config,
+    rule: str,
+    name: str,
+    part: str,
+    here: dict[str, Any],
+    before: list[dict[str, Any]],
+    slack: float,
+) -> Iterator[Finding]:
+    """The share of rows with values (or forms of them) that no day before had."""
+    seen = set().union(*(each[part] for each in before))
+    new = {value: n for value, n in here[part].items() if value not in seen}
+    shown = ", ".join(repr(value[:30]) for value in list(new)[:SHOWN])
+    share = sum(new.values()) / here["looked"]
+    noise = config.quality.band / here["looked"]
+    yield Finding(rule, name, share / max(slack, noise), f"{share:.2%} never seen before: {shown}")
+
+
+def _outliers(here: Mapping[str, int], before: list[Mapping[str, int]]) -> tuple[float, str]:
+    """The share of rows outside the fences of the days before, and in words."""
+    pooled: Counter[str] = Counter()
+    for each in before:
+        pooled.update(each)
+    if not pooled or not here:
+        return 0.0, "outliers"
+    codes = np.array(sorted(int(code) for code in pooled))
+    reached = np.cumsum([pooled[str(code)] for code in codes])
+    total = reached[-1]
+
+    def quantile(share: float) -> float:
+        return float(codes[min(np.searchsorted(reached, share * total), len(codes) - 1)])
+
+    low, high = quantile(0.25), quantile(0.75)
+    reach = FENCE * max(high - low, 2.0)
+    low, high = min(low - reach, quantile(RARE)), max(high + reach, quantile(1 - RARE))
+    outside = sum(n for code, n in here.items() if not low <= int(code) <= high)
+    return outside / sum(here.values()), "far outside the usual values"
+
+
+def _drift(
+    config: Config, name: str, here: Mapping[str, int], before: Sequence[Mapping[str, int]]
+) -> Iterator[Finding]:
+    """Total variation between the day's mix and the mean of the days before.
+
+    What days usually differ by is each one's distance to the mean of the others.
+    """
+    mixes = [_mix(each) for each in before if each]
+    if len(mixes) < LEAST_DAYS or not here:
+        return
+    names = sorted(set(here).union(*mixes))
+    table = np.array([[mix.get(value, 0.0) for value in names] for mix in mixes])
+    today = np.array([_mix(here).get(value, 0.0) for value in names])
+    total = table.sum(axis=0)
+    usual = [_variation(row, (total - row) / (len(mixes) - 1)) for row in table]
+    distance = _variation(today, total / len(mixes))
+    limits = band(usual, config.quality.slack.drift, config.quality.band)
+    if limits is not None:
+        moved = np.argsort(-np.abs(today - total / len(mixes)))[:SHOWN]
+        what = ", ".join(repr(names[each][:30]) for each in moved)
+        detail = f"distance {distance:.2f}, usually {limits.usual:.2f}"
+        # A number's bins say nothing to a person.
+        detail += "" if all(value.lstrip("-").isdigit() for value in names) else f"; most: {what}"
+        yield Finding("column_drift", name, limits.excess(distance), detail)
+
+
+def _hours(config: Config, profile: dict[str, Any], history: History) -> Iterator[Finding]:
+    hours = [
+        {str(hour): n for hour, n in enumerate(each["hours"])}
+        for each in history.like()
+        if each.get("hours") and each["rows"]
+    ]
+    if profile["rows"]:
+        here = {str(hour): n for hour, n in enumerate(profile["hours"])}
+        yield from _drift(config, config.columns.time.column, here, hours)
+
+
+def _mix(counts: Mapping[str, int]) -> dict[str, float]:
+    total = sum(counts.values()) or 1
+    return {value: n / total for value, n in counts.items()}
+
+
+def _variation(one: np.ndarray, other: np.ndarray) -> float:
+    return 0.5 * float(np.abs(one - other).sum())

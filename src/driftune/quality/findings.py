@@ -1,0 +1,179 @@
+"""What stands out of a day: each rule's figure for the day, its domains and its columns."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from driftune.config import Config
+from driftune.quality.columns import column_findings
+from driftune.quality.finding import Finding
+from driftune.quality.usual import History, band
+
+# A usual hour has this share of the day's rows, an empty one this share of its usual rows.
+HOUR_SHARE, HOUR_LEFT = 0.01, 0.1
+# Half an impression more of each kind keeps odds finite (Haldane and Anscombe).
+HALF = 0.5
+NOTHING = dict.fromkeys(("delivered", "rows", "rejected", "copies", "clicks", "conversions"), 0)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What stands out, by what it is about."""
+
+    day: tuple[Finding, ...]
+    domains: tuple[Finding, ...]
+    columns: tuple[Finding, ...]
+
+
+def find(config: Config, profile: dict[str, Any], history: History) -> Findings:
+    """Judge a day's profile by the limits of params.yaml and by the days before it."""
+    return Findings(
+        tuple(_day(config, profile, history)),
+        tuple(_domains(config, profile, history)),
+        tuple(column_findings(config, profile, history)),
+    )
+
+
+def _day(config: Config, profile: dict[str, Any], history: History) -> Iterator[Finding]:
+    quality = config.quality
+    files = quality.files
+    if files is None:
+        before = history.values(lambda each: each.get("files"), like=True)
+        files = int(min(before)) if len(before) >= 3 else None
+    if files is not None:
+        detail = f"{profile['files']} files with rows, {files} expected"
+        yield Finding("files", "day", files / max(profile["files"], HALF), detail)
+    empty = _empty_hours(profile, history)
+    yield Finding(
+        "hours_missing",
+        "day",
+        2.0 if empty else 0.0,
+        f"no rows in hours {', '.join(map(str, empty))}",
+    )
+    if profile["silent_hours"] is not None:
+        detail = (
+            f"the newest impression is {profile['silent_hours']:.1f} hours older than the day's end"
+        )
+        yield Finding(
+            "last_impression", "day", profile["silent_hours"] / quality.max_silence_hours, detail
+        )
+    early = profile["written_early"]
+    yield Finding("written_early", "day", 2.0 * early, f"{early} files")
+    same = [each["day"] for each in history.profiles if each.get("trace") == profile["trace"]]
+    detail = f"the same users, items, clicks and times of day as {same[-1]}" if same else ""
+    yield Finding("stale_day", "day", 2.0 if same and profile["rows"] else 0.0, detail)
+    usual = band(
+        history.values(lambda each: each.get("repeated")), quality.slack.values, quality.band
+    )
+    if usual is not None:
+        share = profile["repeated"]
+        detail = f"{share:.2%} of the rows, usually {usual.usual:.2%}"
+        yield Finding("repeated", "day", usual.excess(share), detail)
+
+
+def _empty_hours(profile: dict[str, Any], history: History) -> list[int]:
+    days = [each for each in history.like() if each.get("hours") and each["rows"]]
+    if len(days) < 3 or not profile["rows"]:
+        return []
+    found = []
+    for hour in range(24):
+        least = min(each["hours"][hour] / each["rows"] for each in days)
+        here = profile["hours"][hour] / profile["rows"]
+        if least >= HOUR_SHARE and here < HOUR_LEFT * least:
+            found.append(hour)
+    return found
+
+
+def _domains(config: Config, profile: dict[str, Any], history: History) -> Iterator[Finding]:
+    quality, limits = config.quality, config.quality.domain
+    known = {name for each in history.like() for name in each["domains"]}
+    for domain in sorted(known | set(profile["domains"])):
+        here = profile["domains"].get(domain, NOTHING)
+        # A copy takes nothing away: the first of its rows is kept.
+        once = here["delivered"] - here["copies"]
+        if once:
+            share = (here["rejected"] - here["copies"]) / once
+            detail = f"{share:.1%} of {once:,} rows rejected, copies apart"
+            yield Finding(
+                "domain_rejected", domain, _over(share, limits.max_rejected_share), detail
+            )
+        before = [each["domains"][domain] for each in history.like() if domain in each["domains"]]
+        before = [each for each in before if each["rows"]]
+        rows = band(
+            [math.log(each["rows"]) for each in before],
+            quality.volume,
+            quality.band,
+            1 / math.sqrt(max(here["rows"], 1)),
+        )
+        if rows is None or math.exp(rows.usual) < limits.min_rows:
+            continue
+        usual_rows = math.exp(rows.usual)
+        detail = f"{here['rows']:,} rows, usually {usual_rows:,.0f}"
+        gone = limits.volume * usual_rows / max(here["rows"], HALF)
+        yield Finding("domain_gone", domain, gone, detail)
+        moved = abs(rows.excess(math.log(max(here["rows"], HALF))))
+        yield Finding("domain_volume", domain, moved, detail)
+        if here["rows"] < limits.min_rows:
+            continue
+        yield from _rates(config, domain, here, before)
+
+
+def _rates(
+    config: Config, domain: str, here: dict[str, int], before: list[dict[str, int]]
+) -> Iterator[Finding]:
+    quality = config.quality
+    odds = _log_odds(here["clicks"], here["rows"])
+    usual = band(
+        [_log_odds(each["clicks"], each["rows"]) for each in before],
+        quality.rate,
+        quality.band,
+        _noise(
+            sum(each["clicks"] for each in before),
+            sum(each["rows"] for each in before),
+            here["rows"],
+        ),
+    )
+    if usual is not None:
+        detail = f"{here['clicks'] / here['rows']:.1%} clicks, usually {_share(usual.usual):.1%}"
+        # Small domains: what chance can bring is not absurd.
+        limit = max(math.log(quality.domain.click_odds), usual.allowed)
+        yield Finding("domain_click_rate_absurd", domain, abs(odds - usual.usual) / limit, detail)
+        yield Finding("domain_click_rate", domain, abs(usual.excess(odds)), detail)
+    clicked = [each for each in before if each["clicks"]]
+    if not here["clicks"]:
+        return
+    rate = band(
+        [_log_odds(each["conversions"], each["clicks"]) for each in clicked],
+        quality.rate,
+        quality.band,
+        _noise(
+            sum(each["conversions"] for each in clicked),
+            sum(each["clicks"] for each in clicked),
+            here["clicks"],
+        ),
+    )
+    if rate is not None:
+        odds = _log_odds(here["conversions"], here["clicks"])
+        share = here["conversions"] / here["clicks"]
+        detail = f"{share:.1%} conversions per click, usually {_share(rate.usual):.1%}"
+        yield Finding("domain_conversion_rate", domain, abs(rate.excess(odds)), detail)
+
+
+def _over(value: float, limit: float) -> float:
+    """A value in its limit; a limit of 0 allows nothing."""
+    return value / limit if limit else 2.0 * (value > 0)
+
+
+def _log_odds(positives: int, rows: int) -> float:
+    return math.log((positives + HALF) / (rows - positives + HALF))
+
+
+def _share(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-log_odds))
+
+
+def _noise(positives: int, total: int, rows: int) -> float:
+    """The standard error of log odds over ``rows`` rows at the usual rate."""
+    rate = (positives + HALF) / (total + 1)
+    return 1 / math.sqrt(max(rows * rate * (1 - rate), HALF))

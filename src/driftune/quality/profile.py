@@ -1,0 +1,269 @@
+"""The profile of a day: what its accepted rows look like, for the days after it to compare with.
+
+Counts are of all accepted rows. Columns are looked at through about ``LOOKED`` rows drawn by a
+hash, what repeats through all rows of as many users, so that the cost does not grow with the day.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from driftune.config import Config, SqlRole
+from driftune.errors import BackboneError
+from driftune.files import read_json, write_json
+from driftune.logs import roles
+from driftune.logs.duck import connect, identifier, literal
+from driftune.logs.encoder import load_encoder
+from driftune.logs.staging import Staged
+from driftune.workspace import Workspace
+
+FORMAT = 1
+LOOKED = 200_000
+# A column with more values than these is known by the most frequent of them alone.
+VALUES = 300
+# Bins per doubling: histograms of one scale can be added up over days and compared.
+BINS = 4
+ZERO_AT = 4000
+NUMBER, VALUE, IDENTITY = "number", "value", "id"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the staged day: its name in params.yaml's terms, and what it holds."""
+
+    name: str
+    staged: str
+    kind: str
+
+
+def columns_of(config: Config) -> list[Column]:
+    """The columns that roles and features name, in that order, the time apart."""
+    given = config.columns
+
+    def source(name: str) -> str:
+        role = getattr(given, name)
+        return name if isinstance(role, SqlRole) else str(role)
+
+    found = [
+        Column(source("user"), "user_id", IDENTITY),
+        Column(source("item"), "item_id", IDENTITY),
+    ]
+    if given.request is not None:
+        found.append(Column(source("request"), "request_id", IDENTITY))
+    found.append(Column(source("category"), "category", VALUE))
+    found += [Column(name, f"f_{name}", VALUE) for name in config.features.categorical]
+    found += [
+        Column(source(name), name, NUMBER)
+        for name in roles.OPTIONAL_NUMBERS
+        if getattr(given, name) is not None
+    ]
+    found += [Column(name, f"x_{name}", NUMBER) for name in config.features.numerical]
+    return found
+
+
+def measure(config: Config, staged: Staged) -> dict[str, Any]:
+    """Profile a staged day, as JSON-safe values."""
+    columns = columns_of(config)
+    with connect(staged.database, memory=config.resources.memory) as con:
+        domains = con.execute(
+            """
+            SELECT domain, count(*), count(*) FILTER (rejected = 1),
+                   count(*) FILTER (reasons = 'duplicate'),
+                   count(*) FILTER (rejected = 0 AND click_value = 1),
+                   count(*) FILTER (rejected = 0 AND convert_value = 1)
+            FROM staged
+            WHERE domain IS NOT NULL AND NOT contains(reasons, 'domain_unknown')
+            GROUP BY domain ORDER BY domain
+            """
+        ).fetchall()
+        figures = con.execute(
+            """
+            SELECT count(*), count(*) FILTER (rejected = 0), count(DISTINCT file),
+                   max(event_time) FILTER (rejected = 0)
+            FROM staged
+            """
+        ).fetchone() or (0, 0, 0, None)
+        delivered, rows, files, last = figures
+        hours = dict(
+            con.execute(
+                "SELECT hour, count(*) FROM staged WHERE rejected = 0 GROUP BY 1"
+            ).fetchall()
+        )
+        step = max(1, rows // LOOKED)
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE looked AS SELECT * FROM staged "
+            f"WHERE rejected = 0 AND hash(row_id) % {step} = 0"
+        )
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE by_user AS SELECT * FROM staged "
+            f"WHERE rejected = 0 AND hash(user_id) % {step} = 0"
+        )
+        found = {each.name: _column(con, each, config) for each in columns}
+        for column, share in _per_item(con, columns).items():
+            found[column]["per_item"] = share
+        vocabulary, known = _known(con, config)
+        for role, share in known.items():
+            name = next(each.name for each in columns if each.staged == f"{role}_id")
+            found[name]["known"] = share
+        repeated, trace = _repeats(con)
+    silent = None
+    if last is not None:
+        silent = (roles.day_end(config, staged.day) - last).total_seconds() / 3600
+    return {
+        "format": FORMAT,
+        "day": staged.day.isoformat(),
+        "content_hash": staged.content_hash,
+        "delivered": delivered,
+        "rows": rows,
+        "files": files,
+        "silent_hours": silent,
+        "written_early": _written_early(config, staged),
+        "hours": [hours.get(hour, 0) for hour in range(24)],
+        "domains": {
+            name: {
+                "delivered": every,
+                "rows": every - rejected,
+                "rejected": rejected,
+                "copies": copies,
+                "clicks": clicks,
+                "conversions": conversions,
+            }
+            for name, every, rejected, copies, clicks, conversions in domains
+        },
+        "columns": found,
+        "vocabulary": vocabulary,
+        "repeated": repeated,
+        "trace": trace,
+    }
+
+
+def write_profile(workspace: Workspace, profile: dict[str, Any]) -> None:
+    """Keep the profile of an accepted day."""
+    write_json(workspace.quality_profile(date.fromisoformat(profile["day"])), profile)
+
+
+def read_profile(workspace: Workspace, day: date) -> dict[str, Any] | None:
+    """The profile of a day; None when it has none or one of another format."""
+    path = workspace.quality_profile(day)
+    try:
+        found = read_json(path) if path.exists() else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and found.get("format") == FORMAT else None
+
+
+def _column(con: Any, column: Column, config: Config) -> dict[str, Any]:
+    name = identifier(column.staged)
+    rows, given, distinct = con.execute(
+        f"SELECT count(*), count({name}), count(DISTINCT {name}) FROM looked"
+    ).fetchone()
+    found: dict[str, Any] = {
+        "kind": column.kind,
+        "looked": rows,
+        "nulls": rows - given,
+        "distinct": distinct,
+    }
+    if column.kind == NUMBER:
+        size = f"{ZERO_AT} + floor({BINS} * log2(abs({name})))"
+        code = f"(sign({name}) * CASE WHEN {name} = 0 THEN 0 ELSE {size} END)::INTEGER"
+        found["bins"] = _counted(con, code, name, None)
+        role = column.staged.removeprefix("x_")
+        low, high = config.quality.ranges.get(role, (None, None))
+        bounds = [f"{name} < {low}"] * (low is not None) + [f"{name} > {high}"] * (high is not None)
+        if bounds:
+            found["outside"] = con.execute(
+                f"SELECT count(*) FROM looked WHERE {' OR '.join(bounds)}"
+            ).fetchone()[0]
+    elif column.kind == VALUE:
+        found["values"] = _counted(con, name, name, VALUES)
+        found["whole"] = distinct <= VALUES
+    else:
+        # What an id looks like, its letters kept: u00017 and u00342 look alike, i0017 does not.
+        hexed = f"regexp_replace({name}, '[0-9a-fA-F]{{8,}}', '#', 'g')"
+        found["formats"] = _counted(con, f"regexp_replace({hexed}, '[0-9]+', '9', 'g')", name, 50)
+        top = con.execute(
+            f"SELECT count(*) FROM looked WHERE {name} IS NOT NULL GROUP BY {name} "
+            "ORDER BY 1 DESC LIMIT 1"
+        ).fetchone()
+        found["frequent"] = top[0] if top else 0
+    return found
+
+
+def _counted(con: Any, value: str, given: str, most: int | None) -> dict[str, int]:
+    rows = con.execute(
+        f"SELECT ({value})::VARCHAR AS value, count(*) AS n FROM looked WHERE {given} IS NOT NULL "
+        f"GROUP BY 1 ORDER BY n DESC, value {f'LIMIT {most}' if most else ''}"
+    ).fetchall()
+    return dict(rows)
+
+
+def _per_item(con: Any, columns: list[Column]) -> dict[str, float]:
+    """By value column the share of rows that do not have their item's most frequent value."""
+    found = {}
+    for column in columns:
+        if column.kind != VALUE:
+            continue
+        row = con.execute(
+            f"""
+            SELECT 1 - sum(most) / nullif(sum(rows), 0) FROM (
+                SELECT max(n) AS most, sum(n) AS rows FROM (
+                    SELECT item_id, {identifier(column.staged)}, count(*) AS n
+                    FROM looked GROUP BY ALL
+                ) GROUP BY item_id
+            )
+            """
+        ).fetchone()
+        found[column.name] = float(row[0] or 0.0)
+    return found
+
+
+def _known(con: Any, config: Config) -> tuple[str | None, dict[str, float]]:
+    """The encoder's fingerprint and the shares of rows whose user and item it knows."""
+    try:
+        encoder = load_encoder(Workspace(config).model / "encoder")
+    except BackboneError:
+        return None, {}
+    found = {}
+    for role in ("user", "item"):
+        row = con.execute(
+            f"""
+            SELECT avg((value IS NOT NULL)::INTEGER) FROM looked LEFT JOIN (
+                SELECT value FROM read_parquet({literal(str(encoder.vocabulary))})
+                WHERE field = '{role}'
+            ) ON value = {role}_id
+            """
+        ).fetchone()
+        found[role] = float(row[0] or 0.0)
+    return encoder.fingerprint, found
+
+
+def _repeats(con: Any) -> tuple[float, str]:
+    """The share of rows that show a user an item again in the same instant and list, and a trace
+    of who saw and clicked what at which time of the day."""
+    row = con.execute(
+        """
+        SELECT 1 - count(DISTINCT hash(user_id, item_id, event_time, request_id))
+                   / nullif(count(*), 0),
+               count(*) || ' ' || coalesce(bit_xor(
+                   hash(user_id, item_id, click_label, epoch_us(event_time) % 86400000000)), 0)
+        FROM by_user
+        """
+    ).fetchone()
+    return float(row[0] or 0.0), str(row[1])
+
+
+def _written_early(config: Config, staged: Staged) -> int:
+    """How many of the day's files were last written while the day still went on.
+
+    A time before the day says that the clock or the log is made up.
+    """
+    start, end = roles.day_start(config, staged.day), roles.day_end(config, staged.day)
+    early = 0
+    with connect(staged.database, read_only=True) as con:
+        names = con.execute("SELECT DISTINCT file FROM staged").fetchall()
+    for (name,) in names:
+        path = config.root / name
+        if "://" not in name and path.exists():
+            written = datetime.fromtimestamp(path.stat().st_mtime, UTC).replace(tzinfo=None)
+            early += start <= written < end
+    return early

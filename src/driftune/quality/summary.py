@@ -1,0 +1,143 @@
+"""The summary of a day: one row with a figure for each rule, that expectations are put on.
+
+A full scan per expectation would cost as much as the day is large; this costs nothing.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from driftune.config import Config
+from driftune.logs.duck import connect
+from driftune.logs.staging import Staged
+from driftune.quality.finding import Finding
+from driftune.quality.judge import Judged
+from driftune.quality.settings import DOMAIN_REFUSED
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class SummaryRule:
+    """An expectation on the summary: the rule's column, its figure or the largest one that
+    domains or columns have in what is allowed, in its bounds.
+
+    ``about`` are the domains or columns that break it, worst first, ``detail`` says by what.
+    """
+
+    name: str
+    sentence: str
+    bounds: dict[str, float]
+    about: tuple[str, ...] = ()
+    detail: str = ""
+
+
+SENTENCES = {
+    "stale_day": "The day is no copy of a day before.",
+    "hours_missing": "No hour is empty that usually has impressions.",
+    "last_impression": "The impressions reach to the end of the day.",
+    "written_early": "The files were written after the day was over.",
+    "files": "As many files as expected hold rows.",
+    "repeated": "No more impressions than usual repeat user, item, time and list of another.",
+    "domain_rejected": "No domain has too many rejected rows.",
+    "domain_gone": "No domain's volume is gone.",
+    "domain_click_rate_absurd": "No domain's click rate is absurd.",
+    "domain_volume": "Each domain has about as many rows as usual.",
+    "domain_click_rate": "Each domain has about the click rate that it usually has.",
+    "domain_conversion_rate": "Each domain has about its usual conversions per click.",
+    "column_range": "Numbers lie in the ranges of quality.ranges.",
+    "column_nulls": "No column has more nulls than usual.",
+    "column_new_values": "No column has many values that it never had.",
+    "column_outliers": "No number is often far outside its usual values.",
+    "column_format": "Ids look as they always have.",
+    "column_frequent": "No single id has more rows than usual.",
+    "column_distinct": "Ids repeat about as often as usual.",
+    "column_known": "As many users and items as usual are known to the encoder.",
+    "column_per_item": "An item has the same category and features in all its rows.",
+    "column_drift": "The mix of each column's values is about the usual one.",
+}
+
+
+def summarise(config: Config, staged: Staged, judged: Judged) -> list[SummaryRule]:
+    """Write the table ``quality`` into the staging database and return the rules on it."""
+    found = judged.findings
+    rules = [*_limits(config), *_rules(found.day, whole=True)]
+    # A released domain is looked at no more.
+    domains = [each for each in found.domains if each.about not in judged.released]
+    rules += _rules(domains)
+    rules += _rules(found.columns)
+    with connect(staged.database, memory=config.resources.memory) as con:
+        con.execute(
+            f"""
+            CREATE OR REPLACE TABLE quality AS
+            SELECT count(*)::DOUBLE AS enough_rows,
+                   coalesce(avg(rejected) FILTER (NOT contains(reasons, '{DOMAIN_REFUSED}')), 0)
+                       AS rejected_share,
+                   {judged.refused_share}::DOUBLE AS domains_refused,
+                   count(DISTINCT hour)::DOUBLE AS hours_covered,
+                   avg(click_value) FILTER (NOT contains(reasons, '{DOMAIN_REFUSED}'))
+                       AS click_rate
+            FROM staged
+            """
+        )
+        largest: dict[str, float] = {}
+        for finding in [*found.day, *domains, *found.columns]:
+            largest[finding.rule] = max(finding.excess, largest.get(finding.rule, -math.inf))
+        for rule, excess in largest.items():
+            con.execute(f"ALTER TABLE quality ADD COLUMN {rule} DOUBLE")
+            con.execute(f"UPDATE quality SET {rule} = ?", [excess])
+    return [rule for rule in rules if config.quality.severity_of(rule.name) != "off"]
+
+
+def _limits(config: Config) -> Iterator[SummaryRule]:
+    quality = config.quality
+    low, high = quality.click_rate
+    limits: tuple[tuple[str, str, dict[str, float]], ...] = (
+        (
+            "enough_rows",
+            f"The day has at least {quality.min_rows} rows.",
+            {"min_value": quality.min_rows},
+        ),
+        (
+            "rejected_share",
+            f"At most {quality.max_rejected_share:.0%} of the rows are rejected.",
+            {"max_value": quality.max_rejected_share},
+        ),
+        (
+            "domains_refused",
+            f"At most {quality.domain.max_rows:.0%} of the rows lie in domains to be refused.",
+            {"max_value": quality.domain.max_rows},
+        ),
+        (
+            "hours_covered",
+            f"At least {quality.min_hours} hours have impressions; fewer is a partial day.",
+            {"min_value": quality.min_hours},
+        ),
+        (
+            "click_rate",
+            f"The click rate lies between {low:.1%} and {high:.0%}.",
+            {"min_value": low, "max_value": high},
+        ),
+    )
+    for name, sentence, bounds in limits:
+        yield SummaryRule(name, sentence, bounds)
+
+
+def _rules(findings: Sequence[Finding], *, whole: bool = False) -> Iterator[SummaryRule]:
+    """One rule for each that was judged at all; ``whole``: they are about the day."""
+    for name in dict.fromkeys(finding.rule for finding in findings):
+        own = [finding for finding in findings if finding.rule == name and finding.broken]
+        worst = sorted(own, key=lambda finding: -finding.excess)
+        texts = [
+            finding.detail if whole else f"{finding.about}: {finding.detail}"
+            for finding in worst[:SHOWN]
+        ]
+        left = len(worst) - SHOWN
+        yield SummaryRule(
+            name,
+            SENTENCES[name],
+            {"max_value": 1.0},
+            () if whole else tuple(finding.about for finding in worst),
+            # Names of domains and values are data of any shape.
+            " ".join("; ".join([*texts, *([f"and {left} more"] if left > 0 else [])]).split()),
+        )

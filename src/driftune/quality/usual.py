@@ -1,0 +1,109 @@
+"""What is usual: the profiles of the days before, and a band around their figures."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+
+from driftune.config import Config
+from driftune.quality.profile import FORMAT, read_profile
+from driftune.quality.record import DayQuality, read_quality
+from driftune.workspace import Workspace
+
+# Fewer days say nothing about what days usually differ by.
+LEAST_DAYS = 3
+# Of a normal distribution: its standard deviation in median absolute deviations.
+MAD_TO_SD = 1.4826
+
+
+@dataclass(frozen=True)
+class Band:
+    """The usual value (median), what it may differ by, and over how many days that was seen."""
+
+    usual: float
+    allowed: float
+    days: int
+
+    def excess(self, value: float) -> float:
+        """How far a value lies from the usual one, in what is allowed: beyond 1 it is unusual."""
+        return (value - self.usual) / self.allowed
+
+
+def band(
+    values: Sequence[float], slack: float, deviations: float, noise: float = 0.0
+) -> Band | None:
+    """Median ± ``deviations`` robust standard deviations, at least ``slack``; None for few days.
+
+    The standard deviation is the median absolute deviation, scaled (Rousseeuw and Croux 1993, eq.
+    1.2), and the sampling error ``noise`` of the value that is to be judged.
+    """
+    if len(values) < LEAST_DAYS:
+        return None
+    usual = float(np.median(values))
+    spread = MAD_TO_SD * float(np.median(np.abs(np.asarray(values) - usual)))
+    return Band(usual, max(slack, deviations * math.hypot(spread, noise)), len(values))
+
+
+@dataclass(frozen=True)
+class History:
+    """Profiles of the days before ``day``, oldest first; ``weekday_days``: so many of its weekday
+    are enough to be compared with alone."""
+
+    day: date
+    profiles: tuple[dict[str, Any], ...]
+    weekday_days: int
+
+    def like(self) -> tuple[dict[str, Any], ...]:
+        """The profiles of the day's weekday, all of them where those are few."""
+        same = tuple(
+            each
+            for each in self.profiles
+            if date.fromisoformat(each["day"]).weekday() == self.day.weekday()
+        )
+        return same if len(same) >= self.weekday_days else self.profiles
+
+    def values(
+        self, of: Callable[[dict[str, Any]], float | None], *, like: bool = False
+    ) -> list[float]:
+        """A figure of each profile that has it."""
+        found = (of(each) for each in (self.like() if like else self.profiles))
+        return [value for value in found if value is not None]
+
+
+def history_of(config: Config, day: date) -> History:
+    """Read what the workspace knows of the accepted days before ``day``.
+
+    A day that was taken in before there were profiles counts by its quality record: its rows and
+    clicks per domain, not its columns.
+    """
+    workspace = Workspace(config)
+    found = []
+    for back in range(config.quality.history_days, 0, -1):
+        before = day - timedelta(days=back)
+        profile = read_profile(workspace, before)
+        if profile is None:
+            record = read_quality(workspace, before)
+            profile = None if record is None else _of_record(record)
+        if profile is not None:
+            found.append(profile)
+    return History(day, tuple(found), config.quality.weekday_days)
+
+
+def _of_record(record: DayQuality) -> dict[str, Any] | None:
+    if record.verdict == "refused":
+        return None
+    return {
+        "format": FORMAT,
+        "day": record.day.isoformat(),
+        "rows": record.accepted,
+        "domains": {
+            row["domain"]: {
+                name: row[name] for name in ("rows", "rejected", "clicks", "conversions")
+            }
+            for row in record.domains
+        },
+        "columns": {},
+    }

@@ -1,0 +1,21 @@
+"""What every section of params.yaml is made of."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
+    if not bounds[0] < bounds[1]:
+        raise ValueError("the first bound must be below the second")
+    return bounds
+
+
+RISING = AfterValidator(_rising)
+
+
+# Unknown keys are refused, values do not change after loading.
+STRICT = ConfigDict(extra="forbid", frozen=True)

@@ -1,0 +1,122 @@
+"""What stands out of columns and of the day, by name; clean days pass."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from driftune.errors import ConfigError, DayRefusedError
+from driftune.files import read_json, write_json
+from driftune.quality.usual import history_of
+from driftune.workspace import Workspace
+from tests.conftest import World, impressions
+from tests.quality.days import broken, run
+
+
+def put(column: str, value: object, share: float = 0.02) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    def spoil(frame: pd.DataFrame) -> pd.DataFrame:
+        frame.loc[: int(share * len(frame)) - 1, column] = value
+        return frame
+
+    return spoil
+
+
+def cents(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(price=frame["price"] * 100)
+
+
+def moved_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(
+        user_id=np.where(np.arange(len(frame)) % 20 == 0, frame["item_id"], frame["user_id"])
+    )
+
+
+def lunch_lost(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[~frame["event_time"].dt.hour.between(11, 13)]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "rule", "about"),
+    [
+        (put("category", None), "column_nulls", ["category"]),
+        (put("price", np.nan), "column_nulls", ["price"]),
+        (put("category", "hovercraft"), "column_new_values", ["category"]),
+        (put("restaurant_id", "r999"), "column_new_values", ["restaurant_id"]),
+        (put("user_id", "u7", 0.05), "column_frequent", ["user_id"]),
+        (put("user_id", "guest"), "column_format", ["user_id"]),
+        (put("price", -3.0), "column_outliers", ["price"]),
+        (put("propensity", 7.0), "column_range", ["propensity"]),
+        (cents, "column_outliers", ["price"]),
+        (moved_rows, "column_format", ["user_id"]),
+        (put("category", "noodles", 0.9), "column_drift", ["category"]),
+        (lunch_lost, "hours_missing", []),
+    ],
+)
+def test_what_is_unusual_is_a_warning_that_names_it(
+    ingested_world: World, spoil, rule: str, about: list[str]
+) -> None:
+    world, day = ingested_world, ingested_world.day(3)
+    world.write(day, spoil(impressions(day)))
+    quality = run(world, day).quality
+    assert quality.verdict == "warning"
+    assert broken(quality)[rule]["about"] == about
+    assert broken(quality)[rule]["detail"]
+    assert any(str(broken(quality)[rule]["detail"]) in line for line in quality.problems())
+
+
+def test_a_day_that_is_a_copy_of_another_is_refused(ingested_world: World) -> None:
+    world, day = ingested_world, ingested_world.day(3)
+    before = impressions(world.day(2))
+    world.write(day, before.assign(event_time=before["event_time"] + pd.Timedelta("1D")))
+    with pytest.raises(DayRefusedError, match=rf"same users, .* as {world.day(2)}"):
+        run(world, day)
+
+
+def test_days_taken_in_before_there_were_profiles_count_by_their_records(
+    ingested_world: World,
+) -> None:
+    world, day = ingested_world, ingested_world.day(3)
+    workspace = Workspace(world.config)
+    for number in range(3):
+        workspace.quality_profile(world.day(number)).unlink()
+        path = workspace.quality(world.day(number))
+        record = read_json(path)
+        write_json(path, {key: record[key] for key in record if key not in ("refused", "released")})
+    history = history_of(world.config, day)
+    assert [set(each["domains"]) for each in history.profiles] == [
+        {"home · north", "home · south", "search · north", "search · south"}
+    ] * 3
+    frame = impressions(day)
+    world.write(day, frame[frame["scene"] != "home"])
+    assert set(broken(run(world, day).quality)["domain_gone"]["about"]) == {
+        "home · north",
+        "home · south",
+    }
+
+
+def test_an_expectation_of_one_s_own_is_run_on_the_columns_as_delivered(
+    ingested_world: World,
+) -> None:
+    extra = {
+        "expectation": "ExpectColumnValuesToBeInSet",
+        "column": "scene",
+        "value_set": ["home"],
+        "severity": "info",
+        "sentence": "Every impression is of the home scene.",
+    }
+    world = World(ingested_world.root, quality={"extra": [extra]})
+    day = world.day(3)
+    world.write(day)
+    check = broken(run(world, day).quality)["extra_0"]
+    assert (check["severity"], check["about"]) == ("info", ["scene"])
+    assert check["unexpected"] == (impressions(day)["scene"] != "home").sum()
+
+
+def test_wrong_arguments_of_an_expectation_are_one_line(ingested_world: World) -> None:
+    extra = {"expectation": "ExpectColumnValuesToBeInSet", "colum": "scene", "sentence": "No."}
+    world = World(ingested_world.root, quality={"extra": [extra]})
+    day = world.day(3)
+    world.write(day)
+    with pytest.raises(ConfigError, match=r"quality\.extra\.0: ExpectColumnValuesToBeInSet"):
+        run(world, day)
