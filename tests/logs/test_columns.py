@@ -11,6 +11,7 @@ from driftune.logs.duck import connect
 from driftune.logs.ingest import ingest
 from driftune.logs.lake import Lake
 from driftune.quality.record import DayQuality
+from driftune.quality.settings import CHANGE_RULES
 from driftune.registry.ledger import Ledger
 from tests.conftest import World, impressions
 from tests.logs.lakes import checksum
@@ -30,7 +31,7 @@ def told(quality: DayQuality) -> list[tuple[str, str]]:
     return [
         (check["severity"], check["sentence"])
         for check in quality.checks
-        if check["rule"].startswith("column_")
+        if check["rule"] in CHANGE_RULES
     ]
 
 
@@ -61,6 +62,14 @@ def test_a_new_column_is_reported_on_the_first_day_that_has_it(with_numbers: Wor
     assert severity == "warning"
     assert "'campaign' (VARCHAR)" in sentence
     assert told(run(with_numbers, 2, change)) == []
+
+
+def test_how_severe_a_new_column_is_can_be_set(with_numbers: World) -> None:
+    def change(frame: pd.DataFrame) -> pd.DataFrame:
+        return numbered(frame).assign(campaign="spring")
+
+    quiet = World(with_numbers.root, quality={"severity": {"column_new": "off"}})
+    assert told(run(quiet, 1, change)) == []
 
 
 def test_a_missing_optional_column_is_null_and_reported(with_numbers: World) -> None:

@@ -18,7 +18,7 @@ from driftune.logs.ingest import ingest, reference_days
 from driftune.logs.lake import Lake
 from driftune.registry.ledger import Ledger
 from driftune.workspace import Workspace
-from tests.conftest import REFERENCE_DAYS, impressions
+from tests.conftest import REFERENCE_DAYS, World, impressions
 
 
 @pytest.fixture
@@ -110,6 +110,8 @@ def test_a_days_own_labels_do_not_reach_its_numbers(fitted):
     flipped.loc[0, "item_id"] = "never-seen"
     flipped.loc[1, "category"] = None
     world.write(day, flipped)
+    # Else such a day is refused.
+    world = World(world.root, quality={"severity": {"domain_click_rate_absurd": "warning"}})
     with Ledger(world.config) as ledger:
         ingest(world.config, ledger, day)
     after = pd.read_parquet(encode_day(world.config, encoder, day)).sort_values(keys)

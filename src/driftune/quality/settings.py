@@ -55,6 +55,13 @@ COLUMN_RULES: dict[str, Severity] = {
     "column_per_item": "warning",
     "column_drift": "warning",
 }
+# Rules about columns that differ from those of the days before. A type whose change loses a value
+# refuses the day whatever is set here.
+CHANGE_RULES: dict[str, Severity] = {
+    "column_new": "warning",
+    "column_missing": "warning",
+    "column_type": "warning",
+}
 SUMMARY_RULES: dict[str, Severity] = DAY_RULES | DOMAIN_RULES | COLUMN_RULES
 
 
@@ -157,9 +164,8 @@ class Quality(Section):
         if not isinstance(given, dict):
             return given
         for rule in given:
-            if rule not in (*ROW_RULES, *SUMMARY_RULES):
-                known = ", ".join((*ROW_RULES, *SUMMARY_RULES))
-                raise ValueError(f"{rule!r} is no rule; there are {known}")
+            if rule not in (rules := (*ROW_RULES, *SUMMARY_RULES, *CHANGE_RULES)):
+                raise ValueError(f"{rule!r} is no rule; there are {', '.join(rules)}")
             if given[rule] in (False, "off") and rule in ROW_RULES and rule not in RELEASABLE:
                 raise ValueError(f"{rule} cannot be off: such rows cannot be encoded")
         return {rule: "off" if value is False else value for rule, value in given.items()}
