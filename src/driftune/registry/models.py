@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from driftune.config import Config
 from driftune.errors import RegistryError
+from driftune.files import creating
 from driftune.registry.ledger import BASE, Ledger
 from driftune.workspace import Workspace
 
@@ -39,8 +40,13 @@ def client(config: Config) -> Any:
 
     uri = config.registry.mlflow
     if uri is None:
-        config.home.mkdir(parents=True, exist_ok=True)
-        uri = f"sqlite:///{Workspace(config).mlflow}"
+        store = Workspace(config).mlflow
+        if not store.exists():
+            # Migrations that two processes run at once, or that a kill cuts off, leave a database
+            # that MLflow never opens again.
+            with creating(store) as part:
+                MlflowClient(tracking_uri=f"sqlite:///{part}")
+        uri = f"sqlite:///{store}"
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
@@ -152,10 +158,11 @@ def _experiment(config: Config, registry: Any) -> str:
 
 def _faults() -> tuple[type[Exception], ...]:
     """What MLflow raises when its store or server fails."""
+    from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return MlflowException, SQLAlchemyError, OSError
+    return MlflowException, SQLAlchemyError, CommandError, OSError
 
 
 def _line(error: Exception) -> str:
