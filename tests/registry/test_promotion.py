@@ -238,6 +238,15 @@ def test_rollback_to_a_named_version(config: Config, ledger: Ledger, three: list
     assert ledger.champion_version(KEY) == 1
 
 
+@pytest.mark.parametrize("reason", ["", " \t"])
+def test_rollback_without_a_reason_is_refused(
+    config: Config, ledger: Ledger, three: list[str], reason: str
+) -> None:
+    with pytest.raises(RegistryError, match="the audit keeps why"):
+        rollback(config, ledger, KEY, None, reason)
+    assert ledger.champion_version(KEY) == 3
+
+
 def test_rollback_refuses_a_damaged_target_and_works_when_the_newest_is_damaged(
     config: Config, ledger: Ledger, three: list[str]
 ) -> None:
