@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from driftune.cli import app
@@ -464,3 +465,15 @@ def test_status_shows_champion_and_last_decision(
     assert rows[KEY]["last_adaptation"] == three[-1]
     assert rows["another"]["champion"] == BASE
     assert rows["another"]["drift"] is None
+
+
+def test_a_report_that_cannot_be_read_holds_up_neither_status_nor_rollback(
+    config: Config, ledger: Ledger, three: list[str]
+) -> None:
+    with ledger.write() as connection:
+        connection.execute(sa.text("UPDATE decisions SET gate = '{', scores = '{'"))
+    assert [row["champion"] for row in domain_status(ledger)] == [3]
+    arguments = ["rollback", KEY, "--to", "0", "--config", str(config.source_file)]
+    said = CliRunner().invoke(app, arguments).stdout
+    assert said == f"{KEY}: version 0 serves (frozen base)\n"
+    assert ledger.champion_version(KEY) == BASE
