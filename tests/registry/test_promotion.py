@@ -357,6 +357,19 @@ def _promote(params: str, decision: str, owner: str) -> str:
             return str(error)
 
 
+def test_an_alias_never_names_the_files_of_another_version(
+    config: Config, ledger: Ledger, decide: Decide, _mlflow_store: Path
+) -> None:
+    end(config, ledger, decide("2026-03-10"))
+    shutil.copy(_mlflow_store, config.home / "mlflow.db")
+    end(config, ledger, decide("2026-03-11"), champion=1)
+    rollback(config, ledger, KEY, None, "worse")
+    assert ledger.champion_version(KEY) == 1
+    (found,) = reconcile(config, ledger)["aliases"]
+    assert not found["ok"]
+    assert mirrored(config, ledger) == {KEY: ("1", None)}
+
+
 def test_rollback_of_a_domain_that_never_had_an_adapter(config: Config, ledger: Ledger) -> None:
     with pytest.raises(RegistryError, match="no adapter was ever promoted"):
         rollback(config, ledger, KEY, None, "?")

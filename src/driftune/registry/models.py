@@ -105,7 +105,12 @@ def mirror(config: Config, ledger: Ledger, key: str) -> bool:
     try:
         registry = client(config)
         if record is not None and record.mlflow_version is not None:
-            registry.set_registered_model_alias(model_name(key), ALIAS, record.mlflow_version)
+            held = registry.get_model_version(model_name(key), record.mlflow_version)
+            if held.tags.get("sha256") != record.sha256:
+                registry.delete_registered_model_alias(model_name(key), ALIAS)
+                log.warning("%s: MLflow's version %s holds other files", key, held.version)
+                return False
+            registry.set_registered_model_alias(model_name(key), ALIAS, held.version)
         else:
             registry.delete_registered_model_alias(model_name(key), ALIAS)
     except _faults() as error:
@@ -131,7 +136,10 @@ def mirrored(config: Config, ledger: Ledger) -> dict[str, tuple[str | None, str 
         record = ledger.adapter(key, row.version) if row.version != BASE else None
         wanted = record.mlflow_version if record is not None else None
         try:
-            has = str(registry.get_model_version_by_alias(model_name(key), ALIAS).version)
+            held = registry.get_model_version_by_alias(model_name(key), ALIAS)
+            has = str(held.version)
+            if record is not None and held.tags.get("sha256") != record.sha256:
+                has += " (other files)"
         except MlflowException:
             has = None
         found[key] = (wanted, has)
