@@ -6,7 +6,13 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from driftune.config import Config
-from driftune.errors import ConfigError, DriftuneError, OvertakenError, RegistryError
+from driftune.errors import (
+    ConfigError,
+    DriftuneError,
+    LedgerBusyError,
+    OvertakenError,
+    RegistryError,
+)
 from driftune.params import load_config
 from tasks import adaptation, reporting
 
@@ -58,8 +64,8 @@ def adapt_once(settings: Config, decision_id: str) -> str:
         training = adaptation.train_challenger(settings, decision_id, owner)
         gate = adaptation.judge_challenger(settings, decision_id)
         return adaptation.conclude_decision(settings, decision_id, owner, training, gate)
-    except RegistryError as error:
-        # The champion moved, or MLflow was away: the next run judges again.
+    except (RegistryError, LedgerBusyError) as error:
+        # The champion moved, or MLflow or the ledger was away: the next run judges again.
         adaptation.give_back(settings, decision_id, owner, str(error), final=False)
         raise
     except OvertakenError as error:

@@ -4,14 +4,14 @@ from typing import Any
 
 from prefect.cache_policies import NO_CACHE
 
-from driftune.errors import DriftuneError, SourceUnavailableError
+from driftune.errors import DriftuneError, LedgerBusyError, SourceUnavailableError
 
 
 def may_pass(task: Any, run: Any, state: Any) -> bool:
-    """Whether a failure may pass by itself: a fault of storage or network, not a wrong input."""
+    """Whether a failure may pass by itself: storage, network or a lock, and no wrong input."""
     try:
         state.result()
-    except SourceUnavailableError:
+    except (LedgerBusyError, SourceUnavailableError):
         return True
     except DriftuneError:
         return False

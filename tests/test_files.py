@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftune.files import finite, read_json, replacing, write_json, write_text
+from driftune.files import creating, finite, read_json, replacing, write_json, write_text
 
 
 def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path: Path) -> None:
@@ -44,3 +44,13 @@ def test_json_reads_back(tmp_path: Path) -> None:
     value = {"b": [1, None, "ü"], "a": {"x": 0.5}}
     write_json(tmp_path / "a.json", value)
     assert read_json(tmp_path / "a.json") == value
+
+
+def test_of_two_that_create_a_file_the_first_one_stays(tmp_path: Path) -> None:
+    target = tmp_path / "folder" / "file.txt"
+    with creating(target) as late:
+        late.write_text("late")
+        with creating(target) as early:
+            early.write_text("early")
+    assert target.read_text() == "early"
+    assert list(target.parent.iterdir()) == [target]

@@ -33,6 +33,10 @@ class LedgerError(DriftuneError):
     """The ledger cannot be reached, or a record is not in the state that a step needs."""
 
 
+class LedgerBusyError(LedgerError):
+    """Another process keeps the ledger locked; trying again may help."""
+
+
 class RegistryError(DriftuneError):
     """An adapter version is missing or damaged, or a pointer moved meanwhile."""
 

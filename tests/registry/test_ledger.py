@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from driftune.config import Config
-from driftune.errors import LedgerError, RegistryError
+from driftune.errors import LedgerBusyError, LedgerError, RegistryError
 from driftune.params import load_config
 from driftune.registry.claims import ATTEMPTS
 from driftune.registry.ledger import Ledger
@@ -316,6 +316,28 @@ def test_a_reader_does_not_wait_for_a_writer(ledger: Ledger, decide: Decide) -> 
     with ledger.write() as connection:
         connection.execute(decisions.update().values(note="not yet there"))
         assert ledger.decision(decision).note is None
+
+
+def test_a_ledger_is_opened_and_read_while_another_process_writes(
+    config: Config, ledger: Ledger, decide: Decide
+) -> None:
+    decision = decide()
+    with ledger.write() as connection:
+        connection.execute(decisions.update().values(note="not yet there"))
+        with Ledger(config) as other:
+            assert other.decision(decision).note is None
+
+
+def test_a_ledger_that_stays_locked_is_one_line(
+    config: Config, ledger: Ledger, decide: Decide
+) -> None:
+    decision = decide()
+    with Ledger(config) as other, ledger.write():
+        with other.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(sa.text("PRAGMA busy_timeout = 10"))
+        with pytest.raises(LedgerBusyError, match=r"another process keeps it locked.*try again$"):
+            other.claim(decision)
+    assert ledger.decision(decision).state == "pending"
 
 
 # Days that are delivered anew

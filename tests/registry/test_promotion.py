@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from driftune.cli import app
@@ -238,6 +239,15 @@ def test_rollback_to_a_named_version(config: Config, ledger: Ledger, three: list
     assert ledger.champion_version(KEY) == 1
 
 
+@pytest.mark.parametrize("reason", ["", " \t"])
+def test_rollback_without_a_reason_is_refused(
+    config: Config, ledger: Ledger, three: list[str], reason: str
+) -> None:
+    with pytest.raises(RegistryError, match="the audit keeps why"):
+        rollback(config, ledger, KEY, None, reason)
+    assert ledger.champion_version(KEY) == 3
+
+
 def test_rollback_refuses_a_damaged_target_and_works_when_the_newest_is_damaged(
     config: Config, ledger: Ledger, three: list[str]
 ) -> None:
@@ -345,6 +355,19 @@ def _promote(params: str, decision: str, owner: str) -> str:
             return conclude(config, ledger, decision, owner, folder, {}, report(), mirrored=False)
         except RegistryError as error:
             return str(error)
+
+
+def test_an_alias_never_names_the_files_of_another_version(
+    config: Config, ledger: Ledger, decide: Decide, _mlflow_store: Path
+) -> None:
+    end(config, ledger, decide("2026-03-10"))
+    shutil.copy(_mlflow_store, config.home / "mlflow.db")
+    end(config, ledger, decide("2026-03-11"), champion=1)
+    rollback(config, ledger, KEY, None, "worse")
+    assert ledger.champion_version(KEY) == 1
+    (found,) = reconcile(config, ledger)["aliases"]
+    assert not found["ok"]
+    assert mirrored(config, ledger) == {KEY: ("1", None)}
 
 
 def test_rollback_of_a_domain_that_never_had_an_adapter(config: Config, ledger: Ledger) -> None:
@@ -455,3 +478,15 @@ def test_status_shows_champion_and_last_decision(
     assert rows[KEY]["last_adaptation"] == three[-1]
     assert rows["another"]["champion"] == BASE
     assert rows["another"]["drift"] is None
+
+
+def test_a_report_that_cannot_be_read_holds_up_neither_status_nor_rollback(
+    config: Config, ledger: Ledger, three: list[str]
+) -> None:
+    with ledger.write() as connection:
+        connection.execute(sa.text("UPDATE decisions SET gate = '{', scores = '{'"))
+    assert [row["champion"] for row in domain_status(ledger)] == [3]
+    arguments = ["rollback", KEY, "--to", "0", "--config", str(config.source_file)]
+    said = CliRunner().invoke(app, arguments).stdout
+    assert said == f"{KEY}: version 0 serves (frozen base)\n"
+    assert ledger.champion_version(KEY) == BASE

@@ -13,7 +13,7 @@ from driftune.config import Config
 from driftune.errors import LedgerError, RegistryError
 from driftune.evaluation.bootstrap import PairedDifference, paired_auc_difference
 from driftune.files import finite
-from driftune.guard.days import judged_until, matured, served_by_another
+from driftune.guard.days import judged_until, matured, taken_back
 from driftune.guard.evidence import Evidence, Reading, weigh
 from driftune.guard.record import Check, checks_of, readings_of
 from driftune.guard.scores import Contest, Scored, score_day
@@ -67,6 +67,7 @@ def _check_day(
     encoder, model, backbone = load_model(config)
     champions, bank = champions_for(config, ledger, backbone, list(pointers))
     known = {(c.domain_key, c.version, c.revision) for c in checks_of(ledger, day)}
+    others = taken_back(ledger, day)
     contests, previous = _contests(
         config,
         ledger,
@@ -77,13 +78,13 @@ def _check_day(
             if champion.serves != BASE
             and day > max(champion.reference)
             and day > judged_until(ledger, key, champion.version)
-            and not served_by_another(ledger, key, champion.version, day)
+            and not any(own == key and other != champion.version for own, other in others)
             and (key, champion.version, record.revision) not in known
         ],
     )
     if not contests:
         return []
-    readings = readings_of(ledger, day, list(pointers.values()))
+    readings = readings_of(ledger, day)
     identity = {
         "day": day.isoformat(),
         "revision": record.revision,

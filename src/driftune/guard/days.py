@@ -43,13 +43,13 @@ def judged_until(ledger: Ledger, key: str, version: int) -> date:
     return date.min
 
 
-def served_by_another(ledger: Ledger, key: str, version: int, day: date) -> bool:
-    """Whether another version, taken back by labels of that day or an earlier one, served on it."""
-    query = sa.select(checks.c.day).where(
-        checks.c.domain_key == key,
-        checks.c.version != version,
+def taken_back(ledger: Ledger, day: date) -> set[tuple[str, int]]:
+    """Versions (domain key, version) that served on a day, and that its labels, or those of an
+    earlier day, took back.
+    """
+    query = sa.select(checks.c.domain_key, checks.c.version).where(
         checks.c.restored.is_not(None),
         checks.c.day <= day.isoformat(),
         AS_OF.element >= day.isoformat(),
     )
-    return bool(ledger.read(query))
+    return {(row.domain_key, row.version) for row in ledger.read(query)}

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from driftune.guard.evidence import Reading
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import checks
+from driftune.registry.schema import champions, checks
 
 # The day whose run made a check; ledgers of earlier releases do not name it.
 AS_OF = sa.func.coalesce(checks.c.as_of, checks.c.day).label("as_of")
@@ -78,26 +78,26 @@ def _newest(ledger: Ledger, wanted: sa.ColumnElement[bool]) -> list[Check]:
     return [Check(**row._mapping) for row in ledger.read(query)]
 
 
-def readings_of(
-    ledger: Ledger, day: date, pointers: list[sa.Row]
-) -> dict[tuple[str, int], list[Reading]]:
+def readings_of(ledger: Ledger, day: date) -> dict[tuple[str, int], list[Reading]]:
     """Readings of days before ``day`` under the present champions, oldest first.
 
     By domain key and version set against; of a day that was delivered anew its newest revision.
     What a version showed before the pointer came to it (again) is not counted.
     """
-    since = {row.domain_key: row for row in pointers}
+    serves = sa.and_(
+        champions.c.domain_key == checks.c.domain_key,
+        champions.c.version == checks.c.version,
+        champions.c.switched_at <= checks.c.checked_at,
+    )
+    names = ("domain_key", "against", "day", "estimate", "error")
     rows = ledger.read(
-        sa.select(checks)
+        sa.select(*(checks.c[name] for name in names))
+        .join(champions, serves)
         .where(checks.c.day < day.isoformat(), checks.c.estimate.is_not(None))
-        .where(checks.c.domain_key.in_(list(since)))
         .order_by(checks.c.day, checks.c.revision)
     )
     newest = {
-        (row.domain_key, row.against, row.day): Reading(row.estimate, row.error)
-        for row in rows
-        if row.version == since[row.domain_key].version
-        and row.checked_at >= since[row.domain_key].switched_at
+        (row.domain_key, row.against, row.day): Reading(row.estimate, row.error) for row in rows
     }
     found: dict[tuple[str, int], list[Reading]] = {}
     for (key, against, _), reading in newest.items():

@@ -29,8 +29,9 @@ def promote(
     with Ledger(settings) as ledger:
         folder = challenger_folder(settings, decision_id)
         version = promote_by_hand(settings, ledger, decision_id, folder, reason)
+        # Told first: a fault of the report does not undo it.
+        typer.echo(f"{decision_id}: promoted as version {version}")
         build_site(settings, ledger)
-    typer.echo(f"{decision_id}: promoted as version {version}")
 
 
 @app.command()
@@ -49,11 +50,12 @@ def rollback(
     with Ledger(settings) as ledger:
         key = key_of(settings, ledger, domain)
         found = roll_back(settings, ledger, key, to, reason)
+        # Told first: a fault of the report does not undo it.
+        for line in found.skipped:
+            typer.echo(f"{domain}: skipped: {line}")
+        serving = f"version {found.version} serves" + ("" if found.version else " (frozen base)")
+        typer.echo(f"{domain}: {serving}")
         build_site(settings, ledger)
-    for line in found.skipped:
-        typer.echo(f"{domain}: skipped: {line}")
-    serving = f"version {found.version} serves" + ("" if found.version else " (frozen base)")
-    typer.echo(f"{domain}: {serving}")
 
 
 @app.command()
@@ -108,9 +110,9 @@ def key_of(config: "Config", ledger: Any, domain: str) -> str:
     """
     from driftune.domains import domain_key
     from driftune.errors import RegistryError
+    from driftune.registry.status import domain_names
 
-    known = {row.domain_key: row.domain for row in ledger.decisions()}
-    known |= {key: row.domain for key, row in ledger.champions().items()}
+    known = domain_names(ledger)
     for key in (domain, domain_key(domain)):
         if key in known:
             return key

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import sqlalchemy as sa
+
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import decisions
 
@@ -14,7 +16,9 @@ def switch_history(ledger: Ledger, key: str) -> list[dict[str, Any]]:
     not keep them, or where the switch rests on no data; ``stale`` says which day that its decision
     used was delivered anew since.
     """
-    stale = {row.id: row.stale for row in ledger.decisions(decisions.c.domain_key == key)}
+    query = sa.select(decisions.c.id, decisions.c.stale)
+    found = ledger.read(query.where(decisions.c.domain_key == key, decisions.c.stale.is_not(None)))
+    stale = {row.id: row.stale for row in found}
     return [
         {
             "at": datetime.fromtimestamp(row.at, UTC).isoformat(timespec="seconds"),

@@ -17,16 +17,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from driftune.config import Config
-from driftune.errors import LedgerError, RegistryError
+from driftune.errors import LedgerBusyError, LedgerError, RegistryError
 from driftune.registry.claims import ATTEMPTS, is_held, is_lost, take
 from driftune.registry.schema import (
     adapters,
-    add_columns,
     champions,
+    complete,
     days,
     decisions,
     insert_new,
-    metadata,
     switches,
 )
 from driftune.registry.stale import mark_stale
@@ -47,13 +46,13 @@ class Ledger:
             self.engine = sa.create_engine(url)
             if self.engine.dialect.name == "sqlite":
                 _prepare_sqlite(self.engine)
-            metadata.create_all(self.engine)
-            add_columns(self.engine)
+            with _answering():
+                complete(self.engine)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
-            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
             shown = re.sub(r"//[^@/]*@", "//…@", url)
             raise LedgerError(
-                f"registry.ledger: cannot open {shown} ({reason}); mend it or put a backup back"
+                f"registry.ledger: cannot open {shown} ({_line(error)}); "
+                "mend it or put a backup back"
             ) from None
 
     def __enter__(self) -> "Ledger":
@@ -68,8 +67,12 @@ class Ledger:
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """One write transaction; on SQLite the only writer."""
-        with self.engine.begin() as connection:
+        """One write transaction; on SQLite the only writer.
+
+        Raises:
+            LedgerBusyError: when another process does not let go of the ledger.
+        """
+        with _answering(), self.engine.begin() as connection:
             yield connection
 
     def read(self, query: sa.Select) -> list[sa.Row]:
@@ -345,6 +348,23 @@ class Ledger:
         """The audit of champion switches, oldest first."""
         query = sa.select(switches).order_by(switches.c.id)
         return self.read(query if key is None else query.where(switches.c.domain_key == key))
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Tell a ledger that another process keeps locked from one that is damaged."""
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        if "locked" not in str(error.orig):
+            raise
+        raise LedgerBusyError(
+            f"registry.ledger: another process keeps it locked ({_line(error)}); try again"
+        ) from None
+
+
+def _line(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).splitlines()[0]
 
 
 def _free(connection: sa.Connection) -> sa.ColumnElement[bool]:

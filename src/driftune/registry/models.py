@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from driftune.config import Config
 from driftune.errors import RegistryError
+from driftune.files import creating
 from driftune.registry.ledger import BASE, Ledger
 from driftune.workspace import Workspace
 
@@ -39,8 +40,13 @@ def client(config: Config) -> Any:
 
     uri = config.registry.mlflow
     if uri is None:
-        config.home.mkdir(parents=True, exist_ok=True)
-        uri = f"sqlite:///{Workspace(config).mlflow}"
+        store = Workspace(config).mlflow
+        if not store.exists():
+            # Migrations that two processes run at once, or that a kill cuts off, leave a database
+            # that MLflow never opens again.
+            with creating(store) as part:
+                MlflowClient(tracking_uri=f"sqlite:///{part}")
+        uri = f"sqlite:///{store}"
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
@@ -99,7 +105,12 @@ def mirror(config: Config, ledger: Ledger, key: str) -> bool:
     try:
         registry = client(config)
         if record is not None and record.mlflow_version is not None:
-            registry.set_registered_model_alias(model_name(key), ALIAS, record.mlflow_version)
+            held = registry.get_model_version(model_name(key), record.mlflow_version)
+            if held.tags.get("sha256") != record.sha256:
+                registry.delete_registered_model_alias(model_name(key), ALIAS)
+                log.warning("%s: MLflow's version %s holds other files", key, held.version)
+                return False
+            registry.set_registered_model_alias(model_name(key), ALIAS, held.version)
         else:
             registry.delete_registered_model_alias(model_name(key), ALIAS)
     except _faults() as error:
@@ -125,7 +136,10 @@ def mirrored(config: Config, ledger: Ledger) -> dict[str, tuple[str | None, str 
         record = ledger.adapter(key, row.version) if row.version != BASE else None
         wanted = record.mlflow_version if record is not None else None
         try:
-            has = str(registry.get_model_version_by_alias(model_name(key), ALIAS).version)
+            held = registry.get_model_version_by_alias(model_name(key), ALIAS)
+            has = str(held.version)
+            if record is not None and held.tags.get("sha256") != record.sha256:
+                has += " (other files)"
         except MlflowException:
             has = None
         found[key] = (wanted, has)
@@ -152,10 +166,11 @@ def _experiment(config: Config, registry: Any) -> str:
 
 def _faults() -> tuple[type[Exception], ...]:
     """What MLflow raises when its store or server fails."""
+    from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return MlflowException, SQLAlchemyError, OSError
+    return MlflowException, SQLAlchemyError, CommandError, OSError
 
 
 def _line(error: Exception) -> str:

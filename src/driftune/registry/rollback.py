@@ -32,8 +32,11 @@ def rollback(config: Config, ledger: Ledger, key: str, to: int | None, reason: s
     replaced comes next, and so on to the frozen base, which always serves.
 
     Raises:
-        RegistryError: when there is nothing to go back to, or ``to`` is unknown or cannot serve.
+        RegistryError: when the reason is empty, there is nothing to go back to, or ``to`` is
+            unknown or cannot serve.
     """
+    if not reason.strip():
+        raise RegistryError(f"{key}: the audit keeps why; give --reason some text, or leave it out")
     pointer = ledger.champions().get(key)
     if pointer is None:
         raise RegistryError(f"{key}: no adapter was ever promoted; the frozen base serves")

@@ -137,14 +137,17 @@ checks = Table(
 )
 
 
-def add_columns(engine: Engine) -> None:
-    """Give a ledger of an earlier release the columns that its tables lack; they hold null there.
+def complete(engine: Engine) -> None:
+    """Give a ledger the tables, and one of an earlier release the columns, that it lacks.
+
+    New columns hold null. One that lacks nothing is only read: that waits for no writer.
 
     Raises:
         LedgerError: when a missing column cannot be null: no release has made such a ledger.
     """
-    if not _missing(engine):
+    if not _missing(engine.execution_options(isolation_level="AUTOCOMMIT")):
         return
+    metadata.create_all(engine)
     with engine.begin() as connection:
         # Looked at again inside the transaction: another run may have added them meanwhile.
         for table, column in _missing(connection):
@@ -158,12 +161,17 @@ def add_columns(engine: Engine) -> None:
 
 
 def _missing(bind: Engine | Connection) -> list[tuple[Table, Column[Any]]]:
-    found = inspect(bind)
-    missing = []
-    for table in metadata.sorted_tables:
-        held = {column["name"] for column in found.get_columns(table.name)}
-        missing += [(table, column) for column in table.columns if column.name not in held]
-    return missing
+    held = {
+        (table, column["name"])
+        for (_, table), columns in inspect(bind).get_multi_columns().items()
+        for column in columns
+    }
+    return [
+        (table, column)
+        for table in metadata.sorted_tables
+        for column in table.columns
+        if (table.name, column.name) not in held
+    ]
 
 
 def insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> bool:

@@ -3,15 +3,22 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import sqlalchemy as sa
+
 from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.schema import decisions
 from driftune.registry.waiting import QUIET
 
 
 def domain_status(ledger: Ledger) -> list[dict[str, Any]]:
     """One row per domain that ever had a decision or a champion, sorted by name."""
     champions = ledger.champions()
-    last = {row.domain_key: row for row in ledger.decisions()}
-    moved = {row.domain_key: row for row in ledger.decisions() if row.state not in QUIET}
+    names = ("id", "domain", "domain_key", "day", "state", "score")
+    # Without the reports that every decision holds: years of them take long to read.
+    query = sa.select(*(decisions.c[name] for name in names))
+    told = ledger.read(query.order_by(decisions.c.day, decisions.c.revision))
+    last = {row.domain_key: row for row in told}
+    moved = {row.domain_key: row for row in told if row.state not in QUIET}
     rows = []
     for key in sorted({*last, *champions}):
         decision, champion = last.get(key), champions.get(key)
@@ -31,6 +38,13 @@ def domain_status(ledger: Ledger) -> list[dict[str, Any]]:
             }
         )
     return sorted(rows, key=lambda row: row["domain"])
+
+
+def domain_names(ledger: Ledger) -> dict[str, str]:
+    """The name of every domain that ever had a decision or a champion, by key."""
+    decided = sa.select(decisions.c.domain_key, decisions.c.domain).distinct()
+    names = {row.domain_key: row.domain for row in ledger.read(decided)}
+    return names | {key: row.domain for key, row in ledger.champions().items()}
 
 
 def _day(moment: float) -> str:

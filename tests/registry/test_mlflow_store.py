@@ -1,0 +1,46 @@
+"""MLflow's store in the workspace: made whole, whoever opens it first."""
+
+import multiprocessing
+import os
+import signal
+import time
+from multiprocessing.synchronize import Event
+
+import pytest
+
+from driftune.config import Config
+from driftune.params import load_config
+from driftune.registry.models import client
+from driftune.workspace import Workspace
+
+
+def _open(params: str, ready: Event) -> int:
+    ready.wait()
+    return len(client(load_config(params, env={})).search_registered_models())
+
+
+def test_processes_that_open_a_store_at_once_find_it_whole(config: Config) -> None:
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, context.Pool(2) as pool:
+        ready = manager.Event()
+        opened = pool.starmap_async(_open, [(str(config.source_file), ready)] * 2)
+        ready.set()
+        assert opened.get(timeout=120) == [0, 0]
+    assert [path.name for path in config.home.glob("*mlflow.db*")] == ["mlflow.db"]
+
+
+@pytest.mark.slow
+def test_a_kill_while_a_store_is_made_leaves_none(config: Config) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    ready.set()
+    process = context.Process(target=_open, args=(str(config.source_file), ready))
+    process.start()
+    patience = time.monotonic() + 60
+    while not any(path.stat().st_size for path in config.home.glob("*mlflow.db*")):
+        assert time.monotonic() < patience
+        time.sleep(0.01)
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
+    assert not Workspace(config).mlflow.exists()
+    assert client(config).search_registered_models() == []
