@@ -211,6 +211,8 @@ def test_too_few_clicks_decide_nothing(bad_champion: World) -> None:
     frame = impressions(bad_champion.day(3), 2400)
     frame["click"] = (np.arange(len(frame)) % 60 == 0).astype("int8")
     frame["ordered"] = 0
+    # Else a domain that is hardly clicked on is kept out of the lake.
+    World(bad_champion.root, quality={"severity": {"domain_click_rate_absurd": "warning"}})
     (found,) = check(bad_champion, bring(bad_champion, bad_champion.day(3), frame))
     assert (found.verdict, found.rule, found.estimate) == (
         "insufficient",

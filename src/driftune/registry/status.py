@@ -13,7 +13,7 @@ from driftune.registry.waiting import QUIET
 def domain_status(ledger: Ledger) -> list[dict[str, Any]]:
     """One row per domain that ever had a decision or a champion, sorted by name."""
     champions = ledger.champions()
-    names = ("id", "domain", "domain_key", "day", "state", "score")
+    names = ("id", "domain", "domain_key", "day", "state", "score", "stale")
     # Without the reports that every decision holds: years of them take long to read.
     query = sa.select(*(decisions.c[name] for name in names))
     told = ledger.read(query.order_by(decisions.c.day, decisions.c.revision))
