@@ -68,6 +68,9 @@ def test_a_broken_domain_is_kept_out_and_the_others_go_on(
     assert [(row["domain"], row["rules"]) for row in quality.refused] == [(NORTH, [rule])]
     assert broken(quality)[rule]["about"] == [NORTH]
     assert NORTH in str(broken(quality)[rule]["detail"])
+    verdicts = {row["domain"]: row["verdict"] for row in quality.domains}
+    assert verdicts == {name: "refused" if name == NORTH else "ok" for name in DOMAINS}
+    assert next(row for row in quality.domains if row["domain"] == NORTH)["reasons"]
     assert domains_in_lake(world, day) == set(DOMAINS) - {NORTH}
     assert quality.rejected == delivered
     reasons = {row["reason"] for row in quality.rejections if row["domain"] == NORTH}

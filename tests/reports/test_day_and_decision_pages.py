@@ -52,7 +52,7 @@ def test_a_domain_s_own_verdict_and_reasons_stand_beside_its_counts(site: Site) 
     site.day(FIRST, PLAIN)
     record = read_json(site.workspace.quality(FIRST))
     record["domains"][0] |= {"verdict": "ok", "reasons": []}
-    record["domains"][1] |= {"verdict": "refused", "reason": "41% of its rows <are> rejected"}
+    record["domains"][1] |= {"verdict": "refused", "reasons": ["41% of its rows <are> rejected"]}
     write_json(site.workspace.quality(FIRST), record)
     site.decide(PLAIN[0], FIRST, "stable", 0.3)
     site.decide(PLAIN[1], FIRST - timedelta(days=1), "stable", 0.3)

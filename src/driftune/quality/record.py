@@ -94,17 +94,7 @@ def record_quality(
         checks=[check.to_dict() for check in checkpoint.checks],
         rejections=count_rejected(staged),
         examples=examples(staged),
-        domains=[
-            {
-                "domain": name,
-                "key": domain_key(name),
-                "rows": int(accepted),
-                "rejected": int(refused),
-                "clicks": int(clicks),
-                "conversions": int(conversions),
-            }
-            for name, accepted, refused, clicks, conversions in domains
-        ],
+        domains=_domains(domains, checkpoint),
         hours=[hour for (hour,) in hours],
         refused=[
             {
@@ -119,6 +109,35 @@ def record_quality(
     )
     write_json(target, quality.to_dict())
     return quality
+
+
+def _domains(counted: list[tuple[Any, ...]], checkpoint: "Checkpoint") -> list[dict[str, Any]]:
+    """Each domain's counts with its own verdict, also of those whose rows are missing."""
+    severities = {check.rule: check.severity for check in checkpoint.checks}
+    reasons: dict[str, list[str]] = {}
+    for finding in checkpoint.judged.findings.domains:
+        if finding.broken and severities.get(finding.rule) in ("critical", "warning"):
+            told = reasons.setdefault(finding.about, [])
+            if finding.detail not in told:
+                told.append(finding.detail)
+    counts = {name: figures for name, *figures in counted}
+    absent = {name: [0, 0, 0, 0] for name in sorted(reasons) if name not in counts}
+    rows = []
+    for name, (accepted, rejected, clicks, conversions) in {**counts, **absent}.items():
+        verdict = "warning" if name in reasons else "ok"
+        rows.append(
+            {
+                "domain": name,
+                "key": domain_key(name),
+                "rows": int(accepted),
+                "rejected": int(rejected),
+                "clicks": int(clicks),
+                "conversions": int(conversions),
+                "verdict": "refused" if name in checkpoint.judged.refused else verdict,
+                "reasons": reasons.get(name, []),
+            }
+        )
+    return rows
 
 
 def read_quality(workspace: Workspace, day: date, *, redelivery: bool = False) -> DayQuality | None:

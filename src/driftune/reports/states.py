@@ -60,12 +60,11 @@ def domain_quality(counts: dict[str, Any]) -> dict[str, Any] | None:
     """A domain's own verdict on a day with its reasons; None where the record has none.
 
     Args:
-        counts: the domain's entry in the day's quality record; ``reasons`` or ``reason`` say why.
+        counts: the domain's entry in the day's quality record; ``reasons`` say why.
     """
     if not counts.get("verdict"):
         return None
-    found = counts.get("reasons") or counts.get("reason") or []
-    reasons = [found] if isinstance(found, str) else [str(each) for each in found]
+    reasons = [str(each) for each in counts.get("reasons") or []]
     view = verdict_view(str(counts["verdict"]))
     return {**view, "label": view["label"].removeprefix("day "), "reasons": reasons}
 
