@@ -64,6 +64,27 @@ def test_a_domain_s_own_verdict_and_reasons_stand_beside_its_counts(site: Site) 
     assert "Data refused" in site.text()
 
 
+def test_a_domain_that_was_kept_out_is_refused_on_the_map_whatever_drift_says(site: Site) -> None:
+    site.day(FIRST, PLAIN)
+    record = read_json(site.workspace.quality(FIRST))
+    record["domains"][1] |= {"verdict": "refused", "reasons": ["no clicks"]}
+    write_json(site.workspace.quality(FIRST), record)
+    for name in PLAIN:
+        site.decide(name, FIRST, "insufficient", None)
+    site.build()
+    row = site.text().split(PLAIN[1], 1)[1].split("</tr>", 1)[0]
+    assert "Data refused" in row
+    assert "Data refused" not in site.text().split(PLAIN[0], 1)[1].split("</tr>", 1)[0]
+
+
+def test_a_day_delivered_anew_tells_of_each_domain_once(site: Site) -> None:
+    site.day(FIRST, PLAIN)
+    site.decide(PLAIN[0], FIRST, "rejected", 1.8)
+    newest = site.decide(PLAIN[0], FIRST, "stable", 0.3, revision=2)
+    assert site.ledger.decision(newest).revision == 2
+    assert [row["state"] for row in day_rows(site.ledger, FIRST)] == ["stable"]
+
+
 def test_broken_checks_are_named_by_severity_and_passed_ones_folded(site: Site) -> None:
     site.day(FIRST, PLAIN, "refused")
     site.build()

@@ -138,9 +138,11 @@ class Ledger:
         return row
 
     def decisions(self, *conditions: sa.ColumnElement[bool]) -> list[sa.Row]:
-        """Decisions by day, then domain."""
-        order = (decisions.c.day, decisions.c.domain_key, decisions.c.revision)
-        return self.read(sa.select(decisions).where(*conditions).order_by(*order))
+        """Decisions by day, then domain, oldest first."""
+        order = ("day", "domain_key", "revision", "decided_at")
+        return self.read(
+            sa.select(decisions).where(*conditions).order_by(*(decisions.c[name] for name in order))
+        )
 
     def claim(self, decision_id: str) -> str | None:
         """Claim a decision that is free (see ``waiting``); None when there is nothing to adapt.

@@ -19,6 +19,7 @@ from driftune.reports.states import (
 from driftune.workspace import Workspace, shown_path
 
 REJECTIONS = 50
+SEVERITIES = ("critical", "warning", "info")
 ROOT = "../"
 # Of a normal 95% interval, in standard errors.
 REACH = 1.96
@@ -68,7 +69,10 @@ def _links(config: Config, day: date, *, redelivery: bool = False) -> dict[str, 
 
 def _quality_view(quality: DayQuality) -> dict[str, Any]:
     hours = sorted({hour for hour in quality.hours if hour in range(24)})
-    failed = [check for check in quality.checks if not check["success"]]
+    failed = sorted(
+        (check for check in quality.checks if not check["success"]),
+        key=lambda check: SEVERITIES.index(check["severity"]),
+    )
     passed = [check for check in quality.checks if check["success"]]
     names = list(dict.fromkeys(name for example in quality.examples for name in example))
     return {

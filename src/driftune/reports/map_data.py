@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from driftune.reports.decided import Decided
 from driftune.reports.history import DayEntry, History
 from driftune.reports.links import cell_href
 from driftune.reports.states import (
@@ -45,7 +46,7 @@ def cell_view(history: History, key: str, entry: DayEntry) -> dict[str, Any]:
             "href": f"day/{entry.day}.html" if refused else None,
             "title": state["label"].capitalize(),
         }
-    score, state = score_text(row.score), state_view(row.state)
+    score, state = score_text(row.score), state_view(_state(history, entry, row))
     gain = gain_text(row.gain)
     parts = [state["label"].capitalize()]
     if score:
@@ -60,6 +61,12 @@ def cell_view(history: History, key: str, entry: DayEntry) -> dict[str, Any]:
         "href": cell_href(history, "", row),
         "title": "; ".join(parts),
     }
+
+
+def _state(history: History, entry: DayEntry, row: Decided) -> str:
+    """The decision's state; of a domain whose rows of the day were refused, that."""
+    kept_out = row.state == "insufficient" and _refused(history, row.domain_key, entry)
+    return "refused" if kept_out else row.state
 
 
 def _refused(history: History, key: str, entry: DayEntry) -> bool:
@@ -97,7 +104,7 @@ def _domain(history: History, key: str) -> dict[str, Any]:
             pages.append("0")
             scores.append("")
             continue
-        states.append(CODES.get(row.state, UNKNOWN))
+        states.append(CODES.get(_state(history, entry, row), UNKNOWN))
         steps.append(heat_step(row.score)[1])
         pages.append("01"[(key, row.day) in history.pages])
         scores.append(score_text(row.score))

@@ -12,12 +12,16 @@ from driftune.reports.states import QUIET
 
 
 def day_rows(ledger: Ledger, day: date) -> list[dict[str, Any]]:
-    """One row per domain of the day: drift score, state, metric before and after, rollback."""
+    """One row per domain of the day: drift score, state, metric before and after, rollback.
+
+    Of a day that was delivered anew, or decided under another backbone, the newest decisions.
+    """
     taken_back = {
         check.domain_key: check for check in checks_as_of(ledger, day) if check.restored is not None
     }
     rows = []
-    for row in ledger.decisions(decisions.c.day == day.isoformat()):
+    decided = ledger.decisions(decisions.c.day == day.isoformat())
+    for row in {each.domain_key: each for each in decided}.values():
         gate = row.gate or {}
         difference = gate.get("difference") or {}
         rows.append(
