@@ -370,9 +370,14 @@ def test_an_alias_never_names_the_files_of_another_version(
     assert mirrored(config, ledger) == {KEY: ("1", None)}
 
 
-def test_rollback_of_a_domain_that_never_had_an_adapter(config: Config, ledger: Ledger) -> None:
-    with pytest.raises(RegistryError, match="no adapter was ever promoted"):
+def test_rollback_of_a_domain_that_never_had_an_adapter_names_it(
+    config: Config, ledger: Ledger, decide: Decide
+) -> None:
+    decide(state="stable")
+    with pytest.raises(RegistryError, match=f"^name of {KEY}: no adapter was ever promoted"):
         rollback(config, ledger, KEY, None, "?")
+    with pytest.raises(RegistryError, match=f"^name of {KEY}: the audit keeps why"):
+        rollback(config, ledger, KEY, None, "")
 
 
 def test_a_version_after_a_rollback_gets_a_number_of_its_own(

@@ -14,6 +14,7 @@ from driftune.registry.champions import ROLLBACK, load_version, version_before
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.models import mirror
 from driftune.registry.schema import decisions
+from driftune.registry.status import domain_names
 from driftune.workspace import Workspace
 
 
@@ -35,11 +36,14 @@ def rollback(config: Config, ledger: Ledger, key: str, to: int | None, reason: s
         RegistryError: when the reason is empty, there is nothing to go back to, or ``to`` is
             unknown or cannot serve.
     """
-    if not reason.strip():
-        raise RegistryError(f"{key}: the audit keeps why; give --reason some text, or leave it out")
     pointer = ledger.champions().get(key)
+    name = domain_names(ledger).get(key, key) if pointer is None else pointer.domain
+    if not reason.strip():
+        raise RegistryError(
+            f"{name}: the audit keeps why; give --reason some text, or leave it out"
+        )
     if pointer is None:
-        raise RegistryError(f"{key}: no adapter was ever promoted; the frozen base serves")
+        raise RegistryError(f"{name}: no adapter was ever promoted; the frozen base serves")
     wanted = [to] if to is not None else _older(ledger, key, pointer.version)
     skipped = []
     for version in wanted:
