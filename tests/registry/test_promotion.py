@@ -329,6 +329,23 @@ def test_reconcile_frees_lost_claims_and_mends_aliases(
     assert again.exit_code == 0
 
 
+def test_reconcile_tells_of_challengers_that_wait(
+    config: Config, ledger: Ledger, decide: Decide
+) -> None:
+    decision = decide()
+    owner = ledger.claim(decision)
+    assert owner is not None
+    looks = {"looks": [{"day": "2026-03-10"}], "plan": {"looks": 5}, "waits_for": "certainty"}
+    gate = report("wait") | looks
+    conclude(config, ledger, decision, owner, challenger(config, decision), {}, gate)
+    told = CliRunner().invoke(app, ["reconcile", "--config", str(config.source_file)])
+    assert told.stdout == (
+        f"ok    {decision}: name of {KEY}'s challenger waits for certainty: 1 of 5 looks taken, "
+        "the last by rows of 2026-03-10\n"
+    )
+    assert told.exit_code == 0
+
+
 def test_two_promotions_at_once_leave_one_and_the_other_is_told_why(
     config: Config, ledger: Ledger, decide: Decide
 ) -> None:

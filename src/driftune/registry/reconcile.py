@@ -7,12 +7,14 @@ from driftune.config import Config
 from driftune.errors import RegistryError
 from driftune.registry.ledger import Ledger
 from driftune.registry.models import mirror, mirrored
+from driftune.registry.waiting import challengers, looks_told
 
 
 def reconcile(config: Config, ledger: Ledger) -> dict[str, list[dict[str, Any]]]:
     """Free lost claims, mend aliases, and list what then waits; each finding has ``what``, ``ok``.
 
-    What waits is adapted by the next daily run, or by ``driftune adapt``.
+    What waits for an adaptation gets it by the next daily run, or by ``driftune adapt``; a
+    challenger that waits is judged again by daily runs.
     """
     freed = ledger.free_lost()
     return {
@@ -22,6 +24,10 @@ def reconcile(config: Config, ledger: Ledger) -> dict[str, list[dict[str, Any]]]
         "waiting": [
             {"what": f"{row.id}: {row.domain} waits for an adaptation", "ok": True}
             for row in ledger.waiting(date.max)
+        ],
+        "challengers": [
+            {"what": f"{row.id}: {row.domain}'s challenger {looks_told(row.gate)}", "ok": True}
+            for row in challengers(ledger)
         ],
     }  # fmt: skip
 
