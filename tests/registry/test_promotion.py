@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from driftune.cli import app
 from driftune.config import Config
+from driftune.doctor import examine
 from driftune.errors import LedgerError, OvertakenError, RegistryError
 from driftune.files import write_json
 from driftune.params import load_config
@@ -382,9 +383,53 @@ def test_an_alias_never_names_the_files_of_another_version(
     end(config, ledger, decide("2026-03-11"), champion=1)
     rollback(config, ledger, KEY, None, "worse")
     assert ledger.champion_version(KEY) == 1
+    assert mirrored(config, ledger) == {KEY: ("1", None)}
+    (found,) = reconcile(config, ledger)["aliases"]
+    assert found["ok"]
+    assert mirrored(config, ledger) == {KEY: ("2", "2")}
+
+
+def test_reconcile_refills_a_store_that_was_lost(
+    config: Config, ledger: Ledger, three: list[str], _mlflow_store: Path
+) -> None:
+    shutil.copy(_mlflow_store, config.home / "mlflow.db")
+    (found,) = reconcile(config, ledger)["aliases"]
+    told = f"alias of {KEY}: MLflow none, ledger 3 (registered again as version 1; mended)"
+    assert found == {"what": told, "ok": True}
+    assert mirrored(config, ledger) == {KEY: ("1", "1")}
+    record = ledger.adapter(KEY, 3)
+    assert record is not None
+    version = client(config).get_model_version_by_alias(model_name(KEY), "champion")
+    assert (version.tags["sha256"], version.tags["decision"]) == (record.sha256, three[-1])
+    assert client(config).get_run(version.run_id).data.metrics["challenger_ctr_auc"] == 0.65
+    (again,) = reconcile(config, ledger)["aliases"]
+    assert again == {"what": f"alias of {KEY}: MLflow 1, ledger 1", "ok": True}
+    assert len(client(config).search_model_versions(f"name = '{model_name(KEY)}'")) == 1
+
+
+def test_a_lost_version_whose_files_are_damaged_is_not_registered_again(
+    config: Config, ledger: Ledger, three: list[str], _mlflow_store: Path
+) -> None:
+    shutil.copy(_mlflow_store, config.home / "mlflow.db")
+    shutil.rmtree(config.home / "adapters")
     (found,) = reconcile(config, ledger)["aliases"]
     assert not found["ok"]
-    assert mirrored(config, ledger) == {KEY: ("1", None)}
+    assert "MLflow lacks version 3, whose files cannot be registered again" in found["what"]
+    assert client(config).search_registered_models() == []
+
+
+def test_the_doctor_asks_mlflow_while_there_is_no_champion(config: Config) -> None:
+    def told() -> tuple[str, bool]:
+        last = examine(config)[-1]
+        return last["what"], last["ok"]
+
+    assert told() == ("MLflow: answers; there is no champion to mirror", True)
+    (config.home / "mlflow.db").write_bytes(b"no database" * 99)
+    line, ok = told()
+    assert line.startswith("registry.mlflow: cannot be read (")
+    assert not ok
+    (config.home / "mlflow.db").unlink()
+    assert told() == ("MLflow: no store yet; the first promotion makes it", True)
 
 
 def test_rollback_of_a_domain_that_never_had_an_adapter_names_it(

@@ -148,19 +148,7 @@ def _promote(
     registered = None
     if mirrored:
         registered = register(
-            config,
-            key=row.domain_key,
-            decision_id=row.id,
-            folder=folder,
-            metrics=_metrics(gate),
-            tags={
-                "domain": row.domain[:250],
-                "day": row.day,
-                "backbone": row.backbone,
-                "data_version": row.data_version,
-                "sha256": card["sha256"],
-                "driftune_version": str(version),
-            },
+            config, row, folder=folder, sha256=card["sha256"], version=version, gate=gate
         )
     with ledger.write() as connection:
         ledger.add_adapter(
@@ -205,12 +193,3 @@ def _copy(source: Path, target: Path) -> None:
         shutil.rmtree(part)
         if not target.exists():
             raise
-
-
-def _metrics(gate: dict[str, Any]) -> dict[str, float]:
-    found = {}
-    for side in ("champion", "challenger"):
-        for name, value in (gate.get(side) or {}).items():
-            if isinstance(value, int | float):
-                found[f"{side}_{name}"] = float(value)
-    return found

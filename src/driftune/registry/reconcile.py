@@ -4,9 +4,10 @@ from datetime import date
 from typing import Any
 
 from driftune.config import Config
-from driftune.errors import RegistryError
+from driftune.errors import DriftuneError, RegistryError
 from driftune.registry.ledger import Ledger
 from driftune.registry.models import mirror, mirrored
+from driftune.registry.refill import refill
 from driftune.registry.waiting import challengers, looks_told
 
 
@@ -33,16 +34,33 @@ def reconcile(config: Config, ledger: Ledger) -> dict[str, list[dict[str, Any]]]
 
 
 def aliases(config: Config, ledger: Ledger, *, mend: bool) -> list[dict[str, Any]]:
-    """Per domain whether MLflow's alias is what the ledger says; with ``mend`` it is set right."""
+    """Per domain whether MLflow's alias is what the ledger says; with ``mend`` it is set right.
+
+    A champion that MLflow has lost is registered again first.
+    """
     if not ledger.champions():
         return []
-    findings = []
     try:
         pairs = mirrored(config, ledger)
     except RegistryError as error:
         return [{"what": str(error), "ok": False}]
+    findings = []
     for key, (wanted, has) in pairs.items():
-        ok = wanted == has or (mend and mirror(config, ledger, key))
+        ok = wanted == has
         text = f"alias of {key}: MLflow {has or 'none'}, ledger {wanted or 'none'}"
-        findings.append({"what": text + (" (mended)" if ok and wanted != has else ""), "ok": ok})
+        if mend and not ok:
+            ok, done = _mend(config, ledger, key)
+            text += f" ({done})"
+        findings.append({"what": text, "ok": ok})
     return findings
+
+
+def _mend(config: Config, ledger: Ledger, key: str) -> tuple[bool, str]:
+    try:
+        version = refill(config, ledger, key)
+    except DriftuneError as error:
+        return False, str(error)
+    if not mirror(config, ledger, key):
+        return False, "cannot be mended"
+    again = "" if version is None else f"registered again as version {version}; "
+    return True, f"{again}mended"
