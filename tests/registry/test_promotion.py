@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import re
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -460,8 +461,13 @@ def test_by_hand_needs_an_ended_challenger_and_is_marked(
     folder = challenger(config, rejected)
     with pytest.raises(RegistryError, match="needs a reason"):
         promote_by_hand(config, ledger, rejected, folder, " ")
+    for day in (date(2026, 3, 11), date(2026, 3, 10)):
+        ledger.record_day(
+            day, content_hash="a", lake_version=1, rows=1, rejected=0, verdict="passed"
+        )
     assert promote_by_hand(config, ledger, rejected, folder, "the log had a hole") == 1
     (switch,) = ledger.switches(KEY)
+    assert switch.data_day == "2026-03-11"
     assert switch.action == "by hand"
     assert switch.reason == "the log had a hole"
     row = ledger.decision(rejected)

@@ -109,8 +109,8 @@ def passing(
 ) -> Passing:
     """The first look that promotes with the power asked for, each look at the confidence it has.
 
-    Those before it are taken to have been judged, and to have spent their error; the chance that
-    one of them has promoted already is left out, so that the day is rather late than early.
+    Those before it are taken to have been judged, and to have spent their error; that one of them
+    may have promoted or rejected already is left out: the two about outweigh each other.
 
     Args:
         policy: the gate's.

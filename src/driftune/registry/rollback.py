@@ -10,7 +10,7 @@ from driftune.config import Config
 from driftune.errors import RegistryError
 from driftune.models.adapters import AdapterFileError
 from driftune.models.backbone import backbone_mark
-from driftune.registry.champions import ROLLBACK, load_version, version_before
+from driftune.registry.champions import ROLLBACK, load_version, newest_day, version_before
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.models import mirror
 from driftune.registry.schema import decisions
@@ -58,7 +58,7 @@ def rollback(config: Config, ledger: Ledger, key: str, to: int | None, reason: s
                 "choose another by --to"
             )
         skipped.append(f"version {version} cannot serve: {problem}")
-    data_version = _data_version(ledger, key, version)
+    data_version, data_day = _data_version(ledger, key, version), newest_day(ledger)
     with ledger.write() as connection:
         restore(
             ledger,
@@ -69,6 +69,7 @@ def rollback(config: Config, ledger: Ledger, key: str, to: int | None, reason: s
             reason=reason,
             data_version=data_version,
             backbone=backbone_mark(Workspace(config).model / "backbone"),
+            data_day=data_day,
         )
     mirror(config, ledger, key)
     return RolledBack(version, tuple(skipped))
@@ -84,6 +85,7 @@ def restore(
     reason: str,
     data_version: str | None,
     backbone: str | None,
+    data_day: str | None = None,
 ) -> None:
     """Move the pointer from where ``pointer`` found it, inside the caller's transaction.
 
@@ -102,6 +104,7 @@ def restore(
         reason=reason,
         data_version=data_version,
         backbone=backbone,
+        data_day=data_day,
     )
 
 

@@ -90,6 +90,8 @@ champions = Table(
     Column("switched_at", Float, nullable=False),
 )
 
+# ``data_day``: the newest day in the lake when a person made the switch; null for those that runs
+# make, whose day the decision or check behind them tells, and in ledgers of earlier releases.
 switches = Table(
     "switches",
     metadata,
@@ -105,6 +107,7 @@ switches = Table(
     Column("at", Float, nullable=False),
     Column("data_version", Text),
     Column("backbone", String(64)),
+    Column("data_day", String(10)),
 )
 
 # Champions after their promotion: ``estimate`` is the champion's AUC on the day's rows less that
