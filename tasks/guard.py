@@ -7,7 +7,7 @@ from prefect.events import emit_event
 
 from driftune.config import Config
 from driftune.guard.check import check_champions
-from driftune.guard.record import Check
+from driftune.guard.record import Check, mark_announced, unannounced
 from driftune.registry.ledger import Ledger
 from tasks.policy import QUICK
 
@@ -16,15 +16,18 @@ ROLLED_BACK_EVENT = "driftune.champion.rolled_back"
 
 @task(task_run_name="check champions {day}", **QUICK)
 def check(config: Config, day: date) -> list[Check]:
-    """Check the champions in the day's run; returns the checks for which one was taken back."""
+    """Check the champions in the day's run; returns the rollbacks that are to be announced.
+
+    Those of a run that was killed before it announced them are among them.
+    """
     with Ledger(config) as ledger:
-        found = check_champions(config, ledger, day)
-    return [each for each in found if each.restored is not None]
+        check_champions(config, ledger, day)
+        return unannounced(ledger)
 
 
 @task(task_run_name="rolled back {found.domain_key}", **QUICK)
 def announce(config: Config, found: Check) -> None:
-    """Emit the event of a rollback; the ledger holds the truth."""
+    """Emit the event of a rollback, at least once; the ledger holds the truth."""
     emit_event(
         event=ROLLED_BACK_EVENT,
         resource={
@@ -44,3 +47,5 @@ def announce(config: Config, found: Check) -> None:
             "config": str(config.source_file),
         },
     )
+    with Ledger(config) as ledger:
+        mark_announced(ledger, found)

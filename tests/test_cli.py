@@ -84,7 +84,9 @@ def test_the_doctor_says_what_is_missing(make_world) -> None:
     assert "FAIL  2026-03-04: no file at logs/2026-03-04.parquet" in done.stdout
     assert "run driftune pretrain" in done.stdout
     findings = driftune("doctor", "-c", str(make_world().params), "--json").stdout
-    assert [check["ok"] for check in json.loads(findings)["checks"]] == [True, False, True, False]
+    checks = json.loads(findings)["checks"]
+    assert [check["ok"] for check in checks] == [True, False, True, False, True]
+    assert checks[-1]["what"].startswith("MLflow: no store yet")
 
 
 @pytest.mark.parametrize(

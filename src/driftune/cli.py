@@ -194,6 +194,9 @@ def gate(
         float, typer.Option(help="Of both models' scores; adapters: 0.94 up.", min=0, max=0.9999)
     ] = 0.94,
     rows: Annotated[int, typer.Option(help="Leave out domains with fewer rows a day.")] = 0,
+    decisions: Annotated[
+        int, typer.Option(help="Domains gated on one day; gate.correction shares the error.", min=1)
+    ] = 1,
     config: ConfigPath = PARAMS,
     as_json: AsJson = False,
 ) -> None:
@@ -202,8 +205,11 @@ def gate(
         raise typer.BadParameter("say what to tell of the gate: --power")
     from driftune.console import show_needs
     from driftune.evaluation.power import gate_needs
+    from driftune.registry.ledger import Ledger
 
-    found = gate_needs(load(config), gain, correlation, rows)
+    settings = load(config)
+    with Ledger(settings) as ledger:
+        found = gate_needs(settings, ledger, gain, correlation, rows, decisions)
     _print(found, as_json, quiet=True)
     if not as_json:
         show_needs(found)

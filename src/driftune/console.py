@@ -168,26 +168,30 @@ def show_needs(found: dict[str, Any]) -> None:
     """Print the rows and days that promotions need."""
     table = Table(box=None, header_style="bold")
     table.add_column("domain")
-    heads = ("rows a day", "rate", "effective users", "gate rows a day", "needed", "days")
+    heads = ("rows a day", "rate", "AUC", "users", "first look", "interval", "needed", "days")
     for name in heads:
         table.add_column(name, justify="right")
     for row in found["domains"]:
-        needed, days = row["gate_rows"], row["days"]
+        needed, confidence = row["gate_rows"], row["confidence"]
         table.add_row(
             Text(row["domain"]),
             f"{row['rows_a_day']:,.0f}",
             f"{row['click_rate']:.1%}",
+            f"{row['auc']:.3f}" + ("" if row["auc_known"] else " ?"),
             f"{row['effective_users_a_day']:,.0f}",
-            f"{row['gate_rows_a_day']:,.0f}",
-            "never" if needed is None else f"{needed:,}",
-            "–" if days is None else f"{days:.1f}",
+            f"{row['first_rows']:,}",
+            "–" if confidence is None else f"{confidence:.2%}",
+            "–" if needed is None else f"{needed:,}",
+            f"never: {row['never']}" if row["days"] is None else f"{row['days']}",
         )
     console = Console()
     console.print(table)
     console.print(
         f"{found['first']} to {found['last']}: for a true gain of {found['gain']:g} at "
         f"{found['power']:.0%} power, score correlation {found['correlation']:g}, "
-        f"gate.min_effect {found['min_effect']:g}"
+        f"gate.min_effect {found['min_effect']:g}, {found['decisions_a_day']} decision(s) a day "
+        f"sharing an error of {found['error']:.2g}, {found['looks']} look(s) at most. "
+        "Rows are those that judge; users: effective ones a day; ?: assumed, no gate report yet."
     )
 
 

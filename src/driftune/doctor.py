@@ -7,6 +7,7 @@ from typing import Any
 from driftune.config import Config
 from driftune.errors import DriftuneError, LakeError
 from driftune.registry.ledger import Ledger
+from driftune.registry.models import answers
 from driftune.registry.reconcile import aliases
 
 _PACKAGES = ("prefect", "torch", "dvc", "great-expectations", "duckdb", "evidently", "mlflow")
@@ -20,7 +21,7 @@ def examine(config: Config, *, mend: bool = False) -> list[dict[str, Any]]:
         findings.append(_finding(check, config))
     with Ledger(config) as ledger:
         findings += _champions(config, ledger)
-        findings += aliases(config, ledger, mend=mend)
+        findings += aliases(config, ledger, mend=mend) or [_finding(answers, config)]
     return findings
 
 

@@ -11,6 +11,7 @@ from driftune.drift.windows import DomainWindow, draw_windows
 from driftune.guard.check import check_champions
 from driftune.logs.ingest import ingest
 from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.rollback import rollback
 from driftune.training.pretrain import pretrain
 from tests.adaptation import DOMAIN, KEY, crown
 from tests.conftest import World, impressions
@@ -59,6 +60,20 @@ def test_the_cool_down_begins_when_the_labels_took_the_champion_back(trained_wor
         rules.append(found)
     assert served == [1, BASE, BASE]
     assert rules[1:] == [{"cool-down": "watched"}, {"strong evidence": "pending"}]
+
+
+def test_a_switch_by_hand_cools_down_from_where_the_data_stands(trained_world: World) -> None:
+    config = trained_world.config.model_copy(update={"guard": Guard(alone=1e-300)})
+    crown(trained_world, adapter(trained_world, 1, "residual"), [trained_world.day(2)])
+    with Ledger(config) as ledger:
+        rollback(config, ledger, KEY, BASE, "a person knows more")
+        assert ledger.switches(KEY)[-1].data_day == str(trained_world.day(2))
+    rules = []
+    for number in (3, 4):
+        day = trained_world.day(number)
+        trained_world.write(day, shifted(day, 12_000))
+        rules.append(run(config, day)[0])
+    assert rules == [{"cool-down": "watched"}, {"strong evidence": "pending"}]
 
 
 def test_a_rejection_leaves_the_reference_as_it_was(trained_world: World) -> None:

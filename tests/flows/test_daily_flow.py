@@ -13,6 +13,8 @@ from prefect.client.orchestration import get_client
 from driftune.drift import measure
 from driftune.errors import DayRefusedError, LakeError, SourceError
 from driftune.files import read_json
+from driftune.guard.check import check_champions
+from driftune.logs.ingest import ingest
 from driftune.logs.lake import Lake
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
 from driftune.registry.ledger import BASE, Ledger
@@ -257,12 +259,33 @@ def test_a_fresh_workspace_is_pre_trained_first(simulated: World) -> None:
         assert all(ledger.champion_version(row.domain_key) == BASE for row in ledger.decisions())
 
 
+def crown_untrained(world: World) -> str:
+    """Let an untrained adapter serve the shifted domain; returns the backbone's fingerprint."""
+    _, model, backbone = load_model(world.config)
+    kernel = IAKKernel(model.representation.width, IAKConfig(4, 8, "replace"))
+    crown(world, Adapter({"representation": kernel}).eval(), [world.config.reference.last])
+    return backbone
+
+
+def test_a_rollback_of_a_run_that_was_killed_is_announced_by_the_next(
+    simulated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crown_untrained(simulated)
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr("tasks.guard.emit_event", lambda **event: told.append(event))
+    with Ledger(simulated.config) as ledger:
+        ingest(simulated.config, ledger, STABLE_DAY)
+        assert check_champions(simulated.config, ledger, STABLE_DAY, mirrored=False)
+        assert ledger.champion_version(KEY) == BASE
+    for _ in range(2):
+        run(simulated, STABLE_DAY)
+        assert [event["payload"]["day"] for event in told] == [str(STABLE_DAY)]
+
+
 def test_a_champion_that_has_become_worse_is_taken_back_before_drift_is_judged(
     simulated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, model, backbone = load_model(simulated.config)
-    kernel = IAKKernel(model.representation.width, IAKConfig(4, 8, "replace"))
-    crown(simulated, Adapter({"representation": kernel}).eval(), [simulated.config.reference.last])
+    backbone = crown_untrained(simulated)
     told: list[dict[str, Any]] = []
     monkeypatch.setattr("tasks.guard.emit_event", lambda **event: told.append(event))
     result = run(simulated, STABLE_DAY)

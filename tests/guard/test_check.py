@@ -11,7 +11,7 @@ from driftune.config import Config, Guard
 from driftune.errors import LedgerError
 from driftune.evaluation.bootstrap import paired_auc_difference
 from driftune.guard.check import WHO, check_champions
-from driftune.guard.record import Check, checks_of
+from driftune.guard.record import Check, checks_of, mark_announced, unannounced
 from driftune.guard.scores import Contest, score_day
 from driftune.logs.ingest import ingest
 from driftune.models.adapters import AdapterBank
@@ -166,6 +166,16 @@ def test_the_same_day_again_changes_nothing(bad_champion: World) -> None:
     with Ledger(bad_champion.config) as ledger:
         assert checks_of(ledger, day) == first
         assert len(ledger.switches(KEY)) == 2
+
+
+def test_a_rollback_is_owed_an_event_until_it_is_announced(bad_champion: World) -> None:
+    (found,) = check(bad_champion, later(bad_champion, 3))
+    by_hand(bad_champion, 1)
+    check(bad_champion, later(bad_champion, 4), PATIENT)
+    with Ledger(bad_champion.config) as ledger:
+        assert unannounced(ledger) == [found]
+        mark_announced(ledger, found)
+        assert unannounced(ledger) == []
 
 
 def test_a_day_that_trained_the_champion_says_nothing(bad_champion: World) -> None:

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import re
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from driftune.cli import app
 from driftune.config import Config
+from driftune.doctor import examine
 from driftune.errors import LedgerError, OvertakenError, RegistryError
 from driftune.files import write_json
 from driftune.params import load_config
@@ -329,6 +331,23 @@ def test_reconcile_frees_lost_claims_and_mends_aliases(
     assert again.exit_code == 0
 
 
+def test_reconcile_tells_of_challengers_that_wait(
+    config: Config, ledger: Ledger, decide: Decide
+) -> None:
+    decision = decide()
+    owner = ledger.claim(decision)
+    assert owner is not None
+    looks = {"looks": [{"day": "2026-03-10"}], "plan": {"looks": 5}, "waits_for": "certainty"}
+    gate = report("wait") | looks
+    conclude(config, ledger, decision, owner, challenger(config, decision), {}, gate)
+    told = CliRunner().invoke(app, ["reconcile", "--config", str(config.source_file)])
+    assert told.stdout == (
+        f"ok    {decision}: name of {KEY}'s challenger waits for certainty: 1 of 5 looks taken, "
+        "the last by rows of 2026-03-10\n"
+    )
+    assert told.exit_code == 0
+
+
 def test_two_promotions_at_once_leave_one_and_the_other_is_told_why(
     config: Config, ledger: Ledger, decide: Decide
 ) -> None:
@@ -365,14 +384,63 @@ def test_an_alias_never_names_the_files_of_another_version(
     end(config, ledger, decide("2026-03-11"), champion=1)
     rollback(config, ledger, KEY, None, "worse")
     assert ledger.champion_version(KEY) == 1
+    assert mirrored(config, ledger) == {KEY: ("1", None)}
+    (found,) = reconcile(config, ledger)["aliases"]
+    assert found["ok"]
+    assert mirrored(config, ledger) == {KEY: ("2", "2")}
+
+
+def test_reconcile_refills_a_store_that_was_lost(
+    config: Config, ledger: Ledger, three: list[str], _mlflow_store: Path
+) -> None:
+    shutil.copy(_mlflow_store, config.home / "mlflow.db")
+    (found,) = reconcile(config, ledger)["aliases"]
+    told = f"alias of {KEY}: MLflow none, ledger 3 (registered again as version 1; mended)"
+    assert found == {"what": told, "ok": True}
+    assert mirrored(config, ledger) == {KEY: ("1", "1")}
+    record = ledger.adapter(KEY, 3)
+    assert record is not None
+    version = client(config).get_model_version_by_alias(model_name(KEY), "champion")
+    assert (version.tags["sha256"], version.tags["decision"]) == (record.sha256, three[-1])
+    assert client(config).get_run(version.run_id).data.metrics["challenger_ctr_auc"] == 0.65
+    (again,) = reconcile(config, ledger)["aliases"]
+    assert again == {"what": f"alias of {KEY}: MLflow 1, ledger 1", "ok": True}
+    assert len(client(config).search_model_versions(f"name = '{model_name(KEY)}'")) == 1
+
+
+def test_a_lost_version_whose_files_are_damaged_is_not_registered_again(
+    config: Config, ledger: Ledger, three: list[str], _mlflow_store: Path
+) -> None:
+    shutil.copy(_mlflow_store, config.home / "mlflow.db")
+    shutil.rmtree(config.home / "adapters")
     (found,) = reconcile(config, ledger)["aliases"]
     assert not found["ok"]
-    assert mirrored(config, ledger) == {KEY: ("1", None)}
+    assert "MLflow lacks version 3, whose files cannot be registered again" in found["what"]
+    assert client(config).search_registered_models() == []
 
 
-def test_rollback_of_a_domain_that_never_had_an_adapter(config: Config, ledger: Ledger) -> None:
-    with pytest.raises(RegistryError, match="no adapter was ever promoted"):
+def test_the_doctor_asks_mlflow_while_there_is_no_champion(config: Config) -> None:
+    def told() -> tuple[str, bool]:
+        last = examine(config)[-1]
+        return last["what"], last["ok"]
+
+    assert told() == ("MLflow: answers; there is no champion to mirror", True)
+    (config.home / "mlflow.db").write_bytes(b"no database" * 99)
+    line, ok = told()
+    assert line.startswith("registry.mlflow: cannot be read (")
+    assert not ok
+    (config.home / "mlflow.db").unlink()
+    assert told() == ("MLflow: no store yet; the first promotion makes it", True)
+
+
+def test_rollback_of_a_domain_that_never_had_an_adapter_names_it(
+    config: Config, ledger: Ledger, decide: Decide
+) -> None:
+    decide(state="stable")
+    with pytest.raises(RegistryError, match=f"^name of {KEY}: no adapter was ever promoted"):
         rollback(config, ledger, KEY, None, "?")
+    with pytest.raises(RegistryError, match=f"^name of {KEY}: the audit keeps why"):
+        rollback(config, ledger, KEY, None, "")
 
 
 def test_a_version_after_a_rollback_gets_a_number_of_its_own(
@@ -393,8 +461,13 @@ def test_by_hand_needs_an_ended_challenger_and_is_marked(
     folder = challenger(config, rejected)
     with pytest.raises(RegistryError, match="needs a reason"):
         promote_by_hand(config, ledger, rejected, folder, " ")
+    for day in (date(2026, 3, 11), date(2026, 3, 10)):
+        ledger.record_day(
+            day, content_hash="a", lake_version=1, rows=1, rejected=0, verdict="passed"
+        )
     assert promote_by_hand(config, ledger, rejected, folder, "the log had a hole") == 1
     (switch,) = ledger.switches(KEY)
+    assert switch.data_day == "2026-03-11"
     assert switch.action == "by hand"
     assert switch.reason == "the log had a hole"
     row = ledger.decision(rejected)

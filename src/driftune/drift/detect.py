@@ -18,7 +18,7 @@ from driftune.drift.windows import DomainWindow
 from driftune.files import finite
 from driftune.guard.record import AS_OF
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import adapters, champions, checks, decisions
+from driftune.registry.schema import adapters, champions, checks, decisions, switches
 
 
 def decide_day(
@@ -98,7 +98,7 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
         .order_by(decisions.c.day, decisions.c.revision, decisions.c.decided_at)
     )  # fmt: skip
     before = {(row.domain_key, date.fromisoformat(row.day)): row for row in rows}
-    taken_back = _taken_back(policy, ledger, day)
+    switched = _taken_back(policy, ledger, day) | _by_hand(policy, ledger, day)
     ages = _ages(policy, ledger, windows)
     waiting = {
         row.domain_key: row.gate["waits_for"]
@@ -123,7 +123,7 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
         origin = _follow_up(policy, window, own)
         found[window.key] = Past(
             p_values,
-            _cooling(policy, day, own) or window.key in taken_back,
+            _cooling(policy, day, own) or window.key in switched,
             None if origin is None else date.fromisoformat(origin.day),
             0 if origin is None else _days_since(origin, day),
             ages.get(window.key),
@@ -149,6 +149,15 @@ def _taken_back(policy: Drift, ledger: Ledger, day: date) -> set[str]:
         checks.c.restored.is_not(None),
         AS_OF.element > first.isoformat(),
         AS_OF.element <= day.isoformat(),
+    )
+    return {row.domain_key for row in ledger.read(query)}
+
+
+def _by_hand(policy: Drift, ledger: Ledger, day: date) -> set[str]:
+    """Domains (keys) whose champion a person switched within the cool-down, on the data's clock."""
+    first = day - timedelta(days=policy.cooldown_days)
+    query = sa.select(switches.c.domain_key).where(
+        switches.c.data_day >= first.isoformat(), switches.c.data_day < day.isoformat()
     )
     return {row.domain_key for row in ledger.read(query)}
 

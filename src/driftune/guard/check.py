@@ -201,7 +201,8 @@ def _conclude(ledger: Ledger, pointer: sa.Row, judged: list[Check]) -> list[Chec
     try:
         with ledger.write() as connection:
             for check in judged:
-                row = {**asdict(check), "checked_at": time.time()}
+                announced = None if check.restored is None else False
+                row = {**asdict(check), "checked_at": time.time(), "announced": announced}
                 if not insert_new(connection, checks, row):
                     # Another run has checked this day, and acted on it, meanwhile.
                     return []

@@ -67,6 +67,21 @@ def all_checks(ledger: Ledger) -> list[Check]:
     return [Check(**row._mapping) for row in ledger.read(query)]
 
 
+def unannounced(ledger: Ledger) -> list[Check]:
+    """The checks that took a champion back and whose event is still to be emitted."""
+    query = sa.select(*_FIELDS).where(checks.c.announced.is_(False))
+    rows = ledger.read(query.order_by(checks.c.checked_at, checks.c.domain_key))
+    return [Check(**row._mapping) for row in rows]
+
+
+def mark_announced(ledger: Ledger, check: Check) -> None:
+    """Keep that the event of a rollback was emitted."""
+    identity = ("day", "revision", "domain_key", "version", "against")
+    same = [checks.c[name] == getattr(check, name) for name in identity]
+    with ledger.write() as connection:
+        connection.execute(checks.update().where(*same).values(announced=True))
+
+
 def _newest(ledger: Ledger, wanted: sa.ColumnElement[bool]) -> list[Check]:
     other = checks.alias()
     newest = sa.select(sa.func.max(other.c.revision)).where(other.c.day == checks.c.day)

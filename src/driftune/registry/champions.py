@@ -56,6 +56,11 @@ def load_version(
     return adapter
 
 
+def newest_day(ledger: Ledger) -> str | None:
+    """The newest day in the lake (ISO), by the ledger: where the data stands; None without any."""
+    return max((row.day for row in ledger.days()), default=None)
+
+
 def version_before(ledger: Ledger, key: str, version: int) -> int:
     """The version that this one replaced when it was promoted; the frozen base's is itself."""
     for row in reversed(ledger.switches(key)):

@@ -308,11 +308,12 @@ class Ledger:
         reason: str,
         data_version: str | None = None,
         backbone: str | None = None,
+        data_day: str | None = None,
     ) -> None:
         """Move the champion pointer from ``expected`` to ``version`` (compare-and-swap).
 
         ``data_version``: of the data that spoke for the switch; ``backbone``: the fingerprint of
-        the one that served then.
+        the one that served then; ``data_day``: the newest in the lake, of a switch by hand.
 
         Raises:
             RegistryError: when the pointer stands elsewhere; nothing has changed then.
@@ -343,6 +344,7 @@ class Ledger:
                 at=time.time(),
                 data_version=data_version,
                 backbone=backbone,
+                data_day=data_day,
             )
         )
 

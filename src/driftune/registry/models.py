@@ -51,34 +51,44 @@ def client(config: Config) -> Any:
 
 
 def register(
-    config: Config,
-    *,
-    key: str,
-    decision_id: str,
-    folder: Path,
-    metrics: dict[str, float],
-    tags: dict[str, str],
+    config: Config, decision: Any, *, folder: Path, sha256: str, version: int, gate: dict[str, Any]
 ) -> str:
-    """Log the adapter's files and metrics as a run and register them; returns MLflow's version.
+    """Log an adapter's files and the gate's metrics as a run and register them, in MLflow.
 
-    A decision's files are registered once: a second call returns the first version.
+    Returns MLflow's version. A decision's files are registered once: a second call returns the
+    first version.
+
+    Args:
+        decision: the ledger's row of the decision that brought the adapter.
+        folder: the adapter's files, of this ``sha256``.
+        version: the adapter's in the ledger.
+        gate: the decision's gate report.
 
     Raises:
         RegistryError: when MLflow cannot be reached or refuses.
     """
     from mlflow.exceptions import MlflowException
 
-    name = model_name(key)
+    name, decision_id = model_name(decision.domain_key), decision.id
+    tags = {
+        "domain": decision.domain[:250],
+        "day": decision.day,
+        "backbone": decision.backbone,
+        "data_version": decision.data_version,
+        "sha256": sha256,
+        "driftune_version": str(version),
+        "decision": decision_id,
+    }
     try:
         registry = client(config)
-        for version in registry.search_model_versions(f"name = '{name}'"):
-            held = (version.tags.get("decision"), version.tags.get("sha256"))
-            if held == (decision_id, tags["sha256"]):
-                return str(version.version)
+        for known in registry.search_model_versions(f"name = '{name}'"):
+            held = (known.tags.get("decision"), known.tags.get("sha256"))
+            if held == (decision_id, sha256):
+                return str(known.version)
         run = registry.create_run(
             _experiment(config, registry), run_name=decision_id, tags={"decision": decision_id}
         )
-        for metric, value in metrics.items():
+        for metric, value in _metrics(gate).items():
             registry.log_metric(run.info.run_id, metric, value)
         registry.log_artifacts(run.info.run_id, str(folder))
         registry.set_terminated(run.info.run_id)
@@ -88,10 +98,7 @@ def register(
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         created = registry.create_model_version(
-            name,
-            source=run.info.artifact_uri,
-            run_id=run.info.run_id,
-            tags={**tags, "decision": decision_id},
+            name, source=run.info.artifact_uri, run_id=run.info.run_id, tags=tags
         )
     except _faults() as error:
         raise RegistryError(f"{name}: MLflow refused the new version ({_line(error)})") from None
@@ -117,6 +124,39 @@ def mirror(config: Config, ledger: Ledger, key: str) -> bool:
         log.warning("%s: alias not mirrored (%s); driftune reconcile mends it", key, _line(error))
         return False
     return True
+
+
+def holds(config: Config, record: Any) -> bool:
+    """Whether MLflow has the version of an adapter (a row of the ledger) with its very files.
+
+    Raises:
+        RegistryError: when MLflow cannot be asked.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        name = model_name(record.domain_key)
+        held = client(config).get_model_version(name, record.mlflow_version)
+    except _faults() as error:
+        if isinstance(error, MlflowException) and error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise RegistryError(f"registry.mlflow: cannot be read ({_line(error)})") from None
+    return bool(held.tags.get("sha256") == record.sha256)
+
+
+def answers(config: Config) -> str:
+    """Ask MLflow for anything at all; returns what is said of it, in a line.
+
+    Raises:
+        RegistryError: when it cannot be reached or read.
+    """
+    if config.registry.mlflow is None and not Workspace(config).mlflow.exists():
+        return "MLflow: no store yet; the first promotion makes it"
+    try:
+        client(config).search_registered_models(max_results=1)
+    except _faults() as error:
+        raise RegistryError(f"registry.mlflow: cannot be read ({_line(error)})") from None
+    return "MLflow: answers; there is no champion to mirror"
 
 
 def mirrored(config: Config, ledger: Ledger) -> dict[str, tuple[str | None, str | None]]:
@@ -175,3 +215,12 @@ def _faults() -> tuple[type[Exception], ...]:
 
 def _line(error: Exception) -> str:
     return " ".join(str(getattr(error, "orig", None) or error).split())[:200]
+
+
+def _metrics(gate: dict[str, Any]) -> dict[str, float]:
+    found = {}
+    for side in ("champion", "challenger"):
+        for name, value in (gate.get(side) or {}).items():
+            if isinstance(value, int | float):
+                found[f"{side}_{name}"] = float(value)
+    return found

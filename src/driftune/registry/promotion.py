@@ -11,7 +11,7 @@ from driftune.config import Config
 from driftune.errors import BACKBONE_CHANGED, OvertakenError, RegistryError
 from driftune.models.adapters import AdapterFileError, load_adapter
 from driftune.models.backbone import backbone_mark
-from driftune.registry.champions import adapter_folder
+from driftune.registry.champions import adapter_folder, newest_day
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.models import mirror, register
 from driftune.workspace import Workspace
@@ -111,7 +111,16 @@ def promote_by_hand(
         ledger.override(connection, decision_id, row.state, version, note=f"{who}: {reason}")
 
     return _promote(
-        config, ledger, row, challenger, gate, "by hand", who=who, reason=reason, finish=finish
+        config,
+        ledger,
+        row,
+        challenger,
+        gate,
+        "by hand",
+        who=who,
+        reason=reason,
+        finish=finish,
+        data_day=newest_day(ledger),
     )
 
 
@@ -132,6 +141,7 @@ def _promote(
     reason: str,
     finish: Callable[[Any, int], None],
     mirrored: bool = True,
+    data_day: str | None = None,
 ) -> int:
     try:
         _, card = load_adapter(challenger, backbone=_serving(config) or row.backbone)
@@ -148,19 +158,7 @@ def _promote(
     registered = None
     if mirrored:
         registered = register(
-            config,
-            key=row.domain_key,
-            decision_id=row.id,
-            folder=folder,
-            metrics=_metrics(gate),
-            tags={
-                "domain": row.domain[:250],
-                "day": row.day,
-                "backbone": row.backbone,
-                "data_version": row.data_version,
-                "sha256": card["sha256"],
-                "driftune_version": str(version),
-            },
+            config, row, folder=folder, sha256=card["sha256"], version=version, gate=gate
         )
     with ledger.write() as connection:
         ledger.add_adapter(
@@ -186,6 +184,7 @@ def _promote(
             reason=reason,
             data_version=row.data_version,
             backbone=row.backbone,
+            data_day=data_day,
         )
         finish(connection, version)
     if mirrored:
@@ -205,12 +204,3 @@ def _copy(source: Path, target: Path) -> None:
         shutil.rmtree(part)
         if not target.exists():
             raise
-
-
-def _metrics(gate: dict[str, Any]) -> dict[str, float]:
-    found = {}
-    for side in ("champion", "challenger"):
-        for name, value in (gate.get(side) or {}).items():
-            if isinstance(value, int | float):
-                found[f"{side}_{name}"] = float(value)
-    return found

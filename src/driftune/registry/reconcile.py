@@ -4,15 +4,18 @@ from datetime import date
 from typing import Any
 
 from driftune.config import Config
-from driftune.errors import RegistryError
+from driftune.errors import DriftuneError, RegistryError
 from driftune.registry.ledger import Ledger
 from driftune.registry.models import mirror, mirrored
+from driftune.registry.refill import refill
+from driftune.registry.waiting import challengers, looks_told
 
 
 def reconcile(config: Config, ledger: Ledger) -> dict[str, list[dict[str, Any]]]:
     """Free lost claims, mend aliases, and list what then waits; each finding has ``what``, ``ok``.
 
-    What waits is adapted by the next daily run, or by ``driftune adapt``.
+    What waits for an adaptation gets it by the next daily run, or by ``driftune adapt``; a
+    challenger that waits is judged again by daily runs.
     """
     freed = ledger.free_lost()
     return {
@@ -23,20 +26,41 @@ def reconcile(config: Config, ledger: Ledger) -> dict[str, list[dict[str, Any]]]
             {"what": f"{row.id}: {row.domain} waits for an adaptation", "ok": True}
             for row in ledger.waiting(date.max)
         ],
+        "challengers": [
+            {"what": f"{row.id}: {row.domain}'s challenger {looks_told(row.gate)}", "ok": True}
+            for row in challengers(ledger)
+        ],
     }  # fmt: skip
 
 
 def aliases(config: Config, ledger: Ledger, *, mend: bool) -> list[dict[str, Any]]:
-    """Per domain whether MLflow's alias is what the ledger says; with ``mend`` it is set right."""
+    """Per domain whether MLflow's alias is what the ledger says; with ``mend`` it is set right.
+
+    A champion that MLflow has lost is registered again first.
+    """
     if not ledger.champions():
         return []
-    findings = []
     try:
         pairs = mirrored(config, ledger)
     except RegistryError as error:
         return [{"what": str(error), "ok": False}]
+    findings = []
     for key, (wanted, has) in pairs.items():
-        ok = wanted == has or (mend and mirror(config, ledger, key))
+        ok = wanted == has
         text = f"alias of {key}: MLflow {has or 'none'}, ledger {wanted or 'none'}"
-        findings.append({"what": text + (" (mended)" if ok and wanted != has else ""), "ok": ok})
+        if mend and not ok:
+            ok, done = _mend(config, ledger, key)
+            text += f" ({done})"
+        findings.append({"what": text, "ok": ok})
     return findings
+
+
+def _mend(config: Config, ledger: Ledger, key: str) -> tuple[bool, str]:
+    try:
+        version = refill(config, ledger, key)
+    except DriftuneError as error:
+        return False, str(error)
+    if not mirror(config, ledger, key):
+        return False, "cannot be mended"
+    again = "" if version is None else f"registered again as version {version}; "
+    return True, f"{again}mended"

@@ -10,10 +10,11 @@ from driftune.config import Config
 from driftune.errors import RegistryError
 from driftune.models.adapters import AdapterFileError
 from driftune.models.backbone import backbone_mark
-from driftune.registry.champions import ROLLBACK, load_version, version_before
+from driftune.registry.champions import ROLLBACK, load_version, newest_day, version_before
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.models import mirror
 from driftune.registry.schema import decisions
+from driftune.registry.status import domain_names
 from driftune.workspace import Workspace
 
 
@@ -35,11 +36,14 @@ def rollback(config: Config, ledger: Ledger, key: str, to: int | None, reason: s
         RegistryError: when the reason is empty, there is nothing to go back to, or ``to`` is
             unknown or cannot serve.
     """
-    if not reason.strip():
-        raise RegistryError(f"{key}: the audit keeps why; give --reason some text, or leave it out")
     pointer = ledger.champions().get(key)
+    name = domain_names(ledger).get(key, key) if pointer is None else pointer.domain
+    if not reason.strip():
+        raise RegistryError(
+            f"{name}: the audit keeps why; give --reason some text, or leave it out"
+        )
     if pointer is None:
-        raise RegistryError(f"{key}: no adapter was ever promoted; the frozen base serves")
+        raise RegistryError(f"{name}: no adapter was ever promoted; the frozen base serves")
     wanted = [to] if to is not None else _older(ledger, key, pointer.version)
     skipped = []
     for version in wanted:
@@ -54,7 +58,7 @@ def rollback(config: Config, ledger: Ledger, key: str, to: int | None, reason: s
                 "choose another by --to"
             )
         skipped.append(f"version {version} cannot serve: {problem}")
-    data_version = _data_version(ledger, key, version)
+    data_version, data_day = _data_version(ledger, key, version), newest_day(ledger)
     with ledger.write() as connection:
         restore(
             ledger,
@@ -65,6 +69,7 @@ def rollback(config: Config, ledger: Ledger, key: str, to: int | None, reason: s
             reason=reason,
             data_version=data_version,
             backbone=backbone_mark(Workspace(config).model / "backbone"),
+            data_day=data_day,
         )
     mirror(config, ledger, key)
     return RolledBack(version, tuple(skipped))
@@ -80,6 +85,7 @@ def restore(
     reason: str,
     data_version: str | None,
     backbone: str | None,
+    data_day: str | None = None,
 ) -> None:
     """Move the pointer from where ``pointer`` found it, inside the caller's transaction.
 
@@ -98,6 +104,7 @@ def restore(
         reason=reason,
         data_version=data_version,
         backbone=backbone,
+        data_day=data_day,
     )
 
 

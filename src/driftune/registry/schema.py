@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import (
     DDL,
     JSON,
+    Boolean,
     Column,
     Connection,
     Engine,
@@ -89,6 +90,8 @@ champions = Table(
     Column("switched_at", Float, nullable=False),
 )
 
+# ``data_day``: the newest day in the lake when a person made the switch; null for those that runs
+# make, whose day the decision or check behind them tells, and in ledgers of earlier releases.
 switches = Table(
     "switches",
     metadata,
@@ -104,11 +107,13 @@ switches = Table(
     Column("at", Float, nullable=False),
     Column("data_version", Text),
     Column("backbone", String(64)),
+    Column("data_day", String(10)),
 )
 
 # Champions after their promotion: ``estimate`` is the champion's AUC on the day's rows less that
 # of version ``against``; ``restored`` the version that a rollback put in its place; ``as_of`` the
-# day whose run made the check, null where that is the checked day itself.
+# day whose run made the check, null where that is the checked day itself; ``announced`` whether
+# the rollback's event was emitted, null where there is none, or an earlier release emitted it.
 checks = Table(
     "checks",
     metadata,
@@ -134,6 +139,7 @@ checks = Table(
     Column("backbone", String(64), nullable=False),
     Column("checked_at", Float, nullable=False),
     Column("as_of", String(10)),
+    Column("announced", Boolean),
 )
 
 

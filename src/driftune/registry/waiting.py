@@ -13,13 +13,14 @@ from driftune.registry.schema import decisions
 QUIET = ("stable", "watched", "insufficient")
 
 
+def challengers(ledger: Ledger) -> list[sa.Row]:
+    """The decisions whose challenger waits, by day, then domain."""
+    return ledger.decisions(decisions.c.state == "waiting")
+
+
 def looks_due(ledger: Ledger, day: date) -> list[str]:
     """Ids of the decisions whose challenger waits and was not yet judged by rows of ``day``."""
-    return [
-        row.id
-        for row in ledger.decisions(decisions.c.state == "waiting")
-        if last_look(row.gate) < day.isoformat()
-    ]
+    return [row.id for row in challengers(ledger) if last_look(row.gate) < day.isoformat()]
 
 
 def claim_look(ledger: Ledger, decision_id: str, day: date) -> str | None:
@@ -43,6 +44,15 @@ def claim_look(ledger: Ledger, decision_id: str, day: date) -> str | None:
 def last_look(gate: dict[str, Any]) -> str:
     """The day (ISO) of the newest rows that a decision's challenger was judged by."""
     return str(gate["looks"][-1]["day"])
+
+
+def looks_told(gate: dict[str, Any]) -> str:
+    """What a challenger waits for and how often it was judged, in words."""
+    looks, planned = len(gate["looks"]), gate["plan"]["looks"]
+    return (
+        f"waits for {gate['waits_for']}: {looks} of {planned} looks taken, the last by rows of "
+        f"{last_look(gate)}"
+    )
 
 
 def decided_with(ledger: Ledger, row: sa.Row) -> int:
