@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from driftune.errors import DayRefusedError, DriftuneError, SourceError
+from driftune.files import write_text
 from driftune.logs.lake import Lake
 from driftune.quality.release import read_release, release_day
 from driftune.quality.shown import quarantined
@@ -93,6 +94,16 @@ def test_what_cannot_be_released_is_one_line(
         release(copied, day, reasons, domains, why)
     assert "\n" not in str(error.value)
     assert read_release(Workspace(copied.config), day).entries == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", '[{"reasons": ["duplicate"], "domains": []}]', '[{"reasons": "duplicate"}]', ""]
+)
+def test_a_damaged_record_of_releases_is_one_line(copied: World, text: str) -> None:
+    day = copied.day(3)
+    write_text(Workspace(copied.config).released(day), text)
+    with pytest.raises(DriftuneError, match="the record of releases is damaged"):
+        run(copied, day)
 
 
 def test_a_source_that_is_gone_leaves_everything_as_it_was(copied: World) -> None:

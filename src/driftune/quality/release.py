@@ -12,11 +12,24 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+from pydantic import BaseModel, TypeAdapter
+
 from driftune.config import Config
 from driftune.errors import DriftuneError, SourceError
 from driftune.files import read_json, write_json
 from driftune.quality.settings import DOMAIN_REFUSED, RELEASABLE, ROW_RULES
 from driftune.workspace import Workspace
+
+
+class Entry(BaseModel):
+    """One release as it is kept; ``rules`` is the hash of the rules that it was judged by."""
+
+    at: str
+    by: str
+    why: str
+    reasons: list[str]
+    domains: list[str]
+    rules: str
 
 
 @dataclass(frozen=True)
@@ -44,13 +57,14 @@ def read_release(workspace: Workspace, day: date) -> Release:
     if not path.exists():
         return Release()
     try:
-        entries = tuple(read_json(path))
+        kept = TypeAdapter(list[Entry]).validate_python(read_json(path))
+        entries = tuple(entry.model_dump() for entry in kept)
         return Release(
             tuple(sorted({each for entry in entries for each in entry["reasons"]})),
             tuple(sorted({each for entry in entries for each in entry["domains"]})),
             entries,
         )
-    except (ValueError, TypeError, KeyError):
+    except ValueError:
         raise DriftuneError(
             f"{path}: the record of releases is damaged; put it back from a backup"
         ) from None
