@@ -64,6 +64,20 @@ def test_a_refused_domain_is_let_in_by_its_name(ingested_world: World) -> None:
     assert (done.quality.rejected, done.quality.refused, done.revision) == (0, [], 2)
 
 
+def test_domains_of_a_day_that_was_refused_for_them_are_let_in(ingested_world: World) -> None:
+    world, day = ingested_world, ingested_world.day(3)
+    frame = impressions(day)
+    frame.loc[frame["scene"] == "home", "click"] = 1
+    frame.loc[frame["region"] == "north", "click"] = 1
+    world.write(day, frame)
+    with pytest.raises(DayRefusedError, match="domains to be refused"):
+        run(world, day)
+    names = ["home · north", "home · south", "search · north"]
+    done = release(world, day, domains=names)
+    assert done.quality.accepted == len(frame)
+    assert done.quality.refused == []
+
+
 def test_without_names_the_day_is_judged_by_the_rules_of_now(ingested_world: World) -> None:
     world, day = ingested_world, ingested_world.day(3)
     frame = impressions(day)

@@ -15,9 +15,10 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from driftune.config import Config
+from driftune.domains import domain_key
 from driftune.errors import DriftuneError, SourceError
 from driftune.files import read_json, write_json
-from driftune.quality.settings import DOMAIN_REFUSED, RELEASABLE, ROW_RULES
+from driftune.quality.settings import DOMAIN_REFUSED, DOMAIN_RULES, RELEASABLE, ROW_RULES
 from driftune.workspace import Workspace
 
 
@@ -122,7 +123,8 @@ def release_day(
 
 
 def _refused(workspace: Workspace, day: date) -> dict[str, str]:
-    """Names of the day's refused domains, by name and by key."""
+    """Names of the day's refused domains, by name and by key; of a day that was refused whole,
+    those of the domains that broke a critical rule."""
     from driftune.quality.record import read_quality
 
     found: dict[str, str] = {}
@@ -130,6 +132,10 @@ def _refused(workspace: Workspace, day: date) -> dict[str, str]:
         quality = read_quality(workspace, day, redelivery=redelivery)
         for row in [] if quality is None else quality.refused:
             found |= {row["domain"]: row["domain"], row["key"]: row["domain"]}
+        for check in [] if quality is None or quality.verdict != "refused" else quality.checks:
+            if check["rule"] in DOMAIN_RULES and check["severity"] == "critical":
+                for name in check.get("about", ()):
+                    found |= {name: name, domain_key(name): name}
     return found
 
 
