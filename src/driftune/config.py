@@ -320,6 +320,14 @@ class Config(Section):
             raise ValueError("adapter.gate_share + adapter.select_share must stay below 1")
         return self
 
+    @model_validator(mode="after")
+    def _ranges_exist(self) -> "Config":
+        allowed = ["price", "position", "propensity", *self.features.numerical]
+        for name in self.quality.ranges:
+            if name not in allowed:
+                raise ValueError(f"quality.ranges: {name!r} is not one of {', '.join(allowed)}")
+        return self
+
     @property
     def zone(self) -> ZoneInfo:
         """The zone whose calendar days the logs follow."""

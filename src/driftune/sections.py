@@ -15,6 +15,17 @@ def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
 
 
 RISING = AfterValidator(_rising)
+Bound = Annotated[float, Field(allow_inf_nan=False)] | None
+
+
+def _not_crossed(bounds: tuple[Bound, Bound]) -> tuple[Bound, Bound]:
+    low, high = bounds
+    if low is not None and high is not None and low > high:
+        raise ValueError("the first bound must not lie above the second")
+    return bounds
+
+
+RANGE = AfterValidator(_not_crossed)
 
 
 # Unknown keys are refused, values do not change after loading.

@@ -7,12 +7,14 @@ import pandas as pd
 import pytest
 
 from driftune.errors import DayRefusedError, SourceError
+from driftune.files import write_text
 from driftune.logs.duck import connect
 from driftune.logs.ingest import ingest
 from driftune.logs.lake import Lake
 from driftune.quality.record import DayQuality
 from driftune.quality.settings import CHANGE_RULES
 from driftune.registry.ledger import Ledger
+from driftune.workspace import Workspace
 from tests.conftest import World, impressions
 from tests.logs.lakes import checksum
 
@@ -111,3 +113,15 @@ def test_another_type_that_loses_a_value_is_critical(
         run(with_numbers, 1, change)
     assert "\n" not in str(error.value)
     assert checksum(with_numbers.config) == before
+
+
+@pytest.mark.parametrize("text", ["", "[]"])
+def test_a_damaged_record_of_columns_is_passed_over(ingested_world: World, text: str) -> None:
+    world = ingested_world
+    write_text(Workspace(world.config).columns(world.day(2)), text)
+    write_text(
+        Workspace(world.config).columns(world.day(2)).with_name(f"{world.day(2)}x.json"), "{}"
+    )
+    quality = run(world, 3, lambda frame: frame.assign(device="phone"))
+    ((_, sentence),) = told(quality)
+    assert "'device'" in sentence

@@ -50,6 +50,14 @@ def test_a_version_that_there_is_not(corrected: World, tmp_path: Path) -> None:
     assert day_versions(lake, corrected.day(9)) == []
 
 
+def test_a_place_that_takes_no_file_is_one_line(corrected: World, tmp_path: Path) -> None:
+    day, lake = corrected.day(3), Workspace(corrected.config).lake
+    (tmp_path / "file").touch()
+    version = day_versions(lake, day)[0]["version"]
+    with pytest.raises(LakeError, match=r"x\.parquet: cannot be written"):
+        export_day(lake, day, version, tmp_path / "file" / "x.parquet")
+
+
 def test_files_that_are_gone_are_said_to_be(corrected: World) -> None:
     day, lake = corrected.day(3), Workspace(corrected.config).lake
     for path in (lake / f"day={day}").iterdir():

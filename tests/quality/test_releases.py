@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from driftune.errors import DayRefusedError, DriftuneError, SourceError
+from driftune.files import write_text
 from driftune.logs.lake import Lake
 from driftune.quality.release import read_release, release_day
 from driftune.quality.shown import quarantined
@@ -63,6 +64,20 @@ def test_a_refused_domain_is_let_in_by_its_name(ingested_world: World) -> None:
     assert (done.quality.rejected, done.quality.refused, done.revision) == (0, [], 2)
 
 
+def test_domains_of_a_day_that_was_refused_for_them_are_let_in(ingested_world: World) -> None:
+    world, day = ingested_world, ingested_world.day(3)
+    frame = impressions(day)
+    frame.loc[frame["scene"] == "home", "click"] = 1
+    frame.loc[frame["region"] == "north", "click"] = 1
+    world.write(day, frame)
+    with pytest.raises(DayRefusedError, match="domains to be refused"):
+        run(world, day)
+    names = ["home · north", "home · south", "search · north"]
+    done = release(world, day, domains=names)
+    assert done.quality.accepted == len(frame)
+    assert done.quality.refused == []
+
+
 def test_without_names_the_day_is_judged_by_the_rules_of_now(ingested_world: World) -> None:
     world, day = ingested_world, ingested_world.day(3)
     frame = impressions(day)
@@ -93,6 +108,16 @@ def test_what_cannot_be_released_is_one_line(
         release(copied, day, reasons, domains, why)
     assert "\n" not in str(error.value)
     assert read_release(Workspace(copied.config), day).entries == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", '[{"reasons": ["duplicate"], "domains": []}]', '[{"reasons": "duplicate"}]', ""]
+)
+def test_a_damaged_record_of_releases_is_one_line(copied: World, text: str) -> None:
+    day = copied.day(3)
+    write_text(Workspace(copied.config).released(day), text)
+    with pytest.raises(DriftuneError, match="the record of releases is damaged"):
+        run(copied, day)
 
 
 def test_a_source_that_is_gone_leaves_everything_as_it_was(copied: World) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from driftune.errors import ConfigError, DayRefusedError
-from driftune.files import read_json, write_json
+from driftune.files import read_json, write_json, write_text
 from driftune.quality.usual import history_of
 from driftune.workspace import Workspace
 from tests.conftest import World, impressions
@@ -95,6 +95,15 @@ def test_days_taken_in_before_there_were_profiles_count_by_their_records(
     }
 
 
+@pytest.mark.parametrize("text", ['{"format": 1}', '{"format": 1, "day": "x", "domains": {}}', "{"])
+def test_a_damaged_profile_counts_by_its_day_s_record(ingested_world: World, text: str) -> None:
+    world = ingested_world
+    write_text(Workspace(world.config).quality_profile(world.day(1)), text)
+    history = history_of(world.config, world.day(3))
+    assert [each["day"] for each in history.profiles] == [str(world.day(n)) for n in range(3)]
+    assert [bool(each["columns"]) for each in history.profiles] == [True, False, True]
+
+
 def test_an_expectation_of_one_s_own_is_run_on_the_columns_as_delivered(
     ingested_world: World,
 ) -> None:
@@ -113,10 +122,36 @@ def test_an_expectation_of_one_s_own_is_run_on_the_columns_as_delivered(
     assert check["unexpected"] == (impressions(day)["scene"] != "home").sum()
 
 
-def test_wrong_arguments_of_an_expectation_are_one_line(ingested_world: World) -> None:
-    extra = {"expectation": "ExpectColumnValuesToBeInSet", "colum": "scene", "sentence": "No."}
+@pytest.mark.parametrize("given", [{"colum": "scene"}, {"column": "scene", "notes": "mine"}])
+def test_wrong_arguments_of_an_expectation_are_one_line(
+    ingested_world: World, given: dict[str, str]
+) -> None:
+    extra = {"expectation": "ExpectColumnValuesToBeInSet", **given, "sentence": "No."}
     world = World(ingested_world.root, quality={"extra": [extra]})
     day = world.day(3)
     world.write(day)
     with pytest.raises(ConfigError, match=r"quality\.extra\.0: ExpectColumnValuesToBeInSet"):
         run(world, day)
+
+
+@pytest.mark.parametrize(
+    ("extra", "why"),
+    [
+        ({"expectation": "ExpectColumnValuesToNotBeNull", "column": "scen"}, '"scen"'),
+        (
+            {"expectation": "ExpectColumnMeanToBeBetween", "column": "user_id", "min_value": 1},
+            "No function matches",
+        ),
+    ],
+)
+def test_an_expectation_that_cannot_be_computed_is_broken_and_says_why(
+    ingested_world: World, extra: dict[str, object], why: str
+) -> None:
+    world = World(ingested_world.root, quality={"extra": [{**extra, "sentence": "It holds."}]})
+    day = world.day(3)
+    world.write(day)
+    quality = run(world, day).quality
+    check = broken(quality)["extra_0"]
+    assert check["detail"].startswith("could not be computed: ")
+    assert why in check["detail"]
+    assert all("\n" not in line for line in quality.problems())

@@ -1,5 +1,6 @@
 """How the columns of a day differ from those of the day before it: kept, reported, cast."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -94,10 +95,16 @@ def record_columns(config: Config, day: date, types: dict[str, str]) -> None:
 
 
 def _earlier(config: Config, day: date) -> dict[str, str] | None:
+    """The types of the newest day before whose record can be read."""
     workspace = Workspace(config)
     folder = workspace.columns(day).parent
     days = sorted(path.stem for path in folder.glob("*.json") if path.stem < day.isoformat())
-    return read_json(workspace.columns(date.fromisoformat(days[-1]))) if days else None
+    for name in reversed(days):
+        with suppress(ValueError):
+            found = read_json(workspace.columns(date.fromisoformat(name)))
+            if isinstance(found, dict):
+                return found
+    return None
 
 
 def _missing(con: Any, config: Config, types: dict[str, str]) -> list[Change]:

@@ -4,8 +4,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
+from driftune.errors import LakeError
 from driftune.files import replacing
-from driftune.logs.duck import connect, literal
+from driftune.logs.duck import connect, first_line, literal
 from driftune.logs.lake import Lake, open_table
 
 
@@ -44,12 +47,16 @@ def export_day(lake: Path, day: date, version: int, target: Path) -> int:
     """Write a day as the lake held it at a version to a Parquet file; returns its rows.
 
     Raises:
-        LakeError: when there is no such version, or it lacks the day or its files.
+        LakeError: when there is no such version, it lacks the day or its files, or the file
+            cannot be written.
     """
     relation = Lake.at(lake, version).relation([day])
-    with connect() as con, replacing(target) as part:
-        copy = f"COPY (FROM {relation}) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)"
-        return int(con.execute(copy).fetchone()[0])
+    try:
+        with connect() as con, replacing(target) as part:
+            copy = f"COPY (FROM {relation}) TO {literal(str(part))}"
+            return int(con.execute(f"{copy} (FORMAT parquet, COMPRESSION zstd)").fetchone()[0])
+    except (OSError, duckdb.Error) as error:
+        raise LakeError(f"{target}: cannot be written ({first_line(error)})") from None
 
 
 def _is_of(entry: dict[str, Any], day: date) -> bool:

@@ -18,6 +18,8 @@ from driftune.quality.summary import SummaryRule, summarise
 
 CRITICAL = "critical"
 WARNING = "warning"
+# The rules of quality.extra: extra_0, extra_1, …
+EXTRA = "extra_"
 # Tables that expectations are put on, and what they hold.
 TABLES = {
     "staged": "rows",
@@ -76,7 +78,8 @@ def validate(config: Config, staged: Staged) -> Checkpoint:
     """Judge the staged day and run its expectations; rows of refused domains are marked.
 
     Raises:
-        SourceError: when an expectation could not be computed at all.
+        SourceError: when a rule could not be computed at all; an expectation of
+            ``quality.extra`` is broken then.
         ConfigError: when an expectation of ``quality.extra`` has wrong arguments.
     """
     judged = judge(config, staged)
@@ -137,11 +140,12 @@ def _docs(run: Any, table: str) -> list[dict[str, Any]]:
 
 def _check(staged: Staged, outcome: Any, rule: SummaryRule | None) -> Check:
     expected = outcome.expectation_config
-    if outcome.exception_info and outcome.exception_info.get("raised_exception"):
+    failure = _failure(outcome.exception_info or {})
+    if failure and not expected.meta["rule"].startswith(EXTRA):
         raise SourceError(
-            f"{staged.day}: rule '{expected.meta['rule']}' could not be computed "
-            f"({outcome.exception_info.get('exception_message')})"
+            f"{staged.day}: rule '{expected.meta['rule']}' could not be computed ({failure})"
         )
+    detail = rule.detail if rule and not outcome.success else ""
     measured = outcome.result or {}
     value = measured.get("observed_value")
     return Check(
@@ -152,8 +156,20 @@ def _check(staged: Staged, outcome: Any, rule: SummaryRule | None) -> Check:
         unexpected=measured.get("unexpected_count"),
         observed=float(value) if isinstance(value, int | float) else None,
         about=rule.about if rule else tuple(expected.meta.get("about", ())),
-        detail=rule.detail if rule and not outcome.success else "",
+        detail=f"could not be computed: {failure}" if failure else detail,
     )
+
+
+def _failure(info: dict[str, Any]) -> str:
+    """Why an expectation could not be computed, in one line; empty when it was.
+
+    Great Expectations tells it once, or of each metric that the expectation needs.
+    """
+    for part in [info, *(each for each in info.values() if isinstance(each, dict))]:
+        if part.get("raised_exception"):
+            text = str(part.get("exception_message") or "").strip()
+            return text.splitlines()[0] if text else "no reason is given"
+    return ""
 
 
 def _expectations(
@@ -202,11 +218,11 @@ def _expectations(
         try:
             found["raw"].append(
                 stated(
-                    name, f"extra_{number}", extra.sentence, extra.severity, about,
+                    name, f"{EXTRA}{number}", extra.sentence, extra.severity, about,
                     **extra.arguments,
                 )
             )  # fmt: skip
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ConfigError(
                 f"{config.source_file}: quality.extra.{number}: {name} does not take these "
                 f"arguments ({' '.join(str(error).split())})"

@@ -143,13 +143,16 @@ def write_profile(workspace: Workspace, profile: dict[str, Any]) -> None:
 
 
 def read_profile(workspace: Workspace, day: date) -> dict[str, Any] | None:
-    """The profile of a day; None when it has none or one of another format."""
+    """The profile of a day; None when it has none, a damaged one or one of another format."""
     path = workspace.quality_profile(day)
     try:
         found = read_json(path) if path.exists() else None
     except ValueError:
         return None
-    return found if isinstance(found, dict) and found.get("format") == FORMAT else None
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        return None
+    whole = all(isinstance(found.get(part), dict) for part in ("domains", "columns"))
+    return found if whole and found.get("day") == day.isoformat() else None
 
 
 def _column(con: Any, column: Column, config: Config) -> dict[str, Any]:

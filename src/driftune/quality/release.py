@@ -12,11 +12,25 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+from pydantic import BaseModel, TypeAdapter
+
 from driftune.config import Config
+from driftune.domains import domain_key
 from driftune.errors import DriftuneError, SourceError
 from driftune.files import read_json, write_json
-from driftune.quality.settings import DOMAIN_REFUSED, RELEASABLE, ROW_RULES
+from driftune.quality.settings import DOMAIN_REFUSED, DOMAIN_RULES, RELEASABLE, ROW_RULES
 from driftune.workspace import Workspace
+
+
+class Entry(BaseModel):
+    """One release as it is kept; ``rules`` is the hash of the rules that it was judged by."""
+
+    at: str
+    by: str
+    why: str
+    reasons: list[str]
+    domains: list[str]
+    rules: str
 
 
 @dataclass(frozen=True)
@@ -44,13 +58,14 @@ def read_release(workspace: Workspace, day: date) -> Release:
     if not path.exists():
         return Release()
     try:
-        entries = tuple(read_json(path))
+        kept = TypeAdapter(list[Entry]).validate_python(read_json(path))
+        entries = tuple(entry.model_dump() for entry in kept)
         return Release(
             tuple(sorted({each for entry in entries for each in entry["reasons"]})),
             tuple(sorted({each for entry in entries for each in entry["domains"]})),
             entries,
         )
-    except (ValueError, TypeError, KeyError):
+    except ValueError:
         raise DriftuneError(
             f"{path}: the record of releases is damaged; put it back from a backup"
         ) from None
@@ -108,7 +123,8 @@ def release_day(
 
 
 def _refused(workspace: Workspace, day: date) -> dict[str, str]:
-    """Names of the day's refused domains, by name and by key."""
+    """Names of the day's refused domains, by name and by key; of a day that was refused whole,
+    those of the domains that broke a critical rule."""
     from driftune.quality.record import read_quality
 
     found: dict[str, str] = {}
@@ -116,6 +132,10 @@ def _refused(workspace: Workspace, day: date) -> dict[str, str]:
         quality = read_quality(workspace, day, redelivery=redelivery)
         for row in [] if quality is None else quality.refused:
             found |= {row["domain"]: row["domain"], row["key"]: row["domain"]}
+        for check in [] if quality is None or quality.verdict != "refused" else quality.checks:
+            if check["rule"] in DOMAIN_RULES and check["severity"] == "critical":
+                for name in check.get("about", ()):
+                    found |= {name: name, domain_key(name): name}
     return found
 
 

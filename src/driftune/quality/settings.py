@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from driftune.sections import RISING, STRICT, Positive, Share
+from driftune.sections import RANGE, RISING, STRICT, Bound, Positive, Share
 
 Severity = Literal["critical", "warning", "info"]
 
@@ -153,7 +153,7 @@ class Quality(Section):
     rate: float = Field(0.4, gt=0)
     domain: DomainLimits = DomainLimits()
     slack: ColumnSlack = ColumnSlack()
-    ranges: dict[str, tuple[float | None, float | None]] = {"propensity": (0.0, 1.0)}
+    ranges: dict[str, Annotated[tuple[Bound, Bound], RANGE]] = {"propensity": (0.0, 1.0)}
     severity: dict[str, Literal["critical", "warning", "info", "off"]] = {}
     extra: list[Extra] = []
 
