@@ -47,9 +47,9 @@ class DayQuality:
         return self.rows - self.rejected
 
     def problems(self) -> list[str]:
-        """The broken rules as sentences with their counts."""
+        """The broken rules as sentences with their counts, critical ones first."""
         lines = []
-        for check in self.checks:
+        for check in sorted(self.checks, key=lambda each: each["severity"] != "critical"):
             if check["success"] or check["severity"] == "info":
                 continue
             figure = "no value"
