@@ -15,9 +15,14 @@ from tests.conftest import World
 from tests.registry.conftest import BACKBONE
 
 PROGRAM = str(Path(sys.executable).with_name("driftune"))
+# Python heeds Ctrl-C only where its parent did not ignore it, as a shell's background jobs do.
+HEEDING = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
 COMMANDS = (
     *("pretrain", "run", "replay", "adapt", "status", "promote", "rollback", "report"),
-    *("history", "reconcile", "quarantine"),
+    *("history", "reconcile", "quarantine", "lake", "gate"),
     *("simulate", "doctor", "import"),
 )
 
@@ -216,13 +221,17 @@ def test_the_report_is_served_where_it_is_asked_to_be_or_says_why_not(make_world
         line = refused(driftune("report", *config, "--serve", "--port", port))
     assert f"--port {port}" in line and "choose another one" in line
     with subprocess.Popen(
-        [PROGRAM, "report", *config, "--serve", "--port", "0"], stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", HEEDING, PROGRAM, "report", *config, "--serve", "--port", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
-        assert process.stdout is not None and process.stderr is not None
-        url = process.stdout.readline().split()[0]
-        with urllib.request.urlopen(url, timeout=20) as page:
-            assert b"No drift decision yet" in page.read()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 0
-        assert process.stderr.read() == ""
+        try:
+            assert process.stdout is not None and process.stderr is not None
+            url = process.stdout.readline().split()[0]
+            with urllib.request.urlopen(url, timeout=20) as page:
+                assert b"No drift decision yet" in page.read()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=20) == 0
+            assert process.stderr.read() == ""
+        finally:
+            # A server that does not end would be waited for without end.
+            process.kill()

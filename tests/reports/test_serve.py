@@ -85,11 +85,15 @@ def test_ctrl_c_ends_it_cleanly_and_gives_the_port_back(tmp_path: Path) -> None:
         [sys.executable, "-c", script, str(tmp_path)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ,
     ) as process:  # fmt: skip
-        assert process.stdout is not None and process.stderr is not None
-        url = process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 0
-        assert process.stderr.read() == ""
+        try:
+            assert process.stdout is not None and process.stderr is not None
+            url = process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=20) == 0
+            assert process.stderr.read() == ""
+        finally:
+            # A server that does not end would be waited for without end.
+            process.kill()
     number = int(url.split(":")[2].split("/")[0])
     with serving(tmp_path, number) as server:
         assert server.url == url.strip()

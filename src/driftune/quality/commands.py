@@ -1,15 +1,11 @@
 """Commands on quarantine: what a day's holds, and letting rows or domains of it in."""
 
 import json
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from driftune.options import PARAMS, AsJson, ConfigPath, load
-
-if TYPE_CHECKING:
-    from datetime import date
+from driftune.options import PARAMS, AsJson, ConfigPath, day_of, load
 
 app = typer.Typer(help="Rejected rows: what they are, and letting them in after a fix.")
 
@@ -28,7 +24,7 @@ def show(
     """Show a day's rejected rows as they were delivered, and their number by reason and domain."""
     from driftune.quality.shown import quarantined
 
-    found = quarantined(load(config), _day(day), reason, domain, limit)
+    found = quarantined(load(config), day_of(day), reason, domain, limit)
     if as_json:
         typer.echo(json.dumps(found, default=str))
         return
@@ -74,7 +70,7 @@ def release(
 
     settings = load(config)
     with Ledger(settings) as ledger:
-        done = release_day(settings, ledger, _day(day), reason or [], domain or [], why)
+        done = release_day(settings, ledger, day_of(day), reason or [], domain or [], why)
         build_site(settings, ledger)
     figures: dict[str, Any] = {
         "day": day,
@@ -90,10 +86,3 @@ def release(
             f"{day}: {done.quality.accepted:,} rows in the lake, {done.quality.rejected:,} "
             f"rejected (revision {done.revision}); next: driftune run --day {day}"
         )
-
-
-def _day(text: str) -> "date":
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").date()
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a day; write YYYY-MM-DD") from None

@@ -8,7 +8,7 @@ from typing import Any
 from driftune.config import Config
 from driftune.quality.columns import column_findings
 from driftune.quality.finding import Finding
-from driftune.quality.usual import History, band
+from driftune.quality.usual import Band, History, band
 
 # A usual hour has this share of the day's rows, an empty one this share of its usual rows.
 HOUR_SHARE, HOUR_LEFT = 0.01, 0.1
@@ -122,42 +122,40 @@ def _domains(config: Config, profile: dict[str, Any], history: History) -> Itera
 def _rates(
     config: Config, domain: str, here: dict[str, int], before: list[dict[str, int]]
 ) -> Iterator[Finding]:
-    quality = config.quality
     odds = _log_odds(here["clicks"], here["rows"])
-    usual = band(
-        [_log_odds(each["clicks"], each["rows"]) for each in before],
-        quality.rate,
-        quality.band,
-        _noise(
-            sum(each["clicks"] for each in before),
-            sum(each["rows"] for each in before),
-            here["rows"],
-        ),
-    )
+    usual = _rate_band(config, "clicks", "rows", here, before)
     if usual is not None:
         detail = f"{here['clicks'] / here['rows']:.1%} clicks, usually {_share(usual.usual):.1%}"
         # Small domains: what chance can bring is not absurd.
-        limit = max(math.log(quality.domain.click_odds), usual.allowed)
+        limit = max(math.log(config.quality.domain.click_odds), usual.allowed)
         yield Finding("domain_click_rate_absurd", domain, abs(odds - usual.usual) / limit, detail)
         yield Finding("domain_click_rate", domain, abs(usual.excess(odds)), detail)
-    clicked = [each for each in before if each["clicks"]]
     if not here["clicks"]:
         return
-    rate = band(
-        [_log_odds(each["conversions"], each["clicks"]) for each in clicked],
-        quality.rate,
-        quality.band,
-        _noise(
-            sum(each["conversions"] for each in clicked),
-            sum(each["clicks"] for each in clicked),
-            here["clicks"],
-        ),
-    )
-    if rate is not None:
+    clicked = [each for each in before if each["clicks"]]
+    usual = _rate_band(config, "conversions", "clicks", here, clicked)
+    if usual is not None:
         odds = _log_odds(here["conversions"], here["clicks"])
         share = here["conversions"] / here["clicks"]
-        detail = f"{share:.1%} conversions per click, usually {_share(rate.usual):.1%}"
-        yield Finding("domain_conversion_rate", domain, abs(rate.excess(odds)), detail)
+        detail = f"{share:.1%} conversions per click, usually {_share(usual.usual):.1%}"
+        yield Finding("domain_conversion_rate", domain, abs(usual.excess(odds)), detail)
+
+
+def _rate_band(
+    config: Config,
+    positives: str,
+    total: str,
+    here: dict[str, int],
+    before: list[dict[str, int]],
+) -> Band | None:
+    """The usual log odds of a rate, and what they may differ by on a day of this size."""
+    pooled = sum(each[positives] for each in before), sum(each[total] for each in before)
+    return band(
+        [_log_odds(each[positives], each[total]) for each in before],
+        config.quality.rate,
+        config.quality.band,
+        _noise(*pooled, here[total]),
+    )
 
 
 def _over(value: float, limit: float) -> float:

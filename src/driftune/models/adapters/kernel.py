@@ -1,6 +1,7 @@
 """What every kernel is to the bank and the trainer: a small module at one place of a model."""
 
 import zlib
+from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
 from torch import Generator, Tensor, nn
@@ -26,7 +27,7 @@ class Adapted(NamedTuple):
     sigma: Tensor | None = None
 
 
-class Kernel(nn.Module):
+class Kernel(nn.Module, ABC):
     """One domain's change at one place.
 
     ``width``: columns of the module's output there; ``config``: the kernel's settings;
@@ -39,6 +40,7 @@ class Kernel(nn.Module):
     width: int
     config: KernelConfig
 
+    @abstractmethod
     def adapt(
         self,
         output: Tensor,
@@ -51,7 +53,6 @@ class Kernel(nn.Module):
         ``inputs`` are the module's arguments; ``fresh`` (rows, k) holds ids that the base has
         never seen, −1 where there is none.
         """
-        raise NotImplementedError
 
     def serve(
         self, output: Tensor, inputs: tuple[Tensor, ...], fresh: Tensor | None = None
