@@ -12,6 +12,7 @@ from prefect.utilities.annotations import quote
 from driftune.config import Config
 from driftune.drift.measure import Measured
 from driftune.logs.ingest import Ingested, scratch
+from driftune.logs.turns import turn
 from driftune.params import load_config
 from driftune.registry.ledger import Ledger
 from driftune.reports.summary import day_line, day_rows
@@ -107,7 +108,7 @@ def act(settings: Config, decision_id: str) -> State[Any]:
 
 def ingest_day(settings: Config, day: date) -> Ingested:
     """The day's files into the lake, each step a task."""
-    with scratch(settings, day) as folder:
+    with turn(settings, day), scratch(settings, day) as folder:
         fetched = days.fetch_day(settings, day, folder)
         held = days.held_already(settings, fetched)
         if held is not None:

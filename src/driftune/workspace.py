@@ -75,6 +75,10 @@ class Workspace:
         """What was let out of the day's quarantine, by whom and why (JSON)."""
         return self.home / "quality" / "released" / f"{day}.json"
 
+    def turn(self, day: date) -> Path:
+        """The lock file of who takes the day in."""
+        return self.home / "locks" / f"{day}.lock"
+
     def docs_record(self, day: date, *, redelivery: bool = False) -> Path:
         """What Great Expectations said of the day or redelivery (JSON), as the site shows it."""
         return self.home / "data_docs" / f"{_name(day, redelivery)}.json"

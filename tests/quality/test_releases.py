@@ -11,7 +11,8 @@ import pytest
 from driftune.errors import DayRefusedError, DriftuneError, SourceError
 from driftune.files import write_text
 from driftune.logs.lake import Lake
-from driftune.quality.release import read_release, release_day
+from driftune.quality.release import release_day
+from driftune.quality.released import read_release
 from driftune.quality.shown import quarantined
 from driftune.registry.ledger import Ledger
 from driftune.workspace import Workspace
@@ -85,8 +86,12 @@ def test_without_names_the_day_is_judged_by_the_rules_of_now(ingested_world: Wor
     world.write(day, frame)
     run(world, day)
     eased = World(world.root, quality={"severity": {"domain_click_rate_absurd": "warning"}})
-    assert not run(eased, day).changed
-    assert release(eased, day).quality.refused == []
+    done = release(eased, day)
+    assert (done.quality.refused, done.revision) == ([], 2)
+    again = release(eased, day, why="once more")
+    assert (again.changed, again.revision) == (False, 2)
+    (entry,) = read_release(Workspace(eased.config), day).entries
+    assert (entry.why, entry.done) == ("looked at them", True)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +172,7 @@ def test_the_command_line_shows_and_releases(copied: World) -> None:
         "rows": 1209,
         "rejected": 1,
         "revision": 2,
+        "changed": True,
     }
     wrong = driftune("release", day, "--reason", "user_missing", "--why", "no")
     assert wrong.returncode == 1

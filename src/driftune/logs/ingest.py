@@ -1,5 +1,6 @@
 """One day from its source into the lake: the calls in their order, without orchestration."""
 
+import logging
 import shutil
 import time
 import uuid
@@ -20,20 +21,23 @@ from driftune.logs.duck import connect, first_line
 from driftune.logs.lake import Lake, short_hash
 from driftune.logs.source import Fetched, arrived, fetch
 from driftune.logs.staging import Staged, content_hash, stage
+from driftune.logs.turns import turn
 from driftune.quality.checkpoint import Check, validate
 from driftune.quality.profile import write_profile
 from driftune.quality.quarantine import write_quarantine
 from driftune.quality.record import DayQuality, read_quality, record_quality
-from driftune.quality.release import read_release
+from driftune.quality.released import finish, read_release, rules_hash, withdraw
 from driftune.registry.ledger import Ledger
 from driftune.workspace import Workspace
+
+log = logging.getLogger("driftune")
 
 LEFT_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """The day's quality and whether this call changed the lake."""
+    """The day's quality, its revision, and whether this call changed the rows in the lake."""
 
     quality: DayQuality
     revision: int
@@ -49,7 +53,8 @@ def reference_days(config: Config) -> list[date]:
 def late_days(config: Config, ledger: Ledger, day: date) -> list[date]:
     """Days shortly before ``day`` that no run has taken in and whose files are there, in order.
 
-    A day that was refused counts again when it is delivered anew.
+    A day that was refused counts again when it is delivered anew, or would be judged by other
+    rules.
     """
     before = (day - timedelta(days=n) for n in range(config.source.late_days, 0, -1))
     missed = [other for other in before if other > config.reference.last]
@@ -71,7 +76,23 @@ def _refused_already(config: Config, day: date) -> bool:
             fetched = fetch(config, day, folder)
         except SourceError:
             return False
-        return content_hash(config, fetched, domains_for(config, day)) == quality.content_hash
+        return _is_judged(config, fetched, quality)
+
+
+def _is_judged(
+    config: Config, fetched: Fetched, quality: DayQuality, *, again: bool = True
+) -> bool:
+    """Whether a record is of this delivery, and judged by the rules and releases of now.
+
+    Without ``again`` the rules do not matter.
+    """
+    wanted = content_hash(config, fetched, domains_for(config, fetched.day))
+    released = read_release(Workspace(config), fetched.day).of(fetched.content)
+    if quality.rules:
+        alike = not again or quality.rules == rules_hash(config, released)
+        return quality.basis == wanted and alike
+    # Records of old do not say by which rules they were made.
+    return quality.content_hash == wanted and not released.entries
 
 
 def domains_for(config: Config, day: date) -> list[str] | None:
@@ -104,23 +125,32 @@ def scratch(config: Config, day: date) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def unchanged(config: Config, ledger: Ledger, fetched: Fetched) -> Ingested | None:
-    """The day's earlier result when lake and ledger hold exactly this content, else None.
+def unchanged(
+    config: Config, ledger: Ledger, fetched: Fetched, *, again: bool = True
+) -> Ingested | None:
+    """The day's earlier result when it is of exactly this delivery and still stands, else None.
 
-    A redelivery that was refused in between is withdrawn then.
+    It stands when lake and ledger hold its rows and, with ``again``, when it was judged by the
+    rules of now. A redelivery that was refused in between is withdrawn then.
     """
-    wanted = content_hash(config, fetched, domains_for(config, fetched.day))
-    row = ledger.day(fetched.day)
-    if row is None or row.content_hash != wanted:
+    workspace, day = Workspace(config), fetched.day
+    row, quality = ledger.day(day), read_quality(workspace, day)
+    if row is None or quality is None or row.content_hash != quality.content_hash:
         return None
-    view = Lake.of(config)
-    if view.contents.get(fetched.day) != short_hash(wanted) or view.damage(fetched.day):
+    if not _is_held(config, day, row.content_hash):
         return None
-    quality = read_quality(Workspace(config), fetched.day)
-    if quality is None or quality.content_hash != wanted:
+    if not _is_judged(config, fetched, quality, again=again):
         return None
-    _withdraw_redelivery(Workspace(config), fetched.day)
+    _withdraw_redelivery(workspace, day)
+    if again:
+        finish(workspace, day, fetched.content)
     return Ingested(quality, row.revision, changed=False)
+
+
+def _is_held(config: Config, day: date, content: str) -> bool:
+    """Whether the lake holds rows of this content hash, and their files are whole."""
+    view = Lake.of(config)
+    return view.contents.get(day) == short_hash(content) and view.damage(day) is None
 
 
 def check(config: Config, staged: Staged) -> DayQuality:
@@ -144,6 +174,12 @@ def check(config: Config, staged: Staged) -> DayQuality:
 
 def _checked(config: Config, staged: Staged) -> DayQuality:
     workspace, day = Workspace(config), staged.day
+    released = read_release(workspace, day)
+    if others := len(released.entries) - len(staged.released.entries):
+        log.warning(
+            "%s: %d release%s of another delivery hold%s no more; see driftune quarantine show %s",
+            *(day, others, "" if others == 1 else "s", "s" if others == 1 else "", day),
+        )
     checkpoint = validate(config, staged)
     changed = [
         Check(change.rule, severity, change.sentence, False, change.rows, None)
@@ -160,7 +196,7 @@ def _checked(config: Config, staged: Staged) -> DayQuality:
     if checkpoint.verdict != "refused":
         write_profile(workspace, checkpoint.judged.profile)
     target = workspace.quality(day, redelivery=beside)
-    return record_quality(staged, checkpoint, target, read_release(workspace, day))
+    return record_quality(staged, checkpoint, target, rules_hash(config, staged.released))
 
 
 def _severity(config: Config, change: Change) -> str:
@@ -174,46 +210,74 @@ def _withdraw_redelivery(workspace: Workspace, day: date) -> None:
 
 
 def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuality) -> Ingested:
-    """Commit an accepted day to lake and ledger.
+    """Commit an accepted day to lake and ledger, and end the releases that it was judged under.
+
+    Judged again with the same rows accepted, it keeps its revision.
 
     Raises:
-        DayRefusedError: when a critical rule is broken; nothing has changed then.
+        DayRefusedError: when a critical rule is broken; nothing has changed then, and releases
+            that no run has ended are withdrawn.
     """
-    workspace = Workspace(config)
+    workspace, day = Workspace(config), staged.day
     if quality.verdict == "refused":
-        beside = workspace.quality(quality.day, redelivery=True)
+        beside = workspace.quality(day, redelivery=True)
+        dropped = withdraw(workspace, day, staged.fetched.content)
+        names = ", ".join(entry.names for entry in dropped)
         raise DayRefusedError(
-            f"{quality.day}: refused, the lake is unchanged: {'; '.join(quality.problems())}; "
-            f"see {beside if beside.exists() else workspace.quality(quality.day)}"
+            f"{day}: refused, the lake is unchanged: {'; '.join(quality.problems())}; "
+            f"see {beside if beside.exists() else workspace.quality(day)}"
+            + (f"; the release ({names}) is withdrawn" if dropped else "")
         )
-    version = commit(config, workspace.lake, staged)
-    record_columns(config, staged.day, staged.evolution.types)
+    held = ledger.day(day)
+    same = (
+        held is not None
+        and held.content_hash == quality.content_hash
+        and _is_held(config, day, held.content_hash)
+    )
+    if held is not None and same:
+        version = held.lake_version
+    else:
+        version = commit(config, workspace.lake, replace(staged, content_hash=quality.content_hash))
+    record_columns(config, day, staged.evolution.types)
     revision = ledger.record_day(
-        staged.day,
-        content_hash=staged.content_hash,
+        day,
+        content_hash=quality.content_hash,
         lake_version=version,
         rows=quality.accepted,
         rejected=quality.rejected,
         verdict=quality.verdict,
     )
-    return Ingested(quality, revision, changed=True)
+    finish(workspace, day, staged.fetched.content)
+    return Ingested(quality, revision, changed=not same)
 
 
-def ingest(config: Config, ledger: Ledger, day: date) -> Ingested:
-    """Fetch, stage, validate and commit one day; the same content again is a no-op."""
-    with scratch(config, day) as folder:
-        fetched = fetch(config, day, folder)
-        known = unchanged(config, ledger, fetched)
-        if known is not None:
-            return known
-        staged = stage(config, fetched, domains_for(config, day), folder / "day.duckdb")
-        return commit_day(config, ledger, staged, check(config, staged))
+def ingest(config: Config, ledger: Ledger, day: date, *, again: bool = True) -> Ingested:
+    """Fetch, stage, validate and commit one day; the same content again is a no-op.
+
+    With ``again`` the same content is judged again where the rules are others than it was judged
+    by, or a release has not ended.
+    """
+    with turn(config, day), scratch(config, day) as folder:
+        return take_in(config, ledger, fetch(config, day, folder), folder, again=again)
+
+
+def take_in(
+    config: Config, ledger: Ledger, fetched: Fetched, folder: Path, *, again: bool = True
+) -> Ingested:
+    """Take in a fetched day, as ``ingest`` does; the caller has the day's turn and scratch."""
+    known = unchanged(config, ledger, fetched, again=again)
+    if known is not None:
+        return known
+    staged = stage(config, fetched, domains_for(config, fetched.day), folder / "day.duckdb")
+    return commit_day(config, ledger, staged, check(config, staged))
 
 
 def ensure_reference(
     config: Config, ledger: Ledger, progress: Callable[[str, int, int], None] | None = None
 ) -> list[date]:
     """Bring every reference day into the lake; returns the days.
+
+    One that is there stays as it was judged, whatever the rules of now: pre-training used it.
 
     Raises:
         SourceError: naming the first day whose files are missing or unusable.
@@ -224,7 +288,7 @@ def ensure_reference(
         if progress:
             progress(f"reference {day}", number, len(days))
         try:
-            ingest(config, ledger, day)
+            ingest(config, ledger, day, again=False)
         except SourceError as error:
             if day not in held:
                 raise SourceError(f"reference day {error}") from None

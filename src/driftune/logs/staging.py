@@ -18,7 +18,7 @@ from driftune.logs.duplicates import find_copies
 from driftune.logs.expressions import over_typed_columns
 from driftune.logs.loading import damaged_file, delivered_types, load
 from driftune.logs.source import Fetched
-from driftune.quality.release import read_release
+from driftune.quality.released import Release, read_release
 from driftune.quality.rules import RowRule, row_rules
 from driftune.workspace import Workspace
 
@@ -31,6 +31,7 @@ class Staged:
     """A staged day: ``staged`` (canonical) beside ``raw`` (as delivered) in ``database``.
 
     Both are views over the fetched files, which therefore must stay until the day is committed.
+    ``content_hash`` is that of the delivery, ``released`` what was let out of its quarantine.
     """
 
     day: date
@@ -40,10 +41,14 @@ class Staged:
     rows: int
     fetched: Fetched
     evolution: Evolution
+    released: Release
 
 
 def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | None) -> str:
-    """Hash of everything that decides what the lake would hold: bytes, roles, domains, rules."""
+    """Hash of everything that decides what the rows are: bytes, roles, domains.
+
+    Which of them the lake holds, its rules decide (see ``quality.record``).
+    """
     # Days taken in before there was this role keep their hash where it is not used.
     unused = {"request"} if config.columns.request is None else None
     meaning = {
@@ -54,8 +59,6 @@ def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | No
         "unknown": config.domains.unknown,
         "known": known_domains,
     }
-    if released := read_release(Workspace(config), fetched.day).meaning:
-        meaning["released"] = released
     return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
 
@@ -72,7 +75,9 @@ def stage(
     """
     _check_columns(config, fetched)
     quarantine_unknown = known_domains is not None and config.domains.unknown == "quarantine"
-    rules = row_rules(config, fetched.day, known_domains if quarantine_unknown else None)
+    released = read_release(Workspace(config), fetched.day).of(fetched.content)
+    allowed = known_domains if quarantine_unknown else None
+    rules = row_rules(config, fetched.day, allowed, released.reasons)
     database.parent.mkdir(parents=True, exist_ok=True)
     # The session's zone is what times without an offset are read in.
     with connect(database, timezone=config.timezone, memory=config.resources.memory) as con:
@@ -113,6 +118,7 @@ def stage(
         rows,
         fetched,
         evolution,
+        released,
     )
 
 

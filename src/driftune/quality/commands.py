@@ -21,10 +21,18 @@ def show(
     config: ConfigPath = PARAMS,
     as_json: AsJson = False,
 ) -> None:
-    """Show a day's rejected rows as they were delivered, and their number by reason and domain."""
-    from driftune.quality.shown import quarantined
+    """Show a day's rejected rows as they were delivered, and their number by reason and domain.
 
-    found = quarantined(load(config), day_of(day), reason, domain, limit)
+    A release is in force, of another delivery, or pending: no run under it has ended, and the next
+    one of the day will.
+    """
+    from driftune.quality.shown import NotThereError, quarantined
+
+    chosen = day_of(day)
+    try:
+        found = quarantined(load(config), chosen, reason, domain, limit)
+    except NotThereError as error:
+        raise typer.BadParameter(str(error)) from None
     if as_json:
         typer.echo(json.dumps(found, default=str))
         return
@@ -37,8 +45,10 @@ def show(
     for row in found["rows"]:
         typer.echo(json.dumps(row, default=str, ensure_ascii=False))
     for entry in found["releases"]:
-        what = ", ".join([*entry["reasons"], *entry["domains"]]) or "judged by new rules"
-        typer.echo(f"  released {entry['at']} by {entry['by']}: {what} ({entry['why']})")
+        what = ", ".join([*entry["reasons"], *entry["domains"]]) or "judged anew"
+        typer.echo(
+            f"  released {entry['at']} by {entry['by']}: {what} ({entry['why']}): {entry['state']}"
+        )
 
 
 @app.command()
@@ -60,9 +70,10 @@ def release(
 ) -> None:
     """Bring a day in again with what it names let in, read from the source, in one transaction.
 
-    Without --reason and --domain the day is judged anew by the rules that params.yaml has now. A
-    release holds for later deliveries of the day, too. Rows without user, item, time, domain or
-    readable labels can never be encoded and stay out.
+    Without --reason and --domain the day is judged anew by the rules that params.yaml has now, as
+    driftune run does, too. A release holds for the delivery that was looked at: another one is
+    judged afresh. Rows without user, item, time, domain or readable labels can never be encoded
+    and stay out.
     """
     from driftune.quality.release import release_day
     from driftune.registry.ledger import Ledger
@@ -78,11 +89,13 @@ def release(
         "rows": done.quality.accepted,
         "rejected": done.quality.rejected,
         "revision": done.revision,
+        "changed": done.changed,
     }
     if as_json:
         typer.echo(json.dumps(figures))
     else:
+        what = "" if done.changed else ", as before"
         typer.echo(
-            f"{day}: {done.quality.accepted:,} rows in the lake, {done.quality.rejected:,} "
+            f"{day}: {done.quality.accepted:,} rows in the lake{what}, {done.quality.rejected:,} "
             f"rejected (revision {done.revision}); next: driftune run --day {day}"
         )

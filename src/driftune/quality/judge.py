@@ -9,10 +9,8 @@ from driftune.logs.staging import Staged
 from driftune.quality.finding import Finding
 from driftune.quality.findings import Findings, find
 from driftune.quality.profile import measure
-from driftune.quality.release import read_release
 from driftune.quality.settings import DOMAIN_REFUSED
 from driftune.quality.usual import history_of
-from driftune.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ def judge(config: Config, staged: Staged) -> Judged:
     quality = config.quality
     profile, history = measure(config, staged), history_of(config, staged.day)
     findings = find(config, profile, history)
-    released = frozenset(read_release(Workspace(config), staged.day).domains)
+    released = frozenset(staged.released.domains)
     broken: dict[str, list[Finding]] = {}
     for finding in findings.domains:
         critical = quality.severity_of(finding.rule) == "critical"

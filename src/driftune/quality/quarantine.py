@@ -1,5 +1,6 @@
 """Quarantine: rejected rows as they were delivered, with file, row number and reasons."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ def write_quarantine(staged: Staged, target: Path) -> int:
             con.execute(
                 f"""
                 COPY (
-                    SELECT staged.reasons AS _reasons, _driftune_file AS _file,
-                           _driftune_row AS _row,
+                    SELECT staged.reasons AS _reasons, staged.domain AS _domain,
+                           _driftune_file AS _file, _driftune_row AS _row,
                            raw.* EXCLUDE (
                                _driftune_id, _driftune_file, _driftune_row, _driftune_fingerprint
                            )
@@ -37,6 +38,21 @@ def write_quarantine(staged: Staged, target: Path) -> int:
                 """
             )
     return rejected
+
+
+def accepted_hash(staged: Staged) -> str:
+    """Hash of which of the delivery's rows are accepted; its content hash where all are."""
+    with connect(staged.database, read_only=True) as con:
+        count, *marks = con.execute(
+            "SELECT count(*), bit_xor(hash(row_id)), sum(hash(row_id)) "
+            "FROM staged WHERE rejected = 1"
+        ).fetchone()
+    if not count:
+        return staged.content_hash
+    # Row numbers go on from file to file.
+    order = [file.sha256 for file in staged.fetched.files]
+    text = " ".join(map(str, [staged.content_hash, *order, count, *marks]))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def count_rejected(staged: Staged) -> list[dict[str, Any]]:

@@ -4,14 +4,15 @@ import logging
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from driftune.domains import domain_key
 from driftune.files import read_json, write_json
 from driftune.logs.duck import connect
 from driftune.logs.staging import Staged
-from driftune.quality.quarantine import count_rejected, examples
-from driftune.quality.release import Release
+from driftune.quality.quarantine import accepted_hash, count_rejected, examples
 from driftune.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -24,8 +25,10 @@ log = logging.getLogger("driftune")
 class DayQuality:
     """What the validation of a day found. ``verdict``: ok, warning or refused.
 
-    ``refused``: the domains whose rows of the day are kept out, with the sentences of what they
-    broke; ``released``: what was let in by hand. Records of old have neither.
+    ``content_hash`` is that of the accepted rows. ``refused``: the domains whose rows of the day
+    are kept out, with the sentences of what they broke; ``released``: what was let in by hand.
+    ``delivery`` is the hash of the files' bytes, ``basis`` that of their rows, ``rules`` of what
+    they were judged by. Records of old lack these.
     """
 
     day: date
@@ -40,6 +43,9 @@ class DayQuality:
     hours: list[int]
     refused: list[dict[str, Any]] = field(default_factory=list)
     released: list[dict[str, Any]] = field(default_factory=list)
+    delivery: str = ""
+    basis: str = ""
+    rules: str = ""
 
     @property
     def accepted(self) -> int:
@@ -68,9 +74,9 @@ class DayQuality:
 
 
 def record_quality(
-    staged: Staged, checkpoint: "Checkpoint", target: Path, released: Release | None = None
+    staged: Staged, checkpoint: "Checkpoint", target: Path, rules: str
 ) -> DayQuality:
-    """Collect a delivery's figures and write its record."""
+    """Collect a delivery's figures and write its record; ``rules``: the hash of what judged it."""
     with connect(staged.database, read_only=True) as con:
         row = con.execute("SELECT count(*), coalesce(sum(rejected), 0) FROM staged").fetchone()
         domains = con.execute(
@@ -87,7 +93,7 @@ def record_quality(
     rows, rejected = row if row else (0, 0)
     quality = DayQuality(
         day=staged.day,
-        content_hash=staged.content_hash,
+        content_hash=accepted_hash(staged),
         verdict=checkpoint.verdict,
         rows=int(rows),
         rejected=int(rejected),
@@ -105,7 +111,10 @@ def record_quality(
             }
             for name, broken in sorted(checkpoint.judged.refused.items())
         ],
-        released=[] if released is None else list(released.entries),
+        released=[entry.model_dump(exclude={"done"}) for entry in staged.released.entries],
+        delivery=staged.fetched.content,
+        basis=staged.content_hash,
+        rules=rules,
     )
     write_json(target, quality.to_dict())
     return quality
@@ -140,6 +149,63 @@ def _domains(counted: list[tuple[Any, ...]], checkpoint: "Checkpoint") -> list[d
     return rows
 
 
+# The parts of a kept record that its readers count on.
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class _Check(_Part):
+    rule: str
+    severity: Literal["critical", "warning", "info"]
+    sentence: str
+    success: bool
+    unexpected: int | None
+    observed: float | None
+
+
+class _Rejection(_Part):
+    file: str
+    reason: str
+    column: str
+    domain: str
+    rows: int
+
+
+class _Domain(_Part):
+    domain: str
+    key: str
+    rows: int
+    rejected: int
+    clicks: int
+    conversions: int
+
+
+class _Refused(_Part):
+    domain: str
+    key: str
+    why: list[str]
+
+
+class _Record(_Part):
+    day: date = Field(strict=False)
+    content_hash: str
+    verdict: str
+    rows: int
+    rejected: int
+    checks: list[_Check]
+    rejections: list[_Rejection]
+    examples: list[dict[str, Any]]
+    domains: list[_Domain]
+    hours: list[int]
+    refused: list[_Refused] = []
+    released: list[dict[str, Any]] = []
+    delivery: str = ""
+    basis: str = ""
+    rules: str = ""
+
+
 def read_quality(workspace: Workspace, day: date, *, redelivery: bool = False) -> DayQuality | None:
     """Read the record of a day, or of its refused redelivery.
 
@@ -150,10 +216,15 @@ def read_quality(workspace: Workspace, day: date, *, redelivery: bool = False) -
         return None
     try:
         values = read_json(path)
-        return DayQuality(**{**values, "day": date.fromisoformat(values["day"])})
-    except (ValueError, TypeError, KeyError) as error:
-        log.warning("%s: its quality record cannot be read: %s", day, error)
-        return None
+        return DayQuality(**{**values, "day": _Record.model_validate(values).day})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the record"
+        reason = f"{where}: {first['msg']}"
+    except (OSError, ValueError, TypeError) as error:
+        reason = str(error)
+    log.warning("%s: its quality record %s cannot be read: %s", day, path, reason)
+    return None
 
 
 def refused_domains(workspace: Workspace, day: date) -> dict[str, tuple[str, str]]:

@@ -1,74 +1,24 @@
-"""Releases: what was let out of a day's quarantine, by whom and why; kept, and part of its content.
+"""Releases: rows or domains of a day's quarantine let in, or the day judged anew.
 
-A release names reasons whose rows go in, or domains that are not refused; one without either only
-says that the day is judged anew by the rules that params.yaml has now.
+What was released holds for the delivery that was looked at. It is pending until a run under it has
+ended. The next run or release of the day ends one that broke off, and does not take it back: its
+rows may be in the lake already, and a person asked for them. Where the day is refused under it, it
+is withdrawn.
 """
 
 import getpass
-import hashlib
-import json
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
-
-from pydantic import BaseModel, TypeAdapter
 
 from driftune.config import Config
 from driftune.domains import domain_key
 from driftune.errors import DriftuneError, SourceError
-from driftune.files import read_json, write_json
+from driftune.quality.record import DayQuality, read_quality
+from driftune.quality.released import Entry, keep, read_release
 from driftune.quality.settings import DOMAIN_REFUSED, DOMAIN_RULES, RELEASABLE, ROW_RULES
 from driftune.workspace import Workspace
-
-
-class Entry(BaseModel):
-    """One release as it is kept; ``rules`` is the hash of the rules that it was judged by."""
-
-    at: str
-    by: str
-    why: str
-    reasons: list[str]
-    domains: list[str]
-    rules: str
-
-
-@dataclass(frozen=True)
-class Release:
-    """Everything that was released of a day; ``entries`` is the audit, oldest first."""
-
-    reasons: tuple[str, ...] = ()
-    domains: tuple[str, ...] = ()
-    entries: tuple[dict[str, Any], ...] = ()
-
-    @property
-    def meaning(self) -> list[Any] | None:
-        """What of it decides what the lake holds; None where nothing was released."""
-        rules = [entry["rules"] for entry in self.entries]
-        return [list(self.reasons), list(self.domains), rules] if self.entries else None
-
-
-def read_release(workspace: Workspace, day: date) -> Release:
-    """Read what was released of a day.
-
-    Raises:
-        DriftuneError: when its record is damaged; without it the day cannot be judged.
-    """
-    path = workspace.released(day)
-    if not path.exists():
-        return Release()
-    try:
-        kept = TypeAdapter(list[Entry]).validate_python(read_json(path))
-        entries = tuple(entry.model_dump() for entry in kept)
-        return Release(
-            tuple(sorted({each for entry in entries for each in entry["reasons"]})),
-            tuple(sorted({each for entry in entries for each in entry["domains"]})),
-            entries,
-        )
-    except ValueError:
-        raise DriftuneError(
-            f"{path}: the record of releases is damaged; put it back from a backup"
-        ) from None
 
 
 def release_day(
@@ -77,14 +27,20 @@ def release_day(
     """Record a release and bring the day in again under it; returns the ``Ingested`` day.
 
     The rows come from the day's source: when it fails, or the day is still refused, the release
-    is withdrawn and the lake is as it was.
+    is withdrawn and the lake is as it was. Without reasons and domains the day is judged anew by
+    the rules of now; where it already is, nothing is recorded.
 
     Raises:
-        DriftuneError: for a reason that cannot be released, or without a ``why``.
+        DriftuneError: for a reason or domain that cannot be released, without a ``why``, or when
+            the source holds another delivery than the one that was judged.
         SourceError: when the day's source is gone.
         DayRefusedError: when the day is refused all the same.
+        LakeError: when another run of the day does not end, or the disk is full.
     """
-    from driftune.logs.ingest import ingest
+    from driftune.logs.ingest import scratch, take_in, unchanged
+    from driftune.logs.lake import Lake
+    from driftune.logs.source import fetch
+    from driftune.logs.turns import turn
 
     wrong = [reason for reason in reasons if reason not in RELEASABLE]
     if wrong:
@@ -92,57 +48,105 @@ def release_day(
     if not why.strip():
         raise DriftuneError("--why is empty; say why the rows are good, it is kept in the audit")
     workspace = Workspace(config)
-    before = read_release(workspace, day)
-    refused = _refused(workspace, day)
-    for domain in domains:
-        if domain not in refused:
-            there = ", ".join(sorted(set(refused.values()))) or "none"
-            raise DriftuneError(f"{day}: domain '{domain}' is not refused; refused are: {there}")
-    entry = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "by": getpass.getuser(),
-        "why": why.strip(),
-        "reasons": sorted(reasons),
-        "domains": sorted({refused[domain] for domain in domains}),
-        "rules": rules_hash(config),
-    }
-    path = workspace.released(day)
-    write_json(path, [*before.entries, entry])
-    try:
-        return ingest(config, ledger, day)
-    except BaseException as error:
-        if before.entries:
-            write_json(path, list(before.entries))
+    with turn(config, day), scratch(config, day) as folder:
+        before = read_release(workspace, day).entries
+        judged = _judged(workspace, day)
+        _refused(day, judged, domains)
+        try:
+            fetched = fetch(config, day, folder)
+        except SourceError as error:
+            raise _nothing(day, error) from None
+        if not reasons and not domains:
+            held = unchanged(config, ledger, fetched)
+            if held is not None:
+                return held
         else:
-            path.unlink(missing_ok=True)
-        if isinstance(error, SourceError):
-            raise SourceError(
-                f"{day}: nothing was released, its rows are read from the source again: {error}"
-            ) from None
-        raise
+            judged = _same_delivery(day, judged, fetched.content)
+        entry = Entry(
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            by=_user(),
+            why=" ".join(why.split()),
+            reasons=sorted(set(reasons)),
+            domains=_refused(day, judged, domains),
+            content=fetched.content,
+            done=False,
+        )
+        keep(workspace, day, [*before, entry])
+        held_before = Lake.of(config).contents.get(day)
+        try:
+            return take_in(config, ledger, fetched, folder)
+        except BaseException as error:
+            # Rows that are in the lake stay released: the next run of the day ends what broke off.
+            if Lake.of(config).contents.get(day) == held_before:
+                kept = read_release(workspace, day).entries
+                keep(workspace, day, [each for each in kept if each != entry])
+            if isinstance(error, SourceError):
+                raise _nothing(day, error) from None
+            raise
 
 
-def _refused(workspace: Workspace, day: date) -> dict[str, str]:
-    """Names of the day's refused domains, by name and by key; of a day that was refused whole,
-    those of the domains that broke a critical rule."""
-    from driftune.quality.record import read_quality
+def _judged(workspace: Workspace, day: date) -> list[DayQuality]:
+    """The records of the day, that of a refused redelivery first.
 
-    found: dict[str, str] = {}
-    for redelivery in (False, True):
-        quality = read_quality(workspace, day, redelivery=redelivery)
-        for row in [] if quality is None else quality.refused:
-            found |= {row["domain"]: row["domain"], row["key"]: row["domain"]}
-        for check in [] if quality is None or quality.verdict != "refused" else quality.checks:
-            if check["rule"] in DOMAIN_RULES and check["severity"] == "critical":
-                for name in check.get("about", ()):
-                    found |= {name: name, domain_key(name): name}
+    Raises:
+        DriftuneError: when there is none.
+    """
+    records = [read_quality(workspace, day, redelivery=beside) for beside in (True, False)]
+    found = [record for record in records if record is not None]
+    if not found:
+        raise DriftuneError(f"{day}: was never validated; run driftune run --day {day} first")
     return found
 
 
-def rules_hash(config: Config) -> str:
-    """Hash of the section ``quality``."""
-    text = json.dumps(config.quality.model_dump(mode="json"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _same_delivery(day: date, judged: list[DayQuality], content: str) -> list[DayQuality]:
+    """The records of a delivery.
+
+    Raises:
+        DriftuneError: when there is none: nobody has looked at its quarantine.
+    """
+    same = [record for record in judged if record.delivery in ("", content)]
+    if not same:
+        raise DriftuneError(
+            f"{day}: was delivered anew since it was judged; run driftune run --day {day}, see "
+            f"driftune quarantine show {day}, then release"
+        )
+    return same
+
+
+def _refused(day: date, judged: list[DayQuality], domains: Sequence[str]) -> list[str]:
+    """Names of domains (given by name or key) that are to be let in.
+
+    Of a day that was refused whole, those that broke a critical rule may be.
+
+    Raises:
+        DriftuneError: for one that is not refused.
+    """
+    found: dict[str, str] = {}
+    for quality in judged:
+        for row in quality.refused:
+            found |= {row["domain"]: row["domain"], row["key"]: row["domain"]}
+        for check in quality.checks if quality.verdict == "refused" else []:
+            if check["rule"] in DOMAIN_RULES and check["severity"] == "critical":
+                for name in check.get("about", ()):
+                    found |= {name: name, domain_key(name): name}
+    for domain in domains:
+        if domain not in found:
+            there = ", ".join(sorted(set(found.values()))) or "none"
+            raise DriftuneError(f"{day}: domain '{domain}' is not refused; refused are: {there}")
+    return sorted({found[domain] for domain in domains})
+
+
+def _nothing(day: date, error: SourceError) -> SourceError:
+    return SourceError(
+        f"{day}: nothing was released, its rows are read from the source again: {error}"
+    )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"uid {os.getuid()}"
 
 
 def _never(reason: str) -> str:

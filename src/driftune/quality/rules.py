@@ -1,12 +1,11 @@
 """The rules a day's rows must keep: one list for quarantine, checkpoint and report."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 from driftune.config import ColumnRole, Config, SqlRole
-from driftune.quality.release import read_release
-from driftune.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -27,13 +26,15 @@ class RowRule:
     severity: str = "warning"
 
 
-def row_rules(config: Config, day: date, known_domains: list[str] | None) -> list[RowRule]:
+def row_rules(
+    config: Config, day: date, known_domains: list[str] | None, released: Collection[str]
+) -> list[RowRule]:
     """The row rules of one day; without ``known_domains`` every named domain is accepted.
 
-    One that is off, or whose rows of the day were released, is still told of, for information, and
+    One that is off, or whose rows were ``released``, is still told of, for information, and
     rejects nothing.
     """
-    let_in = set(read_release(Workspace(config), day).reasons)
+    let_in = set(released)
     let_in |= {name for name, severity in config.quality.severity.items() if severity == "off"}
     return [
         replace(rule, broken="false", severity="info")

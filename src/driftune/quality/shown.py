@@ -1,4 +1,4 @@
-"""Quarantine as a person asks for it: a day's rejected rows, counted and shown."""
+"""Quarantine as a person asks for it: a day's rejected rows and its releases."""
 
 from datetime import date
 from typing import Any
@@ -8,9 +8,19 @@ from driftune.domains import domain_key
 from driftune.errors import DriftuneError
 from driftune.logs import roles
 from driftune.logs.duck import connect, first_line, literal
-from driftune.quality.record import read_quality
-from driftune.quality.release import read_release
+from driftune.quality.record import DayQuality, read_quality
+from driftune.quality.released import read_release
+from driftune.quality.settings import DOMAIN_REFUSED, ROW_RULES
 from driftune.workspace import Workspace
+
+IN_FORCE = "in force"
+# Written down, but no run under it has ended: one that is at work, or was killed.
+PENDING = "pending"
+LAPSED = "of another delivery"
+
+
+class NotThereError(DriftuneError):
+    """A reason that does not exist, or a domain that the day does not have."""
 
 
 def quarantined(
@@ -18,33 +28,79 @@ def quarantined(
 ) -> dict[str, Any]:
     """What a day's quarantine holds: counts by reason and domain, rows as delivered, releases.
 
-    ``rows`` are at most ``limit``, of a reason and a domain (name or key) where those are given.
-    A later delivery that was refused has its own quarantine, which goes first.
+    ``rows`` are at most ``limit``. With a reason or a domain (name or key; empty for rows without
+    one) rows, counts and refused domains are those of it alone. A later delivery that was refused
+    has its own quarantine, which goes first.
 
     Raises:
-        DriftuneError: when the day was never validated, or the quarantine cannot be read.
+        NotThereError: for a reason or domain that there is not.
+        DriftuneError: when the day was never validated, or a record of it cannot be read.
     """
     workspace = Workspace(config)
     beside = workspace.quality(day, redelivery=True).exists()
     quality = read_quality(workspace, day, redelivery=beside)
     if quality is None:
-        raise DriftuneError(f"{day} was never validated; run driftune run --day {day}")
-    wanted = [
-        row
-        for row in quality.rejections
-        if (reason is None or row["reason"] == reason)
-        and (domain is None or domain in (row["domain"], domain_key(row["domain"])))
-    ]
-    name = None if domain is None else (wanted[0]["domain"] if wanted else domain)
+        path = workspace.quality(day, redelivery=beside)
+        what = f"{path}: is damaged" if path.exists() else f"{day}: was never validated"
+        raise DriftuneError(f"{what}; run driftune run --day {day}")
+    if reason is not None and reason not in (*ROW_RULES, DOMAIN_REFUSED):
+        there = ", ".join((*ROW_RULES, DOMAIN_REFUSED))
+        raise NotThereError(f"'{reason}' is no reason of a rejected row; there are {there}")
+    name = None if domain is None else _domain(quality, domain)
     return {
         "day": day.isoformat(),
         "verdict": quality.verdict,
         "rejected": quality.rejected,
-        "refused_domains": quality.refused,
-        "counts": wanted,
+        "refused_domains": [
+            row
+            for row in quality.refused
+            if name in (None, row["domain"]) and reason in (None, DOMAIN_REFUSED)
+        ],
+        "counts": [
+            row
+            for row in quality.rejections
+            if reason in (None, row["reason"]) and name in (None, row["domain"])
+        ],
         "rows": _rows(config, day, beside, reason, name, limit),
-        "releases": list(read_release(workspace, day).entries),
+        "releases": releases(config, day),
     }
+
+
+def releases(config: Config, day: date) -> list[dict[str, Any]]:
+    """What was released of a day, oldest first, each with its ``state``.
+
+    Raises:
+        DriftuneError: when the record of releases is damaged.
+    """
+    workspace = Workspace(config)
+    entries = read_release(workspace, day).entries
+    if not entries:
+        return []
+    held, newest = (read_quality(workspace, day, redelivery=beside) for beside in (False, True))
+    # What records of old are of is not known.
+    known = [record.delivery for record in (held, newest) if record is not None]
+
+    def state(content: str | None, done: bool) -> str:
+        if content is None:
+            return IN_FORCE
+        if not done:
+            return LAPSED if known and all(known) and content not in known else PENDING
+        return IN_FORCE if held is None or held.delivery in ("", content) else LAPSED
+
+    return [
+        {**entry.model_dump(exclude={"done"}), "state": state(entry.content, entry.done)}
+        for entry in entries
+    ]
+
+
+def _domain(quality: DayQuality, domain: str) -> str:
+    """A domain of the day by its name or key."""
+    names = {row["domain"] for row in (*quality.domains, *quality.refused, *quality.rejections)}
+    for name in sorted(names):
+        if domain == name or (name and domain == domain_key(name)):
+            return name
+    there = ", ".join(sorted(names - {""})) or "none"
+    raise NotThereError(f"{quality.day}: has no domain '{domain}'; there are {there}")
 
 
 def _rows(
@@ -57,13 +113,17 @@ def _rows(
     if reason is not None:
         where.append("list_contains(string_split(_reasons, ', '), ?)")
         values.append(reason)
-    if domain is not None:
-        where.append(f"({roles.domain_expression(config)}) = ?")
-        values.append(domain)
     with connect(timezone=config.timezone) as con:
         try:
+            relation = f"read_parquet({literal(str(path))})"
+            columns = [row[0] for row in con.execute(f"DESCRIBE FROM {relation}").fetchall()]
+            if domain is not None:
+                # Quarantines of old do not name it.
+                named = "_domain" if "_domain" in columns else roles.domain_expression(config)
+                where.append(f"coalesce({named}, '') = ?")
+                values.append(domain)
             cursor = con.execute(
-                f"SELECT * FROM read_parquet({literal(str(path))}) "
+                f"SELECT * FROM {relation} "
                 f"WHERE {' AND '.join(where)} ORDER BY _file, _row LIMIT {int(limit)}",
                 values,
             )

@@ -98,7 +98,8 @@ class Ledger:
     def record_day(self, day: date, *, content_hash: str, **values: Any) -> int:
         """Record a committed day; a changed content gets the next revision, which is returned.
 
-        Decisions that used the earlier content are marked in the same transaction.
+        Decisions that used the earlier content are marked in the same transaction. Of the same
+        content the newest values count.
         """
         identity = days.c.day == day.isoformat()
         record = {"content_hash": content_hash, "recorded_at": time.time(), **values}
@@ -107,6 +108,7 @@ class Ledger:
                 return 1
             row = connection.execute(sa.select(days).where(identity).with_for_update()).one()
             if row.content_hash == content_hash:
+                connection.execute(days.update().where(identity).values(**values))
                 return row.revision
             revision = row.revision + 1
             connection.execute(days.update().where(identity).values(revision=revision, **record))
