@@ -9,6 +9,7 @@ from driftune.quality.record import DayQuality
 from driftune.reports.docs_page import docs_path
 from driftune.reports.history import DayEntry, History
 from driftune.reports.links import champion_text, decision_href, domain_href
+from driftune.reports.releases import releases_view
 from driftune.reports.states import (
     domain_quality,
     heat_step,
@@ -50,6 +51,7 @@ def day_view(config: Config, history: History, entry: DayEntry) -> dict[str, Any
         "domains": _domains(history, entry),
         "champions": _champions(history, entry),
         "taken_back": _taken_back(history, entry),
+        "releases": releases_view(config, day),
         "redelivery": None
         if entry.redelivery is None
         else _quality_view(entry.redelivery) | _links(config, day, redelivery=True),
