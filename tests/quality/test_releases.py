@@ -1,15 +1,19 @@
 """Letting rows out of quarantine: by reason, by domain, by new rules; audited and repeatable."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from driftune.domains import domain_key
 from driftune.errors import DayRefusedError, DriftuneError, SourceError
 from driftune.files import write_text
 from driftune.logs.lake import Lake
+from driftune.quality.commands import app
 from driftune.quality.release import release_day
 from driftune.quality.released import read_release
 from driftune.quality.shown import quarantined, releases
@@ -140,9 +144,58 @@ def test_quarantine_shows_rows_as_delivered_by_reason_and_domain(copied: World) 
     assert len(found["rows"]) == 3
     assert {row["_reasons"] for row in found["rows"]} == {"duplicate"}
     assert sum(count["rows"] for count in found["counts"]) == 10
-    own = quarantined(copied.config, day, None, NORTH, 99)
+    own = quarantined(copied.config, day, None, domain_key(NORTH), 99)
     assert {(row["scene"], row["region"]) for row in own["rows"]} == {("home", "north")}
     assert sum(count["rows"] for count in own["counts"]) == len(own["rows"])
+
+
+def test_quarantine_shows_refused_domains_that_are_asked_for(ingested_world: World) -> None:
+    world, day = ingested_world, ingested_world.day(3)
+    frame = impressions(day)
+    frame.loc[in_north(frame), ["click", "ordered"]] = 0
+    frame.loc[0, "region"] = None
+    world.write(day, frame)
+    run(world, day)
+
+    def refused(reason: str | None, domain: str | None) -> list[str]:
+        found = quarantined(world.config, day, reason, domain, 5)["refused_domains"]
+        return [row["domain"] for row in found]
+
+    assert refused(None, None) == refused(None, NORTH) == refused("domain_refused", None) == [NORTH]
+    assert refused(None, "home · south") == refused("duplicate", None) == []
+    unnamed = quarantined(world.config, day, None, "", 5)
+    assert [row["_reasons"] for row in unnamed["rows"]] == ["domain_missing"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--reason", "duplikate"], r"'duplikate' is no reason of a rejected row; there are user"),
+        (["--domain", "moon"], r"has no domain 'moon'; there are home · north, home · south"),
+    ],
+)
+def test_a_reason_or_domain_that_is_not_there_is_a_usage_error(
+    copied: World, given: list[str], message: str
+) -> None:
+    day = str(copied.day(3))
+    asked = CliRunner().invoke(app, ["show", day, *given, "-c", str(copied.params)])
+    assert asked.exit_code == 2
+    assert re.search(message, " ".join(asked.output.replace("│", " ").split()))
+    assert "rows rejected" not in asked.output
+
+
+def test_nothing_is_shown_or_released_of_a_day_that_was_never_validated(copied: World) -> None:
+    day = copied.day(9)
+    for ask in (
+        lambda: quarantined(copied.config, day, None, None, 5),
+        lambda: release(copied, day, ["duplicate"]),
+    ):
+        with pytest.raises(DriftuneError, match=f"{day}: was never validated; run driftune run"):
+            ask()
+    record = Workspace(copied.config).quality(copied.day(3))
+    write_text(record, '{"domains": null}')
+    with pytest.raises(DriftuneError, match=r"json: is damaged; run driftune run --day"):
+        quarantined(copied.config, copied.day(3), None, None, 5)
 
 
 def test_the_command_line_shows_and_releases(copied: World) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from driftune.domains import domain_key
 from driftune.files import read_json, write_json
+from driftune.quality.released import Entry, keep
 from driftune.reports.summary import day_rows
 from tests.reports.records import FIRST, PLAIN, Site, gate_report
 
@@ -29,6 +30,28 @@ def test_a_day_page_shows_checks_rejected_rows_and_decisions(site: Site) -> None
     assert f'href="../decision/{FIRST}/{domain_key(PLAIN[0])}.html"' in text
     assert "&lt;img src=x onerror=a()&gt;" in text and "<img" not in text
     assert "20.0%" in text
+
+
+def test_a_day_page_tells_its_releases_and_whether_they_hold(site: Site) -> None:
+    site.day(FIRST, PLAIN, delivery="a")
+    given = {"at": "2026-03-07T08:00:00+00:00", "by": "<ann>", "domains": [], "done": True}
+    entries = [
+        Entry(**given | {"why": "first <b>", "reasons": ["duplicate"], "content": "b"}),
+        Entry(**given | {"why": "second", "reasons": [], "content": "a"}),
+        Entry(**given | {"why": "third", "reasons": [], "content": "a", "done": False}),
+    ]
+    keep(site.workspace, FIRST, entries)
+    site.build()
+    text = site.text(f"day/{FIRST}.html")
+    places = [text.index(word) for word in (
+        "Released from quarantine", "pending", "third", "in force", "second",
+        "of another delivery", "duplicate", "first &lt;b&gt;",
+    )]  # fmt: skip
+    assert places == sorted(places)
+    assert "<ann>" not in text and "<b>" not in text.split("Released from", 1)[1].split("</ul>")[0]
+    site.workspace.released(FIRST).write_text("{", encoding="utf-8")
+    site.build()
+    assert "Released from quarantine" not in site.text(f"day/{FIRST}.html")
 
 
 def test_a_rollback_stands_on_the_day_of_its_labels_and_of_its_run(site: Site) -> None:

@@ -51,7 +51,6 @@ def release_day(
     with turn(config, day), scratch(config, day) as folder:
         before = read_release(workspace, day).entries
         judged = _judged(workspace, day)
-        _refused(day, judged, domains)
         try:
             fetched = fetch(config, day, folder)
         except SourceError as error:
