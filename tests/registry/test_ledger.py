@@ -152,6 +152,8 @@ def test_waiting_reaches_up_to_the_day(ledger: Ledger, decide: Decide) -> None:
 def test_changed_content_of_a_day_gets_the_next_revision(ledger: Ledger) -> None:
     assert ledger.record_day(DAY, content_hash="a", **VALUES) == 1
     assert ledger.record_day(DAY, content_hash="a", **VALUES) == 1
+    assert ledger.record_day(DAY, content_hash="a", **VALUES | {"verdict": "warning"}) == 1
+    assert ledger.day(DAY).verdict == "warning"
     assert ledger.record_day(DAY, content_hash="b", **VALUES) == 2
     assert [(row.day, row.content_hash) for row in ledger.days()] == [(str(DAY), "b")]
 

@@ -17,6 +17,8 @@ IN_FORCE = "in force"
 # Written down, but no run under it has ended: one that is at work, or was killed.
 PENDING = "pending"
 LAPSED = "of another delivery"
+# Domains that an error names.
+LISTED = 20
 
 
 class NotThereError(DriftuneError):
@@ -99,8 +101,10 @@ def _domain(quality: DayQuality, domain: str) -> str:
     for name in sorted(names):
         if domain == name or (name and domain == domain_key(name)):
             return name
-    there = ", ".join(sorted(names - {""})) or "none"
-    raise NotThereError(f"{quality.day}: has no domain '{domain}'; there are {there}")
+    there = sorted(names - {""})
+    listed = ", ".join(there[:LISTED]) or "none"
+    more = f" and {len(there) - LISTED} more" if len(there) > LISTED else ""
+    raise NotThereError(f"{quality.day}: has no domain '{domain}'; there are {listed}{more}")
 
 
 def _rows(
