@@ -61,6 +61,7 @@ def _write(con: Any, config: Config, staged: Staged, name: str) -> tuple[Any, di
     """
     extra = [f"f_{name}" for name in config.features.categorical]
     extra += [f"x_{name}" for name in config.features.numerical]
+    extra += [column.name for column in staged.evolution.kept]
     counted = con.execute(
         "SELECT domain, count(*) FROM staged WHERE rejected = 0 GROUP BY domain"
     ).fetchall()

@@ -14,7 +14,7 @@ import duckdb
 from driftune.config import Config
 from driftune.errors import DayRefusedError, LakeError, SourceError
 from driftune.files import write_json
-from driftune.logs.columns import Change, record_columns
+from driftune.logs.columns import record_columns
 from driftune.logs.commit import commit
 from driftune.logs.duck import connect, first_line
 from driftune.logs.lake import Lake, short_hash
@@ -148,7 +148,7 @@ def _checked(config: Config, staged: Staged) -> DayQuality:
     changed = [
         Check(change.rule, severity, change.sentence, False, change.rows, None)
         for change in staged.evolution.changes
-        if (severity := _severity(config, change)) != "off"
+        if (severity := config.quality.severity_of(change.rule)) != "off"
     ]
     checkpoint = replace(checkpoint, checks=(*checkpoint.checks, *changed))
     held = read_quality(workspace, day)
@@ -161,11 +161,6 @@ def _checked(config: Config, staged: Staged) -> DayQuality:
         write_profile(workspace, checkpoint.judged.profile)
     target = workspace.quality(day, redelivery=beside)
     return record_quality(staged, checkpoint, target, read_release(workspace, day))
-
-
-def _severity(config: Config, change: Change) -> str:
-    lost = change.severity == "critical"
-    return change.severity if lost else config.quality.severity_of(change.rule)
 
 
 def _withdraw_redelivery(workspace: Workspace, day: date) -> None:
