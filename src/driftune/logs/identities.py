@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from driftune.config import Config
+from driftune.config import ColumnRole, Config
 from driftune.logs import roles
 from driftune.logs.counters import lake_column
 from driftune.logs.duck import identifier, literal
@@ -41,8 +41,12 @@ def identities(config: Config) -> dict[str, str]:
     for number, part in enumerate(parts, 1):
         split = f"split_part({named}, {literal(roles.DOMAIN_JOIN)}, {number})"
         texts[part if isinstance(part, str) else ""] = split if len(parts) > 1 else named
-    given = {"user_id": columns.user, "item_id": columns.item, "category": columns.category}
-    given["request_id"] = columns.request
+    given: dict[str, ColumnRole | None] = {
+        "user_id": columns.user,
+        "item_id": columns.item,
+        "category": columns.category,
+        "request_id": columns.request,
+    }
     texts |= {role: text for text, role in given.items() if isinstance(role, str)}
     texts |= {name: lake_column(name) for name in config.features.categorical}
     return {name: text for name, text in texts.items() if name}
@@ -78,12 +82,12 @@ def recast(con: Any, config: Config, name: str, was: str, now: str, day: date) -
     if family(was) != "VARCHAR":
         target = kind if family(was) == "whole" else was
         return _lost(con, _differs(column, target, now), column, target)
-    target = "BIGINT" if family(now) == "DOUBLE" else None
-    if target is not None:
-        found = _lost(con, _differs(column, target, now), column, target)
-        if found.lost:
-            return found
-    return _unnamed(con, config, name, kind if whole else now, day) or Recast(target)
+    fits = Recast(None)
+    if family(now) == "DOUBLE":
+        fits = _lost(con, _differs(column, "BIGINT", now), column, "BIGINT")
+        if fits.lost:
+            return fits
+    return _unnamed(con, config, name, kind if whole else now, day) or fits
 
 
 def misread(con: Any, name: str, was: str, tolerated: float) -> Recast | None:

@@ -16,7 +16,7 @@ from driftune.errors import DayRefusedError, LakeError, SourceError
 from driftune.files import write_json
 from driftune.logs.columns import record_columns
 from driftune.logs.commit import commit
-from driftune.logs.duck import connect, first_line
+from driftune.logs.duck import connect, first_line, is_out_of_room
 from driftune.logs.lake import Lake, short_hash
 from driftune.logs.source import Fetched, arrived, fetch
 from driftune.logs.staging import Staged, content_hash, stage
@@ -136,9 +136,11 @@ def check(config: Config, staged: Staged) -> DayQuality:
         return _checked(config, staged)
     except (OSError, duckdb.Error) as error:
         staged.fetched.check_unchanged()
+        home = Workspace(config).home
+        mend = f"make room in {home}" if is_out_of_room(error) else f"see to {home} and its files"
         raise LakeError(
-            f"{staged.day}: its validation cannot be kept ({first_line(error)}); the lake is "
-            f"unchanged; make room in {Workspace(config).home}, then run the day again"
+            f"{staged.day}: its validation cannot be computed or kept ({first_line(error)}); "
+            f"the lake is unchanged; {mend}, then run the day again"
         ) from None
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -46,7 +47,7 @@ def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | No
     """Hash of everything that decides what the lake would hold: bytes, roles, domains, rules."""
     # Days taken in before there was this role keep their hash where it is not used.
     unused = {"request"} if config.columns.request is None else None
-    meaning = {
+    meaning: dict[str, Any] = {
         "files": fetched.content,
         "columns": config.columns.model_dump(mode="json", exclude=unused),
         "features": [config.features.categorical, config.features.numerical],
