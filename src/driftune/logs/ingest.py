@@ -152,7 +152,7 @@ def _checked(config: Config, staged: Staged) -> DayQuality:
         for change in staged.evolution.changes
         if (severity := config.quality.severity_of(change.rule)) != "off"
     ]
-    checkpoint = replace(checkpoint, checks=(*checkpoint.checks, *changed))
+    checkpoint = replace(checkpoint, checks=(*checkpoint.checks, *changed, *_empty(staged)))
     held = read_quality(workspace, day)
     beside = checkpoint.verdict == "refused" and held is not None and held.verdict != "refused"
     if not beside:
@@ -163,6 +163,16 @@ def _checked(config: Config, staged: Staged) -> DayQuality:
         write_profile(workspace, checkpoint.judged.profile)
     target = workspace.quality(day, redelivery=beside)
     return record_quality(staged, checkpoint, target, read_release(workspace, day))
+
+
+def _empty(staged: Staged) -> list[Check]:
+    """The check that a day without an accepted row breaks, whatever the limits in params.yaml: it
+    would take the place of rows that can be learnt from."""
+    with connect(staged.database, read_only=True) as con:
+        if con.execute("SELECT 1 FROM staged WHERE rejected = 0 LIMIT 1").fetchall():
+            return []
+    sentence = "At least one row is accepted."
+    return [Check("no_rows", "critical", sentence, False, staged.rows, None)]
 
 
 def _withdraw_redelivery(workspace: Workspace, day: date) -> None:
