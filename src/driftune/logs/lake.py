@@ -1,4 +1,4 @@
-"""The lake: one Delta table of accepted impressions, partitioned by day, sorted by domain key."""
+"""The lake: one Delta table of accepted impressions, partitioned by day."""
 
 import json
 from collections.abc import Iterable
