@@ -68,12 +68,14 @@ class Columns(Section):
 class Source(Section):
     """Where the day's files are: an fsspec URL or path with ``{day}``, globs allowed.
 
-    A run without a day also takes the last ``late_days`` days that have arrived since.
+    A run without a day also takes the last ``late_days`` days that have arrived since. With
+    ``keep_columns`` the lake holds delivered columns that no role names, too.
     """
 
     uri: str
     format: Literal["auto", "parquet", "csv", "jsonl"] = "auto"
     late_days: int = Field(3, ge=0)
+    keep_columns: bool = True
 
     @field_validator("uri")
     @classmethod

@@ -1,6 +1,7 @@
 """Failure drills: whatever breaks while a day is taken in, the lake is what it was or should be."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -239,3 +240,12 @@ def test_hostile_missing_and_empty_domains(make_world: Make) -> None:
     assert sorted(kept["scene"].fillna("null").unique()) == ["", "null"]
     assert rows_of(world.config, [FIRST]) == 600
     assert {path.name for path in world.root.iterdir()} == {"logs", "params.yaml", "workspace"}
+
+
+def test_records_that_cannot_be_written_for_another_cause_than_room(ingested_world: World) -> None:
+    world, day = ingested_world, ingested_world.day(3)
+    world.write(day)
+    folder = Workspace(world.config).docs_record(day).parent
+    shutil.rmtree(folder)
+    folder.write_text("in the way", encoding="utf-8")
+    refused(world, LakeError, r"the lake is unchanged; see to .* and its files, then run")

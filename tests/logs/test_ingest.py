@@ -188,6 +188,20 @@ def test_an_accepted_delivery_withdraws_the_refused_one_before_it(ready, next_on
     assert len(records(world, day)) == 2
 
 
+def test_a_day_without_an_accepted_row_is_refused_whatever_the_limits(ready):
+    rules = ("enough_rows", "rejected_share", "domains_refused", "domain_rejected")
+    limits = {"severity": dict.fromkeys(rules, "off"), "max_rejected_share": 1}
+    world, day = World(ready[0].root, quality=limits), ready[1]
+    before = checksum(world.config)
+    world.write(day, impressions(day).assign(user_id=None))
+    with (
+        Ledger(world.config) as ledger,
+        pytest.raises(DayRefusedError, match="At least one row is accepted — broken: 1200 rows"),
+    ):
+        ingest(world.config, ledger, day)
+    assert checksum(world.config) == before
+
+
 def test_a_wrong_type_rejects_rows_and_says_which_column(ready):
     world, day = ready
     frame = impressions(day)

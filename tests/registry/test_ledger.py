@@ -391,6 +391,43 @@ def test_only_decisions_that_used_the_day_are_stale(ledger: Ledger, decide: Deci
     assert ledger.decision(compared).state == "pending"
 
 
+def looked_at(first: str, last: str, *looks: str) -> dict[str, object]:
+    """What a decision keeps of a challenger trained from ``first`` and judged up to ``last``."""
+    split = {"train": {"from": first}, "gate": {"to": last}}
+    return {
+        "training": {"split": split},
+        "gate": {"split": split, "looks": [{"day": day} for day in looks]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("day", "used", "stale"),
+    [
+        ("2026-03-11", looked_at("2026-03-10T23:59:59", "2026-03-11T20:00:00"), True),
+        ("2026-03-12", looked_at("2026-03-11T00:00:00", "2026-03-12T20:00:00"), False),
+        ("2026-03-09", looked_at("2026-03-07T00:00:00", "2026-03-09T20:00:00"), False),
+        ("2026-03-09", looked_at("2026-03-07", "2026-03-09T20:00:00", "2026-03-10"), True),
+        ("2026-03-08", looked_at("2026-03-06", "2026-03-08T20:00:00", "2026-03-09"), False),
+    ],
+)
+def test_decisions_that_trained_on_or_looked_at_the_day_are_stale(
+    ledger: Ledger, decide: Decide, day: str, used: dict[str, object], stale: bool
+) -> None:
+    decision = decide(day, state="rejected", scores={"reference": ["2026-03-01"]}, **used)
+    redeliver(ledger)
+    row = ledger.decision(decision)
+    assert (row.state, row.stale is not None) == ("rejected", stale)
+
+
+def test_a_day_is_that_of_its_zone_when_decisions_go_stale(config: Config, decide: Decide) -> None:
+    used = looked_at("2026-03-10T15:30:00", "2026-03-12T02:00:00")
+    decision = decide("2026-03-12", state="rejected", **used)
+    tokyo = config.model_copy(update={"timezone": "Asia/Tokyo"})
+    with Ledger(tokyo) as ledger:
+        redeliver(ledger)
+        assert ledger.decision(decision).stale is None
+
+
 def test_the_same_content_again_makes_nothing_stale(ledger: Ledger, decide: Decide) -> None:
     decision = decide(state="promoted")
     for _ in range(2):

@@ -9,12 +9,12 @@ from driftune.config import Config
 from driftune.files import read_json, write_json
 from driftune.logs import roles
 from driftune.logs.duck import identifier
+from driftune.logs.identities import Recast, identities, is_changed, misread, recast
+from driftune.logs.kept import Kept, kept_columns
 from driftune.logs.source import Fetched
 from driftune.workspace import Workspace
 
-_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
-_KINDS = {kind: "BIGINT" for name in _WHOLE for kind in (name, f"U{name}")}
-_KINDS |= {"FLOAT": "DOUBLE", "DOUBLE": "DOUBLE", "VARCHAR": "VARCHAR"}
+ACCEPT = "deliver it as before, or accept it by quality.severity: {column_lossy: warning}"
 
 
 @dataclass(frozen=True)
@@ -22,18 +22,24 @@ class Change:
     """What is different, as a check of the day: ``rows`` have it."""
 
     rule: str
-    severity: str
     sentence: str
     rows: int
+
+    @classmethod
+    def of(cls, rule: str, sentence: str, rows: int) -> "Change":
+        """A change whose sentence is one line, whatever the names and values in it."""
+        return cls(rule, " ".join(sentence.split()), rows)
 
 
 @dataclass(frozen=True)
 class Evolution:
-    """Changes of a day's columns, and the casts by which values read as they did before."""
+    """Changes of a day's columns, the casts by which values read as they did before, and the
+    columns that the lake keeps though no role names them."""
 
     types: dict[str, str]
     casts: dict[str, str]
     changes: tuple[Change, ...]
+    kept: tuple[Kept, ...] = ()
 
     def relation(self) -> str:
         """``raw`` with the casts."""
@@ -57,36 +63,41 @@ def without_missing(config: Config, fetched: Fetched) -> Config:
     return config.model_copy(update={"columns": config.columns.model_copy(update=gone)})
 
 
-def evolve(con: Any, config: Config, fetched: Fetched, types: dict[str, str]) -> Evolution:
-    """Compare the columns of ``raw`` with those of the newest day before that was taken in.
+def evolve(
+    con: Any, config: Config, fetched: Fetched, types: dict[str, str], rows: int
+) -> Evolution:
+    """Compare the columns of ``raw`` (of ``types``) with those of the newest day before it.
 
-    What no role names is new when the day before lacked it. A column that identifies something
-    and has another kind of type is cast to the one before where no value is lost by it; where one
-    is, that is critical: its rows would name other users, items or domains than they did.
+    What no role names is kept in the lake, and new when the day before lacked it. A column that
+    identifies something and has another type is cast to the one before where no value is lost by
+    it; where one is, or names would no longer be those of the days before, that is critical: its
+    rows would name other users, items or domains than they did.
     """
-    changes = [*_missing(con, config, types)]
+    text = all(file.format != "parquet" for file in fetched.files)
+    kept = tuple(kept_columns(con, config, types, text=text))
+    changes = [*_missing(config, types, rows), *map(_kept_moved, filter(_is_moved, kept))]
     before = _earlier(config, fetched.day)
     if before is None:
-        return Evolution(types, {}, tuple(changes))
-    new = [name for name in types if name not in before]
-    for name in new:
-        ((rows,),) = con.execute(f"SELECT count({identifier(name)}) FROM raw").fetchall()
-        kind = types[name]
-        sentence = f"No column is new: '{name}' ({kind}) is; a role in params.yaml makes use of it."
-        changes.append(Change("column_new", "warning", sentence, rows))
-    casts, text = {}, any(file.format == "csv" for file in fetched.files)
-    for name in () if text else _identities(config):
+        return Evolution(types, {}, tuple(changes), kept)
+    changes += [*_new(con, config, types, before, kept), *_gone(config, types, before, rows)]
+    untyped = any(file.format == "csv" for file in fetched.files)
+    casts = {}
+    for name in identities(config):
         was, now = before.get(name), types.get(name)
-        target = None if was is None or now is None else _target(was, now)
-        if target is None:
+        if was is None or now is None or not is_changed(was, now):
             continue
-        change = _cast(con, name, str(was), str(now), target)
-        changes.append(change)
-        if change.severity != "critical":
-            casts[name] = target
+        if untyped:
+            found = misread(con, name, was, config.quality.max_rejected_share)
+        else:
+            found = recast(con, config, name, was, now, fetched.day)
+        if found is None:
+            continue
+        changes.append(_recast(con, name, was, now, found))
+        if found.target and not found.lost:
+            casts[name] = found.target
     # Text files say no types: what was known of them stays known.
-    kept = {name: before.get(name, kind) if text else kind for name, kind in types.items()}
-    return Evolution({**kept, **casts}, casts, tuple(changes))
+    known = {name: before.get(name, kind) if untyped else kind for name, kind in types.items()}
+    return Evolution({**known, **casts}, casts, tuple(changes), kept)
 
 
 def record_columns(config: Config, day: date, types: dict[str, str]) -> None:
@@ -107,16 +118,12 @@ def _earlier(config: Config, day: date) -> dict[str, str] | None:
     return None
 
 
-def _missing(con: Any, config: Config, types: dict[str, str]) -> list[Change]:
+def _missing(config: Config, types: dict[str, str], rows: int) -> list[Change]:
     optional = {name: getattr(config.columns, name) for name in roles.OPTIONAL}
     lacking = {name: role for name, role in optional.items() if isinstance(role, str)}
-    if all(role in types for role in lacking.values()):
-        return []
-    ((rows,),) = con.execute("SELECT count(*) FROM raw").fetchall()
     return [
-        Change(
+        Change.of(
             "column_missing",
-            "warning",
             f"Every optional column is there: '{role}' (columns.{name}) is not; it is null.",
             rows,
         )
@@ -125,35 +132,52 @@ def _missing(con: Any, config: Config, types: dict[str, str]) -> list[Change]:
     ]
 
 
-def _identities(config: Config) -> list[str]:
-    """Columns whose values name something: what they read as must stay what it was."""
-    columns = config.columns
-    named = [columns.user, columns.item, columns.category, columns.request]
-    named += columns.domain if isinstance(columns.domain, list) else [columns.domain]
-    return [each for each in named if isinstance(each, str)] + config.features.categorical
+def _new(
+    con: Any, config: Config, types: dict[str, str], before: dict[str, str], kept: tuple[Kept, ...]
+) -> list[Change]:
+    names = {column.source: column.name for column in kept}
+    found = []
+    for name in [name for name in types if name not in before]:
+        ((rows,),) = con.execute(f"SELECT count({identifier(name)}) FROM raw").fetchall()
+        where = f"kept in the lake as {names[name]}; " if name in names else ""
+        said = f"No column is new: '{name}' ({types[name]}) is; "
+        found.append(
+            Change.of("column_new", f"{said}{where}a role in params.yaml makes use of it.", rows)
+        )
+    return found
 
 
-def _target(was: str, now: str) -> str | None:
-    """The type to cast to; None where values read the same in both."""
-    before, after = _KINDS.get(was), _KINDS.get(now)
-    if before is None or after is None or before == after:
-        return None
-    # An id that became a number with a fraction reads as 7.0 where it was 7.
-    return "BIGINT" if after == "DOUBLE" else None if before == "VARCHAR" else before
+def _gone(config: Config, types: dict[str, str], before: dict[str, str], rows: int) -> list[Change]:
+    """Columns that the day before had, no role names, and no file has any more."""
+    named = roles.needed_columns(config)
+    return [
+        Change.of(
+            "column_missing",
+            f"Every column is there: '{name}' is not any more; it is null.",
+            rows,
+        )
+        for name in before
+        if name not in types and name not in named
+    ]
 
 
-def _cast(con: Any, name: str, was: str, now: str, target: str) -> Change:
-    column = identifier(name)
-    lost = f"TRY_CAST(TRY_CAST({column} AS {target}) AS {now}) IS DISTINCT FROM {column}"
-    rows, file, value = con.execute(
-        f"SELECT count(*), any_value(_driftune_file), any_value({column}::VARCHAR) "
-        f"FROM raw WHERE {lost}"
-    ).fetchone()
-    what = f"was {was} and is {now}"
-    if rows:
-        where = f"in {file} it {what}, and '{value}' does not fit"
-        sentence = f"Column '{name}' keeps its type: {where}."
-        return Change("column_type", "critical", sentence, rows)
-    ((rows,),) = con.execute(f"SELECT count({column}) FROM raw").fetchall()
-    sentence = f"Column '{name}' keeps its type: it {what}; every value was cast to {target}."
-    return Change("column_type", "warning", sentence, rows)
+def _is_moved(column: Kept) -> bool:
+    return column.moved
+
+
+def _kept_moved(column: Kept) -> Change:
+    said = f"Column '{column.source}' keeps its type: the lake holds it as {column.kind}"
+    if not column.lost:
+        return Change.of("column_type", f"{said}; every value was cast to that.", 0)
+    where = f"{said}, and '{column.example}' in {column.file} does not fit"
+    return Change.of("column_lossy", f"{where}; {ACCEPT}, then it is null.", column.lost)
+
+
+def _recast(con: Any, name: str, was: str, now: str, found: Recast) -> Change:
+    what = f"Column '{name}' keeps its type: it was {was} and is {now}"
+    if found.lost:
+        where = f"{what}, and '{found.example}' {found.where} does not fit"
+        return Change.of("column_lossy", f"{where}; {ACCEPT}.", found.lost)
+    ((rows,),) = con.execute(f"SELECT count({identifier(name)}) FROM raw").fetchall()
+    how = f"every value was cast to {found.target}" if found.target else "every value reads as then"
+    return Change.of("column_type", f"{what}; {how}.", rows)

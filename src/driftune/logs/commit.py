@@ -11,60 +11,61 @@ import duckdb
 from driftune.config import Config
 from driftune.domains import domain_key
 from driftune.errors import LakeError
-from driftune.logs.duck import connect, first_line, identifier, literal
+from driftune.logs.duck import connect, first_line, identifier, is_out_of_room, literal
 from driftune.logs.lake import application, open_table, short_hash
 from driftune.logs.loading import damaged_file
 from driftune.logs.staging import Staged
-
-# Rows that are sorted at once, and how often a day is read for it at most.
-SORTED_ROWS, MOST_GROUPS = 5_000_000, 8
 
 
 def commit(config: Config, lake: Path, staged: Staged) -> int:
     """Replace the day's partition by the staged day's accepted rows, in one transaction.
 
-    The rows are sorted by domain key, within a domain in the order of their delivery. DuckDB
-    writes the files beside the staged day; they join the lake only when all are whole. The content
-    hash is the transaction's version, so that the lake itself knows which content it holds.
-    Returns the table's version.
+    The rows lie in the order of their delivery: whoever needs another one sorts by it, and to sort
+    a large day here would mean to read it several times. DuckDB writes the file beside the staged
+    day; it joins the lake only when it is whole. The content hash is the transaction's version, so
+    that the lake itself knows which content it holds. Returns the table's version.
 
     Raises:
         SourceError: when the day's files changed meanwhile; the lake is as it was then.
         LakeError: when the rows cannot be written, such as for want of room.
     """
     folder = lake / f"day={staged.day}"
-    name = f"{uuid.uuid4()}.zstd.parquet"
+    name = f"part-00000-{uuid.uuid4()}.zstd.parquet"
     with connect(staged.database, memory=config.resources.memory) as con:
         try:
-            schema, written = _write(con, config, staged, name)
+            schema, written, rows = _write(con, config, staged, name)
             folder.mkdir(parents=True, exist_ok=True)
         except (duckdb.Error, OSError) as error:
             staged.fetched.check_unchanged()
+            mend = (
+                "make room"
+                if is_out_of_room(error)
+                else f"see to {lake} and {staged.database.parent}"
+            )
             raise damaged_file(con, staged.fetched) or LakeError(
                 f"{staged.day}: its rows cannot be written ({first_line(error)}); the lake is "
-                "unchanged; make room, then run the day again"
+                f"unchanged; {mend}, then run the day again"
             ) from None
     staged.fetched.check_unchanged()
-    parts = {path.replace(folder / path.name): rows for path, rows in written.items()}
+    part = written.replace(folder / written.name)
     try:
-        return _replace_partition(lake, staged, parts, schema)
+        return _replace_partition(lake, staged, part, rows, schema)
     except BaseException:
-        for part in parts:
-            part.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
 
 
-def _write(con: Any, config: Config, staged: Staged, name: str) -> tuple[Any, dict[Path, int]]:
-    """Write the accepted rows; returns their Arrow schema, and the files with their rows.
-
-    Domains are written some at a time: to read the day again costs less than to sort on disk.
-    """
+def _write(con: Any, config: Config, staged: Staged, name: str) -> tuple[Any, Path, int]:
+    """Write the accepted rows; returns their Arrow schema, the file and its rows."""
     extra = [f"f_{name}" for name in config.features.categorical]
     extra += [f"x_{name}" for name in config.features.numerical]
-    counted = con.execute(
-        "SELECT domain, count(*) FROM staged WHERE rejected = 0 GROUP BY domain"
-    ).fetchall()
-    keys = sorted((domain_key(domain), domain, rows) for domain, rows in counted)
+    extra += [column.name for column in staged.evolution.kept]
+    found = con.execute("SELECT DISTINCT domain FROM staged WHERE rejected = 0").fetchall()
+    names = sorted(domain for (domain,) in found)
+    con.execute(
+        "CREATE TEMP TABLE keys AS SELECT unnest($1) AS domain, unnest($2) AS domain_key",
+        [names, [domain_key(domain) for domain in names]],
+    )
     select = ", ".join(
         [
             "event_time, hour, user_id, item_id, domain, domain_key",
@@ -73,43 +74,17 @@ def _write(con: Any, config: Config, staged: Staged, name: str) -> tuple[Any, di
             *map(identifier, extra),
         ]
     )
-    # One number to sort by beats three columns; rows whose numbers differ have one order.
-    accepted = (
-        f"SELECT {select} FROM staged JOIN keys USING (domain) WHERE rejected = 0 "
-        f"ORDER BY place * {staged.rows + 1} + row_id"
-    )
-    files = {}
-    for number, group in enumerate(_groups(keys)):
-        con.execute(
-            "CREATE OR REPLACE TEMP TABLE keys AS "
-            "SELECT unnest(range(len($1))) AS place, unnest($1) AS domain_key, "
-            "unnest($2) AS domain",
-            [[key for key, *_ in group], [domain for _, domain, _ in group]],
-        )
-        target = staged.database.with_name(f"part-{number:05d}-{name}")
-        (files[target],) = con.execute(
-            f"COPY ({accepted}) TO {literal(str(target))} "
-            "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
-        ).fetchone()
+    accepted = f"SELECT {select} FROM staged JOIN keys USING (domain) WHERE rejected = 0"
+    target = staged.database.with_name(name)
+    ((rows,),) = con.execute(
+        f"COPY ({accepted}) TO {literal(str(target))} "
+        "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
+    ).fetchall()
     schema = con.sql(f"SELECT {literal(str(staged.day))} AS day, * FROM ({accepted}) LIMIT 0")
-    return schema.to_arrow_table().schema, files
+    return schema.to_arrow_table().schema, target, rows
 
 
-def _groups(keys: list[tuple[str, str, int]]) -> list[list[tuple[str, str, int]]]:
-    """Domains (key, name, rows) in their order, as many together as are sorted in memory."""
-    limit = max(SORTED_ROWS, sum(rows for *_, rows in keys) // MOST_GROUPS)
-    groups: list[list[tuple[str, str, int]]] = [[]]
-    held = 0
-    for each in keys:
-        if groups[-1] and held + each[2] > limit:
-            groups.append([])
-            held = 0
-        groups[-1].append(each)
-        held += each[2]
-    return groups
-
-
-def _replace_partition(lake: Path, staged: Staged, parts: dict[Path, int], arrow: Any) -> int:
+def _replace_partition(lake: Path, staged: Staged, part: Path, rows: int, arrow: Any) -> int:
     from deltalake import CommitProperties, DeltaTable, Schema, Transaction
     from deltalake.exceptions import DeltaError
     from deltalake.transaction import AddAction
@@ -121,20 +96,17 @@ def _replace_partition(lake: Path, staged: Staged, parts: dict[Path, int], arrow
         table = DeltaTable.create(str(lake), schema, mode="ignore", partition_by=["day"])
     held = {field.name for field in table.schema().fields}
     new = [field for field in schema.fields if field.name not in held]
-    added = [
-        AddAction(
-            path=f"day={day}/{part.name}",
-            size=part.stat().st_size,
-            partition_values={"day": day},
-            modification_time=int(time.time() * 1000),
-            data_change=True,
-            stats=json.dumps({"numRecords": rows}),
-        )
-        for part, rows in parts.items()
-    ]
+    added = AddAction(
+        path=f"day={day}/{part.name}",
+        size=part.stat().st_size,
+        partition_values={"day": day},
+        modification_time=int(time.time() * 1000),
+        data_change=True,
+        stats=json.dumps({"numRecords": rows}),
+    )
     try:
         table.create_write_transaction(
-            added,
+            [added],
             "overwrite",
             Schema([*table.schema().fields, *new]) if new else table.schema(),
             ["day"],

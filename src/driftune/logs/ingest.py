@@ -15,9 +15,9 @@ import duckdb
 from driftune.config import Config
 from driftune.errors import DayRefusedError, LakeError, SourceError
 from driftune.files import write_json
-from driftune.logs.columns import Change, record_columns
+from driftune.logs.columns import record_columns
 from driftune.logs.commit import commit
-from driftune.logs.duck import connect, first_line
+from driftune.logs.duck import connect, first_line, is_out_of_room
 from driftune.logs.lake import Lake, short_hash
 from driftune.logs.source import Fetched, arrived, fetch
 from driftune.logs.staging import Staged, content_hash, stage
@@ -166,9 +166,11 @@ def check(config: Config, staged: Staged) -> DayQuality:
         return _checked(config, staged)
     except (OSError, duckdb.Error) as error:
         staged.fetched.check_unchanged()
+        home = Workspace(config).home
+        mend = f"make room in {home}" if is_out_of_room(error) else f"see to {home} and its files"
         raise LakeError(
-            f"{staged.day}: its validation cannot be kept ({first_line(error)}); the lake is "
-            f"unchanged; make room in {Workspace(config).home}, then run the day again"
+            f"{staged.day}: its validation cannot be computed or kept ({first_line(error)}); "
+            f"the lake is unchanged; {mend}, then run the day again"
         ) from None
 
 
@@ -184,9 +186,9 @@ def _checked(config: Config, staged: Staged) -> DayQuality:
     changed = [
         Check(change.rule, severity, change.sentence, False, change.rows, None)
         for change in staged.evolution.changes
-        if (severity := _severity(config, change)) != "off"
+        if (severity := config.quality.severity_of(change.rule)) != "off"
     ]
-    checkpoint = replace(checkpoint, checks=(*checkpoint.checks, *changed))
+    checkpoint = replace(checkpoint, checks=(*checkpoint.checks, *changed, *_empty(staged)))
     held = read_quality(workspace, day)
     beside = checkpoint.verdict == "refused" and held is not None and held.verdict != "refused"
     if not beside:
@@ -199,9 +201,14 @@ def _checked(config: Config, staged: Staged) -> DayQuality:
     return record_quality(staged, checkpoint, target, rules_hash(config, staged.released))
 
 
-def _severity(config: Config, change: Change) -> str:
-    lost = change.severity == "critical"
-    return change.severity if lost else config.quality.severity_of(change.rule)
+def _empty(staged: Staged) -> list[Check]:
+    """The check that a day without an accepted row breaks, whatever the limits in params.yaml: it
+    would take the place of rows that can be learnt from."""
+    with connect(staged.database, read_only=True) as con:
+        if con.execute("SELECT 1 FROM staged WHERE rejected = 0 LIMIT 1").fetchall():
+            return []
+    sentence = "At least one row is accepted."
+    return [Check("no_rows", "critical", sentence, False, staged.rows, None)]
 
 
 def _withdraw_redelivery(workspace: Workspace, day: date) -> None:

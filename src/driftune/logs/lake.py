@@ -1,4 +1,4 @@
-"""The lake: one Delta table of accepted impressions, partitioned by day, sorted by domain key."""
+"""The lake: one Delta table of accepted impressions, partitioned by day."""
 
 import json
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from driftune.config import Config
 from driftune.errors import LakeError
-from driftune.logs.duck import first_line, literal
+from driftune.logs.duck import first_line, identifier, literal
 from driftune.workspace import Workspace
 
 _FILE_COLUMNS = ("partition.day", "path", "size_bytes")
@@ -22,12 +22,13 @@ class Lake:
     """The lake at one moment, however often it is written to meanwhile.
 
     ``contents``: each day's short content hash; ``files``: its data files with their sizes
-    (bytes).
+    (bytes); ``schema``: its columns (Arrow), None before the first day.
     """
 
     path: Path
     contents: dict[date, int]
     files: dict[date, dict[Path, int]]
+    schema: Any = None
 
     @staticmethod
     def at(path: Path, version: int | None = None) -> "Lake":
@@ -45,7 +46,7 @@ class Lake:
         for day, name, size in sorted(zip(*columns, strict=True)):
             files.setdefault(date.fromisoformat(day), {})[path / unquote(name)] = size
         contents = {day: table.transaction_version(application(day)) or 0 for day in files}
-        return Lake(path, contents, files)
+        return Lake(path, contents, files, table.schema().to_arrow())
 
     @staticmethod
     def of(config: Config) -> "Lake":
@@ -70,6 +71,29 @@ class Lake:
             if file.stat().st_size != size:
                 return f"{file} has {file.stat().st_size:,} bytes instead of {size:,}"
         return None
+
+    def types(self, con: Any) -> dict[str, str]:
+        """The lake's columns and their DuckDB types; none before the first day."""
+        import pyarrow as pa
+
+        if self.schema is None:
+            return {}
+        con.register("lake_columns", pa.schema(self.schema).empty_table())
+        rows = con.execute("DESCRIBE lake_columns").fetchall()
+        con.unregister("lake_columns")
+        return {name: kind for name, kind, *_ in rows}
+
+    def whole_relation(self, con: Any, days: Iterable[date]) -> str:
+        """``relation`` with every column of the lake: null on days that were without it.
+
+        Raises:
+            LakeError: as ``relation`` does.
+        """
+        nulls = ", ".join(
+            f"NULL::{kind} AS {identifier(name)}" for name, kind in self.types(con).items()
+        )
+        rows = self.relation(days)
+        return f"(FROM {rows} UNION ALL BY NAME SELECT {nulls} WHERE false)"
 
     def relation(self, days: Iterable[date]) -> str:
         """Return a DuckDB table expression over the given days.

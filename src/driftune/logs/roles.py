@@ -6,6 +6,7 @@ from driftune.config import ColumnRole, Columns, Config, SqlRole
 from driftune.logs.duck import identifier, literal
 
 DOMAIN_JOIN = " · "
+OTHER_DOMAIN = "other"
 OPTIONAL_NUMBERS = ("price", "position", "propensity")
 OPTIONAL = (*OPTIONAL_NUMBERS, "request")
 

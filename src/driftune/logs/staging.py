@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -16,13 +17,13 @@ from driftune.logs.columns import Evolution, evolve, without_missing
 from driftune.logs.duck import connect, first_line, identifier, is_out_of_room, literal
 from driftune.logs.duplicates import find_copies
 from driftune.logs.expressions import over_typed_columns
+from driftune.logs.kept import Kept
 from driftune.logs.loading import damaged_file, delivered_types, load
 from driftune.logs.source import Fetched
 from driftune.quality.released import Release, read_release
 from driftune.quality.rules import RowRule, row_rules
 from driftune.workspace import Workspace
 
-OTHER_DOMAIN = "other"
 _ZONED = re.compile(r"timestamptz|time\s*zone|timezone|now|current|today", re.IGNORECASE)
 
 
@@ -51,7 +52,7 @@ def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | No
     """
     # Days taken in before there was this role keep their hash where it is not used.
     unused = {"request"} if config.columns.request is None else None
-    meaning = {
+    meaning: dict[str, Any] = {
         "files": fetched.content,
         "columns": config.columns.model_dump(mode="json", exclude=unused),
         "features": [config.features.categorical, config.features.numerical],
@@ -59,6 +60,8 @@ def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | No
         "unknown": config.domains.unknown,
         "known": known_domains,
     }
+    if not config.source.keep_columns:
+        meaning["keep_columns"] = False
     return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
 
@@ -89,13 +92,15 @@ def stage(
             rows = load(con, fetched)
             types = delivered_types(con)
             find_copies(con, types, rows)
-            evolution = evolve(con, config, fetched, types)
+            evolution = evolve(con, config, fetched, types, rows)
             evaluated, source = over_typed_columns(con, without_missing(config, fetched), fetched)
             if source == "raw":
                 source, types = evolution.relation(), {**types, **evolution.casts}
             # A view is read by sessions of another zone, too.
             kind = "VIEW" if _is_zoneless(config, fetched, types) else "TABLE"
-            parsed = _parsed_sql(evaluated, fetched.day, known_domains, source, types)
+            parsed = _parsed_sql(
+                evaluated, fetched.day, known_domains, source, types, evolution.kept
+            )
             con.execute(f"CREATE {kind} parsed AS {parsed}")
             con.execute(_marked_sql(rules))
         except duckdb.Error as error:
@@ -150,6 +155,7 @@ def _parsed_sql(
     known_domains: list[str] | None,
     source: str,
     types: dict[str, str],
+    kept: tuple[Kept, ...],
 ) -> str:
     columns = config.columns
     numbers: dict[str, ColumnRole] = {
@@ -162,7 +168,7 @@ def _parsed_sql(
     if known_domains is not None and config.domains.unknown == "other":
         known = "SELECT domain FROM known_domains"
         domain = f"CASE WHEN ({domain}) IN ({known}) THEN ({domain}) WHEN ({domain}) IS NOT NULL "
-        domain += f"THEN {literal(OTHER_DOMAIN)} END"
+        domain += f"THEN {literal(roles.OTHER_DOMAIN)} END"
     time = roles.time_expression(config, day, types[columns.time.column])
     fields = {
         "row_id": "raw._driftune_id",
@@ -191,6 +197,7 @@ def _parsed_sql(
         fields[f"f_{name}"] = f"{identifier(name)}::VARCHAR"
     for name in config.features.numerical:
         fields[f"x_{name}"] = f"TRY_CAST({identifier(name)} AS DOUBLE)"
+    fields |= {column.name: column.value for column in kept}
     selected = ", ".join(f"{text} AS {identifier(name)}" for name, text in fields.items())
     start = literal(roles.day_start(config, day).isoformat())
     end = literal(roles.day_end(config, day).isoformat())

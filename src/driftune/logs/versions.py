@@ -46,13 +46,16 @@ def day_versions(lake: Path, day: date) -> list[dict[str, Any]]:
 def export_day(lake: Path, day: date, version: int, target: Path) -> int:
     """Write a day as the lake held it at a version to a Parquet file; returns its rows.
 
+    It has every column that the lake had then, null where the day was without it.
+
     Raises:
         LakeError: when there is no such version, it lacks the day or its files, or the file
             cannot be written.
     """
-    relation = Lake.at(lake, version).relation([day])
+    view = Lake.at(lake, version)
     try:
         with connect() as con, replacing(target) as part:
+            relation = view.whole_relation(con, [day])
             copy = f"COPY (FROM {relation}) TO {literal(str(part))}"
             return int(con.execute(f"{copy} (FORMAT parquet, COMPRESSION zstd)").fetchone()[0])
     except (OSError, duckdb.Error) as error:

@@ -90,14 +90,7 @@ def measure(config: Config, staged: Staged) -> dict[str, Any]:
             ).fetchall()
         )
         step = max(1, rows // LOOKED)
-        con.execute(
-            "CREATE OR REPLACE TEMP TABLE looked AS SELECT * FROM staged "
-            f"WHERE rejected = 0 AND hash(row_id) % {step} = 0"
-        )
-        con.execute(
-            "CREATE OR REPLACE TEMP TABLE by_user AS SELECT * FROM staged "
-            f"WHERE rejected = 0 AND hash(user_id) % {step} = 0"
-        )
+        _draw(con, staged, step)
         found = {each.name: _column(con, each, config) for each in columns}
         for column, share in _per_item(con, columns).items():
             found[column]["per_item"] = share
@@ -135,6 +128,23 @@ def measure(config: Config, staged: Staged) -> dict[str, Any]:
         "repeated": repeated,
         "trace": trace,
     }
+
+
+def _draw(con: Any, staged: Staged, step: int) -> None:
+    """Draw ``looked`` (one of ``step`` accepted rows) and ``by_user`` (all rows of one of ``step``
+    users) in one reading of the day, which costs more than everything that is then made of them."""
+    unread = ", ".join(identifier(column.name) for column in staged.evolution.kept)
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE drawn AS
+        SELECT * {f"EXCLUDE ({unread})" if unread else ""},
+               hash(row_id) % {step} = 0 AS is_looked, hash(user_id) % {step} = 0 AS is_of_user
+        FROM staged
+        WHERE rejected = 0 AND (hash(row_id) % {step} = 0 OR hash(user_id) % {step} = 0);
+        CREATE OR REPLACE TEMP VIEW looked AS FROM drawn WHERE is_looked;
+        CREATE OR REPLACE TEMP VIEW by_user AS FROM drawn WHERE is_of_user;
+        """
+    )
 
 
 def write_profile(workspace: Workspace, profile: dict[str, Any]) -> None:

@@ -55,12 +55,13 @@ COLUMN_RULES: dict[str, Severity] = {
     "column_per_item": "warning",
     "column_drift": "warning",
 }
-# Rules about columns that differ from those of the days before. A type whose change loses a value
-# refuses the day whatever is set here.
+# Rules about columns that differ from those of the days before; column_lossy: of another type, and
+# a value is lost by it or names something else than before.
 CHANGE_RULES: dict[str, Severity] = {
     "column_new": "warning",
     "column_missing": "warning",
     "column_type": "warning",
+    "column_lossy": "critical",
 }
 SUMMARY_RULES: dict[str, Severity] = DAY_RULES | DOMAIN_RULES | COLUMN_RULES
 
@@ -172,4 +173,4 @@ class Quality(Section):
 
     def severity_of(self, rule: str) -> str:
         """The severity of a rule: critical, warning, info or off."""
-        return self.severity.get(rule, SUMMARY_RULES.get(rule, "warning"))
+        return self.severity.get(rule, (SUMMARY_RULES | CHANGE_RULES).get(rule, "warning"))

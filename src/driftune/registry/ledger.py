@@ -39,6 +39,7 @@ class Ledger:
     def __init__(self, config: Config) -> None:
         url = config.registry.ledger
         self.lease_seconds = config.registry.lease_minutes * 60
+        self.zone = config.zone
         if url is None:
             config.home.mkdir(parents=True, exist_ok=True)
             url = f"sqlite:///{config.home / 'ledger.db'}"
@@ -112,7 +113,7 @@ class Ledger:
                 return row.revision
             revision = row.revision + 1
             connection.execute(days.update().where(identity).values(revision=revision, **record))
-            mark_stale(connection, day, revision)
+            mark_stale(connection, day, revision, self.zone)
             return revision
 
     # Decisions

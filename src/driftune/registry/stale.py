@@ -1,7 +1,8 @@
 """Decisions that rest on what a day held before it was delivered anew."""
 
 import time
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import time as clock
 
 import sqlalchemy as sa
 
@@ -11,26 +12,33 @@ from driftune.registry.schema import decisions
 _OPEN = ("pending", "waiting")
 
 
-def mark_stale(connection: sa.Connection, day: date, revision: int) -> list[str]:
+def mark_stale(
+    connection: sa.Connection, day: date, revision: int, zone: tzinfo = UTC
+) -> list[str]:
     """Mark the decisions that used the day before ``revision``; returns their ids.
 
-    A decision used it as its own day, or as one that its day was compared with. Those about the
-    day itself that still wait for an adaptation, or for a look, end as superseded, unless a run
-    holds them: its own checks find the change. In the caller's transaction.
+    A decision used it as its own day, as one that its day was compared with, or as one whose rows
+    trained its challenger or were looked at by the gate (``zone``: that of the days). What only
+    the counters of those rows look back on does not count. Decisions about the day itself that
+    still wait for an adaptation, or for a look, end as superseded, unless a run holds them: its
+    own checks find the change. In the caller's transaction.
     """
     now = time.time()
     moment = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M")
     note = f"{day} was delivered anew (revision {revision}) on {moment} UTC"
+    columns = ("id", "day", "revision", "scores", "training", "gate")
+    # A challenger is looked at on days after its decision's, too.
+    after = sa.or_(decisions.c.day >= day.isoformat(), decisions.c.gate.is_not(None))
     found = connection.execute(
-        sa.select(decisions.c.id, decisions.c.day, decisions.c.revision, decisions.c.scores)
-        .where(decisions.c.day >= day.isoformat(), decisions.c.stale.is_(None))
+        sa.select(*(decisions.c[name] for name in columns))
+        .where(after, decisions.c.stale.is_(None))
         .order_by(decisions.c.id)
     ).all()
     own = [row.id for row in found if row.day == day.isoformat() and row.revision < revision]
     later = [
         row.id
         for row in found
-        if row.day > day.isoformat() and day.isoformat() in (row.scores or {}).get("reference", [])
+        if row.id not in own and (_compared(row, day) or _trained_or_judged(row, day, zone))
     ]
     connection.execute(
         decisions.update().where(decisions.c.id.in_([*own, *later])).values(stale=note)
@@ -45,3 +53,25 @@ def mark_stale(connection: sa.Connection, day: date, revision: int) -> list[str]
         .values(state="superseded", owner=None, note=note, updated_at=now)
     )
     return [*own, *later]
+
+
+def _compared(row: sa.Row, day: date) -> bool:
+    return day.isoformat() in (row.scores or {}).get("reference", [])
+
+
+def _trained_or_judged(row: sa.Row, day: date, zone: tzinfo) -> bool:
+    """Whether rows of the day lie between the first that trained and the last that judged."""
+    gate = row.gate or {}
+    splits = [each for each in ((row.training or {}).get("split"), gate.get("split")) if each]
+    if not splits or (row.day == day.isoformat()):
+        return False
+    begins = datetime.combine(day, clock(), zone)
+    ends = datetime.combine(day + timedelta(days=1), clock(), zone)
+    first = min(_instant(each["train"]["from"]) for each in splits)
+    last = max(_instant(each["gate"]["to"]) for each in splits)
+    looked = max((look["day"] for look in gate.get("looks", [])), default="")
+    return first < ends and (begins <= last or day.isoformat() <= looked)
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
