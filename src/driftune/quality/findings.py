@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from driftune.config import Config
@@ -105,6 +106,7 @@ def _domains(config: Config, profile: dict[str, Any], history: History) -> Itera
             quality.volume,
             quality.band,
             1 / math.sqrt(max(here["rows"], 1)),
+            history.weekly_spread(partial(_log_rows, domain)),
         )
         if rows is None or math.exp(rows.usual) < limits.min_rows:
             continue
@@ -117,6 +119,11 @@ def _domains(config: Config, profile: dict[str, Any], history: History) -> Itera
         if here["rows"] < limits.min_rows:
             continue
         yield from _rates(config, domain, here, before)
+
+
+def _log_rows(domain: str, profile: dict[str, Any]) -> float | None:
+    rows = profile["domains"].get(domain, NOTHING)["rows"]
+    return math.log(rows) if rows else None
 
 
 def _rates(
