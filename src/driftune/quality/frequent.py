@@ -1,5 +1,6 @@
 """Ids that suddenly have a large share of the rows: a robot, a test account, a stuck default."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from driftune.quality.finding import Finding
 from driftune.quality.usual import LEAST_DAYS, band
 
 SHOWN = 30
+# An item that is served more often than before, as taste and season have it.
+RISE = 2.0
 
 
 def frequent_findings(
@@ -23,7 +26,8 @@ def frequent_findings(
     """The largest gain of one id over the largest share of the rows that it had before.
 
     What single ids usually gain is each day's largest gain beside the other days. ``launches``: an
-    id that no day before names may have as much as the most frequent one, as new items have.
+    id that no day before names may have as much as the most frequent one, as new items have, and
+    others up to that may have ``RISE`` times their own largest share.
     """
     days = [each for each in before if each.get("top")]
     if len(days) < LEAST_DAYS or not here.get("top"):
@@ -35,22 +39,25 @@ def frequent_findings(
         float(_gains(shares[n], np.delete(shares, n, axis=0), np.delete(unseen, n), launches).max())
         for n in range(len(days))
     ]
-    limits = band(gains, config.quality.slack.frequent, config.quality.band)
-    if limits is None:
-        return
     shown = _shares(here, ids)
     today = _gains(shown, shares, unseen, launches)
     most = int(np.argmax(today))
-    detail = f"{ids[most][:SHOWN]!r} has {shown[most]:.2%} of the rows, "
-    detail += f"before at most {shown[most] - today[most]:.2%}"
-    yield Finding("column_frequent", name, limits.excess(float(today[most])), detail)
+    own = max(float(shares[:, most].max()), float(unseen.max()))
+    noise = math.sqrt(max(own, 1 / here["looked"]) / here["looked"])
+    limits = band(gains, config.quality.slack.frequent, config.quality.band, noise)
+    if limits is not None:
+        detail = (
+            f"{ids[most][:SHOWN]!r} has {shown[most]:.2%} of the rows, before at most {own:.2%}"
+        )
+        yield Finding("column_frequent", name, limits.excess(float(today[most])), detail)
 
 
 def _gains(day: np.ndarray, others: np.ndarray, unseen: np.ndarray, launches: bool) -> np.ndarray:
     """By id (ids,) the day's share minus the largest of the other days (days, ids)."""
     largest = np.maximum(others, unseen[:, None]).max(axis=0)
     if launches:
-        largest[others.max(axis=0) == 0] = others.max()
+        largest = np.where(others.max(axis=0) == 0, others.max(), RISE * largest)
+        largest = np.minimum(largest, max(others.max(), unseen.max()))
     return day - largest
 
 
