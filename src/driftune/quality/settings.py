@@ -159,7 +159,7 @@ class Quality(Section):
     history_days: Positive = 28
     weekday_days: int = Field(3, ge=3)
     band: float = Field(6.0, gt=0)
-    volume: float = Field(0.4, gt=0)
+    volume: float = Field(0.5, gt=0)
     rate: float = Field(0.4, gt=0)
     domain: DomainLimits = DomainLimits()
     slack: ColumnSlack = ColumnSlack()
