@@ -1,58 +1,133 @@
 """What the day's data quality catches: planted faults of many kinds, and clean days.
 
-Each fault is planted alone in a day of its own, drawn from a simulated world whose tastes follow
-the weekday and wander. A fault is caught when a rule that is more than information breaks and does
-not on the same day without the fault.
+Each fault is planted alone in a day of its own, of simulated worlds and of KuaiRand-Pure. A fault
+is caught when a rule that is more than information breaks and does not on the same day without it.
 """
 
 import tempfile
 import time
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import yaml
 
-from benchmarks.common import ROOT, finish, options, say, table
+from benchmarks.common import finish, options, say, table
 from benchmarks.quality_faults import FAULTS, Fault
-from driftune.config import Config
+from benchmarks.quality_faults_kuairand import KUAIRAND
+from benchmarks.quality_world import World, broken, kuairand, simulated
 from driftune.console import quiet_exit
-from driftune.logs.ingest import domains_for, ensure_reference, scratch
-from driftune.logs.source import fetch
-from driftune.logs.staging import stage
-from driftune.params import load_config
-from driftune.quality.checkpoint import Check, Checkpoint, validate
-from driftune.quality.profile import write_profile
-from driftune.registry.ledger import Ledger
-from driftune.simulate.days import Simulator
-from driftune.simulate.settings import SimulationConfig
+from driftune.quality.checkpoint import Check
 from driftune.telemetry import silence
-from driftune.training.pretrain import pretrain
-from driftune.workspace import Workspace
 
-REFERENCE = 14
-SETTLED = 7
-CLEAN = 100
+PARTS = ("simulated", "kuairand", "clean")
+REFERENCE, SETTLED, DAYS = 14, 7, 7
+CLEAN, CLEAN_DAYS = 102, 34
+# KuaiRand-Pure has exact copies on every day: that they are told of is right.
+COPIES = "duplicate"
+Row = dict[str, Any]
+Days = list[list[Check]]
 
 
 def main() -> None:
     """Run the benchmark."""
-    parser = options(__doc__ or "")
-    parser.add_argument("--seed", type=int, default=61, help="of the world and of the faults")
-    parser.add_argument("--clean", type=int, default=CLEAN, help="number of clean days")
+    parser = options(__doc__ or "", data=True)
+    parser.add_argument("--seed", type=int, default=61, help="of the first world and the faults")
+    parser.add_argument("--clean", type=int, default=CLEAN, help="clean days of simulated worlds")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="default: all")
     given = parser.parse_args()
     silence()
     quiet_exit()
     started = time.perf_counter()
-    reference, settled = (5, 2) if given.quick else (REFERENCE, SETTLED)
-    clean = 4 if given.quick else given.clean
-    faults = FAULTS[::5] if given.quick else FAULTS
-    with tempfile.TemporaryDirectory() as folder:
-        world = World(Path(folder), given.seed, reference, settled + clean, given.quick)
-        criticals, warnings = world.clean_days(clean)
-        rows = world.faulty_days(faults, quick=given.quick)
+    rows: list[Row] = []
+    clean: Days = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if "simulated" in given.parts:
+            rows += in_simulation(folder / "simulated", given.seed, given.quick)
+        if "kuairand" in given.parts:
+            caught, days = in_kuairand(folder / "kuairand", given.data, given.seed, given.quick)
+            rows, clean = rows + caught, clean + days
+        if "clean" in given.parts:
+            clean += clean_days(folder, given.seed, 3 if given.quick else given.clean, given.quick)
+    report(rows, clean, time.perf_counter() - started)
+
+
+def in_simulation(folder: Path, seed: int, quick: bool) -> list[Row]:
+    """Faults in the last days of a simulated world."""
+    reference, settled, days = (5, 3, 1) if quick else (REFERENCE, SETTLED, DAYS)
+    world = simulated(folder, seed, reference, settled + days, 1000 if quick else 3000)
+    world.settle(world.later[:settled])
+    world.clean(world.later[settled:])
+    return faulty_days(world, world.later[settled:], FAULTS[::9] if quick else FAULTS, seed, quick)
+
+
+def in_kuairand(folder: Path, source: Path, seed: int, quick: bool) -> tuple[list[Row], Days]:
+    """Faults in KuaiRand-Pure's last three days, and its days after the reference without any."""
+    if not source.exists():
+        say(f"{source} is absent: no faults in KuaiRand-Pure; --data names another folder")
+        return [], []
+    world = kuairand(folder, source)
+    clean = world.clean(world.later)
+    faults = KUAIRAND[::9] if quick else KUAIRAND
+    rows = faulty_days(world, world.later[-1:] if quick else world.later[-3:], faults, seed, quick)
+    return rows, [[check for check in day if check.rule != COPIES] for day in clean.values()]
+
+
+def clean_days(folder: Path, seed: int, count: int, quick: bool) -> Days:
+    """Clean days of several worlds, none of them that of the faults."""
+    found: Days = []
+    while len(found) < count:
+        seed += 1
+        days = min(CLEAN_DAYS, count - len(found))
+        reference, settled = (5, 3) if quick else (REFERENCE // 2, SETTLED)
+        rows = 1000 if quick else 3000
+        world = simulated(folder / str(seed), seed, reference, settled + days, rows)
+        world.settle(world.later[:settled])
+        found += world.clean(world.later[settled:]).values()
+    return found
+
+
+def faulty_days(
+    world: World, days: Sequence[date], faults: Sequence[Fault], seed: int, quick: bool
+) -> list[Row]:
+    """Plant each fault at each of its rates in one of the days."""
+    clean = {}
+    for day in days:
+        world.write(day, world.draw(day))
+        clean[day] = {check.rule for check in broken(world.validate(day))}
+    found = []
+    for number, fault in enumerate(faults):
+        for rate in fault.rates[-1:] if quick else fault.rates:
+            day = days[number % len(days)]
+            rng = np.random.default_rng([seed, number, round(1000 * rate)])
+            frame = world.draw(day)
+            before = world.draw(world.later[list(world.later).index(day) - 1])
+            hit = rng.random(len(frame)) < rate
+            world.write(day, fault.plant(frame, before, hit, rng))
+            told = [check for check in broken(world.validate(day)) if check.rule not in clean[day]]
+            found.append(outcome(fault, rate, told))
+            say(f"{fault.kind} {rate:.0%}: {', '.join(check.rule for check in told)}")
+    return found
+
+
+def outcome(fault: Fault, rate: float, told: Sequence[Check]) -> Row:
+    """Whether a fault was caught, at the right severity, and by the name of what it hit."""
+    critical = any(check.severity == "critical" for check in told)
+    words = [text for check in told for text in (check.rule, *check.about)]
+    return {
+        "kind": fault.kind,
+        "rate": rate,
+        "caught": bool(told),
+        "severity": bool(told) and (critical or not fault.critical),
+        "named": any(name in text for name in fault.names for text in words),
+        "rules": [check.rule for check in told],
+    }
+
+
+def report(rows: Sequence[Row], clean: Days, seconds: float) -> None:
+    """Print the table and the figures."""
     lines = [
         [
             row["kind"],
@@ -63,144 +138,34 @@ def main() -> None:
         for row in rows
     ]
     table(["fault", "rows hit", "caught", "severity", "named", "rules"], lines)
-    caught = [row for row in rows if row["caught"]]
+
+    def share(name: str) -> float | None:
+        return sum(row[name] for row in rows) / len(rows) if rows else None
+
+    def alarms(severity: str) -> float | None:
+        days = sum(any(check.severity == severity for check in day) for day in clean)
+        return 100 * days / len(clean) if clean else None
+
     finish(
         {
             "benchmark": "quality_catch",
             "kinds": len({row["kind"] for row in rows}),
             "days": len(rows),
-            "caught_share": len(caught) / len(rows),
-            "right_severity_share": sum(row["severity"] for row in rows) / len(rows),
-            "right_column_share": sum(row["named"] for row in rows) / len(rows),
-            "clean_days": clean,
-            "false_critical_per_100_clean_days": 100 * criticals / clean,
-            "false_warning_per_100_clean_days": 100 * warnings / clean,
+            "caught_share": share("caught"),
+            "right_severity_share": share("severity"),
+            "right_column_share": share("named"),
+            "clean_days": len(clean),
+            "false_critical_per_100_clean_days": alarms("critical"),
+            "false_warning_per_100_clean_days": alarms("warning"),
             "missed": [f"{row['kind']} at {row['rate']:.0%}" for row in rows if not row["caught"]],
-            "seconds": time.perf_counter() - started,
+            "misnamed": [
+                f"{row['kind']} at {row['rate']:.0%}"
+                for row in rows
+                if row["caught"] and not row["named"]
+            ],
+            "seconds": seconds,
         }
     )
-
-
-class World:
-    """A simulated log, its reference days in a lake and its later days validated in order."""
-
-    def __init__(self, folder: Path, seed: int, reference: int, days: int, quick: bool) -> None:
-        self.settings = SimulationConfig(
-            seed=seed,
-            start=date(2026, 3, 2),
-            days=reference + days,
-            rows_per_domain=1000 if quick else 3000,
-            volumes=(1.0, 2.0, 0.7, 1.5, 1.0, 0.5),
-            volume_noise=0.1,
-            seasonality=0.2,
-            taste_noise=0.05,
-            arrivals=0.1,
-        )
-        self.simulator = Simulator.build(self.settings)
-        self.seed, self.logs = seed, folder / "logs"
-        self.logs.mkdir()
-        self.config = self._config(folder, reference)
-        self.later = self.settings.calendar[reference:]
-        for day in self.settings.calendar[:reference]:
-            self.write(day, self.draw(day))
-        with Ledger(self.config) as ledger:
-            ensure_reference(self.config, ledger, lambda *_: None)
-            pretrain(self.config, ledger, "encode", lambda *_: None)
-        say(f"{reference} reference days in the lake")
-
-    def _config(self, folder: Path, reference: int) -> Config:
-        params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-        calendar = self.settings.calendar
-        params["source"] = {"uri": "logs/{day}.parquet"}
-        params["reference"] = {
-            "first": calendar[0].isoformat(),
-            "last": calendar[reference - 1].isoformat(),
-            "holdout": 0.2,
-        }
-        file = folder / "params.yaml"
-        file.write_text(yaml.safe_dump(params), encoding="utf-8")
-        return load_config(file, env={})
-
-    def draw(self, day: date) -> pd.DataFrame:
-        """A clean day."""
-        frame = self.simulator.draw(day).to_pandas()
-        names = ["user_id", "item_id", "request_id", "scene", "region", "category", "restaurant_id"]
-        return frame.astype(dict.fromkeys(names, object))
-
-    def write(self, day: date, frame: pd.DataFrame) -> None:
-        """Write a day's file."""
-        # A column of text and numbers is delivered as text.
-        changed = {}
-        for name in frame.select_dtypes("object"):
-            given = frame[name].notna()
-            if len({isinstance(value, str) for value in frame.loc[given, name]}) > 1:
-                changed[name] = frame[name].where(~given, frame[name].astype(str))
-        frame.assign(**changed).to_parquet(self.logs / f"{day}.parquet", index=False)
-
-    def validate(self, day: date) -> Checkpoint:
-        """Validate the day's file."""
-        with scratch(self.config, day) as folder:
-            known = domains_for(self.config, day)
-            staged = stage(
-                self.config, fetch(self.config, day, folder), known, folder / "day.duckdb"
-            )
-            return validate(self.config, staged)
-
-    def clean_days(self, count: int) -> tuple[int, int]:
-        """Validate the days in order; of the last ``count`` those with a critical and a warning."""
-        criticals = warnings = 0
-        for number, day in enumerate(self.later):
-            self.write(day, self.draw(day))
-            found = self.validate(day)
-            write_profile(Workspace(self.config), found.judged.profile)
-            if number < len(self.later) - count:
-                continue
-            broken = _broken(found)
-            for check in broken:
-                say(f"{day} clean: {check.rule} {check.severity}: {check.detail}")
-            criticals += any(check.severity == "critical" for check in broken)
-            warnings += any(check.severity == "warning" for check in broken)
-        return criticals, warnings
-
-    def faulty_days(self, faults: tuple[Fault, ...], *, quick: bool) -> list[dict[str, Any]]:
-        """Plant each fault at each of its rates in one of the last seven days."""
-        days = self.later[-7:] if len(self.later) > 7 else self.later[-1:]
-        clean = {day: {check.rule for check in _broken(self._anew(day))} for day in days}
-        found = []
-        for number, fault in enumerate(faults):
-            for rate in fault.rates[-1:] if quick else fault.rates:
-                day = days[number % len(days)]
-                rng = np.random.default_rng([self.seed, number, round(1000 * rate)])
-                frame, before = self.draw(day), self.draw(date.fromordinal(day.toordinal() - 1))
-                hit = rng.random(len(frame)) < rate
-                self.write(day, fault.plant(frame, before, hit, rng))
-                broken = [
-                    check for check in _broken(self.validate(day)) if check.rule not in clean[day]
-                ]
-                found.append(_outcome(fault, rate, broken))
-                say(f"{fault.kind} {rate:.0%}: {', '.join(check.rule for check in broken)}")
-        return found
-
-    def _anew(self, day: date) -> Checkpoint:
-        self.write(day, self.draw(day))
-        return self.validate(day)
-
-
-def _outcome(fault: Fault, rate: float, broken: list[Check]) -> dict[str, Any]:
-    critical = any(check.severity == "critical" for check in broken)
-    told = [text for check in broken for text in (check.rule, *check.about)]
-    return {
-        "kind": fault.kind,
-        "rate": rate,
-        "caught": bool(broken),
-        "severity": bool(broken) and (critical or not fault.critical),
-        "named": any(name in text for name in fault.names for text in told),
-        "rules": [check.rule for check in broken],
-    }
-
-
-def _broken(found: Checkpoint) -> list[Check]:
-    return [check for check in found.checks if not check.success and check.severity != "info"]
 
 
 if __name__ == "__main__":

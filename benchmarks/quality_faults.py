@@ -105,11 +105,26 @@ def again(day: Frame, before: Frame, hit: np.ndarray, rng: np.random.Generator) 
     return pd.concat([day, day[hit].assign(price=day.loc[hit, "price"] + 0.5)], ignore_index=True)
 
 
-def newcomers(day: Frame, before: Frame, hit: np.ndarray, rng: np.random.Generator) -> Frame:
-    """Users that nobody has seen before, each once, with ids like all others."""
-    values = day["user_id"].astype(object).copy()
-    values[hit] = [f"u{90000 + n:05d}" for n in rng.permutation(hit.sum())]
-    return day.assign(user_id=values)
+def newcomers(name: Callable[[int], object]) -> Callable[..., Frame]:
+    """A fault of users that nobody has seen before, each once, with ids like all others."""
+
+    def plant(day: Frame, before: Frame, hit: np.ndarray, rng: np.random.Generator) -> Frame:
+        values = day["user_id"].astype(object).copy()
+        values[hit] = [name(n) for n in rng.permutation(hit.sum())]
+        return day.assign(user_id=values)
+
+    return plant
+
+
+def joined_wrong(column: str, key: str) -> Callable[..., Frame]:
+    """A fault that gives every item (or user) the value of another, the same in all its rows."""
+
+    def plant(day: Frame, before: Frame, hit: np.ndarray, rng: np.random.Generator) -> Frame:
+        values = day.groupby(key)[column].first()
+        moved = dict(zip(values.index, rng.permutation(values.to_numpy()), strict=True))
+        return day.assign(**{column: day[key].map(moved)})
+
+    return plant
 
 
 def without_hours(first: int, end: int) -> Callable[..., Frame]:
@@ -217,7 +232,7 @@ FAULTS = (
         swapped("category", "restaurant_id"),
         ("category", "restaurant_id"),
     ),
-    Fault("users unheard of", newcomers, ("user_id",)),
+    Fault("users unheard of", newcomers(lambda n: f"u{90000 + n:05d}"), ("user_id",)),
     Fault("times three hours late", later("3h"), ("event_time",)),
     whole("hours missing", without_hours(12, 15), "hours_missing", "event_time"),
     whole("evening missing", without_hours(18, 24), "last_impression", "hours_missing"),
@@ -241,4 +256,6 @@ FAULTS = (
     whole("price gone", put("price", np.nan), "price"),
     whole("prices in cents", scaled("price", 100), "price"),
     whole("prices 10% up", scaled("price", 1.1), "price"),
+    whole("prices of other items", joined_wrong("price", "item_id"), "price"),
+    whole("categories of other items", joined_wrong("category", "item_id"), "category"),
 )

@@ -55,3 +55,18 @@ def test_a_day_is_compared_with_its_weekday_alone_where_there_are_enough(
 ) -> None:
     day = date(2026, 3, 2) + timedelta(days)
     assert len(History(day, profiles(days), 3).like()) == alike
+
+
+def test_how_far_a_weekday_strays_is_learned_from_all_weekdays() -> None:
+    rng = np.random.default_rng(7)
+    figures = {
+        each["day"]: 10.0 * (n % 7) + rng.normal(0, 2) for n, each in enumerate(profiles(364))
+    }
+    history = History(date(2026, 3, 2) + timedelta(364), profiles(364), 3)
+    spread = history.weekly_spread(lambda profile: figures[profile["day"]])
+    assert spread == pytest.approx(2, rel=0.15)
+
+
+def test_days_that_are_compared_with_all_others_have_no_spread_of_their_weekday() -> None:
+    history = History(date(2026, 3, 2) + timedelta(14), profiles(14), 3)
+    assert history.weekly_spread(lambda profile: 1.0) is None

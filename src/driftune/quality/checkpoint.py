@@ -5,7 +5,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from driftune.config import Config
@@ -13,6 +13,7 @@ from driftune.errors import ConfigError, SourceError
 from driftune.logs.staging import Staged
 from driftune.quality.docs import rendered
 from driftune.quality.judge import Judged, judge
+from driftune.quality.rules import UNREADABLE, unreadable_columns
 from driftune.quality.settings import DOMAIN_RULES
 from driftune.quality.summary import SummaryRule, summarise
 
@@ -101,6 +102,12 @@ def validate(config: Config, staged: Staged) -> Checkpoint:
         _check(staged, outcome, found.get(outcome.expectation_config.meta["rule"]))
         for run in runs.values()
         for outcome in run.results
+    ]
+    checks = [
+        replace(check, about=unreadable_columns(config, staged))
+        if check.rule == UNREADABLE and not check.success
+        else check
+        for check in checks
     ]
     return Checkpoint(tuple(checks), docs, judged)
 

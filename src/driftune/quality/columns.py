@@ -1,6 +1,5 @@
 """What stands out of a day's columns: nulls, values never seen, outliers, distances of mixes."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -8,19 +7,22 @@ from typing import Any
 import numpy as np
 
 from driftune.config import Config
+from driftune.quality.attributes import attribute_findings
 from driftune.quality.finding import Finding
-from driftune.quality.profile import IDENTITY, NUMBER
-from driftune.quality.usual import LEAST_DAYS, History, band
+from driftune.quality.frequent import frequent_findings
+from driftune.quality.known import known_finding
+from driftune.quality.profile import IDENTITY, NUMBER, columns_of
+from driftune.quality.usual import LEAST_DAYS, History, band, share_finding
 
 # Tukey's far-out fences (Exploratory Data Analysis, 1977), on the histogram's scale of logarithms;
 # what one row in a thousand had before is no outlier either.
 FENCE, RARE = 3.0, 0.001
 SHOWN = 3
-ATTRIBUTE = 0.01
 
 
 def column_findings(config: Config, profile: dict[str, Any], history: History) -> Iterator[Finding]:
     """Judge each column by the days before on which it was looked at."""
+    slack = config.quality.slack
     for name, here in profile["columns"].items():
         if not here["looked"]:
             continue
@@ -37,10 +39,10 @@ def column_findings(config: Config, profile: dict[str, Any], history: History) -
                 for each in days
                 if each["vocabulary"] == profile["vocabulary"] and "known" in each["columns"][name]
             ]
-            yield from _share(
-                config, "column_known", name, [-each["known"] for each in same], -here["known"],
-                config.quality.slack.known, here["looked"], "of the rows are known", -1,
-            )  # fmt: skip
+            wide = slack.known_items if name == _items(config) else slack.known_users
+            found = known_finding(config, name, here, same, wide)
+            if found is not None:
+                yield found
     yield from _hours(config, profile, history)
 
 
@@ -51,16 +53,19 @@ def _column(
 
     def share(rule: str, figure: str, limit: float, words: str) -> Iterator[Finding]:
         values = [each[figure] / each["looked"] for each in before if figure in each]
-        yield from _share(config, rule, name, values, here[figure] / rows, limit, rows, words)
+        yield from share_finding(
+            config, rule, name, values, here[figure] / rows, limit, rows, words
+        )
 
     yield from share("column_nulls", "nulls", slack.nulls, "null")
     if here["kind"] == IDENTITY:
-        yield from share("column_frequent", "frequent", slack.frequent, "have one value")
+        launches = name == _items(config)
+        yield from frequent_findings(config, name, here, before, launches=launches)
         yield from _new(config, "column_format", name, "formats", here, before, slack.format)
     elif here["kind"] == NUMBER:
         outliers, bounds = _outliers(here["bins"], [each["bins"] for each in before])
         others = [_outliers(each["bins"], [each["bins"] for each in before])[0] for each in before]
-        yield from _share(
+        yield from share_finding(
             config, "column_outliers", name, others, outliers, slack.outliers, rows, bounds
         )
         yield from _drift(config, name, here["bins"], [each["bins"] for each in before])
@@ -68,13 +73,8 @@ def _column(
         if here["whole"] and all(each["whole"] for each in before):
             yield from _new(config, "column_new_values", name, "values", here, before, slack.values)
         yield from _drift(config, name, here["values"], [each["values"] for each in before])
-        values = [each["per_item"] for each in before]
-        # What differs within an item in any case is no attribute of items.
-        if float(np.median(values)) < ATTRIBUTE:
-            yield from _share(
-                config, "column_per_item", name, values, here["per_item"], slack.per_item, rows,
-                "differ from their item's usual value",
-            )  # fmt: skip
+    if here["kind"] != IDENTITY:
+        yield from attribute_findings(config, name, here, before, number=here["kind"] == NUMBER)
     if here["kind"] == IDENTITY:
         counts = [each["distinct"] / each["looked"] for each in before]
         value = here["distinct"] / rows
@@ -87,24 +87,8 @@ def _column(
                 yield Finding("column_distinct", name, abs(usual.excess(value)), detail)
 
 
-def _share(
-    config: Config,
-    rule: str,
-    name: str,
-    before: list[float],
-    value: float,
-    slack: float,
-    rows: int,
-    words: str,
-    sign: int = 1,
-) -> Iterator[Finding]:
-    """A share that is unusual when it is higher; ``sign`` −1: both are given negated."""
-    middle = abs(float(np.median(before))) if before else 0.0
-    noise = math.sqrt(max(middle * (1 - middle), 1 / rows) / rows)
-    usual = band(before, slack, config.quality.band, noise)
-    if usual is not None:
-        detail = f"{sign * value:.2%} {words}, usually {sign * usual.usual:.2%}"
-        yield Finding(rule, name, usual.excess(value), detail)
+def _items(config: Config) -> str:
+    return next(each.name for each in columns_of(config) if each.staged == "item_id")
 
 
 def _new(

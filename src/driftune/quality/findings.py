@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from driftune.config import Config
@@ -63,13 +64,19 @@ def _day(config: Config, profile: dict[str, Any], history: History) -> Iterator[
     same = [each["day"] for each in history.profiles if each.get("trace") == profile["trace"]]
     detail = f"the same users, items, clicks and times of day as {same[-1]}" if same else ""
     yield Finding("stale_day", "day", 2.0 if same and profile["rows"] else 0.0, detail)
-    usual = band(
-        history.values(lambda each: each.get("repeated")), quality.slack.values, quality.band
-    )
-    if usual is not None:
-        share = profile["repeated"]
+    usual = band(history.values(_repeated), quality.slack.values, quality.band)
+    share = _repeated(profile)
+    if usual is not None and share is not None:
         detail = f"{share:.2%} of the rows, usually {usual.usual:.2%}"
         yield Finding("repeated", "day", usual.excess(share), detail)
+
+
+def _repeated(profile: dict[str, Any]) -> float | None:
+    """The share of repeated impressions, exact copies among them; None of a day by its record."""
+    if "repeated" not in profile:
+        return None
+    copies = sum(row.get("copies", 0) for row in profile["domains"].values())
+    return float(profile["repeated"]) + copies / max(profile["delivered"], 1)
 
 
 def _empty_hours(profile: dict[str, Any], history: History) -> list[int]:
@@ -105,6 +112,7 @@ def _domains(config: Config, profile: dict[str, Any], history: History) -> Itera
             quality.volume,
             quality.band,
             1 / math.sqrt(max(here["rows"], 1)),
+            history.weekly_spread(partial(_log_rows, domain)),
         )
         if rows is None or math.exp(rows.usual) < limits.min_rows:
             continue
@@ -117,6 +125,11 @@ def _domains(config: Config, profile: dict[str, Any], history: History) -> Itera
         if here["rows"] < limits.min_rows:
             continue
         yield from _rates(config, domain, here, before)
+
+
+def _log_rows(domain: str, profile: dict[str, Any]) -> float | None:
+    rows = profile["domains"].get(domain, NOTHING)["rows"]
+    return math.log(rows) if rows else None
 
 
 def _rates(

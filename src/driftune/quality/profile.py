@@ -15,6 +15,7 @@ from driftune.logs import roles
 from driftune.logs.duck import connect, identifier, literal
 from driftune.logs.encoder import load_encoder
 from driftune.logs.staging import Staged
+from driftune.quality.belonging import measure_attribute
 from driftune.workspace import Workspace
 
 FORMAT = 1
@@ -92,8 +93,11 @@ def measure(config: Config, staged: Staged) -> dict[str, Any]:
         step = max(1, rows // LOOKED)
         _draw(con, staged, step)
         found = {each.name: _column(con, each, config) for each in columns}
-        for column, share in _per_item(con, columns).items():
-            found[column]["per_item"] = share
+        for each in columns:
+            # What the policy that serves lists decides belongs to no item.
+            if each.kind != IDENTITY and each.staged not in ("position", "propensity"):
+                number = each.kind == NUMBER
+                found[each.name] |= measure_attribute(con, each.staged, number=number)
         vocabulary, known = _known(con, config)
         for role, share in known.items():
             name = next(each.name for each in columns if each.staged == f"{role}_id")
@@ -194,11 +198,7 @@ def _column(con: Any, column: Column, config: Config) -> dict[str, Any]:
         # What an id looks like, its letters kept: u00017 and u00342 look alike, i0017 does not.
         hexed = f"regexp_replace({name}, '[0-9a-fA-F]{{8,}}', '#', 'g')"
         found["formats"] = _counted(con, f"regexp_replace({hexed}, '[0-9]+', '9', 'g')", name, 50)
-        top = con.execute(
-            f"SELECT count(*) FROM looked WHERE {name} IS NOT NULL GROUP BY {name} "
-            "ORDER BY 1 DESC LIMIT 1"
-        ).fetchone()
-        found["frequent"] = top[0] if top else 0
+        found["top"] = _counted(con, name, name, VALUES)
     return found
 
 
@@ -208,26 +208,6 @@ def _counted(con: Any, value: str, given: str, most: int | None) -> dict[str, in
         f"GROUP BY 1 ORDER BY n DESC, value {f'LIMIT {most}' if most else ''}"
     ).fetchall()
     return dict(rows)
-
-
-def _per_item(con: Any, columns: list[Column]) -> dict[str, float]:
-    """By value column the share of rows that do not have their item's most frequent value."""
-    found = {}
-    for column in columns:
-        if column.kind != VALUE:
-            continue
-        row = con.execute(
-            f"""
-            SELECT 1 - sum(most) / nullif(sum(rows), 0) FROM (
-                SELECT max(n) AS most, sum(n) AS rows FROM (
-                    SELECT item_id, {identifier(column.staged)}, count(*) AS n
-                    FROM looked GROUP BY ALL
-                ) GROUP BY item_id
-            )
-            """
-        ).fetchone()
-        found[column.name] = float(row[0] or 0.0)
-    return found
 
 
 def _known(con: Any, config: Config) -> tuple[str | None, dict[str, float]]:

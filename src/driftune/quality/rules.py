@@ -3,9 +3,16 @@
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from driftune.config import ColumnRole, Config, SqlRole
+from driftune.logs.duck import connect
+from driftune.logs.roles import OPTIONAL_NUMBERS
+
+if TYPE_CHECKING:
+    from driftune.logs.staging import Staged
+
+UNREADABLE = "number_unreadable"
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,18 @@ def row_rules(
         else replace(rule, severity=config.quality.severity_of(rule.name))
         for rule in _all_rules(config, day, known_domains)
     ]
+
+
+def unreadable_columns(config: Config, staged: "Staged") -> tuple[str, ...]:
+    """The columns, by their names in params.yaml, that hold what is no number."""
+    with connect(staged.database, read_only=True) as con:
+        rows = con.execute(
+            "SELECT DISTINCT unreadable_numbers FROM parsed WHERE unreadable_numbers IS NOT NULL"
+        ).fetchall()
+    found = {name for (names,) in rows for name in names.split(", ")}
+    roles = {name: getattr(config.columns, name) for name in found & set(OPTIONAL_NUMBERS)}
+    sources = {name: role for name, role in roles.items() if isinstance(role, str)}
+    return tuple(sorted(sources.get(name, name) for name in found))
 
 
 def _all_rules(config: Config, day: date, known_domains: list[str] | None) -> list[RowRule]:
@@ -113,7 +132,7 @@ def _all_rules(config: Config, day: date, known_domains: list[str] | None) -> li
             {"column": "copy_number", "max_value": 1},
         ),
         RowRule(
-            "number_unreadable",
+            UNREADABLE,
             "(numerical columns)",
             "Price, position, propensity and numerical features are numbers where they are given.",
             "unreadable_numbers IS NOT NULL",

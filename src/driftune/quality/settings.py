@@ -53,6 +53,9 @@ COLUMN_RULES: dict[str, Severity] = {
     "column_distinct": "warning",
     "column_known": "warning",
     "column_per_item": "warning",
+    "column_per_user": "warning",
+    "column_item_changed": "warning",
+    "column_item_level": "warning",
     "column_drift": "warning",
 }
 # Rules about columns that differ from those of the days before; column_lossy: of another type, and
@@ -87,7 +90,11 @@ class DomainLimits(Section):
 
 
 class ColumnSlack(Section):
-    """What a figure of a column may always exceed its usual one by, as a share of the rows."""
+    """What a figure of a column may always exceed its usual one by, as a share of the rows.
+
+    ``item_changed``: of the items that had another value on the days before; ``item_level``: by how
+    much the same items' values are up or down, in logarithms.
+    """
 
     nulls: Share = 0.005
     values: Share = 0.005
@@ -95,8 +102,11 @@ class ColumnSlack(Section):
     format: Share = 0.005
     frequent: Share = 0.005
     per_item: Share = 0.005
+    item_changed: Share = 0.05
+    item_level: Share = 0.03
     distinct: Share = 0.1
-    known: Share = 0.1
+    known_users: Share = 0.005
+    known_items: Share = 0.1
     drift: Share = 0.15
 
 
@@ -150,7 +160,7 @@ class Quality(Section):
     history_days: Positive = 28
     weekday_days: int = Field(3, ge=3)
     band: float = Field(6.0, gt=0)
-    volume: float = Field(0.4, gt=0)
+    volume: float = Field(0.5, gt=0)
     rate: float = Field(0.4, gt=0)
     domain: DomainLimits = DomainLimits()
     slack: ColumnSlack = ColumnSlack()

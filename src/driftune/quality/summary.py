@@ -50,10 +50,13 @@ SENTENCES = {
     "column_new_values": "No column has many values that it never had.",
     "column_outliers": "No number is often far outside its usual values.",
     "column_format": "Ids look as they always have.",
-    "column_frequent": "No single id has more rows than usual.",
+    "column_frequent": "No single id has far more of the rows than it usually has.",
     "column_distinct": "Ids repeat about as often as usual.",
     "column_known": "As many users and items as usual are known to the encoder.",
-    "column_per_item": "An item has the same category and features in all its rows.",
+    "column_per_item": "An item has the same category, features and price in all its rows.",
+    "column_per_user": "A user has the same features in all its rows.",
+    "column_item_changed": "Items have the values that they had on the days before.",
+    "column_item_level": "Item by item, prices and numbers are about as high as the days before.",
     "column_drift": "The mix of each column's values is about the usual one.",
 }
 

@@ -1,7 +1,7 @@
 """What is usual: the profiles of the days before, and a band around their figures."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from driftune.config import Config
+from driftune.quality.finding import Finding
 from driftune.quality.profile import FORMAT, read_profile
 from driftune.quality.record import DayQuality, read_quality
 from driftune.workspace import Workspace
 
 # Fewer days say nothing about what days usually differ by.
 LEAST_DAYS = 3
+WEEK = timedelta(days=7)
 # Of a normal distribution: its standard deviation in median absolute deviations.
 MAD_TO_SD = 1.4826
 
@@ -33,18 +35,43 @@ class Band:
 
 
 def band(
-    values: Sequence[float], slack: float, deviations: float, noise: float = 0.0
+    values: Sequence[float],
+    slack: float,
+    deviations: float,
+    noise: float = 0.0,
+    spread: float | None = None,
 ) -> Band | None:
     """Median ± ``deviations`` robust standard deviations, at least ``slack``; None for few days.
 
     The standard deviation is the median absolute deviation, scaled (Rousseeuw and Croux 1993, eq.
-    1.2), and the sampling error ``noise`` of the value that is to be judged.
+    1.2), or ``spread`` where it is known better, and the sampling error ``noise`` of the value that
+    is to be judged.
     """
     if len(values) < LEAST_DAYS:
         return None
     usual = float(np.median(values))
-    spread = MAD_TO_SD * float(np.median(np.abs(np.asarray(values) - usual)))
+    if spread is None:
+        spread = MAD_TO_SD * float(np.median(np.abs(np.asarray(values) - usual)))
     return Band(usual, max(slack, deviations * math.hypot(spread, noise)), len(values))
+
+
+def share_finding(
+    config: Config,
+    rule: str,
+    name: str,
+    before: Sequence[float],
+    value: float,
+    slack: float,
+    rows: int,
+    words: str,
+) -> Iterator[Finding]:
+    """A share of ``rows`` that is unusual when it is higher; none when too few days are known."""
+    middle = float(np.median(before)) if before else 0.0
+    noise = math.sqrt(max(middle * (1 - middle), 1 / rows) / rows)
+    usual = band(before, slack, config.quality.band, noise)
+    if usual is not None:
+        detail = f"{value:.2%} {words}, usually {usual.usual:.2%}"
+        yield Finding(rule, name, usual.excess(value), detail)
 
 
 @dataclass(frozen=True)
@@ -71,6 +98,25 @@ class History:
         """A figure of each profile that has it."""
         found = (of(each) for each in (self.like() if like else self.profiles))
         return [value for value in found if value is not None]
+
+    def weekly_spread(self, of: Callable[[dict[str, Any]], float | None]) -> float | None:
+        """How far a figure lies from its weekday's level, as a robust standard deviation.
+
+        The weekday's own few days tell little of it: it comes from all differences to a week before
+        (von Neumann 1941, their median instead of their mean). None when those are few, or when the
+        weekday is not compared with itself alone.
+        """
+        if len(self.like()) == len(self.profiles):
+            return None
+        figures = {date.fromisoformat(each["day"]): of(each) for each in self.profiles}
+        moved = [
+            abs(value - before)
+            for day, value in figures.items()
+            if value is not None and (before := figures.get(day - WEEK)) is not None
+        ]
+        if len(moved) < WEEK.days:
+            return None
+        return MAD_TO_SD * float(np.median(moved)) / math.sqrt(2)
 
 
 def history_of(config: Config, day: date) -> History:

@@ -1,0 +1,115 @@
+"""Attributes: a column that has one value in all rows of an item or a user, today and before.
+
+Which columns are attributes is not configured but seen: on most days before nearly all rows of an
+item (a user) agreed.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from driftune.config import Config
+from driftune.quality.finding import Finding
+from driftune.quality.usual import Band, band, share_finding
+
+# A larger share of rows unlike the others of their item: no attribute of items.
+ATTRIBUTE = 0.01
+# Fewer of them in common with the days before say nothing.
+LEAST_ITEMS = 20
+# An item's usual value is that of so many days before: a change is told once, not for weeks.
+RECENT = 3
+# Relative difference of numbers that is none.
+SAME = 0.01
+Profile = dict[str, Any]
+
+
+def attribute_findings(
+    config: Config, name: str, here: Profile, before: Sequence[Profile], *, number: bool
+) -> Iterator[Finding]:
+    """Judge a column by the days before, oldest first."""
+    slack = config.quality.slack
+    for owner in ("item", "user"):
+        figure = f"per_{owner}"
+        values = [each[figure] for each in before if figure in each]
+        if figure not in here or not values or float(np.median(values)) >= ATTRIBUTE:
+            continue
+        yield from share_finding(
+            config, f"column_{figure}", name, values, here[figure], slack.per_item,
+            here.get(f"{figure}_rows") or here["looked"],
+            f"of the rows differ from their {owner}'s other rows",
+        )  # fmt: skip
+    known = [each["items"] for each in before if each.get("items")]
+    if here.get("items") and known:
+        belongs = float(np.median([each.get("per_item", 1.0) for each in before])) < ATTRIBUTE
+        yield from _items(config, name, [*known, here["items"]], belongs, number)
+
+
+def _items(
+    config: Config, name: str, days: Sequence[Profile], belongs: bool, number: bool
+) -> Iterator[Finding]:
+    """The last of the days beside those before it, item by item."""
+    slack, deviations = config.quality.slack, config.quality.band
+    table = _table(days, number)
+    so_far = [table[: n + 1] for n in range(1, len(days))]
+    if belongs:
+        today, limits = _beside(
+            [_changed(each, number) for each in so_far], slack.item_changed, deviations
+        )
+        if today is not None and limits is not None:
+            detail = f"{today:.0%} of the items have another value than on the days before"
+            detail += f", usually {limits.usual:.0%}"
+            yield Finding("column_item_changed", name, limits.excess(today), detail)
+    if number:
+        today, limits = _beside([_level(each) for each in so_far], slack.item_level, deviations)
+        if today is not None and limits is not None:
+            detail = f"the same items have values {math.expm1(today):+.1%} beside the days before"
+            yield Finding("column_item_level", name, abs(limits.excess(today)), detail)
+
+
+def _beside(
+    figures: Sequence[float | None], slack: float, deviations: float
+) -> tuple[float | None, Band | None]:
+    """The last figure, and what is usual by the others."""
+    before = [figure for figure in figures[:-1] if figure is not None]
+    return figures[-1] if figures else None, band(before, slack, deviations)
+
+
+def _table(days: Sequence[Profile], number: bool) -> np.ndarray:
+    """Values (days, items) of all items of the days, of texts a code for each; NaN where absent."""
+    items = {item: n for n, item in enumerate(dict.fromkeys(i for day in days for i in day))}
+    codes: dict[str, int] = {}
+    table = np.full((len(days), len(items)), np.nan)
+    for row, day in zip(table, days, strict=True):
+        at = [items[item] for item in day]
+        row[at] = (
+            list(day.values())
+            if number
+            else [codes.setdefault(value, len(codes)) for value in day.values()]
+        )
+    return table
+
+
+def _changed(table: np.ndarray, number: bool) -> float | None:
+    """The share of the last day's items whose value is none of their last ``RECENT`` days'."""
+    today, recent = table[-1], table[-1 - RECENT : -1]
+    both = ~np.isnan(today) & ~np.isnan(recent).all(axis=0)
+    if both.sum() < LEAST_ITEMS:
+        return None
+    near = SAME * np.abs(today[both]) if number else 0.0
+    same = np.abs(recent[:, both] - today[both]) <= near
+    return float(1 - same.any(axis=0).mean())
+
+
+def _level(table: np.ndarray) -> float | None:
+    """Median over items of the last day's logarithm minus the median of their recent days'.
+
+    Paired by item, so that neither the mix of items nor the spread of their values matters.
+    """
+    today, recent = table[-1], table[-1 - RECENT : -1]
+    both = (today > 0) & ~np.isnan(recent).all(axis=0)
+    usual = np.nanmedian(recent[:, both], axis=0)
+    if (usual > 0).sum() < LEAST_ITEMS:
+        return None
+    return float(np.median(np.log(today[both][usual > 0] / usual[usual > 0])))

@@ -1,0 +1,47 @@
+"""How a column goes with the items and users of a day: a part of the day's profile."""
+
+from typing import Any
+
+from driftune.logs.duck import identifier
+
+# So many of the day's most frequent items are remembered, with their values.
+ITEMS = 500
+
+
+def measure_attribute(con: Any, staged: str, *, number: bool) -> dict[str, Any]:
+    """How one column of the tables ``looked`` and ``by_user`` goes with items and users.
+
+    ``per_item`` and ``per_user``: of the rows whose item (user) has several, the share that differs
+    from its most frequent value, and how many such rows there are; ``items``: by item its most
+    frequent value, of a number the median. Ties go to the larger value.
+    """
+    column = identifier(staged)
+    found: dict[str, Any] = {}
+    for owner, table in (("user", "by_user"), ("item", "looked")):
+        con.execute(
+            f"""
+            CREATE OR REPLACE TEMP TABLE pairs AS
+            SELECT {owner}_id AS owner, {column} AS value, count(*) AS n
+            FROM {table} WHERE {owner}_id IS NOT NULL GROUP BY ALL
+            """
+        )
+        row = con.execute(
+            """
+            SELECT sum(rows - most) / sum(rows), sum(rows) FROM (
+                SELECT max(n) AS most, sum(n) AS rows FROM pairs
+                GROUP BY owner HAVING sum(n) > 1
+            )
+            """
+        ).fetchone()
+        if row[1]:
+            found[f"per_{owner}"], found[f"per_{owner}_rows"] = float(row[0]), int(row[1])
+    most = """
+        SELECT owner, arg_max(value, (n, value)) FROM pairs WHERE value IS NOT NULL
+        GROUP BY owner ORDER BY sum(n) DESC, owner
+    """
+    middle = f"""
+        SELECT item_id, quantile_disc({column}, 0.5) FROM looked WHERE {column} IS NOT NULL
+        GROUP BY item_id ORDER BY count(*) DESC, item_id
+    """
+    found["items"] = dict(con.execute(f"{middle if number else most} LIMIT {ITEMS}").fetchall())
+    return found
