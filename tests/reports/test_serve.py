@@ -33,11 +33,14 @@ def port(tmp_path: Path) -> Iterator[int]:
         yield int(server.url.split(":")[2].split("/")[0])
 
 
-def get(port: int, path: str) -> tuple[int, bytes]:
-    """Status and body of a request, the path sent as it is."""
+def get(port: int, path: str, *hosts: str) -> tuple[int, bytes]:
+    """Status and body of a request, the path and the Host headers sent as they are."""
     connection = http.client.HTTPConnection(HOST, port, timeout=10)
     try:
-        connection.request("GET", path)
+        connection.putrequest("GET", path, skip_host=True)
+        for host in hosts or (f"{HOST}:{port}",):
+            connection.putheader("Host", host)
+        connection.endheaders()
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:
@@ -62,6 +65,27 @@ def test_nothing_else_is_served(port: int, path: str) -> None:
     status, body = get(port, path)
     assert status == 404
     assert b"secret" not in body and b"hidden" not in body
+
+
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "127.0.0.1", "[::1]"])
+def test_it_answers_to_the_names_of_this_machine(port: int, name: str) -> None:
+    assert get(port, "/", f"{name}:{port}") == (200, b"front")
+    assert get(port, "/", name) == (200, b"front")
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        ("attacker.example:{port}",), ("localhost.attacker.example",), ("127.0.0.1.nip.example",),
+        ("localhost@attacker.example",), ("192.168.1.7:{port}",), ("0.0.0.0:{port}",), ("[::1",),
+        ("",), ("localhost:{port}", "attacker.example"),
+    ],
+)  # fmt: skip
+def test_a_page_under_another_name_reads_nothing(port: int, hosts: tuple[str, ...]) -> None:
+    for path in ("/", "/day/a.html", "/missing.html"):
+        status, body = get(port, path, *(host.format(port=port) for host in hosts))
+        assert status == 421
+        assert b"front" not in body and b"localhost" in body
 
 
 def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
