@@ -1,9 +1,7 @@
 """Letting rows out of quarantine: by reason, by domain, by new rules; audited and repeatable."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
 
 import pandas as pd
 import pytest
@@ -15,10 +13,8 @@ from driftune.quality.release import read_release, release_day
 from driftune.quality.shown import quarantined
 from driftune.registry.ledger import Ledger
 from driftune.workspace import Workspace
-from tests.conftest import World, impressions
+from tests.conftest import Ended, World, impressions
 from tests.quality.days import NORTH, in_north, run
-
-PROGRAM = str(Path(sys.executable).with_name("driftune"))
 
 
 def release(world: World, day, reasons=(), domains=(), why="looked at them"):
@@ -151,23 +147,19 @@ def test_quarantine_shows_rows_as_delivered_by_reason_and_domain(copied: World) 
     assert sum(count["rows"] for count in own["counts"]) == len(own["rows"])
 
 
-def test_the_command_line_shows_and_releases(copied: World) -> None:
-    day = str(copied.day(3))
-
-    def driftune(*given: str) -> "subprocess.CompletedProcess[str]":
-        command = [PROGRAM, "quarantine", *given, "--config", str(copied.params), "--json"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-
-    shown = driftune("show", day, "--limit", "2")
-    assert json.loads(shown.stdout)["rejected"] == 11
-    done = driftune("release", day, "--reason", "duplicate", "--why", "a replayed queue")
-    assert json.loads(done.stdout) == {
+def test_the_command_line_shows_and_releases(driftune: Callable[..., Ended], copied: World) -> None:
+    day, given = str(copied.day(3)), ("--config", str(copied.params), "--json")
+    shown = driftune("quarantine", "show", day, "--limit", "2", *given)
+    assert json.loads(shown.out)["rejected"] == 11
+    release = ("quarantine", "release", day, *given)
+    done = driftune(*release, "--reason", "duplicate", "--why", "a replayed queue")
+    assert json.loads(done.out) == {
         "day": day,
         "verdict": "warning",
         "rows": 1209,
         "rejected": 1,
         "revision": 2,
     }
-    wrong = driftune("release", day, "--reason", "user_missing", "--why", "no")
-    assert wrong.returncode == 1
-    assert wrong.stderr.startswith("error: user_missing cannot be released")
+    wrong = driftune(*release, "--reason", "user_missing", "--why", "no")
+    assert wrong.code == 1
+    assert wrong.err.startswith("error: user_missing cannot be released")

@@ -1,11 +1,7 @@
-"""The served site: its files and nothing else, on the loopback address, gone afterwards."""
+"""The served site: its files and nothing else, on the loopback address."""
 
 import http.client
-import os
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +9,6 @@ import pytest
 
 from driftune.errors import DriftuneError
 from driftune.reports.serve import HOST, serving
-
-CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 
 
 @pytest.fixture
@@ -96,28 +90,3 @@ def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
         with pytest.raises(DriftuneError, match=rf"--port {number}: .* in use") as raised:
             serving(tmp_path, number).__enter__()
     assert "\n" not in str(raised.value)
-
-
-def test_ctrl_c_ends_it_cleanly_and_gives_the_port_back(tmp_path: Path) -> None:
-    script = CTRL_C + (
-        "import sys; from pathlib import Path; from driftune.reports.serve import serving\n"
-        "with serving(Path(sys.argv[1]), 0) as server:\n"
-        "    print(server.url, flush=True)\n"
-        "    server.wait()\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ,
-    ) as process:  # fmt: skip
-        try:
-            assert process.stdout is not None and process.stderr is not None
-            url = process.stdout.readline()
-            process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=20) == 0
-            assert process.stderr.read() == ""
-        finally:
-            # A server that does not end would be waited for without end.
-            process.kill()
-    number = int(url.split(":")[2].split("/")[0])
-    with serving(tmp_path, number) as server:
-        assert server.url == url.strip()
