@@ -1,10 +1,15 @@
 """Shared fixtures: small worlds of logs in a temporary folder, with a params.yaml of their own."""
 
+import os
 import shutil
+import sys
 from collections.abc import Callable
+from contextlib import chdir
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -12,6 +17,7 @@ import pytest
 import yaml
 from hypothesis import settings
 
+from driftune.cli import main
 from driftune.config import Config
 from driftune.console import quiet_exit
 from driftune.logs.ingest import ensure_reference
@@ -156,3 +162,30 @@ def trained_world(_trained: Path, tmp_path: Path) -> World:
     folder = tmp_path / "trained"
     shutil.copytree(_trained, folder)
     return World(folder)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def driftune(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    """The command line as its program runs it, in this process: a new one imports for seconds."""
+
+    def run(*arguments: str, folder: Path | None = None) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["driftune", *arguments])
+        capsys.readouterr()
+        environment = mock.patch.dict(os.environ)
+        with environment, chdir(folder or Path.cwd()), pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), out, err)
+
+    return run

@@ -6,12 +6,14 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from driftune.registry.ledger import Ledger
-from tests.conftest import World
+from driftune.reports.serve import serving
+from tests.conftest import Ended, World
 from tests.registry.conftest import BACKBONE
 
 PROGRAM = str(Path(sys.executable).with_name("driftune"))
@@ -27,26 +29,30 @@ COMMANDS = (
 )
 
 
-def driftune(*arguments: str, folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
-    """Run the command line in a process of its own."""
-    return subprocess.run(
+Driftune = Callable[..., Ended]
+
+
+def process(*arguments: str, folder: Path | None = None) -> Ended:
+    """Run the program in a process of its own."""
+    done = subprocess.run(
         [PROGRAM, *arguments], cwd=folder, capture_output=True, text=True, timeout=120, check=False
     )
+    return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def refused(done: "subprocess.CompletedProcess[str]") -> str:
+def refused(done: Ended) -> str:
     """The one line of an error."""
-    assert done.returncode != 0
-    assert "Traceback" not in done.stderr
-    (line,) = done.stderr.strip().splitlines()
+    assert done.code != 0
+    assert "Traceback" not in done.err
+    (line,) = done.err.strip().splitlines()
     assert line.startswith("error: ")
     return line
 
 
 def test_every_command_has_help() -> None:
-    done = driftune("--help")
-    assert done.returncode == 0
-    assert all(command in done.stdout for command in COMMANDS)
+    done = process("--help")
+    assert done.code == 0
+    assert all(command in done.out for command in COMMANDS)
     script = (
         "from typer.testing import CliRunner; from driftune.cli import app\n"
         f"for name in {COMMANDS!r}:\n"
@@ -67,28 +73,28 @@ def test_help_loads_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
-def test_without_params_the_error_says_what_to_give(tmp_path: Path) -> None:
+def test_without_params_the_error_says_what_to_give(driftune: Driftune, tmp_path: Path) -> None:
     for command in ("status", "doctor", "report", "pretrain"):
         line = refused(driftune(command, folder=tmp_path))
         assert "params.yaml: cannot be read" in line
         assert "give --config PATH" in line
 
 
-def test_an_empty_workspace_has_a_status_and_a_report(make_world) -> None:
+def test_an_empty_workspace_has_a_status_and_a_report(driftune: Driftune, make_world) -> None:
     world = make_world()
     config = ("-c", str(world.params))
-    assert "No decisions yet" in driftune("status", *config).stdout
-    assert json.loads(driftune("status", *config, "--json").stdout) == {"domains": []}
+    assert "No decisions yet" in driftune("status", *config).out
+    assert json.loads(driftune("status", *config, "--json").out) == {"domains": []}
     done = driftune("report", *config)
-    assert Path(done.stdout.strip()).exists()
+    assert Path(done.out.strip()).exists()
 
 
-def test_the_doctor_says_what_is_missing(make_world) -> None:
+def test_the_doctor_says_what_is_missing(driftune: Driftune, make_world) -> None:
     done = driftune("doctor", "-c", str(make_world().params))
-    assert done.returncode == 1
-    assert "FAIL  2026-03-04: no file at logs/2026-03-04.parquet" in done.stdout
-    assert "run driftune pretrain" in done.stdout
-    findings = driftune("doctor", "-c", str(make_world().params), "--json").stdout
+    assert done.code == 1
+    assert "FAIL  2026-03-04: no file at logs/2026-03-04.parquet" in done.out
+    assert "run driftune pretrain" in done.out
+    findings = driftune("doctor", "-c", str(make_world().params), "--json").out
     checks = json.loads(findings)["checks"]
     assert [check["ok"] for check in checks] == [True, False, True, False, True]
     assert checks[-1]["what"].startswith("MLflow: no store yet")
@@ -105,7 +111,9 @@ def test_the_doctor_says_what_is_missing(make_world) -> None:
         (("report", "--drift", "nothing"), "decision 'nothing' is not in the ledger"),
     ],
 )
-def test_errors_are_one_line(trained_world: World, arguments: tuple[str, ...], wanted: str) -> None:
+def test_errors_are_one_line(
+    driftune: Driftune, trained_world: World, arguments: tuple[str, ...], wanted: str
+) -> None:
     with Ledger(trained_world.config) as ledger:
         ledger.decide(
             id="2026-03-05.x.r1",
@@ -124,10 +132,11 @@ def test_errors_are_one_line(trained_world: World, arguments: tuple[str, ...], w
     assert wanted in refused(driftune(*arguments, "-c", str(trained_world.params)))
 
 
+@pytest.mark.slow
 @pytest.mark.flow
-def test_a_first_run_without_logs_is_one_line(make_world) -> None:
+def test_a_run_starts_a_prefect_server_of_its_own(make_world) -> None:
     world = make_world()
-    line = refused(driftune("run", "--day", "2026-04-01", "-c", str(world.params)))
+    line = refused(process("run", "--day", "2026-04-01", "-c", str(world.params)))
     assert "reference day 2026-03-02: no file at logs/2026-03-02.parquet" in line
 
 
@@ -143,39 +152,41 @@ def test_a_first_run_without_logs_is_one_line(make_world) -> None:
         ("nonsense",),
     ],
 )
-def test_wrong_usage_says_how(make_world, arguments: tuple[str, ...]) -> None:
+def test_wrong_usage_says_how(driftune: Driftune, make_world, arguments: tuple[str, ...]) -> None:
     world = make_world()
     done = driftune(*arguments, folder=world.root)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    assert "Usage: driftune" in done.stderr
+    assert done.code == 2
+    assert "Traceback" not in done.err
+    assert "Usage: " in done.err and "driftune" in done.err
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    done = driftune("status", "--debug", folder=tmp_path)
-    assert done.returncode != 0
-    assert "Traceback" in done.stderr
-    assert "ConfigError" in done.stderr
+    done = process("status", "--debug", folder=tmp_path)
+    assert done.code != 0
+    assert "Traceback" in done.err
+    assert "ConfigError" in done.err
 
 
-def test_import_of_a_folder_without_the_files(tmp_path: Path) -> None:
+def test_import_of_a_folder_without_the_files(driftune: Driftune, tmp_path: Path) -> None:
     line = refused(driftune("import", "kuairand", str(tmp_path), "--to", str(tmp_path / "out")))
     assert str(tmp_path) in line
     assert "log_standard" in line
 
 
-def test_simulate_writes_the_demo_s_days_and_their_truth(tmp_path: Path) -> None:
+def test_simulate_writes_the_demo_s_days_and_their_truth(
+    driftune: Driftune, tmp_path: Path
+) -> None:
     done = driftune(
         *("simulate", "--to", "logs", "--from", "2026-03-14", "--to-day", "2026-03-15"),
         *("--truth", "truth.json"),
         folder=tmp_path,
     )
-    assert done.stdout == "2 days in logs\n"
+    assert done.out == "2 days in logs\n"
     assert len(list((tmp_path / "logs").glob("*.parquet"))) == 2
     assert len(json.loads((tmp_path / "truth.json").read_text())["events"]) == 3
 
 
-def test_simulate_writes_the_days_of_a_settings_file(tmp_path: Path) -> None:
+def test_simulate_writes_the_days_of_a_settings_file(driftune: Driftune, tmp_path: Path) -> None:
     (tmp_path / "sim.yaml").write_text(
         """
 start: 2026-05-04
@@ -193,7 +204,7 @@ events:
         *("simulate", "--to", "logs", "--settings", "sim.yaml", "--probabilities", "truth"),
         folder=tmp_path,
     )
-    assert done.stdout == "3 days in logs\n"
+    assert done.out == "3 days in logs\n"
     assert len(list((tmp_path / "truth").glob("*.parquet"))) == 3
 
 
@@ -205,15 +216,19 @@ events:
         ("start: 2026-05-04\ndays: 2\nzones: 1", "sim.yaml: unknown key 'zones'"),
     ],
 )
-def test_a_simulation_that_cannot_be_is_one_line(tmp_path: Path, text: str, part: str) -> None:
+def test_a_simulation_that_cannot_be_is_one_line(
+    driftune: Driftune, tmp_path: Path, text: str, part: str
+) -> None:
     (tmp_path / "sim.yaml").write_text(text, encoding="utf-8")
     line = refused(driftune("simulate", "--to", "x", "--settings", "sim.yaml", folder=tmp_path))
     assert part in line
 
 
-def test_the_report_is_served_where_it_is_asked_to_be_or_says_why_not(make_world) -> None:
+def test_the_report_is_served_until_ctrl_c_gives_the_port_back_or_says_why_not(
+    driftune: Driftune, make_world, tmp_path: Path
+) -> None:
     config = ("-c", str(make_world().params))
-    assert "--port belongs to --serve" in driftune("report", *config, "--port", "0").stderr
+    assert "--port belongs to --serve" in driftune("report", *config, "--port", "0").err
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -223,15 +238,18 @@ def test_the_report_is_served_where_it_is_asked_to_be_or_says_why_not(make_world
     with subprocess.Popen(
         [sys.executable, "-c", HEEDING, PROGRAM, "report", *config, "--serve", "--port", "0"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+    ) as server:  # fmt: skip
         try:
-            assert process.stdout is not None and process.stderr is not None
-            url = process.stdout.readline().split()[0]
+            assert server.stdout is not None and server.stderr is not None
+            url = server.stdout.readline().split()[0]
             with urllib.request.urlopen(url, timeout=20) as page:
                 assert b"No drift decision yet" in page.read()
-            process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=20) == 0
-            assert process.stderr.read() == ""
+            server.send_signal(signal.SIGINT)
+            assert server.wait(timeout=20) == 0
+            assert server.stderr.read() == ""
         finally:
             # A server that does not end would be waited for without end.
-            process.kill()
+            server.kill()
+    number = int(url.split(":")[2].split("/")[0])
+    with serving(tmp_path, number) as again:
+        assert again.url == url

@@ -1,8 +1,9 @@
 """A real Prefect server for the session, and a pre-trained world of simulated days."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from prefect.testing.utilities import prefect_test_harness
 from driftune.registry.ledger import Ledger
 from driftune.simulate import Event, SimulationConfig, simulate
 from driftune.training.pretrain import pretrain
+from flows.daily import daily
 from tests.conftest import World
 
 SHIFTED = "home · north"
@@ -70,9 +72,54 @@ def _pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def _lived(_pretrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A factory of copies of the pre-trained world after a day's run; each is made once."""
+
+    @cache
+    def live(day: date, trigger: str) -> Path:
+        folder = tmp_path_factory.mktemp(f"lived-{day}-{trigger}") / "world"
+        world = copy_world(_pretrained, folder)
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("DRIFTUNE__TRIGGER", trigger)
+            daily(day, str(world.params))
+        return folder
+
+    return live
+
+
+def copy_world(source: Path, folder: Path) -> World:
+    """A copy of a simulated world."""
+    shutil.copytree(source, folder)
+    return simulated_world(folder)
+
+
 @pytest.fixture
 def simulated(_pretrained: Path, tmp_path: Path) -> World:
     """A pre-trained world of simulated days: a copy of one made once per session."""
-    folder = tmp_path / "simulated"
-    shutil.copytree(_pretrained, folder)
-    return simulated_world(folder)
+    return copy_world(_pretrained, tmp_path / "simulated")
+
+
+@pytest.fixture
+def after_stable(_lived: Callable[..., Path], tmp_path: Path) -> World:
+    """The simulated world after the run of its stable day."""
+    return copy_world(_lived(STABLE_DAY, "inline"), tmp_path / "stable")
+
+
+@pytest.fixture
+def after_shift(_lived: Callable[..., Path], tmp_path: Path) -> World:
+    """The simulated world after the run of the day that shifts one domain."""
+    return copy_world(_lived(SHIFT_DAY, "inline"), tmp_path / "shift")
+
+
+@pytest.fixture
+def waiting(
+    _lived: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[World, str]:
+    """A world in which a drift decision waits (the trigger is the event), and its id."""
+    monkeypatch.setenv("DRIFTUNE__TRIGGER", "event")
+    world = copy_world(_lived(SHIFT_DAY, "event"), tmp_path / "waiting")
+    with Ledger(world.config) as ledger:
+        rows = [row for row in ledger.decisions() if row.state == "pending"]
+    assert [row.domain for row in rows] == [SHIFTED]
+    return world, rows[0].id

@@ -2,8 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -24,7 +24,7 @@ from driftune.workspace import Workspace
 from flows import daily as daily_flow
 from flows.daily import daily
 from tests.adaptation import KEY, crown
-from tests.conftest import World
+from tests.conftest import Ended, World
 from tests.flows.conftest import DAY_AFTER, SHIFT_DAY, SHIFTED, SIMULATION, STABLE_DAY
 
 
@@ -98,31 +98,37 @@ def test_a_challenger_that_waits_is_judged_again_by_the_next_day_s_rows(
     assert run(simulated, last)["judged_again"] == {}
 
 
-def test_the_same_day_again_changes_nothing(simulated: World) -> None:
-    run(simulated, SHIFT_DAY)
-    before = snapshot(simulated)
-    again = run(simulated, SHIFT_DAY)
+def test_the_same_day_again_changes_nothing(after_shift: World) -> None:
+    before = snapshot(after_shift)
+    again = run(after_shift, SHIFT_DAY)
     assert not again["changed"]
-    assert snapshot(simulated) == before
+    assert snapshot(after_shift) == before
 
 
-def test_corrected_content_gets_a_new_revision_and_new_decisions(simulated: World) -> None:
-    run(simulated, STABLE_DAY)
-    path = simulated.root / "logs" / f"impressions-{STABLE_DAY}.parquet"
+def test_corrected_content_gets_a_new_revision_and_new_decisions(after_stable: World) -> None:
+    path = after_stable.root / "logs" / f"impressions-{STABLE_DAY}.parquet"
     pd.read_parquet(path).iloc[:-50].to_parquet(path, index=False)
-    assert run(simulated, STABLE_DAY)["changed"]
-    with Ledger(simulated.config) as ledger:
+    assert run(after_stable, STABLE_DAY)["changed"]
+    with Ledger(after_stable.config) as ledger:
         assert ledger.day(STABLE_DAY).revision == 2
         assert {row.revision for row in ledger.decisions()} == {1, 2}
 
 
-def test_a_missing_day_fails_in_one_line_and_loses_nothing(simulated: World) -> None:
-    run(simulated, STABLE_DAY)
-    before = snapshot(simulated)
+def test_a_missing_day_fails_in_one_line_and_loses_nothing(after_stable: World) -> None:
+    before = snapshot(after_stable)
     with pytest.raises(SourceError, match=r"2026-04-01.*impressions-2026-04-01\.parquet") as error:
-        run(simulated, date(2026, 4, 1))
+        run(after_stable, date(2026, 4, 1))
     assert "\n" not in str(error.value)
-    assert snapshot(simulated) == before
+    assert snapshot(after_stable) == before
+
+
+def test_a_first_run_without_logs_is_one_line(
+    driftune: Callable[..., Ended], make_world: Callable[..., World]
+) -> None:
+    done = driftune("run", "--day", "2026-04-01", "-c", str(make_world().params))
+    assert done.code == 1
+    (line,) = done.err.strip().splitlines()
+    assert "reference day 2026-03-02: no file at logs/2026-03-02.parquet" in line
 
 
 def test_a_fault_of_the_report_neither_fails_a_day_nor_hides_its_error(
@@ -139,12 +145,11 @@ def test_a_fault_of_the_report_neither_fails_a_day_nor_hides_its_error(
         run(simulated, date(2026, 4, 1))
 
 
-def test_a_day_looks_at_its_own_pages_and_those_beside_it(simulated: World) -> None:
-    run(simulated, STABLE_DAY)
-    days = Workspace(simulated.config).reports / "day"
+def test_a_day_looks_at_its_own_pages_and_those_beside_it(after_stable: World) -> None:
+    days = Workspace(after_stable.config).reports / "day"
     for path in days.iterdir():
         path.write_text("old", encoding="utf-8")
-    run(simulated, SHIFT_DAY)
+    run(after_stable, SHIFT_DAY)
     new = {path.stem for path in days.iterdir() if path.read_text("utf-8") != "old"}
     assert new == {str(STABLE_DAY), str(SHIFT_DAY)}
 
@@ -214,14 +219,12 @@ def test_one_domain_that_fails_stops_no_other(
     assert states(simulated, SHIFT_DAY) == {**found, "search · south": "stable"}
 
 
-def test_equal_input_gives_equal_adapters_and_decisions(simulated: World, tmp_path: Path) -> None:
-    twin_folder = tmp_path / "twin"
-    shutil.copytree(simulated.root, twin_folder)
-    twin = World.__new__(World)
-    twin.root, twin.params = twin_folder, twin_folder / "params.yaml"
+def test_equal_input_gives_equal_adapters_and_decisions(
+    simulated: World, after_shift: World
+) -> None:
+    run(simulated, SHIFT_DAY)
     outcomes = []
-    for world in (simulated, twin):
-        run(world, SHIFT_DAY)
+    for world in (simulated, after_shift):
         with Ledger(world.config) as ledger:
             rows = ledger.decisions()
         drifted = next(row for row in rows if row.domain == SHIFTED)

@@ -39,6 +39,7 @@ def test_days_in_the_wrong_order_are_refused(simulated: World) -> None:
         replay(DAY_AFTER, STABLE_DAY, str(simulated.params))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not KUAIRAND.exists(), reason="needs ../shared/data/kuairand_pure_14d")
 def test_kuairand_replays_all_seven_days_and_counts_its_duplicates(tmp_path: Path) -> None:
     program = str(Path(sys.executable).with_name("driftune"))

@@ -2,9 +2,7 @@
 
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from typer.testing import CliRunner
@@ -19,10 +17,8 @@ from driftune.quality.released import read_release
 from driftune.quality.shown import quarantined, releases
 from driftune.registry.ledger import Ledger
 from driftune.workspace import Workspace
-from tests.conftest import World, impressions
+from tests.conftest import Ended, World, impressions
 from tests.quality.days import NORTH, in_north, run
-
-PROGRAM = str(Path(sys.executable).with_name("driftune"))
 
 
 def release(world: World, day, reasons=(), domains=(), why="looked at them"):
@@ -198,17 +194,13 @@ def test_nothing_is_shown_or_released_of_a_day_that_was_never_validated(copied: 
         quarantined(copied.config, copied.day(3), None, None, 5)
 
 
-def test_the_command_line_shows_and_releases(copied: World) -> None:
-    day = str(copied.day(3))
-
-    def driftune(*given: str) -> "subprocess.CompletedProcess[str]":
-        command = [PROGRAM, "quarantine", *given, "--config", str(copied.params), "--json"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-
-    shown = driftune("show", day, "--limit", "2")
-    assert json.loads(shown.stdout)["rejected"] == 12
-    done = driftune("release", day, "--reason", "duplicate", "--why", "a replayed queue")
-    assert json.loads(done.stdout) == {
+def test_the_command_line_shows_and_releases(driftune: Callable[..., Ended], copied: World) -> None:
+    day, given = str(copied.day(3)), ("--config", str(copied.params), "--json")
+    shown = driftune("quarantine", "show", day, "--limit", "2", *given)
+    assert json.loads(shown.out)["rejected"] == 12
+    release = ("quarantine", "release", day, *given)
+    done = driftune(*release, "--reason", "duplicate", "--why", "a replayed queue")
+    assert json.loads(done.out) == {
         "day": day,
         "verdict": "warning",
         "rows": 1208,
@@ -216,6 +208,6 @@ def test_the_command_line_shows_and_releases(copied: World) -> None:
         "revision": 2,
         "changed": True,
     }
-    wrong = driftune("release", day, "--reason", "user_missing", "--why", "no")
-    assert wrong.returncode == 1
-    assert wrong.stderr.startswith("error: user_missing cannot be released")
+    wrong = driftune(*release, "--reason", "user_missing", "--why", "no")
+    assert wrong.code == 1
+    assert wrong.err.startswith("error: user_missing cannot be released")

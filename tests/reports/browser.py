@@ -52,7 +52,10 @@ def drive(
     """
     frame = home / "_frame.html"
     frame.write_text(FRAME.format(page=page, script=script, width=width), encoding="utf-8")
-    dom, log = browse(url.replace("index.html", frame.name), profile, flags)
+    try:
+        dom, log = browse(url.replace("index.html", frame.name), profile, flags)
+    finally:
+        frame.unlink()
     text = re.search(r'<pre id="found">(.*?)</pre>', dom, re.S)
     assert text is not None and text[1], log
     assert "CONSOLE" not in log and "Uncaught" not in log, log

@@ -1,13 +1,13 @@
 """A review site over a synthetic ledger and workspace."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from driftune.registry.ledger import Ledger
-from tests.reports.records import DRIFTED, FIRST, HOSTILE, PLAIN, Site
+from tests.conftest import World
+from tests.reports.records import Site
 
 
 @pytest.fixture
@@ -18,15 +18,9 @@ def site(make_world: Callable[..., Any]) -> Iterator[Site]:
         yield Site(config, ledger)
 
 
-@pytest.fixture
-def full_site(site: Site) -> Site:
-    """Eight days of plain and hostile domains, every state among them, built."""
-    domains = PLAIN + HOSTILE
-    site.fill(domains, 8)
-    last = FIRST + timedelta(days=8)
-    site.day(last, domains)
-    for domain, state in zip(domains, (*DRIFTED, "stable", "insufficient"), strict=False):
-        score = {"stable": 0.4, "insufficient": None}.get(state, 1.8)
-        site.decide(domain, last, state, score)
-    site.build()
-    return site
+@pytest.fixture(scope="session")
+def full_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A whole site, made once per session, for tests that only read it."""
+    config = World(tmp_path_factory.mktemp("site")).config
+    with Ledger(config) as ledger:
+        yield Site(config, ledger).whole()

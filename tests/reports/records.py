@@ -209,6 +209,18 @@ class Site:
         self.workspace = Workspace(config)
         self.rng = np.random.default_rng(7)
 
+    def whole(self) -> "Site":
+        """Eight days of plain and hostile domains, every state among them, built."""
+        domains = PLAIN + HOSTILE
+        self.fill(domains, 8)
+        last = FIRST + timedelta(days=8)
+        self.day(last, domains)
+        for domain, state in zip(domains, (*DRIFTED, "stable", "insufficient"), strict=False):
+            score = {"stable": 0.4, "insufficient": None}.get(state, 1.8)
+            self.decide(domain, last, state, score)
+        self.build()
+        return self
+
     def build(self, **choices: Any) -> Path:
         """Build the site; returns the front page."""
         return build_site(self.config, self.ledger, **choices)

@@ -1,11 +1,7 @@
-"""The served site: its files and nothing else, on the loopback address, gone afterwards."""
+"""The served site: its files and nothing else, on the loopback address."""
 
 import http.client
-import os
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +9,6 @@ import pytest
 
 from driftune.errors import DriftuneError
 from driftune.reports.serve import HOST, serving
-
-CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 
 
 @pytest.fixture
@@ -33,11 +27,14 @@ def port(tmp_path: Path) -> Iterator[int]:
         yield int(server.url.split(":")[2].split("/")[0])
 
 
-def get(port: int, path: str) -> tuple[int, bytes]:
-    """Status and body of a request, the path sent as it is."""
+def get(port: int, path: str, *hosts: str) -> tuple[int, bytes]:
+    """Status and body of a request, the path and the Host headers sent as they are."""
     connection = http.client.HTTPConnection(HOST, port, timeout=10)
     try:
-        connection.request("GET", path)
+        connection.putrequest("GET", path, skip_host=True)
+        for host in hosts or (f"{HOST}:{port}",):
+            connection.putheader("Host", host)
+        connection.endheaders()
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:
@@ -64,6 +61,27 @@ def test_nothing_else_is_served(port: int, path: str) -> None:
     assert b"secret" not in body and b"hidden" not in body
 
 
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "127.0.0.1", "[::1]"])
+def test_it_answers_to_the_names_of_this_machine(port: int, name: str) -> None:
+    assert get(port, "/", f"{name}:{port}") == (200, b"front")
+    assert get(port, "/", name) == (200, b"front")
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        ("attacker.example:{port}",), ("localhost.attacker.example",), ("127.0.0.1.nip.example",),
+        ("localhost@attacker.example",), ("192.168.1.7:{port}",), ("0.0.0.0:{port}",), ("[::1",),
+        ("",), ("localhost:{port}", "attacker.example"),
+    ],
+)  # fmt: skip
+def test_a_page_under_another_name_reads_nothing(port: int, hosts: tuple[str, ...]) -> None:
+    for path in ("/", "/day/a.html", "/missing.html"):
+        status, body = get(port, path, *(host.format(port=port) for host in hosts))
+        assert status == 421
+        assert b"front" not in body and b"localhost" in body
+
+
 def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind((HOST, 0))
@@ -72,28 +90,3 @@ def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
         with pytest.raises(DriftuneError, match=rf"--port {number}: .* in use") as raised:
             serving(tmp_path, number).__enter__()
     assert "\n" not in str(raised.value)
-
-
-def test_ctrl_c_ends_it_cleanly_and_gives_the_port_back(tmp_path: Path) -> None:
-    script = CTRL_C + (
-        "import sys; from pathlib import Path; from driftune.reports.serve import serving\n"
-        "with serving(Path(sys.argv[1]), 0) as server:\n"
-        "    print(server.url, flush=True)\n"
-        "    server.wait()\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ,
-    ) as process:  # fmt: skip
-        try:
-            assert process.stdout is not None and process.stderr is not None
-            url = process.stdout.readline()
-            process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=20) == 0
-            assert process.stderr.read() == ""
-        finally:
-            # A server that does not end would be waited for without end.
-            process.kill()
-    number = int(url.split(":")[2].split("/")[0])
-    with serving(tmp_path, number) as server:
-        assert server.url == url.strip()

@@ -73,19 +73,6 @@ def intervals_spec(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     return {"kind": "intervals", "height": 74 + 44 * len(usable), "rows": usable}
 
 
-def points_spec(x: str, y: str, points: list[dict[str, Any]]) -> dict[str, Any]:
-    """Named points (``name``, ``x``, ``value``, ``low``, ``high``) with their intervals along y.
-
-    Points that coincide are one, by all their names.
-    """
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for point in points:
-        same = found.setdefault((point["x"], point["value"]), {**point, "names": []})
-        same["names"].append(point["name"])
-    merged = [{**point, "name": " = ".join(point.pop("names"))} for point in found.values()]
-    return {"kind": "points", "height": 380, "x": x, "y": y, "points": merged}
-
-
 def curves_spec(
     x: str, y: str, curves: dict[str, list[tuple[float, float]]]
 ) -> dict[str, Any] | None:
@@ -106,7 +93,7 @@ def curves_spec(
 
 def draw(spec: dict[str, Any]) -> str:
     """The figure of a spec as JSON that may stand in a script element."""
-    kinds = {"lines": _lines, "intervals": _intervals, "points": _points, "curves": _curves,
+    kinds = {"lines": _lines, "intervals": _intervals, "curves": _curves,
              "timelines": timelines}  # fmt: skip
     data, layout = kinds[spec["kind"]](spec)
     return in_script({"data": data, "layout": {"showlegend": False, **layout}})
@@ -182,7 +169,7 @@ def _intervals(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, An
     }
     layout = {
         "margin": {"l": 8, "r": 16, "t": 8, "b": 34},
-        "xaxis": {"tickformat": "+.3~f", "range": _range(rows), "nticks": 7},
+        "xaxis": {"tickformat": "+.3~f", "range": _range(rows), "nticks": 5, "tickangle": 0},
         "yaxis": {
             "tickvals": places,
             "ticktext": [plain(row["label"]) for row in rows],
@@ -191,46 +178,6 @@ def _intervals(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, An
             "showgrid": False,
         },
         "shapes": [_rule("v", 0)],
-    }
-    return [trace], layout
-
-
-def _points(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    points = sorted(spec["points"], key=lambda point: (point["value"], point["x"]))
-    most = max((point["x"] for point in points), default=0)
-    trace = {
-        "type": "scatter",
-        "mode": "markers+text",
-        "x": [point["x"] for point in points],
-        "y": [point["value"] for point in points],
-        "text": [plain(point["name"], 60) for point in points],
-        # Neighbours are labelled above and below in turn; those of the right half to the left, so
-        # that none is cut off.
-        "textposition": [
-            f"{('bottom', 'top')[place % 2]} {'left' if point['x'] > most / 2 else 'right'}"
-            for place, point in enumerate(points)
-        ],
-        "hovertemplate": "%{text}: %{y:+.4f}, %{x:,}<extra></extra>",
-        "marker": {"size": 11, "symbol": "diamond", "color": "var(--series-1)"},
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [_reach(point["high"], point["value"]) for point in points],
-            "arrayminus": [_reach(point["value"], point["low"]) for point in points],
-            "color": "var(--series-1)",
-            "thickness": 1.5,
-            "width": 5,
-        },
-    }
-    layout = {
-        "margin": {"l": 12, "r": 16, "t": 12, "b": 44},
-        "xaxis": {
-            "title": {"text": plain(spec["x"])},
-            "range": [-0.03 * max(most, 1), 1.05 * max(most, 1)],
-            "nticks": 7,
-        },
-        "yaxis": {"title": {"text": plain(spec["y"])}, "tickformat": "+.3~f", "automargin": True},
-        "shapes": [_rule("h", 0)],
     }
     return [trace], layout
 

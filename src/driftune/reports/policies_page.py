@@ -1,10 +1,10 @@
-"""The page of the last comparison of policies: AUC gained against fine-tunes spent."""
+"""The page of the last comparison of policies: AUC gained, by fine-tunes spent."""
 
 from typing import Any
 
 from driftune.config import Config
 from driftune.files import read_json
-from driftune.reports.figures import points_spec
+from driftune.reports.figures import intervals_spec
 from driftune.workspace import Workspace
 
 METRICS = {"ctr_auc": "CTR-AUC", "ctcvr_auc": "CTCVR-AUC"}
@@ -21,12 +21,15 @@ def policies_view(config: Config) -> dict[str, Any] | None:
         "root": "",
         **found,
         "metric": metric,
-        "chart": points_spec(
-            "fine-tunes",
-            f"{metric} gained",
+        # Points of gain against fine-tunes would lie on one another: many policies spend alike.
+        "chart": intervals_spec(
             [
-                {"name": row["policy"], "x": row["finetunes"], **row["gain"]}
-                for row in found["policies"]
-            ],
+                {
+                    "label": f"{row['policy']}: {row['finetunes']:,}",
+                    "estimate": row["gain"]["value"],
+                    **row["gain"],
+                }
+                for row in sorted(found["policies"], key=lambda row: row["finetunes"])
+            ]
         ),
     }

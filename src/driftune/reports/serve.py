@@ -8,22 +8,34 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from driftune.errors import DriftuneError
 
 HOST = "127.0.0.1"
 PORT = 8420
+# What a browser may call this machine.
+NAMES = ("localhost", "127.0.0.1", "::1")
 # Seconds until a server that is to stop notices.
 POLL = 0.05
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Files of one folder; no listings, no hidden files, nothing that a link leads out of it."""
+    """Files of one folder; no listings, no hidden files, nothing that a link leads out of it.
+
+    Only requests for this machine by a loopback name are answered, at any port (a tunnel has its
+    own): a page of the web whose name is made to resolve to 127.0.0.1 reads nothing.
+    """
 
     protocol_version = "HTTP/1.1"
 
     def send_head(self) -> Any:
-        """As the standard library's, when the file is one of the site."""
+        """As the standard library's, when the file is one of the site and was asked for here."""
+        if not _is_loopback(self.headers.get_all("Host", [])):
+            self.send_error(
+                http.HTTPStatus.MISDIRECTED_REQUEST, f"Ask for it as {HOST} or {NAMES[0]}"
+            )
+            return None
         home = Path(self.directory)
         path = Path(self.translate_path(self.path))
         if path == home:
@@ -43,6 +55,13 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Keep the terminal quiet."""
+
+
+def _is_loopback(hosts: list[str]) -> bool:
+    try:
+        return len(hosts) == 1 and urlsplit(f"//{hosts[0]}").hostname in NAMES
+    except ValueError:
+        return False
 
 
 class Server:
