@@ -291,6 +291,7 @@ class Config(Section):
     timezone: str = "UTC"
     seed: int = Field(7, ge=0)
     trigger: Literal["inline", "event"] = "inline"
+    review: Literal["none", "first"] = "none"
     source: Source
     resources: Resources = Resources()
     reference: Reference

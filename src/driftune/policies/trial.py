@@ -86,7 +86,7 @@ class Trial:
         for path in (shared.lake, shared.features, shared.model):
             (home / path.name).symlink_to(path, target_is_directory=True)
         own = policy.settings(config).model_copy(
-            update={"workspace": str(home), "registry": Registry()}
+            update={"workspace": str(home), "registry": Registry(), "review": "none"}
         )
         trial = cls(policy, own, Ledger(own))
         with trial.ledger.write() as connection:

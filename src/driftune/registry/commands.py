@@ -64,20 +64,22 @@ def history(
     config: ConfigPath = PARAMS,
     as_json: AsJson = False,
 ) -> None:
-    """Show every switch of a domain's champion: when, from and to, who, why, on what data."""
+    """Show a domain's switches of champion, and what was approved: when, who, why, what data."""
     from driftune.registry.history import switch_history
     from driftune.registry.ledger import Ledger
+    from driftune.registry.review import reviews_of
 
     settings = load(config)
     with Ledger(settings) as ledger:
         key = key_of(settings, ledger, domain)
-        rows = switch_history(ledger, key)
+        rows, reviews = switch_history(ledger, key), reviews_of(ledger, key)
     if as_json:
-        typer.echo(json.dumps({"domain": domain, "key": key, "switches": rows}))
+        found = {"domain": domain, "key": key, "switches": rows, "reviews": reviews}
+        typer.echo(json.dumps(found))
     else:
         from driftune.console import show_history
 
-        show_history(rows)
+        show_history(rows, reviews)
 
 
 @app.command()

@@ -1,10 +1,10 @@
 """The ledger: days, drift decisions and the champion pointer, in one SQL database.
 
-States of a decision: ``stable`` and ``insufficient`` end where drift was measured; ``pending``
-waits for an adaptation, ``claimed`` is being adapted (under a lease), ``waiting`` has a challenger
-that is judged again as rows come in (under a lease while it is); ``promoted``, ``rejected``,
-``undecided`` (the gate never had enough data), ``superseded`` (a newer decision, champion or
-delivery overtook it) and ``failed`` end it.
+States of a decision: ``stable`` and ``insufficient`` end where drift was measured; ``review`` waits
+for a person's approval; ``pending`` waits for an adaptation, ``claimed`` is being adapted (under a
+lease), ``waiting`` has a challenger that is judged again as rows come in (under a lease while it
+is); ``promoted``, ``rejected``, ``undecided`` (the gate never had enough data), ``superseded`` (a
+newer decision, champion or delivery overtook it), ``declined`` (by a person) and ``failed`` end it.
 """
 
 import time
@@ -25,7 +25,7 @@ from driftune.registry.schema import (
     insert_new,
     switches,
 )
-from driftune.registry.stale import mark_stale
+from driftune.registry.stale import give_way, mark_stale
 
 BASE = 0
 
@@ -68,12 +68,17 @@ class Ledger(Database):
     # Decisions
 
     def decide(self, **values: Any) -> tuple[sa.Row, bool]:
-        """Write a drift decision once; returns its row and whether this call wrote it."""
+        """Write a drift decision once; returns its row and whether this call wrote it.
+
+        Older ones of the domain that still wait for approval give way to one that asks again.
+        """
         now = time.time()
         identity = decisions.c.id == values["id"]
         with self.write() as connection:
             row = {"attempts": 0, "decided_at": now, "updated_at": now, **values}
             written = insert_new(connection, decisions, row)
+            if written and values["state"] in ("review", "pending"):
+                give_way(connection, row)
             return connection.execute(sa.select(decisions).where(identity)).one(), written
 
     def decision(self, decision_id: str) -> sa.Row:

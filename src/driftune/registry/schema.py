@@ -142,6 +142,18 @@ checks = Table(
     Column("announced", Boolean),
 )
 
+# What a person said of a decision that waited for approval; ``verdict``: approved or declined.
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("decision_id", String(120), primary_key=True),
+    Column("domain_key", String(64), nullable=False, index=True),
+    Column("verdict", String(16), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
 
 def complete(engine: Engine) -> None:
     """Give a ledger the tables, and one of an earlier release the columns, that it lacks.
