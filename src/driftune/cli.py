@@ -11,6 +11,7 @@ from driftune.errors import DriftuneError
 from driftune.logs.commands import app as lake_app
 from driftune.options import PARAMS, AsJson, ConfigPath, day_of, load
 from driftune.quality import commands as quarantine
+from driftune.redact import guard_logs
 from driftune.registry import commands, review_commands
 from driftune.running import running
 from driftune.telemetry import silence
@@ -34,6 +35,7 @@ def main() -> None:
     from driftune import console
 
     silence()
+    guard_logs()
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from driftune.quality.settings import Quality
+from driftune.redact import redact
 from driftune.sections import RISING, STRICT, Positive, Share
 
 Betas = Annotated[
@@ -71,7 +72,7 @@ class Source(Section):
     A run without a day also takes the last ``late_days`` days that have arrived since.
     """
 
-    uri: str
+    uri: str = Field(repr=False)
     format: Literal["auto", "parquet", "csv", "jsonl"] = "auto"
     late_days: int = Field(3, ge=0)
 
@@ -94,8 +95,15 @@ class Reference(Section):
 
     first: date
     last: date
-    uri: str | None = None
+    uri: str | None = Field(None, repr=False)
     holdout: Share = 0.1
+
+    @field_validator("uri")
+    @classmethod
+    def _no_secret(cls, uri: str | None) -> str | None:
+        if uri is not None and redact(uri) != uri:
+            raise ValueError("DVC would keep its password in dvc.lock; give it to fsspec")
+        return uri
 
     @model_validator(mode="after")
     def _ordered(self) -> "Reference":
@@ -278,8 +286,8 @@ class Guard(Section):
 class Registry(Section):
     """Where decisions and adapter versions live; by default files in the workspace."""
 
-    ledger: str | None = None
-    mlflow: str | None = None
+    ledger: str | None = Field(None, repr=False)
+    mlflow: str | None = Field(None, repr=False)
     experiment: str = "driftune"
     lease_minutes: Positive = 60
 

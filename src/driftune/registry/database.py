@@ -1,6 +1,5 @@
 """The database behind the ledger: opened, read, and written in one transaction at a time."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
@@ -27,10 +26,8 @@ class Database:
             with _answering():
                 complete(self.engine)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
-            shown = re.sub(r"//[^@/]*@", "//…@", url)
             raise LedgerError(
-                f"registry.ledger: cannot open {shown} ({_line(error)}); "
-                "mend it or put a backup back"
+                f"registry.ledger: cannot open {url} ({_line(error)}); mend it or put a backup back"
             ) from None
 
     def __enter__(self) -> Self:

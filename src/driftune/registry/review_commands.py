@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from driftune.options import PARAMS, AsJson, ConfigPath, load
+from driftune.redact import redact
 from driftune.running import running
 
 if TYPE_CHECKING:
@@ -115,5 +116,5 @@ def _wake(settings: "Config", decision_id: str) -> str:
 
             alert(settings, decision_id)
     except Exception as error:
-        return f"no event ({type(error).__name__}: {error}); {later}"
+        return f"no event ({type(error).__name__}: {redact(str(error))}); {later}"
     return "the event wakes up the adapt deployment"
