@@ -22,7 +22,7 @@ HEEDING = (
 )
 COMMANDS = (
     *("pretrain", "run", "replay", "adapt", "status", "promote", "rollback", "report"),
-    *("history", "reconcile", "approve", "quarantine", "lake", "gate"),
+    *("history", "reconcile", "approve", "notify", "quarantine", "lake", "gate"),
     *("simulate", "doctor", "import"),
 )
 

@@ -9,6 +9,7 @@ import typer
 
 from driftune.errors import DriftuneError
 from driftune.logs.commands import app as lake_app
+from driftune.notify import commands as notifications
 from driftune.options import PARAMS, AsJson, ConfigPath, day_of, load
 from driftune.quality import commands as quarantine
 from driftune.redact import guard_logs
@@ -27,6 +28,7 @@ app.add_typer(importers, name="import")
 app.add_typer(lake_app, name="lake")
 app.add_typer(commands.app)
 app.add_typer(review_commands.app)
+app.add_typer(notifications.app)
 app.add_typer(quarantine.app, name="quarantine")
 
 

@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from driftune.notify.settings import Notify
 from driftune.quality.settings import Quality
 from driftune.redact import redact
 from driftune.sections import RISING, STRICT, Positive, Share
@@ -313,6 +314,7 @@ class Config(Section):
     gate: Gate = Gate()
     guard: Guard = Guard()
     registry: Registry = Registry()
+    notify: Notify = Notify()
 
     _file: Path = PrivateAttr(default_factory=lambda: Path("params.yaml").resolve())
 

@@ -120,6 +120,8 @@ def unchanged(config: Config, ledger: Ledger, fetched: Fetched) -> Ingested | No
     if quality is None or quality.content_hash != wanted:
         return None
     _withdraw_redelivery(Workspace(config), fetched.day)
+    # A run that was killed after its commit has told nobody.
+    _tell_kept_out(ledger, quality, row.revision)
     return Ingested(quality, row.revision, changed=False)
 
 
@@ -181,6 +183,12 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
     """
     workspace = Workspace(config)
     if quality.verdict == "refused":
+        ledger.announce(
+            "refused_day",
+            f"{quality.day}.{staged.content_hash}",
+            day=f"{quality.day}",
+            problems=list(quality.problems()),
+        )
         beside = workspace.quality(quality.day, redelivery=True)
         raise DayRefusedError(
             f"{quality.day}: refused, the lake is unchanged: {'; '.join(quality.problems())}; "
@@ -196,7 +204,23 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
         rejected=quality.rejected,
         verdict=quality.verdict,
     )
+    _tell_kept_out(ledger, quality, revision)
     return Ingested(quality, revision, changed=True)
+
+
+def _tell_kept_out(ledger: Ledger, quality: DayQuality, revision: int) -> None:
+    """Queue a message for each domain whose rows are kept out of an accepted day."""
+    for row in quality.domains:
+        if row.get("verdict") == "refused":
+            ledger.announce(
+                "kept_out",
+                f"{quality.day}.r{revision}.{row['key']}",
+                domain=row["domain"],
+                domain_key=row["key"],
+                day=f"{quality.day}",
+                rows=row["rejected"],
+                reasons=row["reasons"],
+            )
 
 
 def ingest(config: Config, ledger: Ledger, day: date) -> Ingested:

@@ -8,6 +8,7 @@ newer decision, champion or delivery overtook it), ``declined`` (by a person) an
 """
 
 import time
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -17,6 +18,7 @@ from driftune.config import Config
 from driftune.errors import LedgerError, RegistryError
 from driftune.registry.claims import ATTEMPTS, is_held, is_lost, take
 from driftune.registry.database import Database
+from driftune.registry.outbox import queue
 from driftune.registry.schema import (
     adapters,
     champions,
@@ -36,6 +38,7 @@ class Ledger(Database):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.lease_seconds = config.registry.lease_minutes * 60
+        self.told = config.notify.kinds
 
     # Days
 
@@ -79,6 +82,16 @@ class Ledger(Database):
             written = insert_new(connection, decisions, row)
             if written and values["state"] in ("review", "pending"):
                 give_way(connection, row)
+                self.tell(
+                    connection,
+                    "alert",
+                    row["id"],
+                    **_about(row),
+                    state=row["state"],
+                    rule=(row["scores"] or {}).get("rule"),
+                    score=row["score"],
+                    sentence=row["sentence"],
+                )
             return connection.execute(sa.select(decisions).where(identity)).one(), written
 
     def decision(self, decision_id: str) -> sa.Row:
@@ -109,7 +122,11 @@ class Ledger(Database):
         with self.write() as connection:
             free = sa.select(decisions).where(decisions.c.id == decision_id, _free(connection))
             row = connection.execute(free).one_or_none()
-            return None if row is None else take(connection, row, "claimed", self.lease_seconds)
+            if row is None:
+                return None
+            owner = take(connection, row, "claimed", self.lease_seconds)
+            self.tell_failed(connection, decision_id)
+            return owner
 
     def renew(self, decision_id: str, owner: str) -> None:
         """Lengthen the lease of a claim, from now on.
@@ -147,6 +164,7 @@ class Ledger(Database):
                     updated_at=time.time(),
                 )
             )
+            self.tell_failed(connection, decision_id)
         return self.decision(decision_id).state
 
     def waiting(self, day: date) -> list[sa.Row]:
@@ -217,6 +235,33 @@ class Ledger(Database):
         )
         if result.rowcount != 1:
             raise LedgerError(f"decision '{decision_id}' changed meanwhile; look at it again")
+
+    # Messages
+
+    def tell(self, connection: sa.Connection, kind: str, key: str, **about: Any) -> None:
+        """Queue a message with what it tells, in its transaction; nothing if nobody asked for it.
+
+        See ``outbox.queue`` for the arguments.
+        """
+        if kind in self.told:
+            queue(connection, kind, key, **about)
+
+    def announce(self, kind: str, key: str, **about: Any) -> None:
+        """Queue the message of something that happened outside the ledger."""
+        if kind in self.told:
+            with self.write() as connection:
+                queue(connection, kind, key, **about)
+
+    def tell_failed(self, connection: sa.Connection, decision_id: str) -> None:
+        """Queue the message of a decision, if it has failed, in the transaction that ended it."""
+        if "failure" not in self.told:
+            return
+        failed = sa.and_(decisions.c.id == decision_id, decisions.c.state == "failed")
+        row = connection.execute(sa.select(decisions).where(failed)).one_or_none()
+        if row is not None:
+            todo = "mend the cause; the domain's next drift is adapted for again"
+            about = _about(row._asdict())
+            queue(connection, "failure", decision_id, **about, error=row.note or "", todo=todo)
 
     # Champions
 
@@ -309,6 +354,11 @@ class Ledger(Database):
         """The audit of champion switches, oldest first."""
         query = sa.select(switches).order_by(switches.c.id)
         return self.read(query if key is None else query.where(switches.c.domain_key == key))
+
+
+def _about(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the message of a decision is about."""
+    return {name: row[name] for name in ("domain", "domain_key", "day")} | {"decision": row["id"]}
 
 
 def _free(connection: sa.Connection) -> sa.ColumnElement[bool]:
