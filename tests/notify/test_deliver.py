@@ -21,6 +21,8 @@ from driftune.registry import outbox
 from driftune.registry.ledger import Ledger
 from driftune.registry.outbox import owed, settle, take
 from driftune.registry.promotion import conclude
+from driftune.registry.rollback import restore
+from driftune.registry.schema import messages
 from tests.conftest import World
 from tests.notify.conftest import SECRET, Inbox, decide, mail_server
 from tests.registry.conftest import KEY, challenger, report
