@@ -220,7 +220,9 @@ def _figures(gate: dict[str, Any]) -> dict[str, Any]:
 def _broken(gate: dict[str, Any]) -> list[str]:
     """The sentences of the rules that the challenger broke."""
     rules = gate.get("rules") or []
-    return [rule.get("sentence", rule.get("name")) for rule in rules if rule.get("verdict") == "fail"]
+    return [
+        rule.get("sentence", rule.get("name")) for rule in rules if rule.get("verdict") == "fail"
+    ]
 
 
 def _copy(source: Path, target: Path) -> None:
