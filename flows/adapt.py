@@ -14,7 +14,7 @@ from driftune.errors import (
     RegistryError,
 )
 from driftune.params import load_config
-from tasks import adaptation, reporting
+from tasks import adaptation, notices, reporting
 
 log = logging.getLogger("driftune")
 
@@ -24,7 +24,7 @@ def _run_name() -> str:
     return f"adapt {given.get('decision_id') or given.get('domain')}"
 
 
-@flow(name="adapt", flow_run_name=_run_name)
+@flow(name="adapt", flow_run_name=_run_name, on_failure=[notices.tell_failed])
 def adapt(
     decision_id: str | None = None, config: str = "params.yaml", domain: str | None = None
 ) -> str:
@@ -51,6 +51,7 @@ def adapt_and_report(settings: Config, decision_id: str) -> str:
     finally:
         # A fault of the report neither hides an error nor fails an adaptation that is done.
         reporting.note(reporting.report_decision(settings, decision_id, return_state=True))
+        notices.deliver(settings, return_state=True)
 
 
 def adapt_once(settings: Config, decision_id: str) -> str:

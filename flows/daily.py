@@ -17,12 +17,17 @@ from driftune.params import load_config
 from driftune.registry.ledger import Ledger
 from driftune.reports.summary import day_line, day_rows
 from flows.adapt import adapt
-from tasks import adaptation, days, drift, guard, reporting
+from tasks import adaptation, days, drift, guard, notices, reporting
 
 log = logging.getLogger("driftune")
 
 
-@flow(name="daily", flow_run_name="daily {day}", task_runner=ThreadPoolTaskRunner(max_workers=4))
+@flow(
+    name="daily",
+    flow_run_name="daily {day}",
+    task_runner=ThreadPoolTaskRunner(max_workers=4),
+    on_failure=[notices.tell_failed],
+)
 def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any]:
     """Run one day's loop; without ``day`` the last full day in the configured zone.
 
@@ -51,6 +56,7 @@ def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any
         # A fault of the report neither hides an error of the day nor fails a day that went well.
         reporting.note(reporting.write_reports(settings, chosen, list(looks), return_state=True))
         reporting.note(reporting.publish(settings, chosen, quality, return_state=True))
+        notices.deliver(settings, return_state=True)
     # One domain's failure has stopped no other; now it fails the day.
     measured.result()
     for state in [*looks.values(), *ended]:

@@ -24,7 +24,7 @@ HEEDING = (
 )
 COMMANDS = (
     *("pretrain", "run", "replay", "adapt", "status", "promote", "rollback", "report"),
-    *("history", "reconcile", "quarantine", "lake", "gate"),
+    *("history", "reconcile", "approve", "notify", "quarantine", "lake", "gate"),
     *("simulate", "doctor", "import"),
 )
 

@@ -1,24 +1,21 @@
 """The command line. Heavy packages are imported by the commands that need them."""
 
 import json
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from driftune.errors import DriftuneError
 from driftune.logs.commands import app as lake_app
+from driftune.notify import commands as notifications
 from driftune.options import PARAMS, AsJson, ConfigPath, day_of, load
 from driftune.quality import commands as quarantine
-from driftune.registry import commands
+from driftune.redact import guard_logs
+from driftune.registry import commands, review_commands
+from driftune.running import running
 from driftune.telemetry import silence
-
-if TYPE_CHECKING:
-    from driftune.config import Config
 
 app = typer.Typer(
     help="Drift-triggered fine-tuning for multi-domain recommenders. --debug shows tracebacks.",
@@ -30,6 +27,8 @@ importers = typer.Typer(help="Bring public logs into a folder that driftune read
 app.add_typer(importers, name="import")
 app.add_typer(lake_app, name="lake")
 app.add_typer(commands.app)
+app.add_typer(review_commands.app)
+app.add_typer(notifications.app)
 app.add_typer(quarantine.app, name="quarantine")
 
 
@@ -38,6 +37,7 @@ def main() -> None:
     from driftune import console
 
     silence()
+    guard_logs()
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
@@ -49,25 +49,6 @@ def main() -> None:
             raise
         console.fail(str(error))
         sys.exit(1)
-
-
-@contextmanager
-def running(config: "Config") -> Iterator[None]:
-    """Progress bars and one line per event while flows run; Prefect's own log stays out."""
-    from driftune import console
-
-    if "PREFECT_API_URL" not in os.environ and not _has_prefect_profile():
-        config.home.mkdir(parents=True, exist_ok=True)
-        os.environ.setdefault("PREFECT_HOME", str(config.home / "prefect"))
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
-    with console.progress():
-        yield
-
-
-def _has_prefect_profile() -> bool:
-    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
-    return (home / "profiles.toml").exists()
 
 
 @app.command()
@@ -177,8 +158,9 @@ def adapt(
         from flows.adapt import adapt as adapt_flow
 
         state = adapt_flow(decision_id, str(config))
-    typer.echo(f"{decision_id}: {state}")
-    if state == "failed":
+    held = f"; first: driftune approve {decision_id}" if state == "review" else ""
+    typer.echo(f"{decision_id}: {state}{held}")
+    if state in ("failed", "review"):
         raise typer.Exit(1)
 
 

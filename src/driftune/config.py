@@ -15,7 +15,9 @@ from pydantic import (
     model_validator,
 )
 
+from driftune.notify.settings import Notify
 from driftune.quality.settings import Quality
+from driftune.redact import redact
 from driftune.sections import RISING, STRICT, Positive, Share
 
 Betas = Annotated[
@@ -72,7 +74,7 @@ class Source(Section):
     ``keep_columns`` the lake holds delivered columns that no role names, too.
     """
 
-    uri: str
+    uri: str = Field(repr=False)
     format: Literal["auto", "parquet", "csv", "jsonl"] = "auto"
     late_days: int = Field(3, ge=0)
     keep_columns: bool = True
@@ -96,8 +98,15 @@ class Reference(Section):
 
     first: date
     last: date
-    uri: str | None = None
+    uri: str | None = Field(None, repr=False)
     holdout: Share = 0.1
+
+    @field_validator("uri")
+    @classmethod
+    def _no_secret(cls, uri: str | None) -> str | None:
+        if uri is not None and redact(uri) != uri:
+            raise ValueError("DVC would keep its password in dvc.lock; give it to fsspec")
+        return uri
 
     @model_validator(mode="after")
     def _ordered(self) -> "Reference":
@@ -280,8 +289,8 @@ class Guard(Section):
 class Registry(Section):
     """Where decisions and adapter versions live; by default files in the workspace."""
 
-    ledger: str | None = None
-    mlflow: str | None = None
+    ledger: str | None = Field(None, repr=False)
+    mlflow: str | None = Field(None, repr=False)
     experiment: str = "driftune"
     lease_minutes: Positive = 60
 
@@ -293,6 +302,7 @@ class Config(Section):
     timezone: str = "UTC"
     seed: int = Field(7, ge=0)
     trigger: Literal["inline", "event"] = "inline"
+    review: Literal["none", "first"] = "none"
     source: Source
     resources: Resources = Resources()
     reference: Reference
@@ -306,6 +316,7 @@ class Config(Section):
     gate: Gate = Gate()
     guard: Guard = Guard()
     registry: Registry = Registry()
+    notify: Notify = Notify()
 
     _file: Path = PrivateAttr(default_factory=lambda: Path("params.yaml").resolve())
 

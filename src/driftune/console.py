@@ -106,6 +106,9 @@ def show_status(rows: list[dict[str, Any]]) -> None:
             Text(_with_stale(row["state"] or "", row["stale"]), _STYLES.get(row["state"], "")),
         )
     console.print(table)
+    held = sum(row["state"] == "review" for row in rows)
+    if held:
+        console.print(f"{held} domain(s) wait for approval: driftune approve --list")
 
 
 def show_findings(findings: list[dict[str, Any]]) -> None:
@@ -114,9 +117,13 @@ def show_findings(findings: list[dict[str, Any]]) -> None:
         sys.stdout.write(f"{'ok  ' if finding['ok'] else 'FAIL'}  {finding['what']}\n")
 
 
-def show_history(rows: list[dict[str, Any]]) -> None:
-    """Print the switches of a domain's champion."""
+def show_history(rows: list[dict[str, Any]], reviews: list[dict[str, Any]]) -> None:
+    """Print the switches of a domain's champion, and what was approved and declined."""
     console = Console()
+    for each in reviews:
+        at = each["at"].removesuffix("+00:00").replace("T", " ")
+        line = f"{at}  {each['verdict']} {each['decision']} by {each['who']}: {each['why']}"
+        console.print(Text(line), soft_wrap=True)
     if not rows:
         console.print("No champion was switched; the frozen base serves")
         return
@@ -197,6 +204,7 @@ def show_needs(found: dict[str, Any]) -> None:
 
 _STYLES = {
     "promoted": "green",
+    "review": "yellow",
     "pending": "yellow",
     "claimed": "yellow",
     "waiting": "yellow",

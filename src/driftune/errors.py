@@ -1,8 +1,16 @@
 """Errors that a user can act on. Each message is one line: what, where, which value, what to do."""
 
+from driftune.redact import redact
+
 
 class DriftuneError(Exception):
-    """Base of every error that the command line prints without a traceback."""
+    """Base of every error that the command line prints without a traceback.
+
+    Passwords and tokens in its message are left out, wherever it ends up.
+    """
+
+    def __init__(self, *parts: object) -> None:
+        super().__init__(*(redact(part) if isinstance(part, str) else part for part in parts))
 
 
 class ConfigError(DriftuneError):

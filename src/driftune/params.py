@@ -116,6 +116,8 @@ def _lines(error: ValidationError, file: Path) -> list[str]:
             lines.append(f"{file}: key '{key}' is missing; add it")
         else:
             value = problem["input"]
-            shown = "" if isinstance(value, dict) else f" = {value!r}"
+            # An address for messages is a secret, wherever in its section it was written.
+            hidden = isinstance(value, dict) or key.startswith("notify")
+            shown = "" if hidden else f" = {value!r}"
             lines.append(f"{file}: {key}{shown}: {problem['msg']}")
     return lines

@@ -37,6 +37,7 @@ def decide_day(
         {each.key: each.told for each in usable},
         _past(config, ledger, [of_key[each.key] for each in usable]),
     )
+    asked = "review" if config.review == "first" else "pending"
     found = []
     for each in measured:
         window = of_key[each.key]
@@ -50,7 +51,7 @@ def decide_day(
             day=window.day.isoformat(),
             revision=window.revision,
             backbone=window.backbone,
-            state="pending" if judgement.state == "drifted" else judgement.state,
+            state=asked if judgement.state == "drifted" else judgement.state,
             score=judgement.score,
             scores=_scores(window, each, verdicts.get(each.key, {}), judgement),
             sentence=judgement.sentence,
@@ -193,11 +194,12 @@ def _outdated(ledger: Ledger, backbone: str, day: date) -> dict[str, int]:
 def _ages(policy: Drift, ledger: Ledger, windows: Sequence[DomainWindow]) -> dict[str, int]:
     """Days since the last fine-tune, of domains (keys) for which they are too many.
 
-    Since the first decision where there was none; those come due one after another.
+    One that was declined counts: nobody is asked again each day. Since the first decision where
+    there was none; those come due one after another.
     """
     if policy.max_age_days is None:
         return {}
-    tried = decisions.c.state.in_(("promoted", "rejected", "undecided", "waiting"))
+    tried = decisions.c.state.in_(("promoted", "rejected", "undecided", "waiting", "declined"))
     query = (
         sa.select(
             decisions.c.domain_key,

@@ -144,6 +144,8 @@ def unchanged(
     _withdraw_redelivery(workspace, day)
     if again:
         finish(workspace, day, fetched.content)
+    # A run that was killed after its commit has told nobody.
+    _tell_kept_out(ledger, quality, row.revision)
     return Ingested(quality, row.revision, changed=False)
 
 
@@ -227,6 +229,12 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
     """
     workspace, day = Workspace(config), staged.day
     if quality.verdict == "refused":
+        ledger.announce(
+            "refused_day",
+            f"{day}.{staged.content_hash}",
+            day=f"{day}",
+            problems=list(quality.problems()),
+        )
         beside = workspace.quality(day, redelivery=True)
         dropped = withdraw(workspace, day, staged.fetched.content)
         names = ", ".join(entry.names for entry in dropped)
@@ -255,6 +263,7 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
         verdict=quality.verdict,
     )
     finish(workspace, day, staged.fetched.content)
+    _tell_kept_out(ledger, quality, revision)
     return Ingested(quality, revision, changed=not same)
 
 
@@ -277,6 +286,21 @@ def take_in(
         return known
     staged = stage(config, fetched, domains_for(config, fetched.day), folder / "day.duckdb")
     return commit_day(config, ledger, staged, check(config, staged))
+
+
+def _tell_kept_out(ledger: Ledger, quality: DayQuality, revision: int) -> None:
+    """Queue a message for each domain whose rows are kept out of an accepted day."""
+    for row in quality.domains:
+        if row.get("verdict") == "refused":
+            ledger.announce(
+                "kept_out",
+                f"{quality.day}.r{revision}.{row['key']}",
+                domain=row["domain"],
+                domain_key=row["key"],
+                day=f"{quality.day}",
+                rows=row["rejected"],
+                reasons=row["reasons"],
+            )
 
 
 def ensure_reference(

@@ -12,6 +12,7 @@ import duckdb
 from driftune.config import Config
 from driftune.errors import SourceError, SourceUnavailableError
 from driftune.logs.duck import connect, first_line, literal
+from driftune.redact import redact
 
 _SUFFIXES = {
     "parquet": (".parquet",),
@@ -100,7 +101,7 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
     files = []
     for number, name in enumerate(found):
         path = Path(name) if local else scratch / f"{number:04d}-{Path(name).name}"
-        shown = _shown(config, path) if local else filesystem.unstrip_protocol(name)
+        shown = _shown(config, path) if local else redact(filesystem.unstrip_protocol(name))
         try:
             if not local:
                 scratch.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from driftune.errors import DriftuneError
 from driftune.evaluation.challenge import challenge
 from driftune.evaluation.waiting import look_again
 from driftune.guard.check import check_champions
+from driftune.notify.settings import Notify
 from driftune.policies.rules import Policy
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.ledger import Ledger
@@ -86,7 +87,12 @@ class Trial:
         for path in (shared.lake, shared.features, shared.model):
             (home / path.name).symlink_to(path, target_is_directory=True)
         own = policy.settings(config).model_copy(
-            update={"workspace": str(home), "registry": Registry()}
+            update={
+                "workspace": str(home),
+                "registry": Registry(),
+                "review": "none",
+                "notify": Notify(),
+            }
         )
         trial = cls(policy, own, Ledger(own))
         with trial.ledger.write() as connection:

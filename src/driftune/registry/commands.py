@@ -20,6 +20,7 @@ def promote(
     config: ConfigPath = PARAMS,
 ) -> None:
     """Promote a challenger by hand, against the gate's verdict."""
+    from driftune.notify.deliver import deliver
     from driftune.registry.ledger import Ledger
     from driftune.registry.promotion import promote_by_hand
     from driftune.reports import build_site
@@ -32,6 +33,7 @@ def promote(
         # Told first: a fault of the report does not undo it.
         typer.echo(f"{decision_id}: promoted as version {version}")
         build_site(settings, ledger)
+        deliver(settings, ledger)
 
 
 @app.command()
@@ -42,6 +44,7 @@ def rollback(
     config: ConfigPath = PARAMS,
 ) -> None:
     """Restore the domain's previous champion, or the newest one before it that can serve."""
+    from driftune.notify.deliver import deliver
     from driftune.registry.ledger import Ledger
     from driftune.registry.rollback import rollback as roll_back
     from driftune.reports import build_site
@@ -56,6 +59,7 @@ def rollback(
         serving = f"version {found.version} serves" + ("" if found.version else " (frozen base)")
         typer.echo(f"{domain}: {serving}")
         build_site(settings, ledger)
+        deliver(settings, ledger)
 
 
 @app.command()
@@ -64,31 +68,35 @@ def history(
     config: ConfigPath = PARAMS,
     as_json: AsJson = False,
 ) -> None:
-    """Show every switch of a domain's champion: when, from and to, who, why, on what data."""
+    """Show a domain's switches of champion, and what was approved: when, who, why, what data."""
     from driftune.registry.history import switch_history
     from driftune.registry.ledger import Ledger
+    from driftune.registry.review import reviews_of
 
     settings = load(config)
     with Ledger(settings) as ledger:
         key = key_of(settings, ledger, domain)
-        rows = switch_history(ledger, key)
+        rows, reviews = switch_history(ledger, key), reviews_of(ledger, key)
     if as_json:
-        typer.echo(json.dumps({"domain": domain, "key": key, "switches": rows}))
+        found = {"domain": domain, "key": key, "switches": rows, "reviews": reviews}
+        typer.echo(json.dumps(found))
     else:
         from driftune.console import show_history
 
-        show_history(rows)
+        show_history(rows, reviews)
 
 
 @app.command()
 def reconcile(config: ConfigPath = PARAMS, as_json: AsJson = False) -> None:
     """Free lost claims, mend MLflow's aliases, list what waits; exit 1 if one cannot be mended."""
+    from driftune.notify.deliver import deliver
     from driftune.registry.ledger import Ledger
     from driftune.registry.reconcile import reconcile as bring_in_line
 
     settings = load(config)
     with Ledger(settings) as ledger:
         found = bring_in_line(settings, ledger)
+        deliver(settings, ledger)
     findings = [finding for part in found.values() for finding in part]
     if as_json:
         typer.echo(json.dumps(found))

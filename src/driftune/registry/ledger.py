@@ -1,90 +1,45 @@
 """The ledger: days, drift decisions and the champion pointer, in one SQL database.
 
-States of a decision: ``stable`` and ``insufficient`` end where drift was measured; ``pending``
-waits for an adaptation, ``claimed`` is being adapted (under a lease), ``waiting`` has a challenger
-that is judged again as rows come in (under a lease while it is); ``promoted``, ``rejected``,
-``undecided`` (the gate never had enough data), ``superseded`` (a newer decision, champion or
-delivery overtook it) and ``failed`` end it.
+States of a decision: ``stable`` and ``insufficient`` end where drift was measured; ``review`` waits
+for a person's approval; ``pending`` waits for an adaptation, ``claimed`` is being adapted (under a
+lease), ``waiting`` has a challenger that is judged again as rows come in (under a lease while it
+is); ``promoted``, ``rejected``, ``undecided`` (the gate never had enough data), ``superseded`` (a
+newer decision, champion or delivery overtook it), ``declined`` (by a person) and ``failed`` end it.
 """
 
-import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 
 from driftune.config import Config
-from driftune.errors import LedgerBusyError, LedgerError, RegistryError
+from driftune.errors import LedgerError, RegistryError
 from driftune.registry.claims import ATTEMPTS, is_held, is_lost, take
+from driftune.registry.database import Database
+from driftune.registry.outbox import queue
 from driftune.registry.schema import (
     adapters,
     champions,
-    complete,
     days,
     decisions,
     insert_new,
     switches,
 )
-from driftune.registry.stale import mark_stale
+from driftune.registry.stale import give_way, mark_stale
 
 BASE = 0
 
 
-class Ledger:
+class Ledger(Database):
     """Access to the ledger; close it, or use it as a context manager."""
 
     def __init__(self, config: Config) -> None:
-        url = config.registry.ledger
+        super().__init__(config)
         self.lease_seconds = config.registry.lease_minutes * 60
         self.zone = config.zone
-        if url is None:
-            config.home.mkdir(parents=True, exist_ok=True)
-            url = f"sqlite:///{config.home / 'ledger.db'}"
-        try:
-            self.engine = sa.create_engine(url)
-            if self.engine.dialect.name == "sqlite":
-                _prepare_sqlite(self.engine)
-            with _answering():
-                complete(self.engine)
-        except (sa.exc.SQLAlchemyError, ImportError) as error:
-            shown = re.sub(r"//[^@/]*@", "//…@", url)
-            raise LedgerError(
-                f"registry.ledger: cannot open {shown} ({_line(error)}); "
-                "mend it or put a backup back"
-            ) from None
-
-    def __enter__(self) -> "Ledger":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self.engine.dispose()
-
-    @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        """One write transaction; on SQLite the only writer.
-
-        Raises:
-            LedgerBusyError: when another process does not let go of the ledger.
-        """
-        with _answering(), self.engine.begin() as connection:
-            yield connection
-
-    def read(self, query: sa.Select) -> list[sa.Row]:
-        """Rows of a query."""
-        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            return list(connection.execute(query))
-
-    def one(self, query: sa.Select) -> sa.Row | None:
-        """First row of a query, or None."""
-        rows = self.read(query)
-        return rows[0] if rows else None
+        self.told = config.notify.kinds
 
     # Days
 
@@ -119,12 +74,27 @@ class Ledger:
     # Decisions
 
     def decide(self, **values: Any) -> tuple[sa.Row, bool]:
-        """Write a drift decision once; returns its row and whether this call wrote it."""
+        """Write a drift decision once; returns its row and whether this call wrote it.
+
+        Older ones of the domain that still wait for approval give way to one that asks again.
+        """
         now = time.time()
         identity = decisions.c.id == values["id"]
         with self.write() as connection:
             row = {"attempts": 0, "decided_at": now, "updated_at": now, **values}
             written = insert_new(connection, decisions, row)
+            if written and values["state"] in ("review", "pending"):
+                give_way(connection, row)
+                self.tell(
+                    connection,
+                    "alert",
+                    row["id"],
+                    **_about(row),
+                    state=row["state"],
+                    rule=(row["scores"] or {}).get("rule"),
+                    score=row["score"],
+                    sentence=row["sentence"],
+                )
             return connection.execute(sa.select(decisions).where(identity)).one(), written
 
     def decision(self, decision_id: str) -> sa.Row:
@@ -155,7 +125,11 @@ class Ledger:
         with self.write() as connection:
             free = sa.select(decisions).where(decisions.c.id == decision_id, _free(connection))
             row = connection.execute(free).one_or_none()
-            return None if row is None else take(connection, row, "claimed", self.lease_seconds)
+            if row is None:
+                return None
+            owner = take(connection, row, "claimed", self.lease_seconds)
+            self.tell_failed(connection, decision_id)
+            return owner
 
     def renew(self, decision_id: str, owner: str) -> None:
         """Lengthen the lease of a claim, from now on.
@@ -193,6 +167,7 @@ class Ledger:
                     updated_at=time.time(),
                 )
             )
+            self.tell_failed(connection, decision_id)
         return self.decision(decision_id).state
 
     def waiting(self, day: date) -> list[sa.Row]:
@@ -263,6 +238,33 @@ class Ledger:
         )
         if result.rowcount != 1:
             raise LedgerError(f"decision '{decision_id}' changed meanwhile; look at it again")
+
+    # Messages
+
+    def tell(self, connection: sa.Connection, kind: str, key: str, **about: Any) -> None:
+        """Queue a message with what it tells, in its transaction; nothing if nobody asked for it.
+
+        See ``outbox.queue`` for the arguments.
+        """
+        if kind in self.told:
+            queue(connection, kind, key, **about)
+
+    def announce(self, kind: str, key: str, **about: Any) -> None:
+        """Queue the message of something that happened outside the ledger."""
+        if kind in self.told:
+            with self.write() as connection:
+                queue(connection, kind, key, **about)
+
+    def tell_failed(self, connection: sa.Connection, decision_id: str) -> None:
+        """Queue the message of a decision, if it has failed, in the transaction that ended it."""
+        if "failure" not in self.told:
+            return
+        failed = sa.and_(decisions.c.id == decision_id, decisions.c.state == "failed")
+        row = connection.execute(sa.select(decisions).where(failed)).one_or_none()
+        if row is not None:
+            todo = "mend the cause; the domain's next drift is adapted for again"
+            about = _about(row._asdict())
+            queue(connection, "failure", decision_id, **about, error=row.note or "", todo=todo)
 
     # Champions
 
@@ -357,39 +359,12 @@ class Ledger:
         return self.read(query if key is None else query.where(switches.c.domain_key == key))
 
 
-@contextmanager
-def _answering() -> Iterator[None]:
-    """Tell a ledger that another process keeps locked from one that is damaged."""
-    try:
-        yield
-    except sa.exc.OperationalError as error:
-        if "locked" not in str(error.orig):
-            raise
-        raise LedgerBusyError(
-            f"registry.ledger: another process keeps it locked ({_line(error)}); try again"
-        ) from None
-
-
-def _line(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error).splitlines()[0]
+def _about(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the message of a decision is about."""
+    return {name: row[name] for name in ("domain", "domain_key", "day")} | {"decision": row["id"]}
 
 
 def _free(connection: sa.Connection) -> sa.ColumnElement[bool]:
     """Decisions that wait for an adaptation."""
     lost = sa.and_(decisions.c.state == "claimed", is_lost(connection))
     return sa.or_(decisions.c.state == "pending", lost)
-
-
-def _prepare_sqlite(engine: sa.Engine) -> None:
-    @sa.event.listens_for(engine, "connect")
-    def _connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA busy_timeout = 30000")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        # A transaction that reads first and writes later must not lose its place in between.
-        # Asked of SQLite itself, the level of a reader would be that of a writer.
-        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")

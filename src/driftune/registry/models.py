@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 from driftune.config import Config
 from driftune.errors import RegistryError
 from driftune.files import creating
+from driftune.redact import redact
 from driftune.registry.ledger import BASE, Ledger
 from driftune.workspace import Workspace
 
@@ -214,7 +215,7 @@ def _faults() -> tuple[type[Exception], ...]:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(getattr(error, "orig", None) or error).split())[:200]
+    return redact(" ".join(str(getattr(error, "orig", None) or error).split()))[:200]
 
 
 def _metrics(gate: dict[str, Any]) -> dict[str, float]:

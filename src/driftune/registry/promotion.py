@@ -9,6 +9,7 @@ from typing import Any
 
 from driftune.config import Config
 from driftune.errors import BACKBONE_CHANGED, OvertakenError, RegistryError
+from driftune.files import finite
 from driftune.models.adapters import AdapterFileError, load_adapter
 from driftune.models.backbone import backbone_mark
 from driftune.registry.champions import adapter_folder, newest_day
@@ -71,8 +72,12 @@ def conclude(
         return "promoted"
     # Whatever is not a known verdict counts as a rejection.
     state = _STATES.get(gate.get("decision", ""), "rejected")
+    row = ledger.decision(decision_id)
     with ledger.write() as connection:
         ledger.finish(connection, decision_id, owner, state, gate=gate, training=training)
+        if state != "waiting":
+            about = {**_about(row), **_figures(gate), "state": state}
+            ledger.tell(connection, "rejection", decision_id, **about, rules=_broken(gate))
     return state
 
 
@@ -187,9 +192,37 @@ def _promote(
             data_day=data_day,
         )
         finish(connection, version)
+        about = {**_about(row), **_figures(gate), "version": version}
+        ledger.tell(connection, "promotion", row.id, **about, who=who, reason=reason)
     if mirrored:
         mirror(config, ledger, row.domain_key)
     return version
+
+
+def _about(row: Any) -> dict[str, Any]:
+    """What the message of a decision is about."""
+    names = ("domain", "domain_key", "day")
+    return {name: getattr(row, name) for name in names} | {"decision": row.id}
+
+
+def _figures(gate: dict[str, Any]) -> dict[str, Any]:
+    """The gate's figures that a message tells."""
+    difference = gate.get("difference") or {}
+    names = {"ctr_auc": "CTR-AUC", "ctcvr_auc": "CTCVR-AUC"}
+    return {
+        "metric": names.get(gate.get("metric", ""), "AUC"),
+        "gain": finite(difference.get("estimate")),
+        "low": finite(difference.get("low")),
+        "high": finite(difference.get("high")),
+    }
+
+
+def _broken(gate: dict[str, Any]) -> list[str]:
+    """The sentences of the rules that the challenger broke."""
+    rules = gate.get("rules") or []
+    return [
+        rule.get("sentence", rule.get("name")) for rule in rules if rule.get("verdict") == "fail"
+    ]
 
 
 def _copy(source: Path, target: Path) -> None:

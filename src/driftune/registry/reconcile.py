@@ -8,20 +8,28 @@ from driftune.errors import DriftuneError, RegistryError
 from driftune.registry.ledger import Ledger
 from driftune.registry.models import mirror, mirrored
 from driftune.registry.refill import refill
+from driftune.registry.review import awaiting, expire
 from driftune.registry.waiting import challengers, looks_told
 
 
 def reconcile(config: Config, ledger: Ledger) -> dict[str, list[dict[str, Any]]]:
     """Free lost claims, mend aliases, and list what then waits; each finding has ``what``, ``ok``.
 
-    What waits for an adaptation gets it by the next daily run, or by ``driftune adapt``; a
-    challenger that waits is judged again by daily runs.
+    What waits for approval and was overtaken ends. What waits for an adaptation gets it by the next
+    daily run, or by ``driftune adapt``; a challenger that waits is judged again by daily runs.
     """
     freed = ledger.free_lost()
     return {
         "freed": [{"what": f"{each}: its claim was lost; it waits again", "ok": True}
                   for each in freed],
+        "overtaken": [{"what": f"{each.decision_id}: no longer waits for approval: {each.told}",
+                       "ok": True} for each in expire(ledger)],
         "aliases": aliases(config, ledger, mend=True),
+        "approval": [
+            {"what": f"{row.id}: {row.domain} waits for approval: driftune approve {row.id}",
+             "ok": True}
+            for row in awaiting(ledger)
+        ],
         "waiting": [
             {"what": f"{row.id}: {row.domain} waits for an adaptation", "ok": True}
             for row in ledger.waiting(date.max)

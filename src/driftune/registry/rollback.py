@@ -13,7 +13,7 @@ from driftune.models.backbone import backbone_mark
 from driftune.registry.champions import ROLLBACK, load_version, newest_day, version_before
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.models import mirror
-from driftune.registry.schema import decisions
+from driftune.registry.schema import decisions, switches
 from driftune.registry.status import domain_names
 from driftune.workspace import Workspace
 
@@ -105,6 +105,18 @@ def restore(
         data_version=data_version,
         backbone=backbone,
         data_day=data_day,
+    )
+    own = switches.c.domain_key == pointer.domain_key
+    number = connection.scalar(sa.select(sa.func.max(switches.c.id)).where(own))
+    ledger.tell(
+        connection,
+        "rollback",
+        f"{pointer.domain_key}.{number}",
+        domain=pointer.domain,
+        domain_key=pointer.domain_key,
+        who=who,
+        reason=reason,
+        **{"from": pointer.version, "to": version},
     )
 
 

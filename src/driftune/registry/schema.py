@@ -142,6 +142,35 @@ checks = Table(
     Column("announced", Boolean),
 )
 
+# What a person said of a decision that waited for approval; ``verdict``: approved or declined.
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("decision_id", String(120), primary_key=True),
+    Column("domain_key", String(64), nullable=False, index=True),
+    Column("verdict", String(16), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+# Messages about what happened, written with it and sent later. ``delivered``: names of the targets
+# that have taken one; ``sent_at``: when all had.
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", String(200), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("domain", Text),
+    Column("domain_key", String(64)),
+    Column("day", String(10)),
+    Column("facts", JSON, nullable=False),
+    Column("delivered", JSON, nullable=False),
+    Column("queued_at", Float, nullable=False),
+    Column("lease_until", Float),
+    Column("sent_at", Float, index=True),
+)
+
 
 def complete(engine: Engine) -> None:
     """Give a ledger the tables, and one of an earlier release the columns, that it lacks.

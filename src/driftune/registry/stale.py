@@ -1,15 +1,17 @@
-"""Decisions that rest on what a day held before it was delivered anew."""
+"""Decisions that are overtaken: by a new delivery of their day, or by a newer one."""
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as clock
+from typing import Any
 
 import sqlalchemy as sa
 
 from driftune.registry.schema import decisions
 
 # What has not been acted for yet is given up; what has ended stays as it ended.
-_OPEN = ("pending", "waiting")
+_OPEN = ("review", "pending", "waiting")
 
 
 def mark_stale(
@@ -20,8 +22,8 @@ def mark_stale(
     A decision used it as its own day, as one that its day was compared with, or as one whose rows
     trained its challenger or were looked at by the gate (``zone``: that of the days). What only
     the counters of those rows look back on does not count. Decisions about the day itself that
-    still wait for an adaptation, or for a look, end as superseded, unless a run holds them: its
-    own checks find the change. In the caller's transaction.
+    still wait for approval, an adaptation or a look end as superseded, unless a run holds them:
+    its own checks find the change. In the caller's transaction.
     """
     now = time.time()
     moment = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M")
@@ -75,3 +77,25 @@ def _trained_or_judged(row: sa.Row, day: date, zone: tzinfo) -> bool:
 
 def _instant(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def give_way(connection: sa.Connection, newer: Mapping[str, Any]) -> None:
+    """End the domain's older decisions that wait for approval; in the caller's transaction."""
+    older = sa.or_(
+        decisions.c.day < newer["day"],
+        sa.and_(decisions.c.day == newer["day"], decisions.c.decided_at < newer["decided_at"]),
+    )
+    connection.execute(
+        decisions.update()
+        .where(
+            decisions.c.domain_key == newer["domain_key"],
+            decisions.c.state == "review",
+            decisions.c.id != newer["id"],
+            older,
+        )
+        .values(
+            state="superseded",
+            note=f"decision {newer['id']} of the domain is newer",
+            updated_at=newer["decided_at"],
+        )
+    )

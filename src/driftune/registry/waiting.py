@@ -38,7 +38,9 @@ def claim_look(ledger: Ledger, decision_id: str, day: date) -> str | None:
         ).one_or_none()
         if row is None or last_look(row.gate) >= day.isoformat():
             return None
-        return take(connection, row, "waiting", ledger.lease_seconds)
+        owner = take(connection, row, "waiting", ledger.lease_seconds)
+        ledger.tell_failed(connection, decision_id)
+        return owner
 
 
 def last_look(gate: dict[str, Any]) -> str:

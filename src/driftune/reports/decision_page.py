@@ -90,6 +90,8 @@ def _outcome(row: Any) -> str:
         "rejected": f"Drifted; the gate kept the champion, {champion}{difference}.",
         "waiting": f"Drifted; {_waits(row)}, {champion} serves meanwhile{difference}.",
         "undecided": f"Drifted; the gate had too little data to judge, {champion} stays.",
+        "review": f"Drifted; waits for approval: driftune approve {row.id}. {champion} serves.",
+        "declined": f"Drifted; a person declined the adaptation, {champion} serves.",
         "pending": f"Drifted; waits for an adaptation, {champion} serves.",
         "claimed": f"Drifted; an adaptation is under way, {champion} serves.",
         "superseded": f"Drifted; not adapted for: {row.note or 'a newer decision came'}.",
@@ -119,6 +121,7 @@ def _facts(history: History, row: Any) -> list[dict[str, Any]]:
         ("Adapter version", row.adapter_version, "number"),
         ("Challenger's SHA-256", gate.get("challenger_sha256"), "code"),
         ("Stale", row.stale, "text"),
+        ("Reviewed", _reviewed(history, row), "text"),
         ("Attempts", row.attempts if made else None, "number"),
         ("Claimed by", row.owner if row.lease_until else None, "code"),
         ("Lease until", row.lease_until, "moment"),
@@ -130,6 +133,13 @@ def _facts(history: History, row: Any) -> list[dict[str, Any]]:
         for label, value, kind in facts
         if value is not None
     ]
+
+
+def _reviewed(history: History, row: Any) -> str | None:
+    told = history.reviews.get(row.id)
+    if told is None:
+        return None
+    return f"{told['verdict']} by {told['who']}, {told['at']}: {told['why']}"
 
 
 def _mlflow_version(history: History, row: Any) -> str | None:

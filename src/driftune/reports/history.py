@@ -12,6 +12,7 @@ from driftune.config import Config
 from driftune.guard.record import Check, all_checks
 from driftune.quality.record import DayQuality, read_quality
 from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.review import reviews_of
 from driftune.registry.schema import adapters
 from driftune.reports.decided import Decided, all_decided
 from driftune.reports.states import QUIET
@@ -51,7 +52,8 @@ class DayEntry:
 @dataclass(frozen=True)
 class History:
     """``days`` are the columns of the heat map, gaps included; ``decisions`` by (key, day),
-    oldest first, the last of which counts; ``checks`` of champions after promotion.
+    oldest first, the last of which counts; ``checks`` of champions after promotion; ``reviews``
+    of decisions that waited for approval, by id.
 
     Decisions of days before ``kept`` that asked for nothing have no page of their own.
     """
@@ -65,6 +67,7 @@ class History:
     switches: list[Any]
     mlflow_versions: dict[tuple[str, int], str | None]
     checks: list[Check]
+    reviews: dict[str, dict[str, Any]]
 
     def latest(self, key: str, day: date) -> Decided | None:
         """The decision that counts for a domain and day; None when there is none."""
@@ -221,6 +224,7 @@ def load_history(config: Config, ledger: Ledger, release: str) -> History:
             for row in ledger.read(sa.select(adapters))
         },
         checks=all_checks(ledger),
+        reviews={told["decision"]: told for told in reviews_of(ledger)},
     )
 
 

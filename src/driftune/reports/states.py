@@ -14,15 +14,17 @@ STATES: dict[str, tuple[str, str, str]] = {
     "rejected": ("✕", "rejected", "drifted; the gate kept the champion"),
     "waiting": ("◔", "judged again", "drifted; the challenger is judged again as rows come in"),
     "undecided": ("?", "undecided", "drifted; too little data to judge the challenger"),
+    "review": ("‖", "waits for approval", "drifted; waits for a person's approval"),
     "pending": ("…", "waiting", "drifted; waits for an adaptation"),
     "claimed": ("↻", "adapting", "drifted; an adaptation is under way"),
+    "declined": ("∅", "declined", "drifted; a person declined the adaptation"),
     "superseded": ("»", "superseded", "drifted; overtaken by a newer decision or champion"),
     "failed": ("!", "failed", "drifted; the adaptation ended with an error"),
     "insufficient": ("–", "too little data", "drift could not be measured"),
     "refused": ("⊘", "data refused", "what was delivered of the day did not reach the lake"),
     "missing": ("", "no decision", "nothing recorded for this domain and day"),
 }
-WAITING = ("pending", "claimed", "waiting")
+WAITING = ("review", "pending", "claimed", "waiting")
 
 VERDICTS: dict[str, tuple[str, str]] = {
     "ok": ("✓", "quality ok"),

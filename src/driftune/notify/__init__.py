@@ -1,0 +1,1 @@
+"""Messages to people: queued with what happened, sent through Apprise when the work is done."""
