@@ -46,8 +46,8 @@ def band(
     """Median ± ``deviations`` robust standard deviations, at least ``slack``; None for few days.
 
     The standard deviation is the median absolute deviation, scaled (Rousseeuw and Croux 1993, eq.
-    1.2), or ``spread`` where it is known better, of which fewer count, and the sampling error ``noise`` of the value that
-    is to be judged.
+    1.2), or ``spread`` where it is known better, of which fewer count, and the sampling error
+    ``noise`` of the value that is to be judged.
     """
     if len(values) < LEAST_DAYS:
         return None
