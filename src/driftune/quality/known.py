@@ -8,7 +8,7 @@ import numpy as np
 
 from driftune.config import Config
 from driftune.quality.finding import Finding
-from driftune.quality.usual import LEAST_DAYS, band
+from driftune.quality.usual import LEAST_DAYS, MAD_TO_SD, band
 
 # What is usual is the last days' trend: an encoder grows old, and users of a campaign stay.
 DAYS = 14
@@ -29,13 +29,15 @@ def known_finding(
         return None
     at = np.arange(len(shares)) - len(shares)
     slope = 0.0
-    if len(shares) >= TREND_DAYS:
+    many = len(shares) >= TREND_DAYS
+    if many:
         one, other = np.triu_indices(len(shares), 1)
         slope = float(np.median((shares[other] - shares[one]) / (other - one)))
     level = shares - slope * at
     middle = float(np.median(level))
     noise = math.sqrt(max(middle * (1 - middle), 1 / here["looked"]) / here["looked"])
-    limits = band(level.tolist(), slack, config.quality.band, noise)
+    spread = MAD_TO_SD * float(np.median(np.abs(level - middle))) if many else None
+    limits = band(level.tolist(), slack, config.quality.band, noise, spread)
     if limits is None:
         return None
     allowed = max(limits.allowed, limits.usual - float(level.min()))

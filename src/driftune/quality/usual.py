@@ -17,6 +17,8 @@ from driftune.workspace import Workspace
 # Fewer days say nothing about what days usually differ by.
 LEAST_DAYS = 3
 WEEK = timedelta(days=7)
+# Of a spread that many days tell, not three or four, fewer deviations are as unusual.
+WELL_KNOWN = 0.75
 # Of a normal distribution: its standard deviation in median absolute deviations.
 MAD_TO_SD = 1.4826
 
@@ -44,14 +46,16 @@ def band(
     """Median ± ``deviations`` robust standard deviations, at least ``slack``; None for few days.
 
     The standard deviation is the median absolute deviation, scaled (Rousseeuw and Croux 1993, eq.
-    1.2), or ``spread`` where it is known better, and the sampling error ``noise`` of the value that
-    is to be judged.
+    1.2), or ``spread`` where it is known better, of which fewer count, and the sampling error
+    ``noise`` of the value that is to be judged.
     """
     if len(values) < LEAST_DAYS:
         return None
     usual = float(np.median(values))
     if spread is None:
         spread = MAD_TO_SD * float(np.median(np.abs(np.asarray(values) - usual)))
+    else:
+        spread *= WELL_KNOWN
     return Band(usual, max(slack, deviations * math.hypot(spread, noise)), len(values))
 
 
