@@ -71,6 +71,22 @@ def test_a_domain_s_own_verdict_is_told_where_the_record_has_one(day: Site) -> N
     assert (row["quality"], row["why"]) == ("refused", "41% of its rows are rejected")
 
 
+def test_a_refused_day_says_that_none_of_its_rows_is_taken_in(site: Site) -> None:
+    site.day(FIRST, PLAIN, "refused")
+    quality = read_quality(site.workspace, FIRST)
+    assert quality is not None
+    quality.domains[0] |= {"verdict": "ok"}
+    text = day_summary(FIRST, quality, [], site.workspace.reports)
+    assert "Quality **refused**: none of its 12,000 rows is taken in, 37 are rejected." in text
+    assert "accepted" not in text
+    critical, warning = (text.index(f"**{severity}**") for severity in ("critical", "warning"))
+    assert critical < warning
+    table = day_table(quality, [], site.workspace.reports)
+    assert {(row["quality"], row["state"], row["why"]) for row in table} == {
+        ("refused", "no decision", "the day was refused whole")
+    }
+
+
 def test_links_lead_to_pages_that_exist(day: Site) -> None:
     links = day_links(FIRST, day.workspace.reports)
     assert set(links) == {"day", "Data Docs", "all days and domains"}

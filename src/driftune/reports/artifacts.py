@@ -13,6 +13,7 @@ from driftune.reports.summary import moved
 
 # Broken rules come by severity, the gravest first.
 SEVERITIES = ("critical", "warning", "info")
+REFUSED = "refused"
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~>-])")
 
 
@@ -29,8 +30,7 @@ def day_summary(
     lines = [f"# {day}", "", " · ".join(links), ""]
     if quality is not None:
         lines += [
-            f"Quality **{quality.verdict}**: {quality.accepted:,} rows accepted, "
-            f"{quality.rejected:,} rejected.",
+            f"Quality **{quality.verdict}**: {_rows(quality)}.",
             "",
             *_broken(quality),
             *_domains_refused(quality),
@@ -59,10 +59,13 @@ def day_table(
         counts, row = counted.get(key) or {}, decided.get(key) or {}
         accepted = counts.get("rows")
         own = domain_quality(counts)
+        refused = quality is not None and quality.verdict == REFUSED
         table.append(
             {
                 "domain": row.get("domain") or counts.get("domain"),
-                "quality": own["label"] if own else (quality.verdict if quality else ""),
+                "quality": own["label"]
+                if own and not refused
+                else (quality.verdict if quality else ""),
                 "rows": accepted,
                 "rejected": counts.get("rejected"),
                 "click_rate": round(counts["clicks"] / accepted, 4) if accepted else None,
@@ -73,7 +76,9 @@ def day_table(
                 "auc_after": row.get("after"),
                 "champion": row.get("champion"),
                 "rolled_back": row.get("rolled_back"),
-                "why": row.get("why") or "; ".join(own["reasons"] if own else []),
+                "why": row.get("why")
+                or "; ".join(own["reasons"] if own else [])
+                or ("the day was refused whole" if refused else ""),
                 "page": (site / "domain" / f"{key}.html").as_uri() if row else None,
             }
         )
@@ -93,6 +98,13 @@ def day_links(day: date, site: Path) -> dict[str, str]:
 def plain(text: str) -> str:
     """Text of any kind as markdown that shows it as it is, in one line."""
     return _MARKUP.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+
+
+def _rows(quality: DayQuality) -> str:
+    """What became of the day's rows, in a phrase."""
+    if quality.verdict == REFUSED:
+        return f"none of its {quality.rows:,} rows is taken in, {quality.rejected:,} are rejected"
+    return f"{quality.accepted:,} rows accepted, {quality.rejected:,} rejected"
 
 
 def _broken(quality: DayQuality) -> list[str]:

@@ -1,12 +1,10 @@
 """The review site: static pages under the workspace, written only when they change."""
 
-import gc
 import hashlib
 import importlib.util
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -62,8 +60,7 @@ def build_site(config: Config, ledger: Ledger, *, days: list[date] | None = None
     if not same_release:
         days = None
     _copy_assets(home / "assets")
-    with _no_collection():
-        history = load_history(config, ledger, release)
+    history = load_history(config, ledger, release)
     aged = _drop_aged(history, home)
     if days is not None:
         # Evidently's pages of so long ago have just been dropped.
@@ -79,18 +76,6 @@ def build_site(config: Config, ledger: Ledger, *, days: list[date] | None = None
     if not same_release:
         write_text(built, release)
     return home / "index.html"
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector out: it takes as long as reading a year of decisions does."""
-    before = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if before:
-            gc.enable()
 
 
 def _pages(config: Config, ledger: Ledger, history: History, scope: Scope) -> Iterator[Page]:
