@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from driftune.quality.settings import Quality
+from driftune.runner import Runner, RunnerRole
 from driftune.sections import RISING, STRICT, Positive, Share
 
 Betas = Annotated[
@@ -293,6 +294,7 @@ class Config(Section):
     trigger: Literal["inline", "event"] = "inline"
     source: Source
     resources: Resources = Resources()
+    runner: RunnerRole = Runner()
     reference: Reference
     columns: Columns
     domains: Domains = Domains()
