@@ -1,0 +1,129 @@
+"""A day on a real Ray cluster of two nodes decides what it decides on threads."""
+
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from driftune.errors import ConfigError
+from driftune.registry.champions import adapter_folder
+from driftune.registry.ledger import Ledger
+from driftune.simulate import Event, simulate
+from flows import fanout
+from flows.daily import daily
+from tests.conftest import World
+from tests.flows.conftest import SHIFT_DAY, SHIFTED, SIMULATION, simulated_world
+
+OTHER = "search · south"
+# What only one of the two nodes has: the domain can run nowhere else.
+PLACES = {SHIFTED: {"resources": {"left": 1}}, OTHER: {"resources": {"right": 1}}}
+
+
+def with_runner(world: World, **runner: Any) -> World:
+    params = yaml.safe_load(world.params.read_text())
+    world.params.write_text(yaml.safe_dump({**params, "runner": runner}))
+    return world
+
+
+@pytest.fixture
+def worlds(_pretrained: Path, tmp_path: Path) -> tuple[World, World]:
+    """Two copies of a pre-trained world in which two domains shift on one day."""
+    second = Event(
+        domain=OTHER, day=SHIFT_DAY, favour=("noodles", "burgers"), against=("coffee", "salads")
+    )
+    shifts = SIMULATION.model_copy(update={"events": (*SIMULATION.events, second)})
+    made = []
+    for name in ("threads", "ray"):
+        shutil.copytree(_pretrained, tmp_path / name)
+        made.append(simulated_world(tmp_path / name))
+        simulate(shifts, tmp_path / name / "logs", days=[SHIFT_DAY])
+    return made[0], made[1]
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """A Ray cluster of two nodes on this machine, each with a resource that the other lacks."""
+    pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
+    from ray.cluster_utils import Cluster
+
+    def node(resource: str) -> dict[str, Any]:
+        return {
+            "num_cpus": 2,
+            "resources": {resource: 4},
+            "object_store_memory": 100 * 2**20,
+            "include_dashboard": False,
+        }
+
+    cluster = Cluster(initialize_head=True, head_node_args=node("left"))
+    try:
+        cluster.add_node(**node("right"))
+        yield cluster.address
+    finally:
+        cluster.shutdown()
+
+
+def outcome(world: World) -> tuple[Any, ...]:
+    """Decisions and champions by content."""
+    decided, champions = {}, {}
+    with Ledger(world.config) as ledger:
+        for row in ledger.decisions():
+            training = {**(row.training or {}), "seconds": None}
+            told = (row.state, row.score, row.scores, row.sentence, row.gate, training)
+            decided[row.id] = (*told, row.adapter_version, row.attempts)
+        for key, row in ledger.champions().items():
+            sha256 = ledger.adapter(key, row.version).sha256
+            folder = adapter_folder(world.config, key, row.version, sha256)
+            champions[key] = row.version, (folder / "adapter.safetensors").read_bytes()
+    return decided, champions
+
+
+@pytest.mark.slow
+def test_a_day_on_two_ray_nodes_ends_as_on_threads(
+    worlds: tuple[World, World], address: str
+) -> None:
+    threads, ray = worlds
+    daily(SHIFT_DAY, str(threads.params))
+    with_runner(ray, kind="ray", address=address, needs={"cpus": 0.5}, domains=PLACES)
+    daily(SHIFT_DAY, str(ray.params))
+    decided, champions = outcome(ray)
+    adapted = {each[0] for each in decided.values()} - {"stable"}
+    assert adapted <= {"promoted", "rejected"}
+    assert len([each for each in decided.values() if each[0] != "stable"]) == 2
+    assert champions
+    assert (decided, champions) == outcome(threads)
+
+
+def test_an_address_at_which_no_cluster_answers_is_one_line(simulated: World) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{held.getsockname()[1]}"
+        with_runner(simulated, kind="ray", address=address)
+        with pytest.raises(ConfigError, match=f"no Ray cluster answers at {address}") as error:
+            daily(SHIFT_DAY, str(simulated.params))
+    assert "\n" not in str(error.value)
+
+
+def test_without_the_extra_the_line_says_what_to_install(
+    simulated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "prefect_ray", None)
+    config = with_runner(simulated, kind="ray").config
+    with pytest.raises(ConfigError, match=r"pip install -c constraints.txt -e '\.\[ray\]'"):
+        fanout.fan_out(config).__enter__()
+
+
+def test_without_a_server_that_workers_reach_ray_is_refused(simulated: World) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
+    config = with_runner(simulated, kind="ray").config
+    with (
+        temporary_settings(restore_defaults={PREFECT_API_URL}),
+        pytest.raises(ConfigError, match="PREFECT_API_URL is not set"),
+    ):
+        fanout.fan_out(config).__enter__()
