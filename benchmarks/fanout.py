@@ -2,9 +2,9 @@
 
 Each domain has its rows, and its kernels are trained as an adaptation trains them: every β from the
 same start, epochs chosen by the selection rows. Threads, processes and Ray take domain after
-domain, as many at once as there are cores, each with a model of its own as ``finetune`` loads it
-and one PyTorch thread; the batched way trains all kernels over one frozen forward pass in one
-process, with a PyTorch thread for each core. Starting workers and what they import counts, starting
+domain, as many at once as there are cores, each with a model of its own as ``finetune`` loads it;
+the batched way trains all kernels over one frozen forward pass on one core. PyTorch has one thread
+everywhere: its steps are too small to share. Starting workers and what they import counts, starting
 Ray's cluster does not: it stands when a flow begins.
 """
 
@@ -38,9 +38,9 @@ class Work:
     """How many domains there are, and the rows and epochs of each."""
 
     domains: int = 100
-    rows: int = 4000
-    select: int = 700
-    epochs: int = 12
+    rows: int = 2000
+    select: int = 400
+    epochs: int = 8
 
     @property
     def names(self) -> list[str]:
@@ -178,13 +178,9 @@ def on_ray(work: Work, workers: int) -> Losses:
 
 
 def batched(work: Work, workers: int) -> Losses:
-    """All domains in one training."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(workers)
-    try:
+    """All domains in one training, on one core however many ``workers``."""
+    with one_thread():
         return trained(work, work.names)
-    finally:
-        torch.set_num_threads(before)
 
 
 def _merged(parts: Any) -> Losses:
