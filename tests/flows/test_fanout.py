@@ -1,4 +1,4 @@
-"""A day on a real Ray cluster of two nodes decides what it decides on threads."""
+"""Domains at once: on threads, and on a real Ray cluster of two nodes, with the same outcome."""
 
 import shutil
 import socket
@@ -39,7 +39,7 @@ def worlds(_pretrained: Path, tmp_path: Path) -> tuple[World, World]:
     )
     shifts = SIMULATION.model_copy(update={"events": (*SIMULATION.events, second)})
     made = []
-    for name in ("threads", "ray"):
+    for name in ("one", "other"):
         shutil.copytree(_pretrained, tmp_path / name)
         made.append(simulated_world(tmp_path / name))
         simulate(shifts, tmp_path / name / "logs", days=[SHIFT_DAY])
@@ -83,6 +83,22 @@ def outcome(world: World) -> tuple[Any, ...]:
     return decided, champions
 
 
+def assert_both_adapted(world: World) -> None:
+    decided, champions = outcome(world)
+    adapted = [each[0] for each in decided.values() if each[0] != "stable"]
+    assert len(adapted) == 2
+    assert set(adapted) <= {"promoted", "rejected"}
+    assert champions
+
+
+def test_domains_at_once_end_as_one_after_the_other(worlds: tuple[World, World]) -> None:
+    one, other = worlds
+    daily(SHIFT_DAY, str(with_runner(one, threads=1).params))
+    daily(SHIFT_DAY, str(with_runner(other, threads=4).params))
+    assert_both_adapted(other)
+    assert outcome(other) == outcome(one)
+
+
 @pytest.mark.slow
 def test_a_day_on_two_ray_nodes_ends_as_on_threads(
     worlds: tuple[World, World], address: str
@@ -91,12 +107,8 @@ def test_a_day_on_two_ray_nodes_ends_as_on_threads(
     daily(SHIFT_DAY, str(threads.params))
     with_runner(ray, kind="ray", address=address, needs={"cpus": 0.5}, domains=PLACES)
     daily(SHIFT_DAY, str(ray.params))
-    decided, champions = outcome(ray)
-    adapted = {each[0] for each in decided.values()} - {"stable"}
-    assert adapted <= {"promoted", "rejected"}
-    assert len([each for each in decided.values() if each[0] != "stable"]) == 2
-    assert champions
-    assert (decided, champions) == outcome(threads)
+    assert_both_adapted(ray)
+    assert outcome(ray) == outcome(threads)
 
 
 def test_an_address_at_which_no_cluster_answers_is_one_line(simulated: World) -> None:
