@@ -4,9 +4,7 @@ import logging
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from prefect import State, flow, unmapped
-from prefect.futures import PrefectFutureList
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect import State, flow
 from prefect.utilities.annotations import quote
 
 from driftune.config import Config
@@ -16,18 +14,14 @@ from driftune.logs.turns import turn
 from driftune.params import load_config
 from driftune.registry.ledger import Ledger
 from driftune.reports.summary import day_line, day_rows
-from flows.adapt import adapt
+from flows.adapt import adapt_domain
+from flows.fanout import FanOut, fan_out
 from tasks import adaptation, days, drift, guard, notices, reporting
 
 log = logging.getLogger("driftune")
 
 
-@flow(
-    name="daily",
-    flow_run_name="daily {day}",
-    task_runner=ThreadPoolTaskRunner(max_workers=4),
-    on_failure=[notices.tell_failed],
-)
+@flow(name="daily", flow_run_name="daily {day}", on_failure=[notices.tell_failed])
 def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any]:
     """Run one day's loop; without ``day`` the last full day in the configured zone.
 
@@ -36,11 +30,18 @@ def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any
     content again changes nothing.
     """
     settings = load_config(config)
+    with fan_out(settings) as spread:
+        return run_day(settings, day, spread)
+
+
+def run_day(settings: Config, day: date | None, spread: FanOut) -> dict[str, Any]:
+    """The day and its late days, domains spread over the runner."""
     chosen = day or datetime.now(settings.zone).date() - timedelta(days=1)
     days.prepare(settings)
     failed = {} if day else catch_up(settings, chosen)
     quality = None
     looks: dict[str, State[str]] = {}
+    adapted: list[str] = []
     try:
         ingested = ingest_day(settings, chosen)
         quality = ingested.quality
@@ -49,17 +50,19 @@ def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any
         # Before drift, so that it is judged against who really serves.
         for rolled_back in guard.check(settings, chosen):
             guard.announce(settings, rolled_back)
-        measured = detect_drift(settings, chosen)
-        ended = [act(settings, decision) for decision in drift.open_decisions(settings, chosen)]
+        measured = detect_drift(settings, chosen, spread)
+        waiting = drift.open_decisions(settings, chosen)
+        adapted = [] if settings.trigger == "event" else [*waiting]
+        ended = act(settings, waiting, spread)
     finally:
+        touched = [*looks, *adapted]
         reporting.note(drift.write_pages(settings, chosen, return_state=True))
         # A fault of the report neither hides an error of the day nor fails a day that went well.
-        reporting.note(reporting.write_reports(settings, chosen, list(looks), return_state=True))
+        reporting.note(reporting.write_reports(settings, chosen, touched, return_state=True))
         reporting.note(reporting.publish(settings, chosen, quality, return_state=True))
         notices.deliver(settings, return_state=True)
     # One domain's failure has stopped no other; now it fails the day.
-    measured.result()
-    for state in [*looks.values(), *ended]:
+    for state in [*measured, *looks.values(), *ended]:
         state.result()
     with Ledger(settings) as ledger:
         rows = day_rows(ledger, chosen)
@@ -81,12 +84,12 @@ def judge_waiting(settings: Config, day: date) -> dict[str, State[str]]:
     }
 
 
-def detect_drift(settings: Config, day: date) -> PrefectFutureList[Measured]:
+def detect_drift(settings: Config, day: date, spread: FanOut) -> list[State[Measured]]:
     """Measure every domain, and decide for those that could be measured."""
     windows = drift.draw_windows(settings, day)
-    measured = drift.measure_domain.map(unmapped(settings), windows)
-    measured.wait()
-    usable = [future.result() for future in measured if future.state.is_completed()]
+    given = [(window.domain, {"window": window}) for window in windows]
+    measured = spread.each(drift.measure_domain, given)
+    usable = [state.result() for state in measured if state.is_completed()]
     if usable:
         # Quoted: Prefect would look into every array for futures to wait for.
         drift.decide_day(settings, quote(windows), quote(usable))
@@ -105,11 +108,12 @@ def catch_up(settings: Config, day: date) -> dict[str, str]:
     return failed
 
 
-def act(settings: Config, decision_id: str) -> State[Any]:
-    """Adapt for a drift decision, or wake up the deployment that does."""
+def act(settings: Config, waiting: dict[str, str], spread: FanOut) -> list[State[Any]]:
+    """Adapt for the drift decisions (with their domains), or wake up the deployment that does."""
     if settings.trigger == "event":
-        return drift.alert(settings, decision_id, return_state=True)
-    return adapt(decision_id, str(settings.source_file), return_state=True)
+        return [drift.alert(settings, decision, return_state=True) for decision in waiting]
+    given = [(domain, {"decision_id": decision}) for decision, domain in waiting.items()]
+    return spread.each(adapt_domain, given)
 
 
 def ingest_day(settings: Config, day: date) -> Ingested:

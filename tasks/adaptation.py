@@ -13,17 +13,17 @@ from driftune.registry.ledger import Ledger
 from driftune.registry.promotion import conclude, supersede
 from driftune.registry.waiting import looks_due
 from driftune.training.finetune import challenger_folder, finetune
-from tasks.policy import LONG, QUICK
+from tasks.policy import LONG, QUICK, SPREAD
 
 
-@task(task_run_name="claim {decision_id}", **QUICK)
+@task(task_run_name="claim {decision_id}", **QUICK | SPREAD)
 def claim(config: Config, decision_id: str) -> str | None:
     """Claim the decision; None when it is taken or ended."""
     with Ledger(config) as ledger:
         return ledger.claim(decision_id)
 
 
-@task(task_run_name="fine-tune {decision_id}", **LONG)
+@task(task_run_name="fine-tune {decision_id}", **LONG | SPREAD)
 def train_challenger(config: Config, decision_id: str, owner: str) -> dict[str, Any]:
     """Train the challenger and write its files; every epoch renews the claim."""
     with Ledger(config) as ledger:
@@ -35,14 +35,14 @@ def train_challenger(config: Config, decision_id: str, owner: str) -> dict[str, 
         return finetune(config, ledger, decision_id, progress)
 
 
-@task(task_run_name="gate {decision_id}", **QUICK)
+@task(task_run_name="gate {decision_id}", **QUICK | SPREAD)
 def judge_challenger(config: Config, decision_id: str) -> dict[str, Any]:
     """Judge champion and challenger on the same held-out rows."""
     with Ledger(config) as ledger:
         return challenge(config, ledger, decision_id)
 
 
-@task(task_run_name="conclude {decision_id}", **QUICK)
+@task(task_run_name="conclude {decision_id}", **QUICK | SPREAD)
 def conclude_decision(
     config: Config, decision_id: str, owner: str, training: dict[str, Any], gate: dict[str, Any]
 ) -> str:
@@ -52,21 +52,21 @@ def conclude_decision(
         return conclude(config, ledger, decision_id, owner, folder, training, gate)
 
 
-@task(task_run_name="give back {decision_id}", **QUICK)
+@task(task_run_name="give back {decision_id}", **QUICK | SPREAD)
 def give_back(config: Config, decision_id: str, owner: str, note: str, final: bool) -> str:
     """Give a claimed decision back, or end it as failed; returns its state."""
     with Ledger(config) as ledger:
         return ledger.release(decision_id, owner, note, final=final)
 
 
-@task(task_run_name="supersede {decision_id}", **QUICK)
+@task(task_run_name="supersede {decision_id}", **QUICK | SPREAD)
 def give_way(config: Config, decision_id: str, owner: str, note: str) -> str:
     """End a claimed decision that was overtaken; returns its state."""
     with Ledger(config) as ledger:
         return supersede(ledger, decision_id, owner, note)
 
 
-@task(task_run_name="state of {decision_id}", **QUICK)
+@task(task_run_name="state of {decision_id}", **QUICK | SPREAD)
 def state_of(config: Config, decision_id: str) -> str:
     """The decision's state in the ledger."""
     with Ledger(config) as ledger:

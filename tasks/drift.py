@@ -8,7 +8,7 @@ from prefect.events import emit_event
 from driftune.config import Config
 from driftune.drift import detect, measure, pages, windows
 from driftune.registry.ledger import Ledger
-from tasks.policy import QUICK
+from tasks.policy import QUICK, SPREAD
 
 DRIFT_EVENT = "driftune.drift.detected"
 
@@ -20,8 +20,7 @@ def draw_windows(config: Config, day: date) -> list[windows.DomainWindow]:
         return windows.draw_windows(config, ledger, day)
 
 
-# Mapped over threads, which a timeout could not interrupt.
-@task(task_run_name="drift {window.key}", **QUICK | {"timeout_seconds": None})
+@task(task_run_name="drift {window.key}", **QUICK | SPREAD)
 def measure_domain(config: Config, window: windows.DomainWindow) -> measure.Measured:
     """Measure one domain's signals."""
     return measure.measure_domain(config, window)
@@ -44,10 +43,10 @@ def write_pages(config: Config, day: date) -> int:
 
 
 @task(task_run_name="open decisions", **QUICK)
-def open_decisions(config: Config, day: date) -> list[str]:
-    """Ids of decisions up to the day that wait for an adaptation."""
+def open_decisions(config: Config, day: date) -> dict[str, str]:
+    """Ids of decisions up to the day that wait for an adaptation, with their domains."""
     with Ledger(config) as ledger:
-        return [row.id for row in ledger.waiting(day)]
+        return {row.id: row.domain for row in ledger.waiting(day)}
 
 
 @task(task_run_name="alert {decision_id}", **QUICK)

@@ -29,3 +29,5 @@ QUICK: dict[str, Any] = {
     "persist_result": False,
 }
 LONG: dict[str, Any] = {**QUICK, "retries": 1, "timeout_seconds": 6 * 3600}
+# On threads, which a timeout could not interrupt.
+SPREAD: dict[str, Any] = {"timeout_seconds": None}

@@ -17,8 +17,7 @@ from driftune.logs.ingest import ingest
 from driftune.params import load_config
 from driftune.redact import guard_logs, redact
 from driftune.registry.ledger import Ledger
-from tests.conftest import World
-from tests.test_cli import driftune, refused
+from tests.conftest import Ended, World
 
 SECRET = "s3cr3t-Pa55"
 WORDS = st.text(st.sampled_from("abcXYZ019!$%^*()+=,;:@/?.~-_"), min_size=1, max_size=12)
@@ -120,12 +119,13 @@ def test_the_doctor_tells_of_a_store_that_is_away_without_its_password(
 
 
 def test_a_wrong_value_and_an_override_are_told_without_their_password(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    driftune: Callable[..., Ended], world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DRIFTUNE__SOURCE__URI", f"ftp://ann:{SECRET}@host/no-day")
-    line = refused(driftune("status", "--config", str(world.params)))
-    assert "must contain {day}" in line
-    assert SECRET not in line
+    done = driftune("status", "--config", str(world.params))
+    assert done.code == 1
+    assert "must contain {day}" in done.err
+    assert SECRET not in done.err + done.out
 
 
 def test_a_source_with_a_password_leaves_none_in_records(world: World) -> None:

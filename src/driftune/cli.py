@@ -59,7 +59,10 @@ def pretrain(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fit the encoder on the reference days, train the backbone, evaluate it."""
+    """Fit the encoder on the reference days, train the backbone, evaluate it.
+
+    On several processes: torchrun --nproc-per-node=2 -m driftune.cli pretrain.
+    """
     from driftune.console import progress
     from driftune.progress import report
     from driftune.registry.ledger import Ledger
@@ -71,7 +74,9 @@ def pretrain(
     settings = load(config)
     with Ledger(settings) as ledger, progress():
         figures = run_steps(settings, ledger, only, report)
-    _print(figures, as_json)
+    # Of the ranks of torchrun the first one tells.
+    if figures:
+        _print(figures, as_json)
 
 
 @app.command()

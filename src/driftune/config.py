@@ -18,6 +18,7 @@ from pydantic import (
 from driftune.notify.settings import Notify
 from driftune.quality.settings import Quality
 from driftune.redact import redact
+from driftune.runner import Runner, RunnerRole
 from driftune.sections import RISING, STRICT, Positive, Share
 
 Betas = Annotated[
@@ -305,6 +306,7 @@ class Config(Section):
     review: Literal["none", "first"] = "none"
     source: Source
     resources: Resources = Resources()
+    runner: RunnerRole = Runner()
     reference: Reference
     columns: Columns
     domains: Domains = Domains()

@@ -2,7 +2,8 @@
 
 import os
 
-_QUIET = {
+# What to set in the environment for it, also of processes that others start.
+QUIET = {
     "DO_NOT_TRACK": "1",
     "GX_ANALYTICS_ENABLED": "false",
     "ITERATIVE_DO_NOT_TRACK": "true",
@@ -14,5 +15,5 @@ _QUIET = {
 
 def silence() -> None:
     """Set the opt-out variables that the environment does not set itself."""
-    for name, value in _QUIET.items():
+    for name, value in QUIET.items():
         os.environ.setdefault(name, value)

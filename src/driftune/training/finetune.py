@@ -32,6 +32,7 @@ from driftune.registry.ledger import BASE, Ledger
 from driftune.training.pretrain import load_model
 from driftune.training.rows import Rows
 from driftune.training.split import split_of_decision
+from driftune.training.threads import one_thread
 from driftune.workspace import Workspace
 
 # Of a kernel that replaces the representation: it has to give it back before it may change it.
@@ -69,11 +70,9 @@ def finetune(
     settings = config.adapter
     seed = int(hashlib.sha256(f"{config.seed} {decision_id}".encode()).hexdigest()[:8], 16)
     folder = Workspace(config).staging / f"adapt-{decision_id}"
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     trained: list[tuple[float, Adapter, TrainReport]] = []
     seconds = 0.0
-    try:
+    with one_thread():
         for number, rows in enumerate(split.windows):
             with _attached(config, model) as adapted:
                 fresh = not _start(config, adapted, row.domain_key, champion, backbone, seed)
@@ -97,8 +96,6 @@ def finetune(
                 loss = report.select_loss[report.best_epoch]
                 trained.append((loss, adapted.adapter(row.domain_key), report))
                 seconds += training.seconds
-    finally:
-        torch.set_num_threads(threads)
     window = min(range(len(trained)), key=lambda number: trained[number][0])
     _, adapter, report = trained[window]
     figures = {

@@ -19,26 +19,37 @@ from driftune.logs.lake import Lake
 from driftune.models.adapters import esmm_loss
 from driftune.models.backbone import Backbone, load_backbone, save_backbone
 from driftune.registry.ledger import Ledger
+from driftune.training.ranks import Ranks, ranks
 from driftune.training.rows import Rows, load_rows
 from driftune.training.scoring import score
+from driftune.training.threads import one_thread
 from driftune.workspace import Workspace
 
 STEPS = ("encode", "pretrain", "evaluate")
+ALONE = Ranks()
 Progress = Callable[[str, int, int], None]
 
 
 def pretrain(
     config: Config, ledger: Ledger, only: str | None = None, progress: Progress | None = None
 ) -> dict[str, Any]:
-    """Run the pre-training steps (or one of them) and return the last one's figures."""
+    """Run the pre-training steps (or one of them) and return the last one's figures.
+
+    Under ``torchrun`` all ranks train, and the first does all else; the others' figures are empty.
+    """
     figures: dict[str, Any] = {}
-    for step in STEPS if only is None else (only,):
-        if step == "encode":
-            figures = encode(config, ledger, progress)
-            continue
-        # A pipeline that has the encoder from its cache has not filled the lake.
-        ensure_reference(config, ledger, progress)
-        figures = train(config, progress) if step == "pretrain" else evaluate(config)
+    with ranks() as group:
+        shown = progress if group.first else None
+        for step in STEPS if only is None else (only,):
+            if step == "encode":
+                figures = group.on_first(lambda: encode(config, ledger, shown), {})
+                continue
+            # A pipeline that has the encoder from its cache has not filled the lake.
+            group.on_first(lambda: _prepare(config, ledger, shown), None)
+            if step == "pretrain":
+                figures = train(config, shown, group)
+            else:
+                figures = group.on_first(lambda: evaluate(config), {})
     return figures
 
 
@@ -81,32 +92,40 @@ def encode(config: Config, ledger: Ledger, progress: Progress | None = None) -> 
     return {"days": len(days), "fields": dict(zip(encoder.fields, encoder.sizes, strict=True))}
 
 
-def train(config: Config, progress: Progress | None = None) -> dict[str, Any]:
-    """Train the backbone on all but the newest share of the reference rows."""
+def train(config: Config, progress: Progress | None = None, group: Ranks = ALONE) -> dict[str, Any]:
+    """Train the backbone on all but the newest share of the reference rows; the first rank saves.
+
+    Returns its fingerprint, the number of rows and each epoch's loss; nothing on other ranks.
+    """
     settings = config.backbone
     rows, held_out = _reference_rows(config, progress)
-    # The thread count changes the order of sums, and with it the last bits of every weight.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(config.seed)
-            encoder = load_encoder(encoder_folder(config))
-            model = Backbone(
-                encoder.sizes, len(encoder.numbers), settings.embedding, settings.hidden
-            )
-            losses = fit(config, model, rows, progress)
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(), torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        encoder = load_encoder(encoder_folder(config))
+        model = Backbone(encoder.sizes, len(encoder.numbers), settings.embedding, settings.hidden)
+        losses = fit(config, model.to(group.device), rows, progress, group)
     until = int(held_out.time[0] if len(held_out) else rows.time[-1] + 1)
-    mark = save_backbone(backbone_folder(config), model, encoder.fingerprint, until)
-    return {"fingerprint": mark, "rows": len(rows), "losses": losses}
+
+    def save() -> dict[str, Any]:
+        with group.undisturbed():
+            folder = backbone_folder(config)
+            mark = save_backbone(folder, model.cpu(), encoder.fingerprint, until)
+        return {"fingerprint": mark, "rows": len(rows), "losses": losses}
+
+    return group.on_first(save, {})
 
 
 def fit(
-    config: Config, model: Backbone, rows: Rows, progress: Progress | None = None
+    config: Config,
+    model: Backbone,
+    rows: Rows,
+    progress: Progress | None = None,
+    group: Ranks = ALONE,
 ) -> list[float]:
-    """Train the model in place on the rows, as ``backbone`` says; returns the epochs' losses."""
+    """Train the model in place on the rows, as ``backbone`` says; returns the epochs' losses.
+
+    Several ranks share each batch, so that ``batch_size`` is that of all of them together.
+    """
     settings = config.backbone
     optimiser = torch.optim.Adam(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -115,19 +134,25 @@ def fit(
     batches = -(-len(rows) // settings.batch_size)
     losses = []
     model.train()
+    shared = group.together(model)
     for epoch in range(settings.epochs):
         shuffled = torch.randperm(len(rows), generator=order)
         total = 0.0
         for number, batch in enumerate(shuffled.split(settings.batch_size)):
-            clicks, converts = model(rows.ids[batch], rows.numbers[batch])
-            loss = esmm_loss(clicks, converts, rows.click[batch], rows.convert[batch])
+            own, weight = group.part(batch)
+            ids, numbers, click, convert = (
+                each[own].to(group.device)
+                for each in (rows.ids, rows.numbers, rows.click, rows.convert)
+            )
+            clicks, converts = shared(ids, numbers)
+            loss = esmm_loss(clicks, converts, click, convert)
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            (loss * weight).backward()
             optimiser.step()
-            total += float(loss.detach()) * len(batch)
+            total += float(loss.detach()) * (weight * len(batch) / group.size)
             if progress and number % 50 == 0:
                 progress("training", epoch * batches + number, settings.epochs * batches)
-        losses.append(round(total / max(1, len(rows)), 6))
+        losses.append(round(group.sum(total) / max(1, len(rows)), 6))
     return losses
 
 
@@ -153,15 +178,25 @@ def evaluate(config: Config) -> dict[str, Any]:
     return finite(overall)
 
 
-def _reference_rows(config: Config, progress: Progress | None = None) -> tuple[Rows, Rows]:
-    encoder = load_encoder(encoder_folder(config))
+def _prepare(config: Config, ledger: Ledger, progress: Progress | None) -> None:
+    """What training and evaluation read: the reference days in the lake, and encoded."""
+    ensure_reference(config, ledger, progress)
+    _encoded(config, load_encoder(encoder_folder(config)), progress)
+
+
+def _encoded(config: Config, encoder: Encoder, progress: Progress | None) -> list[Path]:
     days = reference_days(config)
     files = []
     for number, day in enumerate(days):
         files.append(encode_day(config, encoder, day))
         if progress:
             progress("encoding", number + 1, len(days))
-    rows = load_rows(encoder, files)
+    return files
+
+
+def _reference_rows(config: Config, progress: Progress | None = None) -> tuple[Rows, Rows]:
+    encoder = load_encoder(encoder_folder(config))
+    rows = load_rows(encoder, _encoded(config, encoder, progress))
     kept = int(len(rows) * (1 - config.reference.holdout))
     if kept == 0:
         raise BackboneError("the reference days hold no rows to train on; check reference")

@@ -1,5 +1,6 @@
 """The model's halves: trusted where they give what the model gives, else the model runs whole."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -158,3 +159,19 @@ def test_a_module_passed_twice_is_adapted_twice() -> None:
         )
         assert halves.problem is None
         torch.testing.assert_close(found, expected)
+
+
+def test_splits_in_threads_neither_fail_nor_change_what_others_compute() -> None:
+    """torch.fx traces by patching every module of the process."""
+
+    def problems(seed: int) -> set[str | None]:
+        model = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 1))
+        rows = torch.full((8, 6), float(seed))
+        with attach(model, IAK, "1", ["a"]) as adapted:
+            adapted.build(rows)
+            found = {split(adapted, (rows,)).problem for _ in range(20)}
+            assert torch.equal(adapted(["a"] * 8, rows), model(rows))
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(problems, range(8))) == [{None}] * 8

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from driftune.models.adapters.adapter import Adapter
 from driftune.models.adapters.bank import AdapterBank, flat, like, parts_of
 from driftune.models.adapters.config import CopyConfig, KernelConfig
+from driftune.models.adapters.draws import SeededWeights
 from driftune.models.adapters.files import fingerprint, load_adapter, save_adapter
 from driftune.models.adapters.iak import IAKKernel
 from driftune.models.adapters.kernel import Kernel, named_seed
@@ -143,8 +144,7 @@ class AdaptedModel(nn.Module):
         modules = dict(self.model.named_modules())
         for domain, (config, seed) in pending.items():
             kernels = {}
-            with torch.random.fork_rng():
-                torch.manual_seed(named_seed(seed, domain))
+            with SeededWeights(named_seed(seed, domain)):
                 for place in self.at:
                     try:
                         kernels[place] = _make(config, modules[place], seen[place])

@@ -4,6 +4,7 @@ What lies below never changes while adapters are trained, so it runs without gra
 results can be kept. The split is found by torch.fx; a model that it cannot trace is run whole.
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,12 +23,38 @@ class Split(NamedTuple):
     problem: str | None = None
 
 
+# torch.fx puts itself in the place of every module's call, in all threads, while it traces.
+_TRACING = threading.Lock()
+
+
 class _Tracer(fx.Tracer):
-    """Traces through the model down to its places, which stay calls."""
+    """Traces through the model down to its places, which stay calls.
+
+    What other threads call meanwhile passes through it as if it was not there.
+    """
 
     def __init__(self, places: Sequence[str]) -> None:
         super().__init__()
         self.places = places
+        self.thread = threading.get_ident()
+
+    def call_module(
+        self,
+        m: nn.Module,
+        forward: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """Trace a module's call, or make it in another thread; see ``fx.Tracer``."""
+        if threading.get_ident() != self.thread:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        """What a module's attribute is under tracing; see ``fx.Tracer``."""
+        if threading.get_ident() != self.thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
 
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
         """Whether a module stays a call; see ``fx.Tracer``."""
@@ -64,7 +91,8 @@ def _hand_through(*inputs: Tensor) -> tuple[Tensor, ...]:
 
 def _trace(adapted: AdaptedModel) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Two graphs over the model's modules: before the first kernels and from them on."""
-    graph = _Tracer(adapted.at).trace(adapted.model)
+    with _TRACING:
+        graph = _Tracer(adapted.at).trace(adapted.model)
     first = next(iter(graph.nodes))
     with graph.inserting_before(first):
         context = graph.placeholder("apply_kernels")
