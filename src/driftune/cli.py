@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from driftune.deployment.commands import app as deploy_app
 from driftune.errors import DriftuneError
 from driftune.logs.commands import app as lake_app
 from driftune.options import PARAMS, AsJson, ConfigPath, day_of, load
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 importers = typer.Typer(help="Bring public logs into a folder that driftune reads.")
 app.add_typer(importers, name="import")
+app.add_typer(deploy_app)
 app.add_typer(lake_app, name="lake")
 app.add_typer(commands.app)
 app.add_typer(quarantine.app, name="quarantine")
