@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from driftune.deployment.commands import app as deploy_app
 from driftune.errors import DriftuneError
 from driftune.logs.commands import app as lake_app
 from driftune.notify import commands as notifications
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 importers = typer.Typer(help="Bring public logs into a folder that driftune reads.")
 app.add_typer(importers, name="import")
+app.add_typer(deploy_app)
 app.add_typer(lake_app, name="lake")
 app.add_typer(commands.app)
 app.add_typer(review_commands.app)

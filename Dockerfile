@@ -1,0 +1,34 @@
+# docker build --tag driftune .
+# Build arguments: EXTRAS (ray, postgres, objects), TORCH_INDEX (index URL of another torch build).
+FROM python:3.11-slim-bookworm AS build
+ARG EXTRAS=postgres,objects
+ARG TORCH_INDEX=
+RUN python -m venv /opt/driftune
+ENV PATH=/opt/driftune/bin:$PATH
+WORKDIR /build
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY src src
+COPY flows flows
+COPY tasks tasks
+RUN pip install --no-cache-dir --disable-pip-version-check \
+    ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
+    --constraint constraints.txt ".[$EXTRAS]"
+
+FROM python:3.11-slim-bookworm
+# DVC asks git what a project is.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends git \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --create-home driftune
+COPY --from=build /opt/driftune /opt/driftune
+ENV PATH=/opt/driftune/bin:$PATH PYTHONUNBUFFERED=1 PREFECT_LOGGING_EXTRA_LOGGERS=driftune
+# The project as it was when the image was built; a volume here holds yours and its workspace.
+WORKDIR /project
+COPY --chown=driftune . .
+RUN chown driftune /project
+USER driftune
+# Of a worker, the default command; the container of a single run has no such server.
+ENV PREFECT_WORKER_WEBSERVER_HOST=127.0.0.1 PREFECT_WORKER_WEBSERVER_PORT=8080
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["python", "-c", \
+    "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/health', timeout=4)"]
+CMD ["prefect", "worker", "start", "--pool", "default", "--with-healthcheck"]

@@ -1,0 +1,1 @@
+"""Bring up what scheduled flows need, on this machine, for a first look."""
