@@ -42,7 +42,7 @@ class LedgerError(DriftuneError):
 
 
 class LedgerBusyError(LedgerError):
-    """Another process keeps the ledger locked; trying again may help."""
+    """The ledger is locked by another process or does not answer; trying again may help."""
 
 
 class RegistryError(DriftuneError):

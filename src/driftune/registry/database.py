@@ -1,5 +1,6 @@
 """The database behind the ledger: opened, read, and written in one transaction at a time."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
@@ -8,7 +9,13 @@ import sqlalchemy as sa
 
 from driftune.config import Config
 from driftune.errors import LedgerBusyError, LedgerError
+from driftune.files import finite
 from driftune.registry.schema import complete
+
+# How long a writer waits for another one (seconds), and how long the server lets one do nothing.
+PATIENCE = 30
+# What the server, or SQLite, says when another process holds what a transaction needs.
+_HELD = ("locked", "lock timeout", "deadlock detected")
 
 
 class Database:
@@ -20,15 +27,23 @@ class Database:
             config.home.mkdir(parents=True, exist_ok=True)
             url = f"sqlite:///{config.home / 'ledger.db'}"
         try:
-            self.engine = sa.create_engine(url)
-            if self.engine.dialect.name == "sqlite":
-                _prepare_sqlite(self.engine)
-            with _answering():
+            self.engine = _engine(url)
+        except ModuleNotFoundError as error:
+            mend = "install what it needs; PostgreSQL's is the extra postgres"
+            raise LedgerError(f"registry.ledger: cannot open {url} ({error}); {mend}") from None
+        except sa.exc.SQLAlchemyError as error:
+            raise LedgerError(f"registry.ledger: cannot open {url} ({_line(error)})") from None
+        try:
+            with _unlocked():
                 complete(self.engine)
-        except (sa.exc.SQLAlchemyError, ImportError) as error:
-            raise LedgerError(
-                f"registry.ledger: cannot open {url} ({_line(error)}); mend it or put a backup back"
-            ) from None
+        except sa.exc.SQLAlchemyError as error:
+            self.close()
+            what = f"registry.ledger: cannot open {url} ({_line(error)})"
+            if self._is_away(error):
+                raise LedgerBusyError(
+                    f"{what}; see whether its server runs and takes this login, then try again"
+                ) from None
+            raise LedgerError(f"{what}; mend it or put a backup back") from None
 
     def __enter__(self) -> Self:
         return self
@@ -45,14 +60,22 @@ class Database:
         """One write transaction; on SQLite the only writer.
 
         Raises:
-            LedgerBusyError: when another process does not let go of the ledger.
+            LedgerBusyError: when another process does not let go of the ledger, or its server
+                does not answer; nothing is written then.
         """
-        with _answering(), self.engine.begin() as connection:
+        with self._answering(), self.engine.begin() as connection:
             yield connection
 
     def read(self, query: sa.Select) -> list[sa.Row]:
-        """Rows of a query."""
-        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        """Rows of a query.
+
+        Raises:
+            LedgerBusyError: when its server does not answer.
+        """
+        with (
+            self._answering(),
+            self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+        ):
             return list(connection.execute(query))
 
     def one(self, query: sa.Select) -> sa.Row | None:
@@ -60,14 +83,31 @@ class Database:
         rows = self.read(query)
         return rows[0] if rows else None
 
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Tell a ledger that is locked or away from one that is damaged."""
+        try:
+            with _unlocked():
+                yield
+        except sa.exc.DBAPIError as error:
+            if not self._is_away(error):
+                raise
+            raise LedgerBusyError(
+                f"registry.ledger: its server does not answer ({_line(error)}); what was not "
+                "committed is undone; try again when it is back"
+            ) from None
+
+    def _is_away(self, error: Exception) -> bool:
+        """Whether a server, not a file, failed to answer."""
+        return self.engine.dialect.name != "sqlite" and isinstance(error, sa.exc.OperationalError)
+
 
 @contextmanager
-def _answering() -> Iterator[None]:
-    """Tell a ledger that another process keeps locked from one that is damaged."""
+def _unlocked() -> Iterator[None]:
     try:
         yield
     except sa.exc.OperationalError as error:
-        if "locked" not in str(error.orig):
+        if not any(said in str(error.orig) for said in _HELD):
             raise
         raise LedgerBusyError(
             f"registry.ledger: another process keeps it locked ({_line(error)}); try again"
@@ -78,12 +118,42 @@ def _line(error: Exception) -> str:
     return str(getattr(error, "orig", None) or error).splitlines()[0]
 
 
+def _engine(url: str) -> sa.Engine:
+    address = sa.make_url(url)
+    if address.drivername in ("postgres", "postgresql"):
+        address = address.set(drivername="postgresql+psycopg")
+    if address.get_backend_name() == "sqlite":
+        engine = sa.create_engine(address)
+        _prepare_sqlite(engine)
+        return engine
+    # A server may have been restarted since a connection was last used.
+    engine = sa.create_engine(address, pool_pre_ping=True, json_serializer=_json)
+    if engine.dialect.name == "postgresql":
+        _prepare_postgresql(engine)
+    return engine
+
+
+def _json(value: Any) -> str:
+    """JSON text in which what is not a number is null: PostgreSQL takes no other."""
+    return json.dumps(finite(value))
+
+
+def _prepare_postgresql(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = '{PATIENCE}s'")
+            # A writer that hangs, or whose machine is gone, must not keep all others waiting.
+            cursor.execute(f"SET idle_in_transaction_session_timeout = '{2 * PATIENCE}s'")
+        connection.commit()
+
+
 def _prepare_sqlite(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA busy_timeout = 30000")
+        connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:

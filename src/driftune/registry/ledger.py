@@ -124,7 +124,7 @@ class Ledger(Database):
         """
         with self.write() as connection:
             free = sa.select(decisions).where(decisions.c.id == decision_id, _free(connection))
-            row = connection.execute(free).one_or_none()
+            row = connection.execute(free.with_for_update()).one_or_none()
             if row is None:
                 return None
             owner = take(connection, row, "claimed", self.lease_seconds)
@@ -184,7 +184,7 @@ class Ledger(Database):
         """Let decisions wait again whose claim is lost (see ``is_lost``); returns their ids."""
         with self.write() as connection:
             lost = sa.select(decisions.c.id).where(is_lost(connection)).order_by(decisions.c.id)
-            found = list(connection.scalars(lost))
+            found = list(connection.scalars(lost.with_for_update()))
             connection.execute(
                 decisions.update()
                 .where(decisions.c.id.in_(found))

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import (
     DDL,
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Connection,
@@ -16,13 +17,18 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
     inspect,
+    select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
 from driftune.errors import LedgerError
 
 metadata = MetaData()
+
+# The advisory lock of who brings a ledger's tables up to date: any number that is Driftune's own.
+_COMPLETING = 0x64726966
 
 days = Table(
     "days",
@@ -31,8 +37,8 @@ days = Table(
     Column("revision", Integer, nullable=False),
     Column("content_hash", String(64), nullable=False),
     Column("lake_version", Integer, nullable=False),
-    Column("rows", Integer, nullable=False),
-    Column("rejected", Integer, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
     Column("verdict", String(16), nullable=False),
     Column("recorded_at", Float, nullable=False),
 )
@@ -124,8 +130,8 @@ checks = Table(
     Column("against", Integer, primary_key=True),
     Column("domain", Text, nullable=False),
     Column("metric", String(16), nullable=False),
-    Column("rows", Integer, nullable=False),
-    Column("positives", Integer, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("positives", BigInteger, nullable=False),
     Column("estimate", Float),
     Column("error", Float),
     Column("p", Float),
@@ -182,17 +188,17 @@ def complete(engine: Engine) -> None:
     """
     if not _missing(engine.execution_options(isolation_level="AUTOCOMMIT")):
         return
-    metadata.create_all(engine)
     with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            # Two that create a table at once would fail there, though each looks first.
+            connection.execute(select(func.pg_advisory_xact_lock(_COMPLETING)))
         # Looked at again inside the transaction: another run may have added them meanwhile.
+        metadata.create_all(connection)
         for table, column in _missing(connection):
             if not column.nullable:
                 raise LedgerError(f"registry.ledger: table {table.name} lacks {column.name}")
-            once = "IF NOT EXISTS " if connection.dialect.name == "postgresql" else ""
             kind = column.type.compile(connection.dialect)
-            connection.execute(
-                DDL(f"ALTER TABLE {table.name} ADD COLUMN {once}{column.name} {kind}")
-            )
+            connection.execute(DDL(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
 
 
 def _missing(bind: Engine | Connection) -> list[tuple[Table, Column[Any]]]:
