@@ -68,12 +68,14 @@ class Columns(Section):
 class Source(Section):
     """Where the day's files are: an fsspec URL or path with ``{day}``, globs allowed.
 
-    A run without a day also takes the last ``late_days`` days that have arrived since.
+    A run without a day also takes up days before it that have arrived: the last ``late_days``
+    ones, and after an outage up to ``catch_up_days`` since the newest that a run has taken in.
     """
 
     uri: str
     format: Literal["auto", "parquet", "csv", "jsonl"] = "auto"
     late_days: int = Field(3, ge=0)
+    catch_up_days: int = Field(14, ge=0)
 
     @field_validator("uri")
     @classmethod

@@ -18,7 +18,7 @@ from driftune.logs.columns import Change, record_columns
 from driftune.logs.commit import commit
 from driftune.logs.duck import connect, first_line
 from driftune.logs.lake import Lake, short_hash
-from driftune.logs.source import Fetched, arrived, fetch
+from driftune.logs.source import Fetched, fetch
 from driftune.logs.staging import Staged, content_hash, stage
 from driftune.quality.checkpoint import Check, validate
 from driftune.quality.profile import write_profile
@@ -44,34 +44,6 @@ def reference_days(config: Config) -> list[date]:
     """The days of the reference window, in order."""
     first, last = config.reference.first, config.reference.last
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
-
-
-def late_days(config: Config, ledger: Ledger, day: date) -> list[date]:
-    """Days shortly before ``day`` that no run has taken in and whose files are there, in order.
-
-    A day that was refused counts again when it is delivered anew.
-    """
-    before = (day - timedelta(days=n) for n in range(config.source.late_days, 0, -1))
-    missed = [other for other in before if other > config.reference.last]
-    return [
-        other
-        for other in missed
-        if ledger.day(other) is None
-        and arrived(config, other)
-        and not _refused_already(config, other)
-    ]
-
-
-def _refused_already(config: Config, day: date) -> bool:
-    quality = read_quality(Workspace(config), day)
-    if quality is None or quality.verdict != "refused":
-        return False
-    with scratch(config, day) as folder:
-        try:
-            fetched = fetch(config, day, folder)
-        except SourceError:
-            return False
-        return content_hash(config, fetched, domains_for(config, day)) == quality.content_hash
 
 
 def domains_for(config: Config, day: date) -> list[str] | None:

@@ -7,20 +7,24 @@ from driftune.config import Config
 from driftune.errors import DriftuneError, RegistryError
 from driftune.registry.ledger import Ledger
 from driftune.registry.models import mirror, mirrored
+from driftune.registry.overdue import end_outdated
 from driftune.registry.refill import refill
 from driftune.registry.waiting import challengers, looks_told
 
 
 def reconcile(config: Config, ledger: Ledger) -> dict[str, list[dict[str, Any]]]:
-    """Free lost claims, mend aliases, and list what then waits; each finding has ``what``, ``ok``.
+    """Free lost claims, end outdated decisions, mend aliases, and list what then waits.
 
-    What waits for an adaptation gets it by the next daily run, or by ``driftune adapt``; a
-    challenger that waits is judged again by daily runs.
+    Each finding has ``what`` and ``ok``. What waits for an adaptation gets it by the flow
+    ``reconcile``, the next daily run or ``driftune adapt``; a challenger that waits is judged
+    again by daily runs.
     """
     freed = ledger.free_lost()
     return {
         "freed": [{"what": f"{each}: its claim was lost; it waits again", "ok": True}
                   for each in freed],
+        "outdated": [{"what": f"{row.id}: superseded, {row.note}", "ok": True}
+                     for row in end_outdated(ledger)],
         "aliases": aliases(config, ledger, mend=True),
         "waiting": [
             {"what": f"{row.id}: {row.domain} waits for an adaptation", "ok": True}
