@@ -102,8 +102,6 @@ def test_events_in_one_window_and_runs_started_twice_adapt_once(
 def test_what_no_event_told_is_adapted_once_by_reconcile(drifted: Platform, project: World) -> None:
     lost = OTHERS[2]
     drift(project, lost)
-    drifted.run("reconcile", wait_minutes=60)
-    assert decision_of(project, lost).state == "pending"
     for _ in range(2):
         drifted.run("reconcile", wait_minutes=0)
     adapted_once(drifted, project, lost)
