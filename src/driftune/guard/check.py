@@ -13,7 +13,7 @@ from driftune.config import Config
 from driftune.errors import LedgerError, RegistryError
 from driftune.evaluation.bootstrap import PairedDifference, paired_auc_difference
 from driftune.files import finite
-from driftune.guard.days import judged_until, matured, taken_back
+from driftune.guard.days import judged_until, matured, taken_back, unchecked
 from driftune.guard.evidence import Evidence, Reading, weigh
 from driftune.guard.record import Check, checks_of, readings_of
 from driftune.guard.scores import Contest, Scored, score_day
@@ -52,6 +52,19 @@ def check_champions(
     found = []
     for each in matured(config, ledger, day):
         found += _check_day(config, ledger, each, as_of=day, mirrored=mirrored)
+    return found
+
+
+def check_matured(config: Config, ledger: Ledger, by: date) -> list[Check]:
+    """Check champions on days whose labels have matured by the end of ``by`` without a daily run.
+
+    The days are those of ``unchecked``; their checks belong to the newest day in the lake up to
+    ``by``. As ``check_champions`` otherwise.
+    """
+    found = []
+    newest = max((row.day for row in ledger.days() if row.day <= by.isoformat()), default="")
+    for each in unchecked(config, ledger, by):
+        found += _check_day(config, ledger, each, as_of=date.fromisoformat(newest), mirrored=True)
     return found
 
 
