@@ -17,8 +17,8 @@ from driftune.params import load_config
 from driftune.registry.ledger import Ledger
 from driftune.reports.summary import day_line, day_rows
 from flows.adapt import adapt_domain
-from flows.fanout import FanOut, fan_out
 from tasks import adaptation, days, drift, guard, notices, reporting
+from tasks.fanout import FanOut, fan_out
 
 log = logging.getLogger("driftune")
 
