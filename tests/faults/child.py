@@ -125,11 +125,12 @@ def _daily(params: str, day: date) -> None:
     daily(day, params)
 
 
-def _adapt(params: str, day: date) -> None:
+def _adapt(params: str, _: date) -> None:
     with Ledger(load_config(Path(params))) as ledger:
-        waiting = [row.id for row in ledger.waiting(day)]
-    for decision in waiting:
-        adapt(decision, params)
+        drifted = {row.domain_key for row in ledger.decisions() if row.state != "stable"}
+    # As the event wakes it up, whatever a run before has done already.
+    for key in sorted(drifted):
+        adapt(domain=key, config=params)
 
 
 def _rollback(params: str, _: date) -> None:

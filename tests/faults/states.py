@@ -29,7 +29,9 @@ MOMENT = re.compile(r"_at$|^at$")
 SHOWN = (
     re.compile(r"<!-- [0-9a-f]{32} -->"),
     re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC"),
-    re.compile(r"driftune \([^)]*\)"),
+    re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|\d{8}T\d{6}\.\d+Z"),
+    re.compile(r"driftune \([^)<]*"),
+    re.compile(r"<dt>(Attempts|Seconds)</dt><dd>[^<]*"),
 )
 
 
