@@ -10,12 +10,12 @@ import pytest
 from tests.conftest import World
 from tests.faults.conftest import Children, Start, output
 from tests.faults.states import differences, soundness, state_of
-from tests.faults.table import Kill, Scene
+from tests.faults.table import Kill, Scene, Trouble
 
 Undisturbed = Callable[[Scene], dict[str, Any]]
 
 
-def parameters(cases: Sequence[Kill]) -> list[Any]:
+def parameters(cases: Sequence[Kill | Trouble]) -> list[Any]:
     """The table's rows as pytest's parameters."""
     return [
         pytest.param(case, id=case.id, marks=[pytest.mark.slow] if case.slow else [])

@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from driftune.deployment.processes import Process, wait_until
@@ -26,6 +27,7 @@ from tests.faults.child import live
 from tests.faults.states import state_of
 from tests.faults.table import Fault, Scene
 from tests.flows.conftest import (
+    DAY_AFTER,
     SHIFT_DAY,
     SIMULATION,
     STABLE_DAY,
@@ -33,7 +35,7 @@ from tests.flows.conftest import (
     simulated_world,
 )
 
-DAYS = {"stable": STABLE_DAY, "shift": SHIFT_DAY}
+DAYS = {"stable": STABLE_DAY, "shift": SHIFT_DAY, "after": DAY_AFTER}
 PATIENCE = 240
 
 
@@ -62,6 +64,15 @@ class Server:
         arguments = ("server", "start", "--host", "127.0.0.1", "--port", str(self.port))
         self.process = Process("server", arguments, self.home / "server.log", env)
         wait_until(self._answers, [self.process], PATIENCE, "the server")
+
+    def kill(self) -> None:
+        """Kill it at once, with all that it has started."""
+        if self.process is not None:
+            root = psutil.Process(self.process.identity[0])
+            for each in [root, *root.children(recursive=True)]:
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
+            self.process.stop()
 
     def stop(self) -> None:
         """End it."""

@@ -25,7 +25,7 @@ class Scene:
 
     world: Literal["pretrained", "crowned", "waiting", "served"]
     work: Literal["daily", "adapt", "rollback"]
-    day: Literal["stable", "shift"]
+    day: Literal["stable", "shift", "after"]
     trigger: Literal["inline", "event"] = "inline"
 
 
@@ -52,12 +52,36 @@ class Kill:
         return Fault("kill", self.at, self.when, self.call)
 
 
+@dataclass(frozen=True)
+class Trouble:
+    """A case in which the world around the work fails, not the work's process.
+
+    ``clock``: the wall clock stands off by ``seconds``; ``locked``: another process holds the
+    ledger for so long; ``away``: MLflow does not answer; ``full``: ``place``, a folder of the
+    workspace, has room for a few kilobytes only; ``beside``: another process does
+    the work ``place`` at the same time; ``server``: Prefect's server is killed at ``place``, and
+    started again. ``ends``: the exit code of the work meanwhile; None is any. Then the trouble is
+    over, and the work is done again.
+    """
+
+    id: str
+    scene: Scene
+    kind: Literal["clock", "locked", "away", "full", "beside", "server"]
+    place: str = ""
+    seconds: float = 0.0
+    ends: int | None = 0
+    mend: bool = False
+    again: bool = True
+    slow: bool = True
+
+
 QUIET = Scene("pretrained", "daily", "stable")
 DRIFTS = Scene("pretrained", "daily", "shift")
 ALERTS = Scene("pretrained", "daily", "shift", "event")
 ADAPTS = Scene("waiting", "adapt", "shift", "event")
 GUARDS = Scene("crowned", "daily", "stable")
 BACK = Scene("served", "rollback", "shift")
+LATER = Scene("served", "daily", "after")
 
 DAY = (
     Kill("fetch-before", QUIET, "tasks.days:fetch"),
@@ -88,7 +112,7 @@ DAY = (
          slow=False),
     Kill("all-domains-decided", QUIET, "driftune.registry.ledger:Ledger.decide", "after", 4),
     Kill("site-begun", QUIET, "driftune.reports.site:write_text", "after", 2),
-    Kill("site-before-its-front", QUIET, "driftune.reports.front:front_view", "before", slow=False),
+    Kill("site-before-its-front", QUIET, "driftune.reports.site:front_view", "before", slow=False),
     Kill("site-written", QUIET, "tasks.reporting:build_site", "after"),
     Kill("publish-before", QUIET, "tasks.reporting:create_markdown_artifact"),
     Kill("published", QUIET, "tasks.reporting:create_link_artifact", "after"),
@@ -150,4 +174,43 @@ ROLLBACK = (
          slow=False),
     Kill("by-hand-no-alias", BACK, "driftune.registry.rollback:mirror", mend=True, again=False),
     Kill("by-hand-alias", BACK, "driftune.registry.rollback:mirror", "after", again=False),
+)  # fmt: skip
+
+HOUR, DAYS = 3600.0, 86400.0
+
+TROUBLES = (
+    Trouble("clock-an-hour-back-drift", DRIFTS, "clock", seconds=-HOUR, slow=False),
+    Trouble("clock-three-days-back-day", QUIET, "clock", seconds=-3 * DAYS),
+    Trouble("clock-a-day-back-adapt", ADAPTS, "clock", seconds=-DAYS, slow=False),
+    Trouble("clock-a-day-on-adapt", ADAPTS, "clock", seconds=DAYS),
+    Trouble("clock-a-day-back-after-promotion", LATER, "clock", seconds=-DAYS, slow=False),
+    Trouble("clock-an-hour-back-guard", GUARDS, "clock", seconds=-HOUR),
+    Trouble("clock-an-hour-back-rollback", BACK, "clock", seconds=-HOUR, again=False),
+    Trouble("ledger-locked-for-moments-day", QUIET, "locked", seconds=5, slow=False),
+    Trouble("ledger-locked-for-moments-adapt", ADAPTS, "locked", seconds=5),
+    Trouble("ledger-locked-for-long-adapt", ADAPTS, "locked", seconds=150, ends=1),
+    Trouble("registry-away-adapt", ADAPTS, "away", ends=1, slow=False),
+    Trouble("registry-away-day", DRIFTS, "away", ends=1),
+    Trouble("registry-away-rollback", BACK, "away", again=False, mend=True),
+    Trouble("registry-away-quiet-day", QUIET, "away"),
+    Trouble("full-mlflow", ADAPTS, "full", "mlflow", ends=1),
+    Trouble("full-adapters", ADAPTS, "full", "adapters", ends=1),
+    Trouble("full-challengers", ADAPTS, "full", "challengers", ends=1),
+    Trouble("full-reports", QUIET, "full", "reports"),
+    Trouble("full-quality", QUIET, "full", "quality", ends=1),
+    Trouble("full-windows", QUIET, "full", "drift", ends=1),
+    Trouble("two-days-at-once", QUIET, "beside", "daily", slow=False),
+    Trouble("two-drifting-days-at-once", DRIFTS, "beside", "daily"),
+    Trouble("two-adapts-at-once", ADAPTS, "beside", "adapt", slow=False),
+    Trouble("reconcile-beside-a-day", DRIFTS, "beside", "reconcile", slow=False),
+    Trouble("reconcile-beside-an-adapt", ADAPTS, "beside", "reconcile"),
+    Trouble("reconcile-beside-a-guarded-day", GUARDS, "beside", "reconcile"),
+    Trouble("server-restarted-in-the-day", QUIET, "server",
+            "driftune.registry.ledger:Ledger.record_day", ends=None, slow=False),
+    Trouble("server-restarted-while-tuning", ADAPTS, "server",
+            "driftune.registry.ledger:Ledger.renew", ends=None),
+    Trouble("server-restarted-before-the-alert", ALERTS, "server",
+            "tasks.drift:emit_event", ends=None),
+    Trouble("server-restarted-before-the-alias", DRIFTS, "server",
+            "driftune.registry.promotion:mirror", ends=None, mend=True),
 )  # fmt: skip
