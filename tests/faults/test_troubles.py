@@ -1,6 +1,7 @@
 """The world around a run fails: clocks, locks, a registry, a disk, a server, runs at once."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import threading
@@ -19,7 +20,8 @@ from tests.faults.conftest import PATIENCE, Children, Start, ended, output
 from tests.faults.table import TROUBLES, Fault, Trouble
 
 NOBODY = "http://127.0.0.1:9"
-ROOM = "16k"
+# Bytes left.
+ROOM = 4096
 
 
 @pytest.mark.parametrize("case", parameters(TROUBLES))
@@ -67,14 +69,21 @@ def _full(case: Trouble, world: World, children: Children) -> int:
 
 @contextmanager
 def _no_room(folder: Path) -> Iterator[None]:
+    """A file system of its own for the folder and what is in it, all but full."""
     folder.mkdir(exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(folder)]
+    copy = folder.with_name(f"{folder.name}.before")
+    shutil.copytree(folder, copy)
+    files = [path.stat().st_size for path in copy.rglob("*") if path.is_file()]
+    held = sum(-(-size // 4096) * 4096 for size in files)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={held + ROOM}", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("a small tmpfs can only be mounted by root")
     try:
+        shutil.copytree(copy, folder, dirs_exist_ok=True)
         yield
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+        shutil.rmtree(copy)
 
 
 def _beside(case: Trouble, world: World, children: Children) -> int:

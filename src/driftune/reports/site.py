@@ -70,7 +70,7 @@ def build_site(config: Config, ledger: Ledger, *, days: list[date] | None = None
     switched: set[str] = set()
     if days is not None and past is not None:
         switched = {row.domain_key for row in history.switches if row.id > past.switch}
-        days = [*days, *drawn.days_since(past)]
+        days = [*days, *drawn.days_since(past, history)]
         # Evidently's pages of so long ago have just been dropped.
         dropped = timedelta(days=config.drift.keep_pages_days + 1)
         days = [*days, *aged, *(day - dropped for day in days)]
