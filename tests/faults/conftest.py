@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
 
 from driftune.deployment.processes import Process, wait_until
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
@@ -158,6 +159,7 @@ def start(tmp_path_factory: pytest.TempPathFactory, children: Children) -> Start
         world = copy_world(made("pretrained"), folder)
         if name == "crowned":
             _, model, _ = load_model(world.config)
+            torch.manual_seed(0)
             kernel = IAKKernel(model.representation.width, IAKConfig(4, 8, "replace"))
             crown(world, Adapter({"representation": kernel}).eval(), [world.config.reference.last])
         else:
