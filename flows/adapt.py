@@ -42,7 +42,12 @@ def adapt(
     states: dict[str, str] = {}
     while waiting := [one for one in adaptation.waiting_of(settings, domain) if one not in states]:
         states[waiting[0]] = adapt_and_report(settings, waiting[0])
-    return [*states.values()][-1] if states else "nothing waits"
+    if not states:
+        # A run that was killed may have adapted, and told nobody.
+        reporting.note(reporting.refresh(settings, return_state=True))
+        notices.deliver(settings, return_state=True)
+        return "nothing waits"
+    return [*states.values()][-1]
 
 
 def adapt_and_report(settings: Config, decision_id: str) -> str:

@@ -1,33 +1,41 @@
 """The day: fetch, validate, lake, champions checked, drift per domain, adapt, report."""
 
 import logging
-from datetime import date, datetime, timedelta
+from datetime import date
 from typing import Any
 
 from prefect import State, flow
+from prefect.runtime import flow_run
 from prefect.utilities.annotations import quote
 
 from driftune.config import Config
 from driftune.drift.measure import Measured
 from driftune.logs.ingest import Ingested, scratch
+from driftune.logs.missed import last_full_day
 from driftune.logs.turns import turn
 from driftune.params import load_config
 from driftune.registry.ledger import Ledger
 from driftune.reports.summary import day_line, day_rows
 from flows.adapt import adapt_domain
-from flows.fanout import FanOut, fan_out
 from tasks import adaptation, days, drift, guard, notices, reporting
+from tasks.fanout import FanOut, fan_out
 
 log = logging.getLogger("driftune")
 
 
-@flow(name="daily", flow_run_name="daily {day}", on_failure=[notices.tell_failed])
-def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any]:
-    """Run one day's loop; without ``day`` the last full day in the configured zone.
+def _run_name() -> str:
+    day = flow_run.parameters.get("day")
+    return f"daily {day or f'as of {flow_run.scheduled_start_time:%Y-%m-%d %H:%M %Z}'}"
 
-    Then days shortly before it that have arrived late come first, each a run of its own; one that
-    fails is named under ``failed`` and does not stop the others. The same day with the same
-    content again changes nothing.
+
+@flow(name="daily", flow_run_name=_run_name, on_failure=[notices.tell_failed])
+def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any]:
+    """Run one day's loop; without ``day`` the last full day when the run was due.
+
+    Due, not started: runs that piled up while no worker was there take their own days. Before it
+    come the days before that have arrived and that no run has finished, each a run of its own;
+    one that fails is named under ``failed`` and does not stop the others. The same day with the
+    same content again changes nothing.
     """
     settings = load_config(config)
     with fan_out(settings) as spread:
@@ -36,7 +44,7 @@ def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any
 
 def run_day(settings: Config, day: date | None, spread: FanOut) -> dict[str, Any]:
     """The day and its late days, domains spread over the runner."""
-    chosen = day or datetime.now(settings.zone).date() - timedelta(days=1)
+    chosen = day or last_full_day(settings, flow_run.scheduled_start_time)
     days.prepare(settings)
     failed = {} if day else catch_up(settings, chosen)
     quality = None
@@ -48,7 +56,8 @@ def run_day(settings: Config, day: date | None, spread: FanOut) -> dict[str, Any
         # First: a champion that changes is the one that the day's drift is measured against.
         looks = judge_waiting(settings, chosen)
         # Before drift, so that it is judged against who really serves.
-        for rolled_back in guard.check(settings, chosen):
+        guard.check(settings, chosen)
+        for rolled_back in guard.owed(settings):
             guard.announce(settings, rolled_back)
         measured = detect_drift(settings, chosen, spread)
         waiting = drift.open_decisions(settings, chosen)
@@ -97,13 +106,13 @@ def detect_drift(settings: Config, day: date, spread: FanOut) -> list[State[Meas
 
 
 def catch_up(settings: Config, day: date) -> dict[str, str]:
-    """Run the late days before ``day``; returns the error of each that failed."""
+    """Run the missed days before ``day``; returns the error of each that failed."""
     failed = {}
-    for late in days.late_days(settings, day):
+    for late in days.missed(settings, day):
         try:
             daily(late, str(settings.source_file))
         except Exception as error:
-            log.error("%s (late): %s", late, error)
+            log.error("%s (missed): %s", late, error)
             failed[late.isoformat()] = str(error)
     return failed
 

@@ -7,6 +7,7 @@ from prefect import task
 
 from driftune.config import Config
 from driftune.logs import ingest
+from driftune.logs.missed import missed_days
 from driftune.logs.source import Fetched, fetch
 from driftune.logs.staging import Staged, stage
 from driftune.progress import report
@@ -23,11 +24,11 @@ def prepare(config: Config) -> None:
         ensure_backbone(config, ledger, report)
 
 
-@task(task_run_name="late days before {day}", **QUICK)
-def late_days(config: Config, day: date) -> list[date]:
-    """Days shortly before this one that have arrived since their own run."""
+@task(task_run_name="missed days before {day}", **QUICK)
+def missed(config: Config, day: date) -> list[date]:
+    """Days before this one that have arrived and that no run has finished."""
     with Ledger(config) as ledger:
-        return ingest.late_days(config, ledger, day)
+        return missed_days(config, ledger, day)
 
 
 @task(task_run_name="fetch {day}", **QUICK)

@@ -6,7 +6,7 @@ from prefect import task
 from prefect.events import emit_event
 
 from driftune.config import Config
-from driftune.guard.check import check_champions
+from driftune.guard.check import check_champions, check_matured
 from driftune.guard.record import Check, mark_announced, unannounced
 from driftune.registry.ledger import Ledger
 from tasks.policy import QUICK
@@ -16,12 +16,22 @@ ROLLED_BACK_EVENT = "driftune.champion.rolled_back"
 
 @task(task_run_name="check champions {day}", **QUICK)
 def check(config: Config, day: date) -> list[Check]:
-    """Check the champions in the day's run; returns the rollbacks that are to be announced.
-
-    Those of a run that was killed before it announced them are among them.
-    """
+    """Check the champions in the day's run."""
     with Ledger(config) as ledger:
-        check_champions(config, ledger, day)
+        return check_champions(config, ledger, day)
+
+
+@task(task_run_name="check champions by {by}", **QUICK)
+def check_late(config: Config, by: date) -> list[Check]:
+    """Check the champions on days that no daily run has, and whose labels are mature by now."""
+    with Ledger(config) as ledger:
+        return check_matured(config, ledger, by)
+
+
+@task(task_run_name="rollbacks to announce", **QUICK)
+def owed(config: Config) -> list[Check]:
+    """The rollbacks whose event is still to be emitted, those of a run that was killed too."""
+    with Ledger(config) as ledger:
         return unannounced(ledger)
 
 

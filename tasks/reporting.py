@@ -41,6 +41,13 @@ def report_decision(config: Config, decision_id: str) -> None:
         build_site(config, ledger, days=[day])
 
 
+@task(task_run_name="report what has changed", **QUICK)
+def refresh(config: Config) -> None:
+    """Bring the review site up to what the ledger says, wherever a killed run has not."""
+    with Ledger(config) as ledger:
+        build_site(config, ledger, days=[])
+
+
 @task(task_run_name="artifacts {day}", **QUICK)
 def publish(config: Config, day: date, quality: DayQuality | None) -> None:
     """Mirror the day as Prefect artifacts: summary, table of domains, links to its pages."""

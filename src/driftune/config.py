@@ -71,14 +71,16 @@ class Columns(Section):
 class Source(Section):
     """Where the day's files are: an fsspec URL or path with ``{day}``, globs allowed.
 
-    A run without a day also takes the last ``late_days`` days that have arrived since. With
-    ``keep_columns`` the lake holds delivered columns that no role names, too.
+    A run without a day also takes up days before it that have arrived: the last ``late_days``
+    ones, and after an outage up to ``catch_up_days`` since the newest that a run has taken in.
+    With ``keep_columns`` the lake holds delivered columns that no role names, too.
     """
 
     uri: str = Field(repr=False)
     format: Literal["auto", "parquet", "csv", "jsonl"] = "auto"
     late_days: int = Field(3, ge=0)
     keep_columns: bool = True
+    catch_up_days: int = Field(14, ge=0)
 
     @field_validator("uri")
     @classmethod

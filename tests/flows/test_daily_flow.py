@@ -3,12 +3,13 @@
 import json
 import shutil
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pandas as pd
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.runtime import flow_run
 
 from driftune.drift import measure
 from driftune.errors import DayRefusedError, LakeError, SourceError
@@ -21,7 +22,6 @@ from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.models import mirrored
 from driftune.training.pretrain import load_model
 from driftune.workspace import Workspace
-from flows import daily as daily_flow
 from flows.daily import daily
 from tests.adaptation import KEY, crown
 from tests.conftest import Ended, World
@@ -154,29 +154,29 @@ def test_a_day_looks_at_its_own_pages_and_those_beside_it(after_stable: World) -
     assert new == {str(STABLE_DAY), str(SHIFT_DAY)}
 
 
-def at(day: date) -> type:
-    """A clock by which ``day`` was yesterday."""
-
-    class Clock:
-        @staticmethod
-        def now(zone: Any) -> datetime:
-            return datetime.combine(day, time(5, 30), tzinfo=zone) + timedelta(days=1)
-
-    return Clock
+def due_after(monkeypatch: pytest.MonkeyPatch, day: date) -> None:
+    """Let runs be due on the morning after ``day``, whenever they are started."""
+    moment = datetime.combine(day, time(5, 30), tzinfo=UTC) + timedelta(days=1)
+    monkeypatch.setitem(flow_run.FIELDS, "scheduled_start_time", lambda: moment)
 
 
-def test_a_run_without_a_day_takes_up_late_days_first(
+def taken_in(world: World) -> list[str]:
+    """The days that runs have taken in, in the order in which they did."""
+    with Ledger(world.config) as ledger:
+        found = sorted(ledger.days(), key=lambda row: row.recorded_at)
+    return [row.day for row in found if row.day > str(world.config.reference.last)]
+
+
+def test_a_run_without_a_day_takes_up_missed_days_first(
     simulated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = simulated.root / "logs" / f"impressions-{SHIFT_DAY}.parquet"
     whole = path.read_bytes()
     path.unlink()
-    monkeypatch.setattr(daily_flow, "datetime", at(DAY_AFTER))
+    due_after(monkeypatch, DAY_AFTER)
     result = daily(config=str(simulated.params))
     assert (result["day"], result["failed"]) == (str(DAY_AFTER), {})
-    with Ledger(simulated.config) as ledger:
-        taken = [row.day for row in sorted(ledger.days(), key=lambda row: row.recorded_at)]
-    assert taken[-2:] == [str(STABLE_DAY), str(DAY_AFTER)]
+    assert taken_in(simulated) == [str(STABLE_DAY), str(DAY_AFTER)]
     path.write_bytes(b"PAR1 this is no parquet file")
     result = daily(config=str(simulated.params))
     assert list(result["failed"]) == [str(SHIFT_DAY)]
@@ -184,6 +184,22 @@ def test_a_run_without_a_day_takes_up_late_days_first(
     path.write_bytes(whole)
     assert daily(config=str(simulated.params))["failed"] == {}
     assert set(states(simulated, SHIFT_DAY)) == set(SIMULATION.domains)
+
+
+def test_runs_that_piled_up_take_each_day_once_in_whatever_order(
+    simulated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due_after(monkeypatch, STABLE_DAY)
+    daily(config=str(simulated.params))
+    # The worker was away; of the runs that wait, the later one happens to come first.
+    due_after(monkeypatch, DAY_AFTER)
+    daily(config=str(simulated.params))
+    assert taken_in(simulated) == [str(STABLE_DAY), str(SHIFT_DAY), str(DAY_AFTER)]
+    before = snapshot(simulated)
+    due_after(monkeypatch, SHIFT_DAY)
+    result = daily(config=str(simulated.params))
+    assert (result["day"], result["changed"]) == (str(SHIFT_DAY), False)
+    assert snapshot(simulated) == before
 
 
 def test_a_refused_day_is_shown_and_does_not_reach_the_lake(simulated: World) -> None:

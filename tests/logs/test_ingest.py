@@ -12,7 +12,7 @@ import pytest
 
 from driftune.errors import DayRefusedError, LakeError, SourceError
 from driftune.files import read_json
-from driftune.logs.ingest import ensure_reference, ingest, late_days
+from driftune.logs.ingest import ensure_reference, ingest
 from driftune.logs.lake import Lake
 from driftune.registry.ledger import Ledger
 from driftune.workspace import Workspace
@@ -337,43 +337,6 @@ def test_what_a_killed_run_left_is_removed_after_a_day(ready):
         ingest(world.config, ledger, day)
     assert not old.exists()
     assert [path.name for path in staging.iterdir()] == [young.name]
-
-
-def test_late_days_are_those_that_arrived_and_no_run_has_taken_in(ready):
-    world, first = ready
-    later = [first + timedelta(days=n) for n in range(5)]
-    with Ledger(world.config) as ledger:
-        for day in (later[0], later[1], later[3]):
-            world.write(day)
-        ingest(world.config, ledger, later[1])
-        assert late_days(world.config, ledger, later[4]) == [later[3]]
-        world.write(later[2])
-        assert late_days(world.config, ledger, later[4]) == [later[2], later[3]]
-        # Reference days are no late days.
-        assert late_days(world.config, ledger, later[1]) == [later[0]]
-
-
-def test_how_many_days_may_be_late_is_configured(ingested_world):
-    day = ingested_world.day(3)
-    for number in range(4):
-        ingested_world.write(day + timedelta(days=number))
-    for number in (0, 2):
-        world = World(ingested_world.root, source={"late_days": number})
-        with Ledger(world.config) as ledger:
-            assert len(late_days(world.config, ledger, day + timedelta(days=4))) == number
-
-
-def test_a_refused_day_is_late_only_when_it_is_delivered_anew(ready):
-    world, day = ready
-    after = day + timedelta(days=1)
-    world.write(day, spoilt(day))
-    with Ledger(world.config) as ledger:
-        assert late_days(world.config, ledger, after) == [day]
-        with pytest.raises(DayRefusedError):
-            ingest(world.config, ledger, day)
-        assert late_days(world.config, ledger, after) == []
-        world.write(day)
-        assert late_days(world.config, ledger, after) == [day]
 
 
 def truncate(file):

@@ -7,8 +7,9 @@ import pytest
 
 from driftune.errors import DayRefusedError, DriftuneError
 from driftune.files import read_json, write_json
-from driftune.logs.ingest import ensure_reference, late_days
+from driftune.logs.ingest import ensure_reference
 from driftune.logs.lake import Lake
+from driftune.logs.missed import missed_days
 from driftune.logs.versions import day_versions
 from driftune.quality.record import read_quality
 from driftune.quality.release import release_day
@@ -74,11 +75,10 @@ def test_a_refused_day_is_late_again_when_its_rules_change(ingested_world: World
     with Ledger(strict.config) as ledger:
         with pytest.raises(DayRefusedError):
             run(strict, day)
-        assert late_days(strict.config, ledger, after) == []
+        assert missed_days(strict.config, ledger, after) == []
         eased = World(ingested_world.root)
-        assert late_days(eased.config, ledger, after) == [day]
+        assert missed_days(eased.config, ledger, after) == [day]
         assert run(eased, day).revision == 1
-        assert late_days(eased.config, ledger, after) == []
 
 
 def test_reference_days_stay_as_they_were_judged(ingested_world: World) -> None:

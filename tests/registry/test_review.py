@@ -15,8 +15,9 @@ from driftune.config import Config
 from driftune.errors import LedgerError, RegistryError
 from driftune.params import load_config
 from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.overdue import end_outdated
 from driftune.registry.reconcile import reconcile
-from driftune.registry.review import approve, awaiting, decline, expire, reviews_of
+from driftune.registry.review import approve, awaiting, decline, reviews_of
 from driftune.registry.schema import decisions, reviews
 from tests.conftest import World
 from tests.registry.conftest import KEY, Decide
@@ -155,9 +156,9 @@ def test_reconcile_ends_what_was_overtaken_and_lists_what_waits(
     gone, held = decide(state="review"), decide(state="review", key="search-south")
     decide(NEXT, state="promoted")
     found = reconcile(config, ledger)
-    assert [line["what"].split(":")[0] for line in found["overtaken"]] == [gone]
+    assert [line["what"].split(":")[0] for line in found["outdated"]] == [gone]
     assert [line["what"].split(":")[0] for line in found["approval"]] == [held]
-    assert expire(ledger) == []
+    assert end_outdated(ledger) == []
 
 
 def test_a_redelivery_of_its_day_ends_a_held_decision(ledger: Ledger, decide: Decide) -> None:

@@ -1,6 +1,6 @@
 """Day and decision pages: what they say, and what they do without."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -339,6 +339,20 @@ def test_only_changed_pages_are_written(site: Site) -> None:
         if path.suffix == ".html" and before.get(path) != moment
     }
     assert changed == {"index.html", f"{decided.day}.html", f"{decided.domain_key}.html"}
+
+
+def test_a_refresh_also_draws_what_one_that_was_killed_has_left(site: Site) -> None:
+    site.whole()
+    decided = next(row for row in site.ledger.decisions() if row.state == "rejected")
+    with site.ledger.write() as connection:
+        site.ledger.override(connection, decided.id, "rejected", 1, note="by hand")
+    site.build(days=[])
+    page = site.decision_text(decided.domain, date.fromisoformat(decided.day))
+    assert "s-promoted" in page
+    assert "s-rejected" not in page
+    before = times(site.workspace.reports)
+    site.build(days=[])
+    assert times(site.workspace.reports) == before
 
 
 def spoiled(site: Site) -> list[Path]:

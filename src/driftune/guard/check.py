@@ -1,7 +1,6 @@
 """Check: every champion on a later day's labels, and back to what it replaced when it is worse."""
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date
@@ -13,7 +12,7 @@ from driftune.config import Config
 from driftune.errors import LedgerError, RegistryError
 from driftune.evaluation.bootstrap import PairedDifference, paired_auc_difference
 from driftune.files import finite
-from driftune.guard.days import judged_until, matured, taken_back
+from driftune.guard.days import judged_until, matured, taken_back, unchecked
 from driftune.guard.evidence import Evidence, Reading, weigh
 from driftune.guard.record import Check, checks_of, readings_of
 from driftune.guard.scores import Contest, Scored, score_day
@@ -22,6 +21,7 @@ from driftune.models.adapters import Adapter, AdapterBank, AdapterFileError
 from driftune.registry.champions import champions_for, load_version, version_before
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.models import mirror
+from driftune.registry.moments import moment
 from driftune.registry.rollback import restore
 from driftune.registry.schema import checks, insert_new
 from driftune.training.pretrain import load_model
@@ -52,6 +52,19 @@ def check_champions(
     found = []
     for each in matured(config, ledger, day):
         found += _check_day(config, ledger, each, as_of=day, mirrored=mirrored)
+    return found
+
+
+def check_matured(config: Config, ledger: Ledger, by: date) -> list[Check]:
+    """Check champions on days whose labels have matured by the end of ``by`` without a daily run.
+
+    The days are those of ``unchecked``; their checks belong to the newest day in the lake up to
+    ``by``. As ``check_champions`` otherwise.
+    """
+    found = []
+    newest = max((row.day for row in ledger.days() if row.day <= by.isoformat()), default="")
+    for each in unchecked(config, ledger, by):
+        found += _check_day(config, ledger, each, as_of=date.fromisoformat(newest), mirrored=True)
     return found
 
 
@@ -200,9 +213,11 @@ def _conclude(ledger: Ledger, pointer: sa.Row, judged: list[Check]) -> list[Chec
     acting = next((check for check in judged if check.restored is not None), None)
     try:
         with ledger.write() as connection:
+            # Not before the switch that made it serve: readings count from there.
+            now = moment(connection, pointer.domain_key, judged[0].day)
             for check in judged:
                 announced = None if check.restored is None else False
-                row = {**asdict(check), "checked_at": time.time(), "announced": announced}
+                row = {**asdict(check), "checked_at": now, "announced": announced}
                 if not insert_new(connection, checks, row):
                     # Another run has checked this day, and acted on it, meanwhile.
                     return []

@@ -28,6 +28,33 @@ def matured(config: Config, ledger: Ledger, day: date) -> list[date]:
     return found
 
 
+def unchecked(config: Config, ledger: Ledger, by: date) -> list[date]:
+    """Days in the lake whose labels are mature at the end of ``by`` but checked no champion yet.
+
+    They are those whose turn no daily run has come to take, as later days were refused or never
+    arrived. Days on or before which every champion was trained cannot be checked.
+    """
+    trained = [
+        max(record.reference_days)
+        for key, row in ledger.champions().items()
+        if (record := ledger.adapter(key, row.version)) is not None
+    ]
+    if not trained:
+        return []
+    delay = timedelta(days=config.gate.label_days)
+    seen = {
+        (row.day, row.revision)
+        for row in ledger.read(sa.select(checks.c.day, checks.c.revision).distinct())
+    }
+    return [
+        day
+        for row in ledger.days()
+        if row.day > min(trained)
+        and (row.day, row.revision) not in seen
+        and (day := date.fromisoformat(row.day)) + delay <= by
+    ]
+
+
 def _has_run(ledger: Ledger, day: date) -> bool:
     """Whether drift was decided for a day, or one after it."""
     return bool(ledger.read(sa.select(decisions.c.id).where(decisions.c.day >= str(day)).limit(1)))

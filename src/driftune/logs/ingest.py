@@ -19,7 +19,7 @@ from driftune.logs.columns import record_columns
 from driftune.logs.commit import commit
 from driftune.logs.duck import connect, first_line, is_out_of_room
 from driftune.logs.lake import Lake, short_hash
-from driftune.logs.source import Fetched, arrived, fetch
+from driftune.logs.source import Fetched, fetch
 from driftune.logs.staging import Staged, content_hash, stage
 from driftune.logs.turns import turn
 from driftune.quality.checkpoint import Check, validate
@@ -50,38 +50,7 @@ def reference_days(config: Config) -> list[date]:
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
-def late_days(config: Config, ledger: Ledger, day: date) -> list[date]:
-    """Days shortly before ``day`` that no run has taken in and whose files are there, in order.
-
-    A day that was refused counts again when it is delivered anew, or would be judged by other
-    rules.
-    """
-    before = (day - timedelta(days=n) for n in range(config.source.late_days, 0, -1))
-    missed = [other for other in before if other > config.reference.last]
-    return [
-        other
-        for other in missed
-        if ledger.day(other) is None
-        and arrived(config, other)
-        and not _refused_already(config, other)
-    ]
-
-
-def _refused_already(config: Config, day: date) -> bool:
-    quality = read_quality(Workspace(config), day)
-    if quality is None or quality.verdict != "refused":
-        return False
-    with scratch(config, day) as folder:
-        try:
-            fetched = fetch(config, day, folder)
-        except SourceError:
-            return False
-        return _is_judged(config, fetched, quality)
-
-
-def _is_judged(
-    config: Config, fetched: Fetched, quality: DayQuality, *, again: bool = True
-) -> bool:
+def is_judged(config: Config, fetched: Fetched, quality: DayQuality, *, again: bool = True) -> bool:
     """Whether a record is of this delivery, and judged by the rules and releases of now.
 
     Without ``again`` the rules do not matter.
@@ -139,7 +108,7 @@ def unchanged(
         return None
     if not _is_held(config, day, row.content_hash):
         return None
-    if not _is_judged(config, fetched, quality, again=again):
+    if not is_judged(config, fetched, quality, again=again):
         return None
     _withdraw_redelivery(workspace, day)
     if again:

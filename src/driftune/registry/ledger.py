@@ -18,6 +18,7 @@ from driftune.config import Config
 from driftune.errors import LedgerError, RegistryError
 from driftune.registry.claims import ATTEMPTS, is_held, is_lost, take
 from driftune.registry.database import Database
+from driftune.registry.moments import moment
 from driftune.registry.outbox import queue
 from driftune.registry.schema import (
     adapters,
@@ -78,9 +79,9 @@ class Ledger(Database):
 
         Older ones of the domain that still wait for approval give way to one that asks again.
         """
-        now = time.time()
         identity = decisions.c.id == values["id"]
         with self.write() as connection:
+            now = moment(connection, values["domain_key"], values["day"])
             row = {"attempts": 0, "decided_at": now, "updated_at": now, **values}
             written = insert_new(connection, decisions, row)
             if written and values["state"] in ("review", "pending"):
@@ -213,10 +214,12 @@ class Ledger(Database):
         if state == "waiting":
             # Each look has its own attempts.
             values["attempts"] = 0
+        # Why an attempt before did not end is no longer news.
+        told = {"note": None, **values}
         result = connection.execute(
             decisions.update()
             .where(is_held(decision_id, owner))
-            .values(state=state, lease_until=None, updated_at=time.time(), **values)
+            .values(state=state, lease_until=None, updated_at=time.time(), **told)
         )
         if result.rowcount != 1:
             raise LedgerError(
@@ -323,7 +326,8 @@ class Ledger(Database):
         Raises:
             RegistryError: when the pointer stands elsewhere; nothing has changed then.
         """
-        values = {"version": version, "decision_id": decision_id, "switched_at": time.time()}
+        now = moment(connection, key)
+        values = {"version": version, "decision_id": decision_id, "switched_at": now}
         moved = connection.execute(
             champions.update()
             .where(champions.c.domain_key == key, champions.c.version == expected)
@@ -346,7 +350,7 @@ class Ledger(Database):
                 decision_id=decision_id,
                 who=who,
                 reason=reason,
-                at=time.time(),
+                at=now,
                 data_version=data_version,
                 backbone=backbone,
                 data_day=data_day,

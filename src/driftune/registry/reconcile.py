@@ -7,23 +7,25 @@ from driftune.config import Config
 from driftune.errors import DriftuneError, RegistryError
 from driftune.registry.ledger import Ledger
 from driftune.registry.models import mirror, mirrored
+from driftune.registry.overdue import end_outdated
 from driftune.registry.refill import refill
-from driftune.registry.review import awaiting, expire
+from driftune.registry.review import awaiting
 from driftune.registry.waiting import challengers, looks_told
 
 
 def reconcile(config: Config, ledger: Ledger) -> dict[str, list[dict[str, Any]]]:
-    """Free lost claims, mend aliases, and list what then waits; each finding has ``what``, ``ok``.
+    """Free lost claims, end outdated decisions, mend aliases, and list what then waits.
 
-    What waits for approval and was overtaken ends. What waits for an adaptation gets it by the next
-    daily run, or by ``driftune adapt``; a challenger that waits is judged again by daily runs.
+    Each finding has ``what`` and ``ok``. What waits for an adaptation gets it by the flow
+    ``reconcile``, the next daily run or ``driftune adapt``; a challenger that waits is judged
+    again by daily runs.
     """
     freed = ledger.free_lost()
     return {
         "freed": [{"what": f"{each}: its claim was lost; it waits again", "ok": True}
                   for each in freed],
-        "overtaken": [{"what": f"{each.decision_id}: no longer waits for approval: {each.told}",
-                       "ok": True} for each in expire(ledger)],
+        "outdated": [{"what": f"{row.id}: superseded, {row.note}", "ok": True}
+                     for row in end_outdated(ledger)],
         "aliases": aliases(config, ledger, mend=True),
         "approval": [
             {"what": f"{row.id}: {row.domain} waits for approval: driftune approve {row.id}",

@@ -105,24 +105,6 @@ def _already(connection: sa.Connection, row: sa.Row) -> str:
     return f"was {told.verdict} by {told.who} on {at} UTC, its state is '{row.state}'"
 
 
-def expire(ledger: Ledger) -> list[Reviewed]:
-    """End the held decisions that are out of date as superseded; returns them."""
-    found = []
-    with ledger.write() as connection:
-        held = sa.select(decisions).where(decisions.c.state == REVIEW).order_by(decisions.c.id)
-        for row in connection.execute(held.with_for_update()).all():
-            reason = out_of_date(connection, row)
-            if reason is None:
-                continue
-            connection.execute(
-                decisions.update()
-                .where(decisions.c.id == row.id)
-                .values(state="superseded", note=reason, updated_at=time.time())
-            )
-            found.append(Reviewed(row.id, "superseded", reason))
-    return found
-
-
 def reviews_of(ledger: Ledger, key: str | None = None) -> list[dict[str, Any]]:
     """What was approved and declined, of a domain or of all, oldest first; ``at`` is ISO in UTC."""
     query = sa.select(reviews).order_by(reviews.c.at, reviews.c.decision_id)

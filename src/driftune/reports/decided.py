@@ -39,19 +39,22 @@ class Decided(NamedTuple):
     auc: float | None
 
 
-# Of a day: how many decisions it has and when the last of them changed; and they themselves.
+# Of a day: how many decisions it has, and the sum of the times at which each last changed: a clock
+# that was set back changes it, too. And the decisions themselves.
 Stamp = tuple[int, float]
 Day = tuple[Stamp, list[Decided]]
 
 
-def all_decided(ledger: Ledger, home: Path, release: str) -> list[Decided]:
-    """All decisions in the order in which they count; ``home`` is the site's folder.
+def all_decided(ledger: Ledger, home: Path, release: str) -> tuple[list[Decided], dict[str, Stamp]]:
+    """All decisions in the order in which they count, and their days' stamps.
+
+    ``home`` is the site's folder.
 
     Args:
         release: of the code that reads the figures; those of another release are read anew.
     """
     day = decisions.c.day
-    query = sa.select(day, sa.func.count(), sa.func.max(decisions.c.updated_at))
+    query = sa.select(day, sa.func.count(), sa.func.sum(decisions.c.updated_at))
     stamps = {row[0]: (row[1], row[2]) for row in ledger.read(query.group_by(day))}
     kept = _kept(home / KEPT, release)
     found = {
@@ -65,7 +68,7 @@ def all_decided(ledger: Ledger, home: Path, release: str) -> list[Decided]:
             found[row.day][1].append(row)
     changed = {day[:7] for day in [*new, *(kept.keys() - found.keys())]}
     _keep(home / KEPT, release, found, changed)
-    return [row for day in sorted(found) for row in found[day][1]]
+    return [row for day in sorted(found) for row in found[day][1]], stamps
 
 
 def auc_gain(gate: dict[str, Any] | None) -> float | None:

@@ -14,7 +14,7 @@ from driftune.quality.record import DayQuality, read_quality
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.review import reviews_of
 from driftune.registry.schema import adapters
-from driftune.reports.decided import Decided, all_decided
+from driftune.reports.decided import Decided, Stamp, all_decided
 from driftune.reports.states import QUIET
 from driftune.workspace import Workspace
 
@@ -52,8 +52,9 @@ class DayEntry:
 @dataclass(frozen=True)
 class History:
     """``days`` are the columns of the heat map, gaps included; ``decisions`` by (key, day),
-    oldest first, the last of which counts; ``checks`` of champions after promotion; ``reviews``
-    of decisions that waited for approval, by id.
+    oldest first, the last of which counts; ``stamps`` change with the decisions of a day;
+    ``checks`` of champions after promotion; ``reviews`` of decisions that waited for approval, by
+    id.
 
     Decisions of days before ``kept`` that asked for nothing have no page of their own.
     """
@@ -63,6 +64,7 @@ class History:
     domains: dict[str, str]
     champions: dict[str, int]
     decisions: dict[tuple[str, str], list[Decided]]
+    stamps: dict[str, Stamp]
     kept: str
     switches: list[Any]
     mlflow_versions: dict[tuple[str, int], str | None]
@@ -188,7 +190,7 @@ class History:
 def load_history(config: Config, ledger: Ledger, release: str) -> History:
     """Read days, decisions, champions and switches; refused days come from their records."""
     workspace = Workspace(config)
-    rows = all_decided(ledger, workspace.reports, release)
+    rows, stamps = all_decided(ledger, workspace.reports, release)
     decisions: dict[tuple[str, str], list[Decided]] = {}
     domains: dict[str, str] = {}
     for row in rows:
@@ -217,6 +219,7 @@ def load_history(config: Config, ledger: Ledger, release: str) -> History:
         domains=dict(sorted(domains.items(), key=_by_name)),
         champions={key: champions[key].version if key in champions else BASE for key in domains},
         decisions=decisions,
+        stamps=stamps,
         kept=_kept(rows),
         switches=ledger.switches(),
         mlflow_versions={

@@ -1,5 +1,6 @@
 """Which pages a refresh of the review site looks at."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -24,8 +25,11 @@ class Scope:
     touched: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, history: History, home: Path, days: list[date] | None) -> "Scope":
-        """The scope of a refresh after the records or decisions of ``days`` changed."""
+    def of(
+        cls, history: History, home: Path, days: list[date] | None, switched: Collection[str] = ()
+    ) -> "Scope":
+        """The scope of a refresh after the records or decisions of ``days`` changed, and the
+        champions of the domains ``switched`` (keys)."""
         if days is None:
             return cls(home, None, frozenset(), frozenset())
         asked = {day.isoformat() for day in days}
@@ -37,6 +41,7 @@ class Scope:
             for (key, day), rows in history.decisions.items()
             if day in chosen and any(row.state == "promoted" for row in rows)
         }
+        promoted |= set(switched)
         promoted |= {
             check.domain_key
             for check in history.checks

@@ -19,6 +19,7 @@ from driftune.reports.decided import Decided
 from driftune.reports.decision_page import decision_view
 from driftune.reports.docs_page import docs_path, docs_view
 from driftune.reports.domain_page import domain_view
+from driftune.reports.drawn import Drawn
 from driftune.reports.front import front_view
 from driftune.reports.history import History, load_history
 from driftune.reports.links import decision_path
@@ -50,7 +51,8 @@ def build_site(config: Config, ledger: Ledger, *, days: list[date] | None = None
 
     Args:
         days: the days whose record or decisions changed; all by default. Pages that show nothing
-            of them are left alone, unless they are missing or of another release.
+            of them are left alone, unless they are missing or of another release, or a refresh
+            that should have drawn them was killed.
     """
     home = Workspace(config).reports
     renderer = Renderer()
@@ -62,17 +64,24 @@ def build_site(config: Config, ledger: Ledger, *, days: list[date] | None = None
     _copy_assets(home / "assets")
     history = load_history(config, ledger, release)
     aged = _drop_aged(history, home)
-    if days is not None:
+    past, drawn = Drawn.read(home), Drawn.of(history)
+    if past is None:
+        days = None
+    switched: set[str] = set()
+    if days is not None and past is not None:
+        switched = {row.domain_key for row in history.switches if row.id > past.switch}
+        days = [*days, *drawn.days_since(past, history)]
         # Evidently's pages of so long ago have just been dropped.
         dropped = timedelta(days=config.drift.keep_pages_days + 1)
         days = [*days, *aged, *(day - dropped for day in days)]
-    for page in _pages(config, ledger, history, Scope.of(history, home, days)):
+    for page in _pages(config, ledger, history, Scope.of(history, home, days, switched)):
         values = json.dumps([release, page.template, page.view], sort_keys=True, allow_nan=False)
         stamp = f"<!-- {hashlib.sha256(values.encode()).hexdigest()[:32]} -->"
         target = home / page.path
         if not _has_stamp(target, stamp):
             text = renderer.render(page.template, page.view)
             write_text(target, f"{text.rstrip()}\n{stamp}\n")
+    drawn.write(home)
     if not same_release:
         write_text(built, release)
     return home / "index.html"

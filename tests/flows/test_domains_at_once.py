@@ -15,8 +15,8 @@ from driftune.errors import ConfigError
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import Ledger
 from driftune.simulate import Event, simulate
-from flows import fanout
 from flows.daily import daily
+from tasks import fanout
 from tests.conftest import World
 from tests.flows.conftest import SHIFT_DAY, SHIFTED, SIMULATION, simulated_world
 

@@ -1,0 +1,15 @@
+"""The task of pre-training: DVC's pipeline."""
+
+from typing import Any
+
+from prefect import task
+
+from driftune.config import Config
+from driftune.training.pipeline import reproduce
+from tasks.policy import LONG
+
+
+@task(task_run_name="dvc repro", **LONG)
+def reproduce_pipeline(config: Config) -> dict[str, Any]:
+    """Run the pipeline where something has changed."""
+    return reproduce(config)

@@ -1,0 +1,51 @@
+"""A project deployed as a user would: a server, a worker per pool, and the real prefect.yaml."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from driftune.registry.ledger import Ledger
+from driftune.simulate import simulate
+from driftune.training.pretrain import pretrain
+from tests.conftest import World
+from tests.deployed.platform import Platform
+from tests.flows.conftest import SIMULATION, simulated_world
+
+ROOT = Path(__file__).parents[2]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test in this folder runs real flows."""
+    folder = Path(__file__).parent
+    for item in items:
+        if folder in item.path.parents:
+            item.add_marker(pytest.mark.flow)
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A project's folder with a pre-trained world whose drift is told by events."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("flows", "tasks"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "prefect.yaml", folder)
+    world = simulated_world(folder)
+    world.params.write_text(
+        world.params.read_text(encoding="utf-8").replace("trigger: inline", "trigger: event"),
+        encoding="utf-8",
+    )
+    assert world.config.trigger == "event"
+    simulate(SIMULATION, folder / "logs")
+    with Ledger(world.config) as ledger:
+        pretrain(world.config, ledger)
+    return world
+
+
+@pytest.fixture(scope="session")
+def platform(project: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The project, deployed; its processes end with the session, whatever happens."""
+    with Platform(tmp_path_factory.mktemp("prefect"), project.root, ROOT / "src") as running:
+        running.deploy()
+        yield running

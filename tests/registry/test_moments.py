@@ -1,0 +1,61 @@
+"""Times in the ledger keep their order when the wall clock is set back."""
+
+import time
+
+import pytest
+
+from driftune.registry.ledger import BASE, Ledger
+from tests.registry.conftest import KEY, Decide
+
+
+def switch(ledger: Ledger, version: int) -> None:
+    with ledger.write() as connection:
+        ledger.switch(
+            connection,
+            key=KEY,
+            domain="home",
+            action="promote",
+            expected=version - 1,
+            version=version,
+            decision_id=None,
+            who="the test",
+            reason="a drill",
+        )
+
+
+@pytest.fixture
+def clock_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() - 86400)
+
+
+def test_a_decision_after_a_promotion_is_adapted_for_though_the_clock_was_set_back(
+    ledger: Ledger, decide: Decide, request: pytest.FixtureRequest
+) -> None:
+    switch(ledger, BASE + 1)
+    request.getfixturevalue("clock_set_back")
+    decision = decide()
+    assert ledger.claim(decision) is not None
+
+
+def test_a_promotion_overtakes_an_older_decision_though_the_clock_was_set_back(
+    ledger: Ledger, decide: Decide, request: pytest.FixtureRequest
+) -> None:
+    decision = decide()
+    request.getfixturevalue("clock_set_back")
+    switch(ledger, BASE + 1)
+    assert ledger.claim(decision) is None
+    assert ledger.decision(decision).state == "superseded"
+
+
+def test_why_an_attempt_did_not_end_is_forgotten_when_the_next_one_does(
+    ledger: Ledger, decide: Decide
+) -> None:
+    decision = decide()
+    owner = ledger.claim(decision)
+    ledger.release(decision, owner, "MLflow was away", final=False)
+    assert ledger.decision(decision).note == "MLflow was away"
+    owner = ledger.claim(decision)
+    with ledger.write() as connection:
+        ledger.finish(connection, decision, owner, "rejected")
+    assert ledger.decision(decision).note is None
