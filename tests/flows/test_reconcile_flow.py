@@ -10,6 +10,7 @@ from driftune.guard.record import unannounced
 from driftune.logs.ingest import ingest
 from driftune.registry import reconcile as library
 from driftune.registry.ledger import BASE, Ledger
+from driftune.reports.links import decision_path
 from flows.guard import guard
 from flows.reconcile import reconcile
 from tests.adaptation import DOMAIN, KEY, crown, pending
@@ -71,10 +72,12 @@ def test_a_deployment_is_started_for_it_and_no_second_one_while_that_waits(
 
 def test_an_outdated_decision_ends_and_its_page_says_so(waiting: tuple[World, str]) -> None:
     world, decision = waiting
-    newer = pending(world, world.day(3), number=2)
+    crown(world, adapter(world, WORSE), [world.day(2)])
     assert reconcile(str(world.params)) == {"outdated": [decision], "woken": []}
     assert state_of(world, decision) == ("superseded", 0)
-    assert state_of(world, newer) == ("pending", 0)
+    with Ledger(world.config) as ledger:
+        page = world.config.home / "reports" / decision_path(ledger.decision(decision))
+    assert "the champion was switched to version" in page.read_text()
 
 
 def test_what_cannot_be_mended_fails_the_run_after_all_else_is_done(
