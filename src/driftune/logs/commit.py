@@ -60,7 +60,7 @@ def _write(con: Any, config: Config, staged: Staged, name: str) -> tuple[Any, Pa
     extra = [f"f_{name}" for name in config.features.categorical]
     extra += [f"x_{name}" for name in config.features.numerical]
     extra += [column.name for column in staged.evolution.kept]
-    found = con.execute("SELECT DISTINCT domain FROM staged WHERE rejected = 0").fetchall()
+    found = con.execute("SELECT DISTINCT domain FROM tally WHERE NOT rejected").fetchall()
     names = sorted(domain for (domain,) in found)
     con.execute(
         "CREATE TEMP TABLE keys AS SELECT unnest($1) AS domain, unnest($2) AS domain_key",

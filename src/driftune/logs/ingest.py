@@ -176,7 +176,7 @@ def _empty(staged: Staged) -> list[Check]:
     """The check that a day without an accepted row breaks, whatever the limits in params.yaml: it
     would take the place of rows that can be learnt from."""
     with connect(staged.database, read_only=True) as con:
-        if con.execute("SELECT 1 FROM staged WHERE rejected = 0 LIMIT 1").fetchall():
+        if con.execute("SELECT 1 FROM tally WHERE NOT rejected LIMIT 1").fetchall():
             return []
     sentence = "At least one row is accepted."
     return [Check("no_rows", "critical", sentence, False, staged.rows, None)]

@@ -20,6 +20,7 @@ from driftune.logs.expressions import over_typed_columns
 from driftune.logs.kept import Kept
 from driftune.logs.loading import damaged_file, delivered_types, load
 from driftune.logs.source import Fetched
+from driftune.logs.tally import tally
 from driftune.quality.released import Release, read_release
 from driftune.quality.rules import RowRule, row_rules
 from driftune.workspace import Workspace
@@ -29,9 +30,10 @@ _ZONED = re.compile(r"timestamptz|time\s*zone|timezone|now|current|today", re.IG
 
 @dataclass(frozen=True)
 class Staged:
-    """A staged day: ``staged`` (canonical) beside ``raw`` (as delivered) in ``database``.
+    """A staged day: ``staged`` (canonical) beside ``raw`` (as delivered) in ``database``, and a
+    ``tally`` of the staged rows.
 
-    Both are views over the fetched files, which therefore must stay until the day is committed.
+    The first two are views over the fetched files, which must stay until the day is committed.
     ``content_hash`` is that of the delivery, ``released`` what was let out of its quarantine.
     """
 
@@ -103,6 +105,7 @@ def stage(
             )
             con.execute(f"CREATE {kind} parsed AS {parsed}")
             con.execute(_marked_sql(rules))
+            tally(con)
         except duckdb.Error as error:
             fetched.check_unchanged()
             if is_out_of_room(error):
