@@ -11,7 +11,8 @@ from prefect.utilities.annotations import quote
 
 from driftune.config import Config
 from driftune.drift.measure import Measured
-from driftune.logs.ingest import Ingested, scratch
+from driftune.logs.ingest import Ingested
+from driftune.logs.scratch import scratch
 from driftune.params import load_config
 from driftune.registry.ledger import Ledger
 from driftune.reports.summary import day_line, day_rows

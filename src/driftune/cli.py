@@ -15,6 +15,7 @@ from driftune.logs.commands import app as lake_app
 from driftune.options import PARAMS, AsJson, ConfigPath, day_of, load
 from driftune.quality import commands as quarantine
 from driftune.registry import commands
+from driftune.retention import commands as retention
 from driftune.telemetry import silence
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ importers = typer.Typer(help="Bring public logs into a folder that driftune read
 app.add_typer(importers, name="import")
 app.add_typer(lake_app, name="lake")
 app.add_typer(commands.app)
+app.add_typer(retention.app)
 app.add_typer(quarantine.app, name="quarantine")
 
 

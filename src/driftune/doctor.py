@@ -48,7 +48,7 @@ def _packages() -> dict[str, Any]:
 
 
 def _source(config: Config) -> str:
-    from driftune.logs.ingest import scratch
+    from driftune.logs.scratch import scratch
     from driftune.logs.source import fetch
 
     day = config.reference.last

@@ -3,6 +3,7 @@
 import json
 import time
 import uuid
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from driftune.logs.duck import connect, first_line, identifier, literal
 from driftune.logs.lake import application, open_table, short_hash
 from driftune.logs.loading import damaged_file
 from driftune.logs.staging import Staged
+from driftune.logs.suppressed import unless_erased
 
 # Rows that are sorted at once, and how often a day is read for it at most.
 SORTED_ROWS, MOST_GROUPS = 5_000_000, 8
@@ -29,7 +31,8 @@ def commit(config: Config, lake: Path, staged: Staged) -> int:
     Returns the table's version.
 
     Raises:
-        SourceError: when the day's files changed meanwhile; the lake is as it was then.
+        SourceError: when the day's files changed meanwhile, or users were erased; the lake is as
+            it was then.
         LakeError: when the rows cannot be written, such as for want of room.
     """
     folder = lake / f"day={staged.day}"
@@ -45,9 +48,24 @@ def commit(config: Config, lake: Path, staged: Staged) -> int:
                 "unchanged; make room, then run the day again"
             ) from None
     staged.fetched.check_unchanged()
+    with unless_erased(config, staged.day, staged.suppressed):
+        return replace_day(lake, staged.day, staged.content_hash, written, schema)
+
+
+def replace_day(
+    lake: Path, day: date, content_hash: str, written: dict[Path, int], arrow: Any = None
+) -> int:
+    """Put finished files (with their rows) in the place of a day's; returns the table's version.
+
+    ``arrow`` is their schema; without it they have that of the lake.
+
+    Raises:
+        LakeError: when the lake takes no commit; the files are gone then.
+    """
+    folder = lake / f"day={day}"
     parts = {path.replace(folder / path.name): rows for path, rows in written.items()}
     try:
-        return _replace_partition(lake, staged, parts, schema)
+        return _replace_partition(lake, day.isoformat(), content_hash, parts, arrow)
     except BaseException:
         for part in parts:
             part.unlink(missing_ok=True)
@@ -109,14 +127,15 @@ def _groups(keys: list[tuple[str, str, int]]) -> list[list[tuple[str, str, int]]
     return groups
 
 
-def _replace_partition(lake: Path, staged: Staged, parts: dict[Path, int], arrow: Any) -> int:
+def _replace_partition(
+    lake: Path, day: str, content_hash: str, parts: dict[Path, int], arrow: Any
+) -> int:
     from deltalake import CommitProperties, DeltaTable, Schema, Transaction
     from deltalake.exceptions import DeltaError
     from deltalake.transaction import AddAction
 
-    day = staged.day.isoformat()
-    schema = Schema.from_arrow(arrow)
     table = open_table(lake)
+    schema = table.schema() if arrow is None else Schema.from_arrow(arrow)
     if table is None:
         table = DeltaTable.create(str(lake), schema, mode="ignore", partition_by=["day"])
     held = {field.name for field in table.schema().fields}
@@ -140,9 +159,9 @@ def _replace_partition(lake: Path, staged: Staged, parts: dict[Path, int], arrow
             ["day"],
             [("day", "=", day)],
             commit_properties=CommitProperties(
-                custom_metadata={"driftune.content": staged.content_hash, "driftune.day": day},
+                custom_metadata={"driftune.content": content_hash, "driftune.day": day},
                 app_transactions=[
-                    Transaction(application(staged.day), short_hash(staged.content_hash))
+                    Transaction(application(date.fromisoformat(day)), short_hash(content_hash))
                 ],
             ),
         )

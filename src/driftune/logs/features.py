@@ -80,8 +80,8 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
                 COPY (
                     SELECT day, domain, domain_key, event_time, hour, category, price,
                            click, "convert",
-                           {_hashed("user_id")} AS user_hash,
-                           coalesce({_hashed("request_id")}, -1) AS request_hash,
+                           {hashed("user_id")} AS user_hash,
+                           coalesce({hashed("request_id")}, -1) AS request_hash,
                            position::FLOAT AS position, propensity::FLOAT AS propensity,
                            {fields}, {encoded_numbers(encoder, "day_rows")}
                     FROM numbered AS day_rows {joins}
@@ -111,5 +111,6 @@ def _numbers(con: Any, config: Config, view: Lake, day: date) -> None:
     )
 
 
-def _hashed(column: str) -> str:
+def hashed(column: str) -> str:
+    """A user's or request's hash as an SQL expression: the first 60 bits of its MD5."""
     return f"('0x' || substr(md5({column}), 1, 15))::BIGINT"

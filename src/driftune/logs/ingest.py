@@ -1,13 +1,8 @@
 """One day from its source into the lake: the calls in their order, without orchestration."""
 
-import shutil
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from pathlib import Path
 
 import duckdb
 
@@ -18,17 +13,17 @@ from driftune.logs.columns import Change, record_columns
 from driftune.logs.commit import commit
 from driftune.logs.duck import connect, first_line
 from driftune.logs.lake import Lake, short_hash
+from driftune.logs.scratch import scratch
 from driftune.logs.source import Fetched, arrived, fetch
 from driftune.logs.staging import Staged, content_hash, stage
-from driftune.quality.checkpoint import Check, validate
+from driftune.logs.suppressed import unless_erased
+from driftune.quality.checkpoint import Check, Checkpoint, validate
 from driftune.quality.profile import write_profile
 from driftune.quality.quarantine import write_quarantine
 from driftune.quality.record import DayQuality, read_quality, record_quality
 from driftune.quality.release import read_release
 from driftune.registry.ledger import Ledger
 from driftune.workspace import Workspace
-
-LEFT_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -86,24 +81,6 @@ def domains_for(config: Config, day: date) -> list[str] | None:
     return [name for (name,) in rows]
 
 
-@contextmanager
-def scratch(config: Config, day: date) -> Iterator[Path]:
-    """A folder of this run's own, removed at the end: two runs of a day do not meet.
-
-    What killed runs have left for more than a day goes too.
-    """
-    for left in Workspace(config).staging.glob("*"):
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > LEFT_SECONDS:
-                shutil.rmtree(left)
-    folder = Workspace(config).staging / f"{day}-{uuid.uuid4().hex[:8]}"
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def unchanged(config: Config, ledger: Ledger, fetched: Fetched) -> Ingested | None:
     """The day's earlier result when lake and ledger hold exactly this content, else None.
 
@@ -143,7 +120,7 @@ def check(config: Config, staged: Staged) -> DayQuality:
 
 
 def _checked(config: Config, staged: Staged) -> DayQuality:
-    workspace, day = Workspace(config), staged.day
+    day = staged.day
     checkpoint = validate(config, staged)
     changed = [
         Check(change.rule, severity, change.sentence, False, change.rows, None)
@@ -151,6 +128,12 @@ def _checked(config: Config, staged: Staged) -> DayQuality:
         if (severity := _severity(config, change)) != "off"
     ]
     checkpoint = replace(checkpoint, checks=(*checkpoint.checks, *changed))
+    with unless_erased(config, day, staged.suppressed):
+        return _recorded(config, staged, checkpoint)
+
+
+def _recorded(config: Config, staged: Staged, checkpoint: Checkpoint) -> DayQuality:
+    workspace, day = Workspace(config), staged.day
     held = read_quality(workspace, day)
     beside = checkpoint.verdict == "refused" and held is not None and held.verdict != "refused"
     if not beside:

@@ -18,6 +18,7 @@ from driftune.logs.duplicates import find_copies
 from driftune.logs.expressions import over_typed_columns
 from driftune.logs.loading import damaged_file, delivered_types, load
 from driftune.logs.source import Fetched
+from driftune.logs.suppressed import Suppressed, leave_out, read_suppressed
 from driftune.quality.release import read_release
 from driftune.quality.rules import RowRule, row_rules
 from driftune.workspace import Workspace
@@ -31,6 +32,7 @@ class Staged:
     """A staged day: ``staged`` (canonical) beside ``raw`` (as delivered) in ``database``.
 
     Both are views over the fetched files, which therefore must stay until the day is committed.
+    They lack the rows of erased users; ``suppressed`` is the state of the list that said who.
     """
 
     day: date
@@ -40,10 +42,18 @@ class Staged:
     rows: int
     fetched: Fetched
     evolution: Evolution
+    suppressed: str = ""
 
 
-def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | None) -> str:
-    """Hash of everything that decides what the lake would hold: bytes, roles, domains, rules."""
+def content_hash(
+    config: Config,
+    fetched: Fetched,
+    known_domains: list[str] | None,
+    erased: Suppressed | None = None,
+) -> str:
+    """Hash of everything that decides what the lake would hold: bytes, roles, domains, rules, and
+    whose rows were erased from it (by default as the list has it now).
+    """
     # Days taken in before there was this role keep their hash where it is not used.
     unused = {"request"} if config.columns.request is None else None
     meaning = {
@@ -56,7 +66,8 @@ def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | No
     }
     if released := read_release(Workspace(config), fetched.day).meaning:
         meaning["released"] = released
-    return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+    source = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+    return (erased or read_suppressed(config)).content(fetched.day, source)
 
 
 def stage(
@@ -71,6 +82,7 @@ def stage(
         LakeError: when disk or memory is full.
     """
     _check_columns(config, fetched)
+    erased = read_suppressed(config)
     quarantine_unknown = known_domains is not None and config.domains.unknown == "quarantine"
     rules = row_rules(config, fetched.day, known_domains if quarantine_unknown else None)
     database.parent.mkdir(parents=True, exist_ok=True)
@@ -92,6 +104,7 @@ def stage(
             kind = "VIEW" if _is_zoneless(config, fetched, types) else "TABLE"
             parsed = _parsed_sql(evaluated, fetched.day, known_domains, source, types)
             con.execute(f"CREATE {kind} parsed AS {parsed}")
+            leave_out(con, erased)
             con.execute(_marked_sql(rules))
         except duckdb.Error as error:
             fetched.check_unchanged()
@@ -109,10 +122,11 @@ def stage(
         fetched.day,
         database,
         tuple(rules),
-        content_hash(config, fetched, known_domains),
+        content_hash(config, fetched, known_domains, erased),
         rows,
         fetched,
         evolution,
+        erased.state,
     )
 
 
