@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from driftune.quality.settings import Quality
+from driftune.retention.settings import Retention
 from driftune.sections import RISING, STRICT, Positive, Share
 
 Betas = Annotated[
@@ -304,6 +305,7 @@ class Config(Section):
     gate: Gate = Gate()
     guard: Guard = Guard()
     registry: Registry = Registry()
+    retention: Retention = Retention()
 
     _file: Path = PrivateAttr(default_factory=lambda: Path("params.yaml").resolve())
 

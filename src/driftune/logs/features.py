@@ -62,11 +62,7 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
     drift windows and reports read, sorted by domain key and time.
     """
     view = view or Lake.of(config)
-    past = history(config, sorted(view.contents), day)
-    counters = config.features.counters.model_dump_json()
-    made_of = f"{FORMAT} {encoder.fingerprint} {counters} {day} {view.version([day, *past])}"
-    name = f"{day}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.parquet"
-    target = Workspace(config).features / name
+    target = encoded_path(config, encoder, day, view)
     if target.exists():
         return target
     with connect() as con:
@@ -90,6 +86,15 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
                 """
             )
     return target
+
+
+def encoded_path(config: Config, encoder: Encoder, day: date, view: Lake) -> Path:
+    """Where a day lies encoded, by all that it is made of."""
+    past = history(config, sorted(view.contents), day)
+    counters = config.features.counters.model_dump_json()
+    made_of = f"{FORMAT} {encoder.fingerprint} {counters} {day} {view.version([day, *past])}"
+    name = f"{day}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.parquet"
+    return Workspace(config).features / name
 
 
 def _numbers(con: Any, config: Config, view: Lake, day: date) -> None:

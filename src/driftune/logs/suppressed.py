@@ -6,7 +6,7 @@ than its files have: the list says which, so that the same files again stay a no
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
@@ -129,13 +129,16 @@ def marks(held: Suppressed, users: Iterable[str]) -> list[str]:
     return sorted({held.mark(user) for user in users})
 
 
-def with_days(held: Suppressed, contents: Sequence[tuple[date, str]], mark: str) -> None:
-    """Note that days (with the content hash that the lake has of each) lose the rows of ``mark``.
+def without(content: str, mark: str) -> str:
+    """The content hash of a day without the rows of ``mark``, by the one that it had with them."""
+    return hashlib.sha256(f"{content} {mark}".encode()).hexdigest()
+
+
+def note_day(held: Suppressed, day: date, content: str, mark: str) -> None:
+    """Note that a day, of whose rows the lake has this content, loses those of ``mark``.
 
     A day that lost rows before keeps the hash of its files.
     """
-    for day, content in contents:
-        known = held.days.setdefault(day.isoformat(), {})
-        source = next((own for own, now in known.items() if now == content), content)
-        before = known.get(source, source)
-        known[source] = hashlib.sha256(f"{before} {mark}".encode()).hexdigest()
+    known = held.days.setdefault(day.isoformat(), {})
+    source = next((own for own, now in known.items() if now == content), content)
+    known[source] = without(content, mark)

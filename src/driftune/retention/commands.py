@@ -13,6 +13,45 @@ app = typer.Typer()
 
 
 @app.command()
+def prune(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell.")] = False,
+    config: ConfigPath = PARAMS,
+    as_json: AsJson = False,
+) -> None:
+    """Drop what is past the days that retention in params.yaml keeps, and tell what stays and why.
+
+    Safe while runs work: what is current stays, unfinished files do for a day.
+    """
+    from driftune.registry.ledger import Ledger
+    from driftune.retention.prune import plan
+    from driftune.retention.prune import prune as drop
+
+    settings = load(config)
+    with Ledger(settings) as ledger:
+        if dry_run:
+            aged, kept = plan(settings, ledger)
+            freed = sum(each.bytes for each in aged)
+            rows = [(each.kind, each.what) for each in aged]
+        else:
+            aged, kept, freed = drop(settings, ledger)
+            rows = [(each.kind, each.what) for each in aged]
+    if as_json:
+        document = {
+            "dry_run": dry_run,
+            "dropped": [{"kind": kind, "what": what} for kind, what in rows],
+            "bytes": freed,
+            "kept": [asdict(each) for each in kept],
+        }
+        typer.echo(json.dumps(document))
+        return
+    for kind, what in rows:
+        typer.echo(f"{'would drop' if dry_run else 'dropped'}  {kind}: {what}")
+    for each in kept:
+        typer.echo(f"kept  {each.kind}: {each.why}")
+    typer.echo(f"{len(rows)} dropped, {freed / 1e6:.1f} MB" + (" (dry run)" if dry_run else ""))
+
+
+@app.command()
 def erase(
     user: Annotated[
         list[str] | None, typer.Option(help="The user's id as the lake has it; repeatable.")

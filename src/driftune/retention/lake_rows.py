@@ -14,7 +14,7 @@ from driftune.logs.commit import replace_day
 from driftune.logs.duck import connect, literal
 from driftune.logs.lake import Lake, open_table, short_hash
 from driftune.logs.scratch import scratch
-from driftune.logs.suppressed import read_suppressed, rewriting, with_days
+from driftune.logs.suppressed import note_day, read_suppressed, rewriting, without
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import days as days_table
 from driftune.workspace import Workspace
@@ -43,8 +43,8 @@ def erase_rows(config: Config, ledger: Ledger, users: Sequence[str], mark: str) 
     erased = 0
     for day in days_with(config, users):
         with rewriting(config) as held:
-            with_days(held, [(day, _content(ledger, Lake.of(config), day))], mark)
-        erased += _rewrite(config, ledger, day, users)
+            note_day(held, day, _content(ledger, Lake.of(config), day), mark)
+        erased += _rewrite(config, ledger, day, users, mark)
     align(config, ledger)
     return erased
 
@@ -95,7 +95,7 @@ def align(config: Config, ledger: Ledger) -> None:
                     )
 
 
-def _rewrite(config: Config, ledger: Ledger, day: date, users: Sequence[str]) -> int:
+def _rewrite(config: Config, ledger: Ledger, day: date, users: Sequence[str], mark: str) -> int:
     lake = Workspace(config).lake
     # Nothing is committed meanwhile: what is written here rests on what is read here.
     with scratch(config, day) as folder, locked(Workspace(config).suppressed_lock):
@@ -104,9 +104,9 @@ def _rewrite(config: Config, ledger: Ledger, day: date, users: Sequence[str]) ->
         if not erased:
             return 0
         before = _content(ledger, view, day)
-        known = read_suppressed(config).days[day.isoformat()]
-        # A day that was delivered anew meanwhile is not what was noted; its content is its own.
-        after = known.get(before, before)
+        noted = read_suppressed(config).days[day.isoformat()].values()
+        # A day that was delivered anew since it was noted has a content of its own.
+        after = without(before, mark) if without(before, mark) in noted else before
         written: dict[Path, int] = {}
         with connect(memory=config.resources.memory) as con:
             con.execute(f"SET temp_directory = {literal(str(folder / 'spill'))}")
