@@ -113,7 +113,7 @@ def test_no_file_names_the_user_and_all_else_is_what_it_was(lived: World) -> Non
     assert (quality.rejected, quality.examples) == (3, [])
 
 
-def test_the_vocabulary_forgets_the_user_and_the_encoder_stays_the_same(
+def test_the_vocabulary_forgets_and_the_encoder_stays_the_same(
     trained_world: World,
 ) -> None:
     folder = encoder_folder(trained_world.config)

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from driftune.config import Config
 from driftune.logs.lake import Lake
 from driftune.logs.scratch import left_behind
+from driftune.reports.docs_page import docs_path
 from driftune.retention.aged_lake import AT_WORK
 from driftune.retention.found import Aged, Finding, Kept
 from driftune.workspace import Workspace
@@ -28,13 +29,13 @@ def aged_records(config: Config) -> Iterator[Finding]:
             if name >= oldest or not _is_day(name):
                 yield Kept(kind, f"{_NAMES[kind]} of the last {keep} days")
                 continue
-            pages = []
+            paths = [path]
             if kind == "records":
-                pages = sorted(
-                    workspace.reports.glob(f"docs/{path.name.removesuffix('.json')}.html")
-                )
-            yield Aged(kind, f"{name}: {_NAMES[kind]}", (path, *pages), name)
-    yield Kept("records", "quality records: the days' pages, and what later days are compared with")
+                refused = path.name != f"{name}.json"
+                page = docs_path(date.fromisoformat(name), redelivery=refused)
+                paths.append(workspace.reports / page)
+            yield Aged(kind, f"{name}: {_NAMES[kind]}", tuple(paths), name)
+    yield Kept("records", "quality records: day pages are made of them, later days compared")
 
 
 def leftovers(config: Config, now: float) -> Iterator[Finding]:

@@ -1,8 +1,10 @@
 """What of the lake is past its time: files of old versions, whole days, caches drawn from it."""
 
+import json
 import time
 from collections.abc import Iterator
 from datetime import date, timedelta
+from urllib.parse import unquote
 
 from driftune.config import Config
 from driftune.drift.profiles import profile_path
@@ -117,9 +119,8 @@ def aged_caches(config: Config, now: float) -> Iterator[Finding]:
             if path in kept:
                 yield Kept("caches", "those of what the lake holds")
             elif now - path.stat().st_mtime > keep * DAY:
-                yield Aged(
-                    "caches", f"{path.name[:10]}: drawn from a content that is gone", (path,)
-                )
+                what = f"{path.name[:10]}: drawn from a content that is gone"
+                yield Aged("caches", what, (path,))
 
 
 def _replaced(config: Config) -> dict[str, float]:
@@ -127,8 +128,6 @@ def _replaced(config: Config) -> dict[str, float]:
 
     By the log itself; of files whose entry a checkpoint has swallowed, the oldest time known.
     """
-    import json
-
     found: dict[str, float] = {}
     added: set[str] = set()
     log = Workspace(config).lake / "_delta_log"
@@ -136,8 +135,8 @@ def _replaced(config: Config) -> dict[str, float]:
         for line in path.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
             if "add" in entry:
-                added.add(entry["add"]["path"])
+                added.add(unquote(entry["add"]["path"]))
             if "remove" in entry:
                 removed = entry["remove"]
-                found[removed["path"]] = (removed.get("deletionTimestamp") or 0) / 1000
+                found[unquote(removed["path"])] = (removed.get("deletionTimestamp") or 0) / 1000
     return {**dict.fromkeys(added - set(found), time.time()), **found}

@@ -30,25 +30,25 @@ def prune(
     with Ledger(settings) as ledger:
         if dry_run:
             aged, kept = plan(settings, ledger)
-            freed = sum(each.bytes for each in aged)
-            rows = [(each.kind, each.what) for each in aged]
+            dropped = [(each, each.bytes) for each in aged]
         else:
-            aged, kept, freed = drop(settings, ledger)
-            rows = [(each.kind, each.what) for each in aged]
+            dropped, kept = drop(settings, ledger)
+    freed = sum(size for _, size in dropped)
     if as_json:
         document = {
             "dry_run": dry_run,
-            "dropped": [{"kind": kind, "what": what} for kind, what in rows],
+            "dropped": [{"kind": e.kind, "what": e.what, "bytes": size} for e, size in dropped],
             "bytes": freed,
             "kept": [asdict(each) for each in kept],
         }
         typer.echo(json.dumps(document))
         return
-    for kind, what in rows:
-        typer.echo(f"{'would drop' if dry_run else 'dropped'}  {kind}: {what}")
-    for each in kept:
-        typer.echo(f"kept  {each.kind}: {each.why}")
-    typer.echo(f"{len(rows)} dropped, {freed / 1e6:.1f} MB" + (" (dry run)" if dry_run else ""))
+    for each, size in dropped:
+        said = "would drop" if dry_run else "dropped"
+        typer.echo(f"{said}  {each.kind}: {each.what} ({size / 1e6:.2f} MB)")
+    for why in kept:
+        typer.echo(f"kept  {why.kind}: {why.why}")
+    typer.echo(f"{len(dropped)} in all, {freed / 1e6:.1f} MB" + (" (dry run)" if dry_run else ""))
 
 
 @app.command()

@@ -63,8 +63,8 @@ def plan(config: Config, ledger: Ledger, now: float | None = None) -> tuple[list
 
 def prune(
     config: Config, ledger: Ledger, now: float | None = None
-) -> tuple[list[Aged], list[Kept], int]:
-    """Drop what is past its time; returns the plan that was followed, and the bytes it freed.
+) -> tuple[list[tuple[Aged, int]], list[Kept]]:
+    """Drop what is past its time; returns what was dropped with its bytes, and what is kept.
 
     Raises:
         LakeError: when the lake cannot be read or takes no commit.
@@ -72,14 +72,14 @@ def prune(
     """
     with locked(Workspace(config).upkeep_lock):
         aged, kept = plan(config, ledger, now)
-        freed = 0
+        dropped = []
         for each in aged:
             size = each.bytes
             if _drop(config, ledger, each):
-                freed += size
+                dropped.append((each, size))
         if days := _days_shown(aged):
             build_site(config, ledger, days=days)
-        return aged, kept, freed
+        return dropped, kept
 
 
 def _drop(config: Config, ledger: Ledger, each: Aged) -> bool:
