@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import duckdb
 
 from driftune.config import Config
+from driftune.files import read_json, write_json
 from driftune.locks import locked
 from driftune.logs.commit import replace_day
 from driftune.logs.duck import connect, literal
@@ -74,7 +76,7 @@ def old_files(
 
 
 def align(config: Config, ledger: Ledger) -> None:
-    """Let the ledger name the content that the lake holds of days that lost rows."""
+    """Let ledger and quality record name the content that the lake holds of days that lost rows."""
     held, view = read_suppressed(config), Lake.of(config)
     for name, contents in held.days.items():
         day = date.fromisoformat(name)
@@ -83,6 +85,8 @@ def align(config: Config, ledger: Ledger) -> None:
             if row is None or short_hash(now) != view.contents.get(day):
                 continue
             if row.content_hash != now:
+                # The record first: the ledger is what says that this day is not done yet.
+                _rename_content(config, day, row.content_hash, now)
                 with connect() as con:
                     count = f"SELECT count(*) FROM {view.relation([day])}"
                     ((rows,),) = con.execute(count).fetchall()
@@ -93,6 +97,15 @@ def align(config: Config, ledger: Ledger) -> None:
                         .where(days_table.c.day == name, days_table.c.revision == row.revision)
                         .values(content_hash=now, lake_version=table.version(), rows=rows)
                     )
+
+
+def _rename_content(config: Config, day: date, before: str, now: str) -> None:
+    path = Workspace(config).quality(day)
+    # One that cannot be read lets the day be taken in again.
+    with suppress(OSError, ValueError):
+        record = read_json(path)
+        if record["content_hash"] == before:
+            write_json(path, {**record, "content_hash": now})
 
 
 def _rewrite(config: Config, ledger: Ledger, day: date, users: Sequence[str], mark: str) -> int:
