@@ -16,7 +16,7 @@ _PACKAGES = ("prefect", "torch", "dvc", "great-expectations", "duckdb", "evident
 def examine(config: Config, *, mend: bool = False) -> list[dict[str, Any]]:
     """Run every check; each finding has ``what`` (a line) and ``ok``."""
     findings = [_packages()]
-    checks: list[Callable[[Config], str]] = [_source, _lake, _backbone]
+    checks: list[Callable[[Config], str]] = [_source, _lake, _backbone, _erasures]
     for check in checks:
         findings.append(_finding(check, config))
     with Ledger(config) as ledger:
@@ -30,6 +30,18 @@ def _finding(check: Callable[[Config], str], config: Config) -> dict[str, Any]:
         return {"what": check(config), "ok": True}
     except DriftuneError as error:
         return {"what": str(error), "ok": False}
+
+
+def _erasures(config: Config) -> str:
+    from driftune.logs.suppressed import read_suppressed
+
+    held = read_suppressed(config)
+    left = [each for each in held.erasures if each.finished is None]
+    if left:
+        raise LakeError(
+            f"erasure of {left[0].at}: did not end; say driftune erase again with the same users"
+        )
+    return f"erasures: {len(held.users)} users are kept out"
 
 
 def _packages() -> dict[str, Any]:

@@ -14,6 +14,7 @@ import duckdb
 import pandas as pd
 import pytest
 
+from driftune.doctor import examine
 from driftune.drift.detect import decide_day
 from driftune.drift.measure import measure_domain
 from driftune.drift.windows import draw_windows
@@ -27,13 +28,16 @@ from driftune.logs.source import fetch
 from driftune.logs.staging import stage
 from driftune.logs.suppressed import read_suppressed
 from driftune.logs.versions import day_versions, export_day
+from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
 from driftune.quality.record import read_quality
+from driftune.registry.champions import champions_for
 from driftune.registry.ledger import Ledger
 from driftune.reports import build_site
 from driftune.retention.erase import Erased, erase, would_erase
 from driftune.retention.texts import redacted
 from driftune.training.pretrain import encoder_folder, load_model
 from driftune.workspace import Workspace
+from tests.adaptation import KEY, crown
 from tests.conftest import World, impressions
 
 USER, OTHER = "ana-77", "bo-78"
@@ -229,11 +233,20 @@ from driftune.registry.ledger import Ledger
 from driftune.retention.erase import erase
 module, name = sys.argv[2].split(":")
 owner = importlib.import_module(module)
-setattr(owner, name, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+for part in name.split(".")[:-1]:
+    owner = getattr(owner, part)
+setattr(owner, name.split(".")[-1], lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
 config = load_config(Path(sys.argv[1]))
 with Ledger(config) as ledger:
-    erase(config, ledger, ["ana-77"], "asked by letter")
+    erase(config, ledger, [sys.argv[3]], "asked by letter")
 """
+
+
+def killed(world: World, point: str, user: str) -> None:
+    """An erasure of the user in a process of its own that is killed where it calls ``point``."""
+    arguments = [sys.executable, "-c", KILL, str(world.params), point, user]
+    ended = subprocess.run(arguments, capture_output=True, timeout=120, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
 
 
 @pytest.mark.parametrize(
@@ -243,17 +256,14 @@ with Ledger(config) as ledger:
         "driftune.logs.commit:_replace_partition",
         "driftune.retention.lake_rows:align",
         "driftune.retention.erase:redact_records",
-        "driftune.logs.encoder:write_json",
         "driftune.retention.erase:_finish",
     ],
 )
 def test_killed_in_between_a_second_call_ends_it(lived: World, point: str) -> None:
     before = others(lived)
-    arguments = [sys.executable, "-c", KILL, str(lived.params), point]
-    ended = subprocess.run(arguments, capture_output=True, timeout=120, check=False)
-    if point != "driftune.logs.encoder:write_json":
-        assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    killed(lived, point, USER)
     assert others(lived) == before
+    assert any("did not end" in each["what"] for each in examine(lived.config))
     load_model(lived.config)
     remove(lived, USER)
     assert naming(lived, USER) == []
@@ -262,6 +272,36 @@ def test_killed_in_between_a_second_call_ends_it(lived: World, point: str) -> No
     assert entry.finished is not None
     with Ledger(lived.config) as ledger:
         assert not ingest(lived.config, ledger, lived.day(3)).changed
+
+
+def test_killed_between_the_encoders_two_files_it_still_loads(trained_world: World) -> None:
+    folder = encoder_folder(trained_world.config)
+    before = load_encoder(folder)
+    known = pd.read_parquet(before.vocabulary)
+    user = known[known.field == "user"].value.iloc[0]
+    killed(trained_world, "driftune.logs.encoder:write_json", user)
+    assert load_encoder(folder) == before
+    # Killed after the card: the vocabulary is still the one from before.
+    killed(trained_world, "pathlib:Path.replace", user)
+    assert load_encoder(folder) == before
+    remove(trained_world, user)
+    assert load_encoder(folder) == before
+    assert user not in set(pd.read_parquet(before.vocabulary).value)
+
+
+def test_champions_serve_on_and_drift_finds_them(trained_world: World) -> None:
+    config, day = trained_world.config, trained_world.day(3)
+    _, model, backbone = load_model(config)
+    kernel = IAKKernel(model.representation.width, IAKConfig(4, 8, "residual"))
+    crown(trained_world, Adapter({"representation": kernel}).eval(), [trained_world.day(2)])
+    remove(trained_world, "u7", "u8")
+    trained_world.write(day)
+    with Ledger(config) as ledger:
+        ingest(config, ledger, day)
+        (champion,) = champions_for(config, ledger, backbone, [KEY])[0].values()
+        assert (champion.serves, champion.problem) == (1, None)
+        found = [ledger.decision(each) for each in detect(trained_world, ledger, day)]
+    assert {row.domain_key: row.champion_version for row in found}[KEY] == 1
 
 
 def test_two_at_once(lived: World) -> None:

@@ -209,6 +209,7 @@ def test_staging_that_a_killed_run_left_goes_and_what_works_stays(ingested_world
 
 KILL = """
 import os, signal, sys
+from pathlib import Path
 from driftune.params import load_config
 from driftune.registry.ledger import Ledger
 from driftune.retention import prune
