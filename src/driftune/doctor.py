@@ -16,9 +16,10 @@ _PACKAGES = ("prefect", "torch", "dvc", "great-expectations", "duckdb", "evident
 def examine(config: Config, *, mend: bool = False) -> list[dict[str, Any]]:
     """Run every check; each finding has ``what`` (a line) and ``ok``."""
     findings = [_packages()]
-    checks: list[Callable[[Config], str]] = [_source, _lake, _backbone, _erasures]
+    checks: list[Callable[[Config], str]] = [_source, _lake, _backbone]
     for check in checks:
         findings.append(_finding(check, config))
+    findings += [found for found in [_finding(_erasures, config)] if not found["ok"]]
     with Ledger(config) as ledger:
         findings += _champions(config, ledger)
         findings += aliases(config, ledger, mend=mend) or [_finding(answers, config)]
@@ -41,7 +42,7 @@ def _erasures(config: Config) -> str:
         raise LakeError(
             f"erasure of {left[0].at}: did not end; say driftune erase again with the same users"
         )
-    return f"erasures: {len(held.users)} users are kept out"
+    return f"erasures: {len(held.users)} users are kept out, all done"
 
 
 def _packages() -> dict[str, Any]:

@@ -85,7 +85,7 @@ def erase(
         return
     said = "would be erased" if dry_run else "erased"
     typer.echo(
-        f"{len(found.users)} users {said}: {found.rows:,} rows of {len(found.days)} days, "
+        f"{said} of {_counted(len(found.users))}: {found.rows:,} rows of {len(found.days)} days, "
         f"{found.old_files} files of old versions, {found.encoded} encoded days, "
         f"{found.quarantined} quarantined rows, {found.records} records, "
         f"{found.vocabulary} entries of the vocabulary"
@@ -97,3 +97,7 @@ def erase(
             "the source's files, the DVC remote and backups are not Driftune's to rewrite; rows of "
             "these users in them stay out of the lake"
         )
+
+
+def _counted(users: int) -> str:
+    return "1 user" if users == 1 else f"{users} users"
