@@ -96,7 +96,7 @@ def record_quality(
     rows, rejected = row if row else (0, 0)
     quality = DayQuality(
         day=staged.day,
-        content_hash=accepted_hash(staged),
+        content_hash=staged.erased.content(staged.day, accepted_hash(staged)),
         verdict=checkpoint.verdict,
         rows=int(rows),
         rejected=int(rejected),

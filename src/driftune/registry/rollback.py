@@ -120,6 +120,12 @@ def restore(
     )
 
 
+def serviceable(ledger: Ledger, key: str) -> list[int]:
+    """The domain's champion, and the versions that rollbacks without ``--to`` lead back to."""
+    champion = ledger.champion_version(key)
+    return [champion, *(_older(ledger, key, champion) if champion != BASE else ())]
+
+
 def _older(ledger: Ledger, key: str, version: int) -> Iterator[int]:
     """The version that this one replaced, the one that that one had replaced, …, the base."""
     while True:
