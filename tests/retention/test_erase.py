@@ -30,8 +30,10 @@ from driftune.logs.suppressed import read_suppressed
 from driftune.logs.versions import day_versions, export_day
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
 from driftune.quality.record import read_quality
+from driftune.quality.release import release_day
 from driftune.registry.champions import champions_for
 from driftune.registry.ledger import Ledger
+from driftune.registry.outbox import owed
 from driftune.reports import build_site
 from driftune.retention.erase import Erased, erase, would_erase
 from driftune.retention.texts import redacted
@@ -182,6 +184,40 @@ def test_text_files_with_expressions_bring_none_back(make_world: Callable[..., W
         taken = ingest(world.config, ledger, world.day(3))
         assert taken.quality.rows == 1200 - int((frame.user_id == "7").sum())
         assert not ingest(world.config, ledger, world.day(1)).changed
+
+
+def test_neither_changed_rules_nor_a_release_bring_the_user_back(lived: World) -> None:
+    day = lived.day(3)
+    remove(lived, USER)
+    before = others(lived)
+    severity = {"severity": {"duplicate": "info", "written_early": "off"}}
+    with Ledger(lived.config) as ledger:
+        judged = ingest(World(lived.root, quality=severity).config, ledger, day)
+        assert judged.quality.rules and judged.quality.rows == 1200 - 50
+        released = release_day(lived.config, ledger, day, ["duplicate"], [], "a test")
+    assert released.quality.accepted == 1200 - 50
+    assert others(lived) == before
+    # What is judged anew is written anew, without the user.
+    assert naming(lived, USER) == []
+
+
+def test_messages_and_columns_that_no_role_names_forget_the_user(trained_world: World) -> None:
+    world = World(trained_world.root, notify={"urls_env": "NOTIFY_URLS"})
+    day = world.day(3)
+    frame = impressions(day)
+    frame.loc[frame.index[:300], "user_id"] = USER
+    frame["account"] = "account of " + frame["user_id"]
+    world.write(day, frame)
+    why = f"the day is odd: user_id: '{USER}' has 25% of the rows"
+    with Ledger(world.config) as ledger:
+        ingest(world.config, ledger, day)
+        ledger.announce("refused_day", f"{day}.x", day=f"{day}", problems=[why])
+    assert "ledger.db" in " ".join(naming(world, USER))
+    remove(world, USER)
+    assert naming(world, USER) == []
+    with Ledger(world.config) as ledger:
+        (told,) = [row for row in owed(ledger) if row.kind == "refused_day"]
+    assert told.facts["problems"] == [why.replace(USER, "(erased)")]
 
 
 def test_old_versions_say_that_they_are_gone(lived: World) -> None:
