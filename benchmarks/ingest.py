@@ -152,7 +152,8 @@ def taken_in(folder: Path) -> Figures:
     """The product's own way with its own params.yaml, station by station as ``ingest`` does."""
     import yaml
 
-    from driftune.logs.ingest import check, commit_day, domains_for, scratch, unchanged
+    from driftune.logs.ingest import check, commit_day, domains_for, unchanged
+    from driftune.logs.scratch import scratch
     from driftune.logs.source import fetch
     from driftune.logs.staging import stage
     from driftune.params import load_config

@@ -12,7 +12,8 @@ import yaml
 from benchmarks.common import ROOT, say
 from driftune.config import Config
 from driftune.importers.kuairand import import_kuairand
-from driftune.logs.ingest import domains_for, ensure_reference, scratch
+from driftune.logs.ingest import domains_for, ensure_reference
+from driftune.logs.scratch import scratch
 from driftune.logs.source import fetch
 from driftune.logs.staging import stage
 from driftune.params import load_config

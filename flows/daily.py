@@ -10,8 +10,9 @@ from prefect.utilities.annotations import quote
 
 from driftune.config import Config
 from driftune.drift.measure import Measured
-from driftune.logs.ingest import Ingested, scratch
+from driftune.logs.ingest import Ingested
 from driftune.logs.missed import last_full_day
+from driftune.logs.scratch import scratch
 from driftune.logs.turns import turn
 from driftune.params import load_config
 from driftune.registry.ledger import Ledger

@@ -73,6 +73,15 @@ def test_help_loads_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
+def test_pages_and_status_need_no_torch() -> None:
+    script = (
+        "import sys; import driftune.reports, driftune.registry.status\n"
+        "heavy = {'torch', 'mlflow', 'evidently', 'great_expectations'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
 def test_without_params_the_error_says_what_to_give(driftune: Driftune, tmp_path: Path) -> None:
     for command in ("status", "doctor", "report", "pretrain"):
         line = refused(driftune(command, folder=tmp_path))

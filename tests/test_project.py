@@ -49,6 +49,12 @@ def test_the_library_knows_no_prefect() -> None:
             assert not any(name.split(".")[0] == "prefect" for name in names), path
 
 
+def test_no_test_helper_hides_a_module_of_python() -> None:
+    # pytest puts each folder of tests on the path; a process that a test starts looks there first.
+    names = {path.stem for path in (ROOT / "tests").glob("*/**/*.py")}
+    assert names & sys.stdlib_module_names == set()
+
+
 def test_every_dependency_is_locked() -> None:
     def plain(name: str) -> str:
         return re.split(r"[\s\[<>=!~;]", name)[0].lower().replace("_", "-")

@@ -15,6 +15,7 @@ from driftune.options import PARAMS, AsJson, ConfigPath, day_of, load
 from driftune.quality import commands as quarantine
 from driftune.redact import guard_logs
 from driftune.registry import commands, review_commands
+from driftune.retention import commands as retention
 from driftune.running import running
 from driftune.telemetry import silence
 
@@ -31,6 +32,7 @@ app.add_typer(lake_app, name="lake")
 app.add_typer(commands.app)
 app.add_typer(review_commands.app)
 app.add_typer(notifications.app)
+app.add_typer(retention.app)
 app.add_typer(quarantine.app, name="quarantine")
 
 

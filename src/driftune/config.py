@@ -18,6 +18,7 @@ from pydantic import (
 from driftune.notify.settings import Notify
 from driftune.quality.settings import Quality
 from driftune.redact import redact
+from driftune.retention.settings import Retention
 from driftune.runner import Runner, RunnerRole
 from driftune.sections import RISING, STRICT, Positive, Share
 
@@ -321,6 +322,7 @@ class Config(Section):
     guard: Guard = Guard()
     registry: Registry = Registry()
     notify: Notify = Notify()
+    retention: Retention = Retention()
 
     _file: Path = PrivateAttr(default_factory=lambda: Path("params.yaml").resolve())
 

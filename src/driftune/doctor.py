@@ -19,6 +19,7 @@ def examine(config: Config, *, mend: bool = False) -> list[dict[str, Any]]:
     checks: list[Callable[[Config], str]] = [_source, _lake, _backbone]
     for check in checks:
         findings.append(_finding(check, config))
+    findings += [found for found in [_finding(_erasures, config)] if not found["ok"]]
     with Ledger(config) as ledger:
         findings += _champions(config, ledger)
         findings += aliases(config, ledger, mend=mend) or [_finding(answers, config)]
@@ -30,6 +31,18 @@ def _finding(check: Callable[[Config], str], config: Config) -> dict[str, Any]:
         return {"what": check(config), "ok": True}
     except DriftuneError as error:
         return {"what": str(error), "ok": False}
+
+
+def _erasures(config: Config) -> str:
+    from driftune.logs.suppressed import read_suppressed
+
+    held = read_suppressed(config)
+    left = [each for each in held.erasures if each.finished is None]
+    if left:
+        raise LakeError(
+            f"erasure of {left[0].at}: did not end; say driftune erase again with the same users"
+        )
+    return f"erasures: {len(held.users)} users are kept out, all done"
 
 
 def _packages() -> dict[str, Any]:
@@ -48,7 +61,7 @@ def _packages() -> dict[str, Any]:
 
 
 def _source(config: Config) -> str:
-    from driftune.logs.ingest import scratch
+    from driftune.logs.scratch import scratch
     from driftune.logs.source import fetch
 
     day = config.reference.last

@@ -54,9 +54,14 @@ def finite(value: Any) -> Any:
     return value
 
 
+def json_text(value: Any) -> str:
+    """``value`` as ``write_json`` writes it."""
+    return json.dumps(value, indent=1, sort_keys=True, allow_nan=False, default=str)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON with sorted keys, atomically; NaN is refused."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False, default=str))
+    write_text(path, json_text(value))
 
 
 def read_json(path: Path) -> Any:

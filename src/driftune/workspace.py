@@ -101,6 +101,21 @@ class Workspace:
         return self.home / "evidently"
 
     @property
+    def suppressed(self) -> Path:
+        """Whose rows were erased and must not come back (JSON), by salted hashes."""
+        return self.home / "erased.json"
+
+    @property
+    def suppressed_lock(self) -> Path:
+        """Held while that list changes, and shared by what writes a staged day."""
+        return self.home / ".erased.lock"
+
+    @property
+    def upkeep_lock(self) -> Path:
+        """Held by what prunes or erases: one at a time."""
+        return self.home / ".upkeep.lock"
+
+    @property
     def policies(self) -> Path:
         """What the last comparison of policies found (JSON)."""
         return self.home / "policies.json"

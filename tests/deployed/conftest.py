@@ -10,7 +10,7 @@ from driftune.registry.ledger import Ledger
 from driftune.simulate import simulate
 from driftune.training.pretrain import pretrain
 from tests.conftest import World
-from tests.deployed.platform import Platform
+from tests.deployed.served import Platform
 from tests.flows.conftest import SIMULATION, simulated_world
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from driftune.registry.ledger import Ledger
 from driftune.registry.models import client, model_name
 from driftune.registry.schema import decisions
 from tests.conftest import World
-from tests.deployed.platform import Platform
+from tests.deployed.served import Platform
 from tests.flows.conftest import SHIFT_DAY, SHIFTED, SIMULATION
 
 ENDED = ("promoted", "rejected", "undecided", "waiting")

@@ -14,8 +14,9 @@ import pytest
 
 from driftune.errors import DriftuneError, LakeError, SourceError, SourceUnavailableError
 from driftune.logs.commit import commit
-from driftune.logs.ingest import check, domains_for, ingest, scratch
+from driftune.logs.ingest import check, domains_for, ingest
 from driftune.logs.lake import Lake
+from driftune.logs.scratch import scratch
 from driftune.logs.source import fetch
 from driftune.logs.staging import stage
 from driftune.registry.ledger import Ledger

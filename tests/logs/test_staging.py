@@ -73,13 +73,13 @@ def test_part_files_of_different_columns_and_types_make_one_day(
 
 def test_parquet_is_not_copied_into_the_staged_day(make_world: Make, tmp_path: Path) -> None:
     world = make_world(source={"uri": "logs/{day}-*.parquet"})
-    frame = impressions(FIRST, rows=40_000)
+    frame = impressions(FIRST, rows=160_000)
     for number in range(8):
-        part = frame[number * 5_000 : number * 5_000 + 5_000]
+        part = frame[number * 20_000 : number * 20_000 + 20_000]
         part.to_parquet(world.root / "logs" / f"{FIRST}-{number}.parquet", index=False)
     staged = staged_days(world, tmp_path)
     delivered = sum(path.stat().st_size for path in (world.root / "logs").iterdir())
-    assert staged.rows == 40_000
+    assert staged.rows == 160_000
     assert staged.database.stat().st_size < delivered / 2
 
 

@@ -4,7 +4,8 @@ import json
 from datetime import date
 
 from driftune.files import read_json
-from driftune.logs.ingest import check, domains_for, scratch
+from driftune.logs.ingest import check, domains_for
+from driftune.logs.scratch import scratch
 from driftune.logs.source import fetch
 from driftune.logs.staging import stage
 from driftune.quality.docs import sections

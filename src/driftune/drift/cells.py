@@ -1,12 +1,14 @@
 """The fixed cells that the rows of a window are counted in, the same for all days and domains."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from driftune.logs.encoder import Encoder
-from driftune.models.backbone import Backbone
+
+if TYPE_CHECKING:
+    from driftune.models.backbone import Backbone
 
 # Cells of a category: none, unknown to the reference days, the most frequent ones, all others.
 NONE, NEW, FIRST, MOST = 0, 1, 2, 256
@@ -43,7 +45,7 @@ category. ``ranking``: predictions of rows without a click, then of those with o
 class Cells:
     """The cells that the sampled rows of a day fall into."""
 
-    def __init__(self, encoder: Encoder, model: Backbone, table: Any) -> None:
+    def __init__(self, encoder: Encoder, model: "Backbone", table: Any) -> None:
         buckets = encoder.buckets
         category = table.column(f"c_{encoder.fields.index('category')}").to_numpy()
         item = table.column(f"c_{encoder.fields.index('item')}").to_numpy()
@@ -117,7 +119,7 @@ def logit_values() -> np.ndarray:
     return (np.arange(LOGITS) - LOGIT_LIMIT) * LOGIT_STEP
 
 
-def embedding_regions(model: Backbone, field: int) -> np.ndarray:
+def embedding_regions(model: "Backbone", field: int) -> np.ndarray:
     """The region (ids,) of the backbone's embedding space that each encoded item lies in.
 
     Random planes through the mean of the known items; a fixed seed draws the same for a backbone.

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,9 +23,11 @@ from driftune.drift.cells import (
     logit_values,
     price_values,
 )
-from driftune.drift.profiles import Profile
 from driftune.drift.signals import SIGNALS
 from driftune.drift.statistics import binned_auc, jensen_shannon, wasserstein
+
+if TYPE_CHECKING:
+    from driftune.drift.profiles import Profile
 
 DRAWS = 100
 
@@ -76,8 +79,8 @@ class Windows:
 
     key: str
     day: date
-    current: Profile
-    reference: Mapping[date, Profile]
+    current: "Profile"
+    reference: Mapping[date, "Profile"]
     settled: frozenset[date]
     weekday_days: int
     top_categories: int
@@ -105,12 +108,12 @@ class Windows:
         group[cells] = np.arange(len(cells))
         return group, cells
 
-    def by_category(self, profile: Profile, part: str) -> np.ndarray:
+    def by_category(self, profile: "Profile", part: str) -> np.ndarray:
         """A part's counts by group of categories (groups,)."""
         group, cells = self.groups
         return np.bincount(group, profile.parts[part], minlength=len(cells) + 1)
 
-    def counts(self, signal: str, profile: Profile, *, unseen: bool = False) -> np.ndarray:
+    def counts(self, signal: str, profile: "Profile", *, unseen: bool = False) -> np.ndarray:
         """The counts that a signal compares, of one window."""
         parts = profile.parts
         if signal in ("category_shown", "category_clicked"):
@@ -288,7 +291,7 @@ class Windows:
             return None
         return Reading(today, matched, plain, float(groups - 1), self.is_matched("calibration"))
 
-    def _shifts(self, profiles: Sequence[Profile]) -> tuple[np.ndarray, np.ndarray]:
+    def _shifts(self, profiles: Sequence["Profile"]) -> tuple[np.ndarray, np.ndarray]:
         """Clicks beyond the predicted, and their information, (windows, groups) each."""
         clicked, expected, information = (
             np.array([self.by_category(profile, part) for profile in profiles])

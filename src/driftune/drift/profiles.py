@@ -88,10 +88,7 @@ class Profiler:
         return {key: Profile(whole(kept[key].parts)) for key in keys if kept[key].parts}
 
     def _path(self, day: date) -> Path:
-        encoded = encode_day(self.config, self.encoder, day, self.lake).stem
-        made_of = f"{FORMAT} {encoded} {self.config.drift.sample_rows}"
-        name = f"{day}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.parquet"
-        return Workspace(self.config).profiles / name
+        return profile_path(self.config, day, encode_day(self.config, self.encoder, day, self.lake))
 
     def _draw(self, day: date, keys: list[str]) -> dict[str, dict[str, np.ndarray]]:
         encoded = encode_day(self.config, self.encoder, day, self.lake)
@@ -109,6 +106,13 @@ class Profiler:
             str(name): {part: values[n] for part, values in parts.items()}
             for n, name in enumerate(names)
         }
+
+
+def profile_path(config: Config, day: date, encoded: Path) -> Path:
+    """Where the profiles of a day lie, by its encoded file."""
+    made_of = f"{FORMAT} {encoded.stem} {config.drift.sample_rows}"
+    name = f"{day}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.parquet"
+    return Workspace(config).profiles / name
 
 
 def sample(

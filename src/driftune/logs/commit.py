@@ -3,6 +3,7 @@
 import json
 import time
 import uuid
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from driftune.logs.duck import connect, first_line, identifier, is_out_of_room, 
 from driftune.logs.lake import application, open_table, short_hash
 from driftune.logs.loading import damaged_file
 from driftune.logs.staging import Staged
+from driftune.logs.suppressed import unless_erased
 
 
 def commit(config: Config, lake: Path, staged: Staged) -> int:
@@ -26,7 +28,8 @@ def commit(config: Config, lake: Path, staged: Staged) -> int:
     that the lake itself knows which content it holds. Returns the table's version.
 
     Raises:
-        SourceError: when the day's files changed meanwhile; the lake is as it was then.
+        SourceError: when the day's files changed meanwhile, or users were erased; the lake is as
+            it was then.
         LakeError: when the rows cannot be written, such as for want of room.
     """
     folder = lake / f"day={staged.day}"
@@ -47,11 +50,29 @@ def commit(config: Config, lake: Path, staged: Staged) -> int:
                 f"unchanged; {mend}, then run the day again"
             ) from None
     staged.fetched.check_unchanged()
-    part = written.replace(folder / written.name)
+    with unless_erased(config, staged.day, staged.erased.state):
+        return replace_day(lake, staged.day, staged.content_hash, {written: rows}, schema)
+
+
+def replace_day(
+    lake: Path, day: date, content_hash: str, written: dict[Path, int], arrow: Any = None
+) -> int:
+    """Put finished files (with their rows) in the place of a day's; returns the table's version.
+
+    ``arrow`` is their schema; without it they have that of the lake.
+
+    Raises:
+        LakeError: when the lake takes no commit; the files are gone then.
+    """
+    folder = lake / f"day={day}"
+    parts: dict[Path, int] = {}
     try:
-        return _replace_partition(lake, staged, part, rows, schema)
+        for path, rows in written.items():
+            parts[path.replace(folder / path.name)] = rows
+        return _replace_partition(lake, day.isoformat(), content_hash, parts, arrow)
     except BaseException:
-        part.unlink(missing_ok=True)
+        for part in parts:
+            part.unlink(missing_ok=True)
         raise
 
 
@@ -60,7 +81,7 @@ def _write(con: Any, config: Config, staged: Staged, name: str) -> tuple[Any, Pa
     extra = [f"f_{name}" for name in config.features.categorical]
     extra += [f"x_{name}" for name in config.features.numerical]
     extra += [column.name for column in staged.evolution.kept]
-    found = con.execute("SELECT DISTINCT domain FROM staged WHERE rejected = 0").fetchall()
+    found = con.execute("SELECT DISTINCT domain FROM tally WHERE NOT rejected").fetchall()
     names = sorted(domain for (domain,) in found)
     con.execute(
         "CREATE TEMP TABLE keys AS SELECT unnest($1) AS domain, unnest($2) AS domain_key",
@@ -84,37 +105,41 @@ def _write(con: Any, config: Config, staged: Staged, name: str) -> tuple[Any, Pa
     return schema.to_arrow_table().schema, target, rows
 
 
-def _replace_partition(lake: Path, staged: Staged, part: Path, rows: int, arrow: Any) -> int:
+def _replace_partition(
+    lake: Path, day: str, content_hash: str, parts: dict[Path, int], arrow: Any
+) -> int:
     from deltalake import CommitProperties, DeltaTable, Schema, Transaction
     from deltalake.exceptions import DeltaError
     from deltalake.transaction import AddAction
 
-    day = staged.day.isoformat()
-    schema = Schema.from_arrow(arrow)
     table = open_table(lake)
+    schema = table.schema() if arrow is None else Schema.from_arrow(arrow)
     if table is None:
         table = DeltaTable.create(str(lake), schema, mode="ignore", partition_by=["day"])
     held = {field.name for field in table.schema().fields}
     new = [field for field in schema.fields if field.name not in held]
-    added = AddAction(
-        path=f"day={day}/{part.name}",
-        size=part.stat().st_size,
-        partition_values={"day": day},
-        modification_time=int(time.time() * 1000),
-        data_change=True,
-        stats=json.dumps({"numRecords": rows}),
-    )
+    added = [
+        AddAction(
+            path=f"day={day}/{part.name}",
+            size=part.stat().st_size,
+            partition_values={"day": day},
+            modification_time=int(time.time() * 1000),
+            data_change=True,
+            stats=json.dumps({"numRecords": rows}),
+        )
+        for part, rows in parts.items()
+    ]
     try:
         table.create_write_transaction(
-            [added],
+            added,
             "overwrite",
             Schema([*table.schema().fields, *new]) if new else table.schema(),
             ["day"],
             [("day", "=", day)],
             commit_properties=CommitProperties(
-                custom_metadata={"driftune.content": staged.content_hash, "driftune.day": day},
+                custom_metadata={"driftune.content": content_hash, "driftune.day": day},
                 app_transactions=[
-                    Transaction(application(staged.day), short_hash(staged.content_hash))
+                    Transaction(application(date.fromisoformat(day)), short_hash(content_hash))
                 ],
             ),
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 from driftune.config import Config
 from driftune.errors import BackboneError
-from driftune.files import read_json, replacing, write_json
+from driftune.files import json_text, read_json, replacing, write_json
 from driftune.logs.counters import counter_columns, lake_column
 from driftune.logs.duck import connect, identifier, literal
 
@@ -108,9 +108,10 @@ def load_encoder(folder: Path) -> Encoder:
     """
     card_path, vocabulary = folder / "encoder.json", folder / "vocabulary.parquet"
     try:
-        text = card_path.read_text(encoding="utf-8")
         card = read_json(card_path)
-        if _vocabulary_hash(vocabulary) != card["vocabulary_sha256"]:
+        # Users who were erased leave a number behind that nobody has: the encoder stays the same.
+        accepted = [card["vocabulary_sha256"], *card.pop("erased", ())]
+        if _vocabulary_hash(vocabulary) not in accepted:
             raise BackboneError(f"{vocabulary}: damaged (hash differs); run driftune pretrain")
         return Encoder(
             fields=tuple(card["fields"]),
@@ -120,12 +121,41 @@ def load_encoder(folder: Path) -> Encoder:
             means=tuple(card["means"]),
             scales=tuple(card["scales"]),
             vocabulary=vocabulary,
-            fingerprint=hashlib.sha256(text.encode()).hexdigest(),
+            fingerprint=hashlib.sha256(json_text(card).encode()).hexdigest(),
         )
     except FileNotFoundError as error:
         raise BackboneError(f"{error.filename}: no encoder yet; run driftune pretrain") from None
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise BackboneError(f"{card_path}: damaged ({error}); run driftune pretrain") from None
+
+
+def erase_users(folder: Path, users: list[str], *, write: bool = True) -> int:
+    """Forget users' ids; returns how many the vocabulary has. Without ``write`` only that.
+
+    Their numbers stay, so that everyone else keeps theirs and the fingerprint is the same. Killed
+    in between, the vocabulary is one of those that the card accepts.
+    """
+    card_path, vocabulary = folder / "encoder.json", folder / "vocabulary.parquet"
+    if not card_path.exists() or not vocabulary.exists():
+        return 0
+    theirs = "field = 'user' AND value IN (SELECT unnest($1::VARCHAR[]))"
+    source = f"read_parquet({literal(str(vocabulary))}, file_row_number = true)"
+    with connect() as con:
+        query = f"SELECT count(*) FROM {source} WHERE {theirs}"
+        ((known,),) = con.execute(query, [users]).fetchall()
+        if not known or not write:
+            return int(known)
+        with replacing(vocabulary) as part:
+            con.execute(
+                f"COPY (SELECT * EXCLUDE (file_row_number) "
+                f"REPLACE (CASE WHEN {theirs} THEN NULL ELSE value END AS value) "
+                f"FROM {source} ORDER BY file_row_number) "
+                f"TO {literal(str(part))} (FORMAT parquet)",
+                [users],
+            )
+            accepted = [_vocabulary_hash(vocabulary), _vocabulary_hash(part)]
+            write_json(card_path, {**read_json(card_path), "erased": accepted})
+    return int(known)
 
 
 def load_vocabulary(con: Any, encoder: Encoder) -> None:

@@ -62,11 +62,7 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
     drift windows and reports read, sorted by domain key and time.
     """
     view = view or Lake.of(config)
-    past = history(config, sorted(view.contents), day)
-    counters = config.features.counters.model_dump_json()
-    made_of = f"{FORMAT} {encoder.fingerprint} {counters} {day} {view.version([day, *past])}"
-    name = f"{day}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.parquet"
-    target = Workspace(config).features / name
+    target = encoded_path(config, encoder, day, view)
     if target.exists():
         return target
     with connect() as con:
@@ -80,8 +76,8 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
                 COPY (
                     SELECT day, domain, domain_key, event_time, hour, category, price,
                            click, "convert",
-                           {_hashed("user_id")} AS user_hash,
-                           coalesce({_hashed("request_id")}, -1) AS request_hash,
+                           {hashed("user_id")} AS user_hash,
+                           coalesce({hashed("request_id")}, -1) AS request_hash,
                            position::FLOAT AS position, propensity::FLOAT AS propensity,
                            {fields}, {encoded_numbers(encoder, "day_rows")}
                     FROM numbered AS day_rows {joins}
@@ -90,6 +86,15 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
                 """
             )
     return target
+
+
+def encoded_path(config: Config, encoder: Encoder, day: date, view: Lake) -> Path:
+    """Where a day lies encoded, by all that it is made of."""
+    past = history(config, sorted(view.contents), day)
+    counters = config.features.counters.model_dump_json()
+    made_of = f"{FORMAT} {encoder.fingerprint} {counters} {day} {view.version([day, *past])}"
+    name = f"{day}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.parquet"
+    return Workspace(config).features / name
 
 
 def _numbers(con: Any, config: Config, view: Lake, day: date) -> None:
@@ -111,5 +116,6 @@ def _numbers(con: Any, config: Config, view: Lake, day: date) -> None:
     )
 
 
-def _hashed(column: str) -> str:
+def hashed(column: str) -> str:
+    """A user's or request's hash as an SQL expression: the first 60 bits of its MD5."""
     return f"('0x' || substr(md5({column}), 1, 15))::BIGINT"

@@ -1,11 +1,7 @@
 """One day from its source into the lake: the calls in their order, without orchestration."""
 
 import logging
-import shutil
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -19,10 +15,12 @@ from driftune.logs.columns import record_columns
 from driftune.logs.commit import commit
 from driftune.logs.duck import connect, first_line, is_out_of_room
 from driftune.logs.lake import Lake, short_hash
+from driftune.logs.scratch import scratch
 from driftune.logs.source import Fetched, fetch
 from driftune.logs.staging import Staged, content_hash, stage
+from driftune.logs.suppressed import read_suppressed, unless_erased
 from driftune.logs.turns import turn
-from driftune.quality.checkpoint import Check, validate
+from driftune.quality.checkpoint import Check, Checkpoint, validate
 from driftune.quality.profile import write_profile
 from driftune.quality.quarantine import write_quarantine
 from driftune.quality.record import DayQuality, read_quality, record_quality
@@ -31,8 +29,6 @@ from driftune.registry.ledger import Ledger
 from driftune.workspace import Workspace
 
 log = logging.getLogger("driftune")
-
-LEFT_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,8 @@ def is_judged(config: Config, fetched: Fetched, quality: DayQuality, *, again: b
         alike = not again or quality.rules == rules_hash(config, released)
         return quality.basis == wanted and alike
     # Records of old do not say by which rules they were made.
-    return quality.content_hash == wanted and not released.entries
+    held = read_suppressed(config).content(fetched.day, wanted)
+    return quality.content_hash == held and not released.entries
 
 
 def domains_for(config: Config, day: date) -> list[str] | None:
@@ -74,24 +71,6 @@ def domains_for(config: Config, day: date) -> list[str] | None:
             f"SELECT DISTINCT domain FROM {Lake.of(config).relation(days)} ORDER BY domain"
         ).fetchall()
     return [name for (name,) in rows]
-
-
-@contextmanager
-def scratch(config: Config, day: date) -> Iterator[Path]:
-    """A folder of this run's own, removed at the end: two runs of a day do not meet.
-
-    What killed runs have left for more than a day goes too.
-    """
-    for left in Workspace(config).staging.glob("*"):
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > LEFT_SECONDS:
-                shutil.rmtree(left)
-    folder = Workspace(config).staging / f"{day}-{uuid.uuid4().hex[:8]}"
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def unchanged(
@@ -160,6 +139,12 @@ def _checked(config: Config, staged: Staged) -> DayQuality:
         if (severity := config.quality.severity_of(change.rule)) != "off"
     ]
     checkpoint = replace(checkpoint, checks=(*checkpoint.checks, *changed, *_empty(staged)))
+    with unless_erased(config, day, staged.erased.state):
+        return _recorded(config, staged, checkpoint)
+
+
+def _recorded(config: Config, staged: Staged, checkpoint: Checkpoint) -> DayQuality:
+    workspace, day = Workspace(config), staged.day
     held = read_quality(workspace, day)
     beside = checkpoint.verdict == "refused" and held is not None and held.verdict != "refused"
     if not beside:
@@ -176,7 +161,7 @@ def _empty(staged: Staged) -> list[Check]:
     """The check that a day without an accepted row breaks, whatever the limits in params.yaml: it
     would take the place of rows that can be learnt from."""
     with connect(staged.database, read_only=True) as con:
-        if con.execute("SELECT 1 FROM staged WHERE rejected = 0 LIMIT 1").fetchall():
+        if con.execute("SELECT 1 FROM tally WHERE NOT rejected LIMIT 1").fetchall():
             return []
     sentence = "At least one row is accepted."
     return [Check("no_rows", "critical", sentence, False, staged.rows, None)]

@@ -4,7 +4,8 @@ from datetime import date, datetime, timedelta
 
 from driftune.config import Config
 from driftune.errors import SourceError
-from driftune.logs.ingest import is_judged, scratch
+from driftune.logs.ingest import is_judged
+from driftune.logs.scratch import scratch
 from driftune.logs.source import arrived, fetch
 from driftune.quality.record import read_quality
 from driftune.registry.ledger import Ledger

@@ -20,6 +20,8 @@ from driftune.logs.expressions import over_typed_columns
 from driftune.logs.kept import Kept
 from driftune.logs.loading import damaged_file, delivered_types, load
 from driftune.logs.source import Fetched
+from driftune.logs.suppressed import Suppressed, leave_out, read_suppressed
+from driftune.logs.tally import tally
 from driftune.quality.released import Release, read_release
 from driftune.quality.rules import RowRule, row_rules
 from driftune.workspace import Workspace
@@ -29,10 +31,12 @@ _ZONED = re.compile(r"timestamptz|time\s*zone|timezone|now|current|today", re.IG
 
 @dataclass(frozen=True)
 class Staged:
-    """A staged day: ``staged`` (canonical) beside ``raw`` (as delivered) in ``database``.
+    """A staged day: ``staged`` (canonical) beside ``raw`` (as delivered) in ``database``, and a
+    ``tally`` of the staged rows.
 
-    Both are views over the fetched files, which therefore must stay until the day is committed.
-    ``content_hash`` is that of the delivery, ``released`` what was let out of its quarantine.
+    The first two are views over the fetched files, which must stay until the day is committed.
+    They lack the rows of the users whom the list ``erased`` names. ``content_hash`` is that of the
+    delivery, ``released`` what was let out of its quarantine.
     """
 
     day: date
@@ -43,12 +47,13 @@ class Staged:
     fetched: Fetched
     evolution: Evolution
     released: Release
+    erased: Suppressed
 
 
 def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | None) -> str:
     """Hash of everything that decides what the rows are: bytes, roles, domains.
 
-    Which of them the lake holds, its rules decide (see ``quality.record``).
+    Which of them the lake holds, its rules decide (see ``quality.record``), and who was erased.
     """
     # Days taken in before there was this role keep their hash where it is not used.
     unused = {"request"} if config.columns.request is None else None
@@ -77,6 +82,7 @@ def stage(
         LakeError: when disk or memory is full.
     """
     _check_columns(config, fetched)
+    erased = read_suppressed(config)
     quarantine_unknown = known_domains is not None and config.domains.unknown == "quarantine"
     released = read_release(Workspace(config), fetched.day).of(fetched.content)
     allowed = known_domains if quarantine_unknown else None
@@ -102,7 +108,9 @@ def stage(
                 evaluated, fetched.day, known_domains, source, types, evolution.kept
             )
             con.execute(f"CREATE {kind} parsed AS {parsed}")
+            leave_out(con, erased)
             con.execute(_marked_sql(rules))
+            tally(con)
         except duckdb.Error as error:
             fetched.check_unchanged()
             if is_out_of_room(error):
@@ -124,6 +132,7 @@ def stage(
         fetched,
         evolution,
         released,
+        erased,
     )
 
 

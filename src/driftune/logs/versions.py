@@ -1,4 +1,4 @@
-"""The lake's versions of a day: what was replaced stays readable, as nothing is vacuumed."""
+"""The lake's versions of a day: what was replaced stays readable until it is pruned or erased."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -53,6 +53,11 @@ def export_day(lake: Path, day: date, version: int, target: Path) -> int:
             cannot be written.
     """
     view = Lake.at(lake, version)
+    if day in view.files and view.damage(day) is not None:
+        raise LakeError(
+            f"{day} at version {version} is gone (pruned, or rows were erased); driftune lake "
+            f"versions {day} lists what is left"
+        )
     try:
         with connect() as con, replacing(target) as part:
             relation = view.whole_relation(con, [day])

@@ -6,6 +6,7 @@ from typing import Any
 from driftune.config import Config
 from driftune.logs.duck import connect
 from driftune.logs.staging import Staged
+from driftune.logs.tally import tally
 from driftune.quality.finding import Finding
 from driftune.quality.findings import Findings, find
 from driftune.quality.profile import measure
@@ -71,3 +72,4 @@ def refuse(config: Config, staged: Staged, domains: list[str]) -> None:
         )
         con.execute("DELETE FROM broken WHERE row_id IN (SELECT row_id FROM refused)")
         con.execute("INSERT INTO broken SELECT * FROM refused")
+        tally(con)

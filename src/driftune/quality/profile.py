@@ -68,26 +68,28 @@ def measure(config: Config, staged: Staged) -> dict[str, Any]:
     with connect(staged.database, memory=config.resources.memory) as con:
         domains = con.execute(
             """
-            SELECT domain, count(*), count(*) FILTER (rejected = 1),
-                   count(*) FILTER (reasons = 'duplicate'),
-                   count(*) FILTER (rejected = 0 AND click_value = 1),
-                   count(*) FILTER (rejected = 0 AND convert_value = 1)
-            FROM staged
+            SELECT domain, sum(n)::BIGINT,
+                   coalesce(sum(n) FILTER (rejected), 0)::BIGINT,
+                   coalesce(sum(n) FILTER (reasons = 'duplicate'), 0)::BIGINT,
+                   coalesce(sum(clicked) FILTER (NOT rejected), 0)::BIGINT,
+                   coalesce(sum(converted) FILTER (NOT rejected), 0)::BIGINT
+            FROM tally
             WHERE domain IS NOT NULL AND NOT contains(reasons, 'domain_unknown')
             GROUP BY domain ORDER BY domain
             """
         ).fetchall()
         figures = con.execute(
             """
-            SELECT count(*), count(*) FILTER (rejected = 0), count(DISTINCT file),
-                   max(event_time) FILTER (rejected = 0)
-            FROM staged
+            SELECT coalesce(sum(n), 0)::BIGINT,
+                   coalesce(sum(n) FILTER (NOT rejected), 0)::BIGINT,
+                   count(DISTINCT file), max(last) FILTER (NOT rejected)
+            FROM tally
             """
         ).fetchone() or (0, 0, 0, None)
         delivered, rows, files, last = figures
         hours = dict(
             con.execute(
-                "SELECT hour, count(*) FROM staged WHERE rejected = 0 GROUP BY 1"
+                "SELECT hour, sum(n)::BIGINT FROM tally WHERE NOT rejected GROUP BY 1"
             ).fetchall()
         )
         step = max(1, rows // LOOKED)
@@ -253,7 +255,7 @@ def _written_early(config: Config, staged: Staged) -> int:
     start, end = roles.day_start(config, staged.day), roles.day_end(config, staged.day)
     early = 0
     with connect(staged.database, read_only=True) as con:
-        names = con.execute("SELECT DISTINCT file FROM staged").fetchall()
+        names = con.execute("SELECT DISTINCT file FROM tally").fetchall()
     for (name,) in names:
         path = config.root / name
         if "://" not in name and path.exists():

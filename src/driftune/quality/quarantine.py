@@ -18,7 +18,7 @@ def write_quarantine(staged: Staged, target: Path) -> int:
     One without rejected rows has no quarantine file; that of an earlier delivery is removed.
     """
     with connect(staged.database, read_only=True) as con:
-        row = con.execute("SELECT count(*) FROM staged WHERE rejected = 1").fetchone()
+        row = con.execute("SELECT count(*) FROM broken").fetchone()
         rejected = row[0] if row else 0
         if not rejected:
             target.unlink(missing_ok=True)
@@ -44,8 +44,7 @@ def accepted_hash(staged: Staged) -> str:
     """Hash of which of the delivery's rows are accepted; its content hash where all are."""
     with connect(staged.database, read_only=True) as con:
         count, *marks = con.execute(
-            "SELECT count(*), bit_xor(hash(row_id)), sum(hash(row_id)) "
-            "FROM staged WHERE rejected = 1"
+            "SELECT count(*), bit_xor(hash(row_id)), sum(hash(row_id)) FROM broken"
         ).fetchone()
     if not count:
         return staged.content_hash
@@ -61,9 +60,9 @@ def count_rejected(staged: Staged) -> list[dict[str, Any]]:
     with connect(staged.database, read_only=True) as con:
         rows = con.execute(
             """
-            SELECT file, reason, coalesce(domain, '') AS domain, count(*) AS rows
-            FROM (SELECT file, domain, unnest(string_split(reasons, ', ')) AS reason
-                  FROM staged WHERE rejected = 1)
+            SELECT file, reason, coalesce(domain, '') AS domain, sum(n)::BIGINT AS rows
+            FROM (SELECT file, domain, n, unnest(string_split(reasons, ', ')) AS reason
+                  FROM tally WHERE rejected)
             GROUP BY ALL ORDER BY rows DESC, reason, domain, file
             """
         ).fetchall()
@@ -80,9 +79,12 @@ def examples(staged: Staged) -> list[dict[str, Any]]:
             f"""
             SELECT file, file_row, reasons, user_id, item_id, event_time::VARCHAR AS event_time,
                    domain, click_label AS click, convert_label AS "convert"
-            FROM (SELECT *, row_number() OVER (PARTITION BY reasons ORDER BY row_id) AS n
-                  FROM staged WHERE rejected = 1)
-            WHERE n <= 2 ORDER BY row_id LIMIT {EXAMPLES}
+            FROM staged WHERE row_id IN (
+                SELECT row_id FROM broken
+                QUALIFY row_number() OVER (PARTITION BY reasons ORDER BY row_id) <= 2
+                ORDER BY row_id LIMIT {EXAMPLES}
+            )
+            ORDER BY row_id
             """
         )
         names = [column[0] for column in cursor.description]

@@ -78,22 +78,25 @@ def record_quality(
 ) -> DayQuality:
     """Collect a delivery's figures and write its record; ``rules``: the hash of what judged it."""
     with connect(staged.database, read_only=True) as con:
-        row = con.execute("SELECT count(*), coalesce(sum(rejected), 0) FROM staged").fetchone()
+        row = con.execute(
+            "SELECT coalesce(sum(n), 0), coalesce(sum(n) FILTER (rejected), 0) FROM tally"
+        ).fetchone()
         domains = con.execute(
             """
-            SELECT domain, count(*) FILTER (rejected = 0), count(*) FILTER (rejected = 1),
-                   coalesce(sum(click_value) FILTER (rejected = 0), 0),
-                   coalesce(sum(convert_value) FILTER (rejected = 0), 0)
-            FROM staged WHERE domain IS NOT NULL GROUP BY domain ORDER BY 2 DESC, 1 LIMIT 1000
+            SELECT domain, coalesce(sum(n) FILTER (NOT rejected), 0),
+                   coalesce(sum(n) FILTER (rejected), 0),
+                   coalesce(sum(clicks) FILTER (NOT rejected), 0),
+                   coalesce(sum(conversions) FILTER (NOT rejected), 0)
+            FROM tally WHERE domain IS NOT NULL GROUP BY domain ORDER BY 2 DESC, 1 LIMIT 1000
             """
         ).fetchall()
         hours = con.execute(
-            "SELECT DISTINCT hour FROM staged WHERE rejected = 0 ORDER BY hour"
+            "SELECT DISTINCT hour FROM tally WHERE NOT rejected ORDER BY hour"
         ).fetchall()
     rows, rejected = row if row else (0, 0)
     quality = DayQuality(
         day=staged.day,
-        content_hash=accepted_hash(staged),
+        content_hash=staged.erased.content(staged.day, accepted_hash(staged)),
         verdict=checkpoint.verdict,
         rows=int(rows),
         rejected=int(rejected),

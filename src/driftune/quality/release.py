@@ -37,8 +37,9 @@ def release_day(
         DayRefusedError: when the day is refused all the same.
         LakeError: when another run of the day does not end, or the disk is full.
     """
-    from driftune.logs.ingest import scratch, take_in, unchanged
+    from driftune.logs.ingest import take_in, unchanged
     from driftune.logs.lake import Lake
+    from driftune.logs.scratch import scratch
     from driftune.logs.source import fetch
     from driftune.logs.turns import turn
 

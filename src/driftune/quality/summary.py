@@ -69,18 +69,19 @@ def summarise(config: Config, staged: Staged, judged: Judged) -> list[SummaryRul
     domains = [each for each in found.domains if each.about not in judged.released]
     rules += _rules(domains)
     rules += _rules(found.columns)
+    judged_alone = f"NOT contains(reasons, '{DOMAIN_REFUSED}')"
     with connect(staged.database, memory=config.resources.memory) as con:
         con.execute(
             f"""
             CREATE OR REPLACE TABLE quality AS
-            SELECT count(*)::DOUBLE AS enough_rows,
-                   coalesce(avg(rejected) FILTER (NOT contains(reasons, '{DOMAIN_REFUSED}')), 0)
-                       AS rejected_share,
+            SELECT coalesce(sum(n), 0)::DOUBLE AS enough_rows,
+                   coalesce(sum(n) FILTER (rejected AND {judged_alone}), 0)
+                       / greatest(sum(n) FILTER ({judged_alone}), 1) AS rejected_share,
                    {judged.refused_share}::DOUBLE AS domains_refused,
                    count(DISTINCT hour)::DOUBLE AS hours_covered,
-                   avg(click_value) FILTER (NOT contains(reasons, '{DOMAIN_REFUSED}'))
-                       AS click_rate
-            FROM staged
+                   sum(clicks) FILTER ({judged_alone})
+                       / nullif(sum(labelled) FILTER ({judged_alone}), 0) AS click_rate
+            FROM tally
             """
         )
         largest: dict[str, float] = {}

@@ -8,11 +8,9 @@ from pathlib import Path
 from driftune.config import Config
 from driftune.logs.ingest import reference_days
 from driftune.models.adapters import Adapter, AdapterBank, AdapterFileError, load_adapter
-from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.ledger import BASE, ROLLBACK, Ledger
 from driftune.workspace import Workspace
 
-# The action of a switch that goes back; every other one is a promotion.
-ROLLBACK = "rollback"
 log = logging.getLogger("driftune")
 
 

@@ -78,6 +78,19 @@ class Database:
         ):
             return list(connection.execute(query))
 
+    def forget(self) -> None:
+        """Let no page of the database hold what was overwritten; PostgreSQL does so by itself.
+
+        Raises:
+            LedgerBusyError: when another process does not let go of the ledger.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return
+        plain = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        with _answering(), plain as connection:
+            connection.exec_driver_sql("VACUUM")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def one(self, query: sa.Select) -> sa.Row | None:
         """First row of a query, or None."""
         rows = self.read(query)

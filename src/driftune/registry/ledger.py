@@ -31,6 +31,8 @@ from driftune.registry.schema import (
 from driftune.registry.stale import give_way, mark_stale
 
 BASE = 0
+# The action of a switch that goes back; every other one is a promotion.
+ROLLBACK = "rollback"
 
 
 class Ledger(Database):

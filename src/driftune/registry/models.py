@@ -1,6 +1,7 @@
 """MLflow: one registered model per domain; alias ``champion`` mirrors the ledger's pointer."""
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -143,6 +144,30 @@ def holds(config: Config, record: Any) -> bool:
             return False
         raise RegistryError(f"registry.mlflow: cannot be read ({_line(error)})") from None
     return bool(held.tags.get("sha256") == record.sha256)
+
+
+def forget(config: Config, record: Any) -> None:
+    """Delete the version of an adapter (a row of the ledger) from MLflow, with its run and files.
+
+    A version that MLflow no longer has, or whose files are others, is left alone.
+
+    Raises:
+        RegistryError: when MLflow cannot be asked or refuses.
+    """
+    if not holds(config, record):
+        return
+    name = model_name(record.domain_key)
+    try:
+        registry = client(config)
+        held = registry.get_model_version(name, record.mlflow_version)
+        registry.delete_model_version(name, record.mlflow_version)
+        if held.run_id:
+            registry.delete_run(held.run_id)
+            if config.registry.mlflow is None:
+                # Of its own store, MLflow only marks a run as deleted.
+                shutil.rmtree(config.home / "mlflow" / held.run_id, ignore_errors=True)
+    except _faults() as error:
+        raise RegistryError(f"{name}: MLflow deletes no version ({_line(error)})") from None
 
 
 def answers(config: Config) -> str:

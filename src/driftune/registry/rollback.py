@@ -10,8 +10,8 @@ from driftune.config import Config
 from driftune.errors import RegistryError
 from driftune.models.adapters import AdapterFileError
 from driftune.models.backbone import backbone_mark
-from driftune.registry.champions import ROLLBACK, load_version, newest_day, version_before
-from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.champions import load_version, newest_day, version_before
+from driftune.registry.ledger import BASE, ROLLBACK, Ledger
 from driftune.registry.models import mirror
 from driftune.registry.schema import decisions, switches
 from driftune.registry.status import domain_names
@@ -118,6 +118,12 @@ def restore(
         reason=reason,
         **{"from": pointer.version, "to": version},
     )
+
+
+def serviceable(ledger: Ledger, key: str) -> list[int]:
+    """The domain's champion, and the versions that rollbacks without ``--to`` lead back to."""
+    champion = ledger.champion_version(key)
+    return [champion, *(_older(ledger, key, champion) if champion != BASE else ())]
 
 
 def _older(ledger: Ledger, key: str, version: int) -> Iterator[int]:

@@ -4,8 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
-from driftune.registry.ledger import BASE
-from driftune.registry.rollback import ROLLBACK
+from driftune.registry.ledger import BASE, ROLLBACK
 from driftune.reports.history import PERIOD, History
 from driftune.reports.links import champion_text, decision_href
 from driftune.reports.states import (

@@ -1,0 +1,1 @@
+"""Retention: what is dropped with age, and users whose rows are erased from everything."""

@@ -1,0 +1,59 @@
+"""What a day left beside the lake and is past its time: quarantine, Data Docs; and leftovers."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from driftune.config import Config
+from driftune.logs.lake import Lake
+from driftune.logs.scratch import left_behind
+from driftune.reports.docs_page import docs_path
+from driftune.retention.aged_lake import AT_WORK
+from driftune.retention.found import Aged, Finding, Kept
+from driftune.workspace import Workspace
+
+_NAMES = {"quarantine": "rejected rows", "records": "Data Docs"}
+
+
+def aged_records(config: Config) -> Iterator[Finding]:
+    """Quarantine files and Data Docs of days long before the newest of the lake."""
+    days, workspace = Lake.of(config).days, Workspace(config)
+    folders = {"quarantine": workspace.home / "quarantine", "records": workspace.home / "data_docs"}
+    for kind, folder in folders.items():
+        keep = getattr(config.retention, kind)
+        if keep is None:
+            yield Kept(kind, f"retention.{kind} is null: {_NAMES[kind]} of all days")
+            continue
+        oldest = (days[-1] - timedelta(days=keep)).isoformat() if days else ""
+        for path in sorted(folder.glob("????-??-??*")):
+            name = path.name[:10]
+            if name >= oldest or not _is_day(name):
+                yield Kept(kind, f"{_NAMES[kind]} of the last {keep} days")
+                continue
+            paths = [path]
+            if kind == "records":
+                refused = path.name != f"{name}.json"
+                page = docs_path(date.fromisoformat(name), redelivery=refused)
+                paths.append(workspace.reports / page)
+            yield Aged(kind, f"{name}: {_NAMES[kind]}", tuple(paths), name)
+    yield Kept("records", "quality records: day pages are made of them, later days compared")
+
+
+def leftovers(config: Config, now: float) -> Iterator[Finding]:
+    """What killed runs left: staged days, and files that were never finished."""
+    workspace = Workspace(config)
+    for folder in left_behind(workspace.staging):
+        yield Aged("leftovers", f"staging/{folder.name}", (folder,))
+    own = [workspace.features, workspace.profiles, workspace.reports, workspace.model]
+    own += [workspace.home / name for name in ("quality", "quarantine", "data_docs")]
+    for folder in own:
+        for path in sorted(folder.rglob(".*.part")):
+            if now - path.stat().st_mtime > AT_WORK:
+                yield Aged("leftovers", f"{folder.name}/{path.name}", (path,))
+
+
+def _is_day(name: str) -> bool:
+    try:
+        date.fromisoformat(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,142 @@
+"""What of the lake is past its time: files of old versions, whole days, caches drawn from it."""
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import date, timedelta
+from urllib.parse import unquote
+
+from driftune.config import Config
+from driftune.drift.profiles import profile_path
+from driftune.errors import BackboneError
+from driftune.logs.encoder import load_encoder
+from driftune.logs.features import encoded_path
+from driftune.logs.ingest import reference_days
+from driftune.logs.lake import Lake, open_table
+from driftune.registry.claims import HELD
+from driftune.registry.ledger import Ledger
+from driftune.registry.rollback import serviceable
+from driftune.registry.schema import decisions
+from driftune.retention.found import Aged, Finding, Kept
+from driftune.workspace import Workspace
+
+DAY = 24 * 3600
+# Files that no version names may be those of a commit at work.
+AT_WORK = DAY
+
+
+def aged_versions(config: Config, now: float) -> Iterator[Finding]:
+    """Files that newer deliveries replaced long ago, and those that no version ever named."""
+    table, view = open_table(Workspace(config).lake), Lake.of(config)
+    if table is None:
+        return
+    current = {file for files in view.files.values() for file in files}
+    old = {path for path in Workspace(config).lake.glob("day=*/*.parquet") if path not in current}
+    keep, replaced = config.retention.versions, _replaced(config)
+    for path in sorted(old):
+        day = path.parent.name.removeprefix("day=")
+        since = replaced.get(f"{path.parent.name}/{path.name}")
+        if since is None:
+            if now - path.stat().st_mtime > AT_WORK:
+                yield Aged("leftovers", f"{path.name} of no version of the lake", (path,), day)
+        elif keep is None:
+            yield Kept("versions", "retention.versions is null: all old versions")
+        elif now - since > keep * DAY:
+            days = int((now - since) // DAY)
+            yield Aged("versions", f"{day}: a version replaced {days} days ago", (path,), day)
+        else:
+            yield Kept("versions", f"versions replaced within the last {keep} days")
+
+
+def aged_days(config: Config, ledger: Ledger) -> Iterator[Finding]:
+    """Days of the lake that nothing needs any more; the data's clock is the newest day."""
+    keep, view = config.retention.lake, Lake.of(config)
+    if keep is None or not view.days:
+        yield Kept("lake", "retention.lake is null: all days")
+        return
+    old = [day for day in view.days if day < view.days[-1] - timedelta(days=keep)]
+    if not old:
+        return
+    waiting = open_decisions(ledger)
+    if waiting:
+        yield Kept("lake", f"{waiting} decisions are open, and rest on all days up to theirs")
+        return
+    needed = needed_days(config, ledger)
+    for day in old:
+        if day in needed:
+            yield Kept("lake", needed[day])
+        else:
+            yield Aged("lake", f"{day}: a day of the lake", (), day.isoformat())
+
+
+def open_decisions(ledger: Ledger) -> int:
+    """How many decisions wait for an adaptation or a look, or are being adapted."""
+    return len(ledger.decisions(decisions.c.state.in_(("pending", *HELD))))
+
+
+def needed_days(config: Config, ledger: Ledger) -> dict[date, str]:
+    """Days that must stay in the lake, and why: reference days, those that a version which may
+    serve is compared with, and what their counters look back at.
+    """
+    found = dict.fromkeys(reference_days(config), "reference days: pre-training rests on them")
+    why = "days that champions, or versions a rollback leads to, are compared with"
+    serve = {key: set(serviceable(ledger, key)) for key in ledger.champions()}
+    compared: set[date] = set()
+    for row in ledger.decisions():
+        if row.champion_version in serve.get(row.domain_key, {0}):
+            compared |= set(map(date.fromisoformat, (row.scores or {}).get("reference") or ()))
+    for key, versions in serve.items():
+        for record in ledger.versions(key):
+            if record.version in versions:
+                compared |= set(map(date.fromisoformat, record.reference_days))
+    back = config.features.counters.history_days
+    for day in sorted(compared):
+        found.setdefault(day, why)
+    for day in sorted(found):
+        for number in range(1, back + 1):
+            before = day - timedelta(days=number)
+            found.setdefault(before, "days that the counters of needed days look back at")
+    return found
+
+
+def aged_caches(config: Config, now: float) -> Iterator[Finding]:
+    """Encoded days and drift counts of contents that the lake no longer has."""
+    keep, workspace, view = config.retention.caches, Workspace(config), Lake.of(config)
+    kept = set()
+    try:
+        encoder = load_encoder(workspace.model / "encoder")
+    except BackboneError:
+        yield Kept("caches", "the encoder cannot be read: nobody knows which are in use")
+        return
+    for day in view.days:
+        encoded = encoded_path(config, encoder, day, view)
+        kept |= {encoded, profile_path(config, day, encoded)}
+    if keep is None:
+        yield Kept("caches", "retention.caches is null: all")
+        return
+    for folder in (workspace.features, workspace.profiles):
+        for path in sorted(folder.glob("*.parquet")):
+            if path in kept:
+                yield Kept("caches", "those of what the lake holds")
+            elif now - path.stat().st_mtime > keep * DAY:
+                what = f"{path.name[:10]}: drawn from a content that is gone"
+                yield Aged("caches", what, (path,))
+
+
+def _replaced(config: Config) -> dict[str, float]:
+    """When each file (its path within the lake) ceased to be current, in seconds since 1970.
+
+    By the log itself; of files whose entry a checkpoint has swallowed, the oldest time known.
+    """
+    found: dict[str, float] = {}
+    added: set[str] = set()
+    log = Workspace(config).lake / "_delta_log"
+    for path in sorted(log.glob("*.json")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            entry = json.loads(line)
+            if "add" in entry:
+                added.add(unquote(entry["add"]["path"]))
+            if "remove" in entry:
+                removed = entry["remove"]
+                found[unquote(removed["path"])] = (removed.get("deletionTimestamp") or 0) / 1000
+    return {**dict.fromkeys(added - set(found), time.time()), **found}

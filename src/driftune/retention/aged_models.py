@@ -1,0 +1,52 @@
+"""Fine-tunings past their time: challengers that were never promoted, champions of long ago."""
+
+from collections.abc import Iterator
+
+from driftune.config import Config
+from driftune.registry.champions import adapter_folder
+from driftune.registry.claims import HELD
+from driftune.registry.ledger import Ledger
+from driftune.registry.rollback import serviceable
+from driftune.retention.aged_lake import AT_WORK, DAY
+from driftune.retention.found import Aged, Finding, Kept
+from driftune.workspace import Workspace
+
+
+def aged_challengers(config: Config, ledger: Ledger, now: float) -> Iterator[Finding]:
+    """Challengers whose decision ended long ago, or that no decision names."""
+    keep, folder = config.retention.challengers, Workspace(config).challengers
+    held = {row.id: row for row in ledger.decisions()} if folder.exists() else {}
+    for path in sorted(each for each in folder.glob("*") if each.is_dir()):
+        row = held.get(path.name)
+        if row is not None and row.state in ("pending", *HELD):
+            yield Kept("challengers", "those of decisions that are open")
+        elif keep is None:
+            yield Kept("challengers", "retention.challengers is null: all")
+        elif now - (path.stat().st_mtime if row is None else row.updated_at) <= keep * DAY:
+            yield Kept("challengers", f"those of decisions that ended within {keep} days")
+        else:
+            ended = "of no decision" if row is None else row.state
+            yield Aged("challengers", f"{path.name}: {ended}", (path,))
+
+
+def aged_adapters(config: Config, ledger: Ledger, now: float) -> Iterator[Finding]:
+    """Versions that no rollback leads back to, and folders that the ledger does not name."""
+    keep, home = config.retention.adapters, Workspace(config).adapters
+    named = set()
+    for key in sorted(each.name for each in home.glob("*") if each.is_dir()):
+        serve = set(serviceable(ledger, key))
+        for record in ledger.versions(key):
+            folder = adapter_folder(config, key, record.version, record.sha256)
+            named.add(folder)
+            if not folder.exists():
+                continue
+            if record.version in serve:
+                yield Kept("adapters", "champions, and the versions that a rollback leads back to")
+            elif keep is None:
+                yield Kept("adapters", "retention.adapters is null: all that were champions")
+            elif now - record.created_at > keep * DAY:
+                what = f"{record.domain}: version {record.version}"
+                yield Aged("adapters", what, (folder,), key=key, version=record.version)
+        for folder in sorted((home / key).glob("*")):
+            if folder not in named and now - folder.stat().st_mtime > AT_WORK:
+                yield Aged("leftovers", f"{key}: {folder.name}, never promoted", (folder,))

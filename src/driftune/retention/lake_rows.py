@@ -1,0 +1,175 @@
+"""A user's rows in the lake: rewritten without them, and every old file with them removed."""
+
+import uuid
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from driftune.config import Config
+from driftune.files import read_json, write_json
+from driftune.locks import locked
+from driftune.logs.commit import replace_day
+from driftune.logs.duck import connect, literal
+from driftune.logs.lake import Lake, open_table, short_hash
+from driftune.logs.scratch import scratch
+from driftune.logs.suppressed import note_day, read_suppressed, rewriting, without
+from driftune.logs.turns import turn
+from driftune.registry.ledger import Ledger
+from driftune.registry.schema import days as days_table
+from driftune.workspace import Workspace
+
+
+def days_with(config: Config, users: Sequence[str]) -> dict[date, int]:
+    """The users' rows in the lake as it is, by day."""
+    view = Lake.of(config)
+    found = {}
+    for day in view.days:
+        rows = _rows(view, day, users) if view.damage(day) is None else 0
+        if rows:
+            found[day] = rows
+    return found
+
+
+def erase_rows(config: Config, ledger: Ledger, users: Sequence[str], mark: str) -> int:
+    """Rewrite the days that hold rows of the users without them; returns the rows.
+
+    A day at a time and in one transaction each: killed in between, the rest is done by a second
+    call. Revisions stay: the days were not delivered anew.
+
+    Raises:
+        LakeError: when the lake takes no commit, or a run of a day does not end.
+    """
+    erased = 0
+    for day in days_with(config, users):
+        with turn(config, day):
+            with rewriting(config) as held:
+                note_day(held, day, _content(ledger, Lake.of(config), day), mark)
+            erased += _rewrite(config, ledger, day, users, mark)
+            align(config, ledger)
+    # What a run that was killed has rewritten and not told.
+    align(config, ledger)
+    return erased
+
+
+def old_files(
+    config: Config, users: Sequence[str], *, rewritten: Collection[date] = ()
+) -> list[Path]:
+    """Files in the lake's folder that hold rows of the users and are not of its newest version.
+
+    One that cannot be read counts: nothing but an old version could name it. ``rewritten``: days
+    whose newest files count as old.
+    """
+    workspace, files = Workspace(config), Lake.of(config).files
+    current = {file for day in files if day not in rewritten for file in files[day]}
+    found = []
+    for path in sorted(workspace.lake.glob("day=*/*.parquet")):
+        if path in current:
+            continue
+        try:
+            with connect() as con:
+                rows = con.execute(f"SELECT count(*) {_of(path, users)}", [list(users)]).fetchone()
+        except duckdb.Error:
+            rows = (1,)
+        if rows and rows[0]:
+            found.append(path)
+    return found
+
+
+def align(config: Config, ledger: Ledger) -> None:
+    """Let ledger and quality record name the content that the lake holds of days that lost rows."""
+    held, view = read_suppressed(config), Lake.of(config)
+    for name, contents in held.days.items():
+        day = date.fromisoformat(name)
+        row = ledger.day(day)
+        for now in contents.values():
+            if row is None or short_hash(now) != view.contents.get(day):
+                continue
+            if row.content_hash != now:
+                # The record first: the ledger is what says that this day is not done yet.
+                _rename_content(config, day, row.content_hash, now)
+                with connect() as con:
+                    count = f"SELECT count(*) FROM {view.relation([day])}"
+                    ((rows,),) = con.execute(count).fetchall()
+                table = open_table(view.path)
+                with ledger.write() as connection:
+                    connection.execute(
+                        days_table.update()
+                        .where(days_table.c.day == name, days_table.c.revision == row.revision)
+                        .values(content_hash=now, lake_version=table.version(), rows=rows)
+                    )
+
+
+def _rename_content(config: Config, day: date, before: str, now: str) -> None:
+    path = Workspace(config).quality(day)
+    # One that cannot be read lets the day be taken in again.
+    with suppress(OSError, ValueError):
+        record = read_json(path)
+        if record["content_hash"] == before:
+            write_json(path, {**record, "content_hash": now})
+
+
+def _rewrite(config: Config, ledger: Ledger, day: date, users: Sequence[str], mark: str) -> int:
+    lake = Workspace(config).lake
+    # Nothing is committed meanwhile: what is written here rests on what is read here.
+    with scratch(config, day) as folder, locked(Workspace(config).suppressed_lock):
+        view = Lake.of(config)
+        erased = _rows(view, day, users) if day in view.files else 0
+        if not erased:
+            return 0
+        before = _content(ledger, view, day)
+        noted = read_suppressed(config).days[day.isoformat()].values()
+        # A day that was delivered anew since it was noted has a content of its own.
+        after = without(before, mark) if without(before, mark) in noted else before
+        written: dict[Path, int] = {}
+        with connect(memory=config.resources.memory) as con:
+            con.execute(f"SET temp_directory = {literal(str(folder / 'spill'))}")
+            for file in view.files[day]:
+                target = folder / f"part-{len(written):05d}-{uuid.uuid4()}.zstd.parquet"
+                copied = con.execute(
+                    f"COPY (SELECT * EXCLUDE (gone) FROM (SELECT *, coalesce(user_id IN "
+                    f"(SELECT unnest($1::VARCHAR[])), false) AS gone FROM {_read(file)}) "
+                    f"WHERE NOT gone) TO {literal(str(target))} "
+                    "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)",
+                    [list(users)],
+                ).fetchone()
+                written[target] = copied[0]
+        replace_day(lake, day, after, written)
+        return erased
+
+
+def _rows(view: Lake, day: date, users: Sequence[str]) -> int:
+    total = 0
+    with connect() as con:
+        for file in view.files[day]:
+            ((rows,),) = con.execute(
+                f"SELECT count(*) {_of(file, users)}", [list(users)]
+            ).fetchall()
+            total += rows
+    return total
+
+
+def _of(file: Path, users: Sequence[str]) -> str:
+    if len(users) == 1:
+        # A plain comparison is held against the file's statistics.
+        return f"FROM {_read(file)} WHERE user_id = $1[1]"
+    return f"FROM {_read(file)} WHERE user_id IN (SELECT unnest($1::VARCHAR[]))"
+
+
+def _read(file: Path) -> str:
+    return f"read_parquet({literal(str(file))}, hive_partitioning = false)"
+
+
+def _content(ledger: Ledger, view: Lake, day: date) -> str:
+    """The whole content hash of what the lake holds of a day."""
+    row, short = ledger.day(day), view.contents.get(day)
+    if row is not None and short_hash(row.content_hash) == short:
+        return str(row.content_hash)
+    for entry in open_table(view.path).history():
+        found: Any = entry.get("driftune.content")
+        if entry.get("driftune.day") == day.isoformat() and found and short_hash(found) == short:
+            return str(found)
+    return f"{(short or 0) << 2:016x}"

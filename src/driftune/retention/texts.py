@@ -1,0 +1,125 @@
+"""Users' ids in records of words and values: quality records, Data Docs, quarantined examples."""
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from driftune.config import Config
+from driftune.errors import DriftuneError
+from driftune.files import read_json, write_json
+from driftune.registry.ledger import Ledger
+from driftune.registry.schema import messages
+from driftune.workspace import Workspace
+
+ERASED = "(erased)"
+# Names and figures of ours, which a user's id may happen to look like.
+_OURS = ("domain", "key", "rule", "content_hash", "day", "bins")
+_QUOTED = re.compile(r"'([^']*)'")
+_WORD = re.compile(r"[^\s'\",;:()\[\]]+")
+NUMBER = re.compile(r"[+-]?[0-9.]+")
+
+
+def redact_records(config: Config, users: Collection[str], *, write: bool = True) -> int:
+    """Take the ids of users out of the records of days; returns how many files had any.
+
+    Examples of theirs are dropped. An id in a sentence is blotted out; one that is a bare number
+    only where it is quoted, or is a value that an expectation shows: elsewhere it is a count.
+
+    Raises:
+        DriftuneError: when a record cannot be read.
+    """
+    workspace, wanted, changed = Workspace(config), frozenset(users), 0
+    kept = ("quality", "quality/profiles", "quality/released", "data_docs")
+    folders = [workspace.home / name for name in kept]
+    for path in sorted(path for folder in folders for path in folder.glob("*.json")):
+        before = _read(path)
+        after = redacted(before, wanted)
+        if after != before:
+            changed += 1
+            if write:
+                write_json(path, after)
+    return changed
+
+
+def redact_messages(ledger: Ledger, users: Collection[str], *, write: bool = True) -> int:
+    """Take the ids of users out of the messages in the ledger; returns how many had any.
+
+    Raises:
+        LedgerBusyError: when another process keeps the ledger locked.
+    """
+    wanted, changed = frozenset(users), 0
+    with ledger.write() as connection:
+        for row in connection.execute(sa.select(messages.c.id, messages.c.facts)).all():
+            facts = redacted(row.facts, wanted)
+            if facts == row.facts:
+                continue
+            changed += 1
+            if write:
+                this = messages.update().where(messages.c.id == row.id)
+                connection.execute(this.values(facts=facts))
+    if changed and write:
+        ledger.forget()
+    return changed
+
+
+def redacted(value: Any, users: frozenset[str], *, shown: bool = False) -> Any:
+    """A record without the users' ids; ``shown``: numbers in it are values, not counts."""
+    if isinstance(value, str):
+        return _blotted(value, users, shown)
+    if isinstance(value, list):
+        theirs = [each for each in value if not _is_example_of(each, users)]
+        return [redacted(each, users, shown=shown) for each in theirs]
+    if isinstance(value, dict):
+        shown = shown or any("unexpected value" in str(each).lower() for each in _head(value))
+        kept = {name: each for name, each in value.items() if name not in users or name in _OURS}
+        return {
+            name: each if name in _OURS else redacted(each, users, shown=shown)
+            for name, each in kept.items()
+        }
+    return value
+
+
+def mentions(path: Path, users: Collection[str]) -> bool:
+    """Whether a file's bytes hold one of the ids as a word; bare numbers are not looked for."""
+    looked = [user for user in users if not NUMBER.fullmatch(user)]
+    content = path.read_bytes()
+    for user in looked:
+        word = re.escape(user.encode())
+        if re.search(rb"(?<![0-9A-Za-z_-])" + word + rb"(?![0-9A-Za-z_-])", content):
+            return True
+    return False
+
+
+def _blotted(text: str, users: frozenset[str], shown: bool) -> str:
+    if text in users and (shown or not NUMBER.fullmatch(text)):
+        return ERASED
+    text = _QUOTED.sub(lambda found: f"'{ERASED}'" if found[1] in users else found[0], text)
+
+    def word(found: re.Match[str]) -> str:
+        bare = found[0].rstrip(".")
+        if bare in users and not NUMBER.fullmatch(bare):
+            return ERASED + found[0][len(bare) :]
+        return found[0]
+
+    return _WORD.sub(word, text)
+
+
+def _is_example_of(value: Any, users: frozenset[str]) -> bool:
+    return isinstance(value, dict) and value.get("user_id") in users
+
+
+def _head(value: dict[str, Any]) -> list[Any]:
+    head = value.get("head")
+    return head if isinstance(head, list) else []
+
+
+def _read(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except ValueError:
+        raise DriftuneError(
+            f"{path}: is damaged and may name users; run its day again, or delete it"
+        ) from None

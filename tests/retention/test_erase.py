@@ -1,0 +1,372 @@
+"""Erasure: after it no file of the workspace names the user, and all else is what it was."""
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date
+
+import duckdb
+import pandas as pd
+import pytest
+
+from driftune.doctor import examine
+from driftune.drift.detect import decide_day
+from driftune.drift.measure import measure_domain
+from driftune.drift.windows import draw_windows
+from driftune.errors import DriftuneError, LakeError, SourceUnavailableError
+from driftune.logs.commit import commit
+from driftune.logs.encoder import load_encoder
+from driftune.logs.ingest import check, domains_for, ingest
+from driftune.logs.lake import Lake
+from driftune.logs.scratch import scratch
+from driftune.logs.source import fetch
+from driftune.logs.staging import stage
+from driftune.logs.suppressed import read_suppressed
+from driftune.logs.versions import day_versions, export_day
+from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
+from driftune.quality.record import read_quality
+from driftune.quality.release import release_day
+from driftune.registry.champions import champions_for
+from driftune.registry.ledger import Ledger
+from driftune.registry.outbox import owed
+from driftune.reports import build_site
+from driftune.retention.erase import Erased, erase, would_erase
+from driftune.retention.texts import redacted
+from driftune.training.pretrain import encoder_folder, load_model
+from driftune.workspace import Workspace
+from tests.adaptation import KEY, crown
+from tests.conftest import World, impressions
+
+USER, OTHER = "ana-77", "bo-78"
+RESPELLED = "SELECT md5(string_agg(r::VARCHAR, '\n' ORDER BY r::VARCHAR)), count(*) FROM ({}) AS r"
+
+
+@pytest.fixture
+def lived(trained_world: World) -> World:
+    """A world with a day of two deliveries and the user in lake, quarantine and records."""
+    world, day = trained_world, trained_world.day(3)
+    frame = impressions(day)
+    with Ledger(world.config) as ledger:
+        for rows in (40, 50):
+            frame.loc[frame.index[:rows], "user_id"] = USER
+            frame.loc[frame.index[rows : 2 * rows], "user_id"] = OTHER
+            frame.loc[frame.index[:3], "click"] = 5
+            world.write(day, frame)
+            ingest(world.config, ledger, day)
+        assert detect(world, ledger, day)
+        build_site(world.config, ledger)
+    return world
+
+
+def detect(world: World, ledger: Ledger, day: date) -> list[str]:
+    """Drift of the day, as the daily flow looks for it; returns the decisions."""
+    drawn = draw_windows(world.config, ledger, day)
+    measured = [measure_domain(world.config, window) for window in drawn]
+    return decide_day(world.config, ledger, drawn, measured)
+
+
+def remove(world: World, *users: str) -> Erased:
+    with Ledger(world.config) as ledger:
+        return erase(world.config, ledger, users, "asked by letter")
+
+
+def naming(world: World, user: str) -> list[str]:
+    """Files of the workspace that name the user: bytes, parquet and databases read as such."""
+    found = []
+    word = re.compile(rb"(?<![0-9A-Za-z-])" + user.encode() + rb"(?![0-9A-Za-z-])")
+    for path in sorted(world.config.home.rglob("*")):
+        if not path.is_file():
+            continue
+        named = bool(word.search(path.read_bytes()))
+        if path.suffix == ".parquet":
+            text = duckdb.read_parquet(str(path), hive_partitioning=False).df().to_csv()
+            named = named or user in text
+        if path.suffix == ".db":
+            with sqlite3.connect(path) as con:
+                named = named or any(user in line for line in con.iterdump())
+        if named:
+            found.append(str(path.relative_to(world.config.home)))
+    return found
+
+
+def others(world: World, user: str = USER) -> tuple[str, int]:
+    """A checksum and the number of all rows of the lake but the user's."""
+    view = Lake.of(world.config)
+    rows = f"SELECT * FROM {view.relation(view.days)} WHERE user_id <> '{user}'"
+    with duckdb.connect() as con:
+        return con.execute(RESPELLED.format(rows)).fetchone() or ("", 0)
+
+
+def test_no_file_names_the_user_and_all_else_is_what_it_was(lived: World) -> None:
+    before, day = others(lived), lived.day(3)
+    named = naming(lived, USER)
+    assert {path.split("/")[0] for path in named} >= {"lake", "quality", "quarantine"}
+    with Ledger(lived.config) as ledger:
+        told = would_erase(lived.config, ledger, [USER])
+    assert naming(lived, USER) == named
+    done = remove(lived, USER)
+    assert done.counts == told.counts
+    assert (done.rows, done.quarantined, done.old_files, done.elsewhere) == (47, 3, 2, [])
+    assert naming(lived, USER) == []
+    assert others(lived) == before
+    assert naming(lived, OTHER)
+    quality = read_quality(Workspace(lived.config), day)
+    assert quality is not None
+    assert (quality.rejected, quality.examples) == (3, [])
+
+
+def test_the_vocabulary_forgets_and_the_encoder_stays_the_same(
+    trained_world: World,
+) -> None:
+    folder = encoder_folder(trained_world.config)
+    before = load_encoder(folder)
+    known = pd.read_parquet(before.vocabulary)
+    user = known[known.field == "user"].value.iloc[0]
+    for _ in range(2):
+        remove(trained_world, user)
+        assert load_encoder(folder) == before
+    after = pd.read_parquet(before.vocabulary)
+    assert user not in set(after.value[after.field == "user"])
+    pd.testing.assert_frame_equal(
+        after.dropna(), known[~((known.field == "user") & (known.value == user))]
+    )
+    load_model(trained_world.config)
+
+
+def test_files_that_still_hold_the_user_are_a_no_op_and_later_ones_bring_none_back(
+    lived: World,
+) -> None:
+    day = lived.day(3)
+    remove(lived, USER)
+    with Ledger(lived.config) as ledger:
+        again = ingest(lived.config, ledger, day)
+        assert (again.changed, again.revision) == (False, 2)
+        for number in range(3):
+            assert not ingest(lived.config, ledger, lived.day(number)).changed
+        later, frame = lived.day(4), impressions(lived.day(4))
+        frame.loc[frame.index[:100], "user_id"] = USER
+        frame.loc[frame.index[:5], "click"] = 5
+        lived.write(later, frame)
+        taken = ingest(lived.config, ledger, later)
+        assert (taken.quality.rows, taken.quality.rejected) == (1100, 0)
+        assert not ingest(lived.config, ledger, later).changed
+        assert detect(lived, ledger, later)
+    assert naming(lived, USER) == []
+
+
+def test_users_one_after_the_other(lived: World) -> None:
+    remove(lived, USER)
+    remove(lived, OTHER)
+    assert naming(lived, USER) == naming(lived, OTHER) == []
+    with Ledger(lived.config) as ledger:
+        assert not ingest(lived.config, ledger, lived.day(3)).changed
+
+
+def test_text_files_with_expressions_bring_none_back(make_world: Callable[..., World]) -> None:
+    world = make_world(
+        source={"uri": "logs/{day}.csv"}, columns={"user": {"sql": "'c' || user_id"}}
+    )
+    for number in range(4):
+        frame = impressions(world.day(number))
+        frame["user_id"] = frame["user_id"].str.removeprefix("u")
+        frame.to_csv(world.root / "logs" / f"{world.day(number)}.csv", index=False)
+    with Ledger(world.config) as ledger:
+        for number in range(3):
+            ingest(world.config, ledger, world.day(number))
+        held = others(world, "c7")
+        erase(world.config, ledger, ["c7"], "asked")
+        assert others(world, "c7") == held
+        taken = ingest(world.config, ledger, world.day(3))
+        assert taken.quality.rows == 1200 - int((frame.user_id == "7").sum())
+        assert not ingest(world.config, ledger, world.day(1)).changed
+
+
+def test_neither_changed_rules_nor_a_release_bring_the_user_back(lived: World) -> None:
+    day = lived.day(3)
+    remove(lived, USER)
+    before = others(lived)
+    severity = {"severity": {"duplicate": "info", "written_early": "off"}}
+    with Ledger(lived.config) as ledger:
+        judged = ingest(World(lived.root, quality=severity).config, ledger, day)
+        assert judged.quality.rules and judged.quality.rows == 1200 - 50
+        released = release_day(lived.config, ledger, day, ["duplicate"], [], "a test")
+    assert released.quality.accepted == 1200 - 50
+    assert others(lived) == before
+    # What is judged anew is written anew, without the user.
+    assert naming(lived, USER) == []
+
+
+def test_messages_and_columns_that_no_role_names_forget_the_user(trained_world: World) -> None:
+    world = World(trained_world.root, notify={"urls_env": "NOTIFY_URLS"})
+    day = world.day(3)
+    frame = impressions(day)
+    frame.loc[frame.index[:300], "user_id"] = USER
+    frame["account"] = "account of " + frame["user_id"]
+    world.write(day, frame)
+    why = f"the day is odd: user_id: '{USER}' has 25% of the rows"
+    with Ledger(world.config) as ledger:
+        ingest(world.config, ledger, day)
+        ledger.announce("refused_day", f"{day}.x", day=f"{day}", problems=[why])
+    assert "ledger.db" in " ".join(naming(world, USER))
+    remove(world, USER)
+    assert naming(world, USER) == []
+    with Ledger(world.config) as ledger:
+        (told,) = [row for row in owed(ledger) if row.kind == "refused_day"]
+    assert told.facts["problems"] == [why.replace(USER, "(erased)")]
+
+
+def test_old_versions_say_that_they_are_gone(lived: World) -> None:
+    day = lived.day(3)
+    remove(lived, USER)
+    versions = day_versions(Workspace(lived.config).lake, day)
+    assert [row["readable"] for row in versions] == [False, False, True]
+    with pytest.raises(LakeError, match="is gone") as found:
+        export_day(Workspace(lived.config).lake, day, versions[0]["version"], lived.root / "x")
+    assert "\n" not in str(found.value)
+    assert versions[-1]["rows"] == 1200 - 50
+
+
+def test_the_audit_knows_the_user_by_a_salted_hash(lived: World) -> None:
+    remove(lived, USER)
+    held = read_suppressed(lived.config)
+    (entry,) = held.erasures
+    assert entry.users == held.users == [held.mark(USER)]
+    assert entry.why == "asked by letter"
+    assert entry.finished is not None
+    with pytest.raises(DriftuneError, match="no user is named"):
+        remove(lived)
+
+
+def test_a_day_that_is_being_taken_in_does_not_bring_the_user_back(lived: World) -> None:
+    config, day = lived.config, lived.day(4)
+    frame = impressions(day)
+    frame.loc[frame.index[:9], "user_id"] = USER
+    lived.write(day, frame)
+    with scratch(config, day) as folder:
+        fetched = fetch(config, day, folder)
+        staged = stage(config, fetched, domains_for(config, day), folder / "day.duckdb")
+        quality = check(config, staged)
+        assert quality.rows == 1200
+        remove(lived, USER)
+        with pytest.raises(SourceUnavailableError, match="run the day again"):
+            commit(config, Workspace(config).lake, staged)
+        with pytest.raises(SourceUnavailableError, match="run the day again"):
+            check(config, staged)
+    assert day not in Lake.of(config).days
+    with Ledger(config) as ledger:
+        assert ingest(config, ledger, day).quality.rows == 1191
+
+
+KILL = """
+import importlib, os, signal, sys
+from pathlib import Path
+from driftune.params import load_config
+from driftune.registry.ledger import Ledger
+from driftune.retention.erase import erase
+module, name = sys.argv[2].split(":")
+owner = importlib.import_module(module)
+for part in name.split(".")[:-1]:
+    owner = getattr(owner, part)
+setattr(owner, name.split(".")[-1], lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+config = load_config(Path(sys.argv[1]))
+with Ledger(config) as ledger:
+    erase(config, ledger, [sys.argv[3]], "asked by letter")
+"""
+
+
+def killed(world: World, point: str, user: str) -> None:
+    """An erasure of the user in a process of its own that is killed where it calls ``point``."""
+    arguments = [sys.executable, "-c", KILL, str(world.params), point, user]
+    ended = subprocess.run(arguments, capture_output=True, timeout=120, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "driftune.retention.lake_rows:_rewrite",
+        "driftune.logs.commit:_replace_partition",
+        "driftune.retention.lake_rows:align",
+        "driftune.retention.erase:redact_records",
+        "driftune.retention.erase:_finish",
+    ],
+)
+def test_killed_in_between_a_second_call_ends_it(lived: World, point: str) -> None:
+    before = others(lived)
+    killed(lived, point, USER)
+    assert others(lived) == before
+    assert any("did not end" in each["what"] for each in examine(lived.config))
+    load_model(lived.config)
+    remove(lived, USER)
+    assert naming(lived, USER) == []
+    assert others(lived) == before
+    (entry,) = read_suppressed(lived.config).erasures
+    assert entry.finished is not None
+    with Ledger(lived.config) as ledger:
+        assert not ingest(lived.config, ledger, lived.day(3)).changed
+
+
+def test_killed_between_the_encoders_two_files_it_still_loads(trained_world: World) -> None:
+    folder = encoder_folder(trained_world.config)
+    before = load_encoder(folder)
+    known = pd.read_parquet(before.vocabulary)
+    user = known[known.field == "user"].value.iloc[0]
+    killed(trained_world, "driftune.logs.encoder:write_json", user)
+    assert load_encoder(folder) == before
+    # Killed after the card: the vocabulary is still the one from before.
+    killed(trained_world, "pathlib:Path.replace", user)
+    assert load_encoder(folder) == before
+    remove(trained_world, user)
+    assert load_encoder(folder) == before
+    assert user not in set(pd.read_parquet(before.vocabulary).value)
+
+
+def test_champions_serve_on_and_drift_finds_them(trained_world: World) -> None:
+    config, day = trained_world.config, trained_world.day(3)
+    _, model, backbone = load_model(config)
+    kernel = IAKKernel(model.representation.width, IAKConfig(4, 8, "residual"))
+    crown(trained_world, Adapter({"representation": kernel}).eval(), [trained_world.day(2)])
+    remove(trained_world, "u7", "u8")
+    trained_world.write(day)
+    with Ledger(config) as ledger:
+        ingest(config, ledger, day)
+        (champion,) = champions_for(config, ledger, backbone, [KEY])[0].values()
+        assert (champion.serves, champion.problem) == (1, None)
+        found = [ledger.decision(each) for each in detect(trained_world, ledger, day)]
+    assert {row.domain_key: row.champion_version for row in found}[KEY] == 1
+
+
+def test_two_at_once(lived: World) -> None:
+    command = [sys.executable, "-m", "driftune.cli", "erase", "-c", str(lived.params), "--json"]
+    running = [
+        subprocess.Popen([*command, "--user", user], stdout=subprocess.PIPE, env={**os.environ})
+        for user in (USER, OTHER)
+    ]
+    rows = [json.loads(each.communicate(timeout=120)[0])["rows"] for each in running]
+    assert sorted(rows) == [47, 50]
+    assert naming(lived, USER) == naming(lived, OTHER) == []
+    assert len(read_suppressed(lived.config).users) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("'12' does not fit", "'(erased)' does not fit"),
+        ("12 rows are null", "12 rows are null"),
+        ({"domain": "12", "rows": 12}, {"domain": "12", "rows": 12}),
+        ([{"user_id": "12", "item_id": "3"}, {"user_id": "13"}], [{"user_id": "13"}]),
+        (
+            {"head": ["Sampled Unexpected Values"], "rows": [[[{"text": "12"}]]]},
+            {"head": ["Sampled Unexpected Values"], "rows": [[[{"text": "(erased)"}]]]},
+        ),
+        ({"text": "ana-77, bo"}, {"text": "(erased), bo"}),
+        ({"formats": {"ana": 3, "bo": 4}}, {"formats": {"bo": 4}}),
+    ],
+)
+def test_what_is_blotted_out_of_a_record(given: object, kept: object) -> None:
+    assert redacted(given, frozenset({"12", "ana", "ana-77"})) == kept
