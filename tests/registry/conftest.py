@@ -1,6 +1,6 @@
 """A pending decision with a challenger, ready to be claimed and concluded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from driftune.models.adapters import Adapter, IAKConfig, IAKKernel, save_adapter
 from driftune.registry.ledger import Ledger
 from driftune.training.finetune import challenger_folder
 from tests.conftest import World
+from tests.postgres import Postgres, binaries
 
 BACKBONE = "b" * 64
 KEY = "home-north"
@@ -20,10 +21,24 @@ WIDTH = 6
 Decide = Callable[..., str]
 
 
-@pytest.fixture
-def config(make_world: Callable[..., World]) -> Config:
-    """The configuration of an empty world."""
-    return make_world().config
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server."""
+    folder = binaries()
+    if folder is None:
+        pytest.skip("PostgreSQL is not installed (Debian's package postgresql)")
+    server = Postgres(folder)
+    yield server
+    server.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def config(request: pytest.FixtureRequest, make_world: Callable[..., World]) -> Config:
+    """The configuration of an empty world, with its ledger in either database."""
+    if request.param == "sqlite":
+        return make_world().config
+    server: Postgres = request.getfixturevalue("postgres")
+    return make_world(registry={"ledger": server.database()}).config
 
 
 @pytest.fixture

@@ -286,6 +286,7 @@ def test_a_wrong_url_is_one_line(make_world: Callable[..., World], url: str) -> 
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("config", ["sqlite"], indirect=True)
 def test_a_file_that_is_no_ledger_is_one_line(config: Config) -> None:
     Path(config.home).mkdir(parents=True, exist_ok=True)
     (config.home / "ledger.db").write_bytes(b"this is no database at all" * 100)
@@ -330,6 +331,7 @@ def test_a_ledger_is_opened_and_read_while_another_process_writes(
             assert other.decision(decision).note is None
 
 
+@pytest.mark.parametrize("config", ["sqlite"], indirect=True)
 def test_a_ledger_that_stays_locked_is_one_line(
     config: Config, ledger: Ledger, decide: Decide
 ) -> None:

@@ -13,6 +13,9 @@ from driftune.params import load_config
 from driftune.registry.models import client
 from driftune.workspace import Workspace
 
+# The store is MLflow's own database, whatever the ledger's.
+pytestmark = pytest.mark.parametrize("config", ["sqlite"], indirect=True)
+
 
 def _open(params: str, ready: Event) -> int:
     ready.wait()

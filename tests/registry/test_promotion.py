@@ -553,6 +553,7 @@ def test_status_shows_champion_and_last_decision(
     assert rows["another"]["drift"] is None
 
 
+@pytest.mark.parametrize("config", ["sqlite"], indirect=True)
 def test_a_report_that_cannot_be_read_holds_up_neither_status_nor_rollback(
     config: Config, ledger: Ledger, three: list[str]
 ) -> None:

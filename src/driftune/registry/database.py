@@ -87,7 +87,7 @@ class Database:
         if self.engine.dialect.name != "sqlite":
             return
         plain = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        with _answering(), plain as connection:
+        with self._answering(), plain as connection:
             connection.exec_driver_sql("VACUUM")
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 

@@ -222,4 +222,5 @@ def insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> 
     """
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount == 1
+    # Drivers do not agree on the number of rows that an insert has written.
+    return connection.execute(statement.returning(*table.primary_key)).first() is not None
