@@ -14,6 +14,8 @@ from driftune.errors import (
     OvertakenError,
     RegistryError,
 )
+from driftune.observe.context import about
+from driftune.observe.run import Run, observed
 from driftune.params import load_config
 from tasks import adaptation, notices, reporting
 
@@ -35,13 +37,19 @@ def adapt(
     events close together only the first one starts a run, which therefore takes all that waits.
     """
     settings = load_config(config)
-    if decision_id is not None and domain is None:
-        return adapt_and_report(settings, decision_id)
-    if domain is None or decision_id is not None:
+    if (domain is None) == (decision_id is None):
         raise ConfigError("adapt: give either decision_id or domain, the key of a domain")
+    with observed(settings, "adapt", run=flow_run.name) as run, about(domain=domain):
+        if decision_id is not None:
+            return adapt_and_report(settings, decision_id, run)
+        return adapt_waiting(settings, str(domain), run)
+
+
+def adapt_waiting(settings: Config, domain: str, run: Run) -> str:
+    """Adapt for all that waits of a domain, what comes meanwhile too; returns the last state."""
     states: dict[str, str] = {}
     while waiting := [one for one in adaptation.waiting_of(settings, domain) if one not in states]:
-        states[waiting[0]] = adapt_and_report(settings, waiting[0])
+        states[waiting[0]] = adapt_and_report(settings, waiting[0], run)
     if not states:
         # A run that was killed may have adapted, and told nobody.
         reporting.note(reporting.refresh(settings, return_state=True))
@@ -50,14 +58,16 @@ def adapt(
     return [*states.values()][-1]
 
 
-def adapt_and_report(settings: Config, decision_id: str) -> str:
+def adapt_and_report(settings: Config, decision_id: str, run: Run) -> str:
     """Adapt for one decision and refresh its pages, also when it fails."""
     try:
-        return adapt_once(settings, decision_id)
+        with run.station("adapt"):
+            return adapt_once(settings, decision_id)
     finally:
         # A fault of the report neither hides an error nor fails an adaptation that is done.
-        reporting.note(reporting.report_decision(settings, decision_id, return_state=True))
-        notices.deliver(settings, return_state=True)
+        with run.station("report"):
+            reporting.note(reporting.report_decision(settings, decision_id, return_state=True))
+            notices.deliver(settings, return_state=True)
 
 
 @task(task_run_name="adapt {decision_id}", cache_policy=NO_CACHE, persist_result=False)
@@ -68,6 +78,11 @@ def adapt_domain(config: Config, decision_id: str) -> str:
 
 def adapt_once(settings: Config, decision_id: str) -> str:
     """Claim, train, judge, conclude; what fails gives the claim back."""
+    with about(decision=decision_id):
+        return _adapt_once(settings, decision_id)
+
+
+def _adapt_once(settings: Config, decision_id: str) -> str:
     owner = adaptation.claim(settings, decision_id)
     if owner is None:
         state = adaptation.state_of(settings, decision_id)

@@ -14,7 +14,9 @@ from driftune.logs.ingest import Ingested
 from driftune.logs.missed import last_full_day
 from driftune.logs.scratch import scratch
 from driftune.logs.turns import turn
+from driftune.observe.run import Run, observed
 from driftune.params import load_config
+from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
 from driftune.reports.summary import day_line, day_rows
 from flows.adapt import adapt_domain
@@ -39,38 +41,47 @@ def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any
     same content again changes nothing.
     """
     settings = load_config(config)
-    with fan_out(settings) as spread:
-        return run_day(settings, day, spread)
-
-
-def run_day(settings: Config, day: date | None, spread: FanOut) -> dict[str, Any]:
-    """The day and its late days, domains spread over the runner."""
     chosen = day or last_full_day(settings, flow_run.scheduled_start_time)
-    days.prepare(settings)
-    failed = {} if day else catch_up(settings, chosen)
+    with (
+        observed(settings, "daily", day=chosen, run=flow_run.name) as run,
+        fan_out(settings) as spread,
+    ):
+        return run_day(settings, chosen, spread, run, late=day is None)
+
+
+def run_day(
+    settings: Config, chosen: date, spread: FanOut, run: Run, *, late: bool
+) -> dict[str, Any]:
+    """The day, domains spread over the runner; ``late``: after the days that came late."""
+    with run.station("prepare"):
+        days.prepare(settings)
+    failed = {}
+    if late:
+        with run.station("late days"):
+            failed = catch_up(settings, chosen)
     quality = None
     looks: dict[str, State[str]] = {}
     adapted: list[str] = []
     try:
-        ingested = ingest_day(settings, chosen)
+        ingested = ingest_day(settings, chosen, run)
         quality = ingested.quality
-        # First: a champion that changes is the one that the day's drift is measured against.
-        looks = judge_waiting(settings, chosen)
-        # Before drift, so that it is judged against who really serves.
-        guard.check(settings, chosen)
-        for rolled_back in guard.owed(settings):
-            guard.announce(settings, rolled_back)
-        measured = detect_drift(settings, chosen, spread)
-        waiting = drift.open_decisions(settings, chosen)
+        with run.station("champions"):
+            # First: a champion that changes is the one that the day's drift is measured against.
+            looks = judge_waiting(settings, chosen)
+            # Before drift, so that it is judged against who really serves.
+            guard.check(settings, chosen)
+            for rolled_back in guard.owed(settings):
+                guard.announce(settings, rolled_back)
+        with run.station("drift"):
+            measured = detect_drift(settings, chosen, spread)
+            waiting = drift.open_decisions(settings, chosen)
         adapted = [] if settings.trigger == "event" else [*waiting]
-        ended = act(settings, waiting, spread)
+        with run.station("adapt"):
+            ended = act(settings, waiting, spread)
     finally:
-        touched = [*looks, *adapted]
-        reporting.note(drift.write_pages(settings, chosen, return_state=True))
-        # A fault of the report neither hides an error of the day nor fails a day that went well.
-        reporting.note(reporting.write_reports(settings, chosen, touched, return_state=True))
-        reporting.note(reporting.publish(settings, chosen, quality, return_state=True))
-        notices.deliver(settings, return_state=True)
+        run.note()
+        with run.station("report"):
+            report_day(settings, chosen, quality, [*looks, *adapted])
     # One domain's failure has stopped no other; now it fails the day.
     for state in [*measured, *looks.values(), *ended]:
         state.result()
@@ -84,6 +95,17 @@ def run_day(settings: Config, day: date | None, spread: FanOut) -> dict[str, Any
         "judged_again": {decision: state.result() for decision, state in looks.items()},
         "failed": failed,
     }
+
+
+def report_day(settings: Config, day: date, quality: DayQuality | None, touched: list[str]) -> None:
+    """Pages, artifacts and messages of the day.
+
+    A fault in them neither hides an error of the day nor fails a day that went well.
+    """
+    reporting.note(drift.write_pages(settings, day, return_state=True))
+    reporting.note(reporting.write_reports(settings, day, touched, return_state=True))
+    reporting.note(reporting.publish(settings, day, quality, return_state=True))
+    notices.deliver(settings, return_state=True)
 
 
 def judge_waiting(settings: Config, day: date) -> dict[str, State[str]]:
@@ -126,12 +148,17 @@ def act(settings: Config, waiting: dict[str, str], spread: FanOut) -> list[State
     return spread.each(adapt_domain, given)
 
 
-def ingest_day(settings: Config, day: date) -> Ingested:
+def ingest_day(settings: Config, day: date, run: Run) -> Ingested:
     """The day's files into the lake, each step a task."""
     with turn(settings, day), scratch(settings, day) as folder:
-        fetched = days.fetch_day(settings, day, folder)
-        held = days.held_already(settings, fetched)
+        with run.station("fetch"):
+            fetched = days.fetch_day(settings, day, folder)
+            held = days.held_already(settings, fetched)
         if held is not None:
             return held
-        staged = days.stage_day(settings, fetched, folder)
-        return days.commit_day(settings, staged, days.validate_day(settings, staged))
+        with run.station("stage"):
+            staged = days.stage_day(settings, fetched, folder)
+        with run.station("validate"):
+            quality = days.validate_day(settings, staged)
+        with run.station("commit"):
+            return days.commit_day(settings, staged, quality)

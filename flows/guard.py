@@ -6,6 +6,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from driftune.logs.missed import last_full_day
+from driftune.observe.run import observed
 from driftune.params import load_config
 from tasks import guard as champions
 from tasks import notices, reporting
@@ -19,10 +20,12 @@ def guard(config: str = "params.yaml") -> list[str]:
     as its files are late or were refused.
     """
     settings = load_config(config)
-    found = champions.check_late(settings, last_full_day(settings, flow_run.scheduled_start_time))
-    for rolled_back in champions.owed(settings):
-        champions.announce(settings, rolled_back)
-    for day in sorted({date.fromisoformat(check.as_of) for check in found}):
-        reporting.note(reporting.write_reports(settings, day, [], return_state=True))
-    notices.deliver(settings, return_state=True)
+    with observed(settings, "guard", run=flow_run.name):
+        due = last_full_day(settings, flow_run.scheduled_start_time)
+        found = champions.check_late(settings, due)
+        for rolled_back in champions.owed(settings):
+            champions.announce(settings, rolled_back)
+        for day in sorted({date.fromisoformat(check.as_of) for check in found}):
+            reporting.note(reporting.write_reports(settings, day, [], return_state=True))
+        notices.deliver(settings, return_state=True)
     return [f"{check.domain}, {check.day}: {check.verdict} ({check.rule})" for check in found]

@@ -3,7 +3,9 @@
 from typing import Any
 
 from prefect import flow
+from prefect.runtime import flow_run
 
+from driftune.observe.run import observed
 from driftune.params import load_config
 from tasks import notices, pretraining
 
@@ -14,4 +16,6 @@ def pretrain(config: str = "params.yaml") -> dict[str, Any]:
 
     They are queued by the next day's decisions; until then the frozen base serves.
     """
-    return pretraining.reproduce_pipeline(load_config(config))
+    settings = load_config(config)
+    with observed(settings, "pretrain", run=flow_run.name):
+        return pretraining.reproduce_pipeline(settings)

@@ -4,8 +4,10 @@ import logging
 from typing import Any
 
 from prefect import State, flow
+from prefect.runtime import flow_run
 
 from driftune.config import Config
+from driftune.observe.run import observed
 from driftune.params import load_config
 from flows.adapt import adapt
 from tasks import guard, notices, reporting, upkeep
@@ -21,6 +23,12 @@ def reconcile(config: str = "params.yaml", wait_minutes: float = 5) -> dict[str,
     server took it. Returns the decisions that ended and the domains that were adapted for.
     """
     settings = load_config(config)
+    with observed(settings, "reconcile", run=flow_run.name):
+        return run_once(settings, wait_minutes)
+
+
+def run_once(settings: Config, wait_minutes: float) -> dict[str, list[str]]:
+    """Each step in turn; what failed fails the run when all were tried."""
     outdated = upkeep.end_outdated(settings)
     domains = upkeep.overdue_domains(settings, wait_minutes)
     in_line = upkeep.bring_in_line(settings, return_state=True)
@@ -30,7 +38,6 @@ def reconcile(config: str = "params.yaml", wait_minutes: float = 5) -> dict[str,
         reporting.note(reporting.report_decision(settings, decision, return_state=True))
     started = [wake(settings, domain) for domain in domains]
     notices.deliver(settings, return_state=True)
-    # Each step was tried; now what failed fails the run.
     in_line.result()
     for state in started:
         if state is not None:

@@ -5,8 +5,10 @@ from datetime import date, timedelta
 from typing import Any
 
 from prefect import flow
+from prefect.runtime import flow_run
 
 from driftune.errors import ConfigError, DriftuneError
+from driftune.observe.run import observed
 from driftune.params import load_config
 from driftune.progress import report
 from flows.daily import daily
@@ -19,7 +21,12 @@ def replay(first: date, last: date, config: str = "params.yaml") -> dict[str, An
     """Run every day from ``first`` to ``last``; a day that fails is named and does not stop it."""
     if last < first:
         raise ConfigError(f"replay: --to {last} lies before --from {first}")
-    load_config(config)
+    with observed(load_config(config), "replay", run=flow_run.name):
+        return run_days(first, last, config)
+
+
+def run_days(first: date, last: date, config: str) -> dict[str, Any]:
+    """The daily loop over the days, in order."""
     results, failed = [], {}
     total = (last - first).days + 1
     for number in range(total):

@@ -13,6 +13,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from driftune.config import Config
 from driftune.errors import ConfigError
+from driftune.observe.context import about
 from driftune.telemetry import QUIET
 from driftune.training.threads import one_thread
 
@@ -37,7 +38,7 @@ class FanOut:
         futures = []
         with one_thread():
             for domain, arguments in given:
-                with self.setting(domain):
+                with self.setting(domain), about(domain=domain):
                     parameters = {"config": self.config, **arguments}
                     futures.append(self.runner.submit(task, parameters))
             for future in futures:

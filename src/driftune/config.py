@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from driftune.notify.settings import Notify
+from driftune.observe.settings import Observe
 from driftune.quality.settings import Quality
 from driftune.redact import redact
 from driftune.retention.settings import Retention
@@ -322,6 +323,7 @@ class Config(Section):
     guard: Guard = Guard()
     registry: Registry = Registry()
     notify: Notify = Notify()
+    observe: Observe = Observe()
     retention: Retention = Retention()
 
     _file: Path = PrivateAttr(default_factory=lambda: Path("params.yaml").resolve())

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
+from driftune.observe.logs import structured
 from driftune.progress import LOGGER
 
 
@@ -50,11 +51,14 @@ class _Bars(logging.Handler):
 
 
 @contextmanager
-def progress() -> Iterator[None]:
-    """Show log lines, and bars where the terminal can draw them, on stderr."""
+def progress(*, as_json: bool = False) -> Iterator[None]:
+    """Show log lines, and bars where the terminal can draw them, on stderr.
+
+    ``as_json``: lines as JSON objects (see ``observe.logs``), and no bars.
+    """
     console = Console(stderr=True)
     logger, steps = logging.getLogger("driftune"), logging.getLogger(LOGGER)
-    lines = _Lines(console)
+    lines = structured(logging.StreamHandler()) if as_json else _Lines(console)
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -62,7 +66,7 @@ def progress() -> Iterator[None]:
         TimeElapsedColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=as_json or not console.is_terminal,
     ) as bars:
         handler = _Bars(bars)
         logger.addHandler(lines)

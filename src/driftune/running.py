@@ -18,7 +18,7 @@ def running(config: Config) -> Iterator[None]:
         os.environ.setdefault("PREFECT_HOME", str(config.home / "prefect"))
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
-    with console.progress():
+    with console.progress(as_json=config.observe.log_format == "json"):
         yield
 
 

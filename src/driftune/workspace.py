@@ -101,6 +101,11 @@ class Workspace:
         return self.home / "evidently"
 
     @property
+    def metrics(self) -> Path:
+        """The last metrics of each flow, in Prometheus' text format."""
+        return self.home / "metrics"
+
+    @property
     def suppressed(self) -> Path:
         """Whose rows were erased and must not come back (JSON), by salted hashes."""
         return self.home / "erased.json"

@@ -104,9 +104,7 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
         shown = _shown(config, path) if local else redact(filesystem.unstrip_protocol(name))
         try:
             if not local:
-                scratch.mkdir(parents=True, exist_ok=True)
-                with filesystem.open(name, "rb") as remote, path.open("wb") as copy:
-                    shutil.copyfileobj(remote, copy, 1 << 20)
+                _copy(filesystem, name, path)
             before = path.stat()
             if before.st_size == 0:
                 raise SourceError(f"{shown}: the file is empty (0 bytes); deliver it again")
@@ -122,6 +120,23 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
         bare = SourceFile(shown, path, kind, before.st_size, digest, before.st_mtime_ns, (), ())
         files.append(_described(bare))
     return Fetched(day, tuple(files))
+
+
+def _copy(filesystem: Any, name: str, target: Path) -> None:
+    """Copy a remote file.
+
+    Raises:
+        FileNotFoundError: when it is gone.
+        OSError: when it cannot be read, whatever its store's client says of that.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with filesystem.open(name, "rb") as remote, target.open("wb") as copy:
+            shutil.copyfileobj(remote, copy, 1 << 20)
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(redact(first_line(error))) from None
 
 
 def arrived(config: Config, day: date) -> bool:
@@ -145,8 +160,10 @@ def _find(config: Config, day: date) -> tuple[Any, list[str]]:
         return filesystem, sorted(name for name in found if filesystem.isfile(name))
     except (ImportError, ValueError) as error:
         raise SourceError(f"{uri}: cannot be opened ({error}); check source.uri") from None
-    except OSError as error:
-        raise SourceUnavailableError(f"{uri}: cannot be listed ({error})") from None
+    except Exception as error:
+        # Each store's client has errors of its own.
+        reason = redact(first_line(error))
+        raise SourceUnavailableError(f"{uri}: cannot be listed ({reason})") from None
 
 
 def _shown(config: Config, path: Path) -> str:

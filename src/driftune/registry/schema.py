@@ -162,6 +162,15 @@ reviews = Table(
 
 # Messages about what happened, written with it and sent later. ``delivered``: names of the targets
 # that have taken one; ``sent_at``: when all had.
+runs = Table(
+    "runs",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("started_at", Float, nullable=False),
+    Column("stations", JSON, nullable=False),
+    Column("succeeded", Boolean),
+)
+
 messages = Table(
     "messages",
     metadata,

@@ -52,6 +52,7 @@ def day_view(config: Config, history: History, entry: DayEntry) -> dict[str, Any
         "champions": _champions(history, entry),
         "taken_back": _taken_back(history, entry),
         "releases": releases_view(config, day),
+        "run": _run(history.runs.get(entry.text)),
         "redelivery": None
         if entry.redelivery is None
         else _quality_view(entry.redelivery) | _links(config, day, redelivery=True),
@@ -174,6 +175,22 @@ def _champions(history: History, entry: DayEntry) -> list[dict[str, Any]]:
         for check in sorted(own, key=lambda check: (check.domain, check.against))
         if check.revision == newest
     ]
+
+
+def _run(row: Any) -> dict[str, Any] | None:
+    """The run that took the day in: seconds by station, each beside the longest."""
+    if row is None or not row.stations:
+        return None
+    longest = max(seconds for _, seconds in row.stations) or 1.0
+    return {
+        "started": row.started_at,
+        "failed": row.succeeded is False,
+        "seconds": sum(seconds for _, seconds in row.stations),
+        "stations": [
+            {"name": name, "seconds": seconds, "share": seconds / longest}
+            for name, seconds in row.stations
+        ],
+    }
 
 
 def _taken_back(history: History, entry: DayEntry) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from driftune.guard.record import Check, all_checks
 from driftune.quality.record import DayQuality, read_quality
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.review import reviews_of
+from driftune.registry.runs import newest_runs
 from driftune.registry.schema import adapters
 from driftune.reports.decided import Decided, Stamp, all_decided
 from driftune.reports.states import QUIET
@@ -54,7 +55,7 @@ class History:
     """``days`` are the columns of the heat map, gaps included; ``decisions`` by (key, day),
     oldest first, the last of which counts; ``stamps`` change with the decisions of a day;
     ``checks`` of champions after promotion; ``reviews`` of decisions that waited for approval, by
-    id.
+    id; ``runs`` by day (ISO).
 
     Decisions of days before ``kept`` that asked for nothing have no page of their own.
     """
@@ -70,6 +71,7 @@ class History:
     mlflow_versions: dict[tuple[str, int], str | None]
     checks: list[Check]
     reviews: dict[str, dict[str, Any]]
+    runs: dict[str, Any]
 
     def latest(self, key: str, day: date) -> Decided | None:
         """The decision that counts for a domain and day; None when there is none."""
@@ -228,6 +230,7 @@ def load_history(config: Config, ledger: Ledger, release: str) -> History:
         },
         checks=all_checks(ledger),
         reviews={told["decision"]: told for told in reviews_of(ledger)},
+        runs=newest_runs(ledger),
     )
 
 

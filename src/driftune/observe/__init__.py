@@ -1,0 +1,1 @@
+"""Observability: structured logs, durations of the day's stations, Prometheus metrics."""
