@@ -1,0 +1,108 @@
+"""A year of days: does a day late in it take as long, and as much memory, as one early in it?
+
+Each day has 20 domains and 3,000 impressions, is written, and is taken in by the real daily flow in
+this process, with a Prefect server beside it as its users have one. Every twelve days the tastes of
+one domain turn round, so that decisions, champions, pages and drift series pile up as they would.
+Figures are medians over a week, by the processor-independent clock on the wall; memory is what this
+process holds at the end of a day.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psutil
+
+from benchmarks.common import finish, options, say, table
+from benchmarks.small_world import SmallWorld, prefect_server
+from driftune.logs.lake import Lake
+from driftune.registry.ledger import Ledger
+from driftune.telemetry import silence
+from driftune.training.threads import one_thread
+
+# Days around the tenth and at the end whose median counts.
+SPAN = 7
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = options(__doc__ or "")
+    parser.add_argument("--days", type=int, default=365, help="days to live through")
+    given = parser.parse_args()
+    days = 16 if given.quick else given.days
+    silence()
+    with tempfile.TemporaryDirectory() as folder, prefect_server(Path(folder) / "prefect"):
+        figures = live(SmallWorld(Path(folder) / "project").make(), days)
+    show(figures)
+    finish({"benchmark": "soak", **figures})
+
+
+def live(world: SmallWorld, days: int) -> dict[str, Any]:
+    """Run the days one after the other; seconds and GB of each, and the days that were lost."""
+    from flows.daily import daily
+
+    process = psutil.Process()
+    seconds, memory = [], []
+    with one_thread():
+        for number in range(days):
+            world.write(number)
+            started = time.perf_counter()
+            daily(world.day(number), str(world.params))
+            seconds.append(time.perf_counter() - started)
+            memory.append(process.memory_info().rss / 1e9)
+            if number % 10 == 9:
+                say(f"day {number + 1}: {median(seconds[-10:]):.2f} s, {memory[-1]:.2f} GB")
+    early = slice(max(9 - SPAN // 2, 1), 10 + SPAN // 2)
+    return {
+        "day10_seconds": median(seconds[early]),
+        "last_day_seconds": median(seconds[-SPAN:]),
+        "day10_gb": median(memory[early]),
+        "last_day_gb": median(memory[-SPAN:]),
+        "days": days,
+        "lost": len(lost(world, days)),
+        "by_30_days": [median(seconds[n : n + 30]) for n in range(0, days, 30)],
+        "total_seconds": sum(seconds),
+        **_grown(world),
+    }
+
+
+def lost(world: SmallWorld, days: int) -> list[str]:
+    """Days that ledger, lake or review site lack."""
+    config = world.config
+    with Ledger(config) as ledger:
+        recorded = {row.day for row in ledger.days()}
+    held = {day.isoformat() for day in Lake.of(config).days}
+    pages = {path.stem for path in (config.home / "reports" / "day").glob("*.html")}
+    every = [world.day(number).isoformat() for number in range(days)]
+    return [day for day in every if day not in recorded & held & pages]
+
+
+def _grown(world: SmallWorld) -> dict[str, Any]:
+    """What piled up."""
+    with Ledger(world.config) as ledger:
+        switches, decisions = len(ledger.switches()), len(ledger.decisions())
+    size = sum(each.stat().st_size for each in world.config.home.rglob("*") if each.is_file())
+    return {"decisions": decisions, "switches": switches, "workspace_gb": size / 1e9}
+
+
+def show(figures: dict[str, Any]) -> None:
+    """Print the table."""
+    table(
+        ["", "seconds", "GB"],
+        [
+            ["day 10", f"{figures['day10_seconds']:.2f}", f"{figures['day10_gb']:.2f}"],
+            [
+                f"day {figures['days']}",
+                f"{figures['last_day_seconds']:.2f}",
+                f"{figures['last_day_gb']:.2f}",
+            ],
+        ],
+    )
+    ratio = figures["last_day_seconds"] / figures["day10_seconds"]
+    print(f"{ratio:.2f} × the seconds, {figures['lost']} of {figures['days']} days lost")
+
+
+if __name__ == "__main__":
+    main()
