@@ -54,7 +54,8 @@ def live(world: SmallWorld, days: int) -> dict[str, Any]:
             memory.append(process.memory_info().rss / 1e9)
             if number % 10 == 9:
                 say(f"day {number + 1}: {median(seconds[-10:]):.2f} s, {memory[-1]:.2f} GB")
-    early = slice(max(9 - SPAN // 2, 1), 10 + SPAN // 2)
+    # The first day pre-trains.
+    early = slice(min(max(9 - SPAN // 2, 1), days - 1), 10 + SPAN // 2)
     return {
         "day10_seconds": median(seconds[early]),
         "last_day_seconds": median(seconds[-SPAN:]),

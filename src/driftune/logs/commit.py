@@ -2,7 +2,6 @@
 
 import json
 import time
-import uuid
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from driftune.config import Config
 from driftune.domains import domain_key
 from driftune.errors import LakeError
 from driftune.logs.duck import connect, first_line, identifier, is_out_of_room, literal
-from driftune.logs.lake import application, open_table, short_hash
+from driftune.logs.lake import application, file_name, open_table, short_hash
 from driftune.logs.loading import damaged_file
 from driftune.logs.staging import Staged
 from driftune.logs.suppressed import unless_erased
@@ -24,8 +23,8 @@ def commit(config: Config, lake: Path, staged: Staged) -> int:
 
     The rows lie in the order of their delivery: whoever needs another one sorts by it, and to sort
     a large day here would mean to read it several times. DuckDB writes the file beside the staged
-    day; it joins the lake only when it is whole. The content hash is the transaction's version, so
-    that the lake itself knows which content it holds. Returns the table's version.
+    day; it joins the lake only when it is whole. The content hash is the transaction's version and
+    part of the file's name, so that the lake itself knows which content it holds. Returns the table's version.
 
     Raises:
         SourceError: when the day's files changed meanwhile, or users were erased; the lake is as
@@ -33,10 +32,9 @@ def commit(config: Config, lake: Path, staged: Staged) -> int:
         LakeError: when the rows cannot be written, such as for want of room.
     """
     folder = lake / f"day={staged.day}"
-    name = f"part-00000-{uuid.uuid4()}.zstd.parquet"
     with connect(staged.database, memory=config.resources.memory) as con:
         try:
-            schema, written, rows = _write(con, config, staged, name)
+            schema, written, rows = _write(con, config, staged)
             folder.mkdir(parents=True, exist_ok=True)
         except (duckdb.Error, OSError) as error:
             staged.fetched.check_unchanged()
@@ -67,8 +65,8 @@ def replace_day(
     folder = lake / f"day={day}"
     parts: dict[Path, int] = {}
     try:
-        for path, rows in written.items():
-            parts[path.replace(folder / path.name)] = rows
+        for number, (path, rows) in enumerate(written.items()):
+            parts[path.replace(folder / file_name(number, content_hash))] = rows
         return _replace_partition(lake, day.isoformat(), content_hash, parts, arrow)
     except BaseException:
         for part in parts:
@@ -76,7 +74,7 @@ def replace_day(
         raise
 
 
-def _write(con: Any, config: Config, staged: Staged, name: str) -> tuple[Any, Path, int]:
+def _write(con: Any, config: Config, staged: Staged) -> tuple[Any, Path, int]:
     """Write the accepted rows; returns their Arrow schema, the file and its rows."""
     extra = [f"f_{name}" for name in config.features.categorical]
     extra += [f"x_{name}" for name in config.features.numerical]
@@ -96,7 +94,7 @@ def _write(con: Any, config: Config, staged: Staged, name: str) -> tuple[Any, Pa
         ]
     )
     accepted = f"SELECT {select} FROM staged JOIN keys USING (domain) WHERE rejected = 0"
-    target = staged.database.with_name(name)
+    target = staged.database.with_name("accepted.parquet")
     ((rows,),) = con.execute(
         f"COPY ({accepted}) TO {literal(str(target))} "
         "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"

@@ -1,6 +1,8 @@
 """The lake: one Delta table of accepted impressions, partitioned by day."""
 
 import json
+import re
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +17,7 @@ from driftune.logs.duck import first_line, identifier, literal
 from driftune.workspace import Workspace
 
 _FILE_COLUMNS = ("partition.day", "path", "size_bytes")
+_CONTENT = re.compile(r"part-\d{5}-([0-9a-f]{16})-")
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Lake:
         files: dict[date, dict[Path, int]] = {}
         for day, name, size in sorted(zip(*columns, strict=True)):
             files.setdefault(date.fromisoformat(day), {})[path / unquote(name)] = size
-        contents = {day: table.transaction_version(application(day)) or 0 for day in files}
+        contents = {day: _content(table, day, files[day]) for day in files}
         return Lake(path, contents, files, table.schema().to_arrow())
 
     @staticmethod
@@ -115,6 +118,20 @@ class Lake:
             f"read_parquet([{listed}], hive_partitioning=true, union_by_name=true, "
             "hive_types={'day': DATE})"
         )
+
+
+def file_name(number: int, content_hash: str) -> str:
+    """A new name for a data file, which says what content it is part of."""
+    return f"part-{number:05d}-{short_hash(content_hash):016x}-{uuid.uuid4()}.zstd.parquet"
+
+
+def _content(table: Any, day: date, files: Iterable[Path]) -> int:
+    """A day's short content hash, by its files' names."""
+    for file in files:
+        if found := _CONTENT.match(file.name):
+            return int(found[1], 16)
+    # Earlier releases only had the transaction say it, for which the log is read each time.
+    return table.transaction_version(application(day)) or 0
 
 
 def short_hash(content_hash: str) -> int:

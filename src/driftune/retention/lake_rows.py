@@ -1,6 +1,5 @@
 """A user's rows in the lake: rewritten without them, and every old file with them removed."""
 
-import uuid
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import date
@@ -128,7 +127,7 @@ def _rewrite(config: Config, ledger: Ledger, day: date, users: Sequence[str], ma
         with connect(memory=config.resources.memory) as con:
             con.execute(f"SET temp_directory = {literal(str(folder / 'spill'))}")
             for file in view.files[day]:
-                target = folder / f"part-{len(written):05d}-{uuid.uuid4()}.zstd.parquet"
+                target = folder / f"{len(written)}.parquet"
                 copied = con.execute(
                     f"COPY (SELECT * EXCLUDE (gone) FROM (SELECT *, coalesce(user_id IN "
                     f"(SELECT unnest($1::VARCHAR[])), false) AS gone FROM {_read(file)}) "
