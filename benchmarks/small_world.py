@@ -1,6 +1,6 @@
 """A small platform for benchmarks of operation: 20 domains, tiny logs, a tiny backbone.
 
-In a domain users click by category; every few weeks the tastes of one domain turn round.
+In a domain users click by category; every few days the tastes of one domain turn round.
 """
 
 import os
@@ -26,8 +26,8 @@ FIRST = date(2026, 1, 5)
 REFERENCE_DAYS = 7
 CATEGORIES = ("noodles", "coffee", "salads", "burgers", "sushi")
 RATES = np.array([0.5, 0.35, 0.2, 0.12, 0.05])
-# A domain's tastes turn round on every so many-th day, one domain after another.
-TURN_DAYS = 12
+# Every so many days the tastes of another domain turn round.
+TURN_DAYS = 4
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A year of days: does a day late in it take as long, and as much memory, as one early in it?
 
 Each day has 20 domains and 3,000 impressions, is written, and is taken in by the real daily flow in
-this process, with a Prefect server beside it as its users have one. Every twelve days the tastes of
+this process, with a Prefect server beside it as its users have one. Every four days the tastes of
 one domain turn round, so that decisions, champions, pages and drift series pile up as they would.
 Figures are medians over a week, by the processor-independent clock on the wall; memory is what this
 process holds at the end of a day.
