@@ -24,7 +24,8 @@ def commit(config: Config, lake: Path, staged: Staged) -> int:
     The rows lie in the order of their delivery: whoever needs another one sorts by it, and to sort
     a large day here would mean to read it several times. DuckDB writes the file beside the staged
     day; it joins the lake only when it is whole. The content hash is the transaction's version and
-    part of the file's name, so that the lake itself knows which content it holds. Returns the table's version.
+    part of the file's name, so that the lake itself knows which content it holds. Returns the
+    table's version.
 
     Raises:
         SourceError: when the day's files changed meanwhile, or users were erased; the lake is as
