@@ -110,12 +110,13 @@ def test_days_of_the_lake_go_but_never_those_that_anything_needs(
         ingest(world.config, ledger, later)
 
 
-def test_open_decisions_keep_every_day(make_world: Callable[..., World]) -> None:
+@pytest.mark.parametrize("state", ["pending", "review"])
+def test_open_decisions_keep_every_day(make_world: Callable[..., World], state: str) -> None:
     world = long_lived(make_world)
     with Ledger(world.config) as ledger:
         ledger.decide(
             id="one", domain="home", domain_key="home", day=str(world.day(120)), revision=1,
-            backbone="b", state="pending", score=1.0, scores={}, sentence="", data_version="v",
+            backbone="b", state=state, score=1.0, scores={}, sentence="", data_version="v",
             champion_version=0,
         )  # fmt: skip
     assert pruned(world) == []

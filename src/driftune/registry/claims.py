@@ -15,6 +15,8 @@ from driftune.registry.schema import days, decisions, switches
 ACTED = ("pending", "claimed", "waiting", "promoted", "rejected", "undecided", "failed")
 # States in which a run may hold a decision.
 HELD = ("claimed", "waiting")
+# What may still come to an adaptation or a look.
+OPEN = ("review", "pending", *HELD)
 ATTEMPTS = 3
 
 

@@ -13,7 +13,7 @@ from driftune.logs.encoder import load_encoder
 from driftune.logs.features import encoded_path
 from driftune.logs.ingest import reference_days
 from driftune.logs.lake import Lake, open_table
-from driftune.registry.claims import HELD
+from driftune.registry.claims import OPEN
 from driftune.registry.ledger import Ledger
 from driftune.registry.rollback import serviceable
 from driftune.registry.schema import decisions
@@ -70,8 +70,8 @@ def aged_days(config: Config, ledger: Ledger) -> Iterator[Finding]:
 
 
 def open_decisions(ledger: Ledger) -> int:
-    """How many decisions wait for an adaptation or a look, or are being adapted."""
-    return len(ledger.decisions(decisions.c.state.in_(("pending", *HELD))))
+    """How many decisions wait for approval, an adaptation or a look, or are being adapted."""
+    return len(ledger.decisions(decisions.c.state.in_(OPEN)))
 
 
 def needed_days(config: Config, ledger: Ledger) -> dict[date, str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from driftune.config import Config
 from driftune.registry.champions import adapter_folder
-from driftune.registry.claims import HELD
+from driftune.registry.claims import OPEN
 from driftune.registry.ledger import Ledger
 from driftune.registry.rollback import serviceable
 from driftune.retention.aged_lake import AT_WORK, DAY
@@ -18,7 +18,7 @@ def aged_challengers(config: Config, ledger: Ledger, now: float) -> Iterator[Fin
     held = {row.id: row for row in ledger.decisions()} if folder.exists() else {}
     for path in sorted(each for each in folder.glob("*") if each.is_dir()):
         row = held.get(path.name)
-        if row is not None and row.state in ("pending", *HELD):
+        if row is not None and row.state in OPEN:
             yield Kept("challengers", "those of decisions that are open")
         elif keep is None:
             yield Kept("challengers", "retention.challengers is null: all")

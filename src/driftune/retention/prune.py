@@ -16,6 +16,7 @@ from itertools import chain
 from driftune.config import Config
 from driftune.locks import locked
 from driftune.logs.commit import replace_day
+from driftune.logs.turns import turn
 from driftune.registry.ledger import Ledger
 from driftune.registry.models import forget
 from driftune.reports import build_site
@@ -103,7 +104,7 @@ def _drop(config: Config, ledger: Ledger, each: Aged) -> bool:
 
 def _drop_day(config: Config, ledger: Ledger, day: date) -> bool:
     """Take a day out of the lake's newest version; its files go as those of old versions do."""
-    with locked(Workspace(config).suppressed_lock):
+    with turn(config, day), locked(Workspace(config).suppressed_lock):
         if open_decisions(ledger):
             return False
         nothing = hashlib.sha256(b"pruned").hexdigest()
