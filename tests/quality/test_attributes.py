@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from driftune.config import Config
 from driftune.quality.attributes import LEAST_ITEMS, attribute_findings
-from driftune.quality.belonging import ITEMS, measure_attribute
+from driftune.quality.belonging import OWNERS, measure_attribute
 from driftune.quality.finding import Finding
 from tests.conftest import World
 
@@ -67,11 +67,11 @@ def moved(column: str, share: float) -> Change:
     return change
 
 
-def of_others(column: str) -> Change:
+def of_others(column: str, owner: str = "item_id") -> Change:
     def change(frame: pd.DataFrame) -> pd.DataFrame:
-        owned = frame.groupby("item_id")[column].first()
+        owned = frame.groupby(owner)[column].first()
         other = dict(zip(owned.index, np.roll(owned, 1), strict=True))
-        return frame.assign(**{column: frame["item_id"].map(other)})
+        return frame.assign(**{column: frame[owner].map(other)})
 
     return change
 
@@ -89,6 +89,7 @@ def test_a_day_like_those_before_breaks_nothing(config: Config, column: str) -> 
         ("town", moved("town", 0.02), {"column_per_user"}),
         ("price", of_others("price"), {"column_item_changed"}),
         ("category", of_others("category"), {"column_item_changed"}),
+        ("town", of_others("town", "user_id"), {"column_user_changed"}),
     ],
 )
 def test_values_that_are_not_their_owner_s_stand_out(
@@ -156,4 +157,4 @@ def test_shares_are_those_counted_by_hand(seed: int, share: float) -> None:
     found = measured(frame, "price")
     assert found["per_item"] == pytest.approx(unlike / sum(map(len, groups)))
     assert "per_user" not in found
-    assert len(found["items"]) <= ITEMS
+    assert len(found["items"]) <= OWNERS

@@ -40,28 +40,30 @@ def attribute_findings(
             here.get(f"{figure}_rows") or here["looked"],
             f"of the rows differ from their {owner}'s other rows",
         )  # fmt: skip
-    known = [each["items"] for each in before if each.get("items")]
-    if here.get("items") and known:
-        belongs = float(np.median([each.get("per_item", 1.0) for each in before])) < ATTRIBUTE
-        yield from _items(config, name, [*known, here["items"]], belongs, number)
+    for owner in ("item", "user"):
+        days = [each[f"{owner}s"] for each in [*before, here] if each.get(f"{owner}s")]
+        if here.get(f"{owner}s") and len(days) > 1:
+            rows = [each.get(f"per_{owner}", 1.0) for each in before]
+            belongs = float(np.median(rows)) < ATTRIBUTE
+            yield from _day_by_day(config, name, owner, days, belongs, number)
 
 
-def _items(
-    config: Config, name: str, days: Sequence[Profile], belongs: bool, number: bool
+def _day_by_day(
+    config: Config, name: str, owner: str, days: Sequence[Profile], belongs: bool, number: bool
 ) -> Iterator[Finding]:
-    """The last of the days beside those before it, item by item."""
+    """The last of the days beside those before it, item by item (user by user)."""
     slack, deviations = config.quality.slack, config.quality.band
     table = _table(days, number)
     so_far = [table[: n + 1] for n in range(1, len(days))]
     if belongs:
-        today, limits = _beside(
-            [_changed(each, number) for each in so_far], slack.item_changed, deviations
-        )
+        allowed = slack.item_changed if owner == "item" else slack.user_changed
+        changed = [_changed(each, number) for each in so_far]
+        today, limits = _beside(changed, allowed, deviations)
         if today is not None and limits is not None:
-            detail = f"{today:.0%} of the items have another value than on the days before"
+            detail = f"{today:.0%} of the {owner}s have another value than on the days before"
             detail += f", usually {limits.usual:.0%}"
-            yield Finding("column_item_changed", name, limits.excess(today), detail)
-    if number:
+            yield Finding(f"column_{owner}_changed", name, limits.excess(today), detail)
+    if number and owner == "item":
         today, limits = _beside([_level(each) for each in so_far], slack.item_level, deviations)
         if today is not None and limits is not None:
             detail = f"the same items have values {math.expm1(today):+.1%} beside the days before"
@@ -77,7 +79,8 @@ def _beside(
 
 
 def _table(days: Sequence[Profile], number: bool) -> np.ndarray:
-    """Values (days, items) of all items of the days, of texts a code for each; NaN where absent."""
+    """Values (days, items) of all items (users) of the days, of texts a code for each; NaN where
+    absent."""
     items = {item: n for n, item in enumerate(dict.fromkeys(i for day in days for i in day))}
     codes: dict[str, int] = {}
     table = np.full((len(days), len(items)), np.nan)
@@ -92,7 +95,7 @@ def _table(days: Sequence[Profile], number: bool) -> np.ndarray:
 
 
 def _changed(table: np.ndarray, number: bool) -> float | None:
-    """The share of the last day's items whose value is none of their last ``RECENT`` days'."""
+    """The share of the last day's owners whose value is none of their last ``RECENT`` days'."""
     today, recent = table[-1], table[-1 - RECENT : -1]
     both = ~np.isnan(today) & ~np.isnan(recent).all(axis=0)
     if both.sum() < LEAST_ITEMS:

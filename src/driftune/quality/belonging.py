@@ -4,16 +4,19 @@ from typing import Any
 
 from driftune.logs.duck import identifier
 
-# So many of the day's most frequent items are remembered, with their values.
-ITEMS = 500
+# So many of the day's most frequent items and users are remembered, with their values.
+OWNERS = 500
+# Where more of users' rows differ than this share, the column is nothing of theirs to remember.
+LOOSE = 0.05
 
 
 def measure_attribute(con: Any, staged: str, *, number: bool) -> dict[str, Any]:
     """How one column of the tables ``looked`` and ``by_user`` goes with items and users.
 
     ``per_item`` and ``per_user``: of the rows whose item (user) has several, the share that differs
-    from its most frequent value, and how many such rows there are; ``items``: by item its most
-    frequent value, of a number the median. Ties go to the larger value.
+    from its most frequent value, and how many such rows there are; ``items`` and ``users``: by item
+    (user) its most frequent value, of a number the median; users' where it may be an attribute of
+    theirs. Ties go to the larger value.
     """
     column = identifier(staged)
     found: dict[str, Any] = {}
@@ -35,13 +38,16 @@ def measure_attribute(con: Any, staged: str, *, number: bool) -> dict[str, Any]:
         ).fetchone()
         if row[1]:
             found[f"per_{owner}"], found[f"per_{owner}_rows"] = float(row[0]), int(row[1])
-    most = """
-        SELECT owner, arg_max(value, (n, value)) FROM pairs WHERE value IS NOT NULL
-        GROUP BY owner ORDER BY sum(n) DESC, owner
-    """
-    middle = f"""
-        SELECT item_id, quantile_disc({column}, 0.5) FROM looked WHERE {column} IS NOT NULL
-        GROUP BY item_id ORDER BY count(*) DESC, item_id
-    """
-    found["items"] = dict(con.execute(f"{middle if number else most} LIMIT {ITEMS}").fetchall())
+        if owner == "user" and found.get("per_user", 1.0) > LOOSE:
+            continue
+        most = """
+            SELECT owner, arg_max(value, (n, value)) FROM pairs WHERE value IS NOT NULL
+            GROUP BY owner ORDER BY sum(n) DESC, owner
+        """
+        middle = f"""
+            SELECT {owner}_id, quantile_disc({column}, 0.5) FROM {table} WHERE {column} IS NOT NULL
+            AND {owner}_id IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC, 1
+        """
+        values = con.execute(f"{middle if number else most} LIMIT {OWNERS}").fetchall()
+        found[f"{owner}s"] = dict(values)
     return found

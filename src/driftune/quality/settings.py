@@ -55,6 +55,7 @@ COLUMN_RULES: dict[str, Severity] = {
     "column_per_item": "warning",
     "column_per_user": "warning",
     "column_item_changed": "warning",
+    "column_user_changed": "warning",
     "column_item_level": "warning",
     "column_drift": "warning",
 }
@@ -92,8 +93,8 @@ class DomainLimits(Section):
 class ColumnSlack(Section):
     """What a figure of a column may always exceed its usual one by, as a share of the rows.
 
-    ``item_changed``: of the items that had another value on the days before; ``item_level``: by how
-    much the same items' values are up or down, in logarithms.
+    ``item_changed``, ``user_changed``: of the items (users) that had another value on the days
+    before; ``item_level``: by how much the same items' values are up or down, in logarithms.
     """
 
     nulls: Share = 0.005
@@ -103,6 +104,7 @@ class ColumnSlack(Section):
     frequent: Share = 0.005
     per_item: Share = 0.005
     item_changed: Share = 0.05
+    user_changed: Share = 0.05
     item_level: Share = 0.03
     distinct: Share = 0.1
     known_users: Share = 0.005

@@ -56,6 +56,7 @@ SENTENCES = {
     "column_per_item": "An item has the same category, features and price in all its rows.",
     "column_per_user": "A user has the same features in all its rows.",
     "column_item_changed": "Items have the values that they had on the days before.",
+    "column_user_changed": "Users have the values that they had on the days before.",
     "column_item_level": "Item by item, prices and numbers are about as high as the days before.",
     "column_drift": "The mix of each column's values is about the usual one.",
 }
