@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from tests.servers import free_port
 
 
 def binaries() -> Path | None:
@@ -30,9 +31,7 @@ class Postgres:
         self.user = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
         if self.user:
             shutil.chown(self.home, **self.user)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.folder = folder
         self._call("initdb", "--auth=trust", "--username=driftune", "--no-sync", "-D", self.data)
         self.start()
