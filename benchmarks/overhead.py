@@ -38,12 +38,12 @@ def compare(folder: Path, days: int) -> dict[str, Any]:
     """Median seconds of a day by the flow and by plain calls, and what both did."""
     from flows.daily import daily
 
-    flowing = SmallWorld(folder / "flow", rows=20_000).make()
+    flowing = SmallWorld(folder / "flow", rows=20_000, turn_days=4).make()
     # The first day also pre-trains, imports and fills caches, for both.
     flowing.write(0)
     daily(flowing.day(0), str(flowing.params))
     shutil.copytree(flowing.root, folder / "plain")
-    plain = SmallWorld(folder / "plain", rows=20_000)
+    plain = SmallWorld(folder / "plain", rows=20_000, turn_days=4)
     seconds: dict[str, list[float]] = {"flow": [], "plain": []}
     for number in range(1, days + 1):
         for name, world in (("flow", flowing), ("plain", plain)):

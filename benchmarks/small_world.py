@@ -1,6 +1,6 @@
 """A small platform for benchmarks of operation: 20 domains, tiny logs, a tiny backbone.
 
-In a domain users click by category; every few days the tastes of one domain turn round.
+In a domain users click by category; the tastes of one domain after another may turn round.
 """
 
 import os
@@ -26,16 +26,18 @@ FIRST = date(2026, 1, 5)
 REFERENCE_DAYS = 7
 CATEGORIES = ("noodles", "coffee", "salads", "burgers", "sushi")
 RATES = np.array([0.5, 0.35, 0.2, 0.12, 0.05])
-# Every so many days the tastes of another domain turn round.
-TURN_DAYS = 4
 
 
 @dataclass(frozen=True)
 class SmallWorld:
-    """A project's folder with params.yaml and daily files."""
+    """A project's folder with params.yaml and daily files.
+
+    Every ``turn_days`` the tastes of another domain turn round; 0: of none.
+    """
 
     root: Path
     rows: int = 3000
+    turn_days: int = 0
     scenes: int = 4
     regions: int = 5
 
@@ -77,9 +79,9 @@ class SmallWorld:
         domain = rng.integers(0, self.scenes * self.regions, rows)
         category = rng.integers(0, len(CATEGORIES), rows)
         # How often the domain's tastes have turned by this day.
-        turns = (max(number, 0) // TURN_DAYS + self.scenes * self.regions - 1 - domain) // (
-            self.scenes * self.regions
-        )
+        domains = self.scenes * self.regions
+        turned = max(number, 0) // self.turn_days if self.turn_days else 0
+        turns = (turned + domains - 1 - domain) // domains
         rate = np.where(turns % 2 == 0, RATES[category], RATES[::-1][category])
         click = rng.random(rows) < rate
         frame = pd.DataFrame(
