@@ -2,9 +2,9 @@
 
 Each day has 20 domains and 3,000 impressions, is written, and is taken in by the real daily flow in
 this process, with a Prefect server beside it as its users have one. By default nobody's tastes
-change, so that the days differ in what lies behind them alone; with ``--turn-days`` one domain after
-another drifts, and a day also costs what its fine-tunes, alerts and waiting challengers cost.
-Figures are medians over a week, by the clock; memory is what this process holds at the end of a day.
+change, so that the days differ in what lies behind them alone; with ``--turn-days`` one domain
+after another drifts, and a day also costs what its fine-tunes, alerts and waiting challengers cost.
+Figures are medians over a week, by the clock; memory is what this process holds after a day.
 """
 
 import tempfile
