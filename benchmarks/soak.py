@@ -19,6 +19,7 @@ from benchmarks.common import finish, options, say, table
 from benchmarks.small_world import SmallWorld, prefect_server
 from driftune.logs.lake import Lake
 from driftune.registry.ledger import Ledger
+from driftune.registry.runs import newest_runs
 from driftune.telemetry import silence
 from driftune.training.threads import one_thread
 
@@ -66,6 +67,7 @@ def live(world: SmallWorld, days: int) -> dict[str, Any]:
         "lost": len(lost(world, days)),
         "by_30_days": [median(seconds[n : n + 30]) for n in range(0, days, 30)],
         "total_seconds": sum(seconds),
+        "stations": _stations(world, early),
         **_grown(world),
     }
 
@@ -79,6 +81,22 @@ def lost(world: SmallWorld, days: int) -> list[str]:
     pages = {path.stem for path in (config.home / "reports" / "day").glob("*.html")}
     every = [world.day(number).isoformat() for number in range(days)]
     return [day for day in every if day not in recorded & held & pages]
+
+
+def _stations(world: SmallWorld, early: slice) -> dict[str, list[float]]:
+    """Each station's own seconds around the tenth day and at the end, as its runs record them.
+
+    The clock above also counts what is no station: Prefect's own work, which comes in whole seconds
+    where a flow waits for its heartbeat thread.
+    """
+    with Ledger(world.config) as ledger:
+        newest = newest_runs(ledger)
+    spent = [dict(newest[day].stations) for day in sorted(newest)]
+    medians: dict[str, list[float]] = {}
+    for name in dict.fromkeys(name for day in spent for name in day):
+        taken = [day.get(name, 0.0) for day in spent]
+        medians[name] = [round(median(taken[early]), 3), round(median(taken[-SPAN:]), 3)]
+    return medians
 
 
 def _grown(world: SmallWorld) -> dict[str, Any]:
@@ -102,6 +120,8 @@ def show(figures: dict[str, Any]) -> None:
             ],
         ],
     )
+    for name, (early, late) in figures["stations"].items():
+        print(f"{name}: {early:.2f} s, then {late:.2f} s")
     ratio = figures["last_day_seconds"] / figures["day10_seconds"]
     print(f"{ratio:.2f} × the seconds, {figures['lost']} of {figures['days']} days lost")
 
