@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import chdir
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -25,6 +25,7 @@ from driftune.params import load_config
 from driftune.registry.ledger import Ledger
 from driftune.telemetry import silence
 from driftune.training.pretrain import pretrain
+from tests.servers import LOGIN, object_store
 
 silence()
 quiet_exit()
@@ -162,6 +163,28 @@ def trained_world(_trained: Path, tmp_path: Path) -> World:
     folder = tmp_path / "trained"
     shutil.copytree(_trained, folder)
     return World(folder)
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an S3-compatible store."""
+    with object_store(tmp_path_factory.mktemp("store")) as url:
+        yield url
+
+
+@pytest.fixture
+def bucket(store: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client of a store with an empty bucket, ``logs``, and the environment that names it."""
+    import s3fs
+
+    for name, value in {**LOGIN, "AWS_ENDPOINT_URL": store}.items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    files = s3fs.S3FileSystem(use_listings_cache=False)
+    files.mkdir("logs")
+    yield files
+    files.rm("logs", recursive=True)
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import math
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -301,9 +302,14 @@ class Registry(Section):
 
 
 class Config(Section):
-    """The whole of params.yaml. Relative paths are relative to the folder of the file."""
+    """The whole of params.yaml. Relative paths are relative to the folder of the file.
+
+    ``lake``: the folder or URL of an object store (``s3://…``, ``gs://…``) of the Delta table,
+    which by default is in the workspace.
+    """
 
     workspace: str = "workspace"
+    lake: str | None = Field(None, min_length=1)
     timezone: str = "UTC"
     seed: int = Field(7, ge=0)
     trigger: Literal["inline", "event"] = "inline"
@@ -327,6 +333,19 @@ class Config(Section):
     retention: Retention = Retention()
 
     _file: Path = PrivateAttr(default_factory=lambda: Path("params.yaml").resolve())
+
+    @field_validator("lake")
+    @classmethod
+    def _lake_opens(cls, lake: str | None) -> str | None:
+        if lake is None or "://" not in lake:
+            return lake
+        parts = urlsplit(lake)
+        if parts.scheme not in ("s3", "gs") or not parts.netloc or "@" in parts.netloc:
+            raise ValueError(
+                "must be a folder or a bucket (s3://NAME/lake or gs://NAME/lake); credentials "
+                "belong into the environment"
+            )
+        return lake
 
     @field_validator("timezone")
     @classmethod

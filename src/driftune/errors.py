@@ -33,6 +33,10 @@ class LakeError(DriftuneError):
     """The lake lacks days that a step needs, or its table cannot be read."""
 
 
+class LakeDamageError(LakeError):
+    """A data file of the lake is missing, or another than was written."""
+
+
 class BackboneError(DriftuneError):
     """The pre-trained backbone is missing, damaged or does not fit the encoder."""
 

@@ -14,8 +14,13 @@ class Workspace:
 
     @property
     def lake(self) -> Path:
-        """The Delta table."""
+        """The Delta table, unless ``lake`` names another place."""
         return self.home / "lake"
+
+    @property
+    def lake_cache(self) -> Path:
+        """Data files of a lake in an object store, as they were read or written last."""
+        return self.home / "lake-cache"
 
     @property
     def staging(self) -> Path:

@@ -132,7 +132,7 @@ def test_a_file_that_changes_between_validation_and_commit(
         check(world.config, staged)
         change(path)
         with pytest.raises(SourceUnavailableError, match="while the day was taken in"):
-            commit(world.config, Workspace(world.config).lake, staged)
+            commit(world.config, staged)
     assert checksum(world.config) == before
 
 

@@ -349,7 +349,7 @@ def test_a_damaged_data_file_is_named_and_the_day_brought_in_again(ready, damage
     world.write(day)
     run(world, day)
     before = checksum(world.config)
-    (file,) = Lake.of(world.config).files[day]
+    (file,) = Lake.of(world.config).paths(day)
     damage(file)
     with pytest.raises(LakeError, match=rf"{file.name} .*driftune run --day {day}"):
         Lake.of(world.config).relation([day])

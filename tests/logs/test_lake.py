@@ -7,6 +7,7 @@ import pytest
 from driftune.doctor import examine
 from driftune.errors import LakeError
 from driftune.logs.lake import Lake
+from driftune.logs.store import LakeFolder
 from driftune.workspace import Workspace
 from tests.conftest import World
 
@@ -23,7 +24,7 @@ def test_a_damaged_lake_is_one_line(damaged: World) -> None:
     path = Workspace(damaged.config).lake
 
     with pytest.raises(LakeError, match=r"is damaged .*put a backup back") as error:
-        Lake.at(path)
+        Lake.at(LakeFolder(path))
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -35,7 +36,7 @@ def test_the_doctor_names_a_damaged_lake_and_goes_on(damaged: World) -> None:
 
 
 def test_a_lake_that_is_not_there_yet_holds_nothing(tmp_path: Path) -> None:
-    assert Lake.at(tmp_path / "lake").days == []
+    assert Lake.at(LakeFolder(tmp_path / "lake")).days == []
 
 
 def test_a_day_that_is_not_in_the_lake_is_named(ingested_world: World) -> None:

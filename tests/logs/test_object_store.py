@@ -1,6 +1,5 @@
 """Days from an S3-compatible store: the same lake as from files, and errors in one line."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +11,6 @@ from driftune.logs.ingest import ingest
 from driftune.logs.lake import Lake
 from driftune.registry.ledger import Ledger
 from tests.conftest import World, impressions
-from tests.servers import LOGIN, object_store
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with object_store(tmp_path_factory.mktemp("store")) as url:
-        yield url
-
-
-@pytest.fixture
-def bucket(store: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """An empty bucket, with the environment that names its store."""
-    for name, value in {**LOGIN, "AWS_ENDPOINT_URL": store}.items():
-        monkeypatch.setenv(name, value)
-    s3fs.S3FileSystem.clear_instance_cache()
-    files = s3fs.S3FileSystem()
-    files.mkdir("logs")
-    yield files
-    files.rm("logs", recursive=True)
-    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def test_a_day_of_objects_makes_the_lake_that_its_files_make(

@@ -27,12 +27,12 @@ def corrected(ingested_world: World) -> World:
 
 
 def test_every_delivery_of_a_day_stays_readable(corrected: World, tmp_path: Path) -> None:
-    day, lake = corrected.day(3), Workspace(corrected.config).lake
-    found = day_versions(lake, day)
+    day = corrected.day(3)
+    found = day_versions(corrected.config, day)
     assert [(row["rows"], row["readable"]) for row in found] == [(1200, True), (900, True)]
     assert found[0]["content"] != found[1]["content"]
     target = tmp_path / "first.parquet"
-    assert export_day(lake, day, found[0]["version"], target) == 1200
+    assert export_day(corrected.config, day, found[0]["version"], target) == 1200
     held = pd.read_parquet(target)
     delivered = impressions(day, rows=1200, seed=1200)
     assert sorted(held["user_id"]) == sorted(delivered["user_id"])
@@ -40,30 +40,30 @@ def test_every_delivery_of_a_day_stays_readable(corrected: World, tmp_path: Path
 
 
 def test_a_version_that_there_is_not(corrected: World, tmp_path: Path) -> None:
-    day, lake = corrected.day(3), Workspace(corrected.config).lake
+    day = corrected.day(3)
     with pytest.raises(LakeError, match=r"has versions 0 to \d+, not 99"):
-        export_day(lake, day, 99, tmp_path / "none.parquet")
-    before = day_versions(lake, day)[0]["version"] - 1
+        export_day(corrected.config, day, 99, tmp_path / "none.parquet")
+    before = day_versions(corrected.config, day)[0]["version"] - 1
     with pytest.raises(LakeError, match=f"lacks {day}"):
-        export_day(lake, day, before, tmp_path / "none.parquet")
+        export_day(corrected.config, day, before, tmp_path / "none.parquet")
     assert not (tmp_path / "none.parquet").exists()
-    assert day_versions(lake, corrected.day(9)) == []
+    assert day_versions(corrected.config, corrected.day(9)) == []
 
 
 def test_a_place_that_takes_no_file_is_one_line(corrected: World, tmp_path: Path) -> None:
-    day, lake = corrected.day(3), Workspace(corrected.config).lake
+    day = corrected.day(3)
     (tmp_path / "file").touch()
-    version = day_versions(lake, day)[0]["version"]
+    version = day_versions(corrected.config, day)[0]["version"]
     with pytest.raises(LakeError, match=r"x\.parquet: cannot be written"):
-        export_day(lake, day, version, tmp_path / "file" / "x.parquet")
+        export_day(corrected.config, day, version, tmp_path / "file" / "x.parquet")
 
 
 def test_files_that_are_gone_are_said_to_be(corrected: World) -> None:
-    day, lake = corrected.day(3), Workspace(corrected.config).lake
-    for path in (lake / f"day={day}").iterdir():
+    day = corrected.day(3)
+    for path in (Workspace(corrected.config).lake / f"day={day}").iterdir():
         if len(pd.read_parquet(path)) == 1200:
             path.unlink()
-    assert [row["readable"] for row in day_versions(lake, day)] == [False, True]
+    assert [row["readable"] for row in day_versions(corrected.config, day)] == [False, True]
 
 
 def test_the_command_line_lists_and_writes_versions(corrected: World, tmp_path: Path) -> None:

@@ -53,10 +53,9 @@ def test_a_release_holds_for_the_delivery_that_was_looked_at(
 
 def test_a_day_is_judged_again_by_changed_rules(copied: World) -> None:
     day = copied.day(3)
-    lake = Workspace(copied.config).lake
     lenient = World(copied.root, quality={"severity": {"duplicate": "info"}})
     same = run(lenient, day)
-    assert (same.changed, same.revision, len(day_versions(lake, day))) == (False, 1, 1)
+    assert (same.changed, same.revision, len(day_versions(copied.config, day))) == (False, 1, 1)
     checks = {check["rule"]: check["severity"] for check in same.quality.checks}
     assert checks["duplicate"] == "info"
     more = run(World(copied.root, quality={"severity": {"duplicate": "off"}}), day)

@@ -223,10 +223,10 @@ def test_messages_and_columns_that_no_role_names_forget_the_user(trained_world: 
 def test_old_versions_say_that_they_are_gone(lived: World) -> None:
     day = lived.day(3)
     remove(lived, USER)
-    versions = day_versions(Workspace(lived.config).lake, day)
+    versions = day_versions(lived.config, day)
     assert [row["readable"] for row in versions] == [False, False, True]
     with pytest.raises(LakeError, match="is gone") as found:
-        export_day(Workspace(lived.config).lake, day, versions[0]["version"], lived.root / "x")
+        export_day(lived.config, day, versions[0]["version"], lived.root / "x")
     assert "\n" not in str(found.value)
     assert versions[-1]["rows"] == 1200 - 50
 
@@ -254,7 +254,7 @@ def test_a_day_that_is_being_taken_in_does_not_bring_the_user_back(lived: World)
         assert quality.rows == 1200
         remove(lived, USER)
         with pytest.raises(SourceUnavailableError, match="run the day again"):
-            commit(config, Workspace(config).lake, staged)
+            commit(config, staged)
         with pytest.raises(SourceUnavailableError, match="run the day again"):
             check(config, staged)
     assert day not in Lake.of(config).days

@@ -50,7 +50,7 @@ def reasons(world: World, kind: str) -> list[str]:
 
 
 def test_old_versions_go_after_their_days_and_say_so(twice: World) -> None:
-    day, lake = twice.day(3), Workspace(twice.config).lake
+    day = twice.day(3)
     before = checksum(twice.config)
     assert pruned(twice, 89) == []
     assert "90 days" in reasons(twice, "versions")[0]
@@ -58,11 +58,16 @@ def test_old_versions_go_after_their_days_and_say_so(twice: World) -> None:
         told, _ = plan(twice.config, ledger, time.time() + 91 * DAYS)
     assert [each.kind for each in told] == ["versions", "versions"]
     assert all(each.bytes > 0 and day.isoformat() in each.what for each in told)
-    assert [row["readable"] for row in day_versions(lake, day)] == [True, True, True]
+    assert [row["readable"] for row in day_versions(twice.config, day)] == [True, True, True]
     assert pruned(twice, 91) == told
-    assert [row["readable"] for row in day_versions(lake, day)] == [False, False, True]
+    assert [row["readable"] for row in day_versions(twice.config, day)] == [False, False, True]
     with pytest.raises(LakeError, match="is gone"):
-        export_day(lake, day, day_versions(lake, day)[0]["version"], twice.root / "x.parquet")
+        export_day(
+            twice.config,
+            day,
+            day_versions(twice.config, day)[0]["version"],
+            twice.root / "x.parquet",
+        )
     assert checksum(twice.config) == before
     assert pruned(twice, 91) == []
     with Ledger(twice.config) as ledger:
@@ -71,7 +76,7 @@ def test_old_versions_go_after_their_days_and_say_so(twice: World) -> None:
 
 def test_files_of_no_version_are_left_for_a_day(twice: World) -> None:
     folder = Workspace(twice.config).lake / f"day={twice.day(3)}"
-    source = next(iter(Lake.of(twice.config).files[twice.day(3)]))
+    (source,) = Lake.of(twice.config).paths(twice.day(3))
     for name, age in (("killed", 25 * 3600), ("at-work", 3600)):
         (folder / f"{name}.parquet").write_bytes(source.read_bytes())
         moment = time.time() - age

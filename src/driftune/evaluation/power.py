@@ -225,7 +225,7 @@ def _traffic(config: Config, min_rows: int) -> tuple[list[date], list[tuple[Any,
     lake = Lake.of(config)
     days = lake.days[-DAYS:]
     if not days:
-        raise LakeError(f"the lake {lake.path} holds no day yet; run driftune replay first")
+        raise LakeError(f"the lake {lake.store} holds no day yet; run driftune replay first")
     label = "click" if config.gate.metric == "ctr_auc" else 'click * "convert"'
     with connect() as con:
         rows = con.execute(

@@ -17,10 +17,9 @@ Day = Annotated[str, typer.Argument(help="YYYY-MM-DD.")]
 def versions(day: Day, config: ConfigPath = PARAMS, as_json: AsJson = False) -> None:
     """List the deliveries of a day that the lake took in; each stays readable."""
     from driftune.logs.versions import day_versions
-    from driftune.workspace import Workspace
 
     chosen = day_of(day)
-    found = day_versions(Workspace(load(config)).lake, chosen)
+    found = day_versions(load(config), chosen)
     if as_json:
         typer.echo(json.dumps({"day": day, "versions": found}))
         return
@@ -40,7 +39,6 @@ def export(
 ) -> None:
     """Write a day as the lake held it at a version."""
     from driftune.logs.versions import export_day
-    from driftune.workspace import Workspace
 
-    rows = export_day(Workspace(load(config)).lake, day_of(day), version, to)
+    rows = export_day(load(config), day_of(day), version, to)
     typer.echo(f"{day} at version {version}: {rows:,} rows in {to}")

@@ -2,9 +2,10 @@
 
 import json
 import time
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -12,13 +13,14 @@ from driftune.config import Config
 from driftune.domains import domain_key
 from driftune.errors import LakeError
 from driftune.logs.duck import connect, first_line, identifier, is_out_of_room, literal
-from driftune.logs.lake import application, file_name, open_table, short_hash
+from driftune.logs.lake import Lake, application, file_name, open_table, short_hash
 from driftune.logs.loading import damaged_file
 from driftune.logs.staging import Staged
+from driftune.logs.store import LakeStore, reason, store_of
 from driftune.logs.suppressed import unless_erased
 
 
-def commit(config: Config, lake: Path, staged: Staged) -> int:
+def commit(config: Config, staged: Staged) -> int:
     """Replace the day's partition by the staged day's accepted rows, in one transaction.
 
     The rows lie in the order of their delivery: whoever needs another one sorts by it, and to sort
@@ -32,47 +34,71 @@ def commit(config: Config, lake: Path, staged: Staged) -> int:
             it was then.
         LakeError: when the rows cannot be written, such as for want of room.
     """
-    folder = lake / f"day={staged.day}"
+    store = store_of(config)
     with connect(staged.database, memory=config.resources.memory) as con:
         try:
             schema, written, rows = _write(con, config, staged)
-            folder.mkdir(parents=True, exist_ok=True)
         except (duckdb.Error, OSError) as error:
             staged.fetched.check_unchanged()
-            mend = (
-                "make room"
-                if is_out_of_room(error)
-                else f"see to {lake} and {staged.database.parent}"
-            )
+            mend = "make room" if is_out_of_room(error) else f"see to {staged.database.parent}"
             raise damaged_file(con, staged.fetched) or LakeError(
                 f"{staged.day}: its rows cannot be written ({first_line(error)}); the lake is "
                 f"unchanged; {mend}, then run the day again"
             ) from None
     staged.fetched.check_unchanged()
     with unless_erased(config, staged.day, staged.erased.state):
-        return replace_day(lake, staged.day, staged.content_hash, {written: rows}, schema)
+        return replace_day(store, staged.day, staged.content_hash, {written: rows}, schema)
 
 
 def replace_day(
-    lake: Path, day: date, content_hash: str, written: dict[Path, int], arrow: Any = None
+    store: LakeStore, day: date, content_hash: str, written: dict[Path, int], arrow: Any = None
 ) -> int:
     """Put finished files (with their rows) in the place of a day's; returns the table's version.
 
     ``arrow`` is their schema; without it they have that of the lake.
 
     Raises:
-        LakeError: when the lake takes no commit; the files are gone then.
+        LakeError: when the lake takes no file or no commit; the files are gone then.
     """
-    folder = lake / f"day={day}"
-    parts: dict[Path, int] = {}
+    parts: list[_Part] = []
     try:
         for number, (path, rows) in enumerate(written.items()):
-            parts[path.replace(folder / file_name(number, content_hash))] = rows
-        return _replace_partition(lake, day.isoformat(), content_hash, parts, arrow)
-    except BaseException:
-        for part in parts:
-            part.unlink(missing_ok=True)
-        raise
+            name = f"day={day}/{file_name(number, content_hash)}"
+            parts.append(_Part(name, path.stat().st_size, rows))
+            store.add(path, name)
+        _replace_partition(store, day.isoformat(), content_hash, parts, arrow)
+    except BaseException as error:
+        named = _is_named(store, day, parts)
+        if named is False:
+            for part in parts:
+                with suppress(LakeError, OSError):
+                    store.drop(part.name)
+        if not isinstance(error, LakeError):
+            raise
+        if not named:
+            state = "; the lake is unchanged" if named is False else ""
+            raise LakeError(f"{day}: {error}{state}; run the day again") from None
+    return int(open_table(store).version())
+
+
+class _Part(NamedTuple):
+    """A data file of a day: its name in the lake, bytes, rows."""
+
+    name: str
+    size: int
+    rows: int
+
+
+def _is_named(store: LakeStore, day: date, parts: list[_Part]) -> bool | None:
+    """Whether the lake's newest version has these files for the day; None where nobody can tell.
+
+    An object store may have taken a commit whose answer was lost on its way.
+    """
+    try:
+        held = Lake.at(store).files.get(day, {})
+    except LakeError:
+        return None
+    return set(held) == {part.name for part in parts}
 
 
 def _write(con: Any, config: Config, staged: Staged) -> tuple[Any, Path, int]:
@@ -105,46 +131,56 @@ def _write(con: Any, config: Config, staged: Staged) -> tuple[Any, Path, int]:
 
 
 def _replace_partition(
-    lake: Path, day: str, content_hash: str, parts: dict[Path, int], arrow: Any
-) -> int:
-    from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+    store: LakeStore, day: str, content_hash: str, parts: list[_Part], arrow: Any
+) -> None:
+    from deltalake import DeltaTable, Schema
     from deltalake.exceptions import DeltaError
+
+    table = open_table(store)
+    schema = table.schema() if arrow is None else Schema.from_arrow(arrow)
+    try:
+        if table is None:
+            table = DeltaTable.create(
+                store.url,
+                schema,
+                mode="ignore",
+                partition_by=["day"],
+                configuration=store.properties,
+                storage_options=store.options,
+            )
+        _overwrite(table, schema, day, content_hash, parts)
+    except (DeltaError, OSError) as error:
+        raise LakeError(f"the lake {store} takes no commit ({reason(error)})") from None
+
+
+def _overwrite(table: Any, schema: Any, day: str, content_hash: str, parts: list[_Part]) -> None:
+    """Commit the day's files; columns that are new to the table join it."""
+    from deltalake import CommitProperties, Schema, Transaction
     from deltalake.transaction import AddAction
 
-    table = open_table(lake)
-    schema = table.schema() if arrow is None else Schema.from_arrow(arrow)
-    if table is None:
-        table = DeltaTable.create(str(lake), schema, mode="ignore", partition_by=["day"])
     held = {field.name for field in table.schema().fields}
     new = [field for field in schema.fields if field.name not in held]
     added = [
         AddAction(
-            path=f"day={day}/{part.name}",
-            size=part.stat().st_size,
+            path=part.name,
+            size=part.size,
             partition_values={"day": day},
             modification_time=int(time.time() * 1000),
             data_change=True,
-            stats=json.dumps({"numRecords": rows}),
+            stats=json.dumps({"numRecords": part.rows}),
         )
-        for part, rows in parts.items()
+        for part in parts
     ]
-    try:
-        table.create_write_transaction(
-            added,
-            "overwrite",
-            Schema([*table.schema().fields, *new]) if new else table.schema(),
-            ["day"],
-            [("day", "=", day)],
-            commit_properties=CommitProperties(
-                custom_metadata={"driftune.content": content_hash, "driftune.day": day},
-                app_transactions=[
-                    Transaction(application(date.fromisoformat(day)), short_hash(content_hash))
-                ],
-            ),
-        )
-    except (DeltaError, OSError) as error:
-        raise LakeError(
-            f"{day}: the lake {lake} takes no commit ({first_line(error)}); it is unchanged; run "
-            "the day again"
-        ) from None
-    return DeltaTable(str(lake)).version()
+    table.create_write_transaction(
+        added,
+        "overwrite",
+        Schema([*table.schema().fields, *new]) if new else table.schema(),
+        ["day"],
+        [("day", "=", day)],
+        commit_properties=CommitProperties(
+            custom_metadata={"driftune.content": content_hash, "driftune.day": day},
+            app_transactions=[
+                Transaction(application(date.fromisoformat(day)), short_hash(content_hash))
+            ],
+        ),
+    )

@@ -206,7 +206,7 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
     if held is not None and same:
         version = held.lake_version
     else:
-        version = commit(config, workspace.lake, replace(staged, content_hash=quality.content_hash))
+        version = commit(config, replace(staged, content_hash=quality.content_hash))
     record_columns(config, day, staged.evolution.types)
     revision = ledger.record_day(
         day,

@@ -12,11 +12,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from driftune.config import Config
-from driftune.errors import LakeError
-from driftune.logs.duck import first_line, identifier, literal
-from driftune.workspace import Workspace
+from driftune.errors import LakeDamageError, LakeError
+from driftune.logs.duck import identifier, literal
+from driftune.logs.store import LakeStore, reason, store_of
 
-_FILE_COLUMNS = ("partition.day", "path", "size_bytes")
+_FILE_COLUMNS = ("partition.day", "path", "size_bytes", "num_records")
 _CONTENT = re.compile(r"part-\d{5}-([0-9a-f]{16})-")
 
 
@@ -24,37 +24,42 @@ _CONTENT = re.compile(r"part-\d{5}-([0-9a-f]{16})-")
 class Lake:
     """The lake at one moment, however often it is written to meanwhile.
 
-    ``contents``: each day's short content hash; ``files``: its data files with their sizes
-    (bytes); ``schema``: its columns (Arrow), None before the first day.
+    ``contents``: each day's short content hash; ``files``: its data files by their names, with
+    their sizes (bytes); ``rows`` of each day; ``schema``: its columns (Arrow), None before the
+    first day.
     """
 
-    path: Path
+    store: LakeStore
     contents: dict[date, int]
-    files: dict[date, dict[Path, int]]
+    files: dict[date, dict[str, int]]
+    rows: dict[date, int]
     schema: Any = None
 
     @staticmethod
-    def at(path: Path, version: int | None = None) -> "Lake":
-        """Look at the lake in a folder, by default as it is; one not there yet holds no days.
+    def at(store: LakeStore, version: int | None = None) -> "Lake":
+        """Look at the lake in a place, by default as it is; one not there yet holds no days.
 
         Raises:
             LakeError: when its log cannot be read, or holds no such version.
         """
-        table = open_table(path, version)
+        table = open_table(store, version)
         if table is None:
-            return Lake(path, {}, {})
+            return Lake(store, {}, {}, {})
         actions = table.get_add_actions(flatten=True)
         columns = [actions.column(name).to_pylist() for name in _FILE_COLUMNS]
-        files: dict[date, dict[Path, int]] = {}
-        for day, name, size in sorted(zip(*columns, strict=True)):
-            files.setdefault(date.fromisoformat(day), {})[path / unquote(name)] = size
+        files: dict[date, dict[str, int]] = {}
+        rows: dict[date, int] = {}
+        for iso, name, size, number in sorted(zip(*columns, strict=True)):
+            day = date.fromisoformat(iso)
+            files.setdefault(day, {})[unquote(name)] = size
+            rows[day] = rows.get(day, 0) + (number or 0)
         contents = {day: _content(table, day, files[day]) for day in files}
-        return Lake(path, contents, files, table.schema().to_arrow())
+        return Lake(store, contents, files, rows, table.schema().to_arrow())
 
     @staticmethod
     def of(config: Config) -> "Lake":
-        """Look at the workspace's lake."""
-        return Lake.at(Workspace(config).lake)
+        """Look at the lake of a configuration."""
+        return Lake.at(store_of(config))
 
     @property
     def days(self) -> list[date]:
@@ -68,12 +73,22 @@ class Lake:
 
     def damage(self, day: date) -> str | None:
         """What is wrong with the day's files: one that is missing or has another size."""
-        for file, size in self.files.get(day, {}).items():
-            if not file.exists():
-                return f"{file} is missing"
-            if file.stat().st_size != size:
-                return f"{file} has {file.stat().st_size:,} bytes instead of {size:,}"
-        return None
+        return self.store.damage(self.files.get(day, {}))
+
+    def paths(self, day: date) -> list[Path]:
+        """The day's files on disk.
+
+        Raises:
+            LakeError: when the day is not in the lake, or its files are not as they were written.
+        """
+        if day not in self.files:
+            raise LakeError(
+                f"the lake {self.store} lacks {day}; ingest it first: driftune run --day {day}"
+            )
+        try:
+            return [self.store.read(name, size) for name, size in self.files[day].items()]
+        except LakeDamageError as error:
+            raise LakeError(f"{error}; bring the day in again: driftune run --day {day}") from None
 
     def types(self, con: Any) -> dict[str, str]:
         """The lake's columns and their DuckDB types; none before the first day."""
@@ -104,15 +119,7 @@ class Lake:
         Raises:
             LakeError: when a day is not in the lake, or its files are not as they were written.
         """
-        files: list[Path] = []
-        for day in sorted(set(days)):
-            if day not in self.files:
-                raise LakeError(
-                    f"the lake {self.path} lacks {day}; ingest it first: driftune run --day {day}"
-                )
-            if problem := self.damage(day):
-                raise LakeError(f"{problem}; bring the day in again: driftune run --day {day}")
-            files += self.files[day]
+        files = [file for day in sorted(set(days)) for file in self.paths(day)]
         listed = ", ".join(literal(str(file)) for file in files)
         return (
             f"read_parquet([{listed}], hive_partitioning=true, union_by_name=true, "
@@ -125,10 +132,10 @@ def file_name(number: int, content_hash: str) -> str:
     return f"part-{number:05d}-{short_hash(content_hash):016x}-{uuid.uuid4()}.zstd.parquet"
 
 
-def _content(table: Any, day: date, files: Iterable[Path]) -> int:
+def _content(table: Any, day: date, files: Iterable[str]) -> int:
     """A day's short content hash, by its files' names."""
-    for file in files:
-        if found := _CONTENT.match(file.name):
+    for name in files:
+        if found := _CONTENT.search(name):
             return int(found[1], 16)
     # Earlier releases only had the transaction say it, for which the log is read each time.
     return table.transaction_version(application(day)) or 0
@@ -139,25 +146,27 @@ def short_hash(content_hash: str) -> int:
     return int(content_hash[:16], 16) >> 2
 
 
-def open_table(lake: Path, version: int | None = None) -> Any:
+def open_table(store: LakeStore, version: int | None = None) -> Any:
     """The Delta table, at its newest version by default; None when there is none.
 
     Raises:
-        LakeError: when its log cannot be read, or holds no such version.
+        LakeError: when its log cannot be reached or read, or holds no such version.
     """
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError, TableNotFoundError
 
     try:
-        return DeltaTable(str(lake), version=version)
+        return DeltaTable(store.url, version=version, storage_options=store.options)
     except TableNotFoundError:
         return None
+    except OSError as error:
+        raise LakeError(f"the lake {store} cannot be reached ({reason(error)})") from None
     except DeltaError as error:
-        newest = None if version is None else open_table(lake).version()
+        newest = None if version is None else open_table(store).version()
         if version is not None and newest is not None and not 0 <= version <= newest:
-            raise LakeError(f"the lake {lake} has versions 0 to {newest}, not {version}") from None
+            raise LakeError(f"the lake {store} has versions 0 to {newest}, not {version}") from None
         raise LakeError(
-            f"the lake {lake} is damaged ({first_line(error)}); put a backup back, or move it "
+            f"the lake {store} is damaged ({reason(error)}); put a backup back, or move it "
             "away and replay its days"
         ) from None
 

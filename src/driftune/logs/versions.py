@@ -6,13 +6,15 @@ from typing import Any
 
 import duckdb
 
+from driftune.config import Config
 from driftune.errors import LakeError
 from driftune.files import replacing
 from driftune.logs.duck import connect, first_line, literal
 from driftune.logs.lake import Lake, open_table
+from driftune.logs.store import store_of
 
 
-def day_versions(lake: Path, day: date) -> list[dict[str, Any]]:
+def day_versions(config: Config, day: date) -> list[dict[str, Any]]:
     """The commits of a day, oldest first.
 
     Each with ``version`` (of the table), ``at`` (ISO 8601 in UTC), ``content`` (hash), ``rows``
@@ -21,14 +23,15 @@ def day_versions(lake: Path, day: date) -> list[dict[str, Any]]:
     Raises:
         LakeError: when the lake's log cannot be read.
     """
-    table = open_table(lake)
+    store = store_of(config)
+    table = open_table(store)
     if table is None:
         return []
     found = []
     for entry in table.history():
         if not _is_of(entry, day):
             continue
-        view = Lake.at(lake, entry["version"])
+        view = Lake.at(store, entry["version"])
         readable = day in view.files and view.damage(day) is None
         moment = datetime.fromtimestamp(entry["timestamp"] / 1000, UTC)
         found.append(
@@ -36,14 +39,14 @@ def day_versions(lake: Path, day: date) -> list[dict[str, Any]]:
                 "version": entry["version"],
                 "at": moment.isoformat(timespec="seconds"),
                 "content": entry.get("driftune.content"),
-                "rows": _count(view, day) if readable else 0,
+                "rows": view.rows[day] if readable else 0,
                 "readable": readable,
             }
         )
     return sorted(found, key=lambda row: row["version"])
 
 
-def export_day(lake: Path, day: date, version: int, target: Path) -> int:
+def export_day(config: Config, day: date, version: int, target: Path) -> int:
     """Write a day as the lake held it at a version to a Parquet file; returns its rows.
 
     It has every column that the lake had then, null where the day was without it.
@@ -52,7 +55,7 @@ def export_day(lake: Path, day: date, version: int, target: Path) -> int:
         LakeError: when there is no such version, it lacks the day or its files, or the file
             cannot be written.
     """
-    view = Lake.at(lake, version)
+    view = Lake.at(store_of(config), version)
     if day in view.files and view.damage(day) is not None:
         raise LakeError(
             f"{day} at version {version} is gone (pruned, or rows were erased); driftune lake "
@@ -71,8 +74,3 @@ def _is_of(entry: dict[str, Any], day: date) -> bool:
     # Earlier releases named the day only in the predicate that they replaced.
     predicate = (entry.get("operationParameters") or {}).get("predicate") or ""
     return entry.get("driftune.day") == day.isoformat() or f"'{day}'" in predicate
-
-
-def _count(view: Lake, day: date) -> int:
-    with connect() as con:
-        return int(con.execute(f"SELECT count(*) FROM {view.relation([day])}").fetchone()[0])

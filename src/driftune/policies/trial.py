@@ -84,8 +84,9 @@ class Trial:
         home = folder / _digest(policy.name)[:12]
         home.mkdir(parents=True)
         shared = Workspace(config)
-        for path in (shared.lake, shared.features, shared.model):
-            (home / path.name).symlink_to(path, target_is_directory=True)
+        for path in (shared.lake, shared.lake_cache, shared.features, shared.model):
+            if path.exists():
+                (home / path.name).symlink_to(path, target_is_directory=True)
         own = policy.settings(config).model_copy(
             update={
                 "workspace": str(home),

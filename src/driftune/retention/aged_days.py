@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from driftune.config import Config
 from driftune.logs.lake import Lake
 from driftune.logs.scratch import left_behind
+from driftune.logs.store import LakeFolder, store_of
 from driftune.reports.docs_page import docs_path
 from driftune.retention.aged_lake import AT_WORK
 from driftune.retention.found import Aged, Finding, Kept
@@ -34,7 +35,7 @@ def aged_records(config: Config) -> Iterator[Finding]:
                 refused = path.name != f"{name}.json"
                 page = docs_path(date.fromisoformat(name), redelivery=refused)
                 paths.append(workspace.reports / page)
-            yield Aged(kind, f"{name}: {_NAMES[kind]}", tuple(paths), name)
+            yield Aged(kind, f"{name}: {_NAMES[kind]}", tuple(paths), day=name)
     yield Kept("records", "quality records: day pages are made of them, later days compared")
 
 
@@ -43,7 +44,15 @@ def leftovers(config: Config, now: float) -> Iterator[Finding]:
     workspace = Workspace(config)
     for folder in left_behind(workspace.staging):
         yield Aged("leftovers", f"staging/{folder.name}", (folder,))
-    own = [workspace.features, workspace.profiles, workspace.reports, workspace.model]
+    own = [
+        workspace.lake_cache,
+        workspace.features,
+        workspace.profiles,
+        workspace.reports,
+        workspace.model,
+    ]
+    if isinstance(store := store_of(config), LakeFolder):
+        own.append(store.folder)
     own += [workspace.home / name for name in ("quality", "quarantine", "data_docs")]
     for folder in own:
         for path in sorted(folder.rglob(".*.part")):

@@ -12,7 +12,8 @@ from driftune.errors import BackboneError
 from driftune.logs.encoder import load_encoder
 from driftune.logs.features import encoded_path
 from driftune.logs.ingest import reference_days
-from driftune.logs.lake import Lake, open_table
+from driftune.logs.lake import Lake
+from driftune.logs.store import LakeStore
 from driftune.registry.claims import OPEN
 from driftune.registry.ledger import Ledger
 from driftune.registry.rollback import serviceable
@@ -27,23 +28,22 @@ AT_WORK = DAY
 
 def aged_versions(config: Config, now: float) -> Iterator[Finding]:
     """Files that newer deliveries replaced long ago, and those that no version ever named."""
-    table, view = open_table(Workspace(config).lake), Lake.of(config)
-    if table is None:
+    view = Lake.of(config)
+    if view.schema is None:
         return
-    current = {file for files in view.files.values() for file in files}
-    old = {path for path in Workspace(config).lake.glob("day=*/*.parquet") if path not in current}
-    keep, replaced = config.retention.versions, _replaced(config)
-    for path in sorted(old):
-        day = path.parent.name.removeprefix("day=")
-        since = replaced.get(f"{path.parent.name}/{path.name}")
+    current = {name for files in view.files.values() for name in files}
+    old = [file for file in view.store.held() if file.name not in current]
+    keep, replaced = config.retention.versions, _replaced(view.store)
+    for file in old:
+        day, since, held = file.day, replaced.get(file.name), (file,)
         if since is None:
-            if now - path.stat().st_mtime > AT_WORK:
-                yield Aged("leftovers", f"{path.name} of no version of the lake", (path,), day)
+            if now - file.modified > AT_WORK:
+                yield Aged("leftovers", f"{file.name} of no version of the lake", (), held, day)
         elif keep is None:
             yield Kept("versions", "retention.versions is null: all old versions")
         elif now - since > keep * DAY:
             days = int((now - since) // DAY)
-            yield Aged("versions", f"{day}: a version replaced {days} days ago", (path,), day)
+            yield Aged("versions", f"{day}: a version replaced {days} days ago", (), held, day)
         else:
             yield Kept("versions", f"versions replaced within the last {keep} days")
 
@@ -66,7 +66,7 @@ def aged_days(config: Config, ledger: Ledger) -> Iterator[Finding]:
         if day in needed:
             yield Kept("lake", needed[day])
         else:
-            yield Aged("lake", f"{day}: a day of the lake", (), day.isoformat())
+            yield Aged("lake", f"{day}: a day of the lake", day=day.isoformat())
 
 
 def open_decisions(ledger: Ledger) -> int:
@@ -114,25 +114,27 @@ def aged_caches(config: Config, now: float) -> Iterator[Finding]:
     if keep is None:
         yield Kept("caches", "retention.caches is null: all")
         return
-    for folder in (workspace.features, workspace.profiles):
-        for path in sorted(folder.glob("*.parquet")):
+    # Of a lake in an object store, what is not read for long can be fetched again.
+    for folder in (workspace.features, workspace.profiles, workspace.lake_cache):
+        for path in sorted(folder.rglob("*.parquet")):
             if path in kept:
                 yield Kept("caches", "those of what the lake holds")
             elif now - path.stat().st_mtime > keep * DAY:
                 what = f"{path.name[:10]}: drawn from a content that is gone"
+                if folder == workspace.lake_cache:
+                    what = f"{path.parent.name.removeprefix('day=')}: a copy of the lake's file"
                 yield Aged("caches", what, (path,))
 
 
-def _replaced(config: Config) -> dict[str, float]:
+def _replaced(store: LakeStore) -> dict[str, float]:
     """When each file (its path within the lake) ceased to be current, in seconds since 1970.
 
     By the log itself; of files whose entry a checkpoint has swallowed, the oldest time known.
     """
     found: dict[str, float] = {}
     added: set[str] = set()
-    log = Workspace(config).lake / "_delta_log"
-    for path in sorted(log.glob("*.json")):
-        for line in path.read_text(encoding="utf-8").splitlines():
+    for commit in store.log():
+        for line in commit.splitlines():
             entry = json.loads(line)
             if "add" in entry:
                 added.add(unquote(entry["add"]["path"]))

@@ -17,6 +17,7 @@ from driftune.errors import DriftuneError
 from driftune.locks import locked
 from driftune.logs.encoder import erase_users
 from driftune.logs.scratch import left_behind
+from driftune.logs.store import store_of
 from driftune.logs.suppressed import Erasure, Suppressed, marks, read_suppressed, rewriting
 from driftune.registry.ledger import Ledger
 from driftune.reports import build_site
@@ -73,11 +74,13 @@ def erase(config: Config, ledger: Ledger, users: Sequence[str], why: str) -> Era
         mark = hashlib.sha256(" ".join(hashes).encode()).hexdigest()
         rows = lake_rows.erase_rows(config, ledger, wanted, mark)
         old = lake_rows.old_files(config, wanted)
-        days |= {date.fromisoformat(path.parent.name.removeprefix("day=")) for path in old}
+        days |= {date.fromisoformat(file.day) for file in old}
         encoded = parquet_rows.encoded_with(config, wanted)
         quarantined = parquet_rows.quarantined_with(config, wanted)
         left = left_behind(workspace.staging)
-        for path in [*old, *encoded, *parquet_rows.counted_of(config, days)]:
+        for file in old:
+            store_of(config).drop(file.name)
+        for path in [*encoded, *parquet_rows.counted_of(config, days)]:
             path.unlink(missing_ok=True)
         for path in quarantined:
             parquet_rows.erase_quarantined(config, path, wanted)
@@ -113,7 +116,7 @@ def would_erase(config: Config, ledger: Ledger, users: Sequence[str]) -> Erased:
     wanted = _checked(users, "-")
     days = lake_rows.days_with(config, wanted)
     old = lake_rows.old_files(config, wanted, rewritten=days)
-    every = set(days) | {date.fromisoformat(path.parent.name.removeprefix("day=")) for path in old}
+    every = set(days) | {date.fromisoformat(file.day) for file in old}
     return Erased(
         marks(read_suppressed(config), wanted),
         sorted(day.isoformat() for day in every),

@@ -4,18 +4,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from driftune.logs.store import Held
+
 
 @dataclass(frozen=True)
 class Aged:
     """Something past its time: its ``kind`` is a key of ``retention`` or ``leftovers``.
 
-    ``paths`` are its files or folders; ``key`` and ``version`` name an adapter, ``day`` a day of
-    the lake or of Data Docs (ISO).
+    ``paths`` are its files or folders, ``held`` those of the lake; ``key`` and ``version`` name an
+    adapter, ``day`` a day of the lake or of Data Docs (ISO).
     """
 
     kind: str
     what: str
     paths: tuple[Path, ...] = ()
+    held: tuple[Held, ...] = ()
     day: str | None = None
     key: str | None = None
     version: int | None = None
@@ -23,7 +26,7 @@ class Aged:
     @property
     def bytes(self) -> int:
         """The size of its files; what is gone meanwhile counts for nothing."""
-        return sum(size(path) for path in self.paths)
+        return sum(map(size, self.paths)) + sum(file.size for file in self.held)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ from typing import Any
 import duckdb
 
 from driftune.config import Config
+from driftune.errors import LakeDamageError
 from driftune.files import read_json, write_json
 from driftune.locks import locked
 from driftune.logs.commit import replace_day
 from driftune.logs.duck import connect, literal
 from driftune.logs.lake import Lake, open_table, short_hash
 from driftune.logs.scratch import scratch
+from driftune.logs.store import Held
 from driftune.logs.suppressed import note_day, read_suppressed, rewriting, without
 from driftune.logs.turns import turn
 from driftune.registry.ledger import Ledger
@@ -56,25 +58,26 @@ def erase_rows(config: Config, ledger: Ledger, users: Sequence[str], mark: str) 
 
 def old_files(
     config: Config, users: Sequence[str], *, rewritten: Collection[date] = ()
-) -> list[Path]:
-    """Files in the lake's folder that hold rows of the users and are not of its newest version.
+) -> list[Held]:
+    """Files of the lake that hold rows of the users and are not of its newest version.
 
     One that cannot be read counts: nothing but an old version could name it. ``rewritten``: days
     whose newest files count as old.
     """
-    workspace, files = Workspace(config), Lake.of(config).files
-    current = {file for day in files if day not in rewritten for file in files[day]}
+    view = Lake.of(config)
+    current = {name for day in view.files if day not in rewritten for name in view.files[day]}
     found = []
-    for path in sorted(workspace.lake.glob("day=*/*.parquet")):
-        if path in current:
+    for file in view.store.held():
+        if file.name in current:
             continue
         try:
+            path = view.store.read(file.name, file.size)
             with connect() as con:
                 rows = con.execute(f"SELECT count(*) {_of(path, users)}", [list(users)]).fetchone()
-        except duckdb.Error:
+        except (duckdb.Error, LakeDamageError):
             rows = (1,)
         if rows and rows[0]:
-            found.append(path)
+            found.append(file)
     return found
 
 
@@ -90,15 +93,12 @@ def align(config: Config, ledger: Ledger) -> None:
             if row.content_hash != now:
                 # The record first: the ledger is what says that this day is not done yet.
                 _rename_content(config, day, row.content_hash, now)
-                with connect() as con:
-                    count = f"SELECT count(*) FROM {view.relation([day])}"
-                    ((rows,),) = con.execute(count).fetchall()
-                table = open_table(view.path)
+                version, rows = open_table(view.store).version(), view.rows[day]
                 with ledger.write() as connection:
                     connection.execute(
                         days_table.update()
                         .where(days_table.c.day == name, days_table.c.revision == row.revision)
-                        .values(content_hash=now, lake_version=table.version(), rows=rows)
+                        .values(content_hash=now, lake_version=version, rows=rows)
                     )
 
 
@@ -112,7 +112,6 @@ def _rename_content(config: Config, day: date, before: str, now: str) -> None:
 
 
 def _rewrite(config: Config, ledger: Ledger, day: date, users: Sequence[str], mark: str) -> int:
-    lake = Workspace(config).lake
     # Nothing is committed meanwhile: what is written here rests on what is read here.
     with scratch(config, day) as folder, locked(Workspace(config).suppressed_lock):
         view = Lake.of(config)
@@ -126,7 +125,7 @@ def _rewrite(config: Config, ledger: Ledger, day: date, users: Sequence[str], ma
         written: dict[Path, int] = {}
         with connect(memory=config.resources.memory) as con:
             con.execute(f"SET temp_directory = {literal(str(folder / 'spill'))}")
-            for file in view.files[day]:
+            for file in view.paths(day):
                 target = folder / f"{len(written)}.parquet"
                 copied = con.execute(
                     f"COPY (SELECT * EXCLUDE (gone) FROM (SELECT *, coalesce(user_id IN "
@@ -136,14 +135,14 @@ def _rewrite(config: Config, ledger: Ledger, day: date, users: Sequence[str], ma
                     [list(users)],
                 ).fetchone()
                 written[target] = copied[0]
-        replace_day(lake, day, after, written)
+        replace_day(view.store, day, after, written)
         return erased
 
 
 def _rows(view: Lake, day: date, users: Sequence[str]) -> int:
     total = 0
     with connect() as con:
-        for file in view.files[day]:
+        for file in view.paths(day):
             ((rows,),) = con.execute(
                 f"SELECT count(*) {_of(file, users)}", [list(users)]
             ).fetchall()
@@ -167,7 +166,7 @@ def _content(ledger: Ledger, view: Lake, day: date) -> str:
     row, short = ledger.day(day), view.contents.get(day)
     if row is not None and short_hash(row.content_hash) == short:
         return str(row.content_hash)
-    for entry in open_table(view.path).history():
+    for entry in open_table(view.store).history():
         found: Any = entry.get("driftune.content")
         if entry.get("driftune.day") == day.isoformat() and found and short_hash(found) == short:
             return str(found)

@@ -16,6 +16,7 @@ from itertools import chain
 from driftune.config import Config
 from driftune.locks import locked
 from driftune.logs.commit import replace_day
+from driftune.logs.store import store_of
 from driftune.logs.turns import turn
 from driftune.registry.ledger import Ledger
 from driftune.registry.models import forget
@@ -93,6 +94,8 @@ def _drop(config: Config, ledger: Ledger, each: Aged) -> bool:
             return False
         if record.mlflow_version is not None:
             forget(config, record)
+    for file in each.held:
+        store_of(config).drop(file.name)
     for path in each.paths:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -108,7 +111,7 @@ def _drop_day(config: Config, ledger: Ledger, day: date) -> bool:
         if open_decisions(ledger):
             return False
         nothing = hashlib.sha256(b"pruned").hexdigest()
-        replace_day(Workspace(config).lake, day, nothing, {})
+        replace_day(store_of(config), day, nothing, {})
     return True
 
 
