@@ -1,6 +1,7 @@
 """Adaptations: claim the decision, fine-tune a challenger, gate it, promote or reject."""
 
 import logging
+from collections.abc import Mapping
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
@@ -15,6 +16,7 @@ from driftune.errors import (
     RegistryError,
 )
 from driftune.observe.context import about
+from driftune.observe.logs import continued
 from driftune.observe.run import Run, observed
 from driftune.params import load_config
 from tasks import adaptation, notices, reporting
@@ -71,9 +73,13 @@ def adapt_and_report(settings: Config, decision_id: str, run: Run) -> str:
 
 
 @task(task_run_name="adapt {decision_id}", cache_policy=NO_CACHE, persist_result=False)
-def adapt_domain(config: Config, decision_id: str) -> str:
-    """Adapt for one decision beside others; a flow of its own would take a second more each."""
-    return adapt_once(config, decision_id)
+def adapt_domain(config: Config, decision_id: str, told: Mapping[str, str]) -> str:
+    """Adapt for one decision beside others; a flow of its own would take a second more each.
+
+    ``told``: what the run's log lines are about.
+    """
+    with continued(config, told):
+        return adapt_once(config, decision_id)
 
 
 def adapt_once(settings: Config, decision_id: str) -> str:
@@ -91,7 +97,9 @@ def _adapt_once(settings: Config, decision_id: str) -> str:
     try:
         training = adaptation.train_challenger(settings, decision_id, owner)
         gate = adaptation.judge_challenger(settings, decision_id)
-        return adaptation.conclude_decision(settings, decision_id, owner, training, gate)
+        state = adaptation.conclude_decision(settings, decision_id, owner, training, gate)
+        log.info("%s: adapted: %s", decision_id, state)
+        return state
     except (RegistryError, LedgerBusyError) as error:
         # The champion moved, or MLflow or the ledger was away: the next run judges again.
         adaptation.give_back(settings, decision_id, owner, str(error), final=False)

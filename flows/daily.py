@@ -145,7 +145,7 @@ def act(settings: Config, waiting: dict[str, str], spread: FanOut) -> list[State
     if settings.trigger == "event":
         return [drift.alert(settings, decision, return_state=True) for decision in waiting]
     given = [(domain, {"decision_id": decision}) for decision, domain in waiting.items()]
-    return spread.each(adapt_domain, given)
+    return spread.each(adapt_domain, given, long=True)
 
 
 def ingest_day(settings: Config, day: date, run: Run) -> Ingested:

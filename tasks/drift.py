@@ -1,5 +1,6 @@
 """Tasks of drift detection: windows of all domains, each measured, then decided together."""
 
+from collections.abc import Mapping
 from datetime import date
 
 from prefect import task
@@ -7,6 +8,7 @@ from prefect.events import emit_event
 
 from driftune.config import Config
 from driftune.drift import detect, measure, pages, windows
+from driftune.observe.logs import continued
 from driftune.registry.ledger import Ledger
 from tasks.policy import QUICK, SPREAD
 
@@ -21,9 +23,12 @@ def draw_windows(config: Config, day: date) -> list[windows.DomainWindow]:
 
 
 @task(task_run_name="drift {window.key}", **QUICK | SPREAD)
-def measure_domain(config: Config, window: windows.DomainWindow) -> measure.Measured:
-    """Measure one domain's signals."""
-    return measure.measure_domain(config, window)
+def measure_domain(
+    config: Config, window: windows.DomainWindow, told: Mapping[str, str]
+) -> measure.Measured:
+    """Measure one domain's signals; ``told``: what the run's log lines are about."""
+    with continued(config, told):
+        return measure.measure_domain(config, window)
 
 
 @task(task_run_name="decide", **QUICK)

@@ -1,20 +1,22 @@
-"""A day's domains at once: each a task, on threads of this process or on a Ray cluster."""
+"""A day's domains at once: each a task, on threads, on processes or on a Ray cluster."""
 
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
 from prefect import State, Task
+from prefect.futures import PrefectFuture
 from prefect.settings import PREFECT_API_URL
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
 from driftune.config import Config
-from driftune.errors import ConfigError
-from driftune.observe.context import about
-from driftune.telemetry import QUIET
+from driftune.errors import ConfigError, DriftuneError
+from driftune.observe.context import about, current
+from driftune.telemetry import QUIET, silence
 from driftune.training.threads import one_thread
 
 Setting = Callable[[str], AbstractContextManager[Any]]
@@ -23,27 +25,57 @@ PATIENCE_SECONDS = 10
 
 
 class FanOut:
-    """Runs a task for each of many domains; ``fan_out`` makes it."""
+    """Runs a task for each of many domains; ``fan_out`` makes it.
 
-    def __init__(self, config: Config, runner: TaskRunner[Any], setting: Setting) -> None:
+    ``long`` runs those that take seconds a domain, where that is another runner.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        runner: TaskRunner[Any],
+        setting: Setting = nullcontext,
+        long: TaskRunner[Any] | None = None,
+    ) -> None:
         self.config, self.runner, self.setting = config, runner, setting
+        self.long = long or runner
 
     def each(
-        self, task: Task[Any, Any], given: Iterable[tuple[str, dict[str, Any]]]
+        self,
+        task: Task[Any, Any],
+        given: Iterable[tuple[str, dict[str, Any]]],
+        *,
+        long: bool = False,
     ) -> list[State[Any]]:
-        """Call ``task(config, …)`` with the arguments that are given for each domain (its name).
+        """Call ``task(config, …, told)`` with what is given for each domain (its name).
 
-        Waits for all; returns their final states, in order. One that fails stops no other.
+        ``told`` is what the log lines of its run are about. Waits for all; returns their final
+        states, in order. One that fails stops no other.
+
+        Raises:
+            DriftuneError: when a process that works on some was killed.
         """
-        futures = []
+        given, futures = list(given), []
+        # Worth a worker's start only beside others.
+        runner = self.long if long and len(given) > 1 else self.runner
         with one_thread():
             for domain, arguments in given:
                 with self.setting(domain), about(domain=domain):
-                    parameters = {"config": self.config, **arguments}
-                    futures.append(self.runner.submit(task, parameters))
+                    parameters = {"config": self.config, **arguments, "told": dict(current())}
+                    futures.append(runner.submit(task, parameters))
             for future in futures:
-                future.wait()
+                _wait(future)
         return [future.state for future in futures]
+
+
+def _wait(future: PrefectFuture[Any]) -> None:
+    try:
+        future.wait()
+    except BrokenProcessPool:
+        raise DriftuneError(
+            "a worker process was killed, perhaps for want of memory, and its domains with it; run "
+            "it again, with fewer at once (runner.processes) where memory is short"
+        ) from None
 
 
 @contextmanager
@@ -51,16 +83,31 @@ def fan_out(config: Config) -> Iterator[FanOut]:
     """The runner that ``params.yaml`` names, for as long as a flow takes.
 
     Raises:
-        ConfigError: when Ray is not installed or does not answer, or its workers would have no
-            Prefect server to report to.
+        ConfigError: when Ray is not installed or does not answer, or workers would have no Prefect
+            server to report to.
     """
-    runner, setting = _ray(config) if config.runner.kind == "ray" else _threads(config)
-    with runner:
-        yield FanOut(config, runner, setting)
+    if config.runner.kind == "ray":
+        runner, setting = _ray(config)
+        with runner:
+            yield FanOut(config, runner, setting)
+        return
+    with ThreadPoolTaskRunner(max_workers=config.runner.threads) as threads:
+        if config.runner.kind == "threads":
+            yield FanOut(config, threads)
+            return
+        _see_that_there_is_a_server("processes")
+        workers = config.runner.processes or os.cpu_count()
+        # They start when they are needed.
+        with ProcessPoolTaskRunner(max_workers=workers, initializer=_begin) as processes:
+            yield FanOut(config, threads, long=processes)
 
 
-def _threads(config: Config) -> tuple[TaskRunner[Any], Setting]:
-    return ThreadPoolTaskRunner(max_workers=config.runner.threads), nullcontext
+def _begin() -> None:
+    """What the flow's process has done for itself: its workers are new ones."""
+    import torch
+
+    silence()
+    torch.set_num_threads(1)
 
 
 def _ray(config: Config) -> tuple[TaskRunner[Any], Setting]:
@@ -73,11 +120,7 @@ def _ray(config: Config) -> tuple[TaskRunner[Any], Setting]:
             f"{config.source_file}: runner.kind = 'ray': Ray is not installed; run pip install "
             "-c constraints.txt -e '.[ray]'"
         ) from None
-    if PREFECT_API_URL.value() is None:
-        raise ConfigError(
-            "runner.kind = 'ray': PREFECT_API_URL is not set, and every Ray worker would start a "
-            "Prefect server of its own; run prefect server start and set it"
-        )
+    _see_that_there_is_a_server("ray")
     address = config.runner.address or os.environ.get("RAY_ADDRESS")
     if address and not ray.is_initialized():
         _see_that_it_answers(address)
@@ -93,6 +136,14 @@ def _ray(config: Config) -> tuple[TaskRunner[Any], Setting]:
         return remote_options(**config.runner.options(domain))
 
     return RayTaskRunner(address=address, init_kwargs=settings), setting
+
+
+def _see_that_there_is_a_server(kind: str) -> None:
+    if PREFECT_API_URL.value() is None:
+        raise ConfigError(
+            f"runner.kind = '{kind}': PREFECT_API_URL is not set, and every worker would start a "
+            "Prefect server of its own; run prefect server start and set it"
+        )
 
 
 def _see_that_it_answers(address: str) -> None:

@@ -40,7 +40,8 @@ class Needs(BaseModel):
 
 
 class Runner(BaseModel):
-    """Drift and adaptation over a day's domains: on threads of the flow's process, or on Ray.
+    """Drift and adaptation over a day's domains: on threads of the flow's process, adaptation on
+    processes beside it (as many as there are cores, by default), or both on Ray.
 
     ``address`` of the cluster: ``host:port`` or ``ray://host:port``; without it the environment's
     RAY_ADDRESS counts, and without that a cluster of this machine is started for the run.
@@ -49,8 +50,9 @@ class Runner(BaseModel):
 
     model_config = STRICT
 
-    kind: Literal["threads", "ray"] = "threads"
+    kind: Literal["threads", "processes", "ray"] = "threads"
     threads: Positive = 4
+    processes: Positive | None = None
     address: str | None = Field(None, min_length=1)
     needs: Needs = Needs()
     domains: dict[str, Needs] = {}

@@ -1,5 +1,7 @@
 """Domains at once: on threads, and on a real Ray cluster of two nodes, with the same outcome."""
 
+import json
+import os
 import shutil
 import socket
 import sys
@@ -9,9 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
+from prefect import flow, task
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from driftune.errors import ConfigError
+from driftune.config import Config
+from driftune.errors import ConfigError, DriftuneError
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import Ledger
 from driftune.simulate import Event, simulate
@@ -29,6 +33,15 @@ def with_runner(world: World, **runner: Any) -> World:
     params = yaml.safe_load(world.params.read_text())
     world.params.write_text(yaml.safe_dump({**params, "runner": runner}))
     return world
+
+
+def with_log(world: World, name: str) -> None:
+    params = yaml.safe_load(world.params.read_text())
+    world.params.write_text(yaml.safe_dump({**params, "observe": {"log_file": name}}))
+
+
+def told(world: World, name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (world.root / name).read_text().splitlines()]
 
 
 @pytest.fixture
@@ -122,15 +135,53 @@ def test_domains_at_once_end_as_one_after_the_other(worlds: tuple[World, World])
 
 
 @pytest.mark.slow
+def test_a_day_on_processes_ends_as_on_threads_and_logs_as_one(
+    worlds: tuple[World, World],
+) -> None:
+    threads, processes = worlds
+    daily(SHIFT_DAY, str(threads.params))
+    with_runner(processes, kind="processes", processes=2)
+    with_log(processes, "run.jsonl")
+    daily(SHIFT_DAY, str(processes.params))
+    assert_both_adapted(processes)
+    assert_equal(processes, threads)
+    lines = told(processes, "run.jsonl")
+    of_domains = [line for line in lines if line.get("domain") in (SHIFTED, OTHER)]
+    assert {line["decision"] for line in of_domains if "decision" in line}
+    assert {(line["flow"], line["day"], line["station"]) for line in of_domains} == {
+        ("daily", str(SHIFT_DAY), "adapt")
+    }
+
+
+@task
+def killed(config: Config, told: dict[str, str]) -> None:
+    os.kill(os.getpid(), 9)
+
+
+def test_a_process_that_is_killed_is_one_line(simulated: World) -> None:
+    config = with_runner(simulated, kind="processes", processes=1).config
+
+    @flow
+    def spread() -> None:
+        with fanout.fan_out(config) as domains:
+            domains.each(killed, [(SHIFTED, {}), (OTHER, {})], long=True)
+
+    with pytest.raises(DriftuneError, match="a worker process was killed"):
+        spread()
+
+
+@pytest.mark.slow
 def test_a_day_on_two_ray_nodes_ends_as_on_threads(
     worlds: tuple[World, World], address: str
 ) -> None:
     threads, ray = worlds
     daily(SHIFT_DAY, str(threads.params))
     with_runner(ray, kind="ray", address=address, needs={"cpus": 0.5}, domains=PLACES)
+    with_log(ray, "run.jsonl")
     daily(SHIFT_DAY, str(ray.params))
     assert_both_adapted(ray)
     assert_equal(ray, threads)
+    assert {SHIFTED, OTHER} <= {line.get("domain") for line in told(ray, "run.jsonl")}
 
 
 def test_an_address_at_which_no_cluster_answers_is_one_line(simulated: World) -> None:
@@ -153,9 +204,11 @@ def test_without_the_extra_the_line_says_what_to_install(
         fanout.fan_out(config).__enter__()
 
 
-def test_without_a_server_that_workers_reach_ray_is_refused(simulated: World) -> None:
-    pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
-    config = with_runner(simulated, kind="ray").config
+@pytest.mark.parametrize("kind", ["processes", "ray"])
+def test_without_a_server_that_workers_reach_they_are_refused(simulated: World, kind: str) -> None:
+    if kind == "ray":
+        pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
+    config = with_runner(simulated, kind=kind).config
     with (
         temporary_settings(restore_defaults={PREFECT_API_URL}),
         pytest.raises(ConfigError, match="PREFECT_API_URL is not set"),

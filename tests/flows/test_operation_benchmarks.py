@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import overhead, soak
+from benchmarks import overhead, runners, soak
 from benchmarks.small_world import SmallWorld
 
 
@@ -22,3 +22,11 @@ def test_a_soak_counts_its_days_and_those_that_were_lost(
 def test_flow_and_plain_calls_decide_the_same(tmp_path: Path) -> None:
     figures = overhead.compare(tmp_path, 1)
     assert figures["same"] and figures["flow_seconds"] > figures["plain_seconds"] > 0
+
+
+@pytest.mark.slow
+def test_runners_decide_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures = runners.compare(tmp_path, scenes=2, rows=400)
+    assert figures["same"] and figures["drifted"] == 2
+    runners.show(figures)
+    assert "decided alike" in capsys.readouterr().out

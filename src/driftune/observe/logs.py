@@ -1,14 +1,14 @@
 """Structured logs: a JSON object per line, with what the line is about."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 
 from driftune.config import Config
 from driftune.errors import DriftuneError
-from driftune.observe.context import Telling
+from driftune.observe.context import Telling, about
 
 
 def structured(handler: logging.Handler) -> logging.Handler:
@@ -56,6 +56,13 @@ def logged(config: Config) -> Iterator[None]:
         logger.removeHandler(handler)
         logger.setLevel(before)
         handler.close()
+
+
+@contextmanager
+def continued(config: Config, what: Mapping[str, str]) -> Iterator[None]:
+    """Go on with a run's log lines, in whatever process: about the same, and into the same file."""
+    with logged(config), about(**what):
+        yield
 
 
 def _writes(handler: logging.Handler, path: Path) -> bool:
