@@ -21,7 +21,13 @@ from driftune.errors import LakeDamageError, LakeError
 from driftune.files import replacing
 from driftune.workspace import Workspace
 
+# How clients dress up what they say: colours, arrows, layers of their own.
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m|↳")
+_DRESS = re.compile(
+    r"Kernel error -> |Generic \w+ error |HTTP error error sending request client error | in [\d.]+\ws"
+    r"(?:, after \d+ retries)?(?:, max_retries \d+)?(?:, retry_timeout \d+s)?"
+)
+_ANSWER = re.compile(r"<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", re.DOTALL)
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
@@ -236,7 +242,10 @@ def store_of(config: Config) -> LakeStore:
 
 def reason(error: Exception) -> str:
     """What a client says of an error, in one line."""
-    text = " ".join(_COLOURS.sub(" ", str(error)).split()) or type(error).__name__
+    if answer := _ANSWER.search(str(error)):
+        return ": ".join(answer.groups())
+    text = _DRESS.sub("", " ".join(_COLOURS.sub(" ", str(error)).split()))
+    text = text or type(error).__name__
     return text if len(text) <= 300 else f"{text[:300]}…"
 
 
