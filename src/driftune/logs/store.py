@@ -24,8 +24,8 @@ from driftune.workspace import Workspace
 # How clients dress up what they say: colours, arrows, layers of their own.
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m|↳")
 _DRESS = re.compile(
-    r"Kernel error -> |Generic \w+ error |HTTP error error sending request client error | in [\d.]+\ws"
-    r"(?:, after \d+ retries)?(?:, max_retries \d+)?(?:, retry_timeout \d+s)?"
+    r"Kernel error -> |Generic \w+ error |HTTP error error sending request client error "
+    r"| in [\d.]+\ws(?:, after \d+ retries)?(?:, max_retries \d+)?(?:, retry_timeout \d+s)?"
 )
 _ANSWER = re.compile(r"<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", re.DOTALL)
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
