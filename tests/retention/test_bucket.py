@@ -18,7 +18,7 @@ from driftune.workspace import Workspace
 from tests.conftest import World, impressions
 from tests.logs.lakes import checksum
 
-LAKE, USER = "s3://logs/lake", "ana-77"
+LAKE, USER, OTHER = "s3://logs/lake", "ana-77", "bo-78"
 DAYS = 24 * 3600.0
 
 
@@ -79,9 +79,18 @@ def test_no_object_names_an_erased_user(remote: World, bucket: Any, tmp_path: Pa
         assert found.elsewhere == []
         # The same file again is a no-op.
         assert not ingest(remote.config, ledger, remote.day(3)).changed
+    # A copy that a run put there meanwhile goes, too, whatever lake it is of.
+    cache = Workspace(remote.config).lake_cache
+    stray = cache / f"day={remote.day(9)}" / "part-00000-stray.parquet"
+    stray.parent.mkdir()
+    impressions(remote.day(9)).assign(user_id=OTHER).to_parquet(stray, index=False)
+    with Ledger(remote.config) as ledger:
+        assert erase(remote.config, ledger, [OTHER], "asked by letter").elsewhere == []
+    assert not stray.exists()
     bucket.get(LAKE, str(tmp_path / "copy"), recursive=True)
-    copies = [tmp_path / "copy", Workspace(remote.config).lake_cache]
-    files = [path for folder in copies for path in folder.rglob("day=*/*.parquet")]
+    files = [
+        path for folder in (tmp_path / "copy", cache) for path in folder.rglob("day=*/*.parquet")
+    ]
     assert len(files) > len(Lake.of(remote.config).days)
     for path in files:
         assert USER not in set(pd.read_parquet(path, partitioning=None)["user_id"])

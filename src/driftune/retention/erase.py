@@ -80,7 +80,8 @@ def erase(config: Config, ledger: Ledger, users: Sequence[str], why: str) -> Era
         left = left_behind(workspace.staging)
         for file in old:
             store_of(config).drop(file.name)
-        for path in [*encoded, *parquet_rows.counted_of(config, days)]:
+        copies = lake_rows.copies_with(config, wanted)
+        for path in [*copies, *encoded, *parquet_rows.counted_of(config, days)]:
             path.unlink(missing_ok=True)
         for path in quarantined:
             parquet_rows.erase_quarantined(config, path, wanted)

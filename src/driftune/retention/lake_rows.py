@@ -71,14 +71,30 @@ def old_files(
         if file.name in current:
             continue
         try:
-            path = view.store.read(file.name, file.size)
-            with connect() as con:
-                rows = con.execute(f"SELECT count(*) {_of(path, users)}", [list(users)]).fetchone()
-        except (duckdb.Error, LakeDamageError):
-            rows = (1,)
-        if rows and rows[0]:
+            named = _names(view.store.read(file.name, file.size), users)
+        except LakeDamageError:
+            named = True
+        if named:
             found.append(file)
     return found
+
+
+def copies_with(config: Config, users: Sequence[str]) -> list[Path]:
+    """Copies of files of a lake in an object store that hold rows of the users, also of a former
+    one.
+    """
+    cache = Workspace(config).lake_cache
+    return [path for path in sorted(cache.rglob("*.parquet")) if _names(path, users)]
+
+
+def _names(path: Path, users: Sequence[str]) -> bool:
+    """Whether a data file holds rows of the users; one that cannot be read may."""
+    try:
+        with connect() as con:
+            row = con.execute(f"SELECT count(*) {_of(path, users)}", [list(users)]).fetchone()
+    except duckdb.Error:
+        return True
+    return row is None or bool(row[0])
 
 
 def align(config: Config, ledger: Ledger) -> None:
