@@ -29,7 +29,12 @@ def _run_name() -> str:
     return f"adapt {given.get('decision_id') or given.get('domain')}"
 
 
-@flow(name="adapt", flow_run_name=_run_name, on_failure=[notices.tell_failed])
+@flow(
+    name="adapt",
+    flow_run_name=_run_name,
+    on_failure=[notices.tell_failed],
+    on_crashed=[notices.tell_failed],
+)
 def adapt(
     decision_id: str | None = None, config: str = "params.yaml", domain: str | None = None
 ) -> str:

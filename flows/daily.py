@@ -31,7 +31,12 @@ def _run_name() -> str:
     return f"daily {day or f'as of {flow_run.scheduled_start_time:%Y-%m-%d %H:%M %Z}'}"
 
 
-@flow(name="daily", flow_run_name=_run_name, on_failure=[notices.tell_failed])
+@flow(
+    name="daily",
+    flow_run_name=_run_name,
+    on_failure=[notices.tell_failed],
+    on_crashed=[notices.tell_failed],
+)
 def daily(day: date | None = None, config: str = "params.yaml") -> dict[str, Any]:
     """Run one day's loop; without ``day`` the last full day when the run was due.
 

@@ -12,7 +12,7 @@ from tasks import guard as champions
 from tasks import notices, reporting
 
 
-@flow(name="guard", on_failure=[notices.tell_failed])
+@flow(name="guard", on_failure=[notices.tell_failed], on_crashed=[notices.tell_failed])
 def guard(config: str = "params.yaml") -> list[str]:
     """Check champions, take worse ones back and announce it; returns a line per check.
 

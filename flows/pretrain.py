@@ -10,7 +10,7 @@ from driftune.params import load_config
 from tasks import notices, pretraining
 
 
-@flow(name="pretrain", on_failure=[notices.tell_failed])
+@flow(name="pretrain", on_failure=[notices.tell_failed], on_crashed=[notices.tell_failed])
 def pretrain(config: str = "params.yaml") -> dict[str, Any]:
     """Reproduce the pipeline; a new backbone queues its adapters' domains for a fine-tune.
 

@@ -15,7 +15,7 @@ from tasks import guard, notices, reporting, upkeep
 log = logging.getLogger("driftune")
 
 
-@flow(name="reconcile", on_failure=[notices.tell_failed])
+@flow(name="reconcile", on_failure=[notices.tell_failed], on_crashed=[notices.tell_failed])
 def reconcile(config: str = "params.yaml", wait_minutes: float = 5) -> dict[str, list[str]]:
     """Free lost claims, end outdated decisions, mend aliases, announce rollbacks, adapt the rest.
 

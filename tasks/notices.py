@@ -5,6 +5,7 @@ from typing import Any
 
 from prefect import Flow, State, task
 from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import CrashedRun
 
 from driftune.config import Config
 from driftune.errors import DayRefusedError
@@ -22,20 +23,22 @@ def deliver(config: Config) -> int:
         return send(config, ledger)
 
 
-def tell_failed(flow: Flow[Any, Any], run: FlowRun, state: State[Any]) -> None:
-    """Queue and send the message of a run that failed; a refused day has its own.
+def tell_failed(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Queue and send the message of a run that failed, or whose process was killed; a refused day
+    has its own.
 
-    An adaptation within a day's run is told by that one.
+    An adaptation within a day's run is told by that one. Prefect's workers name the arguments.
     """
-    parameters = run.parameters
+    parameters = flow_run.parameters
     config = load_config(parameters.get("config", "params.yaml"))
-    if "failure" not in config.notify.kinds or (flow.name == "adapt" and run.parent_task_run_id):
+    within = flow.name == "adapt" and flow_run.parent_task_run_id
+    if "failure" not in config.notify.kinds or within:
         return
-    error = state.result(raise_on_failure=False)
+    error = _error(state)
     if isinstance(error, DayRefusedError):
         return
     text = redact(str(error) or type(error).__name__)
-    began = run.expected_start_time
+    began = flow_run.expected_start_time
     day = str(parameters.get("day") or (began.date() if began else ""))
     name = hashlib.sha256(f"{flow.name} {parameters} {text}".encode()).hexdigest()[:16]
     with Ledger(config) as ledger:
@@ -43,8 +46,17 @@ def tell_failed(flow: Flow[Any, Any], run: FlowRun, state: State[Any]) -> None:
             "failure",
             f"{flow.name}.{day}.{name}",
             day=day,
-            run=run.name,
+            # A worker knows a run that was killed by the name that it had before it began.
+            run=f"{flow.name} {parameters.get('decision_id') or parameters.get('domain') or day}",
             error=f"{type(error).__name__}: {text}",
             todo="see the run's log; when the cause is mended, run it again",
         )
         send(config, ledger)
+
+
+def _error(state: State[Any]) -> Exception:
+    """What ended a run. Of a process that was killed only its worker can tell."""
+    if state.is_crashed():
+        return CrashedRun(state.message or "its process ended without a word")
+    error = state.result(raise_on_failure=False)
+    return error if isinstance(error, Exception) else RuntimeError(state.message or "no error")

@@ -12,6 +12,7 @@ from driftune.training.pretrain import pretrain
 from tests.conftest import World
 from tests.deployed.served import Platform
 from tests.flows.conftest import SIMULATION, simulated_world
+from tests.notify.conftest import Inbox
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,8 +45,20 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture(scope="session")
-def platform(project: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def inbox() -> Iterator[Inbox]:
+    """A server that takes the platform's messages."""
+    opened = Inbox()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def platform(
+    project: World, inbox: Inbox, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """The project, deployed; its processes end with the session, whatever happens."""
-    with Platform(tmp_path_factory.mktemp("prefect"), project.root, ROOT / "src") as running:
+    told = {"DRIFTUNE__NOTIFY__URLS_ENV": "NOTIFY_URLS", "NOTIFY_URLS": inbox.url}
+    home = tmp_path_factory.mktemp("prefect")
+    with Platform(home, project.root, ROOT / "src", **told) as running:
         running.deploy()
         yield running

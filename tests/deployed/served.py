@@ -7,10 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import psutil
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import TaskRunFilter
 from prefect.client.schemas.objects import FlowRun, TaskRun
@@ -22,7 +24,7 @@ Value = TypeVar("Value")
 class Platform:
     """A Prefect server and a worker per pool; nothing of the user's own Prefect takes part."""
 
-    def __init__(self, home: Path, project: Path, source: Path) -> None:
+    def __init__(self, home: Path, project: Path, source: Path, **env: str) -> None:
         self.home = home
         self.project = project
         with socket.socket() as free:
@@ -41,6 +43,7 @@ class Platform:
             "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "2",
             "PREFECT_WORKER_QUERY_SECONDS": "1",
             "PYTHONPATH": os.pathsep.join([str(source), str(project)]),
+            **env,
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -125,6 +128,12 @@ class Platform:
         with SyncPrefectClient(self.url) as client:
             deployment = client.read_deployment_by_name(f"{name}/{name}")
             return [run for run in client.read_flow_runs() if run.flow_id == deployment.flow_id]
+
+    def kill_runs(self, pool: str) -> None:
+        """Kill -9 what a pool's worker runs; the worker goes on."""
+        for each in psutil.Process(self.processes[pool].pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
 
     def task_runs(self, name: str) -> list[TaskRun]:
         """The task runs of a name."""

@@ -9,7 +9,8 @@ from driftune.registry.models import client, model_name
 from driftune.registry.schema import decisions
 from tests.conftest import World
 from tests.deployed.served import Platform
-from tests.flows.conftest import SHIFT_DAY, SHIFTED, SIMULATION
+from tests.flows.conftest import DAY_AFTER, SHIFT_DAY, SHIFTED, SIMULATION
+from tests.notify.conftest import Inbox
 
 ENDED = ("promoted", "rejected", "undecided", "waiting")
 ALERT = """
@@ -105,3 +106,17 @@ def test_what_no_event_told_is_adapted_once_by_reconcile(drifted: Platform, proj
     for _ in range(2):
         drifted.run("reconcile", wait_minutes=0)
     adapted_once(drifted, project, lost)
+
+
+def test_a_run_that_is_killed_is_told(drifted: Platform, project: World, inbox: Inbox) -> None:
+    drifted.start("daily", day=str(DAY_AFTER))
+    drifted.until(lambda: drifted.task_runs(f"fetch {DAY_AFTER}"), "the run to begin")
+    drifted.kill_runs("default")
+    drifted.until(
+        lambda: any("failed: daily" in message["title"] for message in inbox.messages),
+        "a message",
+        60,
+    )
+    (message,) = [each for each in inbox.messages if "failed: daily" in each["title"]]
+    assert str(DAY_AFTER) in message["title"]
+    assert "-9" in message["message"]
