@@ -187,6 +187,19 @@ def bucket(store: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     s3fs.S3FileSystem.clear_instance_cache()
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """A PostgreSQL server."""
+    from tests.postgres import Postgres, binaries
+
+    folder = binaries()
+    if folder is None:
+        pytest.skip("PostgreSQL is not installed (Debian's package postgresql)")
+    server = Postgres(folder)
+    yield server
+    server.remove()
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command ended: its exit code and what it printed."""

@@ -16,13 +16,13 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from driftune.config import Config
 from driftune.errors import ConfigError, DriftuneError
-from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import Ledger
 from driftune.simulate import Event, simulate
 from flows.daily import daily
 from tasks import fanout
 from tests.conftest import World
 from tests.flows.conftest import SHIFT_DAY, SHIFTED, SIMULATION, simulated_world
+from tests.flows.outcomes import assert_equal
 
 OTHER = "search · south"
 # What only one of the two nodes has: the domain can run nowhere else.
@@ -79,43 +79,6 @@ def address() -> Iterator[str]:
         yield cluster.address
     finally:
         cluster.shutdown()
-
-
-def outcome(world: World) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Decisions and champions by content, and the scores, flat."""
-    ended: dict[str, Any] = {}
-    scores: dict[str, Any] = {}
-    with Ledger(world.config) as ledger:
-        for row in ledger.decisions():
-            training = {**(row.training or {}), "seconds": None}
-            told = (row.state, row.sentence, row.gate, training, row.adapter_version)
-            ended[row.id] = (*told, row.attempts)
-            scores |= flat(row.id, {"score": row.score, **row.scores})
-        for key, row in ledger.champions().items():
-            sha256 = ledger.adapter(key, row.version).sha256
-            folder = adapter_folder(world.config, key, row.version, sha256)
-            ended[key] = row.version, (folder / "adapter.safetensors").read_bytes()
-    return ended, scores
-
-
-def flat(name: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {name: value}
-    return {
-        path: each
-        for key, part in value.items()
-        for path, each in flat(f"{name} {key}", part).items()
-    }
-
-
-def assert_equal(one: World, other: World) -> None:
-    (ended, scores), (wanted, usual) = outcome(one), outcome(other)
-    assert ended == wanted
-    assert scores.keys() == usual.keys()
-    for name, value in scores.items():
-        # Evidently sums over sets: the last bits of its distances differ between processes.
-        exact = not isinstance(value, float)
-        assert value == usual[name] if exact else value == pytest.approx(usual[name]), name
 
 
 def assert_both_adapted(world: World) -> None:

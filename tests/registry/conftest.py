@@ -1,6 +1,6 @@
 """A pending decision with a challenger, ready to be claimed and concluded."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +12,13 @@ from driftune.models.adapters import Adapter, IAKConfig, IAKKernel, save_adapter
 from driftune.registry.ledger import Ledger
 from driftune.training.finetune import challenger_folder
 from tests.conftest import World
-from tests.postgres import Postgres, binaries
+from tests.postgres import Postgres
 
 BACKBONE = "b" * 64
 KEY = "home-north"
 WIDTH = 6
 
 Decide = Callable[..., str]
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server."""
-    folder = binaries()
-    if folder is None:
-        pytest.skip("PostgreSQL is not installed (Debian's package postgresql)")
-    server = Postgres(folder)
-    yield server
-    server.remove()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

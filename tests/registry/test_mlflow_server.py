@@ -1,6 +1,6 @@
 """MLflow as a server of its own, its artifacts in an object store."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,13 +16,7 @@ from driftune.registry.reconcile import reconcile
 from driftune.registry.rollback import rollback
 from tests.conftest import World
 from tests.registry.conftest import KEY, Decide, challenger, report
-from tests.servers import LOGIN, free_port, mlflow_server, object_store
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with object_store(tmp_path_factory.mktemp("store")) as url:
-        yield url
+from tests.servers import LOGIN, free_port, mlflow_server
 
 
 @pytest.fixture
