@@ -10,7 +10,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,7 +139,8 @@ class LakeBucket:
         path = self.cache / name
         if path.exists() and path.stat().st_size == size:
             # Says that it is in use: prune drops what nobody has read for long.
-            os.utime(path)
+            with suppress(OSError):
+                os.utime(path)
             return path
         with self._store() as (files, root), replacing(path) as part:
             try:
