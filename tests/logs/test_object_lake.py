@@ -25,18 +25,20 @@ from tests.conftest import World, impressions
 from tests.logs.lakes import checksum
 
 LAKE = "s3://logs/lake"
-KILLED = """
+TAKEN_IN = """
 import os, sys
 from datetime import date
 from driftune.logs import commit
 from driftune.logs.ingest import ingest
 from driftune.params import load_config
 from driftune.registry.ledger import Ledger
-commit._overwrite = lambda *_: os.kill(os.getpid(), 9)
 config = load_config(sys.argv[1], env={})
 with Ledger(config) as ledger:
     ingest(config, ledger, date.fromisoformat(sys.argv[2]))
 """
+KILLED = TAKEN_IN.replace(
+    "config =", "commit._overwrite = lambda *_: os.kill(os.getpid(), 9); config ="
+)
 
 
 @pytest.fixture
@@ -101,6 +103,23 @@ def test_a_kill_between_upload_and_commit_leaves_the_day_to_a_second_run(
     assert Lake.of(remote.config).damage(day) is None
     # The first one is of no version: prune drops it after a day.
     assert len(objects(bucket, remote, 3)) == 2
+
+
+def test_processes_that_take_days_in_at_once_lose_none(remote: World) -> None:
+    # Two of one day, and one of each of two others, which know nothing of each other's commits.
+    numbers = (3, 3, 4, 5)
+    for number in set(numbers):
+        remote.write(remote.day(number))
+    started = [
+        subprocess.Popen([sys.executable, "-c", TAKEN_IN, str(remote.params), str(remote.day(n))])
+        for n in numbers
+    ]
+    assert [each.wait(timeout=120) for each in started] == [0] * len(numbers)
+    lake = Lake.of(remote.config)
+    for number in set(numbers):
+        assert lake.rows[remote.day(number)] == 1200
+        assert lake.damage(remote.day(number)) is None
+        assert len(day_versions(remote.config, remote.day(number))) == 1
 
 
 def test_a_commit_whose_answer_is_lost_is_one(
