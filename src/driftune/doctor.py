@@ -9,6 +9,7 @@ from driftune.errors import DriftuneError, LakeError
 from driftune.registry.ledger import Ledger
 from driftune.registry.models import answers
 from driftune.registry.reconcile import aliases
+from driftune.registry.recover import recover_all
 
 _PACKAGES = ("prefect", "torch", "dvc", "great-expectations", "duckdb", "evidently", "mlflow")
 
@@ -21,6 +22,8 @@ def examine(config: Config, *, mend: bool = False) -> list[dict[str, Any]]:
         findings.append(_finding(check, config))
     findings += [found for found in [_finding(_erasures, config)] if not found["ok"]]
     with Ledger(config) as ledger:
+        if mend:
+            findings += recover_all(config, ledger)
         findings += _champions(config, ledger)
         findings += aliases(config, ledger, mend=mend) or [_finding(answers, config)]
     return findings

@@ -1,5 +1,6 @@
 """MLflow as a server of its own, its artifacts in an object store."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import s3fs
 
 from driftune.config import Config
 from driftune.errors import RegistryError
+from driftune.models.adapters import load_adapter
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import Ledger
 from driftune.registry.models import client, mirrored, model_name
@@ -57,6 +59,9 @@ def test_a_server_keeps_versions_and_their_files_in_a_bucket(
         here = adapter_folder(config, KEY, 1, ledger.adapter(KEY, 1).sha256).iterdir()
         there = {Path(path).name for path in files.find("models/mlflow")}
         assert kept.version == "1" and {path.name for path in here} <= there
+        shutil.rmtree(config.home / "adapters")
+        assert [each["ok"] for each in reconcile(config, ledger)["files"]] == [True]
+        load_adapter(adapter_folder(config, KEY, 1, ledger.adapter(KEY, 1).sha256), backbone=None)
     later = decide(day="2026-03-11")
     with pytest.raises(RegistryError, match="MLflow") as error:
         promote(config, ledger, later, champion=1)

@@ -146,6 +146,26 @@ def holds(config: Config, record: Any) -> bool:
     return bool(held.tags.get("sha256") == record.sha256)
 
 
+def download(config: Config, record: Any, folder: Path) -> None:
+    """Write the files that MLflow keeps of an adapter (a row of the ledger) into a folder.
+
+    Raises:
+        RegistryError: when MLflow cannot be asked, or lacks the version or its files.
+    """
+    if record.mlflow_version is None or not holds(config, record):
+        raise RegistryError("it lacks the version")
+    try:
+        registry = client(config)
+        held = registry.get_model_version(model_name(record.domain_key), record.mlflow_version)
+        files = registry.list_artifacts(held.run_id)
+        for file in files:
+            registry.download_artifacts(held.run_id, file.path, str(folder))
+    except _faults() as error:
+        raise RegistryError(f"its files cannot be read: {_line(error)}") from None
+    if not files:
+        raise RegistryError("it lacks the version's files")
+
+
 def forget(config: Config, record: Any) -> None:
     """Delete the version of an adapter (a row of the ledger) from MLflow, with its run and files.
 

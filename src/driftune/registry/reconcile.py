@@ -8,13 +8,15 @@ from driftune.errors import DriftuneError, RegistryError
 from driftune.registry.ledger import Ledger
 from driftune.registry.models import mirror, mirrored
 from driftune.registry.overdue import end_outdated
+from driftune.registry.recover import recover_all
 from driftune.registry.refill import refill
 from driftune.registry.review import awaiting
 from driftune.registry.waiting import challengers, looks_told
 
 
 def reconcile(config: Config, ledger: Ledger) -> dict[str, list[dict[str, Any]]]:
-    """Free lost claims, end outdated decisions, mend aliases, and list what then waits.
+    """Free lost claims, end outdated decisions, bring champions' lost files back, mend aliases, and
+    list what then waits.
 
     Each finding has ``what`` and ``ok``. What waits for an adaptation gets it by the flow
     ``reconcile``, the next daily run or ``driftune adapt``; a challenger that waits is judged
@@ -26,6 +28,7 @@ def reconcile(config: Config, ledger: Ledger) -> dict[str, list[dict[str, Any]]]
                   for each in freed],
         "outdated": [{"what": f"{row.id}: superseded, {row.note}", "ok": True}
                      for row in end_outdated(ledger)],
+        "files": recover_all(config, ledger),
         "aliases": aliases(config, ledger, mend=True),
         "approval": [
             {"what": f"{row.id}: {row.domain} waits for approval: driftune approve {row.id}",
