@@ -51,13 +51,13 @@ def test_days_whose_parts_lie_elsewhere_end_as_those_in_a_folder(
     here, there = (copy_world(_pretrained, tmp_path / name) for name in ("here", "there"))
     port = free_port()
     moved(there, bucket, ledger=postgres.database(), mlflow=f"http://127.0.0.1:{port}")
-    bucket.mkdir("models")
-    with mlflow_server(tmp_path, store, "models", port):
+    bucket.mkdir("adapters")
+    with mlflow_server(tmp_path, store, "adapters", port):
         for day in (SHIFT_DAY, DAY_AFTER):
             daily(day, str(here.params))
             daily(day, str(there.params))
         assert_equal(there, here)
-        assert bucket.find("models/mlflow")
+        assert bucket.find("adapters/mlflow")
         with Ledger(there.config) as ledger:
             upkeep(there, ledger)
     assert not Workspace(there.config).lake.exists()
