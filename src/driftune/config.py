@@ -1,6 +1,5 @@
 """One pydantic tree for params.yaml; a wrong value fails before anything runs."""
 
-import math
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,13 +15,16 @@ from pydantic import (
     model_validator,
 )
 
+from driftune.drift.settings import Drift
+from driftune.evaluation.settings import Gate
+from driftune.guard.settings import Guard
 from driftune.notify.settings import Notify
 from driftune.observe.settings import Observe
 from driftune.quality.settings import Quality
 from driftune.redact import redact
 from driftune.retention.settings import Retention
 from driftune.runner import Runner, RunnerRole
-from driftune.sections import RISING, STRICT, Positive, Share
+from driftune.sections import STRICT, Positive, Share
 
 Betas = Annotated[
     list[Annotated[float, Field(ge=0, allow_inf_nan=False)]],
@@ -173,54 +175,6 @@ class Backbone(Section):
     weight_decay: float = Field(1e-5, ge=0)
 
 
-class MinEffect(Section):
-    """What a signal must move by, beyond the usual, to matter: logits, AUC, distance of mixes."""
-
-    calibration: float = Field(0.05, ge=0)
-    auc: float = Field(0.003, ge=0)
-    distance: float = Field(0.05, ge=0)
-
-    def of(self, signal: str) -> float:
-        """The minimum effect of a signal."""
-        return {"calibration": self.calibration, "auc": self.auc}.get(signal, self.distance)
-
-
-class Confirm(Section):
-    """Weaker evidence (``p``) triggers when it is seen on ``days`` of the last ``of`` days."""
-
-    days: Positive = 2
-    of: Positive = 3
-    p: float = Field(0.01, gt=0, lt=1)
-
-    @model_validator(mode="after")
-    def _possible(self) -> "Confirm":
-        if self.days > self.of:
-            raise ValueError("days must not be more than of")
-        return self
-
-
-class Drift(Section):
-    """Windows of fixed size per domain and day, their signals, and the policy that decides."""
-
-    sample_rows: Positive = 20_000
-    min_rows: Positive = 500
-    min_clicks: Positive = 50
-    reference_days: int = Field(28, ge=3)
-    weekday_days: Positive = 2
-    top_categories: Positive = 12
-    triggers: list[Literal["calibration", "auc"]] = Field(["calibration", "auc"], min_length=1)
-    fdr: float = Field(0.05, gt=0, lt=1)
-    alpha: float = Field(0.001, gt=0, lt=1)
-    min_effect: MinEffect = MinEffect()
-    confirm: Confirm = Confirm()
-    cooldown_days: int = Field(1, ge=0)
-    follow_up_days: list[Positive] = [1, 2, 4]
-    max_age_days: Positive | None = None
-    html: Literal["alerts", "all", "never"] = "alerts"
-    keep_pages_days: Positive = 90
-    snapshots: bool = False
-
-
 class Adapter(Section):
     """The IAK adapter and its fine-tuning.
 
@@ -242,54 +196,6 @@ class Adapter(Section):
     batch_size: Positive = 256
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
-
-
-class Gate(Section):
-    """The offline A/B check: what a challenger must show before it is promoted.
-
-    Labels of impressions younger than ``label_delay_hours`` at a day's end count from later days
-    on. One that cannot be judged yet is judged again on later days, ``looks`` times in all; with
-    ``wait`` also one that may be better but is not shown to be. ``correction`` holds the error of
-    a day's decisions together.
-    """
-
-    metric: Literal["ctr_auc", "ctcvr_auc"] = "ctr_auc"
-    min_effect: float = Field(0.002, ge=0)
-    confidence: float = Field(0.95, gt=0.5, lt=1)
-    resamples: int = Field(1000, ge=200)
-    min_rows: Positive = 300
-    min_positives: Positive = 30
-    min_users: Positive = 50
-    guardrail_tolerance: float = Field(0.01, ge=0)
-    slice_tolerance: float = Field(0.003, ge=0)
-    calibration_band: Annotated[tuple[float, float], RISING] = (0.7, 1.4)
-    label_delay_hours: float = Field(0.0, ge=0, allow_inf_nan=False)
-    looks: Positive = 5
-    wait: bool = True
-    correction: Literal["none", "day"] = "day"
-    off_policy_temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
-    min_effective_sample: Positive = 100
-
-    @property
-    def label_days(self) -> int:
-        """Days after a day's end at whose end all of that day's labels count."""
-        return math.ceil(self.label_delay_hours / 24)
-
-
-class Guard(Section):
-    """After promotion: when a champion that has become worse is taken back.
-
-    One day suffices at ``alone``, several days as ``confirm`` says, and all days since promotion
-    together at ``since_promotion``: the chance, over all its days, that an equal one is taken back.
-    ``loss`` is the loss of AUC that this last look is most sensitive to.
-    """
-
-    alone: float = Field(1e-4, gt=0, lt=0.5)
-    confirm: Confirm = Confirm()
-    since_promotion: float = Field(0.01, gt=0, lt=0.5)
-    loss: float = Field(0.01, gt=0, lt=1)
-    min_positives: Positive = 20
-    min_users: Positive = 20
 
 
 class Registry(Section):

@@ -4,11 +4,12 @@ from datetime import date
 
 import pytest
 
-from driftune.config import Config, Guard
+from driftune.config import Config
 from driftune.drift.detect import decide_day
 from driftune.drift.measure import measure_domain
 from driftune.drift.windows import DomainWindow, draw_windows
 from driftune.guard.check import check_champions
+from driftune.guard.settings import Guard
 from driftune.logs.ingest import ingest
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.rollback import rollback

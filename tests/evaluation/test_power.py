@@ -8,11 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from driftune.cli import app
-from driftune.config import Gate
 from driftune.errors import LakeError
 from driftune.evaluation.looks import plan, spend
 from driftune.evaluation.metrics import auc
 from driftune.evaluation.power import gate_needs, passing, row_variance, rows_needed
+from driftune.evaluation.settings import Gate
 from driftune.registry.ledger import Ledger
 from tests.adaptation import DOMAIN, KEY
 from tests.conftest import World

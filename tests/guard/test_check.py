@@ -7,12 +7,13 @@ from datetime import date
 import numpy as np
 import pytest
 
-from driftune.config import Config, Guard
+from driftune.config import Config
 from driftune.errors import LedgerError
 from driftune.evaluation.bootstrap import paired_auc_difference
 from driftune.guard.check import WHO, check_champions
 from driftune.guard.record import Check, checks_of, mark_announced, unannounced
 from driftune.guard.scores import Contest, score_day
+from driftune.guard.settings import Guard
 from driftune.logs.ingest import ingest
 from driftune.models.adapters import AdapterBank
 from driftune.params import load_config

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import s3fs
 
-from driftune.errors import LakeError
+from driftune.errors import ConfigError, LakeError
 from driftune.logs import commit
 from driftune.logs.ingest import ensure_reference, ingest
 from driftune.logs.lake import Lake
@@ -209,7 +209,7 @@ def test_a_bucket_that_is_not_there_is_one_line(bucket: Any, make_world: Any) ->
 
 @pytest.mark.parametrize("lake", ["ftp://host/lake", "s3://", "s3://name:secret@bucket/lake"])
 def test_a_place_that_is_no_lake_is_refused_at_once(make_world: Any, lake: str) -> None:
-    with pytest.raises(Exception, match=r"lake.*s3://NAME/lake") as error:
+    with pytest.raises(ConfigError, match=r"lake.*s3://NAME/lake") as error:
         _ = make_world(lake=lake).config
     assert "secret" not in str(error.value)
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from driftune.config import Config, Drift
+from driftune.config import Config
 from driftune.drift.measure import Measured
 from driftune.drift.policy import Judgement, Past, decide
 from driftune.drift.rules import DUE, NEW_BACKBONE
+from driftune.drift.settings import Drift
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict, judge_readings
 from driftune.drift.windows import DomainWindow

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from driftune.config import Config, Gate
+from driftune.config import Config
 from driftune.errors import BACKBONE_CHANGED, OvertakenError, RegistryError
 from driftune.evaluation import looks as sequential
 from driftune.evaluation.gate import GateRows, Scores, judge
 from driftune.evaluation.offpolicy import LoggedLists, compare_lists
 from driftune.evaluation.ranking import ranking_summary
+from driftune.evaluation.settings import Gate
 from driftune.evaluation.slices import traffic_slices
 from driftune.files import finite
 from driftune.logs.encoder import Encoder

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from driftune.config import Gate
 from driftune.evaluation import checks
 from driftune.evaluation import rules as gate_rules
 from driftune.evaluation.bootstrap import PairedDifference, paired_differences
@@ -14,6 +13,7 @@ from driftune.evaluation.calibration import CurvePoint, calibration_curve
 from driftune.evaluation.comparison import Comparison
 from driftune.evaluation.placements import DeLong, delong
 from driftune.evaluation.scorecard import scorecard
+from driftune.evaluation.settings import Gate
 from driftune.evaluation.slices import Slice, judge_slices
 from driftune.evaluation.verdicts import Decision, Rule, decide
 from driftune.files import finite

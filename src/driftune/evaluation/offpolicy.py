@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from driftune.config import Gate
 from driftune.evaluation.bootstrap import effective_size
 from driftune.evaluation.propensity import UnusableLogError, Weighted, weigh_lists
+from driftune.evaluation.settings import Gate
 from driftune.files import finite
 
 ESTIMATORS = ("ips", "snips", "dr")

@@ -14,9 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 from scipy.special import ndtri, owens_t
 
-from driftune.config import Config, Gate
+from driftune.config import Config
 from driftune.errors import LakeError
 from driftune.evaluation.looks import GROWTH, plan, spend
+from driftune.evaluation.settings import Gate
 from driftune.logs.duck import connect
 from driftune.logs.lake import Lake
 from driftune.registry.ledger import Ledger
