@@ -11,7 +11,7 @@ setup:
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" VENV="$(VENV)" sh scripts/setup.sh
 
 demo: setup
-	@$(BIN)/python -m driftune.demo
+	@$(BIN)/python -m driftune.cli.demo
 
 test: setup
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile

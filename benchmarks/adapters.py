@@ -22,7 +22,7 @@ from benchmarks.adapter_report import Row, report
 from benchmarks.common import finish, options, say
 from benchmarks.datasets import Dataset, Encoded, fresh_users, kuairand, simulation
 from benchmarks.methods import POOLED, Fitted, Method, Setting, describe, fit, methods
-from driftune.console import quiet_exit
+from driftune.cli.console import quiet_exit
 from driftune.evaluation.metrics import auc
 from driftune.models.adapters import Examples
 from driftune.models.backbone import Backbone

@@ -12,11 +12,11 @@ import torch
 
 from benchmarks.common import ROOT, say
 from driftune.config import Config
+from driftune.config.loading import load_config
+from driftune.features.days import encode_day, fit_encoder
+from driftune.features.encoder import Encoder
 from driftune.importers.kuairand import import_kuairand
-from driftune.logs.encoder import Encoder
-from driftune.logs.features import encode_day, fit_encoder
-from driftune.logs.ingest import ingest
-from driftune.params import load_config
+from driftune.intake.ingest import ingest
 from driftune.registry.ledger import Ledger
 from driftune.simulate.settings import Event, SimulationConfig
 from driftune.simulate.write import simulate

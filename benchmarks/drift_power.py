@@ -30,7 +30,7 @@ from driftune.drift.measure import Measured
 from driftune.drift.policy import Judgement, Past, decide
 from driftune.drift.profiles import Profile, Profiler, Served
 from driftune.drift.signals import SIGNALS
-from driftune.logs.lake import Lake
+from driftune.lake.table import Lake
 from driftune.models.adapters import AdapterBank
 from driftune.models.backbone import trained_until
 from driftune.training.pretrain import backbone_folder, load_model

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.common import finish, options, say, table
 from benchmarks.drift_world import prepare
-from driftune.params import load_config
+from driftune.config.loading import load_config
 from driftune.simulate.settings import SimulationConfig
 
 # As many as the daily flow maps over.
@@ -131,7 +131,7 @@ def detect(home: Path, day: date) -> dict[str, float]:
     from driftune.drift.detect import decide_day
     from driftune.drift.measure import measure_domain
     from driftune.drift.windows import draw_windows
-    from driftune.logs.features import encode_day
+    from driftune.features.days import encode_day
     from driftune.registry.ledger import Ledger
     from driftune.training.pretrain import load_model
 

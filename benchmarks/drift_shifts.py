@@ -11,10 +11,10 @@ import numpy as np
 from scipy.stats import norm
 
 from driftune.config import Config
+from driftune.config.loading import load_config
 from driftune.domains import domain_key
-from driftune.logs.features import encode_day
-from driftune.logs.ingest import ingest
-from driftune.params import load_config
+from driftune.features.days import encode_day
+from driftune.intake.ingest import ingest
 from driftune.registry.ledger import Ledger
 from driftune.simulate.days import Simulator
 from driftune.simulate.events import mood_on

@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 from benchmarks.common import ROOT, say
 from driftune.config import Config
-from driftune.logs.ingest import ingest
-from driftune.params import load_config
+from driftune.config.loading import load_config
+from driftune.intake.ingest import ingest
 from driftune.registry.ledger import Ledger
 from driftune.simulate.settings import SimulationConfig
 from driftune.simulate.write import simulate

@@ -23,7 +23,7 @@ from benchmarks.common import finish, options, say, table
 from driftune.models.adapters import Examples, IAKConfig, TrainConfig, attach, choose_beta
 from driftune.models.adapters.draws import SeededWeights
 from driftune.models.backbone import Backbone
-from driftune.telemetry import QUIET, silence
+from driftune.no_telemetry import QUIET, silence
 from driftune.training.threads import one_thread
 
 AT = ("click_tower.1", "convert_tower.1")

@@ -9,8 +9,8 @@ from scipy.special import ndtri
 
 from benchmarks.common import finish, options, say, table
 from benchmarks.gate_world import Noise, crowds, gate_cases, solve, solve_slice
+from driftune.config.gate import Gate
 from driftune.evaluation.gate import judge
-from driftune.evaluation.settings import Gate
 
 ROWS, CORRELATION, GAIN, HARM, SLICE_HARM = 20_000, 0.94, 0.005, -0.003, 0.02
 MANY_USERS = 1000

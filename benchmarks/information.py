@@ -14,7 +14,7 @@ from benchmarks.adapters import examples_of, joined, pretrained
 from benchmarks.common import finish, options, table
 from benchmarks.datasets import kuairand
 from benchmarks.methods import FIRST, FIRST_POOLED, IAK, RATES, Setting, fit
-from driftune.console import quiet_exit
+from driftune.cli.console import quiet_exit
 from driftune.models.adapters import TrainConfig
 
 

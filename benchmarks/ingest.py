@@ -92,7 +92,7 @@ def alone(way: Callable[..., Figures], *given: Any) -> Figures:
 
 
 def _with_peak(way: Callable[..., Figures], *given: Any) -> Figures:
-    from driftune.console import quiet_exit
+    from driftune.cli.console import quiet_exit
 
     quiet_exit()
     found = way(*given)
@@ -102,7 +102,7 @@ def _with_peak(way: Callable[..., Figures], *given: Any) -> Figures:
 
 def write_day(folder: Path, rows: int) -> Figures:
     """A day in several Parquet files: eight domains, ten clicks in a hundred rows."""
-    from driftune.logs.duck import connect
+    from driftune.lake.duck import connect
 
     (folder / "logs").mkdir(parents=True)
     with connect(memory="1GB") as con:
@@ -134,7 +134,7 @@ def write_day(folder: Path, rows: int) -> Figures:
 
 def bare_copy(folder: Path) -> Figures:
     """DuckDB's COPY of the same files."""
-    from driftune.logs.duck import connect
+    from driftune.lake.duck import connect
 
     started, used = time.perf_counter(), time.process_time()
     with connect() as con:
@@ -152,13 +152,13 @@ def taken_in(folder: Path) -> Figures:
     """The product's own way with its own params.yaml, station by station as ``ingest`` does."""
     import yaml
 
-    from driftune.logs.ingest import check, commit_day, domains_for, unchanged
-    from driftune.logs.scratch import scratch
-    from driftune.logs.source import fetch
-    from driftune.logs.staging import stage
-    from driftune.params import load_config
+    from driftune.config.loading import load_config
+    from driftune.intake.ingest import check, commit_day, domains_for, unchanged
+    from driftune.intake.scratch import scratch
+    from driftune.intake.stage import stage
+    from driftune.lake.source import fetch
+    from driftune.no_telemetry import silence
     from driftune.registry.ledger import Ledger
-    from driftune.telemetry import silence
 
     silence()
     # Imports are not timed, here as for pandas.
@@ -190,7 +190,7 @@ def gx_on_pandas(folder: Path) -> Figures:
     import pandas as pd
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
-    from driftune.telemetry import silence
+    from driftune.no_telemetry import silence
 
     silence()
     start, end = pd.Timestamp(DAY), pd.Timestamp(DAY) + pd.Timedelta(days=1)

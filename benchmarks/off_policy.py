@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.common import DATA, finish, options, table
+from driftune.config.gate import Gate
 from driftune.evaluation.offpolicy import ESTIMATORS, Estimate, evaluate
 from driftune.evaluation.propensity import shares, weigh_choices
-from driftune.evaluation.settings import Gate
 
 OBD = DATA.parent / "obd_small"
 CAMPAIGNS = ("men", "women")

@@ -15,9 +15,9 @@ from typing import Any
 from benchmarks.common import finish, options, say, table
 from benchmarks.small_world import SmallWorld, prefect_server
 from driftune.config import Config
-from driftune.logs.scratch import scratch
+from driftune.intake.scratch import scratch
+from driftune.no_telemetry import silence
 from driftune.registry.ledger import Ledger
-from driftune.telemetry import silence
 from driftune.training.threads import one_thread
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from benchmarks.common import finish, options, say, table
 from benchmarks.drift_world import prepare
 from driftune.config import Config
+from driftune.config.loading import load_config
 from driftune.importers.kuairand import import_kuairand
-from driftune.params import load_config
 from driftune.policies.compare import Comparison, compare_policies
 from driftune.policies.rules import policies
 from driftune.registry.ledger import Ledger

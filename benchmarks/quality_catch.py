@@ -17,9 +17,9 @@ from benchmarks.common import finish, options, say, table
 from benchmarks.quality_faults import FAULTS, Fault
 from benchmarks.quality_faults_kuairand import KUAIRAND
 from benchmarks.quality_world import World, broken, kuairand, simulated
-from driftune.console import quiet_exit
+from driftune.cli.console import quiet_exit
+from driftune.no_telemetry import silence
 from driftune.quality.checkpoint import Check
-from driftune.telemetry import silence
 
 PARTS = ("simulated", "kuairand", "clean")
 REFERENCE, SETTLED, DAYS = 14, 7, 7

@@ -11,19 +11,19 @@ import yaml
 
 from benchmarks.common import ROOT, say
 from driftune.config import Config
+from driftune.config.loading import load_config
+from driftune.config.workspace import Workspace
 from driftune.importers.kuairand import import_kuairand
-from driftune.logs.ingest import domains_for, ensure_reference
-from driftune.logs.scratch import scratch
-from driftune.logs.source import fetch
-from driftune.logs.staging import stage
-from driftune.params import load_config
+from driftune.intake.ingest import domains_for, ensure_reference
+from driftune.intake.scratch import scratch
+from driftune.intake.stage import stage
+from driftune.lake.source import fetch
 from driftune.quality.checkpoint import Check, Checkpoint, validate
 from driftune.quality.profile import measure, write_profile
 from driftune.registry.ledger import Ledger
 from driftune.simulate.days import Simulator
 from driftune.simulate.settings import SimulationConfig
 from driftune.training.pretrain import pretrain
-from driftune.workspace import Workspace
 
 # Of the requests on the first day beside the last one, and of the users who are there from it on.
 GROWTH, AT_FIRST = 0.8, 0.95

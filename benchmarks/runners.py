@@ -15,9 +15,9 @@ import yaml
 from benchmarks.common import finish, options, say, table
 from benchmarks.overhead import decided
 from benchmarks.small_world import SmallWorld, prefect_server
+from driftune.no_telemetry import silence
 from driftune.registry.ledger import Ledger
 from driftune.registry.runs import newest_runs
-from driftune.telemetry import silence
 
 KINDS = ("threads", "processes")
 

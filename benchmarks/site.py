@@ -12,7 +12,7 @@ import yaml
 
 from benchmarks.common import ROOT, finish, options, say, table
 from benchmarks.site_world import SiteWorld
-from driftune.params import load_config
+from driftune.config.loading import load_config
 from driftune.registry.ledger import Ledger
 from driftune.reports import build_site
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.domains import domain_key
 from driftune.drift.signals import SIGNALS
-from driftune.files import write_json
+from driftune.io import write_json
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import adapters, champions, checks, days, decisions, switches
-from driftune.workspace import Workspace
 
 BACKBONE = "feedbeef" * 8
 FIRST = date(2026, 3, 12)

@@ -18,9 +18,9 @@ import yaml
 
 from benchmarks.common import ROOT
 from driftune.config import Config
+from driftune.config.loading import load_config
 from driftune.deployment.processes import Process, wait_until
-from driftune.params import load_config
-from driftune.telemetry import QUIET
+from driftune.no_telemetry import QUIET
 
 FIRST = date(2026, 1, 5)
 REFERENCE_DAYS = 7

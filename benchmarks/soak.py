@@ -17,10 +17,10 @@ import psutil
 
 from benchmarks.common import finish, options, say, table
 from benchmarks.small_world import SmallWorld, prefect_server
-from driftune.logs.lake import Lake
+from driftune.lake.table import Lake
+from driftune.no_telemetry import silence
 from driftune.registry.ledger import Ledger
 from driftune.registry.runs import newest_runs
-from driftune.telemetry import silence
 from driftune.training.threads import one_thread
 
 # Days around the tenth and at the end whose median counts.

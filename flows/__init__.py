@@ -1,8 +1,8 @@
 """Prefect flows: the day, one adaptation, and a replay of past days."""
 
-from driftune.console import quiet_exit
+from driftune.cli.console import quiet_exit
+from driftune.no_telemetry import silence
 from driftune.redact import guard_logs
-from driftune.telemetry import silence
 
 silence()
 guard_logs()

@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
 from driftune.config import Config
+from driftune.config.loading import load_config
 from driftune.errors import (
     ConfigError,
     DriftuneError,
@@ -18,7 +19,6 @@ from driftune.errors import (
 from driftune.observe.context import about
 from driftune.observe.logs import continued
 from driftune.observe.run import Run, observed
-from driftune.params import load_config
 from tasks import adaptation, notices, reporting
 
 log = logging.getLogger("driftune")

@@ -9,13 +9,13 @@ from prefect.runtime import flow_run
 from prefect.utilities.annotations import quote
 
 from driftune.config import Config
+from driftune.config.loading import load_config
 from driftune.drift.measure import Measured
-from driftune.logs.ingest import Ingested
-from driftune.logs.missed import last_full_day
-from driftune.logs.scratch import scratch
-from driftune.logs.turns import turn
+from driftune.intake.ingest import Ingested
+from driftune.intake.missed import last_full_day
+from driftune.intake.scratch import scratch
+from driftune.intake.turns import turn
 from driftune.observe.run import Run, observed
-from driftune.params import load_config
 from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
 from driftune.reports.summary import day_line, day_rows

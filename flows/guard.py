@@ -5,9 +5,9 @@ from datetime import date
 from prefect import flow
 from prefect.runtime import flow_run
 
-from driftune.logs.missed import last_full_day
+from driftune.config.loading import load_config
+from driftune.intake.missed import last_full_day
 from driftune.observe.run import observed
-from driftune.params import load_config
 from tasks import guard as champions
 from tasks import notices, reporting
 

@@ -5,8 +5,8 @@ from typing import Any
 from prefect import flow
 from prefect.runtime import flow_run
 
+from driftune.config.loading import load_config
 from driftune.observe.run import observed
-from driftune.params import load_config
 from tasks import notices, pretraining
 
 

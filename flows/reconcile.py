@@ -7,8 +7,8 @@ from prefect import State, flow
 from prefect.runtime import flow_run
 
 from driftune.config import Config
+from driftune.config.loading import load_config
 from driftune.observe.run import observed
-from driftune.params import load_config
 from flows.adapt import adapt
 from tasks import guard, notices, reporting, upkeep
 

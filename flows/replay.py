@@ -7,9 +7,9 @@ from typing import Any
 from prefect import flow
 from prefect.runtime import flow_run
 
+from driftune.config.loading import load_config
 from driftune.errors import ConfigError, DriftuneError
 from driftune.observe.run import observed
-from driftune.params import load_config
 from driftune.progress import report
 from flows.daily import daily
 

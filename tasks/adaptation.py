@@ -5,14 +5,14 @@ from typing import Any
 
 from prefect import task
 
+from driftune.adaptation.challenge import challenge
+from driftune.adaptation.finetune import challenger_folder, finetune
+from driftune.adaptation.look_again import look_again
+from driftune.adaptation.promotion import conclude, supersede
 from driftune.config import Config
-from driftune.evaluation.challenge import challenge
-from driftune.evaluation.waiting import look_again
 from driftune.progress import report
 from driftune.registry.ledger import Ledger
-from driftune.registry.promotion import conclude, supersede
 from driftune.registry.waiting import looks_due
-from driftune.training.finetune import challenger_folder, finetune
 from tasks.policy import LONG, QUICK, SPREAD
 
 

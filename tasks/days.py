@@ -6,12 +6,13 @@ from pathlib import Path
 from prefect import task
 
 from driftune.config import Config
-from driftune.logs import ingest
-from driftune.logs.missed import missed_days
-from driftune.logs.source import Fetched, fetch
-from driftune.logs.staging import Staged, stage
+from driftune.intake import ingest
+from driftune.intake.missed import missed_days
+from driftune.intake.stage import stage
+from driftune.lake.source import Fetched, fetch
 from driftune.progress import report
 from driftune.quality.record import DayQuality
+from driftune.quality.staged import Staged
 from driftune.registry.ledger import Ledger
 from driftune.training.pretrain import ensure_backbone
 from tasks.policy import LONG, QUICK

@@ -15,8 +15,8 @@ from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTa
 
 from driftune.config import Config
 from driftune.errors import ConfigError, DriftuneError
+from driftune.no_telemetry import QUIET, silence
 from driftune.observe.context import about, current
-from driftune.telemetry import QUIET, silence
 from driftune.training.threads import one_thread
 
 Setting = Callable[[str], AbstractContextManager[Any]]

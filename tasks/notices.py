@@ -8,9 +8,9 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import CrashedRun
 
 from driftune.config import Config
+from driftune.config.loading import load_config
 from driftune.errors import DayRefusedError
 from driftune.notify.deliver import deliver as send
-from driftune.params import load_config
 from driftune.redact import redact
 from driftune.registry.ledger import Ledger
 from tasks.policy import QUICK

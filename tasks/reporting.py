@@ -8,12 +8,12 @@ from prefect import State, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
 from driftune.reports import build_site
 from driftune.reports.artifacts import day_links, day_summary, day_table
 from driftune.reports.summary import day_rows
-from driftune.workspace import Workspace
 from tasks.policy import QUICK
 
 log = logging.getLogger("driftune")

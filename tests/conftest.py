@@ -18,12 +18,12 @@ import yaml
 from hypothesis import settings
 
 from driftune.cli import main
+from driftune.cli.console import quiet_exit
 from driftune.config import Config
-from driftune.console import quiet_exit
-from driftune.logs.ingest import ensure_reference
-from driftune.params import load_config
+from driftune.config.loading import load_config
+from driftune.intake.ingest import ensure_reference
+from driftune.no_telemetry import silence
 from driftune.registry.ledger import Ledger
-from driftune.telemetry import silence
 from driftune.training.pretrain import pretrain
 from tests.servers import LOGIN, object_store
 

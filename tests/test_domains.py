@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftune.domains import domain_key
-from driftune.logs.roles import DOMAIN_JOIN
+from driftune.lake.roles import DOMAIN_JOIN
 from driftune.simulate.settings import domain_name
 
 NAMES = st.text(max_size=400)

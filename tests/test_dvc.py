@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from driftune.files import read_json
+from driftune.io import read_json
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from driftune.config import Config
-from driftune.params import TRACKED
+from driftune.config.loading import TRACKED
 from driftune.training import pretrain
 
 ROOT = Path(__file__).parents[1]

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftune.config import Config
-from driftune.doctor import examine
+from driftune.config.loading import load_config
+from driftune.deployment.doctor import examine
 from driftune.errors import ConfigError, DriftuneError, LedgerError
-from driftune.logs.ingest import ingest
-from driftune.params import load_config
+from driftune.intake.ingest import ingest
 from driftune.redact import guard_logs, redact
 from driftune.registry.ledger import Ledger
 from tests.conftest import Ended, World

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from driftune.domains import domain_key
 from driftune.registry.ledger import Ledger
-from driftune.registry.models import client, model_name
+from driftune.registry.mlflow_mirror import client, model_name
 from driftune.registry.schema import decisions
 from tests.conftest import World
 from tests.deployed.served import Platform
@@ -15,7 +15,7 @@ from tests.notify.conftest import Inbox
 ENDED = ("promoted", "rejected", "undecided", "waiting")
 ALERT = """
 import sys
-from driftune.params import load_config
+from driftune.config.loading import load_config
 from tasks.drift import alert
 for decision in sys.argv[1:]:
     alert.fn(load_config("params.yaml"), decision)

@@ -5,17 +5,17 @@ from datetime import date
 import pytest
 
 from driftune.config import Config
+from driftune.config.guard import Guard
 from driftune.drift.detect import decide_day
 from driftune.drift.measure import measure_domain
 from driftune.drift.windows import DomainWindow, draw_windows
 from driftune.guard.check import check_champions
-from driftune.guard.settings import Guard
-from driftune.logs.ingest import ingest
+from driftune.intake.ingest import ingest
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.rollback import rollback
 from driftune.training.pretrain import pretrain
-from tests.adaptation import DOMAIN, KEY, crown
 from tests.conftest import World, impressions
+from tests.crowning import DOMAIN, KEY, crown
 from tests.drift.test_detect import shifted
 from tests.guard.conftest import WORSE, adapter
 

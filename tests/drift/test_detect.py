@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from driftune.config.workspace import Workspace
 from driftune.domains import domain_key
 from driftune.drift.detect import decide_day
 from driftune.drift.distances import compare, distances
@@ -15,15 +16,14 @@ from driftune.drift.measure import measure_domain
 from driftune.drift.pages import add_snapshots, write_drift_page, write_pages
 from driftune.drift.windows import category_names, draw_windows, read_windows, windows_path
 from driftune.errors import LedgerError
-from driftune.logs.ingest import ingest
+from driftune.intake.ingest import ingest
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
 from driftune.registry.ledger import Ledger
 from driftune.registry.rollback import rollback
 from driftune.registry.schema import decisions
 from driftune.training.pretrain import load_model, pretrain
-from driftune.workspace import Workspace
-from tests.adaptation import crown
 from tests.conftest import DOMAINS, World, impressions
+from tests.crowning import crown
 
 SHIFTED = "home · north"
 

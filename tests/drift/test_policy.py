@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
+from driftune.config.drift import Drift
 from driftune.drift.policy import Judgement, Past, critical, decide
-from driftune.drift.settings import Drift
 from driftune.drift.variation import Verdict
 
 POLICY = Drift()

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from driftune.config.gate import Gate
 from driftune.evaluation.gate import GateReport, GateRows, Scores, judge
-from driftune.evaluation.settings import Gate
 from driftune.evaluation.verdicts import Rule
 
 POLICY = Gate(resamples=200)

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from driftune.config.gate import Gate
 from driftune.evaluation.bootstrap import PairedDifference
 from driftune.evaluation.gate import GateReport
 from driftune.evaluation.looks import next_bound, outcome, plan, spend
-from driftune.evaluation.settings import Gate
 from driftune.evaluation.verdicts import REQUIRED, Decision, Rule, Verdict
 
 POLICY = Gate()

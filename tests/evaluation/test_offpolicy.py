@@ -11,6 +11,7 @@ from scipy.special import expit, logit
 from scipy.stats import t
 
 from benchmarks.off_policy import OBD, crossed
+from driftune.config.gate import Gate
 from driftune.evaluation.offpolicy import (
     ESTIMATORS,
     LoggedLists,
@@ -20,7 +21,6 @@ from driftune.evaluation.offpolicy import (
     evaluate,
 )
 from driftune.evaluation.propensity import Weighted, shares, weigh_choices, weigh_lists
-from driftune.evaluation.settings import Gate
 from driftune.simulate.policy import draw_slates
 
 GATE = Gate()

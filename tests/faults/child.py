@@ -14,7 +14,7 @@ from typing import Any
 
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from driftune.params import load_config
+from driftune.config.loading import load_config
 from driftune.registry import rollback
 from driftune.registry.ledger import Ledger
 from driftune.registry.reconcile import reconcile

@@ -19,11 +19,11 @@ import torch
 from driftune.deployment.processes import Process, wait_until
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
 from driftune.registry.ledger import Ledger
-from driftune.registry.models import client
+from driftune.registry.mlflow_mirror import client
 from driftune.simulate import simulate
 from driftune.training.pretrain import load_model, pretrain
-from tests.adaptation import crown
 from tests.conftest import World
+from tests.crowning import crown
 from tests.faults.child import live
 from tests.faults.states import state_of
 from tests.faults.table import Fault, Scene

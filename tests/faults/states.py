@@ -12,16 +12,16 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from driftune.files import read_json
-from driftune.logs.duck import connect
-from driftune.logs.lake import Lake
+from driftune.config.workspace import Workspace
+from driftune.io import read_json
+from driftune.lake.duck import connect
+from driftune.lake.table import Lake
 from driftune.models.adapters import load_adapter
 from driftune.models.backbone import backbone_mark
 from driftune.registry.champions import adapter_folder, champions_for
 from driftune.registry.ledger import Ledger
-from driftune.registry.models import client, mirrored, model_name
+from driftune.registry.mlflow_mirror import client, mirrored, model_name
 from driftune.registry.schema import metadata
-from driftune.workspace import Workspace
 from tests.conftest import World
 
 OF_A_RUN = {"owner", "lease_until", "attempts", "lake_version"}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from driftune.workspace import Workspace
+from driftune.config.workspace import Workspace
 from tests.conftest import World
 from tests.faults.cases import Undisturbed, parameters, restored, sound
 from tests.faults.child import GO, REACHED

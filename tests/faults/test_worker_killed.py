@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from driftune.config.workspace import Workspace
 from driftune.deployment.local import deployed
 from driftune.registry.ledger import Ledger
-from driftune.workspace import Workspace
 from tests.faults.cases import Undisturbed, restored, sound
 from tests.faults.conftest import DAYS, PATIENCE, Children, Start, output
 from tests.faults.table import QUIET

@@ -7,9 +7,9 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import TaskRunFilter
 
+from driftune.adaptation import finetune
 from driftune.errors import ConfigError, LakeError
 from driftune.registry.ledger import Ledger
-from driftune.training import finetune
 from driftune.training.pretrain import pretrain
 from flows.adapt import adapt
 from flows.daily import daily

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from driftune.logs.lake import Lake
+from driftune.config.workspace import Workspace
+from driftune.lake.table import Lake
 from driftune.registry.ledger import Ledger
-from driftune.registry.models import mirrored
+from driftune.registry.mlflow_mirror import mirrored
 from driftune.registry.reconcile import reconcile
 from driftune.registry.rollback import rollback
 from driftune.retention.erase import erase
 from driftune.retention.prune import prune
-from driftune.workspace import Workspace
 from flows.daily import daily
 from tests.conftest import World
 from tests.flows.conftest import DAY_AFTER, SHIFT_DAY, copy_world

@@ -11,20 +11,20 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
+from driftune.config.workspace import Workspace
 from driftune.drift import measure
 from driftune.errors import DayRefusedError, LakeError, SourceError
-from driftune.files import read_json
 from driftune.guard.check import check_champions
-from driftune.logs.ingest import ingest
-from driftune.logs.lake import Lake
+from driftune.intake.ingest import ingest
+from driftune.io import read_json
+from driftune.lake.table import Lake
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
 from driftune.registry.ledger import BASE, Ledger
-from driftune.registry.models import mirrored
+from driftune.registry.mlflow_mirror import mirrored
 from driftune.training.pretrain import load_model
-from driftune.workspace import Workspace
 from flows.daily import daily
-from tests.adaptation import KEY, crown
 from tests.conftest import Ended, World
+from tests.crowning import KEY, crown
 from tests.flows.conftest import DAY_AFTER, SHIFT_DAY, SHIFTED, SIMULATION, STABLE_DAY
 
 

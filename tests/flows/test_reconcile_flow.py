@@ -7,14 +7,14 @@ from prefect import flow, get_client
 
 from driftune.errors import RegistryError
 from driftune.guard.record import unannounced
-from driftune.logs.ingest import ingest
+from driftune.intake.ingest import ingest
 from driftune.registry import reconcile as library
 from driftune.registry.ledger import BASE, Ledger
 from driftune.reports.links import decision_path
 from flows.guard import guard
 from flows.reconcile import reconcile
-from tests.adaptation import DOMAIN, KEY, crown, pending
 from tests.conftest import World, impressions
+from tests.crowning import DOMAIN, KEY, crown, pending
 from tests.guard.conftest import WORSE, adapter
 
 

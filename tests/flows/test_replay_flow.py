@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from driftune.config.loading import load_config
+from driftune.config.workspace import Workspace
 from driftune.errors import ConfigError
-from driftune.files import read_json
-from driftune.params import load_config
+from driftune.io import read_json
 from driftune.registry.ledger import Ledger
-from driftune.workspace import Workspace
 from flows.replay import replay
 from tests.conftest import World
 from tests.flows.conftest import DAY_AFTER, SHIFT_DAY, STABLE_DAY

@@ -5,8 +5,8 @@ import torch
 
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
 from driftune.training.pretrain import load_model
-from tests.adaptation import crown
 from tests.conftest import World
+from tests.crowning import crown
 
 # Of an untrained adapter that ranks far worse than the base; some rank better than so small a one.
 WORSE = 7

@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 
 from driftune.config import Config
+from driftune.config.guard import Guard
+from driftune.config.loading import load_config
+from driftune.config.workspace import Workspace
 from driftune.errors import LedgerError
 from driftune.evaluation.bootstrap import paired_auc_difference
 from driftune.guard.check import WHO, check_champions
 from driftune.guard.record import Check, checks_of, mark_announced, unannounced
 from driftune.guard.scores import Contest, score_day
-from driftune.guard.settings import Guard
-from driftune.logs.ingest import ingest
+from driftune.intake.ingest import ingest
 from driftune.models.adapters import AdapterBank
-from driftune.params import load_config
 from driftune.registry.ledger import BASE, Ledger
-from driftune.registry.models import mirrored
+from driftune.registry.mlflow_mirror import mirrored
 from driftune.training.pretrain import load_model, pretrain
-from driftune.workspace import Workspace
-from tests.adaptation import DOMAIN, KEY, bring, crown, pending
 from tests.conftest import World, impressions
+from tests.crowning import DOMAIN, KEY, bring, crown, pending
 from tests.guard.conftest import WORSE, adapter
 
 PATIENT = Guard(alone=1e-300, confirm={"days": 5, "of": 5, "p": 1e-300}, since_promotion=1e-300)

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import halfnorm, norm
 
+from driftune.config.guard import Guard
 from driftune.guard.evidence import Reading, always_valid_p, weigh
-from driftune.guard.settings import Guard
 
 POLICY = Guard()
 DAYS, CHAMPIONS = 60, 2000

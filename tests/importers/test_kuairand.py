@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from driftune.config.loading import load_config
 from driftune.errors import ConfigError, SourceError
 from driftune.importers.kuairand import ImportSummary, import_kuairand
-from driftune.logs.duck import connect
-from driftune.logs.source import fetch
-from driftune.logs.staging import stage
-from driftune.params import load_config
+from driftune.intake.stage import stage
+from driftune.lake.duck import connect
+from driftune.lake.source import fetch
 from driftune.quality.quarantine import count_rejected
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "kuairand_pure_14d"

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from driftune.adaptation.promotion import conclude
 from driftune.cli import app
+from driftune.config.loading import load_config
 from driftune.errors import ConfigError
 from driftune.notify import targets
 from driftune.notify.deliver import deliver
-from driftune.params import load_config
 from driftune.registry import outbox
 from driftune.registry.ledger import Ledger
 from driftune.registry.outbox import owed, settle, take
-from driftune.registry.promotion import conclude
 from driftune.registry.rollback import restore
 from driftune.registry.schema import messages
 from tests.conftest import World

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from driftune.console import progress
+from driftune.cli.console import progress
+from driftune.config.loading import load_config
+from driftune.config.workspace import Workspace
 from driftune.errors import DriftuneError
-from driftune.logs.ingest import ingest
+from driftune.intake.ingest import ingest
 from driftune.observe.context import about, current
 from driftune.observe.run import observed
-from driftune.params import load_config
 from driftune.registry.ledger import Ledger
 from driftune.registry.runs import newest_runs
-from driftune.workspace import Workspace
 from tests.conftest import World, impressions
 
 log = logging.getLogger("driftune")

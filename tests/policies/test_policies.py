@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from driftune.cli import app
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.errors import LedgerError
-from driftune.logs.ingest import ingest
+from driftune.intake.ingest import ingest
 from driftune.policies.compare import Comparison, Followed, compare_policies
 from driftune.policies.rules import Policy, every_domain, policies
 from driftune.policies.trial import Outcomes, Trial
@@ -20,7 +21,6 @@ from driftune.registry.schema import decisions
 from driftune.simulate.events import changes
 from driftune.simulate.settings import Event, SimulationConfig
 from driftune.training.pretrain import load_model
-from driftune.workspace import Workspace
 from tests.conftest import DOMAINS, World, impressions
 
 SHIFTED = "home · north"

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from driftune.logs.ingest import Ingested, ingest
+from driftune.intake.ingest import Ingested, ingest
 from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
 from tests.conftest import World

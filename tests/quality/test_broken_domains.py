@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from driftune.config.workspace import Workspace
 from driftune.drift.measure import measure_domain
 from driftune.drift.windows import draw_windows
 from driftune.errors import DayRefusedError
-from driftune.logs.lake import Lake
+from driftune.lake.table import Lake
 from driftune.quality.profile import read_profile
 from driftune.quality.record import read_quality, refused_domains
 from driftune.registry.ledger import Ledger
-from driftune.workspace import Workspace
 from tests.conftest import DOMAINS, World, impressions
 from tests.quality.days import NORTH, broken, in_north, run
 

@@ -3,15 +3,15 @@
 import json
 from datetime import date
 
-from driftune.files import read_json
-from driftune.logs.ingest import check, domains_for
-from driftune.logs.scratch import scratch
-from driftune.logs.source import fetch
-from driftune.logs.staging import stage
+from driftune.config.workspace import Workspace
+from driftune.intake.ingest import check, domains_for
+from driftune.intake.scratch import scratch
+from driftune.intake.stage import stage
+from driftune.io import read_json
+from driftune.lake.source import fetch
 from driftune.quality.docs import sections
 from driftune.registry.ledger import Ledger
 from driftune.reports import build_site
-from driftune.workspace import Workspace
 from tests.conftest import World, impressions
 
 HOSTILE = "<script>alert(1)</script>"

@@ -5,18 +5,18 @@ import logging
 
 import pytest
 
+from driftune.config.workspace import Workspace
 from driftune.errors import DayRefusedError, DriftuneError
-from driftune.files import read_json, write_json
-from driftune.logs.ingest import ensure_reference
-from driftune.logs.lake import Lake
-from driftune.logs.missed import missed_days
-from driftune.logs.versions import day_versions
+from driftune.intake.ingest import ensure_reference
+from driftune.intake.missed import missed_days
+from driftune.intake.release import release_day
+from driftune.io import read_json, write_json
+from driftune.lake.table import Lake
+from driftune.lake.versions import day_versions
 from driftune.quality.record import read_quality
-from driftune.quality.release import release_day
 from driftune.quality.shown import releases
 from driftune.quality.usual import history_of
 from driftune.registry.ledger import Ledger
-from driftune.workspace import Workspace
 from tests.conftest import World, impressions
 from tests.quality.days import NORTH, in_north, run
 

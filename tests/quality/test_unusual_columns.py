@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from driftune.config.workspace import Workspace
 from driftune.errors import ConfigError, DayRefusedError
-from driftune.files import read_json, write_json, write_text
+from driftune.io import read_json, write_json, write_text
 from driftune.quality.usual import history_of
-from driftune.workspace import Workspace
 from tests.conftest import World, impressions
 from tests.quality.days import broken, run
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from driftune.adaptation.finetune import challenger_folder
 from driftune.config import Config
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel, save_adapter
 from driftune.registry.ledger import Ledger
-from driftune.training.finetune import challenger_folder
 from tests.conftest import World
 from tests.postgres import Postgres
 

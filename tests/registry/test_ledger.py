@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from driftune.config import Config
+from driftune.config.loading import load_config
 from driftune.errors import LedgerBusyError, LedgerError, RegistryError
-from driftune.params import load_config
 from driftune.registry.claims import ATTEMPTS
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import champions, days, decisions

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import s3fs
 
+from driftune.adaptation.promotion import conclude
 from driftune.config import Config
 from driftune.errors import RegistryError
 from driftune.models.adapters import load_adapter
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import Ledger
-from driftune.registry.models import client, mirrored, model_name
-from driftune.registry.promotion import conclude
+from driftune.registry.mlflow_mirror import client, mirrored, model_name
 from driftune.registry.reconcile import reconcile
 from driftune.registry.rollback import rollback
 from tests.conftest import World

@@ -9,9 +9,9 @@ from multiprocessing.synchronize import Event
 import pytest
 
 from driftune.config import Config
-from driftune.params import load_config
-from driftune.registry.models import client
-from driftune.workspace import Workspace
+from driftune.config.loading import load_config
+from driftune.config.workspace import Workspace
+from driftune.registry.mlflow_mirror import client
 
 # The store is MLflow's own database, whatever the ledger's.
 pytestmark = pytest.mark.parametrize("config", ["sqlite"], indirect=True)

@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from driftune.config import Config
+from driftune.config.loading import load_config
 from driftune.errors import LedgerBusyError, LedgerError
-from driftune.params import load_config
 from driftune.registry.ledger import Ledger
 from tests.postgres import Postgres
 from tests.registry.conftest import Decide

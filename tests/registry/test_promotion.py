@@ -12,22 +12,23 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
+from driftune.adaptation import promotion
+from driftune.adaptation.finetune import challenger_folder
+from driftune.adaptation.promotion import conclude, promote_by_hand, supersede
 from driftune.cli import app
 from driftune.config import Config
-from driftune.doctor import examine
+from driftune.config.loading import load_config
+from driftune.deployment.doctor import examine
 from driftune.errors import LedgerError, OvertakenError, RegistryError
-from driftune.files import write_json
-from driftune.params import load_config
-from driftune.registry import models, promotion
+from driftune.io import write_json
+from driftune.registry import mlflow_mirror as models
 from driftune.registry.champions import adapter_folder, champions_for
 from driftune.registry.history import switch_history
 from driftune.registry.ledger import BASE, Ledger
-from driftune.registry.models import client, mirror, mirrored, model_name
-from driftune.registry.promotion import conclude, promote_by_hand, supersede
+from driftune.registry.mlflow_mirror import client, mirror, mirrored, model_name
 from driftune.registry.reconcile import reconcile
 from driftune.registry.rollback import rollback
 from driftune.registry.status import domain_status
-from driftune.training.finetune import challenger_folder
 from tests.registry.conftest import BACKBONE, KEY, Decide, challenger, report
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from driftune.adaptation.promotion import conclude
 from driftune.config import Config
-from driftune.doctor import examine
+from driftune.deployment.doctor import examine
 from driftune.models.adapters import load_adapter
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import Ledger
-from driftune.registry.promotion import conclude
 from driftune.registry.reconcile import reconcile
 from tests.registry.conftest import BACKBONE, KEY, Decide, challenger, report
 

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from driftune.cli import app
 from driftune.config import Config
+from driftune.config.loading import load_config
 from driftune.errors import LedgerError, RegistryError
-from driftune.params import load_config
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.overdue import end_outdated
 from driftune.registry.reconcile import reconcile

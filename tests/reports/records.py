@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.domains import domain_key
 from driftune.drift.signals import SIGNALS
-from driftune.files import write_json
+from driftune.io import write_json
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import checks, decisions
 from driftune.reports import build_site
-from driftune.workspace import Workspace
 
 FIRST = date(2026, 3, 12)
 HOSTILE = (

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from driftune.domains import domain_key
-from driftune.files import read_json, write_json
+from driftune.io import read_json, write_json
 from driftune.quality.released import Entry, keep
 from driftune.reports.summary import day_rows
 from tests.reports.records import FIRST, PLAIN, Site, gate_report

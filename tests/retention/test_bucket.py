@@ -8,15 +8,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from driftune.logs.ingest import ingest
-from driftune.logs.lake import Lake
-from driftune.logs.store import store_of
+from driftune.config.workspace import Workspace
+from driftune.intake.ingest import ingest
+from driftune.lake.store import store_of
+from driftune.lake.table import Lake
 from driftune.registry.ledger import Ledger
 from driftune.retention.erase import erase, would_erase
 from driftune.retention.prune import prune
-from driftune.workspace import Workspace
 from tests.conftest import World, impressions
-from tests.logs.lakes import checksum
+from tests.lake.lakes import checksum
 
 LAKE, USER, OTHER = "s3://logs/lake", "ana-77", "bo-78"
 DAYS = 24 * 3600.0

@@ -14,23 +14,24 @@ import duckdb
 import pandas as pd
 import pytest
 
-from driftune.doctor import examine
+from driftune.config.workspace import Workspace
+from driftune.deployment.doctor import examine
 from driftune.drift.detect import decide_day
 from driftune.drift.measure import measure_domain
 from driftune.drift.windows import draw_windows
 from driftune.errors import DriftuneError, LakeError, SourceUnavailableError
-from driftune.logs.commit import commit
-from driftune.logs.encoder import load_encoder
-from driftune.logs.ingest import check, domains_for, ingest
-from driftune.logs.lake import Lake
-from driftune.logs.scratch import scratch
-from driftune.logs.source import fetch
-from driftune.logs.staging import stage
-from driftune.logs.suppressed import read_suppressed
-from driftune.logs.versions import day_versions, export_day
+from driftune.features.encoder import load_encoder
+from driftune.intake.commit import commit
+from driftune.intake.ingest import check, domains_for, ingest
+from driftune.intake.release import release_day
+from driftune.intake.scratch import scratch
+from driftune.intake.stage import stage
+from driftune.lake.source import fetch
+from driftune.lake.suppressed import read_suppressed
+from driftune.lake.table import Lake
+from driftune.lake.versions import day_versions, export_day
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
 from driftune.quality.record import read_quality
-from driftune.quality.release import release_day
 from driftune.registry.champions import champions_for
 from driftune.registry.ledger import Ledger
 from driftune.registry.outbox import owed
@@ -38,9 +39,8 @@ from driftune.reports import build_site
 from driftune.retention.erase import Erased, erase, would_erase
 from driftune.retention.texts import redacted
 from driftune.training.pretrain import encoder_folder, load_model
-from driftune.workspace import Workspace
-from tests.adaptation import KEY, crown
 from tests.conftest import World, impressions
+from tests.crowning import KEY, crown
 
 USER, OTHER = "ana-77", "bo-78"
 RESPELLED = "SELECT md5(string_agg(r::VARCHAR, '\n' ORDER BY r::VARCHAR)), count(*) FROM ({}) AS r"
@@ -265,7 +265,7 @@ def test_a_day_that_is_being_taken_in_does_not_bring_the_user_back(lived: World)
 KILL = """
 import importlib, os, signal, sys
 from pathlib import Path
-from driftune.params import load_config
+from driftune.config.loading import load_config
 from driftune.registry.ledger import Ledger
 from driftune.retention.erase import erase
 module, name = sys.argv[2].split(":")
@@ -290,7 +290,7 @@ def killed(world: World, point: str, user: str) -> None:
     "point",
     [
         "driftune.retention.lake_rows:_rewrite",
-        "driftune.logs.commit:_replace_partition",
+        "driftune.intake.commit:_replace_partition",
         "driftune.retention.lake_rows:align",
         "driftune.retention.erase:redact_records",
         "driftune.retention.erase:_finish",
@@ -316,7 +316,7 @@ def test_killed_between_the_encoders_two_files_it_still_loads(trained_world: Wor
     before = load_encoder(folder)
     known = pd.read_parquet(before.vocabulary)
     user = known[known.field == "user"].value.iloc[0]
-    killed(trained_world, "driftune.logs.encoder:write_json", user)
+    killed(trained_world, "driftune.features.encoder:write_json", user)
     assert load_encoder(folder) == before
     # Killed after the card: the vocabulary is still the one from before.
     killed(trained_world, "pathlib:Path.replace", user)

@@ -10,20 +10,20 @@ from datetime import timedelta
 
 import pytest
 
+from driftune.adaptation.finetune import challenger_folder
+from driftune.config.workspace import Workspace
 from driftune.errors import LakeError
-from driftune.logs.features import encode_day
-from driftune.logs.ingest import ingest
-from driftune.logs.lake import Lake
-from driftune.logs.versions import day_versions, export_day
+from driftune.features.days import encode_day
+from driftune.intake.ingest import ingest
+from driftune.lake.table import Lake
+from driftune.lake.versions import day_versions, export_day
 from driftune.registry.ledger import Ledger
 from driftune.retention.found import Aged
 from driftune.retention.prune import plan, prune
-from driftune.training.finetune import challenger_folder
 from driftune.training.pretrain import load_model
-from driftune.workspace import Workspace
-from tests.adaptation import pending
 from tests.conftest import World, impressions
-from tests.logs.lakes import checksum
+from tests.crowning import pending
+from tests.lake.lakes import checksum
 
 DAYS = 24 * 3600.0
 
@@ -200,7 +200,7 @@ def test_quarantine_and_data_docs_go_by_the_clock_of_the_data(
 
 def test_staging_that_a_killed_run_left_goes_and_what_works_stays(ingested_world: World) -> None:
     staging = Workspace(ingested_world.config).staging
-    name_itself = "from driftune.registry.claims import new_owner; print(new_owner())"
+    name_itself = "from driftune.owners import new_owner; print(new_owner())"
     ended = subprocess.run(
         [sys.executable, "-c", name_itself], capture_output=True, text=True, check=True
     )
@@ -216,7 +216,7 @@ def test_staging_that_a_killed_run_left_goes_and_what_works_stays(ingested_world
 KILL = """
 import os, signal, sys
 from pathlib import Path
-from driftune.params import load_config
+from driftune.config.loading import load_config
 from driftune.registry.ledger import Ledger
 from driftune.retention import prune
 drop, left = prune._drop, int(sys.argv[2])

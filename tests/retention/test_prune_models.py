@@ -6,18 +6,18 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from driftune.config.workspace import Workspace
 from driftune.errors import RegistryError
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
 from driftune.registry.champions import adapter_folder, champions_for
 from driftune.registry.ledger import Ledger
-from driftune.registry.models import client, mirror, model_name, register
+from driftune.registry.mlflow_mirror import client, mirror, model_name, register
 from driftune.registry.rollback import rollback
 from driftune.registry.schema import adapters
 from driftune.retention.prune import plan, prune
 from driftune.training.pretrain import load_model
-from driftune.workspace import Workspace
-from tests.adaptation import DOMAIN, KEY, crown
 from tests.conftest import World
+from tests.crowning import DOMAIN, KEY, crown
 
 
 @pytest.fixture

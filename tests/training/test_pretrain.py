@@ -8,8 +8,9 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
+from driftune.config.workspace import Workspace
 from driftune.errors import BackboneError, SourceError
-from driftune.files import read_json
+from driftune.io import read_json
 from driftune.models.adapters import Adapter, AdapterBank, IAKConfig, IAKKernel
 from driftune.registry.ledger import Ledger
 from driftune.training.pretrain import (
@@ -20,7 +21,6 @@ from driftune.training.pretrain import (
     pretrain,
 )
 from driftune.training.scoring import score, score_clicks
-from driftune.workspace import Workspace
 from tests.conftest import REFERENCE_DAYS, World
 
 

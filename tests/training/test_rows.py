@@ -11,20 +11,20 @@ import pandas as pd
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from driftune.logs.encoder import Encoder
-from driftune.logs.features import encode_day, fit_encoder
-from driftune.logs.ingest import ensure_reference, ingest, reference_days
-from driftune.logs.lake import Lake
-from driftune.logs.source import fetch
-from driftune.logs.staging import content_hash
+from driftune.config.workspace import Workspace
+from driftune.features.days import encode_day, fit_encoder
+from driftune.features.encoder import Encoder
+from driftune.intake.ingest import ensure_reference, ingest
+from driftune.intake.stage import content_hash
+from driftune.lake.source import fetch
+from driftune.lake.table import Lake
 from driftune.registry.ledger import Ledger
 from driftune.training.rows import Rows, load_rows
-from driftune.workspace import Workspace
 from tests.conftest import FIRST, World, impressions
 
 
 def encoder_of(world: World) -> Encoder:
-    days = reference_days(world.config)
+    days = world.config.reference.days
     return fit_encoder(world.config, days, Workspace(world.config).model / "encoder")
 
 
@@ -97,7 +97,7 @@ def test_single_gaps_stay_gaps(ingested_world: World) -> None:
 
 def test_a_lake_from_before_lists_were_kept_is_still_read(ingested_world: World) -> None:
     forget_lists(ingested_world)
-    assert Lake.of(ingested_world.config).days == reference_days(ingested_world.config)
+    assert Lake.of(ingested_world.config).days == ingested_world.config.reference.days
     encoder = encoder_of(ingested_world)
     rows = rows_of(ingested_world, encoder)
     assert len(rows) == len(as_logged())

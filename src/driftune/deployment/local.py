@@ -15,7 +15,7 @@ import yaml
 
 from driftune.deployment.processes import Process, is_running, run_once, stop_tree, wait_until
 from driftune.errors import ConfigError, DriftuneError
-from driftune.files import read_json, write_json
+from driftune.io import read_json, write_json
 
 HOST = "127.0.0.1"
 PORT = 4200

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from driftune.logs.encoder import Encoder
+from driftune.features.encoder import Encoder
 
 if TYPE_CHECKING:
     from driftune.models.backbone import Backbone

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from driftune.drift.cells import SIZES
-from driftune.files import replacing
+from driftune.io import replacing
 
 
 class Counted(NamedTuple):

@@ -9,17 +9,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from driftune.config import Config
+from driftune.config.drift import Drift
 from driftune.drift.measure import Measured
 from driftune.drift.policy import Judgement, Past, decide
 from driftune.drift.rules import DUE, NEW_BACKBONE
-from driftune.drift.settings import Drift
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict, judge_readings
 from driftune.drift.windows import DomainWindow
-from driftune.files import finite
-from driftune.guard.record import AS_OF
+from driftune.io import finite
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import adapters, champions, checks, decisions, switches
+from driftune.registry.schema import AS_OF, adapters, champions, checks, decisions, switches
 
 
 def decide_day(

@@ -12,7 +12,7 @@ import numpy as np
 
 from driftune.drift.compare import Windows, cell_values
 from driftune.drift.signals import SIGNALS
-from driftune.files import finite
+from driftune.io import finite
 
 
 def distances(windows: Windows, names: Mapping[int, str], rows: int) -> dict[str, float | None]:

@@ -5,14 +5,14 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.drift.distances import compare
 from driftune.drift.signals import SIGNALS
 from driftune.drift.windows import DomainWindow, category_names, read_windows, windows_path
 from driftune.errors import LedgerError
-from driftune.files import read_json, replacing, write_json
+from driftune.io import read_json, replacing, write_json
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import decisions
-from driftune.workspace import Workspace
 
 
 def write_pages(config: Config, ledger: Ledger, day: date) -> int:

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from driftune.config.drift import Drift
 from driftune.drift.rules import AGE, FOLLOW_UP, NEW_BACKBONE, NO_HISTORY, WAITS
-from driftune.drift.settings import Drift
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict
 from driftune.drift.words import say

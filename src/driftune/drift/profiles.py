@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.drift.cells import SIZES, Cells
 from driftune.drift.counts import Counted, read_counts, write_counts
-from driftune.logs.duck import connect, literal
-from driftune.logs.encoder import Encoder
-from driftune.logs.features import encode_day
-from driftune.logs.lake import Lake
+from driftune.features.days import encode_day
+from driftune.features.encoder import Encoder
+from driftune.lake.duck import connect, literal
+from driftune.lake.table import Lake
 from driftune.models.adapters import AdapterBank
 from driftune.models.backbone import Backbone
 from driftune.training.rows import columns, domains, from_arrow
 from driftune.training.scoring import score_clicks
-from driftune.workspace import Workspace
 
 # To be raised when the cells or their meaning change.
 FORMAT = 2

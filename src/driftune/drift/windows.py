@@ -17,23 +17,23 @@ import numpy as np
 import sqlalchemy as sa
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.drift.cells import FIRST, MOST, NEW, NONE
 from driftune.drift.compare import Windows
 from driftune.drift.counts import Counted, read_counts, write_counts
 from driftune.drift.profiles import Profile, Profiler, Served, whole
 from driftune.drift.rules import NO_HISTORY
 from driftune.errors import LedgerError
-from driftune.files import read_json, write_json
-from driftune.logs.duck import connect, literal
-from driftune.logs.encoder import Encoder
-from driftune.logs.lake import Lake
+from driftune.features.encoder import Encoder
+from driftune.io import read_json, write_json
+from driftune.lake.duck import connect, literal
+from driftune.lake.table import Lake
 from driftune.models.backbone import trained_until
 from driftune.quality.record import refused_domains
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.schema import decisions
 from driftune.training.pretrain import backbone_folder, load_model
-from driftune.workspace import Workspace
 
 # Days that the champion's predictions are compared with at least, however young the counters.
 MIN_SETTLED = 3

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from driftune.config.gate import Gate
 from driftune.evaluation import checks
 from driftune.evaluation import rules as gate_rules
 from driftune.evaluation.bootstrap import PairedDifference, paired_differences
@@ -13,10 +14,9 @@ from driftune.evaluation.calibration import CurvePoint, calibration_curve
 from driftune.evaluation.comparison import Comparison
 from driftune.evaluation.placements import DeLong, delong
 from driftune.evaluation.scorecard import scorecard
-from driftune.evaluation.settings import Gate
 from driftune.evaluation.slices import Slice, judge_slices
 from driftune.evaluation.verdicts import Decision, Rule, decide
-from driftune.files import finite
+from driftune.io import finite
 
 _SLICE = "slice: "
 

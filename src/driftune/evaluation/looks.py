@@ -15,8 +15,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import norm
 
+from driftune.config.gate import Gate
 from driftune.evaluation.gate import GateReport
-from driftune.evaluation.settings import Gate
 
 RHO = 1 / 3
 # A look with fewer rows than this over the last one's would spend error on next to nothing new.

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from driftune.config.gate import Gate
 from driftune.evaluation.bootstrap import effective_size
 from driftune.evaluation.propensity import UnusableLogError, Weighted, weigh_lists
-from driftune.evaluation.settings import Gate
-from driftune.files import finite
+from driftune.io import finite
 
 ESTIMATORS = ("ips", "snips", "dr")
 # Standard errors that the mean weight may lie away from 1, which true propensities give.

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from driftune.config.gate import Gate
 from driftune.evaluation.bootstrap import PairedDifference
-from driftune.evaluation.settings import Gate
 from driftune.evaluation.slices import Slice
 from driftune.evaluation.verdicts import GUARDRAIL, SLICES, Rule, Verdict
 

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from driftune.config.gate import Gate
 from driftune.evaluation.bootstrap import PairedDifference
-from driftune.evaluation.settings import Gate
 from driftune.evaluation.verdicts import Verdict
 
 DAY_PARTS = (0, 6, 12, 18, 24)

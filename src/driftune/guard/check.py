@@ -11,16 +11,16 @@ from scipy.special import ndtri
 from driftune.config import Config
 from driftune.errors import LedgerError, RegistryError
 from driftune.evaluation.bootstrap import PairedDifference, paired_auc_difference
-from driftune.files import finite
 from driftune.guard.days import judged_until, matured, taken_back, unchecked
 from driftune.guard.evidence import Evidence, Reading, weigh
 from driftune.guard.record import Check, checks_of, readings_of
 from driftune.guard.scores import Contest, Scored, score_day
-from driftune.logs.lake import Lake
+from driftune.io import finite
+from driftune.lake.table import Lake
 from driftune.models.adapters import Adapter, AdapterBank, AdapterFileError
 from driftune.registry.champions import champions_for, load_version, version_before
 from driftune.registry.ledger import BASE, Ledger
-from driftune.registry.models import mirror
+from driftune.registry.mlflow_mirror import mirror
 from driftune.registry.moments import moment
 from driftune.registry.rollback import restore
 from driftune.registry.schema import checks, insert_new

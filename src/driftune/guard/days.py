@@ -5,9 +5,8 @@ from datetime import date, timedelta
 import sqlalchemy as sa
 
 from driftune.config import Config
-from driftune.guard.record import AS_OF
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import checks, decisions
+from driftune.registry.schema import AS_OF, checks, decisions
 
 
 def matured(config: Config, ledger: Ledger, day: date) -> list[date]:

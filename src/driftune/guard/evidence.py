@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from scipy.special import log_ndtr, logsumexp, ndtr
 
-from driftune.guard.settings import Guard
+from driftune.config.guard import Guard
 
 Verdict = Literal["worse", "holds", "insufficient"]
 ONE_DAY = "one day"

@@ -7,10 +7,7 @@ import sqlalchemy as sa
 
 from driftune.guard.evidence import Reading
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import champions, checks
-
-# The day whose run made a check; ledgers of earlier releases do not name it.
-AS_OF = sa.func.coalesce(checks.c.as_of, checks.c.day).label("as_of")
+from driftune.registry.schema import AS_OF, champions, checks
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from datetime import date
 import numpy as np
 
 from driftune.config import Config
-from driftune.logs.duck import connect, literal
-from driftune.logs.encoder import Encoder
-from driftune.logs.features import encode_day
+from driftune.features.days import encode_day
+from driftune.features.encoder import Encoder
+from driftune.lake.duck import connect, literal
 from driftune.models.adapters import AdapterBank
 from driftune.models.backbone import Backbone
 from driftune.registry.ledger import BASE

@@ -11,10 +11,10 @@ from typing import Any
 
 import duckdb
 
+from driftune.config.loading import load_config
 from driftune.errors import SourceError
-from driftune.files import write_text
-from driftune.logs.duck import connect, identifier, literal
-from driftune.params import load_config
+from driftune.io import write_text
+from driftune.lake.duck import connect, identifier, literal
 from driftune.progress import report
 
 _Part = tuple[str, Path, dict[str, str]]  # table, file, types of the columns to read

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from driftune.errors import BackboneError
-from driftune.files import read_json, replacing, write_json
+from driftune.io import read_json, replacing, write_json
 from driftune.models.adapters import fingerprint
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from driftune.config.notify import Notify
 from driftune.errors import ConfigError
-from driftune.notify.settings import Notify
 from driftune.notify.words import Message
 from driftune.redact import HIDDEN, redact
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace, shown_path
 from driftune.drift.rules import DUE
 from driftune.redact import redact
-from driftune.workspace import Workspace, shown_path
 
 # Control signs, and those that turn the direction of text.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")

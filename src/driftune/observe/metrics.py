@@ -16,12 +16,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from driftune.config import Config
-from driftune.files import replacing
+from driftune.config.workspace import Workspace
+from driftune.io import replacing
 from driftune.quality.record import read_quality
 from driftune.redact import redact
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.schema import days, decisions, switches
-from driftune.workspace import Workspace
 
 log = logging.getLogger("driftune")
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.errors import DriftuneError, LedgerError
 from driftune.evaluation.metrics import auc
-from driftune.files import finite, write_json
-from driftune.logs.encoder import Encoder
-from driftune.logs.features import encode_day
-from driftune.logs.ingest import ingest
+from driftune.features.days import encode_day
+from driftune.features.encoder import Encoder
+from driftune.intake.ingest import ingest
+from driftune.io import finite, write_json
 from driftune.models.backbone import Backbone
 from driftune.policies.rules import Policy, large_domains
 from driftune.policies.trial import Outcomes, Trial
@@ -24,7 +25,6 @@ from driftune.registry.ledger import Ledger
 from driftune.training.pretrain import ensure_backbone, load_model
 from driftune.training.rows import load_rows
 from driftune.training.scoring import score
-from driftune.workspace import Workspace
 
 log = logging.getLogger("driftune")
 RESAMPLES = 1000

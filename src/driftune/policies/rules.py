@@ -7,15 +7,15 @@ from math import sqrt
 from typing import Any
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.drift.detect import decide_day
 from driftune.drift.measure import measure_domain
 from driftune.drift.windows import decision_id, draw_windows, read_windows
 from driftune.errors import LedgerError
-from driftune.logs.duck import connect
-from driftune.logs.lake import Lake
+from driftune.lake.duck import connect
+from driftune.lake.table import Lake
 from driftune.models.backbone import backbone_mark
 from driftune.registry.ledger import Ledger
-from driftune.workspace import Workspace
 
 # A monitor's usual limit: that much less AUC than when the champion was trained.
 FALL = 0.01

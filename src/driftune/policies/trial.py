@@ -9,20 +9,21 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from driftune.config import Config, Registry
+from driftune.adaptation.challenge import challenge
+from driftune.adaptation.finetune import challenger_folder, finetune
+from driftune.adaptation.look_again import look_again
+from driftune.adaptation.promotion import conclude
+from driftune.config import Config
+from driftune.config.notify import Notify
+from driftune.config.registry import Registry
+from driftune.config.workspace import Workspace
 from driftune.errors import DriftuneError
-from driftune.evaluation.challenge import challenge
-from driftune.evaluation.waiting import look_again
 from driftune.guard.check import check_champions
-from driftune.notify.settings import Notify
 from driftune.policies.rules import Policy
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.ledger import Ledger
-from driftune.registry.promotion import conclude
 from driftune.registry.schema import days
 from driftune.registry.waiting import decided_with, looks_due
-from driftune.training.finetune import challenger_folder, finetune
-from driftune.workspace import Workspace
 
 log = logging.getLogger("driftune")
 

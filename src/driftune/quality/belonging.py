@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from driftune.logs.duck import identifier
+from driftune.lake.duck import identifier
 
 # So many of the day's most frequent items and users are remembered, with their values.
 OWNERS = 500

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from driftune.config import Config
+from driftune.config.quality import DOMAIN_RULES
 from driftune.errors import ConfigError, SourceError
-from driftune.logs.staging import Staged
 from driftune.quality.docs import rendered
 from driftune.quality.judge import Judged, judge
 from driftune.quality.rules import UNREADABLE, unreadable_columns
-from driftune.quality.settings import DOMAIN_RULES
+from driftune.quality.staged import Staged
 from driftune.quality.summary import SummaryRule, summarise
 
 CRITICAL = "critical"

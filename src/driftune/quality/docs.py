@@ -7,7 +7,7 @@ is kept, and the site's templates show it.
 from string import Template
 from typing import Any
 
-from driftune.files import finite
+from driftune.io import finite
 
 _STATUS = {"text-success": "passed", "text-danger": "broken", "text-warning": "warned"}
 # Where GX's blocks other than tables and sentences keep their text, in reading order.

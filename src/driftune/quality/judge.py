@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from driftune.config import Config
-from driftune.logs.duck import connect
-from driftune.logs.staging import Staged
-from driftune.logs.tally import tally
+from driftune.config.quality import DOMAIN_REFUSED
+from driftune.lake.duck import connect
 from driftune.quality.finding import Finding
 from driftune.quality.findings import Findings, find
 from driftune.quality.profile import measure
-from driftune.quality.settings import DOMAIN_REFUSED
+from driftune.quality.staged import Staged
+from driftune.quality.tally import tally
 from driftune.quality.usual import history_of
 
 

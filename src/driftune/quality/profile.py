@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from driftune.config import Config, SqlRole
+from driftune.config import Config
+from driftune.config.columns import SqlRole
+from driftune.config.workspace import Workspace
 from driftune.errors import BackboneError
-from driftune.files import read_json, write_json
-from driftune.logs import roles
-from driftune.logs.duck import connect, identifier, literal
-from driftune.logs.encoder import load_encoder
-from driftune.logs.staging import Staged
+from driftune.features.encoder import load_encoder
+from driftune.io import read_json, write_json
+from driftune.lake import roles
+from driftune.lake.duck import connect, identifier, literal
 from driftune.quality.belonging import measure_attribute
-from driftune.workspace import Workspace
+from driftune.quality.staged import Staged
 
 FORMAT = 1
 LOOKED = 200_000

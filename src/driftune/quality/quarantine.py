@@ -4,10 +4,10 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from driftune.files import replacing
-from driftune.logs.duck import connect, literal
-from driftune.logs.staging import Staged
-from driftune.quality.settings import DOMAIN_REFUSED
+from driftune.config.quality import DOMAIN_REFUSED
+from driftune.io import replacing
+from driftune.lake.duck import connect, literal
+from driftune.quality.staged import Staged
 
 EXAMPLES = 12
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from driftune.config.workspace import Workspace
 from driftune.domains import domain_key
-from driftune.files import read_json, write_json
-from driftune.logs.duck import connect
-from driftune.logs.staging import Staged
+from driftune.io import read_json, write_json
+from driftune.lake.duck import connect
 from driftune.quality.quarantine import accepted_hash, count_rejected, examples
-from driftune.workspace import Workspace
+from driftune.quality.staged import Staged
 
 if TYPE_CHECKING:
     from driftune.quality.checkpoint import Checkpoint

@@ -9,9 +9,9 @@ from datetime import date
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.errors import DriftuneError, LakeError
-from driftune.files import read_json, write_json
-from driftune.workspace import Workspace
+from driftune.io import read_json, write_json
 
 
 class Entry(BaseModel):

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from driftune.config import ColumnRole, Config, SqlRole
-from driftune.logs.duck import connect
-from driftune.logs.roles import OPTIONAL_NUMBERS
+from driftune.config import ColumnRole, Config
+from driftune.config.columns import SqlRole
+from driftune.lake.duck import connect
+from driftune.lake.roles import OPTIONAL_NUMBERS
 
 if TYPE_CHECKING:
-    from driftune.logs.staging import Staged
+    from driftune.quality.staged import Staged
 
 UNREADABLE = "number_unreadable"
 

@@ -4,14 +4,14 @@ from datetime import date
 from typing import Any
 
 from driftune.config import Config
+from driftune.config.quality import DOMAIN_REFUSED, ROW_RULES
+from driftune.config.workspace import Workspace
 from driftune.domains import domain_key
 from driftune.errors import DriftuneError
-from driftune.logs import roles
-from driftune.logs.duck import connect, first_line, literal
+from driftune.lake import roles
+from driftune.lake.duck import connect, first_line, literal
 from driftune.quality.record import DayQuality, read_quality
 from driftune.quality.released import read_release
-from driftune.quality.settings import DOMAIN_REFUSED, ROW_RULES
-from driftune.workspace import Workspace
 
 IN_FORCE = "in force"
 # Written down, but no run under it has ended: one that is at work, or was killed.

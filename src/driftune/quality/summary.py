@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from driftune.config import Config
-from driftune.logs.duck import connect
-from driftune.logs.staging import Staged
+from driftune.config.quality import DOMAIN_REFUSED
+from driftune.lake.duck import connect
 from driftune.quality.finding import Finding
 from driftune.quality.judge import Judged
-from driftune.quality.settings import DOMAIN_REFUSED
+from driftune.quality.staged import Staged
 
 SHOWN = 5
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.quality.finding import Finding
 from driftune.quality.profile import FORMAT, read_profile
 from driftune.quality.record import DayQuality, read_quality
-from driftune.workspace import Workspace
 
 # Fewer days say nothing about what days usually differ by.
 LEAST_DAYS = 3

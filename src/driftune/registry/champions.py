@@ -6,10 +6,9 @@ from datetime import date
 from pathlib import Path
 
 from driftune.config import Config
-from driftune.logs.ingest import reference_days
+from driftune.config.workspace import Workspace
 from driftune.models.adapters import Adapter, AdapterBank, AdapterFileError, load_adapter
 from driftune.registry.ledger import BASE, ROLLBACK, Ledger
-from driftune.workspace import Workspace
 
 log = logging.getLogger("driftune")
 
@@ -72,7 +71,7 @@ def champions_for(
 ) -> tuple[dict[str, Champion], AdapterBank]:
     """The champion of each domain key, and the bank that serves them."""
     pointers = ledger.champions()
-    base = reference_days(config)
+    base = config.reference.days
     found: dict[str, Champion] = {}
     adapters = {}
     for key in sorted(keys):

@@ -1,14 +1,11 @@
-"""Who owns a claim, whether the owner still runs, and which decisions may be claimed at all."""
+"""Claims: which decisions may be claimed, and which claims are lost."""
 
-import os
-import socket
 import time
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from driftune.owners import has_ended, new_owner
 from driftune.registry.schema import days, decisions, switches
 
 # What a newer decision of the domain was, or may become, adapted for.
@@ -18,25 +15,6 @@ HELD = ("claimed", "waiting")
 # What may still come to an adaptation or a look.
 OPEN = ("review", "pending", *HELD)
 ATTEMPTS = 3
-
-
-def new_owner() -> str:
-    """The name of a claim by this process."""
-    return f"{_place()}:{os.getpid()}:{time.time_ns()}"
-
-
-def has_ended(owner: str) -> bool:
-    """Whether the owner of a claim was a process of this machine that is no more."""
-    place, pid, _ = owner.rsplit(":", 2)
-    if place != _place():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 def is_lost(connection: sa.Connection) -> sa.ColumnElement[bool]:
@@ -113,14 +91,3 @@ def out_of_date(connection: sa.Connection, row: sa.Row) -> str | None:
     if day is not None and day.revision != row.revision:
         return f"{row.day} was delivered anew after the decision"
     return None
-
-
-def _place() -> str:
-    """Where process numbers are this process's own: host, boot and process namespace, hashed."""
-    parts = [socket.gethostname()]
-    for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
-        try:
-            parts.append(str(Path(path).readlink()) if "/ns/" in path else Path(path).read_text())
-        except OSError:
-            parts.append("")
-    return f"{socket.gethostname()[:12]}-{sha256(repr(parts).encode()).hexdigest()[:12]}"

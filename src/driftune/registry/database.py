@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from driftune.config import Config
 from driftune.errors import LedgerBusyError, LedgerError
-from driftune.files import finite
+from driftune.io import finite
 from driftune.registry.schema import complete
 
 # How long a writer waits for another one (seconds), and how long the server lets one do nothing.

@@ -6,7 +6,7 @@ from typing import Any
 from driftune.config import Config
 from driftune.errors import DriftuneError, RegistryError
 from driftune.registry.ledger import Ledger
-from driftune.registry.models import mirror, mirrored
+from driftune.registry.mlflow_mirror import mirror, mirrored
 from driftune.registry.overdue import end_outdated
 from driftune.registry.recover import recover_all
 from driftune.registry.refill import refill

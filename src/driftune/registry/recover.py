@@ -9,7 +9,7 @@ from driftune.errors import DriftuneError, RegistryError
 from driftune.models.adapters import AdapterFileError, load_adapter
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import BASE, Ledger
-from driftune.registry.models import download
+from driftune.registry.mlflow_mirror import download
 
 
 def recover_all(config: Config, ledger: Ledger) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from driftune.errors import RegistryError
 from driftune.models.adapters import AdapterFileError, load_adapter
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import BASE, Ledger
-from driftune.registry.models import holds, register
+from driftune.registry.mlflow_mirror import holds, register
 from driftune.registry.schema import adapters
 
 

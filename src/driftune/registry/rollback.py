@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.errors import RegistryError
 from driftune.models.adapters import AdapterFileError
 from driftune.models.backbone import backbone_mark
 from driftune.registry.champions import load_version, newest_day, version_before
 from driftune.registry.ledger import BASE, ROLLBACK, Ledger
-from driftune.registry.models import mirror
+from driftune.registry.mlflow_mirror import mirror
 from driftune.registry.schema import decisions, switches
 from driftune.registry.status import domain_names
-from driftune.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -148,6 +148,9 @@ checks = Table(
     Column("announced", Boolean),
 )
 
+# The day whose run made a check; ledgers of earlier releases do not name it.
+AS_OF = func.coalesce(checks.c.as_of, checks.c.day).label("as_of")
+
 # What a person said of a decision that waited for approval; ``verdict``: approved or declined.
 reviews = Table(
     "reviews",

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from driftune.config import Config
-from driftune.registry.models import model_name, version_page
-from driftune.workspace import Workspace, shown_path
+from driftune.config.workspace import Workspace, shown_path
+from driftune.registry.mlflow_mirror import model_name, version_page
 
 
 def card_view(config: Config, row: Any) -> dict[str, str] | None:

@@ -4,7 +4,8 @@ from datetime import date
 from typing import Any
 
 from driftune.config import Config
-from driftune.files import finite
+from driftune.config.workspace import Workspace, shown_path
+from driftune.io import finite
 from driftune.quality.record import DayQuality
 from driftune.reports.docs_page import docs_path
 from driftune.reports.history import DayEntry, History
@@ -17,7 +18,6 @@ from driftune.reports.states import (
     state_view,
     verdict_view,
 )
-from driftune.workspace import Workspace, shown_path
 
 REJECTIONS = 50
 SEVERITIES = ("critical", "warning", "info")

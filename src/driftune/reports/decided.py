@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from driftune.files import read_json, write_text
+from driftune.io import read_json, write_text
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import decisions
 

@@ -5,7 +5,8 @@ from datetime import date
 from typing import Any
 
 from driftune.config import Config
-from driftune.files import finite
+from driftune.config.workspace import Workspace
+from driftune.io import finite
 from driftune.reports.adapter_view import card_view, mlflow_view
 from driftune.reports.decided import auc_gain
 from driftune.reports.drift_view import drift_view
@@ -13,7 +14,6 @@ from driftune.reports.gate_view import gate_view, training_view
 from driftune.reports.history import History
 from driftune.reports.links import champion_text, decision_href, domain_href
 from driftune.reports.states import QUIET, heat_step, score_text, state_view
-from driftune.workspace import Workspace
 
 ROOT = "../../"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from driftune.config import Config
-from driftune.files import read_json
+from driftune.config.workspace import Workspace
+from driftune.io import read_json
 from driftune.reports.states import outcome_view
-from driftune.workspace import Workspace
 
 ROOT = "../"
 log = logging.getLogger("driftune")

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
-from driftune.files import read_json, write_text
+from driftune.io import read_json, write_text
 from driftune.reports.decided import Stamp
 from driftune.reports.history import History
 

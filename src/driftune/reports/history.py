@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.guard.record import Check, all_checks
 from driftune.quality.record import DayQuality, read_quality
 from driftune.registry.ledger import BASE, Ledger
@@ -17,7 +18,6 @@ from driftune.registry.runs import newest_runs
 from driftune.registry.schema import adapters
 from driftune.reports.decided import Decided, Stamp, all_decided
 from driftune.reports.states import QUIET
-from driftune.workspace import Workspace
 
 # Newest days that the front page shows at first, and whose every decision has a page.
 PERIOD = 28

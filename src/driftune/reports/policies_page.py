@@ -3,9 +3,9 @@
 from typing import Any
 
 from driftune.config import Config
-from driftune.files import read_json
+from driftune.config.workspace import Workspace
+from driftune.io import read_json
 from driftune.reports.figures import intervals_spec
-from driftune.workspace import Workspace
 
 METRICS = {"ctr_auc": "CTR-AUC", "ctcvr_auc": "CTCVR-AUC"}
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from driftune.config import Config
-from driftune.files import replacing, write_text
+from driftune.config.workspace import Workspace
+from driftune.io import replacing, write_text
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import decisions
 from driftune.reports.day_page import day_view
@@ -26,7 +27,6 @@ from driftune.reports.links import decision_path
 from driftune.reports.policies_page import policies_view
 from driftune.reports.render import Renderer
 from driftune.reports.scope import Scope
-from driftune.workspace import Workspace
 
 _PACKAGE = Path(__file__).parent
 # Whole decisions in one query.

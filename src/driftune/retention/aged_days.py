@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 from driftune.config import Config
-from driftune.logs.lake import Lake
-from driftune.logs.scratch import left_behind
-from driftune.logs.store import LakeFolder, store_of
+from driftune.config.workspace import Workspace
+from driftune.intake.scratch import left_behind
+from driftune.lake.store import LakeFolder, store_of
+from driftune.lake.table import Lake
 from driftune.reports.docs_page import docs_path
 from driftune.retention.aged_lake import AT_WORK
 from driftune.retention.found import Aged, Finding, Kept
-from driftune.workspace import Workspace
 
 _NAMES = {"quarantine": "rejected rows", "records": "Data Docs"}
 

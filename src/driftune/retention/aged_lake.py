@@ -7,19 +7,18 @@ from datetime import date, timedelta
 from urllib.parse import unquote
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.drift.profiles import profile_path
 from driftune.errors import BackboneError
-from driftune.logs.encoder import load_encoder
-from driftune.logs.features import encoded_path
-from driftune.logs.ingest import reference_days
-from driftune.logs.lake import Lake
-from driftune.logs.store import LakeStore
+from driftune.features.days import encoded_path
+from driftune.features.encoder import load_encoder
+from driftune.lake.store import LakeStore
+from driftune.lake.table import Lake
 from driftune.registry.claims import OPEN
 from driftune.registry.ledger import Ledger
 from driftune.registry.rollback import serviceable
 from driftune.registry.schema import decisions
 from driftune.retention.found import Aged, Finding, Kept
-from driftune.workspace import Workspace
 
 DAY = 24 * 3600
 # Files that no version names may be those of a commit at work.
@@ -78,7 +77,7 @@ def needed_days(config: Config, ledger: Ledger) -> dict[date, str]:
     """Days that must stay in the lake, and why: reference days, those that a version which may
     serve is compared with, and what their counters look back at.
     """
-    found = dict.fromkeys(reference_days(config), "reference days: pre-training rests on them")
+    found = dict.fromkeys(config.reference.days, "reference days: pre-training rests on them")
     why = "days that champions, or versions a rollback leads to, are compared with"
     serve = {key: set(serviceable(ledger, key)) for key in ledger.champions()}
     compared: set[date] = set()

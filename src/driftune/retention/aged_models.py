@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.registry.champions import adapter_folder
 from driftune.registry.claims import OPEN
 from driftune.registry.ledger import Ledger
 from driftune.registry.rollback import serviceable
 from driftune.retention.aged_lake import AT_WORK, DAY
 from driftune.retention.found import Aged, Finding, Kept
-from driftune.workspace import Workspace
 
 
 def aged_challengers(config: Config, ledger: Ledger, now: float) -> Iterator[Finding]:

@@ -13,18 +13,18 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace, shown_path
 from driftune.errors import DriftuneError
+from driftune.features.encoder import erase_users
+from driftune.intake.scratch import left_behind
+from driftune.lake.store import store_of
+from driftune.lake.suppressed import Erasure, Suppressed, marks, read_suppressed, rewriting
 from driftune.locks import locked
-from driftune.logs.encoder import erase_users
-from driftune.logs.scratch import left_behind
-from driftune.logs.store import store_of
-from driftune.logs.suppressed import Erasure, Suppressed, marks, read_suppressed, rewriting
 from driftune.registry.ledger import Ledger
 from driftune.reports import build_site
 from driftune.retention import lake_rows, parquet_rows
 from driftune.retention.texts import mentions, redact_messages, redact_records
 from driftune.training.pretrain import encoder_folder
-from driftune.workspace import Workspace, shown_path
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from driftune.logs.store import Held
+from driftune.lake.store import Held
 
 
 @dataclass(frozen=True)

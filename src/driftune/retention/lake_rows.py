@@ -9,19 +9,19 @@ from typing import Any
 import duckdb
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.errors import LakeDamageError
-from driftune.files import read_json, write_json
+from driftune.intake.commit import replace_day
+from driftune.intake.scratch import scratch
+from driftune.intake.turns import turn
+from driftune.io import read_json, write_json
+from driftune.lake.duck import connect, literal
+from driftune.lake.store import Held
+from driftune.lake.suppressed import note_day, read_suppressed, rewriting, without
+from driftune.lake.table import Lake, open_table, short_hash
 from driftune.locks import locked
-from driftune.logs.commit import replace_day
-from driftune.logs.duck import connect, literal
-from driftune.logs.lake import Lake, open_table, short_hash
-from driftune.logs.scratch import scratch
-from driftune.logs.store import Held
-from driftune.logs.suppressed import note_day, read_suppressed, rewriting, without
-from driftune.logs.turns import turn
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import days as days_table
-from driftune.workspace import Workspace
 
 
 def days_with(config: Config, users: Sequence[str]) -> dict[date, int]:

@@ -7,12 +7,12 @@ from pathlib import Path
 import duckdb
 
 from driftune.config import Config
-from driftune.files import replacing
-from driftune.logs.duck import connect, identifier, literal
-from driftune.logs.features import hashed
-from driftune.logs.values import identity
+from driftune.config.workspace import Workspace
+from driftune.features.days import hashed
+from driftune.io import replacing
+from driftune.lake.duck import connect, identifier, literal
+from driftune.lake.values import identity
 from driftune.retention.texts import NUMBER
-from driftune.workspace import Workspace
 
 
 def encoded_with(config: Config, users: Sequence[str]) -> list[Path]:

@@ -14,18 +14,18 @@ from datetime import date
 from itertools import chain
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
+from driftune.intake.commit import replace_day
+from driftune.intake.turns import turn
+from driftune.lake.store import store_of
 from driftune.locks import locked
-from driftune.logs.commit import replace_day
-from driftune.logs.store import store_of
-from driftune.logs.turns import turn
 from driftune.registry.ledger import Ledger
-from driftune.registry.models import forget
+from driftune.registry.mlflow_mirror import forget
 from driftune.reports import build_site
 from driftune.retention.aged_days import aged_records, leftovers
 from driftune.retention.aged_lake import aged_caches, aged_days, aged_versions, open_decisions
 from driftune.retention.aged_models import aged_adapters, aged_challengers
 from driftune.retention.found import Aged, Kept
-from driftune.workspace import Workspace
 
 # What of the workspace is no business of prune, and whose it is.
 ELSEWHERE = (

@@ -8,11 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.errors import DriftuneError
-from driftune.files import read_json, write_json
+from driftune.io import read_json, write_json
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import messages
-from driftune.workspace import Workspace
 
 ERASED = "(erased)"
 # Names and figures of ours, which a user's id may happen to look like.

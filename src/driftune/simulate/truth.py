@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from driftune.files import write_text
+from driftune.io import write_text
 from driftune.simulate.settings import Event, SimulationConfig
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from driftune.files import replacing
+from driftune.io import replacing
 from driftune.simulate.days import TRUTH, Simulator
 from driftune.simulate.settings import SimulationConfig
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.errors import BackboneError, ConfigError
-from driftune.files import read_json
+from driftune.io import read_json
 from driftune.models.backbone import backbone_mark
 from driftune.training.pretrain import backbone_folder
-from driftune.workspace import Workspace
 
 log = logging.getLogger("driftune")
 

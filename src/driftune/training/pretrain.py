@@ -10,12 +10,13 @@ import numpy as np
 import torch
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.errors import BackboneError
-from driftune.files import finite, write_json, write_text
-from driftune.logs.encoder import Encoder, load_encoder
-from driftune.logs.features import encode_day, fit_encoder
-from driftune.logs.ingest import ensure_reference, reference_days
-from driftune.logs.lake import Lake
+from driftune.features.days import encode_day, fit_encoder
+from driftune.features.encoder import Encoder, load_encoder
+from driftune.intake.ingest import ensure_reference
+from driftune.io import finite, write_json, write_text
+from driftune.lake.table import Lake
 from driftune.models.adapters import esmm_loss
 from driftune.models.backbone import Backbone, load_backbone, save_backbone
 from driftune.registry.ledger import Ledger
@@ -23,7 +24,6 @@ from driftune.training.ranks import Ranks, ranks
 from driftune.training.rows import Rows, load_rows
 from driftune.training.scoring import score
 from driftune.training.threads import one_thread
-from driftune.workspace import Workspace
 
 STEPS = ("encode", "pretrain", "evaluate")
 ALONE = Ranks()
@@ -74,7 +74,7 @@ def ensure_backbone(config: Config, ledger: Ledger, progress: Progress | None = 
         pretrain(config, ledger, progress=progress)
         return
     held = set(Lake.of(config).days)
-    if not held.issuperset(reference_days(config)):
+    if not held.issuperset(config.reference.days):
         ensure_reference(config, ledger, progress)
 
 
@@ -185,7 +185,7 @@ def _prepare(config: Config, ledger: Ledger, progress: Progress | None) -> None:
 
 
 def _encoded(config: Config, encoder: Encoder, progress: Progress | None) -> list[Path]:
-    days = reference_days(config)
+    days = config.reference.days
     files = []
     for number, day in enumerate(days):
         files.append(encode_day(config, encoder, day))

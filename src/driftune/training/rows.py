@@ -9,8 +9,8 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from driftune.logs.duck import connect, literal
-from driftune.logs.encoder import Encoder
+from driftune.features.encoder import Encoder
+from driftune.lake.duck import connect, literal
 
 
 @dataclass(frozen=True)

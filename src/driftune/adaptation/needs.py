@@ -1,0 +1,149 @@
+"""What promotions need in each domain: rows and days, by the traffic of the lake's latest days."""
+
+import math
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from driftune.config import Config
+from driftune.errors import LakeError
+from driftune.evaluation.power import AUC, POWER, Passing, passing, rows_needed
+from driftune.lake.duck import connect
+from driftune.lake.table import Lake
+from driftune.registry.ledger import Ledger
+from driftune.registry.schema import decisions
+
+DAYS = 7
+
+
+@dataclass(frozen=True)
+class Need(Passing):
+    """What a domain's promotion needs; rates and sizes are those of the lake's latest days.
+
+    ``auc`` is the champion's in the newest gate report, or assumed (not ``auc_known``);
+    ``first_rows`` those of a challenger's first look, ``most_rows`` of its last one.
+    """
+
+    domain: str = ""
+    rows_a_day: float = 0.0
+    click_rate: float = 0.0
+    users_a_day: float = 0.0
+    effective_users_a_day: float = 0.0
+    auc: float = AUC
+    auc_known: bool = False
+    first_rows: int = 0
+    most_rows: int = 0
+
+
+def gate_needs(
+    config: Config,
+    ledger: Ledger,
+    gain: float,
+    correlation: float,
+    min_rows: int = 0,
+    together: int = 1,
+) -> dict[str, Any]:
+    """What promotions need in each domain of the lake's latest days, most rows first.
+
+    Args:
+        config: the gate's limits, and the share of a day's rows that the first look gets.
+        ledger: whose gate reports tell the champions' AUC.
+        gain: true AUC difference.
+        correlation: of champion's and challenger's scores.
+        min_rows: domains with fewer rows a day are left out.
+        together: decisions of one day, which share the gate's error under ``correction: day``.
+
+    Raises:
+        LakeError: when the lake holds no day.
+    """
+    gate = config.gate
+    known = _champion_aucs(ledger, gate.metric)
+    days, traffic = _traffic(config, min_rows)
+    needs = []
+    for key, domain, rows_a_day, rate, users, effective in traffic:
+        auc = known.get(key, AUC)
+        first, day_rows = round(rows_a_day * config.adapter.gate_share), round(rows_a_day)
+        found = Passing(None, None, None, "all its labels are the same")
+        if 0 < rate < 1:
+            scarce = max(
+                gate.min_rows,
+                math.ceil(gate.min_positives / min(rate, 1 - rate)),
+                math.ceil(gate.min_users * rows_a_day / effective),
+            )
+
+            def needed(confidence: float, rate: float = rate, auc: float = auc) -> int | None:
+                return rows_needed(
+                    gain,
+                    rate,
+                    correlation,
+                    confidence=confidence,
+                    min_effect=gate.min_effect,
+                    auc=auc,
+                )
+
+            found = passing(gate, first, day_rows, together, scarce, needed)
+        needs.append(
+            Need(
+                **asdict(found),
+                domain=domain,
+                rows_a_day=rows_a_day,
+                click_rate=rate,
+                users_a_day=users,
+                effective_users_a_day=effective,
+                auc=auc,
+                auc_known=key in known,
+                first_rows=first,
+                most_rows=first + (gate.looks - 1) * day_rows,
+            )
+        )
+    return {
+        "first": days[0].isoformat(),
+        "last": days[-1].isoformat(),
+        "metric": gate.metric,
+        "gain": gain,
+        "power": POWER,
+        "correlation": correlation,
+        "error": 1 - gate.confidence,
+        "decisions_a_day": together if gate.correction == "day" else 1,
+        "looks": gate.looks,
+        "min_effect": gate.min_effect,
+        "domains": [asdict(need) for need in needs],
+    }
+
+
+def _traffic(config: Config, min_rows: int) -> tuple[list[date], list[tuple[Any, ...]]]:
+    """The lake's latest days, and each domain's key, name and means of a day in them."""
+    lake = Lake.of(config)
+    days = lake.days[-DAYS:]
+    if not days:
+        raise LakeError(f"the lake {lake.store} holds no day yet; run driftune replay first")
+    label = "click" if config.gate.metric == "ctr_auc" else 'click * "convert"'
+    with connect() as con:
+        rows = con.execute(
+            f"""
+            SELECT domain_key, any_value(domain), sum(n) / ?, sum(positives) / sum(n),
+                   count(*) / ?, sum(n) ** 2 / sum(n ** 2) / ?
+            FROM (SELECT domain_key, any_value(domain) AS domain, day, user_id,
+                         count(*) AS n, sum({label}) AS positives
+                  FROM {lake.relation(days)} GROUP BY domain_key, day, user_id)
+            GROUP BY domain_key HAVING sum(n) / ? >= ? ORDER BY sum(n) DESC
+            """,
+            [len(days)] * 4 + [min_rows],
+        ).fetchall()
+    return days, rows
+
+
+def _champion_aucs(ledger: Ledger, metric: str) -> dict[str, float]:
+    """By domain key the AUC of who serves since the newest decision that a gate has judged."""
+    sides = [decisions.c.gate[(side, metric)].as_float() for side in ("champion", "challenger")]
+    query = sa.select(decisions.c.domain_key, decisions.c.state, *sides)
+    found = {}
+    for key, state, champion, challenger in ledger.read(
+        query.where(decisions.c.gate.is_not(None)).order_by(decisions.c.day, decisions.c.updated_at)
+    ):
+        auc = challenger if state == "promoted" else champion
+        if auc is not None and 0.5 <= auc < 1:
+            found[key] = auc
+    return found

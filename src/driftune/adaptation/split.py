@@ -1,0 +1,157 @@
+"""Split: which of a domain's rows train a challenger, which choose its epoch, which judge it.
+
+Rows are split by time alone: rows of one instant stay together, so that none of an instant that
+the gate judges has had a part in training.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from driftune.config import Config
+from driftune.errors import LakeError
+from driftune.features.days import encode_day
+from driftune.features.encoder import Encoder
+from driftune.lake.roles import day_end, day_start
+from driftune.lake.table import Lake
+from driftune.training.rows import Rows, load_rows
+
+
+@dataclass(frozen=True)
+class Split:
+    """A domain's mature rows up to the day, split by time: train, then select, then the gate's.
+
+    ``windows``: the rows to train on, or, longest first, choices of them that all end where
+    selection begins. ``day_rows`` counts those of the newest day; ``lake`` is the version of all
+    that the lake held up to the day: the rows, and the days that their counters saw.
+    """
+
+    windows: list[Rows]
+    select: Rows
+    gate: Rows
+    day_rows: int
+    lake: str
+
+    @property
+    def train(self) -> Rows:
+        """The rows of the longest window."""
+        return self.windows[0]
+
+    def to_dict(self, window: int = 0) -> dict[str, Any]:
+        """Sizes and time spans (UTC), as the decision records them, of the window chosen."""
+        parts = {"train": self.windows[window], "select": self.select, "gate": self.gate}
+        return {
+            name: {"rows": len(rows), "from": _moment(rows, 0), "to": _moment(rows, -1)}
+            for name, rows in parts.items()
+        }
+
+
+def split_rows(
+    config: Config, encoder: Encoder, key: str, day: date, since: date | None = None
+) -> Split:
+    """Split the domain's rows of the adaptation window by time.
+
+    The gate gets the newest share of the day's own rows, selection the newest share of the
+    rest of the shortest window. The counters of every row come from days before its own, so no
+    gate row reaches them. ``since``: the day on which drift began. Rows from then on are a window
+    of their own if they are newer than the usual one and make up a batch at least; if they are
+    older, they are the window.
+    Rows whose labels are not mature at the end of the day are left for later days: all of the
+    window lies ``gate.label_delay_hours`` earlier then.
+
+    Raises:
+        LakeError: when the window has too few rows to split.
+    """
+    view = Lake.of(config)
+    settings = config.adapter
+    usual, today = (
+        mature_until(config, day - timedelta(days=back)) for back in (settings.train_days, 1)
+    )
+    earliest = mature_until(config, day - timedelta(days=settings.drift_days))
+    drift = usual if since is None else max(_microseconds(day_start(config, since)), earliest)
+    rows = _between(config, encoder, key, view, min(usual, drift), mature_until(config, day))
+    day_rows = int(np.count_nonzero(rows.time >= today))
+    begins = _instant(rows.time, len(rows) - round(day_rows * settings.gate_share))
+    newer = int(np.searchsorted(rows.time, drift)) if drift > usual else 0
+    starts = [0, newer] if newer and begins - newer >= settings.batch_size else [0]
+    chosen = _instant(rows.time, begins - round((begins - starts[-1]) * settings.select_share))
+    if min(len(rows) - begins, begins - chosen, chosen - starts[-1]) < 1:
+        raise LakeError(f"{key}: {len(rows)} rows up to {day} are too few to train on and judge")
+    positions = np.arange(len(rows))
+    return Split(
+        [rows.take(positions[start:chosen]) for start in starts],
+        rows.take(positions[chosen:begins]),
+        rows.take(positions[begins:]),
+        day_rows,
+        lake_version(view, day),
+    )
+
+
+def split_of_decision(config: Config, encoder: Encoder, decision: Any) -> Split:
+    """The split of a decision's rows (a row of the ledger), since the drift that it found began.
+
+    Raises:
+        LakeError: as ``split_rows``.
+    """
+    since = decision.scores.get("since")
+    return split_rows(
+        config,
+        encoder,
+        decision.domain_key,
+        date.fromisoformat(decision.day),
+        None if since is None else date.fromisoformat(since),
+    )
+
+
+def rows_since(
+    config: Config, encoder: Encoder, key: str, since: str, day: date, view: Lake
+) -> Rows:
+    """The domain's rows from an instant on (UTC) whose labels are mature at the end of ``day``."""
+    begins = int(np.datetime64(since, "us").astype(np.int64))
+    return _between(config, encoder, key, view, begins, mature_until(config, day))
+
+
+def mature_until(config: Config, day: date) -> int:
+    """Impressions before this instant (microseconds since 1970) have mature labels as of ``day``.
+
+    The end of the day in the logs' zone less ``gate.label_delay_hours``: the data's clock.
+    """
+    return _microseconds(day_end(config, day) - timedelta(hours=config.gate.label_delay_hours))
+
+
+def lake_version(view: Lake, day: date) -> str:
+    """The version of all that the lake holds up to a day."""
+    return view.version(each for each in view.contents if each <= day)
+
+
+def _between(
+    config: Config, encoder: Encoder, key: str, view: Lake, begins: int, ends: int
+) -> Rows:
+    """The domain's rows of an interval of time, in its order."""
+    days = _touching(config, view.contents, begins, ends)
+    rows = load_rows(encoder, [encode_day(config, encoder, each, view) for each in days], key)
+    first, last = np.searchsorted(rows.time, [begins, ends])
+    return rows.take(np.arange(first, last))
+
+
+def _touching(config: Config, days: Iterable[date], begins: int, ends: int) -> list[date]:
+    first, last = np.array([begins, ends], dtype="datetime64[us]").tolist()
+    return sorted(
+        day for day in days if day_start(config, day) < last and day_end(config, day) > first
+    )
+
+
+def _microseconds(instant: datetime) -> int:
+    return int(np.datetime64(instant, "us").astype(np.int64))
+
+
+def _instant(time: np.ndarray, position: int) -> int:
+    """The position itself, or that of the first row of the same instant."""
+    return int(np.searchsorted(time, time[position])) if position < len(time) else position
+
+
+def _moment(rows: Rows, position: int) -> str:
+    return str(np.datetime64(int(rows.time[position]), "us"))

@@ -1,0 +1,128 @@
+"""Commands on champions: by hand, back, their history, and what is out of line with them."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from driftune.cli.options import PARAMS, AsJson, ConfigPath, load
+
+if TYPE_CHECKING:
+    from driftune.config import Config
+
+app = typer.Typer()
+
+
+@app.command()
+def promote(
+    decision_id: Annotated[str, typer.Argument(help="A rejected or undecided decision.")],
+    reason: Annotated[str, typer.Option(help="Why; kept in the audit.")],
+    config: ConfigPath = PARAMS,
+) -> None:
+    """Promote a challenger by hand, against the gate's verdict."""
+    from driftune.adaptation.finetune import challenger_folder
+    from driftune.adaptation.promotion import promote_by_hand
+    from driftune.notify.deliver import deliver
+    from driftune.registry.ledger import Ledger
+    from driftune.reports import build_site
+
+    settings = load(config)
+    with Ledger(settings) as ledger:
+        folder = challenger_folder(settings, decision_id)
+        version = promote_by_hand(settings, ledger, decision_id, folder, reason)
+        # Told first: a fault of the report does not undo it.
+        typer.echo(f"{decision_id}: promoted as version {version}")
+        build_site(settings, ledger)
+        deliver(settings, ledger)
+
+
+@app.command()
+def rollback(
+    domain: Annotated[str, typer.Argument(help="Name or key of the domain.")],
+    to: Annotated[int | None, typer.Option(help="Version; 0 is the frozen base.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; kept in the audit.")] = "by hand",
+    config: ConfigPath = PARAMS,
+) -> None:
+    """Restore the domain's previous champion, or the newest one before it that can serve."""
+    from driftune.notify.deliver import deliver
+    from driftune.registry.ledger import Ledger
+    from driftune.registry.rollback import rollback as roll_back
+    from driftune.reports import build_site
+
+    settings = load(config)
+    with Ledger(settings) as ledger:
+        key = key_of(settings, ledger, domain)
+        found = roll_back(settings, ledger, key, to, reason)
+        # Told first: a fault of the report does not undo it.
+        for line in found.skipped:
+            typer.echo(f"{domain}: skipped: {line}")
+        serving = f"version {found.version} serves" + ("" if found.version else " (frozen base)")
+        typer.echo(f"{domain}: {serving}")
+        build_site(settings, ledger)
+        deliver(settings, ledger)
+
+
+@app.command()
+def history(
+    domain: Annotated[str, typer.Argument(help="Name or key of the domain.")],
+    config: ConfigPath = PARAMS,
+    as_json: AsJson = False,
+) -> None:
+    """Show a domain's switches of champion, and what was approved: when, who, why, what data."""
+    from driftune.registry.history import switch_history
+    from driftune.registry.ledger import Ledger
+    from driftune.registry.review import reviews_of
+
+    settings = load(config)
+    with Ledger(settings) as ledger:
+        key = key_of(settings, ledger, domain)
+        rows, reviews = switch_history(ledger, key), reviews_of(ledger, key)
+    if as_json:
+        found = {"domain": domain, "key": key, "switches": rows, "reviews": reviews}
+        typer.echo(json.dumps(found))
+    else:
+        from driftune.cli.console import show_history
+
+        show_history(rows, reviews)
+
+
+@app.command()
+def reconcile(config: ConfigPath = PARAMS, as_json: AsJson = False) -> None:
+    """Free lost claims, mend champions' files and aliases, list what waits; exit 1 on a problem."""
+    from driftune.notify.deliver import deliver
+    from driftune.registry.ledger import Ledger
+    from driftune.registry.reconcile import reconcile as bring_in_line
+
+    settings = load(config)
+    with Ledger(settings) as ledger:
+        found = bring_in_line(settings, ledger)
+        deliver(settings, ledger)
+    findings = [finding for part in found.values() for finding in part]
+    if as_json:
+        typer.echo(json.dumps(found))
+    else:
+        from driftune.cli.console import show_findings
+
+        show_findings(findings)
+        if not findings:
+            typer.echo("nothing waits, and there is no champion to mirror")
+    if not all(finding["ok"] for finding in findings):
+        raise typer.Exit(1)
+
+
+def key_of(config: "Config", ledger: Any, domain: str) -> str:
+    """The key of a domain given by name or key.
+
+    Raises:
+        RegistryError: when the ledger does not know it.
+    """
+    from driftune.domains import domain_key
+    from driftune.errors import RegistryError
+    from driftune.registry.status import domain_names
+
+    known = domain_names(ledger)
+    for key in (domain, domain_key(domain)):
+        if key in known:
+            return key
+    names = ", ".join(sorted(set(known.values()))) or "none yet"
+    raise RegistryError(f"domain '{domain}' is not known; there are: {names}")

@@ -1,0 +1,103 @@
+"""Commands of retention: what age drops, and users who are erased."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from driftune.cli.options import PARAMS, AsJson, ConfigPath, load
+
+app = typer.Typer()
+
+
+@app.command()
+def prune(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell.")] = False,
+    config: ConfigPath = PARAMS,
+    as_json: AsJson = False,
+) -> None:
+    """Drop what is past the days that retention in params.yaml keeps, and tell what stays and why.
+
+    Safe while runs work: what is current stays, unfinished files do for a day.
+    """
+    from driftune.registry.ledger import Ledger
+    from driftune.retention.prune import plan
+    from driftune.retention.prune import prune as drop
+
+    settings = load(config)
+    with Ledger(settings) as ledger:
+        if dry_run:
+            aged, kept = plan(settings, ledger)
+            dropped = [(each, each.bytes) for each in aged]
+        else:
+            dropped, kept = drop(settings, ledger)
+    freed = sum(size for _, size in dropped)
+    if as_json:
+        document = {
+            "dry_run": dry_run,
+            "dropped": [{"kind": e.kind, "what": e.what, "bytes": size} for e, size in dropped],
+            "bytes": freed,
+            "kept": [asdict(each) for each in kept],
+        }
+        typer.echo(json.dumps(document))
+        return
+    for each, size in dropped:
+        said = "would drop" if dry_run else "dropped"
+        typer.echo(f"{said}  {each.kind}: {each.what} ({size / 1e6:.2f} MB)")
+    for why in kept:
+        typer.echo(f"kept  {why.kind}: {why.why}")
+    typer.echo(f"{len(dropped)} in all, {freed / 1e6:.1f} MB" + (" (dry run)" if dry_run else ""))
+
+
+@app.command()
+def erase(
+    user: Annotated[
+        list[str] | None, typer.Option(help="The user's id as the lake has it; repeatable.")
+    ] = None,
+    users_file: Annotated[
+        Path | None, typer.Option(help="Text file of more ids, one a line.")
+    ] = None,
+    why: Annotated[str, typer.Option(help="Who asked for it; kept in the audit.")] = "on request",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell.")] = False,
+    config: ConfigPath = PARAMS,
+    as_json: AsJson = False,
+) -> None:
+    """Erase users: lake, its old versions, quarantine, records, pages; later files bring none back.
+
+    The audit and the list that keeps them out know them by salted hashes. The source's own files,
+    a DVC remote and backups are not rewritten. Killed in between, say it again.
+    """
+    from driftune.registry.ledger import Ledger
+    from driftune.retention.erase import erase as erase_users
+    from driftune.retention.erase import read_users, would_erase
+
+    settings = load(config)
+    users = [*(user or []), *(read_users(users_file) if users_file is not None else [])]
+    with Ledger(settings) as ledger:
+        if dry_run:
+            found = would_erase(settings, ledger, users)
+        else:
+            found = erase_users(settings, ledger, users, why)
+    if as_json:
+        typer.echo(json.dumps({**asdict(found), "dry_run": dry_run}))
+        return
+    said = "would be erased" if dry_run else "erased"
+    typer.echo(
+        f"{said} of {_counted(len(found.users))}: {found.rows:,} rows of {len(found.days)} days, "
+        f"{found.old_files} files of old versions, {found.encoded} encoded days, "
+        f"{found.quarantined} quarantined rows, {found.records} records, "
+        f"{found.vocabulary} entries of the vocabulary"
+    )
+    for name in found.elsewhere:
+        typer.echo(f"still named in {name}: not rewritten; see to it yourself")
+    if not dry_run:
+        typer.echo(
+            "the source's files, the DVC remote and backups are not Driftune's to rewrite; rows of "
+            "these users in them stay out of the lake"
+        )
+
+
+def _counted(users: int) -> str:
+    return "1 user" if users == 1 else f"{users} users"

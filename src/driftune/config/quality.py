@@ -1,0 +1,182 @@
+"""The section ``quality`` of params.yaml: limits, bands, severities, expectations of one's own."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, field_validator
+
+from driftune.config.base import RANGE, RISING, Bound, Positive, Section, Share
+
+Severity = Literal["critical", "warning", "info"]
+
+# Rules about single rows. A broken row goes to quarantine; `off` and releases let it in again.
+ROW_RULES = (
+    *("user_missing", "item_missing", "time_unreadable", "other_day", "domain_missing"),
+    *("domain_unknown", "click_label", "convert_label", "convert_without_click", "duplicate"),
+    "number_unreadable",
+)
+# Rows that break one of these can be encoded all the same.
+RELEASABLE = ("convert_without_click", "duplicate", "number_unreadable")
+DOMAIN_REFUSED = "domain_refused"
+
+# Rules about the day, each of its domains and each of its columns, with their severities. A
+# critical rule about the day or a column refuses the day, one about domains those that break it.
+DAY_RULES: dict[str, Severity] = {
+    "enough_rows": "critical",
+    "rejected_share": "critical",
+    "domains_refused": "critical",
+    "stale_day": "critical",
+    "hours_covered": "warning",
+    "hours_missing": "warning",
+    "click_rate": "warning",
+    "last_impression": "warning",
+    "written_early": "info",
+    "files": "warning",
+    "repeated": "warning",
+}
+DOMAIN_RULES: dict[str, Severity] = {
+    "domain_rejected": "critical",
+    "domain_gone": "critical",
+    "domain_click_rate_absurd": "critical",
+    "domain_volume": "warning",
+    "domain_click_rate": "warning",
+    "domain_conversion_rate": "warning",
+}
+COLUMN_RULES: dict[str, Severity] = {
+    "column_range": "warning",
+    "column_nulls": "warning",
+    "column_new_values": "warning",
+    "column_outliers": "warning",
+    "column_format": "warning",
+    "column_frequent": "warning",
+    "column_distinct": "warning",
+    "column_known": "warning",
+    "column_per_item": "warning",
+    "column_per_user": "warning",
+    "column_item_changed": "warning",
+    "column_user_changed": "warning",
+    "column_item_level": "warning",
+    "column_drift": "warning",
+}
+# Rules about columns that differ from those of the days before; column_lossy: of another type, and
+# a value is lost by it or names something else than before.
+CHANGE_RULES: dict[str, Severity] = {
+    "column_new": "warning",
+    "column_missing": "warning",
+    "column_type": "warning",
+    "column_lossy": "critical",
+}
+SUMMARY_RULES: dict[str, Severity] = DAY_RULES | DOMAIN_RULES | COLUMN_RULES
+
+
+class DomainLimits(Section):
+    """When a domain's day is kept out of the lake while the others go on.
+
+    ``volume``: fewer of its usual rows; ``click_odds``: so many times more or fewer clicks per row
+    without one than usual. ``max_rows``: above it, the day is refused and not its domains.
+    """
+
+    max_rejected_share: Share = 0.3
+    volume: Share = 0.1
+    click_odds: float = Field(4.0, gt=1)
+    min_rows: Positive = 100
+    max_rows: Share = 0.5
+
+
+class ColumnSlack(Section):
+    """What a figure of a column may always exceed its usual one by, as a share of the rows.
+
+    ``item_changed``, ``user_changed``: of the items (users) that had another value on the days
+    before; ``item_level``: by how much the same items' values are up or down, in logarithms.
+    """
+
+    nulls: Share = 0.005
+    values: Share = 0.005
+    outliers: Share = 0.005
+    format: Share = 0.005
+    frequent: Share = 0.005
+    per_item: Share = 0.005
+    item_changed: Share = 0.05
+    user_changed: Share = 0.05
+    item_level: Share = 0.03
+    distinct: Share = 0.1
+    known_users: Share = 0.005
+    known_items: Share = 0.1
+    drift: Share = 0.15
+
+
+class Extra(Section):
+    """A Great Expectations class over the columns as delivered, with its arguments."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    expectation: str
+    severity: Severity = "warning"
+    sentence: str = Field(min_length=1)
+
+    @field_validator("expectation")
+    @classmethod
+    def _exists(cls, name: str) -> str:
+        if name.lower() not in _expectations():
+            raise ValueError(
+                "is no expectation of Great Expectations; write its class, "
+                "such as ExpectColumnValuesToBeInSet"
+            )
+        return name
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the class is made with, as params.yaml gives it."""
+        return dict(self.model_extra or {})
+
+
+def _expectations() -> set[str]:
+    """Names of the classes, in lower case, by the files that hold them: importing takes seconds."""
+    spec = find_spec("great_expectations")
+    folders = spec.submodule_search_locations if spec else None
+    core = Path(next(iter(folders or [""]))) / "expectations" / "core"
+    return {path.stem.replace("_", "") for path in core.glob("expect_*.py")}
+
+
+class Quality(Section):
+    """Limits of the day's data quality; above max_rejected_share the day is refused whole.
+
+    Usual figures are those of the last ``history_days`` days, of the day's weekday alone where
+    there are ``weekday_days`` of them; ``band`` is the deviation in robust standard deviations
+    that counts.
+    """
+
+    min_rows: Positive = 100
+    max_rejected_share: Share = 0.2
+    min_hours: int = Field(12, ge=1, le=24)
+    click_rate: Annotated[tuple[Share, Share], RISING] = (0.001, 0.9)
+    max_silence_hours: float = Field(3.0, gt=0, le=24)
+    files: Positive | None = None
+    history_days: Positive = 28
+    weekday_days: int = Field(3, ge=3)
+    band: float = Field(6.0, gt=0)
+    volume: float = Field(0.5, gt=0)
+    rate: float = Field(0.4, gt=0)
+    domain: DomainLimits = DomainLimits()
+    slack: ColumnSlack = ColumnSlack()
+    ranges: dict[str, Annotated[tuple[Bound, Bound], RANGE]] = {"propensity": (0.0, 1.0)}
+    severity: dict[str, Literal["critical", "warning", "info", "off"]] = {}
+    extra: list[Extra] = []
+
+    @field_validator("severity", mode="before")
+    @classmethod
+    def _rules_exist(cls, given: Any) -> Any:
+        # A bare `off` is false in YAML.
+        if not isinstance(given, dict):
+            return given
+        for rule in given:
+            if rule not in (rules := (*ROW_RULES, *SUMMARY_RULES, *CHANGE_RULES)):
+                raise ValueError(f"{rule!r} is no rule; there are {', '.join(rules)}")
+            if given[rule] in (False, "off") and rule in ROW_RULES and rule not in RELEASABLE:
+                raise ValueError(f"{rule} cannot be off: such rows cannot be encoded")
+        return {rule: "off" if value is False else value for rule, value in given.items()}
+
+    def severity_of(self, rule: str) -> str:
+        """The severity of a rule: critical, warning, info or off."""
+        return self.severity.get(rule, (SUMMARY_RULES | CHANGE_RULES).get(rule, "warning"))

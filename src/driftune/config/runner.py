@@ -1,0 +1,68 @@
+"""Where the domains of a day are worked on, and what one of them may take."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from driftune.config.base import Positive, Section
+
+UNITS = {"MB": 10**6, "GB": 10**9}
+
+
+class Needs(Section):
+    """What Ray sets aside for a domain: CPUs, GPUs, memory, and resources that nodes declare.
+
+    A fraction of a GPU lets several domains share one.
+    """
+
+    cpus: float = Field(1.0, ge=0, allow_inf_nan=False)
+    gpus: float = Field(0.0, ge=0, allow_inf_nan=False)
+    memory: str | None = Field(None, pattern=r"^[1-9][0-9]*(\.[0-9]+)?(MB|GB)$")
+    resources: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
+
+    @field_validator("gpus")
+    @classmethod
+    def _whole_above_one(cls, gpus: float) -> float:
+        if gpus > 1 and gpus != int(gpus):
+            raise ValueError("must be a whole number where it is above 1")
+        return gpus
+
+    def options(self) -> dict[str, Any]:
+        """The same under Ray's names, memory in bytes."""
+        options: dict[str, Any] = {"num_cpus": self.cpus, "num_gpus": self.gpus}
+        if self.memory is not None:
+            options["memory"] = int(float(self.memory[:-2]) * UNITS[self.memory[-2:]])
+        if self.resources:
+            options["resources"] = dict(self.resources)
+        return options
+
+
+class Runner(Section):
+    """Drift and adaptation over a day's domains: on threads of the flow's process, adaptation on
+    processes beside it (as many as there are cores, by default), or both on Ray.
+
+    ``address`` of the cluster: ``host:port`` or ``ray://host:port``; without it the environment's
+    RAY_ADDRESS counts, and without that a cluster of this machine is started for the run.
+    ``domains`` changes what single domains (by name) need.
+    """
+
+    kind: Literal["threads", "processes", "ray"] = "threads"
+    threads: Positive = 4
+    processes: Positive | None = None
+    address: str | None = Field(None, min_length=1)
+    needs: Needs = Needs()
+    domains: dict[str, Needs] = {}
+
+    def options(self, domain: str) -> dict[str, Any]:
+        """What a domain's task needs, as Ray's options."""
+        own = self.domains.get(domain)
+        changed = {} if own is None else {key: getattr(own, key) for key in own.model_fields_set}
+        return self.needs.model_copy(update=changed).options()
+
+
+def _kind_alone(given: Any) -> Any:
+    return {"kind": given} if isinstance(given, str) else given
+
+
+# ``runner: ray`` is enough.
+RunnerRole = Annotated[Runner, BeforeValidator(_kind_alone)]

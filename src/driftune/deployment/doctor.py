@@ -1,0 +1,111 @@
+"""Examine an installation and a workspace: what is there, what fits, what needs mending."""
+
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from driftune.config import Config
+from driftune.errors import DriftuneError, LakeError
+from driftune.registry.ledger import Ledger
+from driftune.registry.mlflow_mirror import answers
+from driftune.registry.reconcile import aliases
+from driftune.registry.recover import recover_all
+
+_PACKAGES = ("prefect", "torch", "dvc", "great-expectations", "duckdb", "evidently", "mlflow")
+
+
+def examine(config: Config, *, mend: bool = False) -> list[dict[str, Any]]:
+    """Run every check; each finding has ``what`` (a line) and ``ok``."""
+    findings = [_packages()]
+    checks: list[Callable[[Config], str]] = [_source, _lake, _backbone]
+    for check in checks:
+        findings.append(_finding(check, config))
+    findings += [found for found in [_finding(_erasures, config)] if not found["ok"]]
+    with Ledger(config) as ledger:
+        if mend:
+            findings += recover_all(config, ledger)
+        findings += _champions(config, ledger)
+        findings += aliases(config, ledger, mend=mend) or [_finding(answers, config)]
+    return findings
+
+
+def _finding(check: Callable[[Config], str], config: Config) -> dict[str, Any]:
+    try:
+        return {"what": check(config), "ok": True}
+    except DriftuneError as error:
+        return {"what": str(error), "ok": False}
+
+
+def _erasures(config: Config) -> str:
+    from driftune.lake.suppressed import read_suppressed
+
+    held = read_suppressed(config)
+    left = [each for each in held.erasures if each.finished is None]
+    if left:
+        raise LakeError(
+            f"erasure of {left[0].at}: did not end; say driftune erase again with the same users"
+        )
+    return f"erasures: {len(held.users)} users are kept out, all done"
+
+
+def _packages() -> dict[str, Any]:
+    found = []
+    missing = []
+    for name in _PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    what = "packages: " + ", ".join(found)
+    return {
+        "what": what + (f"; missing {', '.join(missing)}" if missing else ""),
+        "ok": not missing,
+    }
+
+
+def _source(config: Config) -> str:
+    from driftune.intake.scratch import scratch
+    from driftune.lake.source import fetch
+
+    day = config.reference.last
+    with scratch(config, day) as folder:
+        files = fetch(config, day, folder).files
+    return f"source: {len(files)} file(s) of {day}, {len(files[0].columns)} columns"
+
+
+def _lake(config: Config) -> str:
+    from driftune.lake.table import Lake
+
+    view = Lake.of(config)
+    days = view.days
+    for day in days:
+        if problem := view.damage(day):
+            raise LakeError(f"{problem}; bring the day in again: driftune run --day {day}")
+    return f"lake: {len(days)} days" + (f", {days[0]} to {days[-1]}" if days else "")
+
+
+def _backbone(config: Config) -> str:
+    from driftune.training.pretrain import load_model
+
+    _, _, mark = load_model(config)
+    return f"backbone: {mark[:12]}"
+
+
+def _champions(config: Config, ledger: Ledger) -> list[dict[str, Any]]:
+    from driftune.registry.champions import champions_for
+    from driftune.training.pretrain import load_model
+
+    pointers = ledger.champions()
+    try:
+        _, _, mark = load_model(config)
+    except DriftuneError:
+        return []
+    champions, _ = champions_for(config, ledger, mark, list(pointers))
+    return [
+        {
+            "what": f"champion of {pointers[key].domain}: version {champion.version}"
+            + (f" does not serve: {champion.problem}" if champion.problem else ""),
+            "ok": champion.problem is None,
+        }
+        for key, champion in champions.items()
+    ]

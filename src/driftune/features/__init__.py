@@ -1,0 +1,1 @@
+"""Features: the encoder, point-in-time counters, and encoded days."""

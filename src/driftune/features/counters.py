@@ -1,0 +1,108 @@
+"""Point-in-time rolling counters: decayed impressions and rates from days strictly before a day.
+
+Weights are integers (a power of the half-life, scaled), so that sums are exact and the same on
+every machine whatever the order in which DuckDB's threads add them.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from driftune.config import Config
+from driftune.lake.duck import identifier
+
+_SCALE = 1 << 20
+_ROLES = {"user": "user_id", "item": "item_id", "domain": "domain_key", "category": "category"}
+
+
+def lake_column(name: str) -> str:
+    """The lake's column of a role or an extra categorical feature."""
+    return identifier(_ROLES.get(name, f"f_{name}"))
+
+
+def counter_columns(config: Config) -> list[str]:
+    """Names of the counter features, in order."""
+    return [
+        f"{figure}_{'_'.join(key)}"
+        for key in config.features.counters.per
+        for figure in ("shown", "ctr", "cvr")
+    ]
+
+
+def history(config: Config, held: Sequence[date], day: date) -> list[date]:
+    """The days whose rows may enter the counters of ``day``: before it, within the horizon."""
+    horizon = config.features.counters.history_days
+    return [other for other in held if 0 < (day - other).days <= horizon]
+
+
+def build_counters(con: Any, config: Config, past: str | None, day: date) -> None:
+    """Create temp tables ``counter_0`` … for ``day`` from the relation ``past``.
+
+    Each holds its key columns and ``shown`` (impressions per day, decayed), ``ctr`` and ``cvr``
+    (clicks and conversions per impression, smoothed toward the overall rate). Without ``past``
+    the tables are empty, and the features null.
+    """
+    counters = config.features.counters
+    source = past or "(SELECT * FROM day_rows WHERE false)"
+    needed = sorted({lake_column(part) for key in counters.per for part in key})
+    weight = f"round({_SCALE} * pow(2, -(DATE '{day}' - day) / {counters.half_life_days}))::BIGINT"
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP VIEW past_rows AS
+        SELECT {", ".join(needed)}, {weight} AS w, click, "convert", day FROM {source}
+        """
+    )
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE overall AS
+        SELECT sum(w)::DOUBLE AS shown,
+               sum(w * click)::DOUBLE / sum(w) AS ctr,
+               sum(w * "convert")::DOUBLE / sum(w) AS cvr,
+               (SELECT sum(w) FROM (SELECT DISTINCT day, w FROM past_rows))::DOUBLE AS days
+        FROM past_rows
+        """
+    )
+    smoothing = counters.smoothing * _SCALE
+    for number, key in enumerate(counters.per):
+        columns = ", ".join(lake_column(part) for part in key)
+        con.execute(
+            f"""
+            CREATE OR REPLACE TEMP TABLE counter_{number} AS
+            SELECT {columns},
+                   w / overall.days AS shown,
+                   (clicks + {smoothing} * overall.ctr) / (w + {smoothing}) AS ctr,
+                   (conversions + {smoothing} * overall.cvr) / (w + {smoothing}) AS cvr
+            FROM (
+                SELECT {columns}, sum(w)::DOUBLE AS w, sum(w * click)::DOUBLE AS clicks,
+                       sum(w * "convert")::DOUBLE AS conversions
+                FROM past_rows GROUP BY {columns}
+            ), overall
+            """
+        )
+
+
+def counter_select(config: Config) -> str:
+    """Select list of the counter features over ``day_rows`` joined by ``counter_joins``."""
+    parts = []
+    for number, key in enumerate(config.features.counters.per):
+        name = "_".join(key)
+        table = f"counter_{number}"
+        parts += [
+            f"CASE WHEN overall.days > 0 THEN ln(1 + coalesce({table}.shown, 0)) END "
+            f"AS {identifier(f'shown_{name}')}",
+            f"coalesce({table}.ctr, overall.ctr) AS {identifier(f'ctr_{name}')}",
+            f"coalesce({table}.cvr, overall.cvr) AS {identifier(f'cvr_{name}')}",
+        ]
+    return ", ".join(parts)
+
+
+def counter_joins(config: Config) -> str:
+    """Joins that bring the counters to ``day_rows``."""
+    joins = ["CROSS JOIN overall"]
+    for number, key in enumerate(config.features.counters.per):
+        columns = [lake_column(part) for part in key]
+        matches = " AND ".join(
+            f"day_rows.{column} = counter_{number}.{column}" for column in columns
+        )
+        joins.append(f"LEFT JOIN counter_{number} ON {matches}")
+    return " ".join(joins)

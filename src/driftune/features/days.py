@@ -1,0 +1,121 @@
+"""Encoded days: each day of the lake once as ids and numbers, cached by what it came from."""
+
+import hashlib
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from driftune.config import Config
+from driftune.config.workspace import Workspace
+from driftune.features.counters import build_counters, counter_joins, counter_select, history
+from driftune.features.encoder import (
+    Encoder,
+    encoded_fields,
+    encoded_numbers,
+    fit_vocabulary,
+    load_vocabulary,
+    number_columns,
+    number_names,
+    save_encoder,
+)
+from driftune.io import replacing
+from driftune.lake.duck import connect, identifier, literal
+from driftune.lake.table import Lake
+
+# Part of every encoded day's name: to be raised when the columns or their meaning change.
+FORMAT = 2
+_ORDER = (
+    *("domain_key", "event_time", "user_id", "item_id", "click", "convert", "category", "price"),
+    *("request_id", "position", "propensity"),
+)
+# A lake written before a column was kept lacks it.
+_KEPT_LATER = "(SELECT NULL::VARCHAR AS request_id WHERE false)"
+
+
+def fit_encoder(config: Config, days: list[date], folder: Path) -> Encoder:
+    """Fit vocabularies and number statistics on the reference days and save them."""
+    view = Lake.of(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    fields, sizes = fit_vocabulary(config, view.relation(days), folder / "vocabulary.parquet")
+    names = number_names(config)
+    with connect() as con:
+        for day in days:
+            _numbers(con, config, view, day)
+            mode = "CREATE TEMP TABLE fitted AS" if day == days[0] else "INSERT INTO fitted"
+            con.execute(f"{mode} SELECT {', '.join(map(identifier, names))} FROM numbered")
+        # One thread: the order of a floating-point sum must not depend on the machine.
+        con.execute("SET threads = 1")
+        figures = ", ".join(
+            f"avg({identifier(name)}), stddev_pop({identifier(name)})" for name in names
+        )
+        row = con.execute(f"SELECT {figures} FROM fitted").fetchone() if names else ()
+    means = [round(value or 0.0, 9) for value in row[0::2]]
+    scales = [round(value, 9) if value and value > 1e-6 else 1.0 for value in row[1::2]]
+    return save_encoder(folder, config, fields, sizes, means, scales)
+
+
+def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = None) -> Path:
+    """Encode one day, or return the file of an earlier run with the same inputs.
+
+    The file holds ``c_*`` (ids), ``x_*`` (numbers), labels, hashes of user and request (−1: no
+    request is named), position and propensity (null where not logged), and the columns that
+    drift windows and reports read, sorted by domain key and time.
+    """
+    view = view or Lake.of(config)
+    target = encoded_path(config, encoder, day, view)
+    if target.exists():
+        return target
+    with connect() as con:
+        _numbers(con, config, view, day)
+        load_vocabulary(con, encoder)
+        fields, joins = encoded_fields(config, encoder)
+        order = ", ".join(f"day_rows.{identifier(column)}" for column in _ORDER)
+        with replacing(target) as part:
+            con.execute(
+                f"""
+                COPY (
+                    SELECT day, domain, domain_key, event_time, hour, category, price,
+                           click, "convert",
+                           {hashed("user_id")} AS user_hash,
+                           coalesce({hashed("request_id")}, -1) AS request_hash,
+                           position::FLOAT AS position, propensity::FLOAT AS propensity,
+                           {fields}, {encoded_numbers(encoder, "day_rows")}
+                    FROM numbered AS day_rows {joins}
+                    ORDER BY {order}
+                ) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)
+                """
+            )
+    return target
+
+
+def encoded_path(config: Config, encoder: Encoder, day: date, view: Lake) -> Path:
+    """Where a day lies encoded, by all that it is made of."""
+    past = history(config, sorted(view.contents), day)
+    counters = config.features.counters.model_dump_json()
+    made_of = f"{FORMAT} {encoder.fingerprint} {counters} {day} {view.version([day, *past])}"
+    name = f"{day}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.parquet"
+    return Workspace(config).features / name
+
+
+def _numbers(con: Any, config: Config, view: Lake, day: date) -> None:
+    """Create temp view ``numbered``: the day's rows with every raw number and counter."""
+    con.execute(
+        "CREATE OR REPLACE TEMP VIEW day_rows AS "
+        f"FROM {view.relation([day])} UNION ALL BY NAME FROM {_KEPT_LATER}"
+    )
+    past = history(config, sorted(view.contents), day)
+    build_counters(con, config, view.relation(past) if past else None, day)
+    raw = [f"{text} AS {identifier(name)}" for name, text in number_columns(config).items()]
+    selected = ", ".join(part for part in [*raw, counter_select(config)] if part)
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP VIEW numbered AS
+        SELECT day_rows.*, {selected}
+        FROM day_rows {counter_joins(config)}
+        """
+    )
+
+
+def hashed(column: str) -> str:
+    """A user's or request's hash as an SQL expression: the first 60 bits of its MD5."""
+    return f"('0x' || substr(md5({column}), 1, 15))::BIGINT"

@@ -1,0 +1,201 @@
+"""The encoder: vocabularies with out-of-vocabulary buckets, and standardised numbers.
+
+Fitted on the reference days. Ids: 0 is null, 1 … B are the buckets of unseen values (by the MD5
+of the value, the same on every machine and version), the vocabulary follows.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from driftune.config import Config
+from driftune.errors import BackboneError
+from driftune.features.counters import counter_columns, lake_column
+from driftune.io import json_text, read_json, replacing, write_json
+from driftune.lake.duck import connect, identifier, literal
+
+_BASE_FIELDS = ("user", "item", "domain", "category")
+CLIP = 5.0
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A fitted encoder: field names, their sizes, and mean and scale of the numbers."""
+
+    fields: tuple[str, ...]
+    sizes: tuple[int, ...]
+    buckets: int
+    numbers: tuple[str, ...]
+    means: tuple[float, ...]
+    scales: tuple[float, ...]
+    vocabulary: Path
+    fingerprint: str
+
+
+def field_columns(config: Config) -> dict[str, str]:
+    """Categorical fields and their SQL expression over the lake's columns, as text."""
+    names = (*_BASE_FIELDS, *config.features.categorical)
+    return {name: lake_column(name) for name in names} | {"hour": "hour::VARCHAR"}
+
+
+def number_columns(config: Config) -> dict[str, str]:
+    """Raw numbers and their SQL expression over the lake's columns (signed logarithm)."""
+    raw = {name: identifier(f"x_{name}") for name in config.features.numerical}
+    if config.columns.price is not None:
+        raw = {"price": "price"} | raw
+    return {f"log_{name}": f"sign({text}) * ln(1 + abs({text}))" for name, text in raw.items()}
+
+
+def number_names(config: Config) -> list[str]:
+    """All numbers of the representation, in order: raw ones, then counters."""
+    return [*number_columns(config), *counter_columns(config)]
+
+
+def fit_vocabulary(config: Config, rows: str, target: Path) -> tuple[list[str], list[int]]:
+    """Write the vocabulary of the relation ``rows``; returns fields and table sizes."""
+    fields = field_columns(config)
+    buckets = config.features.oov_buckets
+    sizes = []
+    with connect() as con, replacing(target) as part:
+        con.execute("CREATE TABLE vocabulary (field VARCHAR, value VARCHAR, id INTEGER)")
+        for name, text in fields.items():
+            con.execute(
+                f"""
+                INSERT INTO vocabulary
+                SELECT ?, value, row_number() OVER (ORDER BY n DESC, value) + {buckets}
+                FROM (SELECT {text} AS value, count(*) AS n FROM {rows} GROUP BY ALL)
+                WHERE value IS NOT NULL AND n >= {config.features.min_count}
+                """,
+                [name],
+            )
+            row = con.execute("SELECT count(*) FROM vocabulary WHERE field = ?", [name]).fetchone()
+            sizes.append(1 + buckets + (row[0] if row else 0))
+        con.execute(
+            f"COPY (FROM vocabulary ORDER BY field, id) TO {literal(str(part))} (FORMAT parquet)"
+        )
+    return list(fields), sizes
+
+
+def save_encoder(
+    folder: Path,
+    config: Config,
+    fields: list[str],
+    sizes: list[int],
+    means: list[float],
+    scales: list[float],
+) -> Encoder:
+    """Write ``encoder.json`` beside the vocabulary and return the encoder."""
+    card: dict[str, Any] = {
+        "fields": fields,
+        "sizes": sizes,
+        "buckets": config.features.oov_buckets,
+        "numbers": number_names(config),
+        "means": means,
+        "scales": scales,
+        "features": config.features.model_dump(mode="json"),
+        "vocabulary_sha256": _vocabulary_hash(folder / "vocabulary.parquet"),
+    }
+    write_json(folder / "encoder.json", card)
+    return load_encoder(folder)
+
+
+def load_encoder(folder: Path) -> Encoder:
+    """Load a fitted encoder.
+
+    Raises:
+        BackboneError: when it is missing or its vocabulary is not the one it was saved with.
+    """
+    card_path, vocabulary = folder / "encoder.json", folder / "vocabulary.parquet"
+    try:
+        card = read_json(card_path)
+        # Users who were erased leave a number behind that nobody has: the encoder stays the same.
+        accepted = [card["vocabulary_sha256"], *card.pop("erased", ())]
+        if _vocabulary_hash(vocabulary) not in accepted:
+            raise BackboneError(f"{vocabulary}: damaged (hash differs); run driftune pretrain")
+        return Encoder(
+            fields=tuple(card["fields"]),
+            sizes=tuple(card["sizes"]),
+            buckets=card["buckets"],
+            numbers=tuple(card["numbers"]),
+            means=tuple(card["means"]),
+            scales=tuple(card["scales"]),
+            vocabulary=vocabulary,
+            fingerprint=hashlib.sha256(json_text(card).encode()).hexdigest(),
+        )
+    except FileNotFoundError as error:
+        raise BackboneError(f"{error.filename}: no encoder yet; run driftune pretrain") from None
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise BackboneError(f"{card_path}: damaged ({error}); run driftune pretrain") from None
+
+
+def erase_users(folder: Path, users: list[str], *, write: bool = True) -> int:
+    """Forget users' ids; returns how many the vocabulary has. Without ``write`` only that.
+
+    Their numbers stay, so that everyone else keeps theirs and the fingerprint is the same. Killed
+    in between, the vocabulary is one of those that the card accepts.
+    """
+    card_path, vocabulary = folder / "encoder.json", folder / "vocabulary.parquet"
+    if not card_path.exists() or not vocabulary.exists():
+        return 0
+    theirs = "field = 'user' AND value IN (SELECT unnest($1::VARCHAR[]))"
+    source = f"read_parquet({literal(str(vocabulary))}, file_row_number = true)"
+    with connect() as con:
+        query = f"SELECT count(*) FROM {source} WHERE {theirs}"
+        ((known,),) = con.execute(query, [users]).fetchall()
+        if not known or not write:
+            return int(known)
+        with replacing(vocabulary) as part:
+            con.execute(
+                f"COPY (SELECT * EXCLUDE (file_row_number) "
+                f"REPLACE (CASE WHEN {theirs} THEN NULL ELSE value END AS value) "
+                f"FROM {source} ORDER BY file_row_number) "
+                f"TO {literal(str(part))} (FORMAT parquet)",
+                [users],
+            )
+            accepted = [_vocabulary_hash(vocabulary), _vocabulary_hash(part)]
+            write_json(card_path, {**read_json(card_path), "erased": accepted})
+    return int(known)
+
+
+def load_vocabulary(con: Any, encoder: Encoder) -> None:
+    """Create one temp table ``vocabulary_<n>`` (value, id) per field."""
+    for number, field in enumerate(encoder.fields):
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE vocabulary_{number} AS "
+            f"SELECT value, id FROM read_parquet({literal(str(encoder.vocabulary))}) "
+            f"WHERE field = {literal(field)}"
+        )
+
+
+def encoded_fields(config: Config, encoder: Encoder) -> tuple[str, str]:
+    """Select list (``c_0`` …) and joins that encode the fields of ``day_rows``."""
+    texts = field_columns(config)
+    selected, joins = [], []
+    for number, field in enumerate(encoder.fields):
+        text = f"day_rows.{texts[field]}"
+        bucket = f"1 + ('0x' || substr(md5({text}), 1, 8))::UINTEGER % {encoder.buckets}"
+        selected.append(
+            f"(CASE WHEN {text} IS NULL THEN 0 ELSE coalesce(vocabulary_{number}.id, {bucket}) END)"
+            f"::INTEGER AS c_{number}"
+        )
+        joins.append(f"LEFT JOIN vocabulary_{number} ON {text} = vocabulary_{number}.value")
+    return ", ".join(selected), " ".join(joins)
+
+
+def encoded_numbers(encoder: Encoder, table: str) -> str:
+    """Select list (``x_0`` …) of standardised numbers; null becomes 0, the mean."""
+    # greatest() and least() pass over nulls, so that a null must be caught before them.
+    return ", ".join(
+        f"CASE WHEN {table}.{identifier(name)} IS NULL THEN 0 ELSE greatest(-{CLIP}, "
+        f"least({CLIP}, ({table}.{identifier(name)} - {mean!r}) / {scale!r})) END::FLOAT "
+        f"AS x_{number}"
+        for number, (name, mean, scale) in enumerate(
+            zip(encoder.numbers, encoder.means, encoder.scales, strict=True)
+        )
+    )
+
+
+def _vocabulary_hash(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

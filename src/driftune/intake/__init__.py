@@ -1,0 +1,1 @@
+"""Intake: a day fetched, staged, validated and committed; releases and missed days."""

@@ -1,0 +1,148 @@
+"""How the columns of a day differ from those of the day before it: kept, reported, cast."""
+
+from contextlib import suppress
+from datetime import date
+from typing import Any
+
+from driftune.config import Config
+from driftune.config.workspace import Workspace
+from driftune.intake.identities import Recast, identities, is_changed, misread, recast
+from driftune.io import read_json, write_json
+from driftune.lake import roles
+from driftune.lake.duck import identifier
+from driftune.lake.evolution import Change, Evolution
+from driftune.lake.kept import Kept, kept_columns
+from driftune.lake.source import Fetched
+
+ACCEPT = "deliver it as before, or accept it by quality.severity: {column_lossy: warning}"
+
+
+def without_missing(config: Config, fetched: Fetched) -> Config:
+    """The configuration without the optional roles whose column no file has: they are null."""
+    delivered = {name for file in fetched.files for name in file.columns}
+    gone = {
+        name: None
+        for name in roles.OPTIONAL
+        if isinstance(role := getattr(config.columns, name), str) and role not in delivered
+    }
+    return config.model_copy(update={"columns": config.columns.model_copy(update=gone)})
+
+
+def evolve(
+    con: Any, config: Config, fetched: Fetched, types: dict[str, str], rows: int
+) -> Evolution:
+    """Compare the columns of ``raw`` (of ``types``) with those of the newest day before it.
+
+    What no role names is kept in the lake, and new when the day before lacked it. A column that
+    identifies something and has another type is cast to the one before where no value is lost by
+    it; where one is, or names would no longer be those of the days before, that is critical: its
+    rows would name other users, items or domains than they did.
+    """
+    text = all(file.format != "parquet" for file in fetched.files)
+    kept = tuple(kept_columns(con, config, types, text=text))
+    changes = [*_missing(config, types, rows), *map(_kept_moved, filter(_is_moved, kept))]
+    before = _earlier(config, fetched.day)
+    if before is None:
+        return Evolution(types, {}, tuple(changes), kept)
+    changes += [*_new(con, config, types, before, kept), *_gone(config, types, before, rows)]
+    untyped = any(file.format == "csv" for file in fetched.files)
+    casts = {}
+    for name in identities(config):
+        was, now = before.get(name), types.get(name)
+        if was is None or now is None or not is_changed(was, now):
+            continue
+        if untyped:
+            found = misread(con, name, was, config.quality.max_rejected_share)
+        else:
+            found = recast(con, config, name, was, now, fetched.day)
+        if found is None:
+            continue
+        changes.append(_recast(con, name, was, now, found))
+        if found.target and not found.lost:
+            casts[name] = found.target
+    # Text files say no types: what was known of them stays known.
+    known = {name: before.get(name, kind) if untyped else kind for name, kind in types.items()}
+    return Evolution({**known, **casts}, casts, tuple(changes), kept)
+
+
+def record_columns(config: Config, day: date, types: dict[str, str]) -> None:
+    """Keep the types of an accepted day's columns for the days that follow."""
+    write_json(Workspace(config).columns(day), types)
+
+
+def _earlier(config: Config, day: date) -> dict[str, str] | None:
+    """The types of the newest day before whose record can be read."""
+    workspace = Workspace(config)
+    folder = workspace.columns(day).parent
+    days = sorted(path.stem for path in folder.glob("*.json") if path.stem < day.isoformat())
+    for name in reversed(days):
+        with suppress(ValueError):
+            found = read_json(workspace.columns(date.fromisoformat(name)))
+            if isinstance(found, dict):
+                return found
+    return None
+
+
+def _missing(config: Config, types: dict[str, str], rows: int) -> list[Change]:
+    optional = {name: getattr(config.columns, name) for name in roles.OPTIONAL}
+    lacking = {name: role for name, role in optional.items() if isinstance(role, str)}
+    return [
+        Change.of(
+            "column_missing",
+            f"Every optional column is there: '{role}' (columns.{name}) is not; it is null.",
+            rows,
+        )
+        for name, role in lacking.items()
+        if role not in types
+    ]
+
+
+def _new(
+    con: Any, config: Config, types: dict[str, str], before: dict[str, str], kept: tuple[Kept, ...]
+) -> list[Change]:
+    names = {column.source: column.name for column in kept}
+    found = []
+    for name in [name for name in types if name not in before]:
+        ((rows,),) = con.execute(f"SELECT count({identifier(name)}) FROM raw").fetchall()
+        where = f"kept in the lake as {names[name]}; " if name in names else ""
+        said = f"No column is new: '{name}' ({types[name]}) is; "
+        found.append(
+            Change.of("column_new", f"{said}{where}a role in params.yaml makes use of it.", rows)
+        )
+    return found
+
+
+def _gone(config: Config, types: dict[str, str], before: dict[str, str], rows: int) -> list[Change]:
+    """Columns that the day before had, no role names, and no file has any more."""
+    named = roles.needed_columns(config)
+    return [
+        Change.of(
+            "column_missing",
+            f"Every column is there: '{name}' is not any more; it is null.",
+            rows,
+        )
+        for name in before
+        if name not in types and name not in named
+    ]
+
+
+def _is_moved(column: Kept) -> bool:
+    return column.moved
+
+
+def _kept_moved(column: Kept) -> Change:
+    said = f"Column '{column.source}' keeps its type: the lake holds it as {column.kind}"
+    if not column.lost:
+        return Change.of("column_type", f"{said}; every value was cast to that.", 0)
+    where = f"{said}, and '{column.example}' in {column.file} does not fit"
+    return Change.of("column_lossy", f"{where}; {ACCEPT}, then it is null.", column.lost)
+
+
+def _recast(con: Any, name: str, was: str, now: str, found: Recast) -> Change:
+    what = f"Column '{name}' keeps its type: it was {was} and is {now}"
+    if found.lost:
+        where = f"{what}, and '{found.example}' {found.where} does not fit"
+        return Change.of("column_lossy", f"{where}; {ACCEPT}.", found.lost)
+    ((rows,),) = con.execute(f"SELECT count({identifier(name)}) FROM raw").fetchall()
+    how = f"every value was cast to {found.target}" if found.target else "every value reads as then"
+    return Change.of("column_type", f"{what}; {how}.", rows)

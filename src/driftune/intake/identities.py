@@ -1,0 +1,133 @@
+"""Columns that name something: whether they name the same when their type has changed.
+
+The lake holds names as text. A change of type is harmless where every value reads as it would have
+read before; else the same user, item or domain would go by two names.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from driftune.config import ColumnRole, Config
+from driftune.features.counters import lake_column
+from driftune.lake import roles
+from driftune.lake.duck import identifier, literal
+from driftune.lake.kept import is_nested
+from driftune.lake.table import Lake
+
+_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+_FAMILIES = {kind: "whole" for name in _WHOLE for kind in (name, f"U{name}")}
+_FAMILIES |= {"FLOAT": "DOUBLE"}
+_NO_TYPE = '"NULL"'
+
+
+@dataclass(frozen=True)
+class Recast:
+    """A change of type: the ``target`` to cast to (None: values read the same without), and how
+    many rows (``lost``) name something else, with an ``example`` and ``where`` it is from."""
+
+    target: str | None
+    lost: int = 0
+    example: str = ""
+    where: str = ""
+
+
+def identities(config: Config) -> dict[str, str]:
+    """Delivered columns whose values name something, and the lake's text of each as SQL."""
+    columns, domain = config.columns, config.columns.domain
+    parts = domain if isinstance(domain, list) else [domain]
+    named = f"nullif(domain, {literal(roles.OTHER_DOMAIN)})" if _folds(config) else "domain"
+    texts: dict[Any, str] = {}
+    for number, part in enumerate(parts, 1):
+        split = f"split_part({named}, {literal(roles.DOMAIN_JOIN)}, {number})"
+        texts[part if isinstance(part, str) else ""] = split if len(parts) > 1 else named
+    given: dict[str, ColumnRole | None] = {
+        "user_id": columns.user,
+        "item_id": columns.item,
+        "category": columns.category,
+        "request_id": columns.request,
+    }
+    texts |= {role: text for text, role in given.items() if isinstance(role, str)}
+    texts |= {name: lake_column(name) for name in config.features.categorical}
+    return {name: text for name, text in texts.items() if name}
+
+
+def _folds(config: Config) -> bool:
+    return config.domains.unknown == "other"
+
+
+def family(kind: str) -> str:
+    """What types of one kind have in common: all whole numbers read the same."""
+    if kind.startswith("ENUM("):
+        return "VARCHAR"
+    return "TIMESTAMP" if kind.startswith("TIMESTAMP_") else _FAMILIES.get(kind, kind)
+
+
+def is_changed(was: str, now: str) -> bool:
+    """Whether values of two types may read differently."""
+    return family(was) != family(now) and now != _NO_TYPE and was != _NO_TYPE
+
+
+def recast(con: Any, config: Config, name: str, was: str, now: str, day: date) -> Recast:
+    """Judge the column ``name`` of ``raw`` on ``day``, whose type changed from ``was``.
+
+    From text the names of the newest day before decide: a number cannot tell 007 from 7.
+    """
+    column = identifier(name)
+    if is_nested(was) or is_nested(now):
+        return _lost(con, f"{column} IS NOT NULL", column, None)
+    # An id that became a number with a fraction reads as 7.0 where it was 7.
+    whole = family(was) == "whole" or family(now) in ("whole", "DOUBLE")
+    kind = "HUGEINT" if "HUGEINT" in was + now or "UBIGINT" in was + now else "BIGINT"
+    if family(was) != "VARCHAR":
+        target = kind if family(was) == "whole" else was
+        return _lost(con, _differs(column, target, now), column, target)
+    fits = Recast(None)
+    if family(now) == "DOUBLE":
+        fits = _lost(con, _differs(column, "BIGINT", now), column, "BIGINT")
+        if fits.lost:
+            return fits
+    return _unnamed(con, config, name, kind if whole else now, day) or fits
+
+
+def misread(con: Any, name: str, was: str, tolerated: float) -> Recast | None:
+    """Judge a column of text files that was of type ``was`` before; None where its text fits.
+
+    A share of ``tolerated`` may be broken values.
+    """
+    column = identifier(name)
+    target = "HUGEINT" if family(was) == "whole" else was
+    wrong = f"nullif(trim({column}), '') IS NOT NULL AND {_differs(column, target, 'VARCHAR')}"
+    found = _lost(con, wrong, column, None)
+    ((given,),) = con.execute(f"SELECT count({column}) FROM raw").fetchall()
+    return found if found.lost > tolerated * given else None
+
+
+def _differs(column: str, target: str, now: str) -> str:
+    return f"TRY_CAST(TRY_CAST({column} AS {target}) AS {now}) IS DISTINCT FROM {column}"
+
+
+def _lost(con: Any, wrong: str, column: str, target: str | None) -> Recast:
+    ((rows, file, value),) = con.execute(
+        f"SELECT count(*), any_value(_driftune_file), left(any_value({column}::VARCHAR), 60) "
+        f"FROM raw WHERE {wrong}"
+    ).fetchall()
+    return Recast(target, rows, value, f"in {file}")
+
+
+def _unnamed(con: Any, config: Config, name: str, kind: str, day: date) -> Recast | None:
+    """Rows of the newest day before whose text no value of type ``kind`` reads as."""
+    view = Lake.of(config)
+    earlier = [each for each in view.days if each < day]
+    if not earlier:
+        return None
+    text, relation = identities(config)[name], view.relation(earlier[-1:])
+    held = {row[0] for row in con.execute(f"DESCRIBE FROM {relation}").fetchall()}
+    # A role that was named since has no text in the lake yet.
+    if "domain" not in text and text.strip('"') not in held:
+        return None
+    ((rows, value),) = con.execute(
+        f"SELECT count(*), left(min(name), 60) FROM (SELECT {text} AS name FROM {relation}) "
+        f"WHERE name <> '' AND TRY_CAST(name AS {kind})::VARCHAR IS DISTINCT FROM name"
+    ).fetchall()
+    return Recast(None, rows, value, f"on {earlier[-1]}") if rows else None

@@ -1,0 +1,275 @@
+"""One day from its source into the lake: the calls in their order, without orchestration."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from driftune.config import Config
+from driftune.config.workspace import Workspace
+from driftune.errors import DayRefusedError, LakeError, SourceError
+from driftune.intake.columns import record_columns
+from driftune.intake.commit import commit
+from driftune.intake.scratch import scratch
+from driftune.intake.stage import content_hash, stage
+from driftune.intake.turns import turn
+from driftune.io import write_json
+from driftune.lake.duck import connect, first_line, is_out_of_room
+from driftune.lake.source import Fetched, fetch
+from driftune.lake.suppressed import read_suppressed, unless_erased
+from driftune.lake.table import Lake, short_hash
+from driftune.quality.checkpoint import Check, Checkpoint, validate
+from driftune.quality.profile import write_profile
+from driftune.quality.quarantine import write_quarantine
+from driftune.quality.record import DayQuality, read_quality, record_quality
+from driftune.quality.released import finish, read_release, rules_hash, withdraw
+from driftune.quality.staged import Staged
+from driftune.registry.ledger import Ledger
+
+log = logging.getLogger("driftune")
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """The day's quality, its revision, and whether this call changed the rows in the lake."""
+
+    quality: DayQuality
+    revision: int
+    changed: bool
+
+
+def is_judged(config: Config, fetched: Fetched, quality: DayQuality, *, again: bool = True) -> bool:
+    """Whether a record is of this delivery, and judged by the rules and releases of now.
+
+    Without ``again`` the rules do not matter.
+    """
+    wanted = content_hash(config, fetched, domains_for(config, fetched.day))
+    released = read_release(Workspace(config), fetched.day).of(fetched.content)
+    if quality.rules:
+        alike = not again or quality.rules == rules_hash(config, released)
+        return quality.basis == wanted and alike
+    # Records of old do not say by which rules they were made.
+    held = read_suppressed(config).content(fetched.day, wanted)
+    return quality.content_hash == held and not released.entries
+
+
+def domains_for(config: Config, day: date) -> list[str] | None:
+    """Domains that count as known on ``day``; None on reference days, where all do."""
+    days = config.reference.days
+    if day in days:
+        return None
+    with connect() as con:
+        rows = con.execute(
+            f"SELECT DISTINCT domain FROM {Lake.of(config).relation(days)} ORDER BY domain"
+        ).fetchall()
+    return [name for (name,) in rows]
+
+
+def unchanged(
+    config: Config, ledger: Ledger, fetched: Fetched, *, again: bool = True
+) -> Ingested | None:
+    """The day's earlier result when it is of exactly this delivery and still stands, else None.
+
+    It stands when lake and ledger hold its rows and, with ``again``, when it was judged by the
+    rules of now. A redelivery that was refused in between is withdrawn then.
+    """
+    workspace, day = Workspace(config), fetched.day
+    row, quality = ledger.day(day), read_quality(workspace, day)
+    if row is None or quality is None or row.content_hash != quality.content_hash:
+        return None
+    if not _is_held(config, day, row.content_hash):
+        return None
+    if not is_judged(config, fetched, quality, again=again):
+        return None
+    _withdraw_redelivery(workspace, day)
+    if again:
+        finish(workspace, day, fetched.content)
+    # A run that was killed after its commit has told nobody.
+    _tell_kept_out(ledger, quality, row.revision)
+    return Ingested(quality, row.revision, changed=False)
+
+
+def _is_held(config: Config, day: date, content: str) -> bool:
+    """Whether the lake holds rows of this content hash, and their files are whole."""
+    view = Lake.of(config)
+    return view.contents.get(day) == short_hash(content) and view.damage(day) is None
+
+
+def check(config: Config, staged: Staged) -> DayQuality:
+    """Validate a staged day: checkpoint, Data Docs record, quarantine, quality record.
+
+    The records of an accepted delivery stay when a later one is refused, whose own lie beside.
+
+    Raises:
+        SourceError: when the day's files changed meanwhile.
+        LakeError: when the records cannot be written.
+    """
+    try:
+        return _checked(config, staged)
+    except (OSError, duckdb.Error) as error:
+        staged.fetched.check_unchanged()
+        home = Workspace(config).home
+        mend = f"make room in {home}" if is_out_of_room(error) else f"see to {home} and its files"
+        raise LakeError(
+            f"{staged.day}: its validation cannot be computed or kept ({first_line(error)}); "
+            f"the lake is unchanged; {mend}, then run the day again"
+        ) from None
+
+
+def _checked(config: Config, staged: Staged) -> DayQuality:
+    workspace, day = Workspace(config), staged.day
+    released = read_release(workspace, day)
+    if others := len(released.entries) - len(staged.released.entries):
+        log.warning(
+            "%s: %d release%s of another delivery hold%s no more; see driftune quarantine show %s",
+            *(day, others, "" if others == 1 else "s", "s" if others == 1 else "", day),
+        )
+    checkpoint = validate(config, staged)
+    changed = [
+        Check(change.rule, severity, change.sentence, False, change.rows, None)
+        for change in staged.evolution.changes
+        if (severity := config.quality.severity_of(change.rule)) != "off"
+    ]
+    checkpoint = replace(checkpoint, checks=(*checkpoint.checks, *changed, *_empty(staged)))
+    with unless_erased(config, day, staged.erased.state):
+        return _recorded(config, staged, checkpoint)
+
+
+def _recorded(config: Config, staged: Staged, checkpoint: Checkpoint) -> DayQuality:
+    workspace, day = Workspace(config), staged.day
+    held = read_quality(workspace, day)
+    beside = checkpoint.verdict == "refused" and held is not None and held.verdict != "refused"
+    if not beside:
+        _withdraw_redelivery(workspace, day)
+    write_json(workspace.docs_record(day, redelivery=beside), checkpoint.docs)
+    write_quarantine(staged, workspace.quarantine(day, redelivery=beside))
+    if checkpoint.verdict != "refused":
+        write_profile(workspace, checkpoint.judged.profile)
+    target = workspace.quality(day, redelivery=beside)
+    return record_quality(staged, checkpoint, target, rules_hash(config, staged.released))
+
+
+def _empty(staged: Staged) -> list[Check]:
+    """The check that a day without an accepted row breaks, whatever the limits in params.yaml: it
+    would take the place of rows that can be learnt from."""
+    with connect(staged.database, read_only=True) as con:
+        if con.execute("SELECT 1 FROM tally WHERE NOT rejected LIMIT 1").fetchall():
+            return []
+    sentence = "At least one row is accepted."
+    return [Check("no_rows", "critical", sentence, False, staged.rows, None)]
+
+
+def _withdraw_redelivery(workspace: Workspace, day: date) -> None:
+    for path in (workspace.quality, workspace.docs_record, workspace.quarantine):
+        path(day, redelivery=True).unlink(missing_ok=True)
+
+
+def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuality) -> Ingested:
+    """Commit an accepted day to lake and ledger, and end the releases that it was judged under.
+
+    Judged again with the same rows accepted, it keeps its revision.
+
+    Raises:
+        DayRefusedError: when a critical rule is broken; nothing has changed then, and releases
+            that no run has ended are withdrawn.
+    """
+    workspace, day = Workspace(config), staged.day
+    if quality.verdict == "refused":
+        ledger.announce(
+            "refused_day",
+            f"{day}.{staged.content_hash}",
+            day=f"{day}",
+            problems=list(quality.problems()),
+        )
+        beside = workspace.quality(day, redelivery=True)
+        dropped = withdraw(workspace, day, staged.fetched.content)
+        names = ", ".join(entry.names for entry in dropped)
+        raise DayRefusedError(
+            f"{day}: refused, the lake is unchanged: {'; '.join(quality.problems())}; "
+            f"see {beside if beside.exists() else workspace.quality(day)}"
+            + (f"; the release ({names}) is withdrawn" if dropped else "")
+        )
+    held = ledger.day(day)
+    same = (
+        held is not None
+        and held.content_hash == quality.content_hash
+        and _is_held(config, day, held.content_hash)
+    )
+    if held is not None and same:
+        version = held.lake_version
+    else:
+        version = commit(config, replace(staged, content_hash=quality.content_hash))
+    record_columns(config, day, staged.evolution.types)
+    revision = ledger.record_day(
+        day,
+        content_hash=quality.content_hash,
+        lake_version=version,
+        rows=quality.accepted,
+        rejected=quality.rejected,
+        verdict=quality.verdict,
+    )
+    finish(workspace, day, staged.fetched.content)
+    _tell_kept_out(ledger, quality, revision)
+    return Ingested(quality, revision, changed=not same)
+
+
+def ingest(config: Config, ledger: Ledger, day: date, *, again: bool = True) -> Ingested:
+    """Fetch, stage, validate and commit one day; the same content again is a no-op.
+
+    With ``again`` the same content is judged again where the rules are others than it was judged
+    by, or a release has not ended.
+    """
+    with turn(config, day), scratch(config, day) as folder:
+        return take_in(config, ledger, fetch(config, day, folder), folder, again=again)
+
+
+def take_in(
+    config: Config, ledger: Ledger, fetched: Fetched, folder: Path, *, again: bool = True
+) -> Ingested:
+    """Take in a fetched day, as ``ingest`` does; the caller has the day's turn and scratch."""
+    known = unchanged(config, ledger, fetched, again=again)
+    if known is not None:
+        return known
+    staged = stage(config, fetched, domains_for(config, fetched.day), folder / "day.duckdb")
+    return commit_day(config, ledger, staged, check(config, staged))
+
+
+def _tell_kept_out(ledger: Ledger, quality: DayQuality, revision: int) -> None:
+    """Queue a message for each domain whose rows are kept out of an accepted day."""
+    for row in quality.domains:
+        if row.get("verdict") == "refused":
+            ledger.announce(
+                "kept_out",
+                f"{quality.day}.r{revision}.{row['key']}",
+                domain=row["domain"],
+                domain_key=row["key"],
+                day=f"{quality.day}",
+                rows=row["rejected"],
+                reasons=row["reasons"],
+            )
+
+
+def ensure_reference(
+    config: Config, ledger: Ledger, progress: Callable[[str, int, int], None] | None = None
+) -> list[date]:
+    """Bring every reference day into the lake; returns the days.
+
+    One that is there stays as it was judged, whatever the rules of now: pre-training used it.
+
+    Raises:
+        SourceError: naming the first day whose files are missing or unusable.
+    """
+    days = config.reference.days
+    held = Lake.of(config).days
+    for number, day in enumerate(days):
+        if progress:
+            progress(f"reference {day}", number, len(days))
+        try:
+            ingest(config, ledger, day, again=False)
+        except SourceError as error:
+            if day not in held:
+                raise SourceError(f"reference day {error}") from None
+    return days

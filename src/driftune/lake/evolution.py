@@ -1,0 +1,41 @@
+"""How a day's columns differ from those of the days before it."""
+
+from dataclasses import dataclass
+
+from driftune.lake.duck import identifier
+from driftune.lake.kept import Kept
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is different, as a check of the day: ``rows`` have it."""
+
+    rule: str
+    sentence: str
+    rows: int
+
+    @classmethod
+    def of(cls, rule: str, sentence: str, rows: int) -> "Change":
+        """A change whose sentence is one line, whatever the names and values in it."""
+        return cls(rule, " ".join(sentence.split()), rows)
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """Changes of a day's columns, the casts by which values read as they did before, and the
+    columns that the lake keeps though no role names them."""
+
+    types: dict[str, str]
+    casts: dict[str, str]
+    changes: tuple[Change, ...]
+    kept: tuple[Kept, ...] = ()
+
+    def relation(self) -> str:
+        """``raw`` with the casts."""
+        if not self.casts:
+            return "raw"
+        replaced = ", ".join(
+            f"TRY_CAST({identifier(name)} AS {kind}) AS {identifier(name)}"
+            for name, kind in self.casts.items()
+        )
+        return f"(SELECT * REPLACE ({replaced}) FROM raw) AS raw"

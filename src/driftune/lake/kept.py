@@ -1,0 +1,111 @@
+"""Columns that no role names: what the lake calls them, and what type it holds them in.
+
+Their names have a prefix, so that a platform's column never meets one of the lake's own.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from driftune.config import Config
+from driftune.domains import domain_key
+from driftune.lake import roles
+from driftune.lake.duck import identifier
+from driftune.lake.table import Lake
+
+PREFIX = "d_"
+# Parquet and Delta readers take no spaces and few other signs in a column's name.
+_PLAIN = re.compile(r"\w{1,60}")
+_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+_TYPES = dict.fromkeys(_WHOLE, "BIGINT") | {
+    "UBIGINT": "DECIMAL(20,0)",
+    "FLOAT": "DOUBLE",
+    **{kind: kind for kind in ("DOUBLE", "BOOLEAN", "DATE", "BLOB", "VARCHAR")},
+}
+_NESTED = ("STRUCT(", "MAP(", "UNION(", "JSON", "VARIANT")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A delivered column in the lake: its ``name`` there, ``value`` (SQL over ``raw``) and type.
+
+    ``moved``: it was delivered in another type than the lake holds; ``lost``: so many of its
+    values do not fit that, ``example`` of ``file`` among them.
+    """
+
+    source: str
+    name: str
+    value: str
+    kind: str
+    moved: bool = False
+    lost: int = 0
+    file: str = ""
+    example: str = ""
+
+
+def is_nested(kind: str) -> bool:
+    """Whether values of a DuckDB type consist of others."""
+    return kind.endswith("]") or kind.startswith(_NESTED)
+
+
+def lake_name(column: str) -> str:
+    """What the lake calls a delivered column that no role names.
+
+    One of letters, digits and underscores keeps its name behind the prefix; of another a readable
+    part stays, with a hash that keeps different names apart.
+    """
+    return PREFIX + (column if _PLAIN.fullmatch(column) else domain_key(column))
+
+
+def kept_columns(con: Any, config: Config, types: dict[str, str], *, text: bool) -> list[Kept]:
+    """The columns of ``raw`` (of ``types``) that the lake keeps though no role names them.
+
+    A column is held in the type of the first day that had a value in it: whole numbers as BIGINT,
+    fractions as DOUBLE, what is nested as JSON text. ``text``: the files say no types, so that
+    what looks like a time stays text.
+    """
+    if not config.source.keep_columns:
+        return []
+    named = {name.lower() for name in roles.needed_columns(config)}
+    wanted = [name for name in types if name.lower() not in named]
+    if not wanted:
+        return []
+    (counts,) = con.execute(
+        f"SELECT {', '.join(f'count({identifier(name)})' for name in wanted)} FROM raw"
+    ).fetchall()
+    held = {name.lower(): (name, kind) for name, kind in Lake.of(config).types(con).items()}
+    found = []
+    for column, given in zip(wanted, counts, strict=True):
+        name = lake_name(column)
+        value, kind = _as_kept(column, types[column], text=text)
+        name, wanted_kind = held.get(name.lower(), (name, kind))
+        if wanted_kind == kind and given:
+            found.append(Kept(column, name, value, kind))
+        elif given:
+            found.append(_moved(con, Kept(column, name, value, wanted_kind, True), kind))
+    return found
+
+
+def _as_kept(column: str, kind: str, *, text: bool) -> tuple[str, str]:
+    """The value of a delivered column as the lake would hold it first, and that type."""
+    value = identifier(column)
+    if roles.is_timestamp(kind) and not text:
+        held = "TIMESTAMP WITH TIME ZONE" if roles.has_offset(kind) else "TIMESTAMP"
+    elif text and kind == "DATE":
+        held = "VARCHAR"
+    else:
+        held = kind if kind.startswith("DECIMAL(") else _TYPES.get(kind, "VARCHAR")
+    if is_nested(kind):
+        return f"to_json({value})::VARCHAR", held
+    return (value if held == kind else f"{value}::{held}"), held
+
+
+def _moved(con: Any, column: Kept, kind: str) -> Kept:
+    """A column in the type that the lake holds it in, with the values that do not fit."""
+    cast = f"TRY_CAST({column.value} AS {column.kind})"
+    lost = f"TRY_CAST({cast} AS {kind}) IS DISTINCT FROM {column.value}"
+    ((rows, file, example),) = con.execute(
+        f"SELECT count(*), any_value(_driftune_file), left(any_value({column.value}::VARCHAR), 60) "
+        f"FROM raw WHERE {lost}"
+    ).fetchall()
+    return Kept(column.source, column.name, cast, column.kind, True, rows, file, example)

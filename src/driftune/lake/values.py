@@ -1,0 +1,69 @@
+"""Delivered values as DuckDB expressions that do no more work than the column's type needs.
+
+A column that is a number already is not written out as text to be read again: that would cost
+more than all rules together.
+"""
+
+from driftune.config import ColumnRole
+from driftune.lake import roles
+from driftune.lake.duck import literal
+
+_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"}
+_INTEGERS |= {f"U{kind}" for kind in _INTEGERS}
+_FLOATS = {"FLOAT", "DOUBLE"}
+
+
+def identity(role: ColumnRole, types: dict[str, str]) -> str:
+    """A name or number that identifies something, as text; null when it is empty."""
+    text = f"{roles.expression(role)}::VARCHAR"
+    return text if _kind(role, types) in _INTEGERS else f"nullif({text}, '')"
+
+
+def label(role: ColumnRole, types: dict[str, str]) -> str:
+    """A label as text: ``0`` or ``1`` where the value means that, else the value as delivered."""
+    text = roles.expression(role)
+    kind = _kind(role, types)
+    if kind in _INTEGERS:
+        return f"coalesce({text}::VARCHAR, 'null')"
+    if kind == "BOOLEAN":
+        return f"CASE {text} WHEN true THEN '1' WHEN false THEN '0' ELSE 'null' END"
+    return (
+        f"CASE WHEN TRY_CAST({text} AS DOUBLE) IN (0, 1) "
+        f"THEN (TRY_CAST({text} AS DOUBLE))::TINYINT::VARCHAR "
+        f"WHEN lower(trim({text}::VARCHAR)) = 'true' THEN '1' "
+        f"WHEN lower(trim({text}::VARCHAR)) = 'false' THEN '0' "
+        f"ELSE coalesce({text}::VARCHAR, 'null') END"
+    )
+
+
+def label_value(role: ColumnRole, types: dict[str, str]) -> str:
+    """A label as TINYINT 0 or 1; null where it is neither."""
+    text, kind = roles.expression(role), _kind(role, types)
+    if kind in _INTEGERS:
+        return f"CASE WHEN {text} IN (0, 1) THEN {text}::TINYINT END"
+    if kind == "BOOLEAN":
+        return f"{text}::TINYINT"
+    written = label(role, types)
+    return f"CASE {written} WHEN '1' THEN 1::TINYINT WHEN '0' THEN 0::TINYINT END"
+
+
+def unreadable(numbers: dict[str, ColumnRole], types: dict[str, str]) -> str:
+    """Names of the columns whose value is given and no finite number; null where there is none."""
+    cases = []
+    for name, role in numbers.items():
+        text, kind = roles.expression(role), _kind(role, types)
+        if kind in _INTEGERS:
+            continue
+        broken = f"NOT isfinite({text})"
+        if kind not in _FLOATS:
+            broken = (
+                f"{text} IS NOT NULL AND trim({text}::VARCHAR) <> '' "
+                f"AND NOT coalesce(isfinite(TRY_CAST({text} AS DOUBLE)), false)"
+            )
+        cases.append(f"CASE WHEN {broken} THEN {literal(name.removeprefix('x_'))} END")
+    return f"nullif(concat_ws(', ', {', '.join(cases)}), '')" if cases else "NULL::VARCHAR"
+
+
+def _kind(role: ColumnRole, types: dict[str, str]) -> str | None:
+    """The type of a delivered column; None of an expression."""
+    return types.get(role) if isinstance(role, str) else None

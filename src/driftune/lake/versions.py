@@ -1,0 +1,76 @@
+"""The lake's versions of a day: what was replaced stays readable until it is pruned or erased."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from driftune.config import Config
+from driftune.errors import LakeError
+from driftune.io import replacing
+from driftune.lake.duck import connect, first_line, literal
+from driftune.lake.store import store_of
+from driftune.lake.table import Lake, open_table
+
+
+def day_versions(config: Config, day: date) -> list[dict[str, Any]]:
+    """The commits of a day, oldest first.
+
+    Each with ``version`` (of the table), ``at`` (ISO 8601 in UTC), ``content`` (hash), ``rows``
+    and ``readable``: whether its files are still there.
+
+    Raises:
+        LakeError: when the lake's log cannot be read.
+    """
+    store = store_of(config)
+    table = open_table(store)
+    if table is None:
+        return []
+    found = []
+    for entry in table.history():
+        if not _is_of(entry, day):
+            continue
+        view = Lake.at(store, entry["version"])
+        readable = day in view.files and view.damage(day) is None
+        moment = datetime.fromtimestamp(entry["timestamp"] / 1000, UTC)
+        found.append(
+            {
+                "version": entry["version"],
+                "at": moment.isoformat(timespec="seconds"),
+                "content": entry.get("driftune.content"),
+                "rows": view.rows[day] if readable else 0,
+                "readable": readable,
+            }
+        )
+    return sorted(found, key=lambda row: row["version"])
+
+
+def export_day(config: Config, day: date, version: int, target: Path) -> int:
+    """Write a day as the lake held it at a version to a Parquet file; returns its rows.
+
+    It has every column that the lake had then, null where the day was without it.
+
+    Raises:
+        LakeError: when there is no such version, it lacks the day or its files, or the file
+            cannot be written.
+    """
+    view = Lake.at(store_of(config), version)
+    if day in view.files and view.damage(day) is not None:
+        raise LakeError(
+            f"{day} at version {version} is gone (pruned, or rows were erased); driftune lake "
+            f"versions {day} lists what is left"
+        )
+    try:
+        with connect() as con, replacing(target) as part:
+            relation = view.whole_relation(con, [day])
+            copy = f"COPY (FROM {relation}) TO {literal(str(part))}"
+            return int(con.execute(f"{copy} (FORMAT parquet, COMPRESSION zstd)").fetchone()[0])
+    except (OSError, duckdb.Error) as error:
+        raise LakeError(f"{target}: cannot be written ({first_line(error)})") from None
+
+
+def _is_of(entry: dict[str, Any], day: date) -> bool:
+    # Earlier releases named the day only in the predicate that they replaced.
+    predicate = (entry.get("operationParameters") or {}).get("predicate") or ""
+    return entry.get("driftune.day") == day.isoformat() or f"'{day}'" in predicate

@@ -1,1 +1,0 @@
-"""Logs: fetching the day, staging it under canonical columns, the lake, point-in-time features."""

@@ -1,0 +1,37 @@
+"""Processes as owners of work: their names, and whether they still run."""
+
+import os
+import socket
+import time
+from hashlib import sha256
+from pathlib import Path
+
+
+def new_owner() -> str:
+    """The name of a claim by this process."""
+    return f"{_place()}:{os.getpid()}:{time.time_ns()}"
+
+
+def has_ended(owner: str) -> bool:
+    """Whether the owner of a claim was a process of this machine that is no more."""
+    place, pid, _ = owner.rsplit(":", 2)
+    if place != _place():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _place() -> str:
+    """Where process numbers are this process's own: host, boot and process namespace, hashed."""
+    parts = [socket.gethostname()]
+    for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
+        try:
+            parts.append(str(Path(path).readlink()) if "/ns/" in path else Path(path).read_text())
+        except OSError:
+            parts.append("")
+    return f"{socket.gethostname()[:12]}-{sha256(repr(parts).encode()).hexdigest()[:12]}"

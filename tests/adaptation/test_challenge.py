@@ -1,0 +1,164 @@
+"""The challenge: champion and challenger of one domain, judged on the same newest rows."""
+
+import json
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+import torch
+
+from driftune.adaptation.challenge import challenge
+from driftune.adaptation.finetune import challenger_folder
+from driftune.errors import LedgerError, RegistryError
+from driftune.models.adapters import Adapter, IAKConfig, IAKKernel, load_adapter, save_adapter
+from driftune.registry.ledger import Ledger
+from driftune.training.pretrain import load_model
+from tests.conftest import World
+from tests.crowning import KEY, bring, crown, pending, split_of, train
+
+
+@pytest.fixture
+def day(trained_world: World) -> date:
+    """The day after the reference days, in the lake."""
+    return bring(trained_world, trained_world.day(3))
+
+
+def judge(world: World, decision: str) -> dict:
+    with Ledger(world.config) as ledger:
+        return challenge(world.config, ledger, decision)
+
+
+def plant(world: World, decision: str, adapter: Adapter, **card: str) -> None:
+    """Put an adapter in the place of the decision's challenger."""
+    _, _, backbone = load_model(world.config)
+    with Ledger(world.config) as ledger:
+        day = date.fromisoformat(ledger.decision(decision).day)
+    own = {"backbone": backbone, "lake": split_of(world, day).lake, **card}
+    save_adapter(challenger_folder(world.config, decision), adapter, own)
+
+
+def random_adapter(world: World, combine: str = "replace") -> Adapter:
+    """An adapter that changes what the base says."""
+    _, model, _ = load_model(world.config)
+    width = model.representation.width
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        return Adapter({"representation": IAKKernel(width, IAKConfig(4, 8, combine))}).eval()
+
+
+def test_the_report_says_who_was_judged_on_what(trained_world: World, day: date) -> None:
+    decision = pending(trained_world, day)
+    train(trained_world, decision)
+    report = judge(trained_world, decision)
+    split = split_of(trained_world, day)
+    _, card = load_adapter(challenger_folder(trained_world.config, decision), backbone=None)
+    assert report["split"] == split.to_dict()
+    assert report["challenger_sha256"] == card["sha256"]
+    assert (report["champion_version"], report["champion_serves"]) == (0, 0)
+    for side in ("champion", "challenger"):
+        assert report[side]["rows"] == len(split.gate)
+        assert report[side]["clicks"] == int(split.gate.click.sum())
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert judge(trained_world, decision) == report
+
+
+def test_a_challenger_that_changes_nothing_is_not_promoted(trained_world: World, day: date) -> None:
+    decision = pending(trained_world, day)
+    adapter = random_adapter(trained_world, combine="residual")
+    kernel = adapter.at("representation")
+    for tensor in (kernel.general.weight, kernel.matched.weight, kernel.matched.bias):
+        tensor.data.zero_()
+    plant(trained_world, decision, adapter)
+    report = judge(trained_world, decision)
+    assert report["champion"] == report["challenger"]
+    assert report["difference"]["estimate"] == 0
+    assert report["decision"] == "reject"
+
+
+def test_a_challenger_equal_to_the_promoted_champion_is_not_promoted(
+    trained_world: World, day: date
+) -> None:
+    kernel = random_adapter(trained_world)
+    crown(trained_world, kernel, [day])
+    decision = pending(trained_world, day, number=2)
+    plant(trained_world, decision, kernel, domain_key=KEY)
+    report = judge(trained_world, decision)
+    assert (report["champion_version"], report["champion_serves"]) == (1, 1)
+    assert report["champion"] == report["challenger"]
+    assert report["difference"]["estimate"] == 0
+    assert report["decision"] == "reject"
+
+
+def test_a_challenger_is_held_against_the_champion_and_not_against_the_base(
+    trained_world: World, day: date
+) -> None:
+    decision = pending(trained_world, day)
+    train(trained_world, decision)
+    against_base = judge(trained_world, decision)
+    crown(trained_world, random_adapter(trained_world), [day])
+    against_champion = judge(trained_world, decision)
+    assert against_champion["challenger"] == against_base["challenger"]
+    assert against_champion["champion"] != against_base["champion"]
+
+
+def test_a_champion_whose_file_is_damaged_leaves_the_base_to_beat(
+    trained_world: World, day: date
+) -> None:
+    decision = pending(trained_world, day)
+    train(trained_world, decision)
+    against_base = judge(trained_world, decision)
+    crown(trained_world, random_adapter(trained_world), [day])
+    (file,) = trained_world.config.home.glob(f"**/{KEY}/00001-*/adapter.safetensors")
+    truncate(file.parent)
+    report = judge(trained_world, decision)
+    assert (report["champion_version"], report["champion_serves"]) == (1, 0)
+    assert report["champion"] == against_base["champion"]
+
+
+def truncate(folder: Path) -> None:
+    file = folder / "adapter.safetensors"
+    file.write_bytes(file.read_bytes()[:-10])
+
+
+def flip(folder: Path) -> None:
+    file = folder / "adapter.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-2] ^= 0x01
+    file.write_bytes(data)
+
+
+def no_card(folder: Path) -> None:
+    (folder / "card.json").unlink()
+
+
+def other_backbone(folder: Path) -> None:
+    file = folder / "card.json"
+    card = json.loads(file.read_text())
+    file.write_text(json.dumps({**card, "backbone": "0" * 64}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (truncate, "corrupted or truncated"),
+        (flip, "corrupted or truncated"),
+        (no_card, r"card\.json is missing"),
+        (other_backbone, "made for backbone 000000000000"),
+    ],
+)
+def test_a_damaged_challenger_cannot_be_judged(
+    trained_world: World, day: date, damage: Callable[[Path], None], reason: str
+) -> None:
+    decision = pending(trained_world, day)
+    plant(trained_world, decision, random_adapter(trained_world))
+    damage(challenger_folder(trained_world.config, decision))
+    with pytest.raises(RegistryError, match=f"cannot be judged: .*{reason}") as error:
+        judge(trained_world, decision)
+    assert str(error.value).startswith(decision)
+    assert "\n" not in str(error.value)
+
+
+def test_a_decision_that_is_not_in_the_ledger(trained_world: World) -> None:
+    with pytest.raises(LedgerError, match="'no such' is not in the ledger"):
+        judge(trained_world, "no such")

@@ -1,0 +1,172 @@
+"""Fine-tuning and its challenge: equal bytes, where training starts, what stops it."""
+
+import shutil
+from contextlib import nullcontext
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from driftune.adaptation.challenge import challenge
+from driftune.adaptation.finetune import challenger_folder, finetune
+from driftune.adaptation.promotion import conclude
+from driftune.config.workspace import Workspace
+from driftune.errors import OvertakenError, RegistryError
+from driftune.features.days import encode_day
+from driftune.intake.ingest import ingest
+from driftune.models.adapters import fingerprint, load_adapter, save_adapter
+from driftune.registry.ledger import Ledger
+from driftune.training.pretrain import load_model, pretrain
+from driftune.training.rows import load_rows
+from tests.conftest import World, impressions
+from tests.crowning import bring, pending, split_of, train
+
+
+@pytest.fixture
+def day(trained_world: World) -> date:
+    """The day after the reference days, in the lake."""
+    return bring(trained_world, trained_world.day(3))
+
+
+def test_equal_input_gives_equal_bytes_and_the_seed_matters(
+    trained_world: World, day: date
+) -> None:
+    decision = pending(trained_world, day)
+    first = train(trained_world, decision)
+    assert train(trained_world, decision) == first
+    _, model, backbone = load_model(trained_world.config)
+    assert fingerprint(model) == backbone
+    text = trained_world.params.read_text()
+    trained_world.params.write_text(text.replace("seed: 7", "seed: 8"))
+    assert train(trained_world, decision) != first
+
+
+def test_a_decision_under_another_backbone_trains_nothing(trained_world: World, day: date) -> None:
+    decision = pending(trained_world, day)
+    config = trained_world.config
+    newer = config.model_copy(
+        update={"backbone": config.backbone.model_copy(update={"epochs": 2})}
+    ).read_from(trained_world.params)
+    with Ledger(newer) as ledger:
+        pretrain(newer, ledger)
+        for step in (finetune, challenge):
+            with pytest.raises(OvertakenError, match="pre-trained anew"):
+                step(newer, ledger, decision)
+    assert not challenger_folder(config, decision).exists()
+
+
+def test_training_starts_from_the_champion_of_the_same_shape(
+    trained_world: World, day: date
+) -> None:
+    config = trained_world.config
+    first = pending(trained_world, day)
+    train(trained_world, first)
+    promote = {"decision": "promote", "champion_version": 0}
+    with Ledger(config) as ledger:
+        owner = ledger.claim(first)
+        assert owner is not None
+        conclude(config, ledger, first, owner, challenger_folder(config, first), {}, promote)
+        second = pending(trained_world, day, number=2)
+        assert finetune(config, ledger, second)["started_from"] == 1
+        text = trained_world.params.read_text()
+        trained_world.params.write_text(text.replace("bottleneck: 4", "bottleneck: 5"))
+        figures = finetune(trained_world.config, ledger, second)
+    adapter, card = load_adapter(challenger_folder(config, second), backbone=None)
+    assert [kernel.config.bottleneck for _, kernel in adapter.items()] == [5, 5]
+    assert card["training"]["split"] == figures["split"]
+
+
+def test_champion_and_challenger_are_scored_on_the_same_rows(
+    trained_world: World, day: date
+) -> None:
+    decision = pending(trained_world, day)
+    train(trained_world, decision)
+    with Ledger(trained_world.config) as ledger:
+        report = challenge(trained_world.config, ledger, decision)
+    split = split_of(trained_world, day)
+    assert report["split"]["gate"] == split.to_dict()["gate"]
+    assert report["champion"]["rows"] == report["challenger"]["rows"] == len(split.gate)
+    assert (report["champion_version"], report["champion_serves"]) == (0, 0)
+
+
+def test_a_challenger_equal_to_its_champion_is_not_promoted(
+    trained_world: World, day: date
+) -> None:
+    decision = pending(trained_world, day)
+    train(trained_world, decision)
+    folder = challenger_folder(trained_world.config, decision)
+    adapter, card = load_adapter(folder, backbone=None)
+    for _, kernel in adapter.items():
+        for tensor in (kernel.general.weight, kernel.matched.weight, kernel.matched.bias):
+            tensor.data.zero_()
+    save_adapter(folder, adapter, {name: card[name] for name in ("backbone", "lake")})
+    with Ledger(trained_world.config) as ledger:
+        report = challenge(trained_world.config, ledger, decision)
+    assert report["difference"]["estimate"] == 0
+    assert report["decision"] != "promote"
+
+
+def test_a_damaged_challenger_cannot_be_judged(trained_world: World, day: date) -> None:
+    decision = pending(trained_world, day)
+    train(trained_world, decision)
+    (challenger_folder(trained_world.config, decision) / "card.json").unlink()
+    with (
+        Ledger(trained_world.config) as ledger,
+        pytest.raises(RegistryError, match=r"cannot be judged: .*card\.json is missing"),
+    ):
+        challenge(trained_world.config, ledger, decision)
+
+
+def test_rows_come_in_time_order_whatever_the_files_order(trained_world: World, day: date) -> None:
+    encoder, _, _ = load_model(trained_world.config)
+    days = [trained_world.day(n) for n in range(4)]
+    files = [encode_day(trained_world.config, encoder, each) for each in days]
+    rows, reversed_rows = load_rows(encoder, files), load_rows(encoder, files[::-1])
+    assert (np.diff(rows.time) >= 0).all()
+    assert np.array_equal(rows.ids, reversed_rows.ids)
+    assert len(rows) == 3 * 1200 + 2400
+
+
+def test_a_day_delivered_anew_during_training_is_not_what_the_challenger_was_trained_on(
+    trained_world: World, day: date, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decision = pending(trained_world, day)
+    before = split_of(trained_world, day).lake
+
+    def redelivered(step: str, done: int, total: int) -> None:
+        trained_world.write(day, impressions(day, 2400, seed=done + 1))
+        with Ledger(trained_world.config) as ledger:
+            ingest(trained_world.config, ledger, day)
+
+    with Ledger(trained_world.config) as ledger:
+        finetune(trained_world.config, ledger, decision, redelivered)
+        _, card = load_adapter(challenger_folder(trained_world.config, decision), backbone=None)
+        assert card["lake"] == before
+        with pytest.raises(RegistryError, match=r"the lake changed since .* adapt again"):
+            challenge(trained_world.config, ledger, decision)
+
+
+def test_a_training_that_was_stopped_goes_on(
+    trained_world: World, day: date, tmp_path: Path
+) -> None:
+    decision = pending(trained_world, day)
+    folder = challenger_folder(trained_world.config, decision)
+    calls: list[list[int]] = []
+
+    def note(step: str, done: int, total: int) -> None:
+        calls[-1].append(done)
+        if len(calls) == 2 and len(calls[-1]) == 3:
+            raise KeyboardInterrupt
+
+    made = []
+    with Ledger(trained_world.config) as ledger:
+        for number in range(3):
+            calls.append([])
+            with pytest.raises(KeyboardInterrupt) if number == 1 else nullcontext():
+                finetune(trained_world.config, ledger, decision, note)
+                made.append((folder / "adapter.safetensors").read_bytes())
+                shutil.rmtree(folder)
+    assert calls[0] == calls[1] + calls[2]
+    assert made[0] == made[1]
+    assert list(Workspace(trained_world.config).staging.iterdir()) == []

@@ -1,0 +1,94 @@
+"""Helpers around one adaptation: a day in the lake, a decision, a challenger, a champion."""
+
+from datetime import date
+
+import pandas as pd
+
+from driftune.adaptation.finetune import challenger_folder, finetune
+from driftune.adaptation.split import Split, split_rows
+from driftune.domains import domain_key
+from driftune.intake.ingest import ingest
+from driftune.models.adapters import Adapter, save_adapter
+from driftune.registry.champions import adapter_folder
+from driftune.registry.ledger import Ledger
+from driftune.training.pretrain import load_model
+from tests.conftest import World, impressions
+
+DOMAIN = "home · north"
+KEY = domain_key(DOMAIN)
+
+
+def bring(world: World, day: date, frame: pd.DataFrame | None = None) -> date:
+    """Write a day (of 2,400 clean rows by default) and bring it into the lake; returns it."""
+    world.write(day, impressions(day, 2400) if frame is None else frame)
+    with Ledger(world.config) as ledger:
+        ingest(world.config, ledger, day)
+    return day
+
+
+def pending(world: World, day: date, number: int = 1) -> str:
+    """A drift decision that waits for its adaptation; returns its id."""
+    _, _, backbone = load_model(world.config)
+    with Ledger(world.config) as ledger:
+        row, _ = ledger.decide(
+            id=f"{day}.home-north.r{number}",
+            domain=DOMAIN,
+            domain_key=KEY,
+            day=str(day),
+            revision=number,
+            backbone=backbone,
+            state="pending",
+            score=2.0,
+            scores={},
+            sentence="Moved.",
+            data_version="v",
+            champion_version=ledger.champion_version(KEY),
+        )
+    return row.id
+
+
+def split_of(world: World, day: date) -> Split:
+    """The domain's rows up to the day, split for adaptation."""
+    return split_rows(world.config, load_model(world.config)[0], KEY, day)
+
+
+def train(world: World, decision: str) -> bytes:
+    """Fine-tune the decision's challenger; returns its tensors' bytes."""
+    with Ledger(world.config) as ledger:
+        finetune(world.config, ledger, decision)
+    return (challenger_folder(world.config, decision) / "adapter.safetensors").read_bytes()
+
+
+def crown(world: World, adapter: Adapter, reference: list[date], version: int = 1) -> str:
+    """Make the adapter the domain's champion, in the place of the version before it, without a
+    gate; returns its SHA-256.
+    """
+    _, _, backbone = load_model(world.config)
+    made = save_adapter(world.root / "made", adapter, {"backbone": backbone})
+    sha256 = pd.read_json(made / "card.json", typ="series")["sha256"]
+    target = adapter_folder(world.config, KEY, version, sha256)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    made.rename(target)
+    with Ledger(world.config) as ledger, ledger.write() as connection:
+        ledger.add_adapter(
+            connection,
+            domain_key=KEY,
+            version=version,
+            domain=DOMAIN,
+            sha256=sha256,
+            backbone=backbone,
+            decision_id="by the test",
+            reference_days=[day.isoformat() for day in reference],
+        )
+        ledger.switch(
+            connection,
+            key=KEY,
+            domain=DOMAIN,
+            action="promote",
+            expected=version - 1,
+            version=version,
+            decision_id=None,
+            who="the test",
+            reason="planted",
+        )
+    return sha256

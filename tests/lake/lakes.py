@@ -1,0 +1,22 @@
+"""What a lake holds, for tests that compare it before and after."""
+
+from collections.abc import Iterable
+from datetime import date
+
+from driftune.config import Config
+from driftune.lake.duck import connect
+from driftune.lake.table import Lake
+
+
+def checksum(config: Config) -> tuple[int, int]:
+    """Rows and content of the whole lake, whatever its files."""
+    lake = Lake.of(config)
+    table = lake.relation(lake.days)
+    with connect() as con:
+        return con.execute(f"SELECT count(*), bit_xor(hash(rows)) FROM {table} AS rows").fetchone()
+
+
+def rows_of(config: Config, days: Iterable[date]) -> int:
+    """Rows of some days."""
+    with connect() as con:
+        return con.execute(f"SELECT count(*) FROM {Lake.of(config).relation(days)}").fetchone()[0]
