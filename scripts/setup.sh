@@ -28,7 +28,7 @@ extra=""
 [ -z "$TORCH_INDEX" ] || extra="--extra-index-url $TORCH_INDEX"
 # shellcheck disable=SC2086
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check $extra \
-    --constraint constraints.txt --editable ".[dev,postgres,ray]"
+    --constraint constraints.txt --editable ".[dev,docs,postgres,ray]"
 "$VENV/bin/dvc" config --local core.analytics false 2>/dev/null || true
 printf '%s' "$want" >"$stamp"
 echo "setup: done"
