@@ -98,6 +98,14 @@ class World:
         self.params = root / "params.yaml"
         self.params.write_text(yaml.safe_dump(params), encoding="utf-8")
 
+    @classmethod
+    def copied(cls, source: Path, folder: Path) -> "World":
+        """A copy of a world, its params.yaml as it stands there."""
+        shutil.copytree(source, folder)
+        world = cls.__new__(cls)
+        world.root, world.params = folder, folder / "params.yaml"
+        return world
+
     @property
     def config(self) -> Config:
         """The configuration, loaded."""
@@ -145,8 +153,16 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path).with_reference()
 
 
-def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """The folder ``name`` that ``make`` fills, once for all processes that run these tests."""
+def made_once(
+    factory: pytest.TempPathFactory,
+    name: str,
+    make: Callable[[Path], None],
+    start: Path | None = None,
+) -> Path:
+    """The folder ``name`` that ``make`` fills, once for all processes that run these tests.
+
+    ``start``: the folder of which it is a copy before that.
+    """
     root = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent
@@ -155,7 +171,10 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     with FileLock(folder.with_suffix(".lock")):
         if not folder.exists():
             part = folder.with_suffix(".part")
+            shutil.rmtree(part, ignore_errors=True)
             part.mkdir()
+            if start is not None:
+                shutil.copytree(start, part, dirs_exist_ok=True)
             make(part)
             part.rename(folder)
     return folder
@@ -174,28 +193,23 @@ def _ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def ingested_world(_ingested: Path, tmp_path: Path) -> World:
     """A world whose reference days are in the lake: a copy of one made once per session."""
-    folder = tmp_path / "ingested"
-    shutil.copytree(_ingested, folder)
-    return World(folder)
+    return World.copied(_ingested, tmp_path / "ingested")
 
 
 @pytest.fixture(scope="session")
 def _trained(_ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     def make(folder: Path) -> None:
-        shutil.copytree(_ingested, folder, dirs_exist_ok=True)
         world = World(folder)
         with Ledger(world.config) as ledger:
             pretrain(world.config, ledger)
 
-    return made_once(tmp_path_factory, "trained", make)
+    return made_once(tmp_path_factory, "trained", make, _ingested)
 
 
 @pytest.fixture
 def trained_world(_trained: Path, tmp_path: Path) -> World:
     """A world with a small backbone on its reference days: a copy of one made once per session."""
-    folder = tmp_path / "trained"
-    shutil.copytree(_trained, folder)
-    return World(folder)
+    return World.copied(_trained, tmp_path / "trained")
 
 
 @pytest.fixture(scope="session")
