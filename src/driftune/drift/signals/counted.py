@@ -103,7 +103,7 @@ class CountedSignal(Signal):
 
 @dataclass(frozen=True)
 class CategoricalSignal(CountedSignal):
-    """Cells without an order: Jensen–Shannon distance (J. Lin, IEEE Trans. Inf. Theory 37, 1991)."""
+    """Cells without an order: Jensen–Shannon distance (see ``statistics.jensen_shannon``)."""
 
     evidently = "jensenshannon"
 
