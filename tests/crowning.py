@@ -11,6 +11,7 @@ from driftune.intake.ingest import ingest
 from driftune.models.adapters import Adapter, save_adapter
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import Ledger
+from driftune.registry.rows import Switch
 from driftune.training.pretrain import load_model
 from tests.conftest import World, impressions
 
@@ -82,13 +83,15 @@ def crown(world: World, adapter: Adapter, reference: list[date], version: int = 
         )
         ledger.switch(
             connection,
-            key=KEY,
-            domain=DOMAIN,
-            action="promote",
-            expected=version - 1,
-            version=version,
-            decision_id=None,
-            who="the test",
-            reason="planted",
+            Switch(
+                key=KEY,
+                domain=DOMAIN,
+                action="promote",
+                expected=version - 1,
+                version=version,
+                decision_id=None,
+                who="the test",
+                reason="planted",
+            ),
         )
     return sha256

@@ -19,6 +19,7 @@ from driftune.adaptation.promotion import conclude
 from driftune.adaptation.split import split_rows
 from driftune.errors import RegistryError
 from driftune.registry.ledger import Ledger
+from driftune.registry.rows import Switch
 from driftune.registry.waiting import challengers, claim_look, looks_due
 from driftune.training.pretrain import load_model, pretrain
 from tests.conftest import World, impressions, made_once
@@ -225,9 +226,18 @@ def newer(world: World, day: date) -> None:
 def switched(world: World, day: date) -> None:
     with Ledger(world.config) as ledger, ledger.write() as connection:
         ledger.switch(
-            connection, key=KEY, domain=DOMAIN, action="promote", expected=0, version=1,
-            decision_id=None, who="the test", reason="planted",
-        )  # fmt: skip
+            connection,
+            Switch(
+                key=KEY,
+                domain=DOMAIN,
+                action="promote",
+                expected=0,
+                version=1,
+                decision_id=None,
+                who="the test",
+                reason="planted",
+            ),
+        )
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from driftune.models.backbone import backbone_mark
 from driftune.registry.champions import adapter_folder, newest_day
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.mlflow_mirror import mirror, register
+from driftune.registry.rows import Switch
 
 _STATES = {
     "promote": "promoted",
@@ -177,8 +178,7 @@ def _promote(
             reference_days=[row.day],
             mlflow_version=registered,
         )
-        ledger.switch(
-            connection,
+        switch = Switch(
             key=row.domain_key,
             domain=row.domain,
             action=action,
@@ -191,6 +191,7 @@ def _promote(
             backbone=row.backbone,
             data_day=data_day,
         )
+        ledger.switch(connection, switch)
         finish(connection, version)
         about = {**_about(row), **_figures(gate), "version": version}
         ledger.tell(connection, "promotion", row.id, **about, who=who, reason=reason)

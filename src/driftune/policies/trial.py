@@ -21,8 +21,8 @@ from driftune.errors import DriftuneError
 from driftune.guard.check import check_champions
 from driftune.policies.rules import Policy
 from driftune.registry.champions import Champion, champions_for
+from driftune.registry.days import copy_days
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import days
 from driftune.registry.waiting import decided_with, looks_due
 
 log = logging.getLogger("driftune")
@@ -97,8 +97,7 @@ class Trial:
             }
         )
         trial = cls(policy, own, Ledger(own))
-        with trial.ledger.write() as connection:
-            connection.execute(days.insert(), [row._asdict() for row in ledger.days()])
+        copy_days(ledger, trial.ledger)
         return trial
 
     def act(self, day: date, backbone: str, outcomes: Outcomes) -> None:

@@ -7,13 +7,14 @@ import sqlalchemy as sa
 
 from driftune.registry.claims import out_of_date
 from driftune.registry.ledger import Ledger
+from driftune.registry.rows import DecisionRow
 from driftune.registry.schema import decisions
 
 # Each attempt that gave its decision back lets it wait so many times longer for the next.
 PATIENCE = 12
 
 
-def end_outdated(ledger: Ledger) -> list[sa.Row]:
+def end_outdated(ledger: Ledger) -> list[DecisionRow]:
     """End decisions that must not be adapted for any more (see ``claims.out_of_date``).
 
     The pending ones would end so when claimed, those that wait for approval when approved.
@@ -36,7 +37,7 @@ def end_outdated(ledger: Ledger) -> list[sa.Row]:
     return ended
 
 
-def overdue(ledger: Ledger, minutes: float) -> list[sa.Row]:
+def overdue(ledger: Ledger, minutes: float) -> list[DecisionRow]:
     """Decisions that wait for an adaptation which should have begun, oldest first.
 
     A claim whose run died is overdue at once, a decision after ``minutes`` without a run, and one

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from driftune.errors import LedgerError, RegistryError
 from driftune.registry.claims import out_of_date
 from driftune.registry.ledger import Ledger
+from driftune.registry.rows import DecisionRow
 from driftune.registry.schema import decisions, insert_new, reviews
 
 REVIEW, DECLINED = "review", "declined"
@@ -28,7 +29,7 @@ class Reviewed:
     told: str
 
 
-def awaiting(ledger: Ledger) -> list[sa.Row]:
+def awaiting(ledger: Ledger) -> list[DecisionRow]:
     """Decisions that wait for approval, by day, then domain."""
     return ledger.decisions(decisions.c.state == REVIEW)
 
@@ -94,7 +95,7 @@ def _conclude(ledger: Ledger, decision_id: str, state: str, who: str, why: str) 
     return Reviewed(decision_id, state, verdict)
 
 
-def _already(connection: sa.Connection, row: sa.Row) -> str:
+def _already(connection: sa.Connection, row: DecisionRow) -> str:
     """What became of a decision that does not wait for approval."""
     told = connection.execute(
         sa.select(reviews).where(reviews.c.decision_id == row.id)

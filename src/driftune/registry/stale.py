@@ -57,11 +57,11 @@ def mark_stale(
     return [*own, *later]
 
 
-def _compared(row: sa.Row, day: date) -> bool:
+def _compared(row: sa.Row[Any], day: date) -> bool:
     return day.isoformat() in (row.scores or {}).get("reference", [])
 
 
-def _trained_or_judged(row: sa.Row, day: date, zone: tzinfo) -> bool:
+def _trained_or_judged(row: sa.Row[Any], day: date, zone: tzinfo) -> bool:
     """Whether rows of the day lie between the first that trained and the last that judged."""
     gate = row.gate or {}
     splits = [each for each in ((row.training or {}).get("split"), gate.get("split")) if each]

@@ -7,13 +7,14 @@ import sqlalchemy as sa
 
 from driftune.registry.claims import is_lost, take
 from driftune.registry.ledger import Ledger
+from driftune.registry.rows import DecisionRow
 from driftune.registry.schema import decisions
 
 # States of domains in which no fine-tune was asked for.
 QUIET = ("stable", "watched", "insufficient")
 
 
-def challengers(ledger: Ledger) -> list[sa.Row]:
+def challengers(ledger: Ledger) -> list[DecisionRow]:
     """The decisions whose challenger waits, by day, then domain."""
     return ledger.decisions(decisions.c.state == "waiting")
 
@@ -57,7 +58,7 @@ def looks_told(gate: dict[str, Any]) -> str:
     )
 
 
-def decided_with(ledger: Ledger, row: sa.Row) -> int:
+def decided_with(ledger: Ledger, row: DecisionRow) -> int:
     """How many domains the decision's day asked a fine-tune for, under its backbone.
 
     They are known when the first of them is adapted, whatever became of them since.

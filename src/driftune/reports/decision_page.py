@@ -7,8 +7,8 @@ from typing import Any
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.io import finite
+from driftune.registry.decision_queries import auc_gain
 from driftune.reports.adapter_view import card_view, mlflow_view
-from driftune.reports.decided import auc_gain
 from driftune.reports.drift_view import drift_view
 from driftune.reports.gate_view import gate_view, training_view
 from driftune.reports.history import History

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from driftune.reports.decided import Decided
+from driftune.registry.decision_queries import Decided
 from driftune.reports.history import DayEntry, History
 from driftune.reports.links import cell_href
 from driftune.reports.states import (
