@@ -13,7 +13,7 @@ from driftune.registry.ledger import Ledger
 from driftune.simulate import Event, SimulationConfig, simulate
 from driftune.training.pretrain import pretrain
 from flows.daily import daily
-from tests.conftest import World, small_params
+from tests.conftest import World, made_once, small_params
 
 SHIFTED = "home · north"
 SIMULATION = SimulationConfig(
@@ -61,6 +61,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if folder in item.path.parents:
             item.add_marker(pytest.mark.flow)
+            # One worker: it starts one server.
+            item.add_marker(pytest.mark.xdist_group("flows"))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -100,12 +102,15 @@ def simulated_world(folder: Path) -> World:
 
 @pytest.fixture(scope="session")
 def _pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pretrained")
+    return made_once(tmp_path_factory, "simulated", pretrained)
+
+
+def pretrained(folder: Path) -> None:
+    """Simulate the days and pre-train on the reference."""
     world = simulated_world(folder)
     simulate(SIMULATION, folder / "logs")
     with Ledger(world.config) as ledger:
         pretrain(world.config, ledger)
-    return folder
 
 
 @pytest.fixture(scope="session")
