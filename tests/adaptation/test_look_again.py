@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,9 +18,9 @@ from driftune.config.workspace import Workspace
 from driftune.errors import RegistryError
 from driftune.project import Project
 from driftune.registry.ledger import Ledger
-from driftune.registry.waiting import claim_look, looks_due
+from driftune.registry.waiting import challengers, claim_look, looks_due
 from driftune.training.pretrain import load_model, pretrain
-from tests.conftest import World, impressions
+from tests.conftest import World, impressions, made_once
 from tests.crowning import DOMAIN, KEY, bring, pending, split_of
 
 
@@ -50,20 +51,32 @@ def adapted(world: World, day: date, number: int = 1) -> str:
     return decision
 
 
+@pytest.fixture(scope="session")
+def _small(_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_once(tmp_path_factory, "small-domain", wait, _trained)
+
+
 @pytest.fixture
-def small(trained_world: World) -> tuple[World, str]:
+def small(_small: Path, tmp_path: Path) -> tuple[World, str]:
     """A domain that drifted, with too few rows for its challenger to be judged at once."""
+    world = World.copied(_small, tmp_path / "small")
+    with Ledger(world.config) as ledger:
+        (decision,) = challengers(ledger)
+    return world, decision.id
+
+
+def wait(folder: Path) -> None:
+    """Adapt for a domain whose rows do not suffice for a verdict."""
+    world = World(folder)
     settings(
-        trained_world,
+        world,
         ("min_rows: 50", "min_rows: 400"),
         ("epochs: 2", "epochs: 30"),
         ("batch_size: 256", "batch_size: 32"),
         ("- 0.7", "- 0.2"),
         ("- 1.4", "- 5.0"),
     )
-    day = bring(trained_world, trained_world.day(3), coffee(trained_world.day(3)))
-    decision = adapted(trained_world, day)
-    return trained_world, decision
+    adapted(world, bring(world, world.day(3), coffee(world.day(3))))
 
 
 def row_of(world: World, decision: str) -> Any:

@@ -217,6 +217,8 @@ def test_a_waiting_challenger_holds_up_drift_and_its_late_promotion_cools_down(
     assert (found(last).state, found(last).scores["rule"]) == ("watched", "cool-down")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_domains_that_were_left_alone_come_of_age_one_after_another(
     make_world: Callable[..., World],
 ) -> None:

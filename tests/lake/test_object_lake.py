@@ -87,6 +87,8 @@ def test_the_cache_may_go_at_any_time(remote: World) -> None:
     assert checksum(remote.config) == before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_kill_between_upload_and_commit_leaves_the_day_to_a_second_run(
     remote: World, bucket: Any
 ) -> None:
@@ -104,6 +106,8 @@ def test_a_kill_between_upload_and_commit_leaves_the_day_to_a_second_run(
     assert len(objects(bucket, remote, 3)) == 2
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_processes_that_take_days_in_at_once_lose_none(remote: World) -> None:
     # Two of one day, and one of each of two others, which know nothing of each other's commits.
     numbers = (3, 3, 4, 5)

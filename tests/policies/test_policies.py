@@ -102,6 +102,8 @@ def test_the_workspace_decides_and_promotes_nothing(
     assert not [*(config.home / "staging").glob("policies-*")]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_same_days_give_the_same_figures_whatever_they_are_compared_with(
     compared: tuple[World, dict[str, Followed]], shifted_world: World
 ) -> None:

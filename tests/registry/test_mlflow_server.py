@@ -40,6 +40,8 @@ def promote(config: Config, ledger: Ledger, decision: str, champion: int = 0) ->
     return conclude(Project(config, ledger), Claim(decision, owner), {}, report(champion=champion))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_server_keeps_versions_and_their_files_in_a_bucket(
     config: Config,
     ledger: Ledger,

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -20,22 +21,32 @@ from driftune.registry.ledger import Ledger
 from driftune.retention.found import Aged
 from driftune.retention.prune import plan, prune
 from driftune.training.pretrain import load_model
-from tests.conftest import World, impressions
+from tests.conftest import World, impressions, made_once
 from tests.crowning import pending
 from tests.lake.lakes import checksum
 
 DAYS = 24 * 3600.0
 
 
+@pytest.fixture(scope="session")
+def _redelivered(_ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_once(tmp_path_factory, "three-deliveries", redeliver, _ingested)
+
+
 @pytest.fixture
-def twice(ingested_world: World) -> World:
+def twice(_redelivered: Path, tmp_path: Path) -> World:
     """A world with a day that was delivered three times."""
-    world, day = ingested_world, ingested_world.day(3)
+    return World.copied(_redelivered, tmp_path / "redelivered")
+
+
+def redeliver(folder: Path) -> None:
+    """Bring in a day three times."""
+    world = World(folder)
+    day = world.day(3)
     with Ledger(world.config) as ledger:
         for rows in (1100, 1150, 1200):
             world.write(day, impressions(day, rows))
             ingest(world.config, ledger, day)
-    return world
 
 
 def pruned(world: World, after_days: float = 0) -> list[Aged]:
@@ -243,6 +254,8 @@ def test_killed_in_between_a_second_call_ends_it(twice: World, after: int) -> No
     assert checksum(twice.config) == before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_two_at_once_and_a_day_taken_in_meanwhile(twice: World) -> None:
     day, when = twice.day(4), time.time() + 91 * DAYS
     arguments = [sys.executable, "-c", KILL, str(twice.params), "-1", str(when)]
