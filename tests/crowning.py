@@ -3,6 +3,7 @@
 from datetime import date
 
 import pandas as pd
+import torch
 
 from driftune.adaptation.finetune import finetune
 from driftune.adaptation.split import Split, split_rows
@@ -11,7 +12,7 @@ from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.domains import domain_key
 from driftune.intake.ingest import ingest
-from driftune.models.adapters import Adapter, save_adapter
+from driftune.models.adapters import Adapter, IAKConfig, IAKKernel, save_adapter
 from driftune.project import Project
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import Ledger
@@ -101,3 +102,12 @@ def crown(world: World, adapter: Adapter, reference: list[date], version: int = 
             reason="planted",
         )
     return sha256
+
+
+def random_adapter(world: World, combine: str = "replace") -> Adapter:
+    """An adapter that changes what the base says."""
+    _, model, _ = load_model(world.config)
+    width = model.representation.width
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        return Adapter({"representation": IAKKernel(width, IAKConfig(4, 8, combine))}).eval()

@@ -6,16 +6,15 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-import torch
 
 from driftune.adaptation.challenge import challenge
 from driftune.config.workspace import Workspace
 from driftune.errors import LedgerError, RegistryError
-from driftune.models.adapters import Adapter, IAKConfig, IAKKernel, load_adapter, save_adapter
+from driftune.models.adapters import Adapter, load_adapter, save_adapter
 from driftune.registry.ledger import Ledger
 from driftune.training.pretrain import load_model
 from tests.conftest import World
-from tests.crowning import KEY, bench, bring, crown, pending, split_of, train
+from tests.crowning import KEY, bench, bring, crown, pending, random_adapter, split_of, train
 
 
 @pytest.fixture
@@ -36,15 +35,6 @@ def plant(world: World, decision: str, adapter: Adapter, **card: str) -> None:
         day = date.fromisoformat(ledger.decision(decision).day)
     own = {"backbone": backbone, "lake": split_of(world, day).lake, **card}
     save_adapter(Workspace(world.config).challenger(decision), adapter, own)
-
-
-def random_adapter(world: World, combine: str = "replace") -> Adapter:
-    """An adapter that changes what the base says."""
-    _, model, _ = load_model(world.config)
-    width = model.representation.width
-    with torch.random.fork_rng():
-        torch.manual_seed(4)
-        return Adapter({"representation": IAKKernel(width, IAKConfig(4, 8, combine))}).eval()
 
 
 def test_the_report_says_who_was_judged_on_what(trained_world: World, day: date) -> None:
