@@ -21,6 +21,7 @@ from driftune.registry.schema import decisions
 from driftune.simulate.events import changes
 from driftune.simulate.settings import Event, SimulationConfig
 from tests.conftest import DOMAINS, World, impressions
+from tests.margins import assert_promoted_by_far
 
 SHIFTED = "home · north"
 DAYS = 3
@@ -36,7 +37,10 @@ def shifted(trained: World) -> World:
         frame.loc[there, "ordered"] = 0
         trained.write(day, frame)
     # Adapters that learn what one such day says, by a wide margin, whatever the processor.
-    learns = {"epochs": 30, "patience": 30, "learning_rate": 0.02, "train_days": 1, "beta": [0.0]}
+    learns = {
+        "epochs": 30, "patience": 30, "batch_size": 32, "learning_rate": 0.002,
+        "train_days": 1, "beta": [0.0],
+    }  # fmt: skip
     return World(trained.root, adapter=learns)
 
 
@@ -263,6 +267,7 @@ def test_a_challenger_that_waits_is_judged_again_in_a_trial(
         (row,) = own.decisions(decisions.c.day == str(shifted_world.day(3)))
     assert states == [["waiting"], ["promoted"], ["promoted"]]
     assert [look["verdict"] for look in row.gate["looks"]] == ["wait", "promote"]
+    assert_promoted_by_far(row.gate, config)
     assert (trial.finetunes, trial.promoted) == (1, 1)
     with Ledger(config) as ledger:
         assert ledger.decisions() == []
