@@ -8,12 +8,12 @@ written, so that a document has the keys that it always had.
 """
 
 import math
-from collections.abc import Mapping
 from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from driftune.errors import LedgerError
+from driftune.io import finite
 
 # The form in which documents are written. Raised when a key changes its meaning; a new key needs
 # no new number. A document without a number has the form of the releases before numbers, which
@@ -54,9 +54,12 @@ class Document(Record):
                 f"{first['msg']}); put a backup of the ledger back"
             ) from None
 
-    def document(self) -> Mapping[str, JsonValue]:
-        """The JSON-safe values to write: what was set, what was read and not known, the version."""
-        values = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    def document(self) -> dict[str, JsonValue]:
+        """The JSON-safe values to write: what was set, what was read and not known, the version.
+
+        What is not a number is null.
+        """
+        values = finite(self.model_dump(mode="json", by_alias=True, exclude_unset=True))
         return {**values, "version": max(self.version, VERSION)}
 
 

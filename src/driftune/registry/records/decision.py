@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeGuard
+from typing import Required, TypedDict, TypeGuard
 
 import sqlalchemy as sa
+from pydantic import JsonValue
 
+from driftune.registry.records.base import Document
 from driftune.registry.records.gate import GateReport
 from driftune.registry.records.scores import Scores
 from driftune.registry.records.states import State
@@ -13,6 +15,37 @@ from driftune.registry.records.training import TrainingFigures
 from driftune.registry.schema import decisions
 
 DOCUMENTS = ("scores", "gate", "training")
+
+
+class DecisionEnd(TypedDict, total=False):
+    """What may be written of a decision when a claim ends."""
+
+    gate: GateReport | None
+    training: TrainingFigures | None
+    adapter_version: int | None
+    note: str | None
+
+
+class NewDecision(DecisionEnd, total=False):
+    """What is written of a decision when it is made; see ``Decision``."""
+
+    id: Required[str]
+    domain: Required[str]
+    domain_key: Required[str]
+    day: Required[str]
+    revision: Required[int]
+    backbone: Required[str]
+    state: Required[str]
+    score: Required[float | None]
+    scores: Required[Scores]
+    sentence: Required[str]
+    data_version: Required[str]
+    champion_version: Required[int]
+    owner: str | None
+    lease_until: float | None
+    attempts: int
+    decided_at: float
+    updated_at: float
 
 
 @dataclass(frozen=True)
@@ -91,6 +124,19 @@ def decision_query() -> sa.Select[tuple[str | int | float | None, ...]]:
     """Selects what ``Decision.of`` takes: the documents as text."""
     texts = [sa.cast(decisions.c[name], sa.Text).label(f"{name}_text") for name in DOCUMENTS]
     return sa.select(*(each for each in decisions.c if each.name not in DOCUMENTS), *texts)
+
+
+def written(values: DecisionEnd) -> dict[str, JsonValue]:
+    """Values of columns as the database takes them: documents as their JSON."""
+    columns: dict[str, JsonValue] = {}
+    for name, value in values.items():
+        if isinstance(value, Document):
+            columns[name] = value.document()
+        elif value is None or isinstance(value, str | int | float):
+            columns[name] = value
+        else:
+            raise TypeError(f"{name}: {type(value).__name__} is no value of a decision")
+    return columns
 
 
 def _holds(text: str | None) -> TypeGuard[str]:

@@ -18,6 +18,11 @@ class WindowCounts(Record):
     reference_rows: int | None = None
     reference_clicks: int | None = None
 
+    def known(self) -> dict[str, int]:
+        """The sizes that were counted, by name."""
+        sizes = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: size for name, size in sizes.items() if size is not None}
+
 
 class SignalScore(Record):
     """A signal's evidence; all but ``distance`` are None where it could not be judged.
