@@ -1,11 +1,12 @@
-# make demo | make test | make setup | make lint | make test-all | make clean
+# make demo | make test | make setup | make lint | make test-ci | make test-all | make clean
 # Another interpreter: PYTHON=python3.12 make setup.  Another torch build: TORCH_INDEX=<index URL> make setup.
 PYTHON ?= python3
 TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: setup demo test test-all lint format clean
+.PHONY: setup demo test test-ci test-all lint format clean
 
 setup:
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" VENV="$(VENV)" sh scripts/setup.sh
@@ -14,10 +15,14 @@ demo: setup
 	@$(BIN)/python -m driftune.cli.demo
 
 test: setup
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	@$(PYTEST) -m "not slow"
+
+# What CI runs beside `make test`: kills, deployments and servers that take minutes.
+test-ci: setup
+	@$(PYTEST) -m ci
 
 test-all: setup
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(PYTEST)
 
 lint: setup
 	$(BIN)/ruff check .

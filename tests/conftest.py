@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from filelock import FileLock
 from hypothesis import settings
 
 from driftune.cli import main
@@ -25,6 +26,7 @@ from driftune.intake.ingest import ensure_reference
 from driftune.no_telemetry import silence
 from driftune.registry.ledger import Ledger
 from driftune.training.pretrain import pretrain
+from tests.checkpoint import validate_plainly
 from tests.servers import LOGIN, object_store
 
 silence()
@@ -96,6 +98,14 @@ class World:
         self.params = root / "params.yaml"
         self.params.write_text(yaml.safe_dump(params), encoding="utf-8")
 
+    @classmethod
+    def copied(cls, source: Path, folder: Path) -> "World":
+        """A copy of a world, its params.yaml as it stands there."""
+        shutil.copytree(source, folder)
+        world = cls.__new__(cls)
+        world.root, world.params = folder, folder / "params.yaml"
+        return world
+
     @property
     def config(self) -> Config:
         """The configuration, loaded."""
@@ -118,6 +128,19 @@ class World:
         return self
 
 
+# Folders whose tests are about a day's verdict, or see to the whole of a deployed project.
+JUDGED_FOR_REAL = ("quality", "deployed", "faults")
+
+
+@pytest.fixture(autouse=True)
+def _plain_checkpoint(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Days are judged without Great Expectations where the verdict is not what is tested."""
+    folder = request.path.relative_to(Path(__file__).parent).parts[0]
+    marked = request.node.get_closest_marker("great_expectations")
+    if folder not in JUDGED_FOR_REAL and marked is None:
+        monkeypatch.setattr("driftune.intake.ingest.validate", validate_plainly)
+
+
 @pytest.fixture
 def make_world(tmp_path: Path) -> Callable[..., World]:
     """A factory of worlds in this test's folder; keyword arguments change params.yaml."""
@@ -130,39 +153,63 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path).with_reference()
 
 
+def made_once(
+    factory: pytest.TempPathFactory,
+    name: str,
+    make: Callable[[Path], None],
+    start: Path | None = None,
+) -> Path:
+    """The folder ``name`` that ``make`` fills, once for all processes that run these tests.
+
+    ``start``: the folder of which it is a copy before that.
+    """
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder = root / "made" / name
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            part = folder.with_suffix(".part")
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            if start is not None:
+                shutil.copytree(start, part, dirs_exist_ok=True)
+            make(part)
+            part.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def _ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("ingested")
-    world = World(folder).with_reference()
-    with Ledger(world.config) as ledger:
-        ensure_reference(world.config, ledger)
-    return folder
+    def make(folder: Path) -> None:
+        world = World(folder).with_reference()
+        with Ledger(world.config) as ledger:
+            ensure_reference(world.config, ledger)
+
+    return made_once(tmp_path_factory, "ingested", make)
 
 
 @pytest.fixture
 def ingested_world(_ingested: Path, tmp_path: Path) -> World:
     """A world whose reference days are in the lake: a copy of one made once per session."""
-    folder = tmp_path / "ingested"
-    shutil.copytree(_ingested, folder)
-    return World(folder)
+    return World.copied(_ingested, tmp_path / "ingested")
 
 
 @pytest.fixture(scope="session")
 def _trained(_ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained") / "world"
-    shutil.copytree(_ingested, folder)
-    world = World(folder)
-    with Ledger(world.config) as ledger:
-        pretrain(world.config, ledger)
-    return folder
+    def make(folder: Path) -> None:
+        world = World(folder)
+        with Ledger(world.config) as ledger:
+            pretrain(world.config, ledger)
+
+    return made_once(tmp_path_factory, "trained", make, _ingested)
 
 
 @pytest.fixture
 def trained_world(_trained: Path, tmp_path: Path) -> World:
     """A world with a small backbone on its reference days: a copy of one made once per session."""
-    folder = tmp_path / "trained"
-    shutil.copytree(_trained, folder)
-    return World(folder)
+    return World.copied(_trained, tmp_path / "trained")
 
 
 @pytest.fixture(scope="session")

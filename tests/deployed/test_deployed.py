@@ -73,6 +73,8 @@ def drift(project: World, domain: str) -> str:
 OTHERS = [name for name in SIMULATION.domains if name != SHIFTED]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_drift_on_a_day_starts_adapt_and_the_champion_changes(
     drifted: Platform, project: World
 ) -> None:
@@ -87,6 +89,8 @@ def test_drift_on_a_day_starts_adapt_and_the_champion_changes(
     assert run.created_by and run.created_by.type == "AUTOMATION"
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_events_in_one_window_and_runs_started_twice_adapt_once(
     drifted: Platform, project: World
 ) -> None:
@@ -100,6 +104,8 @@ def test_events_in_one_window_and_runs_started_twice_adapt_once(
     adapted_once(drifted, project, raced)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_no_event_told_is_adapted_once_by_reconcile(drifted: Platform, project: World) -> None:
     lost = OTHERS[2]
     drift(project, lost)
@@ -108,6 +114,8 @@ def test_what_no_event_told_is_adapted_once_by_reconcile(drifted: Platform, proj
     adapted_once(drifted, project, lost)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_run_that_is_killed_is_told(drifted: Platform, project: World, inbox: Inbox) -> None:
     drifted.start("daily", day=str(DAY_AFTER))
     drifted.until(lambda: drifted.task_runs(f"fetch {DAY_AFTER}"), "the run to begin")

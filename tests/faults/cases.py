@@ -12,15 +12,13 @@ from tests.faults.conftest import Children, Start, output
 from tests.faults.states import differences, soundness, state_of
 from tests.faults.table import Kill, Scene, Trouble
 
+MARKS = {"fast": [], "ci": [pytest.mark.slow, pytest.mark.ci], "all": [pytest.mark.slow]}
 Undisturbed = Callable[[Scene], dict[str, Any]]
 
 
 def parameters(cases: Sequence[Kill | Trouble]) -> list[Any]:
     """The table's rows as pytest's parameters."""
-    return [
-        pytest.param(case, id=case.id, marks=[pytest.mark.slow] if case.slow else [])
-        for case in cases
-    ]
+    return [pytest.param(case, id=case.id, marks=MARKS[case.run]) for case in cases]
 
 
 def drill(

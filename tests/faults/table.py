@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+# By which command a case is run: all by `make test-all`, fewer by CI, a handful by `make test`.
+Run = Literal["fast", "ci", "all"]
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -44,7 +47,7 @@ class Kill:
     call: int = 1
     mend: bool = False
     again: bool = True
-    slow: bool = True
+    run: Run = "all"
 
     @property
     def fault(self) -> Fault:
@@ -72,7 +75,7 @@ class Trouble:
     ends: int | None = 0
     mend: bool = False
     again: bool = True
-    slow: bool = True
+    run: Run = "all"
 
 
 QUIET = Scene("pretrained", "daily", "stable")
@@ -88,31 +91,31 @@ DAY = (
     Kill("fetched", QUIET, "tasks.days:fetch", "after"),
     Kill("looked-up", QUIET, "driftune.intake.ingest:unchanged", "after"),
     Kill("staging", QUIET, "driftune.intake.stage:find_copies"),
-    Kill("staged", QUIET, "tasks.days:stage", "after", slow=False),
+    Kill("staged", QUIET, "tasks.days:stage", "after", run="ci"),
     Kill("validating", QUIET, "driftune.intake.ingest:validate"),
     Kill("validated", QUIET, "driftune.intake.ingest:validate", "after"),
-    Kill("docs-written", QUIET, "driftune.intake.ingest:write_quarantine", slow=False),
+    Kill("docs-written", QUIET, "driftune.intake.ingest:write_quarantine", run="ci"),
     Kill("quarantine-written", QUIET, "driftune.intake.ingest:write_quarantine", "after"),
     Kill("profile-written", QUIET, "driftune.intake.ingest:write_profile", "after"),
-    Kill("record-written", QUIET, "driftune.intake.ingest:record_quality", "after", slow=False),
+    Kill("record-written", QUIET, "driftune.intake.ingest:record_quality", "after", run="ci"),
     Kill("part-written", QUIET, "driftune.intake.commit:_write", "after"),
-    Kill("part-in-the-lake", QUIET, "driftune.intake.commit:_replace_partition", slow=False),
-    Kill("lake-committed", QUIET, "driftune.intake.commit:_replace_partition", "after", slow=False),
+    Kill("part-in-the-lake", QUIET, "driftune.intake.commit:_replace_partition", run="ci"),
+    Kill("lake-committed", QUIET, "driftune.intake.commit:_replace_partition", "after", run="fast"),
     Kill("columns-recorded", QUIET, "driftune.intake.ingest:record_columns", "after"),
     Kill("ledger-written", QUIET, "driftune.registry.ledger:Ledger.record_day", "after",
-         slow=False),
+         run="ci"),
     Kill("release-ended", QUIET, "driftune.intake.ingest:finish", "after"),
     Kill("champions-checked", QUIET, "tasks.guard:check_champions", "after"),
     Kill("windows-before", QUIET, "driftune.drift.windows:write_counts"),
-    Kill("windows-drawn", QUIET, "driftune.drift.windows:write_counts", "after", slow=False),
+    Kill("windows-drawn", QUIET, "driftune.drift.windows:write_counts", "after", run="ci"),
     Kill("one-domain-measured", QUIET, "driftune.drift.measure:measure_domain", "after"),
     Kill("all-domains-measured", QUIET, "driftune.drift.measure:measure_domain", "after", 4),
     Kill("one-domain-decided", QUIET, "driftune.registry.ledger:Ledger.decide", "after", 1),
     Kill("half-the-domains-decided", QUIET, "driftune.registry.ledger:Ledger.decide", "after", 2,
-         slow=False),
+         run="ci"),
     Kill("all-domains-decided", QUIET, "driftune.registry.ledger:Ledger.decide", "after", 4),
     Kill("site-begun", QUIET, "driftune.reports.site:write_text", "after", 2),
-    Kill("site-before-its-front", QUIET, "driftune.reports.site:front_view", "before", slow=False),
+    Kill("site-before-its-front", QUIET, "driftune.reports.site:front_view", "before", run="ci"),
     Kill("site-written", QUIET, "tasks.reporting:build_site", "after"),
     Kill("publish-before", QUIET, "tasks.reporting:create_markdown_artifact"),
     Kill("published", QUIET, "tasks.reporting:create_link_artifact", "after"),
@@ -120,7 +123,7 @@ DAY = (
 )  # fmt: skip
 
 DRIFT = (
-    Kill("alert-before", ALERTS, "tasks.drift:emit_event", slow=False),
+    Kill("alert-before", ALERTS, "tasks.drift:emit_event", run="ci"),
     Kill("alert-after", ALERTS, "tasks.drift:emit_event", "after"),
     Kill("pages-before", ALERTS, "driftune.drift.pages:write_drift_page"),
     Kill("pages-written", ALERTS, "driftune.drift.pages:write_pages", "after"),
@@ -132,46 +135,46 @@ DRIFT = (
 
 ADAPTATION = (
     Kill("claim-before", ADAPTS, "driftune.registry.ledger:Ledger.claim"),
-    Kill("claimed", ADAPTS, "driftune.registry.ledger:Ledger.claim", "after", slow=False),
+    Kill("claimed", ADAPTS, "driftune.registry.ledger:Ledger.claim", "after", run="fast"),
     Kill("tuning-first-epoch", ADAPTS, "driftune.registry.ledger:Ledger.renew", "after", 1),
     Kill("tuning-later-epoch", ADAPTS, "driftune.registry.ledger:Ledger.renew", "before", 4,
-         slow=False),
+         run="ci"),
     Kill("tuning-checkpoint", ADAPTS,
          "driftune.models.adapters.checkpoint:Checkpoint.save", "after", 2),
     Kill("challenger-before", ADAPTS, "driftune.adaptation.finetune:save_adapter"),
     Kill("challenger-half", ADAPTS, "driftune.models.adapters.files:_move"),
     Kill("challenger-written", ADAPTS, "driftune.adaptation.finetune:save_adapter", "after"),
-    Kill("gate-before", ADAPTS, "tasks.adaptation:challenge"),
-    Kill("gated", ADAPTS, "tasks.adaptation:challenge", "after", slow=False),
+    Kill("gate-before", ADAPTS, "driftune.adaptation.steps:challenge"),
+    Kill("gated", ADAPTS, "driftune.adaptation.steps:challenge", "after", run="ci"),
     Kill("promotion-copying", ADAPTS, "driftune.adaptation.promotion:shutil.copytree", "after"),
-    Kill("promotion-copied", ADAPTS, "driftune.adaptation.promotion:register", slow=False),
+    Kill("promotion-copied", ADAPTS, "driftune.adaptation.promotion:register", run="ci"),
     Kill("promotion-run-logged", ADAPTS,
          "mlflow.tracking:MlflowClient.log_artifacts", "after"),
     Kill("promotion-model-named", ADAPTS,
          "mlflow.tracking:MlflowClient.create_registered_model", "after"),
     Kill("promotion-registered", ADAPTS, "driftune.adaptation.promotion:register", "after",
-         slow=False),
+         run="ci"),
     Kill("promotion-adapter-row", ADAPTS,
          "driftune.registry.ledger:Ledger.add_adapter", "after"),
     Kill("promotion-switched", ADAPTS, "driftune.registry.ledger:Ledger.switch", "after",
-         slow=False),
+         run="fast"),
     Kill("promotion-finished", ADAPTS, "driftune.registry.ledger:Ledger.finish", "after"),
     Kill("promotion-no-alias", ADAPTS, "driftune.adaptation.promotion:mirror", mend=True,
-         slow=False),
+         run="ci"),
     Kill("promotion-alias", ADAPTS, "driftune.adaptation.promotion:mirror", "after"),
     Kill("adapt-report-before", ADAPTS, "tasks.reporting:build_site"),
 )  # fmt: skip
 
 ROLLBACK = (
-    Kill("check-written-not", GUARDS, "driftune.guard.check:insert_new", slow=False),
+    Kill("check-written-not", GUARDS, "driftune.guard.check:insert_new", run="ci"),
     Kill("check-in-its-transaction", GUARDS, "driftune.guard.check:restore", "after"),
     Kill("rollback-no-alias", GUARDS, "driftune.guard.check:mirror", mend=True),
     Kill("rollback-alias", GUARDS, "driftune.guard.check:mirror", "after"),
-    Kill("rollback-event-before", GUARDS, "tasks.guard:emit_event", slow=False),
+    Kill("rollback-event-before", GUARDS, "tasks.guard:emit_event", run="ci"),
     Kill("rollback-event-after", GUARDS, "tasks.guard:emit_event", "after"),
     Kill("by-hand-before", BACK, "driftune.registry.rollback:restore"),
     Kill("by-hand-in-its-transaction", BACK, "driftune.registry.rollback:restore", "after",
-         slow=False),
+         run="ci"),
     Kill("by-hand-no-alias", BACK, "driftune.registry.rollback:mirror", mend=True, again=False),
     Kill("by-hand-alias", BACK, "driftune.registry.rollback:mirror", "after", again=False),
 )  # fmt: skip
@@ -179,17 +182,17 @@ ROLLBACK = (
 HOUR, DAYS = 3600.0, 86400.0
 
 TROUBLES = (
-    Trouble("clock-an-hour-back-drift", DRIFTS, "clock", seconds=-HOUR, slow=False),
+    Trouble("clock-an-hour-back-drift", DRIFTS, "clock", seconds=-HOUR, run="ci"),
     Trouble("clock-three-days-back-day", QUIET, "clock", seconds=-3 * DAYS),
-    Trouble("clock-a-day-back-adapt", ADAPTS, "clock", seconds=-DAYS, slow=False),
+    Trouble("clock-a-day-back-adapt", ADAPTS, "clock", seconds=-DAYS, run="ci"),
     Trouble("clock-a-day-on-adapt", ADAPTS, "clock", seconds=DAYS),
-    Trouble("clock-a-day-back-after-promotion", LATER, "clock", seconds=-DAYS, slow=False),
+    Trouble("clock-a-day-back-after-promotion", LATER, "clock", seconds=-DAYS, run="ci"),
     Trouble("clock-an-hour-back-guard", GUARDS, "clock", seconds=-HOUR),
     Trouble("clock-an-hour-back-rollback", BACK, "clock", seconds=-HOUR, again=False),
-    Trouble("ledger-locked-for-moments-day", QUIET, "locked", seconds=5, slow=False),
+    Trouble("ledger-locked-for-moments-day", QUIET, "locked", seconds=5, run="ci"),
     Trouble("ledger-locked-for-moments-adapt", ADAPTS, "locked", seconds=5),
     Trouble("ledger-locked-for-long-adapt", ADAPTS, "locked", seconds=150, ends=1),
-    Trouble("registry-away-adapt", ADAPTS, "away", ends=1, slow=False),
+    Trouble("registry-away-adapt", ADAPTS, "away", ends=1, run="ci"),
     Trouble("registry-away-day", DRIFTS, "away", ends=1),
     Trouble("registry-away-rollback", BACK, "away", again=False, mend=True),
     Trouble("registry-away-quiet-day", QUIET, "away"),
@@ -199,14 +202,14 @@ TROUBLES = (
     Trouble("full-reports", QUIET, "full", "reports"),
     Trouble("full-quality", QUIET, "full", "quality", ends=1),
     Trouble("full-windows", QUIET, "full", "drift", ends=1),
-    Trouble("two-days-at-once", QUIET, "beside", "daily", slow=False),
+    Trouble("two-days-at-once", QUIET, "beside", "daily", run="ci"),
     Trouble("two-drifting-days-at-once", DRIFTS, "beside", "daily"),
-    Trouble("two-adapts-at-once", ADAPTS, "beside", "adapt", slow=False),
-    Trouble("reconcile-beside-a-day", DRIFTS, "beside", "reconcile", slow=False),
+    Trouble("two-adapts-at-once", ADAPTS, "beside", "adapt", run="fast"),
+    Trouble("reconcile-beside-a-day", DRIFTS, "beside", "reconcile", run="ci"),
     Trouble("reconcile-beside-an-adapt", ADAPTS, "beside", "reconcile"),
     Trouble("reconcile-beside-a-guarded-day", GUARDS, "beside", "reconcile"),
     Trouble("server-restarted-in-the-day", QUIET, "server",
-            "driftune.registry.ledger:Ledger.record_day", ends=None, slow=False),
+            "driftune.registry.ledger:Ledger.record_day", ends=None, run="ci"),
     Trouble("server-restarted-while-tuning", ADAPTS, "server",
             "driftune.registry.ledger:Ledger.renew", ends=None),
     Trouble("server-restarted-before-the-alert", ALERTS, "server",

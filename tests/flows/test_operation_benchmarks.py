@@ -8,6 +8,8 @@ from benchmarks import overhead, runners, soak
 from benchmarks.small_world import SmallWorld
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_soak_counts_its_days_and_those_that_were_lost(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -19,6 +21,8 @@ def test_a_soak_counts_its_days_and_those_that_were_lost(
     assert "0 of 3 days lost" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_flow_and_plain_calls_decide_the_same(tmp_path: Path) -> None:
     figures = overhead.compare(tmp_path, 1)
     assert figures["same"] and figures["flow_seconds"] > figures["plain_seconds"] > 0

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 import s3fs
 
-from driftune.adaptation.finetune import challenger_folder
 from driftune.config.workspace import Workspace
 from driftune.errors import ConfigError, LakeError
 from driftune.intake import commit
@@ -88,6 +87,8 @@ def test_the_cache_may_go_at_any_time(remote: World) -> None:
     assert checksum(remote.config) == before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_kill_between_upload_and_commit_leaves_the_day_to_a_second_run(
     remote: World, bucket: Any
 ) -> None:
@@ -105,6 +106,8 @@ def test_a_kill_between_upload_and_commit_leaves_the_day_to_a_second_run(
     assert len(objects(bucket, remote, 3)) == 2
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_processes_that_take_days_in_at_once_lose_none(remote: World) -> None:
     # Two of one day, and one of each of two others, which know nothing of each other's commits.
     numbers = (3, 3, 4, 5)
@@ -186,7 +189,7 @@ def test_an_adapter_from_a_bucket_is_the_one_from_a_folder(
     for gone in ("lake", "features"):
         rmtree(trained_world.root / "workspace" / gone)
     remote = World(trained_world.root, lake=LAKE)
-    rmtree(challenger_folder(remote.config, f"{day}.home-north.r1"))
+    rmtree(Workspace(remote.config).challenger(f"{day}.home-north.r1"))
     assert train(remote, f"{day}.home-north.r1") == made
 
 

@@ -20,7 +20,6 @@ from driftune.registry.ledger import Ledger
 from driftune.registry.schema import decisions
 from driftune.simulate.events import changes
 from driftune.simulate.settings import Event, SimulationConfig
-from driftune.training.pretrain import load_model
 from tests.conftest import DOMAINS, World, impressions
 
 SHIFTED = "home · north"
@@ -103,6 +102,8 @@ def test_the_workspace_decides_and_promotes_nothing(
     assert not [*(config.home / "staging").glob("policies-*")]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_same_days_give_the_same_figures_whatever_they_are_compared_with(
     compared: tuple[World, dict[str, Followed]], shifted_world: World
 ) -> None:
@@ -216,15 +217,14 @@ def test_a_challenger_that_waits_is_judged_again_in_a_trial(
         for number in range(3, 3 + DAYS):
             ingest(config, ledger, shifted_world.day(number))
         trial = Trial.begin(config, ledger, Policy("once", "one domain, once", once), tmp_path)
-    _, _, backbone = load_model(config)
     states = []
     with trial.ledger as own:
         for number in range(3, 3 + DAYS):
-            trial.act(shifted_world.day(number), backbone, Outcomes(tmp_path / "outcomes"))
+            trial.act(shifted_world.day(number), Outcomes(tmp_path / "outcomes"))
             states.append([row.state for row in own.decisions()])
         (row,) = own.decisions(decisions.c.day == str(first))
     assert states == [["waiting"], ["promoted"], ["promoted"]]
-    assert [look["verdict"] for look in row.gate["looks"]] == ["wait", "promote"]
+    assert [look.verdict for look in row.gate.looks] == ["wait", "promote"]
     assert (trial.finetunes, trial.promoted) == (1, 1)
     with Ledger(config) as ledger:
         assert ledger.decisions() == []

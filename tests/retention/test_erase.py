@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -39,18 +40,28 @@ from driftune.reports import build_site
 from driftune.retention.erase import Erased, erase, would_erase
 from driftune.retention.texts import redacted
 from driftune.training.pretrain import encoder_folder, load_model
-from tests.conftest import World, impressions
+from tests.conftest import World, impressions, made_once
 from tests.crowning import KEY, crown
 
 USER, OTHER = "ana-77", "bo-78"
 RESPELLED = "SELECT md5(string_agg(r::VARCHAR, '\n' ORDER BY r::VARCHAR)), count(*) FROM ({}) AS r"
 
 
+@pytest.fixture(scope="session")
+def _lived(_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_once(tmp_path_factory, "two-deliveries", live, _trained)
+
+
 @pytest.fixture
-def lived(trained_world: World) -> World:
+def lived(_lived: Path, tmp_path: Path) -> World:
     """A world with a day of two deliveries and the user in lake, quarantine and records."""
-    world, day = trained_world, trained_world.day(3)
-    frame = impressions(day)
+    return World.copied(_lived, tmp_path / "lived")
+
+
+def live(folder: Path) -> None:
+    """Bring in the two deliveries and look for drift."""
+    world = World(folder)
+    day, frame = world.day(3), impressions(world.day(3))
     with Ledger(world.config) as ledger:
         for rows in (40, 50):
             frame.loc[frame.index[:rows], "user_id"] = USER
@@ -60,7 +71,6 @@ def lived(trained_world: World) -> World:
             ingest(world.config, ledger, day)
         assert detect(world, ledger, day)
         build_site(world.config, ledger)
-    return world
 
 
 def detect(world: World, ledger: Ledger, day: date) -> list[str]:
@@ -311,6 +321,8 @@ def test_killed_in_between_a_second_call_ends_it(lived: World, point: str) -> No
         assert not ingest(lived.config, ledger, lived.day(3)).changed
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_killed_between_the_encoders_two_files_it_still_loads(trained_world: World) -> None:
     folder = encoder_folder(trained_world.config)
     before = load_encoder(folder)
@@ -341,6 +353,8 @@ def test_champions_serve_on_and_drift_finds_them(trained_world: World) -> None:
     assert {row.domain_key: row.champion_version for row in found}[KEY] == 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_two_at_once(lived: World) -> None:
     command = [sys.executable, "-m", "driftune.cli", "erase", "-c", str(lived.params), "--json"]
     running = [

@@ -7,10 +7,10 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from driftune.adaptation.finetune import challenger_folder
 from driftune.config.workspace import Workspace
 from driftune.errors import LakeError
 from driftune.features.days import encode_day
@@ -18,25 +18,36 @@ from driftune.intake.ingest import ingest
 from driftune.lake.table import Lake
 from driftune.lake.versions import day_versions, export_day
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import Scores
 from driftune.retention.found import Aged
 from driftune.retention.prune import plan, prune
 from driftune.training.pretrain import load_model
-from tests.conftest import World, impressions
+from tests.conftest import World, impressions, made_once
 from tests.crowning import pending
 from tests.lake.lakes import checksum
 
 DAYS = 24 * 3600.0
 
 
+@pytest.fixture(scope="session")
+def _redelivered(_ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_once(tmp_path_factory, "three-deliveries", redeliver, _ingested)
+
+
 @pytest.fixture
-def twice(ingested_world: World) -> World:
+def twice(_redelivered: Path, tmp_path: Path) -> World:
     """A world with a day that was delivered three times."""
-    world, day = ingested_world, ingested_world.day(3)
+    return World.copied(_redelivered, tmp_path / "redelivered")
+
+
+def redeliver(folder: Path) -> None:
+    """Bring in a day three times."""
+    world = World(folder)
+    day = world.day(3)
     with Ledger(world.config) as ledger:
         for rows in (1100, 1150, 1200):
             world.write(day, impressions(day, rows))
             ingest(world.config, ledger, day)
-    return world
 
 
 def pruned(world: World, after_days: float = 0) -> list[Aged]:
@@ -121,7 +132,7 @@ def test_open_decisions_keep_every_day(make_world: Callable[..., World], state: 
     with Ledger(world.config) as ledger:
         ledger.decide(
             id="one", domain="home", domain_key="home", day=str(world.day(120)), revision=1,
-            backbone="b", state=state, score=1.0, scores={}, sentence="", data_version="v",
+            backbone="b", state=state, score=1.0, scores=Scores(), sentence="", data_version="v",
             champion_version=0,
         )  # fmt: skip
     assert pruned(world) == []
@@ -149,8 +160,8 @@ def test_challengers_go_when_their_decision_ended_long_ago(trained_world: World)
         ingest(world.config, ledger, world.day(3))
         names = [pending(world, world.day(3)), pending(world, world.day(3), 2)]
         for name in names:
-            challenger_folder(world.config, name).mkdir(parents=True)
-            (challenger_folder(world.config, name) / "adapter.json").write_text("{}")
+            Workspace(world.config).challenger(name).mkdir(parents=True)
+            (Workspace(world.config).challenger(name) / "adapter.json").write_text("{}")
         owner = ledger.claim(names[1])
         if owner is not None:
             ledger.release(names[1], owner, "no data", final=True)
@@ -158,7 +169,7 @@ def test_challengers_go_when_their_decision_ended_long_ago(trained_world: World)
     assert ended in ("failed", "superseded")
     assert pruned(world, 89) == []
     assert [each.what for each in pruned(world, 91)] == [f"{names[1]}: {ended}"]
-    assert challenger_folder(world.config, names[0]).exists()
+    assert Workspace(world.config).challenger(names[0]).exists()
 
 
 def test_encoded_days_of_contents_that_are_gone_go(trained_world: World) -> None:
@@ -244,6 +255,8 @@ def test_killed_in_between_a_second_call_ends_it(twice: World, after: int) -> No
     assert checksum(twice.config) == before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_two_at_once_and_a_day_taken_in_meanwhile(twice: World) -> None:
     day, when = twice.day(4), time.time() + 91 * DAYS
     arguments = [sys.executable, "-c", KILL, str(twice.params), "-1", str(when)]

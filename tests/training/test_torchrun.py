@@ -78,6 +78,8 @@ def test_two_processes_follow_the_curve_of_one(trained_world: World) -> None:
         torch.testing.assert_close(double, single, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the ranks in /proc")
 def test_a_killed_rank_ends_all_in_a_line_and_leaves_the_backbone(trained_world: World) -> None:
     folder = backbone_folder(trained_world.config)

@@ -9,6 +9,7 @@ from driftune.registry.claims import is_lost, take
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import Decision
 from driftune.registry.records.decision import decision_query
+from driftune.registry.records.gate import Look
 from driftune.registry.schema import decisions
 
 # States of domains in which no fine-tune was asked for.
@@ -22,7 +23,7 @@ def challengers(ledger: Ledger) -> list[Decision]:
 
 def looks_due(ledger: Ledger, day: date) -> list[str]:
     """Ids of the decisions whose challenger waits and was not yet judged by rows of ``day``."""
-    return [row.id for row in challengers(ledger) if last_look(row) < day]
+    return [row.id for row in challengers(ledger) if last_look(row).day < day]
 
 
 def claim_look(ledger: Ledger, decision_id: str, day: date) -> str | None:
@@ -39,15 +40,15 @@ def claim_look(ledger: Ledger, decision_id: str, day: date) -> str | None:
             .with_for_update()
         ).mappings()
         row = next(map(Decision.of, found), None)
-        if row is None or last_look(row) >= day:
+        if row is None or last_look(row).day >= day:
             return None
         owner = take(connection, row, "waiting", ledger.lease_seconds)
         ledger.tell_failed(connection, decision_id)
         return owner
 
 
-def last_look(row: Decision) -> date:
-    """The day of the newest rows that a decision's challenger was judged by.
+def last_look(row: Decision) -> Look:
+    """The newest look at a decision's challenger.
 
     Raises:
         LedgerError: when it was not judged, or its report is damaged.
@@ -55,12 +56,12 @@ def last_look(row: Decision) -> date:
     look = None if row.gate is None else row.gate.last_look
     if look is None:
         raise LedgerError(f"decision '{row.id}': its challenger has not been judged yet")
-    return look.day
+    return look
 
 
 def looks_told(row: Decision) -> str:
     """What a challenger waits for and how often it was judged, in words."""
-    last, gate = last_look(row), row.gate
+    last, gate = last_look(row).day, row.gate
     if gate is None or gate.plan is None:
         return f"was last judged by rows of {last}"
     return (

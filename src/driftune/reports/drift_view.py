@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from math import log10
-from typing import TypedDict
+from typing import TypedDict, cast
 
-from driftune.drift.signals import SIGNALS
+from driftune.drift.signals import SIGNALS, Facts
 from driftune.drift.words import say
 from driftune.registry.records.scores import Scores
 
@@ -135,35 +135,20 @@ def _card(name: str, scores: Scores) -> Card:
     order = sorted(range(len(rows)), key=lambda place: -size[place])[:MOST]
     shown = [rows[place] for place in sorted(order)]
     top = max([max(before, after) for _, before, after, _ in shown], default=0.0) or 1.0
-    ratio = name == "calibration"
-    words = say(name, {name: facts.model_dump(by_alias=True, exclude_unset=True)})
+    plain = cast("Facts", facts.model_dump(by_alias=True, exclude_unset=True))
+    words = say(name, {name: plain})
     return {
         "words": words[:1].upper() + words[1:],
         "decides": SIGNALS[name].kind == "performance",
         "rows": [
             {
                 "name": row,
-                "before": _figure(before, ratio),
-                "after": _figure(after, ratio),
+                "before": SIGNALS[name].show_figure(before),
+                "after": SIGNALS[name].show_figure(after),
                 "x1": round(100 * before / top, 1),
                 "x2": round(100 * after / top, 1),
             }
             for row, before, after, _ in shown
         ],
-        "measure": _measure(name),
+        "measure": SIGNALS[name].measure,
     }
-
-
-def _figure(value: float, ratio: bool) -> str:
-    return f"{value:.2f}" if ratio else f"{value:.1%}"
-
-
-def _measure(name: str) -> str:
-    return {
-        "category_shown": "Share of impressions",
-        "category_clicked": "Share of clicks",
-        "hour": "Share of impressions",
-        "taste": "Share of clicks",
-        "category_rate": "Click rate",
-        "calibration": "Clicks ÷ predicted clicks, the common ratio left out",
-    }.get(name, "")
