@@ -12,7 +12,7 @@ import duckdb
 from driftune.config import Config
 from driftune.domains import domain_key
 from driftune.errors import LakeError
-from driftune.lake.duck import connect, first_line, identifier, is_out_of_room, literal
+from driftune.lake.duck import Connection, connect, first_line, identifier, is_out_of_room, literal
 from driftune.lake.loading import damaged_file
 from driftune.lake.store import LakeStore, reason, store_of
 from driftune.lake.suppressed import unless_erased
@@ -101,7 +101,7 @@ def _is_named(store: LakeStore, day: date, parts: list[_Part]) -> bool | None:
     return set(held) == {part.name for part in parts}
 
 
-def _write(con: Any, config: Config, staged: Staged) -> tuple[Any, Path, int]:
+def _write(con: Connection, config: Config, staged: Staged) -> tuple[Any, Path, int]:
     """Write the accepted rows; returns their Arrow schema, the file and its rows."""
     extra = [f"f_{name}" for name in config.features.categorical]
     extra += [f"x_{name}" for name in config.features.numerical]

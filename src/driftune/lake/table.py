@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from driftune.config import Config
 from driftune.errors import LakeDamageError, LakeError
-from driftune.lake.duck import identifier, literal
+from driftune.lake.duck import Connection, identifier, literal
 from driftune.lake.store import LakeStore, reason, store_of
 
 _FILE_COLUMNS = ("partition.day", "path", "size_bytes", "num_records")
@@ -90,7 +90,7 @@ class Lake:
         except LakeDamageError as error:
             raise LakeError(f"{error}; bring the day in again: driftune run --day {day}") from None
 
-    def types(self, con: Any) -> dict[str, str]:
+    def types(self, con: Connection) -> dict[str, str]:
         """The lake's columns and their DuckDB types; none before the first day."""
         import pyarrow as pa
 
@@ -101,7 +101,7 @@ class Lake:
         con.unregister("lake_columns")
         return {name: kind for name, kind, *_ in rows}
 
-    def whole_relation(self, con: Any, days: Iterable[date]) -> str:
+    def whole_relation(self, con: Connection, days: Iterable[date]) -> str:
         """``relation`` with every column of the lake: null on days that were without it.
 
         Raises:

@@ -9,7 +9,7 @@ import duckdb
 from driftune.config import Config
 from driftune.errors import LakeError
 from driftune.io import replacing
-from driftune.lake.duck import connect, first_line, literal
+from driftune.lake.duck import connect, first_line, literal, one_row
 from driftune.lake.store import store_of
 from driftune.lake.table import Lake, open_table
 
@@ -65,7 +65,7 @@ def export_day(config: Config, day: date, version: int, target: Path) -> int:
         with connect() as con, replacing(target) as part:
             relation = view.whole_relation(con, [day])
             copy = f"COPY (FROM {relation}) TO {literal(str(part))}"
-            return int(con.execute(f"{copy} (FORMAT parquet, COMPRESSION zstd)").fetchone()[0])
+            return int(one_row(con, f"{copy} (FORMAT parquet, COMPRESSION zstd)")[0])
     except (OSError, duckdb.Error) as error:
         raise LakeError(f"{target}: cannot be written ({first_line(error)})") from None
 

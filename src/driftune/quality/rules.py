@@ -1,12 +1,13 @@
 """The rules a day's rows must keep: one list for quarantine, checkpoint and report."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from driftune.config import ColumnRole, Config
 from driftune.config.columns import SqlRole
+from driftune.config.quality import Argument
 from driftune.lake.duck import connect
 from driftune.lake.roles import OPTIONAL_NUMBERS
 
@@ -30,7 +31,7 @@ class RowRule:
     sentence: str
     broken: str
     expectation: str
-    arguments: dict[str, Any]
+    arguments: Mapping[str, Argument]
     severity: str = "warning"
 
 

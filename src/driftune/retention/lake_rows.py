@@ -15,7 +15,7 @@ from driftune.intake.commit import replace_day
 from driftune.intake.scratch import scratch
 from driftune.intake.turns import turn
 from driftune.io import read_json, write_json
-from driftune.lake.duck import connect, literal
+from driftune.lake.duck import connect, literal, one_row
 from driftune.lake.store import Held
 from driftune.lake.suppressed import note_day, read_suppressed, rewriting, without
 from driftune.lake.table import Lake, open_table, short_hash
@@ -143,14 +143,15 @@ def _rewrite(config: Config, ledger: Ledger, day: date, users: Sequence[str], ma
             con.execute(f"SET temp_directory = {literal(str(folder / 'spill'))}")
             for file in view.paths(day):
                 target = folder / f"{len(written)}.parquet"
-                copied = con.execute(
+                (rows,) = one_row(
+                    con,
                     f"COPY (SELECT * EXCLUDE (gone) FROM (SELECT *, coalesce(user_id IN "
                     f"(SELECT unnest($1::VARCHAR[])), false) AS gone FROM {_read(file)}) "
                     f"WHERE NOT gone) TO {literal(str(target))} "
                     "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)",
-                    [list(users)],
-                ).fetchone()
-                written[target] = copied[0]
+                    list(users),
+                )
+                written[target] = rows
         replace_day(view.store, day, after, written)
         return erased
 
