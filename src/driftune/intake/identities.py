@@ -6,7 +6,6 @@ read before; else the same user, item or domain would go by two names.
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from driftune.config import ColumnRole, Config
 from driftune.features.counters import lake_column
@@ -37,7 +36,7 @@ def identities(config: Config) -> dict[str, str]:
     columns, domain = config.columns, config.columns.domain
     parts = domain if isinstance(domain, list) else [domain]
     named = f"nullif(domain, {literal(roles.OTHER_DOMAIN)})" if _folds(config) else "domain"
-    texts: dict[Any, str] = {}
+    texts: dict[str, str] = {}
     for number, part in enumerate(parts, 1):
         split = f"split_part({named}, {literal(roles.DOMAIN_JOIN)}, {number})"
         texts[part if isinstance(part, str) else ""] = split if len(parts) > 1 else named

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from driftune.config import Config
 from driftune.config.quality import DOMAIN_RULES
 from driftune.errors import SourceError
+from driftune.io import Json
 from driftune.quality.check import Check
-from driftune.quality.docs import DocSection, Json, rendered
+from driftune.quality.docs import DocSection, rendered
 from driftune.quality.expectations import EXTRA, TABLES, expectations
 from driftune.quality.gx_context import gx_context
 from driftune.quality.judge import Judged, judge

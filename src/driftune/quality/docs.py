@@ -5,17 +5,14 @@ is kept, and the site's templates show it.
 """
 
 from string import Template
-from typing import TYPE_CHECKING, NotRequired, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
-from driftune.io import finite
+from driftune.io import Json, JsonObject, finite
 
 if TYPE_CHECKING:
     from great_expectations.core.expectation_validation_result import (
         ExpectationSuiteValidationResult,
     )
-
-Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
-JsonObject: TypeAlias = dict[str, Json]
 
 
 class DocPart(TypedDict):

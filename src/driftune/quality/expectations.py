@@ -1,6 +1,6 @@
 """The rules of a day as expectations of Great Expectations, by the table that they are put on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from driftune.config import Config
@@ -30,60 +30,52 @@ def expectations(
     Raises:
         ConfigError: when an expectation of ``quality.extra`` has wrong arguments.
     """
+    on_summary = [
+        _stated(
+            "ExpectColumnMaxToBeBetween",
+            {"column": rule.name, **rule.bounds},
+            (rule.name, config.quality.severity_of(rule.name), rule.sentence),
+        )
+        for rule in summary
+    ]
+    on_rows = [
+        _stated(row.expectation, row.arguments, (row.name, row.severity, row.sentence), row.column)
+        for row in staged.rules
+    ]
+    extra = [_extra(config, number) for number in range(len(config.quality.extra))]
+    return {"staged": on_rows, "quality": on_summary, "raw": extra}
+
+
+def _extra(config: Config, number: int) -> "Expectation":
+    """The expectation of ``quality.extra`` of that number."""
     import great_expectations.expectations as catalogue
 
-    def stated(
-        kind: str,
-        rule: str,
-        sentence: str,
-        severity: str,
-        about: Sequence[str],
-        arguments: Mapping[str, Argument],
-    ) -> "Expectation":
-        made: Expectation = getattr(catalogue, kind)(
-            **arguments,
-            severity=severity,
-            meta={"rule": rule, "sentence": sentence, "about": list(about)},
-            notes=sentence,
+    extra = config.quality.extra[number]
+    arguments = extra.arguments
+    kind = next(name for name in dir(catalogue) if name.lower() == extra.expectation.lower())
+    about = (str(arguments["column"]),) if "column" in arguments else ()
+    try:
+        return _stated(
+            kind, arguments, (f"{EXTRA}{number}", extra.severity, extra.sentence), *about
         )
-        return made
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{config.source_file}: quality.extra.{number}: {kind} does not take these "
+            f"arguments ({' '.join(str(error).split())})"
+        ) from None
 
-    found: dict[str, list[Expectation]] = {name: [] for name in TABLES}
-    for rule in summary:
-        found["quality"].append(
-            stated(
-                "ExpectColumnMaxToBeBetween",
-                rule.name,
-                rule.sentence,
-                config.quality.severity_of(rule.name),
-                (),
-                {"column": rule.name, **rule.bounds},
-            )
-        )
-    for row in staged.rules:
-        found["staged"].append(
-            stated(
-                row.expectation,
-                row.name,
-                row.sentence,
-                row.severity,
-                (row.column,),
-                row.arguments,
-            )
-        )
-    for number, extra in enumerate(config.quality.extra):
-        name = next(kind for kind in dir(catalogue) if kind.lower() == extra.expectation.lower())
-        about = [str(extra.arguments["column"])] if "column" in extra.arguments else []
-        try:
-            found["raw"].append(
-                stated(
-                    name, f"{EXTRA}{number}", extra.sentence, extra.severity, about,
-                    extra.arguments,
-                )
-            )  # fmt: skip
-        except (TypeError, ValueError) as error:
-            raise ConfigError(
-                f"{config.source_file}: quality.extra.{number}: {name} does not take these "
-                f"arguments ({' '.join(str(error).split())})"
-            ) from None
-    return found
+
+def _stated(
+    kind: str, arguments: Mapping[str, Argument], rule: tuple[str, str, str], *about: str
+) -> "Expectation":
+    """An expectation of a class, by the rule's name, severity and sentence."""
+    import great_expectations.expectations as catalogue
+
+    name, severity, sentence = rule
+    made: Expectation = getattr(catalogue, kind)(
+        **arguments,
+        severity=severity,
+        meta={"rule": name, "sentence": sentence, "about": list(about)},
+        notes=sentence,
+    )
+    return made

@@ -109,7 +109,9 @@ def align(config: Config, ledger: Ledger) -> None:
             if row.content_hash != now:
                 # The record first: the ledger is what says that this day is not done yet.
                 _rename_content(config, day, row.content_hash, now)
-                version, rows = open_table(view.store).version(), view.rows[day]
+                table = open_table(view.store)
+                assert table is not None
+                version, rows = table.version(), view.rows[day]
                 with ledger.write() as connection:
                     connection.execute(
                         days_table.update()
@@ -183,7 +185,8 @@ def _content(ledger: Ledger, view: Lake, day: date) -> str:
     row, short = ledger.day(day), view.contents.get(day)
     if row is not None and short_hash(row.content_hash) == short:
         return str(row.content_hash)
-    for entry in open_table(view.store).history():
+    table = open_table(view.store)
+    for entry in [] if table is None else table.history():
         found: Any = entry.get("driftune.content")
         if entry.get("driftune.day") == day.isoformat() and found and short_hash(found) == short:
             return str(found)
