@@ -29,7 +29,7 @@ from driftune.drift.distances import definition, frames
 from driftune.drift.measure import Measured
 from driftune.drift.policy import Judgement, Past, decide
 from driftune.drift.profiles import Profile, Profiler, Served
-from driftune.drift.signals import SIGNALS
+from driftune.drift.signals import SIGNALS, counted_signals
 from driftune.lake.table import Lake
 from driftune.models.adapters import AdapterBank
 from driftune.models.backbone import trained_until
@@ -125,7 +125,11 @@ class Watch:
     def decide(self, day: date, windows: Sequence[Windows]) -> dict[str, Judgement]:
         """Decide a day and remember its evidence."""
         measured = [
-            Measured(each.key, {}, readings={name: each.reading(name) for name in SIGNALS})
+            Measured(
+                each.key,
+                {},
+                readings={name: signal.reading(each) for name, signal in SIGNALS.items()},
+            )
             for each in windows
         ]
         verdicts = judge_domains(measured)
@@ -229,11 +233,9 @@ def _decided(
 def largest_psi(windows: Windows) -> float:
     """The largest population stability index of the counted signals, numbers in ten bins."""
     found = []
-    for signal, about in SIGNALS.items():
-        if not about.counted:
-            continue
-        now, then = (windows.adjusted(signal, counts) for counts in windows.pair(signal))
-        if about.method == "wasserstein":
+    for signal in counted_signals().values():
+        now, then = (signal.adjusted(windows, counts) for counts in signal.pair(windows))
+        if signal.evidently == "wasserstein":
             edges = np.floor(10 * (np.cumsum(then) - then) / max(then.sum(), 1)).astype(int)
             edges = np.clip(edges, 0, 9)
             now, then = (np.bincount(edges, counts, minlength=10) for counts in (now, then))

@@ -17,7 +17,7 @@ def judge(held: list[Windows]) -> dict[str, list[Verdict]]:
     """The verdicts by signal; every signal must have one."""
     found = {}
     for signal in SIGNALS:
-        verdicts = judge_readings([each.reading(signal) for each in held])
+        verdicts = judge_readings([SIGNALS[signal].reading(each) for each in held])
         assert None not in verdicts, signal
         found[signal] = [verdict for verdict in verdicts if verdict is not None]
     return found
@@ -97,7 +97,7 @@ def test_a_domain_with_one_reference_day_borrows_the_variation_of_the_others() -
 
 def test_too_few_pairs_of_days_say_nothing() -> None:
     rng = np.random.default_rng(29)
-    assert judge_readings([windows(rng, days=1).reading("calibration")]) == [None]
+    assert judge_readings([SIGNALS["calibration"].reading(windows(rng, days=1))]) == [None]
     assert judge_readings([None]) == [None]
 
 

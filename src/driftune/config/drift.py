@@ -14,10 +14,6 @@ class MinEffect(Section):
     auc: float = Field(0.003, ge=0)
     distance: float = Field(0.05, ge=0)
 
-    def of(self, signal: str) -> float:
-        """The minimum effect of a signal."""
-        return {"calibration": self.calibration, "auc": self.auc}.get(signal, self.distance)
-
 
 class Confirm(Section):
     """Weaker evidence (``p``) triggers when it is seen on ``days`` of the last ``of`` days."""

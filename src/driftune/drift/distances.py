@@ -4,14 +4,19 @@ The windows are counts; Evidently gets frames whose columns have these counts.
 """
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
-from driftune.drift.compare import Windows, cell_values
-from driftune.drift.signals import SIGNALS
+from driftune.drift.compare import Windows
+from driftune.drift.signals import (
+    CategoricalSignal,
+    CountedSignal,
+    NumericalSignal,
+    counted_signals,
+)
 from driftune.io import finite
 
 
@@ -26,9 +31,10 @@ def distances(windows: Windows, names: Mapping[int, str], rows: int) -> dict[str
 
     now, then = frames(windows, names, rows)
     found = {}
+    signals = counted_signals()
     for name in now.columns:
-        method = SIGNALS[name].method
-        kind = ColumnType.Categorical if method == "jensenshannon" else ColumnType.Numerical
+        method, categorical = signals[name].evidently, _is_categorical(signals[name])
+        kind = ColumnType.Categorical if categorical else ColumnType.Numerical
         before, after = then[name].dropna(), now[name].dropna()
         # Evidently wants a threshold for its own verdict, which is not used.
         result = get_stattest(before, after, kind, method)(before, after, kind, 0.1)
@@ -62,41 +68,45 @@ def frames(windows: Windows, names: Mapping[int, str], rows: int) -> tuple[Any, 
     import pandas as pd
 
     sides: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for signal, about in SIGNALS.items():
-        if about.counted:
-            pair = tuple(windows.adjusted(signal, counts) for counts in windows.pair(signal))
-            if min(counts.sum() for counts in pair) > 0:
-                now, then = (whole_counts(counts, rows) for counts in pair)
-                sides[signal] = (now, then)
+    signals = counted_signals()
+    for name, signal in signals.items():
+        pair = tuple(signal.adjusted(windows, counts) for counts in signal.pair(windows))
+        if min(counts.sum() for counts in pair) > 0:
+            now, then = (whole_counts(counts, rows) for counts in pair)
+            sides[name] = (now, then)
     found = []
     for side in (0, 1):
         length = max((int(pair[side].sum()) for pair in sides.values()), default=0)
         columns = {
-            name: _column(windows, names, name, pair[side], length) for name, pair in sides.items()
+            name: _column(windows, names, signals[name], pair[side], length)
+            for name, pair in sides.items()
         }
         found.append(pd.DataFrame(columns))
     return found[0], found[1]
 
 
-def definition(signals: Iterable[str]) -> Any:
+def definition(signals: Sequence[str]) -> Any:
     """Evidently's definition of a frame with these signals."""
     from evidently import DataDefinition
 
-    kinds = {name: SIGNALS[name].method for name in signals}
-    return DataDefinition(
-        categorical_columns=[name for name, method in kinds.items() if method == "jensenshannon"],
-        numerical_columns=[name for name, method in kinds.items() if method == "wasserstein"],
-    )
+    known = counted_signals()
+    categorical = [name for name in signals if _is_categorical(known[name])]
+    numerical = [name for name in signals if name not in categorical]
+    return DataDefinition(categorical_columns=categorical, numerical_columns=numerical)
+
+
+def _is_categorical(signal: CountedSignal) -> bool:
+    return signal.evidently == "jensenshannon"
 
 
 def _run(now: Any, then: Any, at: datetime | None) -> Any:
     from evidently import Dataset, Report
     from evidently.metrics import ValueDrift
 
-    columns = definition(now.columns)
+    columns, signals = definition([*now.columns]), counted_signals()
     report = Report(
         [
-            ValueDrift(column=name, method=SIGNALS[name].method, threshold=0.1)
+            ValueDrift(column=name, method=signals[name].evidently, threshold=0.1)
             for name in now.columns
         ]
     )
@@ -107,31 +117,19 @@ def _run(now: Any, then: Any, at: datetime | None) -> Any:
 
 
 def _column(
-    windows: Windows, names: Mapping[int, str], signal: str, counts: np.ndarray, length: int
+    windows: Windows,
+    names: Mapping[int, str],
+    signal: CountedSignal,
+    counts: np.ndarray,
+    length: int,
 ) -> Any:
     """A column with these counts, padded with nulls."""
     import pandas as pd
 
     cells = np.repeat(np.arange(len(counts)), counts)
     missing = length - len(cells)
-    if SIGNALS[signal].method == "wasserstein":
-        return np.concatenate([cell_values(signal)[cells], np.full(missing, np.nan)])
+    if isinstance(signal, NumericalSignal):
+        return np.concatenate([signal.values()[cells], np.full(missing, np.nan)])
+    assert isinstance(signal, CategoricalSignal)
     codes = np.concatenate([cells, np.full(missing, -1)])
-    labels = cell_labels(windows, names, signal, len(counts))
-    return pd.Categorical.from_codes(codes, labels)
-
-
-def cell_labels(windows: Windows, names: Mapping[int, str], signal: str, cells: int) -> list[str]:
-    """What the cells of a categorical signal stand for, no two alike."""
-    if signal == "hour":
-        return [f"{hour:02d}" for hour in range(24)]
-    if signal == "novelty":
-        return ["known item", "new item"]
-    if signal == "click_rate":
-        return ["not clicked", "clicked"]
-    if signal == "taste":
-        return [f"kind {number + 1}" for number in range(cells)]
-    groups = windows.group_names(names)
-    if signal == "category_rate":
-        return [f"{name}: {label}" for name in groups for label in ("not clicked", "clicked")]
-    return groups
+    return pd.Categorical.from_codes(codes, signal.labels(windows, names))

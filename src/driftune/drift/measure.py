@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
 from driftune.config import Config
-from driftune.drift.compare import Pairs, Reading, Windows
+from driftune.drift.compare import Windows
 from driftune.drift.distances import distances
-from driftune.drift.signals import SIGNALS
+from driftune.drift.readings import Pairs, Reading
+from driftune.drift.signals import SIGNALS, Facts
 from driftune.drift.windows import DomainWindow, category_names, read_windows
 from driftune.drift.words import facts
 
@@ -28,7 +28,7 @@ class Measured:
     matched: bool = False
     readings: Mapping[str, Reading | None] = field(default_factory=dict)
     distances: Mapping[str, float | None] = field(default_factory=dict)
-    told: Mapping[str, Any] = field(default_factory=dict)
+    told: Mapping[str, Facts] = field(default_factory=dict)
 
 
 def measure_domain(config: Config, window: DomainWindow) -> Measured:
@@ -43,11 +43,11 @@ def measure_domain(config: Config, window: DomainWindow) -> Measured:
         return Measured(window.key, counts, problem or "No windows.")
     names = category_names(config, window.day)
     found = distances(windows, names, config.drift.sample_rows)
-    readings = {signal: windows.reading(signal) for signal in SIGNALS}
+    readings = {name: signal.reading(windows) for name, signal in SIGNALS.items()}
     return Measured(
         key=window.key,
         counts=counts,
-        matched=windows.is_matched("category_clicked"),
+        matched=windows.is_matched(),
         readings={
             signal: _measured(reading, found.get(signal)) for signal, reading in readings.items()
         },

@@ -7,7 +7,7 @@ from typing import Any
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.drift.distances import compare
-from driftune.drift.signals import SIGNALS
+from driftune.drift.signals import counted_signals
 from driftune.drift.windows import DomainWindow, category_names, read_windows, windows_path
 from driftune.errors import LedgerError
 from driftune.io import read_json, replacing, write_json
@@ -89,12 +89,11 @@ def _project(series: Any, domain: str) -> Any:
     from evidently.sdk.panels import line_plot_panel
 
     project = series.create_project(domain, description="Drift of a domain, day by day")
-    for signal, about in SIGNALS.items():
-        if about.counted:
-            metric = PanelMetric(
-                metric="ValueDrift", metric_labels={"column": signal}, legend=about.unit
-            )
-            project.dashboard.add_panel(line_plot_panel(title=about.label, values=[metric]))
+    for name, signal in counted_signals().items():
+        metric = PanelMetric(
+            metric="ValueDrift", metric_labels={"column": name}, legend=signal.unit
+        )
+        project.dashboard.add_panel(line_plot_panel(title=signal.label, values=[metric]))
     return project
 
 

@@ -142,7 +142,7 @@ def _decide(
             for signal, verdict in verdicts.items()
             if signal not in deciding
             and verdict.p <= shown_limit
-            and verdict.effect >= policy.min_effect.of(signal)
+            and verdict.effect >= SIGNALS[signal].threshold(policy.min_effect)
         ),
         key=lambda signal: verdicts[signal].p,
     )
@@ -151,7 +151,7 @@ def _decide(
     lasting = [signal for signal, days in again.items() if days >= policy.confirm.days]
     waiting = [signal for signal, days in again.items() if days]
     evidence = [signal for signal in deciding if signal in strong or signal in lasting]
-    large = [s for s in evidence if deciding[s].effect >= policy.min_effect.of(s)]
+    large = [s for s in evidence if deciding[s].effect >= SIGNALS[s].threshold(policy.min_effect)]
     score = max(_relative(verdict.p, limit) for verdict in deciding.values())
     signals = [*(large or evidence or waiting), *seen]
     words = [say(signal, told) for signal in signals[:SAID]]

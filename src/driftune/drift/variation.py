@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftune.drift.compare import Pairs, Reading
+from driftune.drift.readings import Pairs, Reading
 
 # Fewer pairs of reference days, over all domains, say nothing about the variation of days.
 MIN_PAIRS = 3

@@ -10,6 +10,7 @@ from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.drift.detect import decide_day
 from driftune.drift.measure import measure_domain
+from driftune.drift.signals import SIGNALS
 from driftune.drift.windows import decision_id, draw_windows, read_windows
 from driftune.errors import LedgerError
 from driftune.lake.duck import connect
@@ -109,7 +110,7 @@ def fallen_domains(config: Config, ledger: Ledger, day: date) -> None:
     """Want the domains whose champion ranks worse than on held-out rows, by points alone."""
     for window in draw_windows(config, ledger, day):
         windows = read_windows(config, window)
-        reading = None if windows is None else windows.reading("auc")
+        reading = None if windows is None else SIGNALS["auc"].reading(windows)
         drop = None if reading is None else sqrt(reading.today.square[0])
         fell = reading is not None and reading.worse and drop is not None and drop >= FALL
         ledger.decide(

@@ -80,7 +80,6 @@ def _card(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
     order = sorted(range(len(rows)), key=lambda place: -size[place])[:MOST]
     shown = [rows[place] for place in sorted(order)]
     top = max([row[side] for row in shown for side in ("from", "to")], default=0.0) or 1.0
-    ratio = name == "calibration"
     words = say(name, told)
     return {
         "words": words[:1].upper() + words[1:],
@@ -88,27 +87,12 @@ def _card(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
         "rows": [
             {
                 "name": row["name"],
-                "before": _figure(row["from"], ratio),
-                "after": _figure(row["to"], ratio),
+                "before": SIGNALS[name].show_figure(row["from"]),
+                "after": SIGNALS[name].show_figure(row["to"]),
                 "x1": round(100 * row["from"] / top, 1),
                 "x2": round(100 * row["to"] / top, 1),
             }
             for row in shown
         ],
-        "measure": _measure(name),
+        "measure": SIGNALS[name].measure,
     }
-
-
-def _figure(value: float, ratio: bool) -> str:
-    return f"{value:.2f}" if ratio else f"{value:.1%}"
-
-
-def _measure(name: str) -> str:
-    return {
-        "category_shown": "Share of impressions",
-        "category_clicked": "Share of clicks",
-        "hour": "Share of impressions",
-        "taste": "Share of clicks",
-        "category_rate": "Click rate",
-        "calibration": "Clicks ÷ predicted clicks, the common ratio left out",
-    }.get(name, "")

@@ -1,0 +1,91 @@
+"""What a signal's comparison of windows comes to: pairs of windows, and a reading of the day."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of windows, arrays (pairs,): ``square`` of their distance, ``noise`` its expectation by
+    sampling alone, ``spread`` how much day-to-day variation counts: 1 + 1/(days of the reference).
+    """
+
+    square: np.ndarray
+    noise: np.ndarray
+    spread: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.square)
+
+    @classmethod
+    def none(cls) -> "Pairs":
+        """No pairs."""
+        return cls(np.zeros(0), np.zeros(0), np.zeros(0))
+
+    def usable(self) -> "Pairs":
+        """The pairs that could be measured."""
+        good = np.isfinite(self.square) & np.isfinite(self.noise) & (self.noise > 0)
+        return Pairs(self.square[good], self.noise[good], self.spread[good])
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One signal of one domain: today's pair, pairs of reference days, degrees of freedom.
+
+    ``matched`` compares days with others of their weekday, ``plain`` with all others, and
+    ``is_matched`` says which of them today's pair is like; ``worse`` is False for a one-sided
+    signal that moved for the better.
+    """
+
+    today: Pairs
+    matched: Pairs
+    plain: Pairs
+    freedom: float
+    is_matched: bool
+    one_sided: bool = False
+    worse: bool = True
+
+
+@dataclass(frozen=True)
+class DayPairs:
+    """Each reference day against the other ones: ``left`` (pairs,) are positions of days,
+    ``right`` those of the others of each, ``others`` (pairs,) how many these are.
+    """
+
+    left: np.ndarray
+    right: list[list[int]]
+    others: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+
+def has_weekday(day: date, days: Sequence[date], enough: int) -> bool:
+    """Whether ``enough`` of the days are of the day's weekday."""
+    return sum(other.weekday() == day.weekday() for other in days) >= enough
+
+
+def comparable_days(day: date, days: Sequence[date], enough: int) -> list[date]:
+    """The days of the day's weekday where there are ``enough``, else all."""
+    if not has_weekday(day, days, enough):
+        return list(days)
+    return [other for other in days if other.weekday() == day.weekday()]
+
+
+def pairs_of_days(days: Sequence[date], same_weekday: bool) -> DayPairs:
+    """Each day with the other days (of its weekday); days without such are left out."""
+    left, right = [], []
+    for place, day in enumerate(days):
+        others = [
+            number
+            for number, other in enumerate(days)
+            if number != place and (not same_weekday or other.weekday() == day.weekday())
+        ]
+        if others:
+            left.append(place)
+            right.append(others)
+    counts = np.array([len(others) for others in right], dtype=float)
+    return DayPairs(np.array(left, dtype=int), right, counts)
