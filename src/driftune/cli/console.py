@@ -115,7 +115,7 @@ def show_status(rows: list[dict[str, Any]]) -> None:
         console.print(f"{held} domain(s) wait for approval: driftune approve --list")
 
 
-def show_findings(findings: list[dict[str, Any]]) -> None:
+def show_findings(findings: "Sequence[Finding]") -> None:
     """Print findings, a line each: whether it is ``ok``, and ``what`` it is."""
     for finding in findings:
         sys.stdout.write(f"{'ok  ' if finding['ok'] else 'FAIL'}  {finding['what']}\n")
