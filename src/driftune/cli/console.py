@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -15,6 +15,11 @@ from rich.text import Text
 
 from driftune.observe.logs import structured
 from driftune.progress import LOGGER
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from driftune.deployment.doctor import Finding
 
 
 class _Lines(logging.Handler):
