@@ -22,6 +22,8 @@ from driftune.workspace import Workspace
 from tests.adaptation import bring, pending, split_of, train
 from tests.conftest import World, impressions
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.fixture
 def day(trained_world: World) -> date:
