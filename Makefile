@@ -1,4 +1,4 @@
-# make demo | make test | make setup | make lint | make test-ci | make test-all | make clean
+# make demo | make test | make setup | make lint | make test-ci | make test-all | make docs | make clean
 # Another interpreter: PYTHON=python3.12 make setup.  Another torch build: TORCH_INDEX=<index URL> make setup.
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: setup demo test test-ci test-all lint format clean
+.PHONY: setup demo test test-ci test-all lint format docs clean
 
 setup:
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" VENV="$(VENV)" sh scripts/setup.sh
@@ -30,9 +30,13 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: setup
+	@NO_MKDOCS_2_WARNING=1 PYTHONPATH=src $(BIN)/mkdocs build --strict --quiet
+	@echo site/index.html
+
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf workspace .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf workspace site .pytest_cache .mypy_cache .ruff_cache .hypothesis
