@@ -22,6 +22,7 @@ from driftune.registry.waiting import challengers, claim_look, looks_due
 from driftune.training.pretrain import load_model, pretrain
 from tests.conftest import World, impressions, made_once
 from tests.crowning import DOMAIN, KEY, bring, pending, split_of
+from tests.margins import assert_promoted_by_far
 
 
 def settings(world: World, *changes: tuple[str, str]) -> None:
@@ -105,6 +106,7 @@ def test_a_small_domain_s_challenger_waits_and_is_promoted_when_its_rows_suffice
     assert row.gate["champion"]["rows"] == row.gate["challenger"]["rows"] == looks[1]["rows"]
     assert row.gate["difference"]["low"] == looks[1]["low"] > 0
     assert looks[1]["spent"] < row.gate["plan"]["error"] == pytest.approx(0.05)
+    assert_promoted_by_far(row.gate, world.config)
     with Ledger(world.config) as ledger:
         assert ledger.champion_version(KEY) == 1
 
