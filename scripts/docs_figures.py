@@ -39,7 +39,7 @@ def drift() -> None:
     """Days of a champion: the usual variation, and a day that lies beyond it."""
     days = [62, 48, 55, 70, 52, 60, 46, 66, 58, 140, 182]
     parts = [f'<rect x="60" y="150" width="560" height="50" fill="{GREY}" opacity=".35"/>']
-    parts += [text(68, 168, "what days usually differ by"), line(60, 220, 620, 220)]
+    parts += [text(68, 144, "what days usually differ by"), line(60, 220, 620, 220)]
     for place, size in enumerate(days):
         colour = TEAL if size < 100 else RED
         x, y = 90 + 50 * place, 220 - size

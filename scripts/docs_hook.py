@@ -59,11 +59,11 @@ def _models(annotation: object) -> list[type[BaseModel]]:
 
 
 def _table(section: str, model: type[BaseModel]) -> list[str]:
-    lines = ["| key | type | default | limits | meaning |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| key | meaning | type | default | limits |", "| --- | --- | --- | --- | --- |"]
     meanings = meanings_of(model)
     for key, field in model.model_fields.items():
-        cells = [f"`{key}`", _type(field.annotation), _default(field), _limits(field)]
-        lines.append("| " + " | ".join([*cells, _cell(meanings.get(key, ""))]) + " |")
+        cells = [f"`{key}`", _cell(meanings.get(key, "")), _type(field.annotation)]
+        lines.append("| " + " | ".join([*cells, _default(field), _limits(field)]) + " |")
     text = " ".join((model.__doc__ or "").split()).replace("``", "`")
     return [text, "\n".join(lines)]
 
