@@ -163,7 +163,7 @@ def _commands(name: str, command: click.Command) -> Iterator[tuple[str, click.Co
 
 
 def _command(name: str, command: click.Command) -> list[str]:
-    usage, lines = [name], ["| option | default | meaning |", "| --- | --- | --- |"]
+    usage, lines = [name], ["| option | meaning | default |", "| --- | --- | --- |"]
     for given in command.params:
         if given.name == "help":
             continue
@@ -173,7 +173,7 @@ def _command(name: str, command: click.Command) -> list[str]:
         elif given.required:
             usage.append(f"{given.opts[0]} {(given.name or '').upper()}")
         default = "**required**" if given.required else _option_default(given.default)
-        lines.append(f"| `{shown}` | {default} | {_cell(getattr(given, 'help', None) or '')} |")
+        lines.append(f"| `{shown}` | {_cell(getattr(given, 'help', None) or '')} | {default} |")
     text = (command.help or "").replace("\f", "")
     return [f"```\n{' '.join(usage)} [OPTIONS]\n```", text, "\n".join(lines)]
 
