@@ -2,7 +2,8 @@
 
 Every decision (day, domain, state, scores, gate report, training figures), every switch of a
 champion, every adapter's hash and every check of the guard, but for times, owners and seconds
-spent. Floating-point numbers may differ by a billionth. Prints what differs, and exits 1 if anything does.
+spent. Floating-point numbers may differ by a billionth. Prints what differs; exits 1 if anything
+does.
 """
 
 import json

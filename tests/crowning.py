@@ -16,6 +16,7 @@ from driftune.models.adapters import Adapter, IAKConfig, IAKKernel, save_adapter
 from driftune.project import Project
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import Scores
 from driftune.training.pretrain import load_model
 from tests.conftest import World, impressions
 
@@ -44,7 +45,7 @@ def pending(world: World, day: date, number: int = 1) -> str:
             backbone=backbone,
             state="pending",
             score=2.0,
-            scores={},
+            scores=Scores(),
             sentence="Moved.",
             data_version="v",
             champion_version=ledger.champion_version(KEY),

@@ -266,7 +266,7 @@ def test_a_challenger_that_waits_is_judged_again_in_a_trial(
             states.append([row.state for row in own.decisions()])
         (row,) = own.decisions(decisions.c.day == str(shifted_world.day(3)))
     assert states == [["waiting"], ["promoted"], ["promoted"]]
-    assert [look["verdict"] for look in row.gate["looks"]] == ["wait", "promote"]
+    assert [look.verdict for look in row.gate.looks] == ["wait", "promote"]
     assert_promoted_by_far(row.gate, config)
     assert (trial.finetunes, trial.promoted) == (1, 1)
     with Ledger(config) as ledger:

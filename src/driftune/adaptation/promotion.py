@@ -14,6 +14,7 @@ from driftune.project import Project
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import BASE
 from driftune.registry.mlflow_mirror import mirror, register
+from driftune.registry.records import Decision, GateReport
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Promotion:
     the lake (ISO), of a promotion by hand.
     """
 
-    decision: Any
-    gate: dict[str, Any]
+    decision: Decision
+    gate: GateReport
     action: Literal["promote", "by hand"]
     who: str
     reason: str
@@ -46,6 +47,9 @@ def promote(project: Project, promotion: Promotion, finish: Callable[[Any, int],
             away, or the champion moved meanwhile.
     """
     row, gate = promotion.decision, promotion.gate
+    expected = gate.champion_version
+    if expected is None:
+        raise RegistryError(f"{row.id}: the gate's report does not say which champion it saw")
     config, ledger = project.config, project.ledger
     challenger = project.workspace.challenger(row.id)
     sha256 = _sha256(challenger, project.backbone_now() or row.backbone, promotion)
@@ -72,7 +76,7 @@ def promote(project: Project, promotion: Promotion, finish: Callable[[Any, int],
             key=row.domain_key,
             domain=row.domain,
             action=promotion.action,
-            expected=gate["champion_version"],
+            expected=expected,
             version=version,
             decision_id=row.id,
             who=promotion.who,
@@ -92,7 +96,7 @@ def promote(project: Project, promotion: Promotion, finish: Callable[[Any, int],
 
 def _sha256(challenger: Path, backbone: str, promotion: Promotion) -> str:
     """The hash of the challenger's files, which can serve and were judged."""
-    name, judged = promotion.decision.id, promotion.gate.get("challenger_sha256")
+    name, judged = promotion.decision.id, promotion.gate.challenger_sha256
     try:
         _, card = load_adapter(challenger, backbone=backbone)
     except AdapterFileError as error:

@@ -10,6 +10,7 @@ from driftune.errors import BACKBONE_CHANGED, OvertakenError, RegistryError
 from driftune.models.adapters import Adapter, AdapterBank, AdapterFileError, load_adapter
 from driftune.project import Project, Served
 from driftune.registry.champions import Champion, champions_for
+from driftune.registry.records import Decision
 
 
 class Workbench:
@@ -25,8 +26,8 @@ class Workbench:
         self._champion: tuple[Champion, AdapterBank] | None = None
 
     @cached_property
-    def decision(self) -> Any:
-        """The decision's row in the ledger.
+    def decision(self) -> Decision:
+        """The decision as the ledger has it.
 
         Raises:
             LedgerError: when there is none.

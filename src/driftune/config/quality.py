@@ -2,13 +2,16 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
 from driftune.config.base import RANGE, RISING, Bound, Positive, Section, Share
 
 Severity = Literal["critical", "warning", "info"]
+
+# An argument of an expectation, as YAML gives it.
+Argument = str | int | float | bool | list[str] | None
 
 # Rules about single rows. A broken row goes to quarantine; `off` and releases let it in again.
 ROW_RULES = (
@@ -147,7 +150,7 @@ class Extra(Section):
         return name
 
     @property
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Argument]:
         """What the class is made with, as params.yaml gives it."""
         return dict(self.model_extra or {})
 
@@ -158,6 +161,10 @@ def _expectations() -> set[str]:
     folders = spec.submodule_search_locations if spec else None
     core = Path(next(iter(folders or [""]))) / "expectations" / "core"
     return {path.stem.replace("_", "") for path in core.glob("expect_*.py")}
+
+
+# Severities before they are validated: a bare `off` is false in YAML.
+Given = dict[str, str | bool]
 
 
 class Quality(Section):
@@ -203,8 +210,7 @@ class Quality(Section):
 
     @field_validator("severity", mode="before")
     @classmethod
-    def _rules_exist(cls, given: Any) -> Any:
-        # A bare `off` is false in YAML.
+    def _rules_exist(cls, given: Given) -> Given:
         if not isinstance(given, dict):
             return given
         for rule in given:
@@ -214,6 +220,6 @@ class Quality(Section):
                 raise ValueError(f"{rule} cannot be off: such rows cannot be encoded")
         return {rule: "off" if value is False else value for rule, value in given.items()}
 
-    def severity_of(self, rule: str) -> str:
+    def severity_of(self, rule: str) -> Severity | Literal["off"]:
         """The severity of a rule: critical, warning, info or off."""
         return self.severity.get(rule, (SUMMARY_RULES | CHANGE_RULES).get(rule, "warning"))

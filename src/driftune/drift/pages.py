@@ -1,6 +1,5 @@
 """Evidently's pages of decisions, and the series of its workspace (``evidently ui``)."""
 
-from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from driftune.drift.windows import DomainWindow, category_names, read_windows, w
 from driftune.errors import LedgerError
 from driftune.io import read_json, replacing, write_json
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import Decision
 from driftune.registry.schema import decisions
 
 
@@ -97,11 +97,11 @@ def _project(series: Any, domain: str) -> Any:
     return project
 
 
-def _measured(row: Any) -> bool:
-    return "signals" in row.scores
+def _measured(row: Decision) -> bool:
+    return row.scores.signals is not None
 
 
-def _compared(config: Config, ledger: Ledger, row: Any) -> Any:
+def _compared(config: Config, ledger: Ledger, row: Decision) -> Any:
     day = date.fromisoformat(row.day)
     same = [other for other in _decided(ledger, day) if other.domain_key == row.domain_key]
     newer = any(other.decided_at > row.decided_at for other in same)
@@ -114,8 +114,8 @@ def _compared(config: Config, ledger: Ledger, row: Any) -> Any:
         revision=row.revision,
         backbone=row.backbone,
         champion=row.champion_version,
-        reference=_days(row.scores.get("reference")),
-        settled=_days(row.scores.get("settled")),
+        reference=list(row.scores.reference),
+        settled=list(row.scores.settled),
         hours=24,
         data_version=row.data_version,
     )
@@ -124,10 +124,6 @@ def _compared(config: Config, ledger: Ledger, row: Any) -> Any:
         raise LedgerError(f"{row.id}: its windows hold nothing to compare")
     at = datetime.combine(day, time(12), tzinfo=config.zone)
     return compare(windows, category_names(config, day), config.drift.sample_rows, at)
-
-
-def _days(texts: Sequence[str] | None) -> list[date]:
-    return [date.fromisoformat(text) for text in texts or ()]
 
 
 def _decided(ledger: Ledger, day: date) -> list[Any]:

@@ -254,9 +254,9 @@ def _gate_begins(ledger: Ledger, key: str, champion: Champion) -> int:
     record = ledger.adapter(key, champion.serves)
     wanted = "" if record is None else record.decision_id
     for row in ledger.decisions(decisions.c.id == wanted):
-        gate = ((row.training or {}).get("split") or {}).get("gate") or {}
-        if gate.get("from"):
-            return _microseconds(gate["from"])
+        split = None if row.training is None else row.training.split
+        if split is not None and split.gate is not None and split.gate.first:
+            return _microseconds(split.gate.first)
     # Without that record none of its days, in whatever zone, counts as unseen.
     return _microseconds((max(champion.reference) + timedelta(days=2)).isoformat())
 

@@ -64,8 +64,8 @@ def judged_until(ledger: Ledger, key: str, version: int) -> date:
     record = ledger.adapter(key, version)
     wanted = "" if record is None else record.decision_id
     for row in ledger.decisions(decisions.c.id == wanted):
-        looks = (row.gate or {}).get("looks")
-        return date.fromisoformat(looks[-1]["day"] if looks else row.day)
+        look = None if row.gate is None else row.gate.last_look
+        return date.fromisoformat(row.day) if look is None else look.day
     return date.min
 
 

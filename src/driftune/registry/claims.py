@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from driftune.owners import has_ended, new_owner
+from driftune.registry.records import Decision
 from driftune.registry.schema import days, decisions, switches
 
 # What a newer decision of the domain was, or may become, adapted for.
@@ -35,7 +36,7 @@ def is_held(decision_id: str, owner: str) -> sa.ColumnElement[bool]:
     )
 
 
-def take(connection: sa.Connection, row: sa.Row, state: str, lease_seconds: float) -> str | None:
+def take(connection: sa.Connection, row: Decision, state: str, lease_seconds: float) -> str | None:
     """Claim a free decision, which is in ``state`` then; returns the owner.
 
     One that is out of date ends as ``superseded`` instead, one that has been tried ``ATTEMPTS``
@@ -60,7 +61,7 @@ def take(connection: sa.Connection, row: sa.Row, state: str, lease_seconds: floa
     return values["owner"]
 
 
-def out_of_date(connection: sa.Connection, row: sa.Row) -> str | None:
+def out_of_date(connection: sa.Connection, row: Decision) -> str | None:
     """Why a decision must not be adapted for any more; None when it may.
 
     Its rows may have trained a champion since, or are no longer what was measured: a challenger

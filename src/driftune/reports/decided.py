@@ -71,11 +71,6 @@ def all_decided(ledger: Ledger, home: Path, release: str) -> tuple[list[Decided]
     return [row for day in sorted(found) for row in found[day][1]], stamps
 
 
-def auc_gain(gate: dict[str, Any] | None) -> float | None:
-    """Challenger minus champion in the gate's metric; None when the gate has no such figure."""
-    return _number(((gate or {}).get("difference") or {}).get("estimate"))
-
-
 def _read(ledger: Ledger, days: list[str]) -> list[Decided]:
     columns = [decisions.c[name] for name in Decided._fields[:-2]]
     order = (decisions.c.revision, decisions.c.decided_at)
@@ -87,18 +82,20 @@ def _read(ledger: Ledger, days: list[str]) -> list[Decided]:
         rows: Iterable[Any] = ledger.read(query.add_columns(gain, auc))
     except sa.exc.DBAPIError:
         # A figure that is not a number is no JSON to it.
-        whole = ledger.read(query.add_columns(decisions.c.gate, decisions.c.scores))
-        rows = [(*row[:-2], auc_gain(row.gate), _auc(row.scores)) for row in whole]
+        whole = ledger.decisions(decisions.c.day.in_(days))
+        rows = [
+            (
+                *(getattr(row, name) for name in Decided._fields[:-2]),
+                None if row.gate is None else row.gate.gain,
+                row.scores.fact("auc").after,
+            )
+            for row in sorted(whole, key=lambda row: (row.revision, row.decided_at))
+        ]
     made = (Decided._make(row) for row in rows)
     return [
         row._replace(score=_number(row.score), gain=_number(row.gain), auc=_number(row.auc))
         for row in made
     ]
-
-
-def _auc(scores: dict[str, Any] | None) -> float | None:
-    told = ((scores or {}).get("told") or {}).get("auc") or {}
-    return _number(told.get("to"))
 
 
 def _number(value: Any) -> float | None:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.guard.record import Check, all_checks
+from driftune.quality.parts import DomainRecord
 from driftune.quality.record import DayQuality, read_quality
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.review import reviews_of
@@ -130,7 +131,7 @@ class History:
         return {row.id: row.day for rows in self.decisions.values() for row in rows}
 
     @cached_property
-    def counts(self) -> dict[tuple[str, str], dict[str, Any]]:
+    def counts(self) -> dict[tuple[str, str], DomainRecord]:
         """A domain's counts in a day's quality record, by key and day."""
         return {
             (row["key"], entry.text): row

@@ -25,7 +25,7 @@ from driftune.reports.front import front_view
 from driftune.reports.history import History, load_history
 from driftune.reports.links import decision_path
 from driftune.reports.policies_page import policies_view
-from driftune.reports.render import Renderer
+from driftune.reports.render import Renderer, View
 from driftune.reports.scope import Scope
 
 _PACKAGE = Path(__file__).parent
@@ -39,7 +39,7 @@ class Page:
 
     path: str
     template: str
-    view: dict[str, Any]
+    view: View
 
 
 def build_site(config: Config, ledger: Ledger, *, days: list[date] | None = None) -> Path:
