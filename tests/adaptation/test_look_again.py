@@ -12,18 +12,19 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from driftune.adaptation.challenge import challenge
-from driftune.adaptation.finetune import challenger_folder, finetune
-from driftune.adaptation.look_again import look_again
-from driftune.adaptation.promotion import conclude
+from driftune.adaptation.adapt import adapt, look_again
 from driftune.adaptation.split import split_rows
+from driftune.config.workspace import Workspace
 from driftune.errors import RegistryError
+from driftune.project import Project
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import Scores
 from driftune.registry.rows import Switch
 from driftune.registry.waiting import challengers, claim_look, looks_due
 from driftune.training.pretrain import load_model, pretrain
 from tests.conftest import World, impressions, made_once
 from tests.crowning import DOMAIN, KEY, bring, pending, split_of
+from tests.margins import assert_promoted_by_far
 
 
 def settings(world: World, *changes: tuple[str, str]) -> None:
@@ -49,13 +50,7 @@ def adapted(world: World, day: date, number: int = 1) -> str:
     decision = pending(world, day, number)
     config = world.config
     with Ledger(config) as ledger:
-        owner = ledger.claim(decision)
-        assert owner is not None
-        training = finetune(config, ledger, decision)
-        gate = challenge(config, ledger, decision)
-        conclude(
-            config, ledger, decision, owner, challenger_folder(config, decision), training, gate
-        )
+        adapt(Project(config, ledger), decision)
     return decision
 
 
@@ -94,25 +89,27 @@ def row_of(world: World, decision: str) -> Any:
 
 def again(world: World, decision: str, day: date) -> str:
     with Ledger(world.config) as ledger:
-        return look_again(world.config, ledger, decision, day, mirrored=False)
+        return look_again(Project(world.config, ledger, mirrored=False), decision, day)
 
 
+@pytest.mark.trains
 def test_a_small_domain_s_challenger_waits_and_is_promoted_when_its_rows_suffice(
     small: tuple[World, str],
 ) -> None:
     world, decision = small
     first = row_of(world, decision)
-    assert (first.state, first.gate["waits_for"]) == ("waiting", "data")
-    assert [look["confidence"] for look in first.gate["looks"]] == [None]
+    assert (first.state, first.gate.waits_for) == ("waiting", "data")
+    assert [look.confidence for look in first.gate.looks] == [None]
     day = bring(world, world.day(4), coffee(world.day(4)))
     assert again(world, decision, day) == "promoted"
     row = row_of(world, decision)
-    looks = row.gate["looks"]
-    assert [look["verdict"] for look in looks] == ["wait", "promote"]
-    assert looks[1]["rows"] == looks[0]["rows"] + split_of(world, day).day_rows
-    assert row.gate["champion"]["rows"] == row.gate["challenger"]["rows"] == looks[1]["rows"]
-    assert row.gate["difference"]["low"] == looks[1]["low"] > 0
-    assert looks[1]["spent"] < row.gate["plan"]["error"] == pytest.approx(0.05)
+    looks = row.gate.looks
+    assert [look.verdict for look in looks] == ["wait", "promote"]
+    assert looks[1].rows == looks[0].rows + split_of(world, day).day_rows
+    assert row.gate.champion.rows == row.gate.challenger.rows == looks[1].rows
+    assert row.gate.difference.low == looks[1].low > 0
+    assert looks[1].spent < row.gate.plan.error == pytest.approx(0.05)
+    assert_promoted_by_far(row.gate, world.config)
     with Ledger(world.config) as ledger:
         assert ledger.champion_version(KEY) == 1
 
@@ -128,7 +125,7 @@ def test_a_day_is_looked_at_once(small: tuple[World, str]) -> None:
         assert looks_due(ledger, day) == [decision]
     assert again(world, decision, day) == "waiting"
     looked = row_of(world, decision)
-    assert len(looked.gate["looks"]) == 2
+    assert len(looked.gate.looks) == 2
     assert again(world, decision, day) == "waiting"
     assert tuple(row_of(world, decision)) == tuple(looked)
     with Ledger(world.config) as ledger:
@@ -145,7 +142,7 @@ def test_one_run_has_a_look_and_a_lost_one_is_taken_over(small: tuple[World, str
         owner = claim_look(ledger, decision, day)
         assert lost and owner and lost != owner
         assert claim_look(ledger, decision, day) is None
-        assert look_again(world.config, ledger, decision, day, mirrored=False) == "waiting"
+        assert look_again(Project(world.config, ledger, mirrored=False), decision, day) == "waiting"
         assert ledger.claim(decision) is None
         assert ledger.release(decision, owner, "away", final=False) == "waiting"
     assert again(world, decision, day) == "promoted"
@@ -154,15 +151,15 @@ def test_one_run_has_a_look_and_a_lost_one_is_taken_over(small: tuple[World, str
 KILLED = """
 import os, signal, sys
 from datetime import date
-from driftune.adaptation import look_again as waiting
+from driftune.adaptation import adapt as waiting
 from driftune.config.loading import load_config
-from driftune.registry.ledger import Ledger
+from driftune.project import Project
 
 params, decision, day = sys.argv[1:]
 waiting.conclude = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 config = load_config(params)
-with Ledger(config) as ledger:
-    waiting.look_again(config, ledger, decision, date.fromisoformat(day))
+with Project(config) as project:
+    waiting.look_again(project, decision, date.fromisoformat(day))
 """
 
 
@@ -174,11 +171,11 @@ def test_the_look_of_a_killed_process_is_taken_again_and_counts_once(
     command = [sys.executable, "-c", KILLED, str(world.params), decision, str(day)]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     left = row_of(world, decision)
-    assert (left.state, len(left.gate["looks"])) == ("waiting", 1)
+    assert (left.state, len(left.gate.looks)) == ("waiting", 1)
     assert left.lease_until > time.time()
     assert again(world, decision, day) == "promoted"
     ended = row_of(world, decision)
-    assert len(ended.gate["looks"]) == 2
+    assert len(ended.gate.looks) == 2
     assert again(world, decision, day) == "promoted"
     assert tuple(row_of(world, decision)) == tuple(ended)
     with Ledger(world.config) as ledger:
@@ -206,7 +203,7 @@ def test_days_without_rows_of_the_domain_count_as_looks_and_spend_nothing(
         frame = frame[(frame["scene"] != "home") | (frame["region"] != "north")]
         states.append(again(world, decision, bring(world, world.day(number), frame)))
     assert states == ["waiting", "undecided"]
-    assert [look["spent"] for look in row_of(world, decision).gate["looks"]] == [0.0] * 3
+    assert [look.spent for look in row_of(world, decision).gate.looks] == [0.0] * 3
 
 
 def new_backbone(world: World, day: date) -> None:
@@ -263,7 +260,7 @@ def test_what_overtakes_a_waiting_challenger_ends_it(
 def test_a_look_that_fails_is_given_back_and_tried_again(small: tuple[World, str]) -> None:
     world, decision = small
     day = bring(world, world.day(4), coffee(world.day(4)))
-    card = challenger_folder(world.config, decision) / "card.json"
+    card = Workspace(world.config).challenger(decision) / "card.json"
     text = card.read_text()
     card.unlink()
     with pytest.raises(RegistryError, match="cannot be judged"):
@@ -283,13 +280,13 @@ def test_a_day_s_decisions_share_the_error_in_whatever_order_they_are_judged(
         for key, state in others.items():
             ledger.decide(
                 id=key, domain=key, domain_key=key, day=str(day), revision=1, backbone=backbone,
-                state=state, score=1.0, scores={}, sentence="", data_version="v",
+                state=state, score=1.0, scores=Scores(), sentence="", data_version="v",
                 champion_version=0,
             )  # fmt: skip
     decision = adapted(trained_world, day)
-    planned = row_of(trained_world, decision).gate["plan"]
-    assert planned["decisions"] == 4
-    assert planned["error"] == pytest.approx(0.05 / 4)
+    planned = row_of(trained_world, decision).gate.plan
+    assert planned.decisions == 4
+    assert planned.error == pytest.approx(0.05 / 4)
     encoder, _, _ = load_model(trained_world.config)
     split = split_rows(trained_world.config, encoder, KEY, day)
-    assert planned["rows"] == len(split.gate) + 4 * split.day_rows
+    assert planned.rows == len(split.gate) + 4 * split.day_rows

@@ -12,15 +12,18 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from driftune.adaptation.promotion import conclude
+from driftune.adaptation.claim import Claim
+from driftune.adaptation.conclude import conclude
 from driftune.cli import app
 from driftune.config.loading import load_config
 from driftune.errors import ConfigError
 from driftune.notify import targets
 from driftune.notify.deliver import deliver
+from driftune.project import Project
 from driftune.registry import outbox
 from driftune.registry.ledger import Ledger
 from driftune.registry.outbox import owed, settle, take
+from driftune.registry.records import GateReport, TrainingFigures
 from driftune.registry.rollback import going_back, restore
 from driftune.registry.schema import messages
 from tests.conftest import World
@@ -84,7 +87,7 @@ def test_promotion_rollback_rejection_and_failure_are_told(
 ) -> None:
     config = told.config
     gate = {
-        **report("promote"),
+        **report("promote").document(),
         "metric": "ctr_auc",
         "difference": {"estimate": 0.04, "low": 0.01, "high": 0.07},
         "rules": [{"name": "interval", "verdict": "fail", "sentence": "Does not exclude zero."}],
@@ -93,9 +96,14 @@ def test_promotion_rollback_rejection_and_failure_are_told(
         decision = decide(ledger, day)
         owner = ledger.claim(decision)
         assert owner
-        values = {**gate, "decision": verdict}
-        folder = challenger(config, decision)
-        conclude(config, ledger, decision, owner, folder, {}, values, mirrored=False)
+        values = GateReport.model_validate({**gate, "decision": verdict})
+        challenger(config, decision)
+        conclude(
+            Project(config, ledger, mirrored=False),
+            Claim(decision, owner),
+            TrainingFigures(),
+            values,
+        )
     rollback_by_hand(told, ledger)
     failed = decide(ledger, "2026-03-12")
     owner = ledger.claim(failed)

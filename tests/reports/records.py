@@ -15,6 +15,7 @@ from driftune.registry.ledger import Ledger
 from driftune.registry.rows import Switch
 from driftune.registry.schema import checks, decisions
 from driftune.reports import build_site
+from tests.records import as_records
 
 FIRST = date(2026, 3, 12)
 HOSTILE = (
@@ -321,7 +322,7 @@ class Site:
             "lease_until": 1773300000.0 if state == "claimed" else None,
             "note": "OutOfMemory: <killed>" if state == "failed" else None,
         }
-        self.ledger.decide(id=decision_id, **{**values, **changes})
+        self.ledger.decide(id=decision_id, **as_records({**values, **changes}))
         self._fix_clock(decision_id)
         return decision_id
 

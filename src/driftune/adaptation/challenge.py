@@ -1,63 +1,79 @@
 """Challenge: champion and challenger of a domain scored on the same held-out newest rows."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import numpy as np
+from pydantic import JsonValue
 
-from driftune.adaptation.finetune import challenger_folder
-from driftune.adaptation.split import lake_version, rows_since, split_of_decision
-from driftune.config import Config
+from driftune.adaptation.split import lake_version, rows_since
+from driftune.adaptation.workbench import Workbench, lake_changed
 from driftune.config.gate import Gate
-from driftune.errors import BACKBONE_CHANGED, OvertakenError, RegistryError
+from driftune.errors import LedgerError, OvertakenError, RegistryError
 from driftune.evaluation import looks as sequential
 from driftune.evaluation.gate import GateRows, Scores, judge
 from driftune.evaluation.offpolicy import LoggedLists, compare_lists
 from driftune.evaluation.ranking import ranking_summary
 from driftune.evaluation.slices import traffic_slices
-from driftune.features.encoder import Encoder
 from driftune.io import finite
-from driftune.lake.table import Lake
-from driftune.models.adapters import AdapterBank, AdapterFileError, load_adapter
-from driftune.registry.champions import champions_for
-from driftune.registry.ledger import Ledger
-from driftune.registry.waiting import decided_with
-from driftune.training.pretrain import load_model
+from driftune.models.adapters import Adapter, AdapterBank
+from driftune.registry.records import GateReport
+from driftune.registry.records.gate import GateVerdict, Look, Plan, WaitsFor
+from driftune.registry.records.training import Span, SplitSpans
+from driftune.registry.waiting import decided_with, last_look
 from driftune.training.rows import Rows
 from driftune.training.scoring import score
 
 
-def challenge(config: Config, ledger: Ledger, decision_id: str) -> dict[str, Any]:
-    """Judge the decision's challenger; returns the gate report as JSON-safe values.
+@dataclass(frozen=True)
+class Judged:
+    """The rows that a look judges by, up to a ``day`` of the ``lake``'s version.
 
-    Beside the report: ``plan``, what its looks may spend of the error, and ``looks``, so far this
-    one.
+    ``earlier``: the rows that trained the challenger and chose its epoch.
+    """
+
+    rows: Rows
+    earlier: Sequence[Rows]
+    day: date
+    lake: str
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was fixed at the first look, and the looks so far."""
+
+    split: SplitSpans
+    plan: Plan
+    looks: tuple[Look, ...] = ()
+
+
+def challenge(bench: Workbench) -> GateReport:
+    """Judge the decision's challenger; returns the gate's report with its first look.
 
     Raises:
         OvertakenError: when the backbone is another one.
         RegistryError: when the challenger's files are missing or damaged, or the lake is no longer
             the one that it was trained on.
     """
-    row = ledger.decision(decision_id)
-    encoder, _, backbone = load_model(config)
-    if backbone != row.backbone:
-        raise OvertakenError(BACKBONE_CHANGED)
-    split = split_of_decision(config, encoder, row)
-    _, card = _challenger(config, decision_id, backbone)
+    row, split = bench.decision, bench.split
+    adapter, card = bench.challenger()
     if card.get("lake") != split.lake:
-        raise RegistryError(
-            f"{decision_id}: the lake changed since the challenger was trained; adapt again"
-        )
+        raise lake_changed(bench.decision_id)
+    bench.require_unchanged()
     planned = sequential.plan(
-        config.gate, len(split.gate), split.day_rows, decided_with(ledger, row)
+        bench.config.gate,
+        len(split.gate),
+        split.day_rows,
+        decided_with(bench.project.ledger, row),
     )
-    begun = {"split": split.to_dict(), "plan": planned, "looks": []}
-    seen = {"day": row.day, "lake": split.lake}
-    return _look(config, ledger, row, split.gate, [split.train, split.select], seen, begun)
+    before = Before(split.spans(), Plan(**planned))
+    day = date.fromisoformat(row.day)
+    judged = Judged(split.gate, [split.train, split.select], day, split.lake)
+    return _look(bench, adapter, card["sha256"], judged, before)
 
 
-def challenge_again(config: Config, ledger: Ledger, decision_id: str, day: date) -> dict[str, Any]:
+def challenge_again(bench: Workbench, day: date) -> GateReport:
     """Judge a waiting challenger by its gate rows and all mature ones up to ``day``.
 
     Returns the new report, its look added to those before.
@@ -67,112 +83,117 @@ def challenge_again(config: Config, ledger: Ledger, decision_id: str, day: date)
             delivered since.
         RegistryError: when the challenger's files are missing or not those that were judged.
     """
-    row = ledger.decision(decision_id)
-    encoder, _, backbone = load_model(config)
-    if backbone != row.backbone:
-        raise OvertakenError(BACKBONE_CHANGED)
-    view = Lake.of(config)
-    before = row.gate["looks"][-1]
-    if lake_version(view, date.fromisoformat(before["day"])) != before["lake"]:
-        raise OvertakenError(f"days up to {before['day']} were delivered after they were judged")
-    split = row.gate["split"]
-    rows = rows_since(config, encoder, row.domain_key, split["train"]["from"], day, view)
-    judged = rows.time >= np.datetime64(split["gate"]["from"], "us").astype(np.int64)
-    seen = {"day": day.isoformat(), "lake": lake_version(view, day)}
-    return _look(config, ledger, row, rows.take(judged), [rows.take(~judged)], seen, row.gate)
+    row, config = bench.decision, bench.config
+    encoder, view, report = bench.served.encoder, bench.project.lake(), row.gate
+    last = last_look(row)
+    if report is None or report.split is None or report.plan is None:
+        raise LedgerError(f"decision '{row.id}': its gate report has no plan of looks")
+    before = Before(report.split, report.plan, report.looks)
+    if lake_version(view, last.day) != last.lake:
+        raise OvertakenError(f"days up to {last.day} were delivered after they were judged")
+    begins, gate_begins = _begins(row.id, before.split.train), _begins(row.id, before.split.gate)
+    rows = rows_since(config, encoder, row.domain_key, begins, day, view)
+    mask = rows.time >= np.datetime64(gate_begins, "us").astype(np.int64)
+    judged = Judged(rows.take(mask), [rows.take(~mask)], day, lake_version(view, day))
+    most = max(look.rows for look in before.looks)
+    if len(judged.rows) < sequential.GROWTH * most:
+        return _nothing_new(config.gate, judged, report, before)
+    adapter, card = bench.challenger()
+    if report.challenger_sha256 not in (None, card["sha256"]):
+        raise RegistryError(f"{row.id}: the challenger's files are not those that were judged")
+    return _look(bench, adapter, card["sha256"], judged, before)
+
+
+def _begins(decision_id: str, span: Span | None) -> str:
+    if span is None or span.first is None:
+        raise LedgerError(f"decision '{decision_id}': its gate report does not say which rows")
+    return span.first
 
 
 def _look(
-    config: Config,
-    ledger: Ledger,
-    row: Any,
-    rows: Rows,
-    earlier: Sequence[Rows],
-    seen: dict[str, Any],
-    before: dict[str, Any],
-) -> dict[str, Any]:
-    """One look at the challenger by ``rows``, after those of the report ``before``.
-
-    ``earlier``: the rows that trained it and chose its epoch.
-    """
-    policy, planned, looks = config.gate, before["plan"], before["looks"]
-    seen = {**seen, "rows": len(rows)}
-    judged = max((each["rows"] for each in looks), default=0)
-    if len(rows) < sequential.GROWTH * judged:
-        return _nothing_new(policy, seen, before)
-    confidence, spent, last = sequential.spend(policy, planned, looks, len(rows))
-    encoder, model, backbone = load_model(config)
-    adapter, card = _challenger(config, row.id, backbone)
-    if before.get("challenger_sha256") not in (None, card["sha256"]):
-        raise RegistryError(f"{row.id}: the challenger's files are not those that were judged")
-    champions, bank = champions_for(config, ledger, backbone, [row.domain_key])
-    champion = champions[row.domain_key]
-    now = Scores(*score(model, rows, bank))
-    new = Scores(*score(model, rows, AdapterBank.from_adapters({row.domain_key: adapter})))
-    gate_rows = _rows(config, encoder, rows, earlier)
-    report = judge(
-        gate_rows,
-        now,
-        new,
-        policy,
-        seed=config.seed,
-        confidence=confidence,
+    bench: Workbench, adapter: Adapter, sha256: str, judged: Judged, before: Before
+) -> GateReport:
+    """One look at the challenger (of these files), after those of ``before``."""
+    policy, rows, model = bench.config.gate, judged.rows, bench.served.model
+    key = bench.decision.domain_key
+    confidence, spent, last = sequential.spend(
+        policy, before.plan.model_dump(), _plain(before.looks), len(rows)
     )
-    verdict = sequential.outcome(report, policy, last)
+    champion, bank = bench.champion()
+    now = Scores(*score(model, rows, bank))
+    new = Scores(*score(model, rows, AdapterBank.from_adapters({key: adapter})))
+    gate_rows = _gate_rows(bench, judged)
+    report = judge(gate_rows, now, new, policy, seed=bench.config.seed, confidence=confidence)
     measured = report.to_dict()
-    difference = measured["difference"] or {}
+    verdict = sequential.outcome(report, policy, last)
     counts = report.decision != "insufficient"
-    look = {
-        **seen,
-        **{name: difference.get(name) for name in ("estimate", "low", "high")},
-        "confidence": confidence if counts else None,
-        "spent": spent if counts else 0.0,
-        "verdict": verdict,
-    }
+    difference = report.difference
+    # One with too little data has spent nothing.
+    look = Look(
+        day=judged.day,
+        lake=judged.lake,
+        rows=len(rows),
+        estimate=None if difference is None else difference.estimate,
+        low=None if difference is None else difference.low,
+        high=None if difference is None else difference.high,
+        confidence=confidence if counts else None,
+        spent=spent if counts else 0.0,
+        verdict=GateVerdict(verdict),
+    )
     waits = None
     if verdict == "wait":
-        waits = sequential.CERTAINTY if counts else sequential.DATA
+        waits = WaitsFor.CERTAINTY if counts else WaitsFor.DATA
     logged = LoggedLists(gate_rows.click, rows.request, rows.position, rows.propensity, rows.user)
-    return {
-        **measured,
-        **{
-            side: measured[side] | _ranking(gate_rows, scores, rows)
-            for side, scores in (("champion", now), ("challenger", new))
-        },
-        "off_policy": compare_lists(logged, now.p_click, new.p_click, policy).to_dict(),
-        "decision": verdict,
-        "champion_version": champion.version,
-        "champion_serves": champion.serves,
-        "challenger_sha256": card["sha256"],
-        "split": before["split"],
-        "plan": planned,
-        "looks": [*looks, look],
-        "waits_for": waits,
-    }
+    return GateReport.model_validate(
+        {
+            **measured,
+            "champion": measured["champion"] | _ranking(gate_rows, now, rows),
+            "challenger": measured["challenger"] | _ranking(gate_rows, new, rows),
+            "off_policy": compare_lists(logged, now.p_click, new.p_click, policy).to_dict(),
+            "decision": verdict,
+            "champion_version": champion.version,
+            "champion_serves": champion.serves,
+            "challenger_sha256": sha256,
+            "split": before.split,
+            "plan": before.plan,
+            "looks": (*before.looks, look),
+            "waits_for": waits,
+        }
+    )
 
 
-def _nothing_new(policy: Gate, seen: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+def _nothing_new(policy: Gate, judged: Judged, report: GateReport, before: Before) -> GateReport:
     """A day that brought next to no rows: it counts as a look, so that no challenger waits forever.
 
     Nothing is judged and nothing spent.
     """
-    verdict = "wait"
-    if sequential.is_last(policy, before["plan"], before["looks"]):
-        verdict = "insufficient" if before["waits_for"] == sequential.DATA else "reject"
-    look = {**seen, "confidence": None, "spent": before["looks"][-1]["spent"], "verdict": verdict}
-    waits = before["waits_for"] if verdict == "wait" else None
-    looks = [*before["looks"], {"estimate": None, "low": None, "high": None, **look}]
-    return {**before, "decision": verdict, "looks": looks, "waits_for": waits}
+    verdict, looks = GateVerdict.WAIT, before.looks
+    if sequential.is_last(policy, before.plan.model_dump(), _plain(looks)):
+        too_little = report.waits_for == WaitsFor.DATA
+        verdict = GateVerdict.INSUFFICIENT if too_little else GateVerdict.REJECT
+    look = Look(
+        day=judged.day,
+        lake=judged.lake,
+        rows=len(judged.rows),
+        estimate=None,
+        low=None,
+        high=None,
+        confidence=None,
+        spent=looks[-1].spent,
+        verdict=verdict,
+    )
+    waits = report.waits_for if verdict == GateVerdict.WAIT else None
+    return report.model_copy(
+        update={"decision": verdict, "looks": (*looks, look), "waits_for": waits}
+    )
 
 
-def _challenger(config: Config, decision_id: str, backbone: str) -> tuple[Any, dict[str, Any]]:
-    try:
-        return load_adapter(challenger_folder(config, decision_id), backbone=backbone)
-    except AdapterFileError as error:
-        raise RegistryError(f"{decision_id}: the challenger cannot be judged: {error}") from None
+def _plain(looks: Sequence[Look]) -> list[dict[str, JsonValue]]:
+    """Looks as the error spending takes them."""
+    return [look.model_dump(include={"rows", "confidence", "spent"}) for look in looks]
 
 
-def _ranking(labels: GateRows, scores: Scores, rows: Rows) -> dict[str, Any]:
+def _ranking(labels: GateRows, scores: Scores, rows: Rows) -> dict[str, float | None]:
     """NDCG over the lists that the rows name; nothing where they name none."""
     found = ranking_summary(
         labels.click, labels.convert, scores.p_click, scores.p_ctcvr, rows.request
@@ -180,7 +201,8 @@ def _ranking(labels: GateRows, scores: Scores, rows: Rows) -> dict[str, Any]:
     return dict(finite(found)) if found["lists_with_clicks"] else {}
 
 
-def _rows(config: Config, encoder: Encoder, gate: Rows, earlier: Sequence[Rows]) -> GateRows:
+def _gate_rows(bench: Workbench, judged: Judged) -> GateRows:
+    gate, encoder = judged.rows, bench.served.encoder
     items = encoder.fields.index("item")
     return GateRows(
         user=gate.user,
@@ -190,9 +212,9 @@ def _rows(config: Config, encoder: Encoder, gate: Rows, earlier: Sequence[Rows])
             user=gate.user,
             item=gate.ids[:, items].numpy(),
             time=gate.time,
-            earlier_user=np.concatenate([rows.user for rows in earlier]),
-            earlier_item=np.concatenate([rows.ids[:, items].numpy() for rows in earlier]),
+            earlier_user=np.concatenate([rows.user for rows in judged.earlier]),
+            earlier_item=np.concatenate([rows.ids[:, items].numpy() for rows in judged.earlier]),
             unseen_items=encoder.buckets,
-            zone=config.zone,
+            zone=bench.config.zone,
         ),
     )

@@ -2,9 +2,7 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import date, timedelta
-from typing import Any
 
 from driftune.config import Config
 from driftune.config.drift import Drift
@@ -14,11 +12,9 @@ from driftune.drift.rules import DUE, NEW_BACKBONE
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict, judge_readings
 from driftune.drift.windows import DomainWindow
-from driftune.io import finite
 from driftune.registry.checks import taken_back_between
 from driftune.registry.ledger import Ledger
 from driftune.registry.past import (
-    PastDecision,
     asked_by,
     challengers_wait_for,
     decisions_between,
@@ -26,6 +22,8 @@ from driftune.registry.past import (
     made_for_others,
     switched_by_hand,
 )
+from driftune.registry.records import Decision, Scores, State
+from driftune.registry.records.scores import SignalFacts, SignalScore, WindowCounts
 
 
 def decide_day(
@@ -89,7 +87,7 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
     # A challenger that waited became champion on a later day than its decision's.
     reach = max(span, policy.cooldown_days + config.gate.looks)
     rows = decisions_between(ledger, day - timedelta(days=reach), day)
-    before = {(row.domain_key, row.day): row for row in rows}
+    before = {(row.domain_key, date.fromisoformat(row.day)): row for row in rows}
     cooldown = day - timedelta(days=policy.cooldown_days)
     switched = taken_back_between(ledger, cooldown, day) | switched_by_hand(ledger, cooldown, day)
     ages = _ages(policy, ledger, day, backbone)
@@ -104,14 +102,14 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
                 p_values.append({})
                 continue
             same = (row.backbone, row.champion_version) == (window.backbone, window.champion)
-            p_values.append(row.p_values if same else {})
+            p_values.append(row.scores.p_values() if same else {})
         own = [row for (key, _), row in before.items() if key == window.key]
         origin = _follow_up(policy, window, own)
         found[window.key] = Past(
             p_values,
             _cooling(policy, day, own) or window.key in switched,
-            None if origin is None else origin.day,
-            0 if origin is None else (day - origin.since).days,
+            None if origin is None else date.fromisoformat(origin.day),
+            0 if origin is None else _days_since(origin, day),
             ages.get(window.key),
             waiting.get(window.key),
             outdated.get(window.key),
@@ -119,11 +117,16 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
     return found
 
 
-def _cooling(policy: Drift, day: date, rows: Sequence[PastDecision]) -> bool:
+def _cooling(policy: Drift, day: date, rows: Sequence[Decision]) -> bool:
     """Whether a champion was promoted within the cool-down; ``rows``: the domain's decisions."""
-    promoted = [row.judged for row in rows if row.state == "promoted"]
+    promoted = [row for row in rows if row.state == State.PROMOTED]
+    looks = [None if row.gate is None else row.gate.last_look for row in promoted]
+    days = [
+        date.fromisoformat(row.day) if look is None else look.day
+        for row, look in zip(promoted, looks, strict=True)
+    ]
     return policy.cooldown_days > 0 and any(
-        (day - each).days <= policy.cooldown_days for each in promoted
+        (day - each).days <= policy.cooldown_days for each in days
     )
 
 
@@ -156,19 +159,22 @@ def _ages(policy: Drift, ledger: Ledger, day: date, backbone: str) -> dict[str, 
     return found
 
 
-def _follow_up(
-    policy: Drift, window: DomainWindow, rows: Sequence[PastDecision]
-) -> PastDecision | None:
+def _follow_up(policy: Drift, window: DomainWindow, rows: Sequence[Decision]) -> Decision | None:
     """The decision whose drift is to be followed up now; ``rows``: the domain's, in order.
 
     None where something else serves by now than what they brought.
     """
-    promoted = [row for row in rows if row.state == "promoted"]
-    found = [row for row in promoted if row.rule not in DUE]
+    promoted = [row for row in rows if row.state == State.PROMOTED]
+    found = [row for row in promoted if row.scores.rule not in DUE]
     if not found or promoted[-1].adapter_version != window.champion:
         return None
-    passed = (window.day - found[-1].day).days
+    passed = (window.day - date.fromisoformat(found[-1].day)).days
     return found[-1] if passed in policy.follow_up_days else None
+
+
+def _days_since(decision: Decision, day: date) -> int:
+    """Days since the drift began that a decision found."""
+    return (day - (decision.scores.since or date.fromisoformat(decision.day))).days
 
 
 def _scores(
@@ -176,32 +182,40 @@ def _scores(
     measured: Measured,
     verdicts: Mapping[str, Verdict],
     judgement: Judgement,
-) -> dict[str, Any]:
+) -> Scores:
     """What the ledger keeps of a decision besides its sentence."""
-    kept: dict[str, Any] = {
-        "rule": judgement.rule,
-        "counts": dict(measured.counts),
-        "reference": [day.isoformat() for day in window.reference],
-        "settled": [day.isoformat() for day in window.settled],
-    }
-    if judgement.shifted is not None:
-        kept["since"] = (window.day - timedelta(days=judgement.shifted)).isoformat()
+    counts = WindowCounts(**measured.counts)
+    reference, settled = tuple(window.reference), tuple(window.settled)
+    kept = Scores(rule=judgement.rule, counts=counts, reference=reference, settled=settled)
     if measured.problem is None:
-        kept |= {
-            "matched": measured.matched,
-            "moved": list(judgement.moved),
-            "limits": judgement.limits,
-            "signals": {
-                signal: {
-                    "distance": measured.distances.get(signal),
-                    **(
-                        asdict(verdicts[signal]) | {"effect": verdicts[signal].effect}
-                        if signal in verdicts
-                        else {"p": None}
-                    ),
-                }
+        kept = Scores(
+            rule=judgement.rule,
+            counts=counts,
+            reference=reference,
+            settled=settled,
+            matched=measured.matched,
+            moved=tuple(judgement.moved),
+            limits=judgement.limits,
+            signals={
+                signal: _score(measured.distances.get(signal), verdicts.get(signal))
                 for signal in SIGNALS
             },
-            "told": dict(measured.told),
-        }
-    return dict(finite(kept))
+            facts={
+                signal: SignalFacts.model_validate(facts) for signal, facts in measured.told.items()
+            },
+        )
+    if judgement.shifted is None:
+        return kept
+    return kept.model_copy(update={"since": window.day - timedelta(days=judgement.shifted)})
+
+
+def _score(distance: float | None, verdict: Verdict | None) -> SignalScore:
+    if verdict is None:
+        return SignalScore(distance=distance, p=None)
+    return SignalScore(
+        distance=distance,
+        p=verdict.p,
+        square=verdict.square,
+        usual=verdict.usual,
+        effect=verdict.effect,
+    )

@@ -1,6 +1,5 @@
 """Evidently's pages of decisions, and the series of its workspace (``evidently ui``)."""
 
-from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -13,7 +12,7 @@ from driftune.errors import LedgerError
 from driftune.io import read_json, replacing, write_json
 from driftune.registry.decision_queries import decisions_of_day
 from driftune.registry.ledger import Ledger
-from driftune.registry.rows import DecisionRow
+from driftune.registry.records import Decision
 
 
 def write_pages(config: Config, ledger: Ledger, day: date) -> int:
@@ -98,11 +97,11 @@ def _project(series: Any, domain: str) -> Any:
     return project
 
 
-def _measured(row: DecisionRow) -> bool:
-    return "signals" in row.scores
+def _measured(row: Decision) -> bool:
+    return row.scores.signals is not None
 
 
-def _compared(config: Config, ledger: Ledger, row: DecisionRow) -> Any:
+def _compared(config: Config, ledger: Ledger, row: Decision) -> Any:
     day = date.fromisoformat(row.day)
     same = [other for other in decisions_of_day(ledger, day) if other.domain_key == row.domain_key]
     newer = any(other.decided_at > row.decided_at for other in same)
@@ -115,8 +114,8 @@ def _compared(config: Config, ledger: Ledger, row: DecisionRow) -> Any:
         revision=row.revision,
         backbone=row.backbone,
         champion=row.champion_version,
-        reference=_days(row.scores.get("reference")),
-        settled=_days(row.scores.get("settled")),
+        reference=list(row.scores.reference),
+        settled=list(row.scores.settled),
         hours=24,
         data_version=row.data_version,
     )
@@ -125,7 +124,3 @@ def _compared(config: Config, ledger: Ledger, row: DecisionRow) -> Any:
         raise LedgerError(f"{row.id}: its windows hold nothing to compare")
     at = datetime.combine(day, time(12), tzinfo=config.zone)
     return compare(windows, category_names(config, day), config.drift.sample_rows, at)
-
-
-def _days(texts: Sequence[str] | None) -> list[date]:
-    return [date.fromisoformat(text) for text in texts or ()]

@@ -241,9 +241,9 @@ def _gate_begins(ledger: Ledger, key: str, champion: Champion) -> int:
     """From when on (microseconds since 1970) rows had no part in training an adapter."""
     decision = decision_behind(ledger, key, champion.serves)
     if decision is not None:
-        gate = ((decision.training or {}).get("split") or {}).get("gate") or {}
-        if gate.get("from"):
-            return _microseconds(gate["from"])
+        split = None if decision.training is None else decision.training.split
+        if split is not None and split.gate is not None and split.gate.first:
+            return _microseconds(split.gate.first)
     # Without that record none of its days, in whatever zone, counts as unseen.
     return _microseconds((max(champion.reference) + timedelta(days=2)).isoformat())
 

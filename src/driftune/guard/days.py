@@ -55,5 +55,5 @@ def judged_until(ledger: Ledger, key: str, version: int) -> date:
     decision = decision_behind(ledger, key, version)
     if decision is None:
         return date.min
-    looks = (decision.gate or {}).get("looks")
-    return date.fromisoformat(looks[-1]["day"] if looks else decision.day)
+    look = None if decision.gate is None else decision.gate.last_look
+    return date.fromisoformat(decision.day) if look is None else look.day

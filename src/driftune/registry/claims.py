@@ -5,7 +5,7 @@ import time
 import sqlalchemy as sa
 
 from driftune.owners import has_ended, new_owner
-from driftune.registry.rows import DecisionRow
+from driftune.registry.records import Decision
 from driftune.registry.schema import days, decisions, switches
 
 # What a newer decision of the domain was, or may become, adapted for.
@@ -35,9 +35,7 @@ def is_held(decision_id: str, owner: str) -> sa.ColumnElement[bool]:
     )
 
 
-def take(
-    connection: sa.Connection, row: DecisionRow, state: str, lease_seconds: float
-) -> str | None:
+def take(connection: sa.Connection, row: Decision, state: str, lease_seconds: float) -> str | None:
     """Claim a free decision, which is in ``state`` then; returns the owner.
 
     One that is out of date ends as ``superseded`` instead, one that has been tried ``ATTEMPTS``
@@ -65,7 +63,7 @@ def take(
     return owner
 
 
-def out_of_date(connection: sa.Connection, row: DecisionRow) -> str | None:
+def out_of_date(connection: sa.Connection, row: Decision) -> str | None:
     """Why a decision must not be adapted for any more; None when it may.
 
     Its rows may have trained a champion since, or are no longer what was measured: a challenger

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from driftune.registry.claims import OPEN
 from driftune.registry.ledger import Ledger
-from driftune.registry.rows import DecisionRow
+from driftune.registry.records import Decision
 from driftune.registry.schema import decisions
 
 
@@ -44,7 +44,7 @@ class JudgedMetric(NamedTuple):
 Stamp = tuple[int, float]
 
 
-def decisions_of_day(ledger: Ledger, day: date) -> list[DecisionRow]:
+def decisions_of_day(ledger: Ledger, day: date) -> list[Decision]:
     """The day's decisions by domain key, oldest first."""
     return ledger.decisions(decisions.c.day == day.isoformat())
 
@@ -55,12 +55,12 @@ def decision_ids(ledger: Ledger, day: date) -> set[str]:
     return {row.id for row in ledger.read(query)}
 
 
-def decisions_by_id(ledger: Ledger, ids: Collection[str]) -> dict[str, DecisionRow]:
+def decisions_by_id(ledger: Ledger, ids: Collection[str]) -> dict[str, Decision]:
     """Whole decisions by id; those that the ledger lacks are left out."""
     return {row.id: row for row in ledger.decisions(decisions.c.id.in_(ids))} if ids else {}
 
 
-def decision_behind(ledger: Ledger, key: str, version: int) -> DecisionRow | None:
+def decision_behind(ledger: Ledger, key: str, version: int) -> Decision | None:
     """The decision that brought an adapter version; None where the ledger lacks either."""
     record = ledger.adapter(key, version)
     if record is None:
@@ -117,23 +117,20 @@ def decided_on(ledger: Ledger, days: Collection[str]) -> list[Decided]:
         rows: Iterable[Any] = ledger.read(query.add_columns(gain, auc))
     except sa.exc.DBAPIError:
         # A figure that is not a number is no JSON to it.
-        whole = ledger.read(query.add_columns(decisions.c.gate, decisions.c.scores))
-        rows = [(*row[:-2], auc_gain(row.gate), _auc(row.scores)) for row in whole]
+        whole = ledger.decisions(decisions.c.day.in_(days))
+        rows = [
+            (
+                *(getattr(row, name) for name in Decided._fields[:-2]),
+                None if row.gate is None else row.gate.gain,
+                row.scores.fact("auc").after,
+            )
+            for row in sorted(whole, key=lambda row: (row.revision, row.decided_at))
+        ]
     made = (Decided._make(row) for row in rows)
     return [
         row._replace(score=_number(row.score), gain=_number(row.gain), auc=_number(row.auc))
         for row in made
     ]
-
-
-def auc_gain(gate: dict[str, Any] | None) -> float | None:
-    """Challenger minus champion in the gate's metric; None when the gate has no such figure."""
-    return _number(((gate or {}).get("difference") or {}).get("estimate"))
-
-
-def _auc(scores: dict[str, Any] | None) -> float | None:
-    told = ((scores or {}).get("told") or {}).get("auc") or {}
-    return _number(told.get("to"))
 
 
 def _number(value: float | None) -> float | None:

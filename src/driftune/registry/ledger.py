@@ -10,7 +10,7 @@ newer decision, champion or delivery overtook it), ``declined`` (by a person) an
 import time
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, Unpack
 
 import sqlalchemy as sa
 
@@ -20,10 +20,16 @@ from driftune.registry.claims import ATTEMPTS, is_held, is_lost, take
 from driftune.registry.database import Database
 from driftune.registry.moments import moment
 from driftune.registry.outbox import queue
+from driftune.registry.records import Decision
+from driftune.registry.records.decision import (
+    DecisionEnd,
+    NewDecision,
+    decision_query,
+    written,
+)
 from driftune.registry.rows import (
     AdapterRecord,
     DayRecord,
-    DecisionRow,
     Pointer,
     Switch,
     SwitchRecord,
@@ -86,49 +92,49 @@ class Ledger(Database):
 
     # Decisions
 
-    def decide(self, **values: Any) -> tuple[DecisionRow, bool]:
-        """Write a drift decision once; returns its row and whether this call wrote it.
+    def decide(self, **values: Unpack[NewDecision]) -> tuple[Decision, bool]:
+        """Write a drift decision once; returns it and whether this call wrote it.
 
         Older ones of the domain that still wait for approval give way to one that asks again.
         """
         identity = decisions.c.id == values["id"]
         with self.write() as connection:
             now = moment(connection, values["domain_key"], values["day"])
-            row = {"attempts": 0, "decided_at": now, "updated_at": now, **values}
-            written = insert_new(connection, decisions, row)
-            if written and values["state"] in ("review", "pending"):
+            row = {"attempts": 0, "decided_at": now, "updated_at": now, **written(values)}
+            new = insert_new(connection, decisions, row)
+            if new and values["state"] in ("review", "pending"):
                 give_way(connection, row)
                 self.tell(
                     connection,
                     "alert",
-                    row["id"],
+                    values["id"],
                     **_about(row),
                     state=row["state"],
-                    rule=(row["scores"] or {}).get("rule"),
+                    rule=values["scores"].rule,
                     score=row["score"],
                     sentence=row["sentence"],
                 )
-            return connection.execute(sa.select(decisions).where(identity)).one(), written
+            found = connection.execute(decision_query().where(identity)).one()
+            return Decision.of(found._mapping), new
 
-    def decision(self, decision_id: str) -> DecisionRow:
+    def decision(self, decision_id: str) -> Decision:
         """A decision by id.
 
         Raises:
             LedgerError: when there is none.
         """
-        row = self.one(sa.select(decisions).where(decisions.c.id == decision_id))
-        if row is None:
+        rows = self.decisions(decisions.c.id == decision_id)
+        if not rows:
             raise LedgerError(
                 f"decision '{decision_id}' is not in the ledger; see driftune status --json"
             )
-        return row
+        return rows[0]
 
-    def decisions(self, *conditions: sa.ColumnElement[bool]) -> list[DecisionRow]:
+    def decisions(self, *conditions: sa.ColumnElement[bool]) -> list[Decision]:
         """Decisions by day, then domain, oldest first."""
         order = ("day", "domain_key", "revision", "decided_at")
-        return self.read(
-            sa.select(decisions).where(*conditions).order_by(*(decisions.c[name] for name in order))
-        )
+        query = decision_query().where(*conditions).order_by(*(decisions.c[name] for name in order))
+        return [Decision.of(row._mapping) for row in self.read(query)]
 
     def claim(self, decision_id: str) -> str | None:
         """Claim a decision that is free (see ``waiting``); None when there is nothing to adapt.
@@ -136,8 +142,9 @@ class Ledger(Database):
         See ``claims.take`` for what it ends instead.
         """
         with self.write() as connection:
-            free = sa.select(decisions).where(decisions.c.id == decision_id, _free(connection))
-            row = connection.execute(free.with_for_update()).one_or_none()
+            free = decision_query().where(decisions.c.id == decision_id, _free(connection))
+            found = connection.execute(free.with_for_update()).mappings()
+            row = next(map(Decision.of, found), None)
             if row is None:
                 return None
             owner = take(connection, row, "claimed", self.lease_seconds)
@@ -183,7 +190,7 @@ class Ledger(Database):
             self.tell_failed(connection, decision_id)
         return str(self.decision(decision_id).state)
 
-    def waiting(self, day: date) -> list[DecisionRow]:
+    def waiting(self, day: date) -> list[Decision]:
         """Decisions up to ``day`` that wait for an adaptation.
 
         These are the pending ones, and claimed ones whose lease has expired or whose owner was a
@@ -216,18 +223,18 @@ class Ledger(Database):
         decision_id: str,
         owner: str,
         state: str,
-        **values: Any,
+        **values: Unpack[DecisionEnd],
     ) -> None:
         """End a claim in ``state`` inside the caller's transaction.
 
         Raises:
             LedgerError: when the claim is no longer the caller's.
         """
+        # Why an attempt before did not end is no longer news.
+        told = {"note": None, **written(values)}
         if state == "waiting":
             # Each look has its own attempts.
-            values["attempts"] = 0
-        # Why an attempt before did not end is no longer news.
-        told = {"note": None, **values}
+            told["attempts"] = 0
         result = connection.execute(
             decisions.update()
             .where(is_held(decision_id, owner))

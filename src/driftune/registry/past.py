@@ -6,28 +6,12 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import Decision
+from driftune.registry.records.gate import WaitsFor
 from driftune.registry.schema import adapters, champions, decisions, switches
 
 # How decisions end for which a fine-tune was made, or declined by a person.
 _TRIED = ("promoted", "rejected", "undecided", "waiting", "declined")
-
-
-class PastDecision(NamedTuple):
-    """A decision of a day before. ``judged``: the day of the gate's last look, else ``day``;
-    ``since``: the day on which the drift began, else ``day``; ``p_values`` by signal, of those
-    that could be judged.
-    """
-
-    domain_key: str
-    day: date
-    state: str
-    backbone: str
-    champion_version: int
-    adapter_version: int | None
-    judged: date
-    rule: str | None
-    since: date
-    p_values: dict[str, float]
 
 
 class ServedDay(NamedTuple):
@@ -50,34 +34,11 @@ class LastFinetune(NamedTuple):
     tried: date | None
 
 
-def decisions_between(ledger: Ledger, first: date, before: date) -> list[PastDecision]:
+def decisions_between(ledger: Ledger, first: date, before: date) -> list[Decision]:
     """The decisions of days in [``first``, ``before``), oldest first."""
-    names = ("domain_key", "day", "state", "backbone", "champion_version", "adapter_version",
-             "scores")  # fmt: skip
-    rows = ledger.read(
-        sa.select(*(decisions.c[name] for name in names), decisions.c.gate["looks"].label("looks"))
-        .where(decisions.c.day < before.isoformat(), decisions.c.day >= first.isoformat())
-        .order_by(decisions.c.day, decisions.c.revision, decisions.c.decided_at)
+    return ledger.decisions(
+        decisions.c.day < before.isoformat(), decisions.c.day >= first.isoformat()
     )
-    found = []
-    for key, day, state, backbone, champion, version, scores, looks in rows:
-        scores = scores or {}
-        signals = scores.get("signals") or {}
-        found.append(
-            PastDecision(
-                key,
-                date.fromisoformat(day),
-                state,
-                backbone,
-                champion,
-                version,
-                date.fromisoformat(looks[-1]["day"] if looks else day),
-                scores.get("rule"),
-                date.fromisoformat(scores.get("since") or day),
-                {name: one["p"] for name, one in signals.items() if one.get("p") is not None},
-            )
-        )
-    return found
 
 
 def days_served(ledger: Ledger, backbone: str, before: date) -> list[ServedDay]:
@@ -112,14 +73,16 @@ def switched_by_hand(ledger: Ledger, first: date, before: date) -> set[str]:
     return {row.domain_key for row in ledger.read(query)}
 
 
-def challengers_wait_for(ledger: Ledger, backbone: str, before: date) -> dict[str, str]:
+def challengers_wait_for(
+    ledger: Ledger, backbone: str, before: date
+) -> dict[str, WaitsFor | str | None]:
     """By domain key what its challenger, of a day before, waits for."""
     rows = ledger.decisions(
         decisions.c.state == "waiting",
         decisions.c.day < before.isoformat(),
         decisions.c.backbone == backbone,
     )
-    return {row.domain_key: row.gate["waits_for"] for row in rows}
+    return {row.domain_key: None if row.gate is None else row.gate.waits_for for row in rows}
 
 
 def made_for_others(ledger: Ledger, backbone: str) -> dict[str, int]:

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from driftune.errors import LedgerError, RegistryError
 from driftune.registry.claims import out_of_date
 from driftune.registry.ledger import Ledger
-from driftune.registry.rows import DecisionRow
+from driftune.registry.records import Decision
+from driftune.registry.records.decision import decision_query
 from driftune.registry.schema import decisions, insert_new, reviews
 
 REVIEW, DECLINED = "review", "declined"
@@ -29,7 +30,7 @@ class Reviewed:
     told: str
 
 
-def awaiting(ledger: Ledger) -> list[DecisionRow]:
+def awaiting(ledger: Ledger) -> list[Decision]:
     """Decisions that wait for approval, by day, then domain."""
     return ledger.decisions(decisions.c.state == REVIEW)
 
@@ -59,9 +60,10 @@ def decline(ledger: Ledger, decision_id: str, who: str, why: str) -> Reviewed:
 def _conclude(ledger: Ledger, decision_id: str, state: str, who: str, why: str) -> Reviewed:
     now = time.time()
     with ledger.write() as connection:
-        row = connection.execute(
-            sa.select(decisions).where(decisions.c.id == decision_id).with_for_update()
-        ).one_or_none()
+        found = connection.execute(
+            decision_query().where(decisions.c.id == decision_id).with_for_update()
+        ).mappings()
+        row = next(map(Decision.of, found), None)
         if row is None:
             raise LedgerError(
                 f"decision '{decision_id}' is not in the ledger; see driftune approve --list"
@@ -95,7 +97,7 @@ def _conclude(ledger: Ledger, decision_id: str, state: str, who: str, why: str) 
     return Reviewed(decision_id, state, verdict)
 
 
-def _already(connection: sa.Connection, row: DecisionRow) -> str:
+def _already(connection: sa.Connection, row: Decision) -> str:
     """What became of a decision that does not wait for approval."""
     told = connection.execute(
         sa.select(reviews).where(reviews.c.decision_id == row.id)

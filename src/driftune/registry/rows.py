@@ -4,12 +4,7 @@ Days are ISO dates, times seconds since 1970.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
-
-import sqlalchemy as sa
-
-# A whole decision, as ``Ledger.decision`` gives it.
-DecisionRow: TypeAlias = sa.Row[Any]
+from typing import Any, NamedTuple
 
 
 class DayRecord(NamedTuple):

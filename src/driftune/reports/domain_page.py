@@ -88,7 +88,7 @@ def _day(
     return {
         "day": entry.text,
         "href": f"{ROOT}day/{entry.day}.html" if history.is_recorded(entry.day) else None,
-        "verdict": domain_quality(history.counts.get((key, entry.text)) or {})
+        "verdict": domain_quality(history.counts.get((key, entry.text)))
         or verdict_view(entry.verdict),
         "shown": score_text(score),
         "step": heat_step(score),

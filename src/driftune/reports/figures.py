@@ -7,7 +7,8 @@ Colours are CSS variables that the page's script resolves, so charts follow the 
 
 import html
 import json
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
 
 from driftune.reports.timelines import timelines
 
@@ -23,6 +24,42 @@ _SYMBOLS = (
 )
 
 _HATCH = {"size": 6, "solidity": 0.2, "fillmode": "overlay", "fgopacity": 0.45}
+
+
+class IntervalRow(TypedDict):
+    """A difference with its interval; None where it has none."""
+
+    label: str
+    estimate: float | None
+    low: float | None
+    high: float | None
+
+
+class IntervalsSpec(TypedDict):
+    """A chart of differences with their intervals."""
+
+    kind: str
+    height: int
+    rows: Sequence[IntervalRow]
+
+
+class LegendEntry(TypedDict):
+    """A line's name, marker and colour."""
+
+    name: str
+    glyph: str
+    color: str
+
+
+class CurvesSpec(TypedDict):
+    """A chart of named curves of (x, y) against the diagonal."""
+
+    kind: str
+    height: int
+    x: str
+    y: str
+    curves: Mapping[str, Sequence[tuple[float, float]]]
+    legend: list[LegendEntry]
 
 
 def plain(text: str, length: int = 40) -> str:
@@ -65,7 +102,7 @@ def lines_spec(
     }
 
 
-def intervals_spec(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+def intervals_spec(rows: Sequence[IntervalRow]) -> IntervalsSpec | None:
     """Differences with their intervals; rows without an estimate are left out."""
     usable = [row for row in rows if row["estimate"] is not None]
     if not usable:
@@ -74,13 +111,13 @@ def intervals_spec(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def curves_spec(
-    x: str, y: str, curves: dict[str, list[tuple[float, float]]]
-) -> dict[str, Any] | None:
+    x: str, y: str, curves: Mapping[str, Sequence[tuple[float, float]]]
+) -> CurvesSpec | None:
     """Named curves of (x, y) against the diagonal; None without any points."""
     used = {name: points for name, points in curves.items() if points}
     if not used:
         return None
-    legend = [
+    legend: list[LegendEntry] = [
         {
             "name": name,
             "glyph": _SYMBOLS[place][1],

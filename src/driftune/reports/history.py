@@ -8,6 +8,7 @@ from typing import Any
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
+from driftune.quality.parts import DomainRecord
 from driftune.quality.record import DayQuality, read_quality
 from driftune.registry.champions import mlflow_versions
 from driftune.registry.checks import Check, all_checks
@@ -129,7 +130,7 @@ class History:
         return {row.id: row.day for rows in self.decisions.values() for row in rows}
 
     @cached_property
-    def counts(self) -> dict[tuple[str, str], dict[str, Any]]:
+    def counts(self) -> dict[tuple[str, str], DomainRecord]:
         """A domain's counts in a day's quality record, by key and day."""
         return {
             (row["key"], entry.text): row

@@ -1,12 +1,15 @@
 """Jinja2 for the review site: strict, escaping, with the formats that all pages share."""
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from driftune.reports.figures import draw, in_script
 
 NOTHING = "–"
+# What a template shows by name: plain values, lists and dicts of them.
+View = Mapping[str, object]
 
 
 class Renderer:
@@ -45,7 +48,7 @@ class Renderer:
             "in_script": lambda value: Markup(in_script(value)),
         }
 
-    def render(self, template: str, view: dict[str, Any]) -> str:
+    def render(self, template: str, view: View) -> str:
         """The page's text; half a surrogate pair in a name becomes a question mark."""
         text = self.environment.get_template(template).render(view)
         return text.encode("utf-8", "replace").decode("utf-8")

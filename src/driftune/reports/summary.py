@@ -8,6 +8,7 @@ from driftune.quality.record import DayQuality
 from driftune.registry.checks import Check, checks_as_of
 from driftune.registry.decision_queries import decisions_of_day
 from driftune.registry.ledger import Ledger
+from driftune.registry.records.gate import Difference
 from driftune.reports.states import QUIET
 
 
@@ -22,17 +23,16 @@ def day_rows(ledger: Ledger, day: date) -> list[dict[str, Any]]:
     rows = []
     decided = decisions_of_day(ledger, day)
     for row in {each.domain_key: each for each in decided}.values():
-        gate = row.gate or {}
-        difference = gate.get("difference") or {}
+        difference = (row.gate and row.gate.difference) or Difference()
         rows.append(
             {
                 "domain": row.domain,
                 "state": row.state,
-                "rule": (row.scores or {}).get("rule"),
+                "rule": row.scores.rule,
                 "drift": None if row.score is None else round(row.score, 2),
                 "champion": row.adapter_version or row.champion_version,
-                "before": _rounded(difference.get("champion")),
-                "after": _rounded(difference.get("challenger")),
+                "before": _rounded(difference.champion),
+                "after": _rounded(difference.challenger),
                 "rolled_back": _rolled_back(taken_back.get(row.domain_key)),
                 "why": row.sentence,
             }

@@ -77,7 +77,7 @@ def needed_days(config: Config, ledger: Ledger) -> dict[date, str]:
     compared: set[date] = set()
     for row in ledger.decisions():
         if row.champion_version in serve.get(row.domain_key, {0}):
-            compared |= set(map(date.fromisoformat, (row.scores or {}).get("reference") or ()))
+            compared |= {*row.scores.reference}
     for key, versions in serve.items():
         for record in ledger.versions(key):
             if record.version in versions:
