@@ -19,6 +19,7 @@ from driftune.intake.ingest import ingest
 from driftune.models.adapters import fingerprint, load_adapter, save_adapter
 from driftune.project import Project
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import GateReport
 from driftune.training.pretrain import load_model, pretrain
 from driftune.training.rows import load_rows
 from tests.conftest import World, impressions

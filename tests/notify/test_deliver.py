@@ -23,7 +23,7 @@ from driftune.project import Project
 from driftune.registry import outbox
 from driftune.registry.ledger import Ledger
 from driftune.registry.outbox import owed, settle, take
-from driftune.registry.records import TrainingFigures
+from driftune.registry.records import GateReport, TrainingFigures
 from driftune.registry.rollback import restore
 from driftune.registry.schema import messages
 from tests.conftest import World
