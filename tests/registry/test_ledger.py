@@ -16,6 +16,7 @@ from driftune.config.loading import load_config
 from driftune.errors import LedgerBusyError, LedgerError, RegistryError
 from driftune.registry.claims import ATTEMPTS
 from driftune.registry.ledger import Ledger
+from driftune.registry.records.decision import NewDecision
 from driftune.registry.rows import Switch
 from driftune.registry.schema import champions, days, decisions
 from driftune.registry.status import domain_status
@@ -30,12 +31,9 @@ def test_a_decision_is_written_once(ledger: Ledger, decide: Decide) -> None:
     first = decide(score=2.0)
     decide(score=9.0)
     assert [row.score for row in ledger.decisions()] == [2.0]
+    decision = ledger.decision(first)
     row, written = ledger.decide(
-        **{
-            name: value
-            for name, value in ledger.decision(first)._mapping.items()
-            if name not in ("attempts", "decided_at", "updated_at")
-        }
+        **{name: getattr(decision, name) for name in NewDecision.__required_keys__}
     )
     assert not written
     assert row.id == first
