@@ -91,6 +91,7 @@ def again(world: World, decision: str, day: date) -> str:
         return look_again(Project(world.config, ledger, mirrored=False), decision, day)
 
 
+@pytest.mark.trains
 def test_a_small_domain_s_challenger_waits_and_is_promoted_when_its_rows_suffice(
     small: tuple[World, str],
 ) -> None:

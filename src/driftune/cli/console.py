@@ -17,9 +17,7 @@ from driftune.observe.logs import structured
 from driftune.progress import LOGGER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from driftune.deployment.doctor import Finding
+    from collections.abc import Mapping, Sequence
 
 
 class _Lines(logging.Handler):
@@ -120,7 +118,7 @@ def show_status(rows: list[dict[str, Any]]) -> None:
         console.print(f"{held} domain(s) wait for approval: driftune approve --list")
 
 
-def show_findings(findings: "Sequence[Finding]") -> None:
+def show_findings(findings: "Sequence[Mapping[str, object]]") -> None:
     """Print findings, a line each: whether it is ``ok``, and ``what`` it is."""
     for finding in findings:
         sys.stdout.write(f"{'ok  ' if finding['ok'] else 'FAIL'}  {finding['what']}\n")

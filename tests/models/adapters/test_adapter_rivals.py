@@ -22,6 +22,8 @@ from driftune.models.adapters import (
 from driftune.models.adapters.rivals import CopyKernel, HoulsbyKernel, LoRAKernel, make_kernel
 from tests.models.adapters.shapes import SHAPES, DeepFM, Sequence, built
 
+pytestmark = pytest.mark.trains
+
 
 def _drawn(kernel: Any) -> Any:
     generator = torch.Generator().manual_seed(0)
