@@ -205,18 +205,17 @@ def examples_of(data: Dataset, encoded: Encoded, rows: Rows) -> Examples:
 
 def joined(parts: Sequence[Rows]) -> Rows:
     """The rows of all parts, one after the other."""
-    return Rows(
-        *(torch.cat([getattr(each, name) for each in parts]) for name in ("ids", "numbers")),
-        *(torch.cat([getattr(each, name) for each in parts]) for name in ("click", "convert")),
-        *(
-            np.concatenate([getattr(each, name) for each in parts])
-            for name in ("user", "domain_key", "time", "request", "position", "propensity")
-        ),
+    tensors = ("ids", "numbers", "click", "convert")
+    arrays = ("user", "domain_key", "time", "request", "position", "propensity")
+    return replace(
+        parts[0],
+        **{name: torch.cat([getattr(part, name) for part in parts]) for name in tensors},
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays},
     )
 
 
 def _copy(backbone: Backbone) -> nn.Module:
-    model = Backbone(**backbone.shape)
+    model = Backbone(**backbone.shape)  # type: ignore[arg-type]
     model.load_state_dict(backbone.state_dict())
     return model.eval()
 

@@ -8,6 +8,7 @@ everywhere: its steps are too small to share. Starting workers and what they imp
 Ray's cluster does not: it stands when a flow begins.
 """
 
+import logging
 import multiprocessing
 import os
 import time
@@ -162,7 +163,7 @@ def start_ray(workers: int) -> Callable[[], None] | None:
         num_cpus=workers,
         include_dashboard=False,
         log_to_driver=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
         object_store_memory=100 * 2**20,
         runtime_env=quiet,
     )

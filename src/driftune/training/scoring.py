@@ -17,7 +17,7 @@ CHUNK = 1 << 15
 def score(
     model: Backbone, rows: Rows, bank: AdapterBank | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """pCTR and pCTCVR of every row, (rows,) each, float64.
+    """PCTR and pCTCVR of every row, (rows,) each, float64.
 
     With a ``bank`` each row passes its own domain's adapter, in one mixed forward; domains that
     the bank does not hold take the base path.
@@ -35,7 +35,7 @@ def score(
 
 @torch.inference_mode()
 def score_clicks(model: Backbone, rows: Rows, bank: AdapterBank) -> np.ndarray:
-    """pCTR of every row as ``score`` has it; where no adapter serves, without the other tower."""
+    """PCTR of every row as ``score`` has it; where no adapter serves, without the other tower."""
     if bank.widths:
         return score(model, rows, bank)[0]
     found = [np.empty(0)]
