@@ -205,12 +205,17 @@ def examples_of(data: Dataset, encoded: Encoded, rows: Rows) -> Examples:
 
 def joined(parts: Sequence[Rows]) -> Rows:
     """The rows of all parts, one after the other."""
-    tensors = ("ids", "numbers", "click", "convert")
-    arrays = ("user", "domain_key", "time", "request", "position", "propensity")
-    return replace(
-        parts[0],
-        **{name: torch.cat([getattr(part, name) for part in parts]) for name in tensors},
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays},
+    return Rows(
+        ids=torch.cat([part.ids for part in parts]),
+        numbers=torch.cat([part.numbers for part in parts]),
+        click=torch.cat([part.click for part in parts]),
+        convert=torch.cat([part.convert for part in parts]),
+        user=np.concatenate([part.user for part in parts]),
+        domain_key=np.concatenate([part.domain_key for part in parts]),
+        time=np.concatenate([part.time for part in parts]),
+        request=np.concatenate([part.request for part in parts]),
+        position=np.concatenate([part.position for part in parts]),
+        propensity=np.concatenate([part.propensity for part in parts]),
     )
 
 
