@@ -153,17 +153,17 @@ def _promote(
     except AdapterFileError as error:
         raise RegistryError(f"{row.id}: the challenger cannot serve: {error}") from None
     judged = gate.get("challenger_sha256")
-    if judged is not None and judged != card["sha256"]:
+    if judged is not None and judged != card.sha256:
         raise RegistryError(
             f"{row.id}: the challenger's files are not those that the gate judged; adapt again"
         )
     version = max((known.version for known in ledger.versions(row.domain_key)), default=BASE) + 1
-    folder = adapter_folder(config, row.domain_key, version, card["sha256"])
+    folder = adapter_folder(config, row.domain_key, version, card.sha256)
     _copy(challenger, folder)
     registered = None
     if mirrored:
         registered = register(
-            config, row, folder=folder, sha256=card["sha256"], version=version, gate=gate
+            config, row, folder=folder, sha256=card.sha256, version=version, gate=gate
         )
     with ledger.write() as connection:
         ledger.add_adapter(
@@ -171,7 +171,7 @@ def _promote(
             domain_key=row.domain_key,
             version=version,
             domain=row.domain,
-            sha256=card["sha256"],
+            sha256=card.sha256,
             backbone=row.backbone,
             decision_id=row.id,
             reference_days=[row.day],
