@@ -14,9 +14,11 @@ from typing import Any
 
 from benchmarks.common import finish, options, say, table
 from benchmarks.small_world import SmallWorld, prefect_server
+from driftune.adaptation.adapt import adapt
 from driftune.config import Config
 from driftune.intake.scratch import scratch
 from driftune.no_telemetry import silence
+from driftune.project import Project
 from driftune.registry.ledger import Ledger
 from driftune.training.threads import one_thread
 
@@ -94,15 +96,8 @@ def plain_day(config: Config, day: date) -> None:
 
 def adapt_plainly(config: Config, decision: str) -> None:
     """An adaptation without the flow around it."""
-    from tasks import adaptation
-
-    owner = adaptation.claim.fn(config, decision)
-    if owner is None:
-        return
-    with one_thread():
-        training = adaptation.train_challenger.fn(config, decision, owner)
-        gate = adaptation.judge_challenger.fn(config, decision)
-    adaptation.conclude_decision.fn(config, decision, owner, training, gate)
+    with one_thread(), Project(config) as project:
+        adapt(project, decision)
 
 
 def decided(world: SmallWorld) -> list[tuple[str, str]]:

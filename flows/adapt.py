@@ -1,27 +1,14 @@
-"""Adaptations: claim the decision, fine-tune a challenger, gate it, promote or reject."""
+"""Adaptations: for one decision, or for all that waits of a domain; then their pages."""
 
-import logging
-from collections.abc import Mapping
-
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 from prefect.runtime import flow_run
 
 from driftune.config import Config
 from driftune.config.loading import load_config
-from driftune.errors import (
-    ConfigError,
-    DriftuneError,
-    LedgerBusyError,
-    OvertakenError,
-    RegistryError,
-)
+from driftune.errors import ConfigError
 from driftune.observe.context import about
-from driftune.observe.logs import continued
 from driftune.observe.run import Run, observed
 from tasks import adaptation, notices, reporting
-
-log = logging.getLogger("driftune")
 
 
 def _run_name() -> str:
@@ -69,52 +56,9 @@ def adapt_and_report(settings: Config, decision_id: str, run: Run) -> str:
     """Adapt for one decision and refresh its pages, also when it fails."""
     try:
         with run.station("adapt"):
-            return adapt_once(settings, decision_id)
+            return adaptation.adapt_decision(settings, decision_id)
     finally:
         # A fault of the report neither hides an error nor fails an adaptation that is done.
         with run.station("report"):
             reporting.note(reporting.report_decision(settings, decision_id, return_state=True))
             notices.deliver(settings, return_state=True)
-
-
-@task(task_run_name="adapt {decision_id}", cache_policy=NO_CACHE, persist_result=False)
-def adapt_domain(config: Config, decision_id: str, told: Mapping[str, str]) -> str:
-    """Adapt for one decision beside others; a flow of its own would take a second more each.
-
-    ``told``: what the run's log lines are about.
-    """
-    with continued(config, told):
-        return adapt_once(config, decision_id)
-
-
-def adapt_once(settings: Config, decision_id: str) -> str:
-    """Claim, train, judge, conclude; what fails gives the claim back."""
-    with about(decision=decision_id):
-        return _adapt_once(settings, decision_id)
-
-
-def _adapt_once(settings: Config, decision_id: str) -> str:
-    owner = adaptation.claim(settings, decision_id)
-    if owner is None:
-        state = adaptation.state_of(settings, decision_id)
-        log.info("%s: nothing to do, its state is '%s'", decision_id, state)
-        return state
-    try:
-        training = adaptation.train_challenger(settings, decision_id, owner)
-        gate = adaptation.judge_challenger(settings, decision_id)
-        state = adaptation.conclude_decision(settings, decision_id, owner, training, gate)
-        log.info("%s: adapted: %s", decision_id, state)
-        return state
-    except (RegistryError, LedgerBusyError) as error:
-        # The champion moved, or MLflow or the ledger was away: the next run judges again.
-        adaptation.give_back(settings, decision_id, owner, str(error), final=False)
-        raise
-    except OvertakenError as error:
-        log.info("%s: %s", decision_id, error)
-        return adaptation.give_way(settings, decision_id, owner, str(error))
-    except DriftuneError as error:
-        log.warning("%s: %s", decision_id, error)
-        return adaptation.give_back(settings, decision_id, owner, str(error), final=True)
-    except Exception as error:
-        adaptation.give_back(settings, decision_id, owner, repr(error), final=False)
-        raise

@@ -19,7 +19,6 @@ from driftune.observe.run import Run, observed
 from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
 from driftune.reports.summary import day_line, day_rows
-from flows.adapt import adapt_domain
 from tasks import adaptation, days, drift, guard, notices, reporting
 from tasks.fanout import FanOut, fan_out
 
@@ -150,7 +149,7 @@ def act(settings: Config, waiting: dict[str, str], spread: FanOut) -> list[State
     if settings.trigger == "event":
         return [drift.alert(settings, decision, return_state=True) for decision in waiting]
     given = [(domain, {"decision_id": decision}) for decision, domain in waiting.items()]
-    return spread.each(adapt_domain, given, long=True)
+    return spread.each(adaptation.adapt_domain, given, long=True)
 
 
 def ingest_day(settings: Config, day: date, run: Run) -> Ingested:

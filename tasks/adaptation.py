@@ -1,76 +1,66 @@
-"""Tasks of one adaptation: claim, fine-tune, challenge, conclude."""
+"""Tasks of adaptations and looks, each around one call.
 
+An adaptation is one call, ``driftune.adaptation.adapt``, whose steps (claim, fine-tune, gate,
+conclude) run as tasks of their own: each is tried again by itself where its fault may pass, so
+that a fault of MLflow or the ledger after a long fine-tuning does not repeat that.
+"""
+
+from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from prefect import task
+from prefect.cache_policies import NO_CACHE
 
-from driftune.adaptation.challenge import challenge
-from driftune.adaptation.finetune import challenger_folder, finetune
-from driftune.adaptation.look_again import look_again
-from driftune.adaptation.promotion import conclude, supersede
+from driftune.adaptation.adapt import adapt, look_again
+from driftune.adaptation.steps import FINE_TUNE, Steps
 from driftune.config import Config
-from driftune.progress import report
+from driftune.observe.context import about
+from driftune.observe.logs import continued
+from driftune.project import Project
 from driftune.registry.ledger import Ledger
 from driftune.registry.waiting import looks_due
 from tasks.policy import LONG, QUICK, SPREAD
 
-
-@task(task_run_name="claim {decision_id}", **QUICK | SPREAD)
-def claim(config: Config, decision_id: str) -> str | None:
-    """Claim the decision; None when it is taken or ended."""
-    with Ledger(config) as ledger:
-        return ledger.claim(decision_id)
+T = TypeVar("T")
 
 
-@task(task_run_name="fine-tune {decision_id}", **LONG | SPREAD)
-def train_challenger(config: Config, decision_id: str, owner: str) -> dict[str, Any]:
-    """Train the challenger and write its files; every epoch renews the claim."""
-    with Ledger(config) as ledger:
+class Tasks(Steps):
+    """The steps of an adaptation, each a task with retries."""
 
-        def progress(label: str, done: int, total: int) -> None:
-            ledger.renew(decision_id, owner)
-            report(label, done, total)
-
-        return finetune(config, ledger, decision_id, progress)
+    def run(self, name: str, decision_id: str, call: Callable[[], T]) -> T:
+        """Run a step as a task; ``call`` stays in this process."""
+        run: Callable[..., Any] = run_long if name == FINE_TUNE else run_quick
+        found: T = run(name, decision_id, call)
+        return found
 
 
-@task(task_run_name="gate {decision_id}", **QUICK | SPREAD)
-def judge_challenger(config: Config, decision_id: str) -> dict[str, Any]:
-    """Judge champion and challenger on the same held-out rows."""
-    with Ledger(config) as ledger:
-        return challenge(config, ledger, decision_id)
+@task(task_run_name="{name} {decision_id}", **QUICK | SPREAD)
+def run_quick(name: str, decision_id: str, call: Callable[[], T]) -> T:
+    """Run a step of seconds."""
+    return call()
 
 
-@task(task_run_name="conclude {decision_id}", **QUICK | SPREAD)
-def conclude_decision(
-    config: Config, decision_id: str, owner: str, training: dict[str, Any], gate: dict[str, Any]
-) -> str:
-    """Promote or reject; returns the decision's state."""
-    with Ledger(config) as ledger:
-        folder = challenger_folder(config, decision_id)
-        return conclude(config, ledger, decision_id, owner, folder, training, gate)
+@task(task_run_name="{name} {decision_id}", **LONG | SPREAD)
+def run_long(name: str, decision_id: str, call: Callable[[], T]) -> T:
+    """Run a step of minutes."""
+    return call()
 
 
-@task(task_run_name="give back {decision_id}", **QUICK | SPREAD)
-def give_back(config: Config, decision_id: str, owner: str, note: str, final: bool) -> str:
-    """Give a claimed decision back, or end it as failed; returns its state."""
-    with Ledger(config) as ledger:
-        return ledger.release(decision_id, owner, note, final=final)
+def adapt_decision(config: Config, decision_id: str) -> str:
+    """Adapt for one decision; returns its state."""
+    with about(decision=decision_id), Project(config) as project:
+        return adapt(project, decision_id, Tasks())
 
 
-@task(task_run_name="supersede {decision_id}", **QUICK | SPREAD)
-def give_way(config: Config, decision_id: str, owner: str, note: str) -> str:
-    """End a claimed decision that was overtaken; returns its state."""
-    with Ledger(config) as ledger:
-        return supersede(ledger, decision_id, owner, note)
+@task(task_run_name="adapt {decision_id}", cache_policy=NO_CACHE, persist_result=False)
+def adapt_domain(config: Config, decision_id: str, told: Mapping[str, str]) -> str:
+    """Adapt for one decision beside others; a flow of its own would take a second more each.
 
-
-@task(task_run_name="state of {decision_id}", **QUICK | SPREAD)
-def state_of(config: Config, decision_id: str) -> str:
-    """The decision's state in the ledger."""
-    with Ledger(config) as ledger:
-        return ledger.decision(decision_id).state
+    ``told``: what the run's log lines are about.
+    """
+    with continued(config, told):
+        return adapt_decision(config, decision_id)
 
 
 @task(task_run_name="waiting of {domain}", **QUICK)
@@ -90,5 +80,5 @@ def challengers_due(config: Config, day: date) -> list[str]:
 @task(task_run_name="gate {decision_id} again", **QUICK)
 def judge_again(config: Config, decision_id: str, day: date) -> str:
     """Judge a waiting challenger by its rows up to the day; returns the decision's state."""
-    with Ledger(config) as ledger:
-        return look_again(config, ledger, decision_id, day)
+    with Project(config) as project:
+        return look_again(project, decision_id, day)

@@ -3,12 +3,17 @@
 from datetime import date
 
 import pandas as pd
+import torch
 
-from driftune.adaptation.finetune import challenger_folder, finetune
+from driftune.adaptation.finetune import finetune
 from driftune.adaptation.split import Split, split_rows
+from driftune.adaptation.workbench import Workbench
+from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.domains import domain_key
 from driftune.intake.ingest import ingest
-from driftune.models.adapters import Adapter, save_adapter
+from driftune.models.adapters import Adapter, IAKConfig, IAKKernel, save_adapter
+from driftune.project import Project
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import Ledger
 from driftune.training.pretrain import load_model
@@ -52,11 +57,16 @@ def split_of(world: World, day: date) -> Split:
     return split_rows(world.config, load_model(world.config)[0], KEY, day)
 
 
+def bench(config: Config, ledger: Ledger, decision: str) -> Workbench:
+    """What an adaptation for the decision works with."""
+    return Workbench(Project(config, ledger, mirrored=False), decision)
+
+
 def train(world: World, decision: str) -> bytes:
     """Fine-tune the decision's challenger; returns its tensors' bytes."""
     with Ledger(world.config) as ledger:
-        finetune(world.config, ledger, decision)
-    return (challenger_folder(world.config, decision) / "adapter.safetensors").read_bytes()
+        finetune(bench(world.config, ledger, decision))
+    return (Workspace(world.config).challenger(decision) / "adapter.safetensors").read_bytes()
 
 
 def crown(world: World, adapter: Adapter, reference: list[date], version: int = 1) -> str:
@@ -92,3 +102,12 @@ def crown(world: World, adapter: Adapter, reference: list[date], version: int = 
             reason="planted",
         )
     return sha256
+
+
+def random_adapter(world: World, combine: str = "replace") -> Adapter:
+    """An adapter that changes what the base says."""
+    _, model, _ = load_model(world.config)
+    width = model.representation.width
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        return Adapter({"representation": IAKKernel(width, IAKConfig(4, 8, combine))}).eval()

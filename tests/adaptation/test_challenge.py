@@ -6,16 +6,15 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-import torch
 
 from driftune.adaptation.challenge import challenge
-from driftune.adaptation.finetune import challenger_folder
+from driftune.config.workspace import Workspace
 from driftune.errors import LedgerError, RegistryError
-from driftune.models.adapters import Adapter, IAKConfig, IAKKernel, load_adapter, save_adapter
+from driftune.models.adapters import Adapter, load_adapter, save_adapter
 from driftune.registry.ledger import Ledger
 from driftune.training.pretrain import load_model
 from tests.conftest import World
-from tests.crowning import KEY, bring, crown, pending, split_of, train
+from tests.crowning import KEY, bench, bring, crown, pending, random_adapter, split_of, train
 
 
 @pytest.fixture
@@ -26,7 +25,7 @@ def day(trained_world: World) -> date:
 
 def judge(world: World, decision: str) -> dict:
     with Ledger(world.config) as ledger:
-        return challenge(world.config, ledger, decision)
+        return challenge(bench(world.config, ledger, decision))
 
 
 def plant(world: World, decision: str, adapter: Adapter, **card: str) -> None:
@@ -35,16 +34,7 @@ def plant(world: World, decision: str, adapter: Adapter, **card: str) -> None:
     with Ledger(world.config) as ledger:
         day = date.fromisoformat(ledger.decision(decision).day)
     own = {"backbone": backbone, "lake": split_of(world, day).lake, **card}
-    save_adapter(challenger_folder(world.config, decision), adapter, own)
-
-
-def random_adapter(world: World, combine: str = "replace") -> Adapter:
-    """An adapter that changes what the base says."""
-    _, model, _ = load_model(world.config)
-    width = model.representation.width
-    with torch.random.fork_rng():
-        torch.manual_seed(4)
-        return Adapter({"representation": IAKKernel(width, IAKConfig(4, 8, combine))}).eval()
+    save_adapter(Workspace(world.config).challenger(decision), adapter, own)
 
 
 def test_the_report_says_who_was_judged_on_what(trained_world: World, day: date) -> None:
@@ -52,7 +42,7 @@ def test_the_report_says_who_was_judged_on_what(trained_world: World, day: date)
     train(trained_world, decision)
     report = judge(trained_world, decision)
     split = split_of(trained_world, day)
-    _, card = load_adapter(challenger_folder(trained_world.config, decision), backbone=None)
+    _, card = load_adapter(Workspace(trained_world.config).challenger(decision), backbone=None)
     assert report["split"] == split.to_dict()
     assert report["challenger_sha256"] == card["sha256"]
     assert (report["champion_version"], report["champion_serves"]) == (0, 0)
@@ -152,7 +142,7 @@ def test_a_damaged_challenger_cannot_be_judged(
 ) -> None:
     decision = pending(trained_world, day)
     plant(trained_world, decision, random_adapter(trained_world))
-    damage(challenger_folder(trained_world.config, decision))
+    damage(Workspace(trained_world.config).challenger(decision))
     with pytest.raises(RegistryError, match=f"cannot be judged: .*{reason}") as error:
         judge(trained_world, decision)
     assert str(error.value).startswith(decision)

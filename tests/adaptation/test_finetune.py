@@ -9,18 +9,20 @@ import numpy as np
 import pytest
 
 from driftune.adaptation.challenge import challenge
-from driftune.adaptation.finetune import challenger_folder, finetune
-from driftune.adaptation.promotion import conclude
+from driftune.adaptation.claim import Claim
+from driftune.adaptation.conclude import conclude
+from driftune.adaptation.finetune import finetune
 from driftune.config.workspace import Workspace
 from driftune.errors import OvertakenError, RegistryError
 from driftune.features.days import encode_day
 from driftune.intake.ingest import ingest
 from driftune.models.adapters import fingerprint, load_adapter, save_adapter
+from driftune.project import Project
 from driftune.registry.ledger import Ledger
 from driftune.training.pretrain import load_model, pretrain
 from driftune.training.rows import load_rows
 from tests.conftest import World, impressions
-from tests.crowning import bring, pending, split_of, train
+from tests.crowning import bench, bring, pending, split_of, train
 
 
 @pytest.fixture
@@ -52,8 +54,8 @@ def test_a_decision_under_another_backbone_trains_nothing(trained_world: World, 
         pretrain(newer, ledger)
         for step in (finetune, challenge):
             with pytest.raises(OvertakenError, match="pre-trained anew"):
-                step(newer, ledger, decision)
-    assert not challenger_folder(config, decision).exists()
+                step(bench(newer, ledger, decision))
+    assert not Workspace(config).challenger(decision).exists()
 
 
 def test_training_starts_from_the_champion_of_the_same_shape(
@@ -66,13 +68,13 @@ def test_training_starts_from_the_champion_of_the_same_shape(
     with Ledger(config) as ledger:
         owner = ledger.claim(first)
         assert owner is not None
-        conclude(config, ledger, first, owner, challenger_folder(config, first), {}, promote)
+        conclude(Project(config, ledger), Claim(first, owner), {}, promote)
         second = pending(trained_world, day, number=2)
-        assert finetune(config, ledger, second)["started_from"] == 1
+        assert finetune(bench(config, ledger, second))["started_from"] == 1
         text = trained_world.params.read_text()
         trained_world.params.write_text(text.replace("bottleneck: 4", "bottleneck: 5"))
-        figures = finetune(trained_world.config, ledger, second)
-    adapter, card = load_adapter(challenger_folder(config, second), backbone=None)
+        figures = finetune(bench(trained_world.config, ledger, second))
+    adapter, card = load_adapter(Workspace(config).challenger(second), backbone=None)
     assert [kernel.config.bottleneck for _, kernel in adapter.items()] == [5, 5]
     assert card["training"]["split"] == figures["split"]
 
@@ -83,7 +85,7 @@ def test_champion_and_challenger_are_scored_on_the_same_rows(
     decision = pending(trained_world, day)
     train(trained_world, decision)
     with Ledger(trained_world.config) as ledger:
-        report = challenge(trained_world.config, ledger, decision)
+        report = challenge(bench(trained_world.config, ledger, decision))
     split = split_of(trained_world, day)
     assert report["split"]["gate"] == split.to_dict()["gate"]
     assert report["champion"]["rows"] == report["challenger"]["rows"] == len(split.gate)
@@ -95,14 +97,14 @@ def test_a_challenger_equal_to_its_champion_is_not_promoted(
 ) -> None:
     decision = pending(trained_world, day)
     train(trained_world, decision)
-    folder = challenger_folder(trained_world.config, decision)
+    folder = Workspace(trained_world.config).challenger(decision)
     adapter, card = load_adapter(folder, backbone=None)
     for _, kernel in adapter.items():
         for tensor in (kernel.general.weight, kernel.matched.weight, kernel.matched.bias):
             tensor.data.zero_()
     save_adapter(folder, adapter, {name: card[name] for name in ("backbone", "lake")})
     with Ledger(trained_world.config) as ledger:
-        report = challenge(trained_world.config, ledger, decision)
+        report = challenge(bench(trained_world.config, ledger, decision))
     assert report["difference"]["estimate"] == 0
     assert report["decision"] != "promote"
 
@@ -110,12 +112,12 @@ def test_a_challenger_equal_to_its_champion_is_not_promoted(
 def test_a_damaged_challenger_cannot_be_judged(trained_world: World, day: date) -> None:
     decision = pending(trained_world, day)
     train(trained_world, decision)
-    (challenger_folder(trained_world.config, decision) / "card.json").unlink()
+    (Workspace(trained_world.config).challenger(decision) / "card.json").unlink()
     with (
         Ledger(trained_world.config) as ledger,
         pytest.raises(RegistryError, match=r"cannot be judged: .*card\.json is missing"),
     ):
-        challenge(trained_world.config, ledger, decision)
+        challenge(bench(trained_world.config, ledger, decision))
 
 
 def test_rows_come_in_time_order_whatever_the_files_order(trained_world: World, day: date) -> None:
@@ -140,18 +142,18 @@ def test_a_day_delivered_anew_during_training_is_not_what_the_challenger_was_tra
             ingest(trained_world.config, ledger, day)
 
     with Ledger(trained_world.config) as ledger:
-        finetune(trained_world.config, ledger, decision, redelivered)
-        _, card = load_adapter(challenger_folder(trained_world.config, decision), backbone=None)
+        finetune(bench(trained_world.config, ledger, decision), redelivered)
+        _, card = load_adapter(Workspace(trained_world.config).challenger(decision), backbone=None)
         assert card["lake"] == before
         with pytest.raises(RegistryError, match=r"the lake changed since .* adapt again"):
-            challenge(trained_world.config, ledger, decision)
+            challenge(bench(trained_world.config, ledger, decision))
 
 
 def test_a_training_that_was_stopped_goes_on(
     trained_world: World, day: date, tmp_path: Path
 ) -> None:
     decision = pending(trained_world, day)
-    folder = challenger_folder(trained_world.config, decision)
+    folder = Workspace(trained_world.config).challenger(decision)
     calls: list[list[int]] = []
 
     def note(step: str, done: int, total: int) -> None:
@@ -164,7 +166,7 @@ def test_a_training_that_was_stopped_goes_on(
         for number in range(3):
             calls.append([])
             with pytest.raises(KeyboardInterrupt) if number == 1 else nullcontext():
-                finetune(trained_world.config, ledger, decision, note)
+                finetune(bench(trained_world.config, ledger, decision), note)
                 made.append((folder / "adapter.safetensors").read_bytes())
                 shutil.rmtree(folder)
     assert calls[0] == calls[1] + calls[2]

@@ -12,17 +12,17 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from driftune.adaptation.challenge import challenge
-from driftune.adaptation.finetune import challenger_folder, finetune
-from driftune.adaptation.look_again import look_again
-from driftune.adaptation.promotion import conclude
+from driftune.adaptation.adapt import adapt, look_again
 from driftune.adaptation.split import split_rows
+from driftune.config.workspace import Workspace
 from driftune.errors import RegistryError
+from driftune.project import Project
 from driftune.registry.ledger import Ledger
 from driftune.registry.waiting import challengers, claim_look, looks_due
 from driftune.training.pretrain import load_model, pretrain
 from tests.conftest import World, impressions, made_once
 from tests.crowning import DOMAIN, KEY, bring, pending, split_of
+from tests.margins import assert_promoted_by_far
 
 
 def settings(world: World, *changes: tuple[str, str]) -> None:
@@ -48,13 +48,7 @@ def adapted(world: World, day: date, number: int = 1) -> str:
     decision = pending(world, day, number)
     config = world.config
     with Ledger(config) as ledger:
-        owner = ledger.claim(decision)
-        assert owner is not None
-        training = finetune(config, ledger, decision)
-        gate = challenge(config, ledger, decision)
-        conclude(
-            config, ledger, decision, owner, challenger_folder(config, decision), training, gate
-        )
+        adapt(Project(config, ledger), decision)
     return decision
 
 
@@ -93,7 +87,7 @@ def row_of(world: World, decision: str) -> Any:
 
 def again(world: World, decision: str, day: date) -> str:
     with Ledger(world.config) as ledger:
-        return look_again(world.config, ledger, decision, day, mirrored=False)
+        return look_again(Project(world.config, ledger, mirrored=False), decision, day)
 
 
 def test_a_small_domain_s_challenger_waits_and_is_promoted_when_its_rows_suffice(
@@ -112,6 +106,7 @@ def test_a_small_domain_s_challenger_waits_and_is_promoted_when_its_rows_suffice
     assert row.gate["champion"]["rows"] == row.gate["challenger"]["rows"] == looks[1]["rows"]
     assert row.gate["difference"]["low"] == looks[1]["low"] > 0
     assert looks[1]["spent"] < row.gate["plan"]["error"] == pytest.approx(0.05)
+    assert_promoted_by_far(row.gate, world.config)
     with Ledger(world.config) as ledger:
         assert ledger.champion_version(KEY) == 1
 
@@ -144,7 +139,7 @@ def test_one_run_has_a_look_and_a_lost_one_is_taken_over(small: tuple[World, str
         owner = claim_look(ledger, decision, day)
         assert lost and owner and lost != owner
         assert claim_look(ledger, decision, day) is None
-        assert look_again(world.config, ledger, decision, day, mirrored=False) == "waiting"
+        assert look_again(Project(world.config, ledger, mirrored=False), decision, day) == "waiting"
         assert ledger.claim(decision) is None
         assert ledger.release(decision, owner, "away", final=False) == "waiting"
     assert again(world, decision, day) == "promoted"
@@ -153,15 +148,15 @@ def test_one_run_has_a_look_and_a_lost_one_is_taken_over(small: tuple[World, str
 KILLED = """
 import os, signal, sys
 from datetime import date
-from driftune.adaptation import look_again as waiting
+from driftune.adaptation import adapt as waiting
 from driftune.config.loading import load_config
-from driftune.registry.ledger import Ledger
+from driftune.project import Project
 
 params, decision, day = sys.argv[1:]
 waiting.conclude = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 config = load_config(params)
-with Ledger(config) as ledger:
-    waiting.look_again(config, ledger, decision, date.fromisoformat(day))
+with Project(config) as project:
+    waiting.look_again(project, decision, date.fromisoformat(day))
 """
 
 
@@ -253,7 +248,7 @@ def test_what_overtakes_a_waiting_challenger_ends_it(
 def test_a_look_that_fails_is_given_back_and_tried_again(small: tuple[World, str]) -> None:
     world, decision = small
     day = bring(world, world.day(4), coffee(world.day(4)))
-    card = challenger_folder(world.config, decision) / "card.json"
+    card = Workspace(world.config).challenger(decision) / "card.json"
     text = card.read_text()
     card.unlink()
     with pytest.raises(RegistryError, match="cannot be judged"):

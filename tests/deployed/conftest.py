@@ -6,12 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from driftune.registry.ledger import Ledger
-from driftune.simulate import simulate
-from driftune.training.pretrain import pretrain
-from tests.conftest import World
+from tests.conftest import World, made_once
 from tests.deployed.served import Platform
-from tests.flows.conftest import SIMULATION, simulated_world
+from tests.flows.conftest import pretrained, simulated_world
 from tests.notify.conftest import Inbox
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +20,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if folder in item.path.parents:
             item.add_marker(pytest.mark.flow)
+            # One worker: it starts one server.
+            item.add_marker(pytest.mark.xdist_group("deployed"))
 
 
 @pytest.fixture(scope="session")
@@ -38,9 +37,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> World:
         encoding="utf-8",
     )
     assert world.config.trigger == "event"
-    simulate(SIMULATION, folder / "logs")
-    with Ledger(world.config) as ledger:
-        pretrain(world.config, ledger)
+    made = made_once(tmp_path_factory, "simulated", pretrained)
+    for name in ("logs", "workspace"):
+        shutil.copytree(made / name, folder / name, dirs_exist_ok=True)
     return world
 
 

@@ -18,11 +18,9 @@ import torch
 
 from driftune.deployment.processes import Process, wait_until
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
-from driftune.registry.ledger import Ledger
 from driftune.registry.mlflow_mirror import client
-from driftune.simulate import simulate
-from driftune.training.pretrain import load_model, pretrain
-from tests.conftest import World
+from driftune.training.pretrain import load_model
+from tests.conftest import World, made_once
 from tests.crowning import crown
 from tests.faults.child import live
 from tests.faults.states import state_of
@@ -30,10 +28,9 @@ from tests.faults.table import Fault, Scene
 from tests.flows.conftest import (
     DAY_AFTER,
     SHIFT_DAY,
-    SIMULATION,
     STABLE_DAY,
     copy_world,
-    simulated_world,
+    pretrained,
 )
 
 DAYS = {"stable": STABLE_DAY, "shift": SHIFT_DAY, "after": DAY_AFTER}
@@ -46,6 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if folder in item.path.parents:
             item.add_marker(pytest.mark.flow)
+            # One worker: it starts one server.
+            item.add_marker(pytest.mark.xdist_group("faults"))
 
 
 class Server:
@@ -148,11 +147,7 @@ def start(tmp_path_factory: pytest.TempPathFactory, children: Children) -> Start
     def made(name: str) -> Path:
         folder = tmp_path_factory.mktemp(name) / "world"
         if name == "pretrained":
-            folder.mkdir()
-            world = simulated_world(folder)
-            simulate(SIMULATION, folder / "logs")
-            with Ledger(world.config) as ledger:
-                pretrain(world.config, ledger)
+            world = copy_world(made_once(tmp_path_factory, "simulated", pretrained), folder)
             # MLflow makes its store in seconds; tests/registry sees to kills meanwhile.
             client(world.config)
             return folder

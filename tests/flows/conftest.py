@@ -13,7 +13,7 @@ from driftune.registry.ledger import Ledger
 from driftune.simulate import Event, SimulationConfig, simulate
 from driftune.training.pretrain import pretrain
 from flows.daily import daily
-from tests.conftest import World
+from tests.conftest import World, made_once, small_params
 
 SHIFTED = "home · north"
 SIMULATION = SimulationConfig(
@@ -24,15 +24,35 @@ SIMULATION = SimulationConfig(
     items=200,
     regions=("north", "south"),
     events=(
+        # Strong, and towards what the domain liked least: a gain of many standard errors.
         Event(
             domain=SHIFTED,
             day=date(2026, 3, 7),
-            favour=("coffee", "breakfast"),
-            against=("noodles", "curry"),
+            kind="label_only",
+            size=2.5,
+            favour=("breakfast", "sushi"),
+            against=("salads", "curry"),
         ),
     ),
 )
 STABLE_DAY, SHIFT_DAY, DAY_AFTER = SIMULATION.calendar[4:7]
+OTHER = "search · south"
+# The same, with a second domain that shifts on the same day.
+TWO_SHIFTS = SIMULATION.model_copy(
+    update={
+        "events": (
+            *SIMULATION.events,
+            Event(
+                domain=OTHER,
+                day=SHIFT_DAY,
+                kind="label_only",
+                size=2.0,
+                favour=("curry", "burgers"),
+                against=("coffee", "desserts"),
+            ),
+        )
+    }
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,6 +61,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if folder in item.path.parents:
             item.add_marker(pytest.mark.flow)
+            # One worker: it starts one server.
+            item.add_marker(pytest.mark.xdist_group("flows"))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,6 +72,16 @@ def prefect_server() -> Iterator[None]:
         yield
 
 
+# Counters that a shifted day hardly moves: else the adapter learns to read them the wrong way
+# round, and is taken back on the next day, when they have moved.
+STEADY = {
+    "counters": {
+        **small_params()["features"]["counters"],
+        "smoothing": 3000,
+    }
+}
+
+
 def simulated_world(folder: Path) -> World:
     """A world whose logs are simulated: four reference days, then days that shift one domain."""
     return World(
@@ -57,19 +89,28 @@ def simulated_world(folder: Path) -> World:
         source={"uri": "logs/impressions-{day}.parquet"},
         reference={"first": "2026-03-02", "last": "2026-03-05", "holdout": 0.1},
         backbone={"hidden": [32], "epochs": 2, "embedding": 8},
-        adapter={"epochs": 20, "batch_size": 64, "hidden": 32, "bottleneck": 8, "train_days": 2},
-        gate={"looks": 1},
-    )
+        adapter={
+            "epochs": 20, "batch_size": 64, "learning_rate": 0.01,
+            "hidden": 32, "bottleneck": 8, "train_days": 2,
+        },
+        # Limits far from what this world does, whatever the processor: see test_margins.py.
+        drift={"confirm": {"days": 2, "of": 3, "p": 0.001}},
+        features=STEADY,
+        gate={"looks": 1, "calibration_band": [0.4, 2.5]},
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def _pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pretrained")
+    return made_once(tmp_path_factory, "simulated", pretrained)
+
+
+def pretrained(folder: Path) -> None:
+    """Simulate the days and pre-train on the reference."""
     world = simulated_world(folder)
     simulate(SIMULATION, folder / "logs")
     with Ledger(world.config) as ledger:
         pretrain(world.config, ledger)
-    return folder
 
 
 @pytest.fixture(scope="session")

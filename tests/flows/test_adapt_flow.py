@@ -1,4 +1,7 @@
-"""The adapt flow: woken up twice, raced for, failing, and started by the event trigger."""
+"""The adapt flow: woken up twice, what is tried again, its report, and the event trigger.
+
+What an adaptation does is tested without Prefect (tests/adaptation/test_adapt.py).
+"""
 
 import os
 from typing import Any
@@ -7,13 +10,11 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import TaskRunFilter
 
-from driftune.adaptation import finetune
+from driftune.adaptation.finetune import finetune
 from driftune.errors import ConfigError, LakeError
 from driftune.registry.ledger import Ledger
-from driftune.training.pretrain import pretrain
 from flows.adapt import adapt
 from flows.daily import daily
-from tasks import adaptation
 from tests.conftest import World
 from tests.flows.conftest import DAY_AFTER, SHIFT_DAY
 
@@ -72,7 +73,7 @@ def test_a_fault_of_the_report_neither_fails_an_adaptation_nor_hides_its_error(
 
     monkeypatch.setattr("tasks.reporting.build_site", broken)
     with monkeypatch.context() as failing:
-        failing.setattr(adaptation, "finetune", crash)
+        failing.setattr("driftune.adaptation.steps.finetune", crash)
         with pytest.raises(ValueError, match="the real error"):
             adapt(decision, str(world.params))
     assert adapt(decision, str(world.params)) in ("promoted", "rejected")
@@ -106,56 +107,10 @@ def test_a_fault_that_passes_is_tried_again(
         calls.append(os.getpid())
         if len(calls) == 1:
             raise OSError("the disk was away")
-        return finetune.finetune(*arguments)
+        return finetune(*arguments)
 
-    monkeypatch.setattr(adaptation, "finetune", flaky)
+    monkeypatch.setattr("driftune.adaptation.steps.finetune", flaky)
     assert adapt(decision, str(world.params)) in ("promoted", "rejected")
     assert len(calls) == 2
-
-
-def test_bad_input_ends_the_decision_with_its_reason(
-    waiting: tuple[World, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world, decision = waiting
-
-    def refuse(*_: Any) -> Any:
-        raise LakeError("too few rows to train on")
-
-    monkeypatch.setattr(adaptation, "finetune", refuse)
-    assert adapt(decision, str(world.params)) == "failed"
-    row = row_of(world, decision)
-    assert row.note == "too few rows to train on"
-    with Ledger(world.config) as ledger:
-        assert ledger.champions() == {}
-
-
-def test_a_crash_gives_the_claim_back(
-    waiting: tuple[World, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world, decision = waiting
-
-    def crash(*_: Any) -> Any:
-        raise RuntimeError("out of memory")
-
-    monkeypatch.setattr(adaptation, "finetune", crash)
-    with pytest.raises(RuntimeError, match="out of memory"):
-        adapt(decision, str(world.params))
-    assert row_of(world, decision).state == "pending"
-    monkeypatch.undo()
-    assert adapt(decision, str(world.params)) in ("promoted", "rejected")
-
-
-def test_a_decision_of_an_older_backbone_ends_as_superseded(waiting: tuple[World, str]) -> None:
-    world, decision = waiting
-    text = world.params.read_text()
-    world.params.write_text(text.replace("learning_rate: 0.002", "learning_rate: 0.003"))
-    with Ledger(world.config) as ledger:
-        pretrain(world.config, ledger)
-    assert adapt(decision, str(world.params)) == "superseded"
-    row = row_of(world, decision)
-    assert (row.note, row.lease_until) == (
-        "the backbone was pre-trained anew after the decision",
-        None,
-    )
-    with Ledger(world.config) as ledger:
-        assert ledger.champions() == {}
+    # The step was tried again, not the decision.
+    assert row_of(world, decision).attempts == 1

@@ -17,14 +17,14 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from driftune.config import Config
 from driftune.errors import ConfigError, DriftuneError
 from driftune.registry.ledger import Ledger
-from driftune.simulate import Event, simulate
+from driftune.simulate import simulate
 from flows.daily import daily
 from tasks import fanout
 from tests.conftest import World
-from tests.flows.conftest import SHIFT_DAY, SHIFTED, SIMULATION, simulated_world
+from tests.flows.conftest import OTHER, SHIFT_DAY, SHIFTED, TWO_SHIFTS, simulated_world
 from tests.flows.outcomes import assert_equal
+from tests.margins import assert_drift_by_far, assert_promoted_by_far
 
-OTHER = "search · south"
 # What only one of the two nodes has: the domain can run nowhere else.
 PLACES = {SHIFTED: {"resources": {"left": 1}}, OTHER: {"resources": {"right": 1}}}
 
@@ -47,15 +47,11 @@ def told(world: World, name: str) -> list[dict[str, Any]]:
 @pytest.fixture
 def worlds(_pretrained: Path, tmp_path: Path) -> tuple[World, World]:
     """Two copies of a pre-trained world in which two domains shift on one day."""
-    second = Event(
-        domain=OTHER, day=SHIFT_DAY, favour=("noodles", "burgers"), against=("coffee", "salads")
-    )
-    shifts = SIMULATION.model_copy(update={"events": (*SIMULATION.events, second)})
     made = []
     for name in ("one", "other"):
         shutil.copytree(_pretrained, tmp_path / name)
         made.append(simulated_world(tmp_path / name))
-        simulate(shifts, tmp_path / name / "logs", days=[SHIFT_DAY])
+        simulate(TWO_SHIFTS, tmp_path / name / "logs", days=[SHIFT_DAY])
     return made[0], made[1]
 
 
@@ -83,10 +79,13 @@ def address() -> Iterator[str]:
 
 def assert_both_adapted(world: World) -> None:
     with Ledger(world.config) as ledger:
-        states = [row.state for row in ledger.decisions() if row.state != "stable"]
-        assert ledger.champions()
-    assert len(states) == 2
-    assert set(states) <= {"promoted", "rejected"}
+        rows = ledger.decisions()
+        assert len(ledger.champions()) == 2
+    acted = [row for row in rows if row.state != "stable"]
+    assert {row.domain: row.state for row in acted} == {SHIFTED: "promoted", OTHER: "promoted"}
+    assert_drift_by_far(rows, world.config)
+    for row in acted:
+        assert_promoted_by_far(row.gate, world.config)
 
 
 def test_domains_at_once_end_as_one_after_the_other(worlds: tuple[World, World]) -> None:

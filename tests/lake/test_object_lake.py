@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 import s3fs
 
-from driftune.adaptation.finetune import challenger_folder
 from driftune.config.workspace import Workspace
 from driftune.errors import ConfigError, LakeError
 from driftune.intake import commit
@@ -190,7 +189,7 @@ def test_an_adapter_from_a_bucket_is_the_one_from_a_folder(
     for gone in ("lake", "features"):
         rmtree(trained_world.root / "workspace" / gone)
     remote = World(trained_world.root, lake=LAKE)
-    rmtree(challenger_folder(remote.config, f"{day}.home-north.r1"))
+    rmtree(Workspace(remote.config).challenger(f"{day}.home-north.r1"))
     assert train(remote, f"{day}.home-north.r1") == made
 
 

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from driftune.adaptation.promotion import conclude
+from driftune.adaptation.claim import Claim
+from driftune.adaptation.conclude import conclude
 from driftune.cli import app
 from driftune.config.loading import load_config
 from driftune.errors import ConfigError
 from driftune.notify import targets
 from driftune.notify.deliver import deliver
+from driftune.project import Project
 from driftune.registry import outbox
 from driftune.registry.ledger import Ledger
 from driftune.registry.outbox import owed, settle, take
@@ -94,8 +96,8 @@ def test_promotion_rollback_rejection_and_failure_are_told(
         owner = ledger.claim(decision)
         assert owner
         values = {**gate, "decision": verdict}
-        folder = challenger(config, decision)
-        conclude(config, ledger, decision, owner, folder, {}, values, mirrored=False)
+        challenger(config, decision)
+        conclude(Project(config, ledger, mirrored=False), Claim(decision, owner), {}, values)
     rollback_by_hand(told, ledger)
     failed = decide(ledger, "2026-03-12")
     owner = ledger.claim(failed)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from driftune.adaptation.finetune import challenger_folder
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel, save_adapter
 from driftune.registry.ledger import Ledger
 from tests.conftest import World
@@ -67,7 +67,7 @@ def challenger(config: Config, decision: str, seed: int = 0, bottleneck: int = 2
     """A challenger's files for a decision."""
     torch.manual_seed(seed)
     kernel = IAKKernel(WIDTH, IAKConfig(bottleneck, 4, "replace"))
-    folder = challenger_folder(config, decision)
+    folder = Workspace(config).challenger(decision)
     save_adapter(folder, Adapter({"representation": kernel}), {"domain": KEY, "backbone": BACKBONE})
     return folder
 

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import s3fs
 
-from driftune.adaptation.promotion import conclude
+from driftune.adaptation.claim import Claim
+from driftune.adaptation.conclude import conclude
 from driftune.config import Config
 from driftune.errors import RegistryError
 from driftune.models.adapters import load_adapter
+from driftune.project import Project
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import Ledger
 from driftune.registry.mlflow_mirror import client, mirrored, model_name
@@ -34,8 +36,8 @@ def config(make_world: Callable[..., World], port: int) -> Config:
 def promote(config: Config, ledger: Ledger, decision: str, champion: int = 0) -> str:
     owner = ledger.claim(decision)
     assert owner is not None
-    folder = challenger(config, decision, seed=champion)
-    return conclude(config, ledger, decision, owner, folder, {}, report(champion=champion))
+    challenger(config, decision, seed=champion)
+    return conclude(Project(config, ledger), Claim(decision, owner), {}, report(champion=champion))
 
 
 @pytest.mark.slow

@@ -13,14 +13,16 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from driftune.adaptation import promotion
-from driftune.adaptation.finetune import challenger_folder
-from driftune.adaptation.promotion import conclude, promote_by_hand, supersede
+from driftune.adaptation.by_hand import promote_by_hand
+from driftune.adaptation.claim import Claim, supersede
+from driftune.adaptation.conclude import conclude
 from driftune.cli import app
 from driftune.config import Config
 from driftune.config.loading import load_config
 from driftune.deployment.doctor import examine
 from driftune.errors import LedgerError, OvertakenError, RegistryError
 from driftune.io import write_json
+from driftune.project import Project
 from driftune.registry import mlflow_mirror as models
 from driftune.registry.champions import adapter_folder, champions_for
 from driftune.registry.history import switch_history
@@ -53,10 +55,10 @@ def end(
     config: Config, ledger: Ledger, decision: str, verdict: str = "promote", champion: int = 0
 ) -> str:
     """Claim a decision, train its challenger and conclude it by a verdict."""
-    folder = challenger(config, decision, seed=sum(decision.encode()))
+    challenger(config, decision, seed=sum(decision.encode()))
     owner = ledger.claim(decision)
     assert owner is not None
-    return conclude(config, ledger, decision, owner, folder, {}, report(verdict, champion))
+    return conclude(Project(config, ledger), Claim(decision, owner), {}, report(verdict, champion))
 
 
 def test_a_passed_gate_promotes(config: Config, ledger: Ledger, decide: Decide) -> None:
@@ -100,7 +102,7 @@ def test_a_report_without_a_verdict_does_not_promote(
     decision = decide()
     owner = ledger.claim(decision)
     assert owner is not None
-    assert conclude(config, ledger, decision, owner, config.home / "none", {}, {}) == "rejected"
+    assert conclude(Project(config, ledger), Claim(decision, owner), {}, {}) == "rejected"
 
 
 def test_a_champion_that_moved_since_the_gate_stops_the_promotion(
@@ -123,7 +125,7 @@ def test_a_backbone_pre_trained_meanwhile_stops_the_promotion(
     with pytest.raises(OvertakenError, match="pre-trained anew after the decision"):
         end(config, ledger, decision)
     owner = ledger.decision(decision).owner
-    assert supersede(ledger, decision, owner, "a new backbone") == "superseded"
+    assert supersede(ledger, Claim(decision, owner), "a new backbone") == "superseded"
     row = ledger.decision(decision)
     assert (row.state, row.note) == ("superseded", "a new backbone")
     assert ledger.champion_version(KEY) == BASE
@@ -133,8 +135,9 @@ def test_a_backbone_pre_trained_meanwhile_stops_the_promotion(
 def test_a_lost_claim_promotes_nothing(config: Config, ledger: Ledger, decide: Decide) -> None:
     decision = decide()
     ledger.claim(decision)
+    challenger(config, decision)
     with pytest.raises(LedgerError, match="no longer claimed"):
-        conclude(config, ledger, decision, "another", challenger(config, decision), {}, report())
+        conclude(Project(config, ledger), Claim(decision, "another"), {}, report())
     assert ledger.champions() == {}
     assert ledger.versions(KEY) == []
 
@@ -156,8 +159,8 @@ def test_a_kill_between_mlflow_and_ledger_promotes_once_when_run_again(
     assert ledger.champions() == {}
     assert champions_for(config, ledger, BACKBONE, [KEY])[0][KEY].version == BASE
     owner = ledger.decision(decision).owner
-    folder = challenger(config, decision, seed=sum(decision.encode()))
-    assert conclude(config, ledger, decision, owner, folder, {}, report()) == "promoted"
+    challenger(config, decision, seed=sum(decision.encode()))
+    assert conclude(Project(config, ledger), Claim(decision, owner), {}, report()) == "promoted"
     assert len(client(config).search_model_versions(f"name = '{model_name(KEY)}'")) == 1
     assert mirrored(config, ledger) == {KEY: ("1", "1")}
 
@@ -171,7 +174,7 @@ def test_a_damaged_challenger_is_not_promoted(
     owner = ledger.claim(decision)
     assert owner is not None
     with pytest.raises(RegistryError, match="challenger cannot serve"):
-        conclude(config, ledger, decision, owner, folder, {}, report())
+        conclude(Project(config, ledger), Claim(decision, owner), {}, report())
     assert ledger.champions() == {}
 
 
@@ -340,7 +343,8 @@ def test_reconcile_tells_of_challengers_that_wait(
     assert owner is not None
     looks = {"looks": [{"day": "2026-03-10"}], "plan": {"looks": 5}, "waits_for": "certainty"}
     gate = report("wait") | looks
-    conclude(config, ledger, decision, owner, challenger(config, decision), {}, gate)
+    challenger(config, decision)
+    conclude(Project(config, ledger), Claim(decision, owner), {}, gate)
     told = CliRunner().invoke(app, ["reconcile", "--config", str(config.source_file)])
     assert told.stdout == (
         f"ok    {decision}: name of {KEY}'s challenger waits for certainty: 1 of 5 looks taken, "
@@ -370,9 +374,9 @@ def test_two_promotions_at_once_leave_one_and_the_other_is_told_why(
 def _promote(params: str, decision: str, owner: str) -> str:
     config = load_config(params, env={})
     with Ledger(config) as ledger:
-        folder = challenger_folder(config, decision)
         try:
-            return conclude(config, ledger, decision, owner, folder, {}, report(), mirrored=False)
+            project = Project(config, ledger, mirrored=False)
+            return conclude(project, Claim(decision, owner), {}, report())
         except RegistryError as error:
             return str(error)
 
@@ -459,14 +463,14 @@ def test_by_hand_needs_an_ended_challenger_and_is_marked(
     rejected = decide("2026-03-09")
     end(config, ledger, rejected, "reject")
     pending = decide("2026-03-10")
-    folder = challenger(config, rejected)
+    challenger(config, rejected)
     with pytest.raises(RegistryError, match="needs a reason"):
-        promote_by_hand(config, ledger, rejected, folder, " ")
+        promote_by_hand(Project(config, ledger), rejected, " ")
     for day in (date(2026, 3, 11), date(2026, 3, 10)):
         ledger.record_day(
             day, content_hash="a", lake_version=1, rows=1, rejected=0, verdict="passed"
         )
-    assert promote_by_hand(config, ledger, rejected, folder, "the log had a hole") == 1
+    assert promote_by_hand(Project(config, ledger), rejected, "the log had a hole") == 1
     (switch,) = ledger.switches(KEY)
     assert switch.data_day == "2026-03-11"
     assert switch.action == "by hand"
@@ -476,7 +480,7 @@ def test_by_hand_needs_an_ended_challenger_and_is_marked(
     assert "by hand" in row.note
     for decision in (rejected, pending):
         with pytest.raises(RegistryError, match="only a rejected, undecided or waiting"):
-            promote_by_hand(config, ledger, decision, folder, "again")
+            promote_by_hand(Project(config, ledger), decision, "again")
 
 
 def test_files_that_the_gate_did_not_judge_are_not_promoted(
@@ -485,10 +489,10 @@ def test_files_that_the_gate_did_not_judge_are_not_promoted(
     decision = decide()
     owner = ledger.claim(decision)
     assert owner is not None
-    folder = challenger(config, decision)
+    challenger(config, decision)
     judged = {**report(), "challenger_sha256": "0" * 64}
     with pytest.raises(RegistryError, match="not those that the gate judged"):
-        conclude(config, ledger, decision, owner, folder, {}, judged)
+        conclude(Project(config, ledger), Claim(decision, owner), {}, judged)
     assert ledger.champions() == {}
 
 

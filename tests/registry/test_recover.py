@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from driftune.adaptation.promotion import conclude
+from driftune.adaptation.claim import Claim
+from driftune.adaptation.conclude import conclude
 from driftune.config import Config
 from driftune.deployment.doctor import examine
 from driftune.models.adapters import load_adapter
+from driftune.project import Project
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import Ledger
 from driftune.registry.reconcile import reconcile
@@ -35,8 +37,8 @@ def folder(config: Config, ledger: Ledger, decide: Decide) -> Path:
     decision = decide()
     owner = ledger.claim(decision)
     assert owner is not None
-    made = challenger(config, decision)
-    assert conclude(config, ledger, decision, owner, made, {}, report()) == "promoted"
+    challenger(config, decision)
+    assert conclude(Project(config, ledger), Claim(decision, owner), {}, report()) == "promoted"
     record = ledger.adapter(KEY, 1)
     assert record is not None
     return adapter_folder(config, KEY, 1, record.sha256)

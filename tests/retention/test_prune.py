@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from driftune.adaptation.finetune import challenger_folder
 from driftune.config.workspace import Workspace
 from driftune.errors import LakeError
 from driftune.features.days import encode_day
@@ -160,8 +159,8 @@ def test_challengers_go_when_their_decision_ended_long_ago(trained_world: World)
         ingest(world.config, ledger, world.day(3))
         names = [pending(world, world.day(3)), pending(world, world.day(3), 2)]
         for name in names:
-            challenger_folder(world.config, name).mkdir(parents=True)
-            (challenger_folder(world.config, name) / "adapter.json").write_text("{}")
+            Workspace(world.config).challenger(name).mkdir(parents=True)
+            (Workspace(world.config).challenger(name) / "adapter.json").write_text("{}")
         owner = ledger.claim(names[1])
         if owner is not None:
             ledger.release(names[1], owner, "no data", final=True)
@@ -169,7 +168,7 @@ def test_challengers_go_when_their_decision_ended_long_ago(trained_world: World)
     assert ended in ("failed", "superseded")
     assert pruned(world, 89) == []
     assert [each.what for each in pruned(world, 91)] == [f"{names[1]}: {ended}"]
-    assert challenger_folder(world.config, names[0]).exists()
+    assert Workspace(world.config).challenger(names[0]).exists()
 
 
 def test_encoded_days_of_contents_that_are_gone_go(trained_world: World) -> None:

@@ -3,16 +3,15 @@
 import hashlib
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from driftune.adaptation.split import split_of_decision
+from driftune.adaptation.workbench import Workbench
 from driftune.config import Config
-from driftune.config.workspace import Workspace
-from driftune.errors import BACKBONE_CHANGED, ConfigError, OvertakenError
+from driftune.config.adapter import Adapter as AdapterSettings
+from driftune.errors import ConfigError
 from driftune.models.adapters import (
     AdaptedModel,
     Adapter,
@@ -20,36 +19,37 @@ from driftune.models.adapters import (
     AttachError,
     Examples,
     IAKConfig,
-    IAKKernel,
     TrainConfig,
     TrainReport,
     attach,
     choose_beta,
-    load_adapter,
     save_adapter,
 )
 from driftune.models.backbone import Backbone
-from driftune.registry.champions import Champion, champions_for
-from driftune.registry.ledger import BASE, Ledger
-from driftune.training.pretrain import load_model
+from driftune.registry.ledger import BASE
 from driftune.training.rows import Rows
 from driftune.training.threads import one_thread
 
 # Of a kernel that replaces the representation: it has to give it back before it may change it.
 WARM_EPOCHS = 3
+Progress = Callable[[str, int, int], None]
 
 
-def challenger_folder(config: Config, decision_id: str) -> Path:
-    """Where the challenger of a decision lies until it is promoted."""
-    return Workspace(config).challengers / decision_id
+@dataclass(frozen=True)
+class Trained:
+    """What came of the rows of one window: ``loss`` on the selection rows, ``seconds`` spent.
+
+    ``started_from``: the champion's version, or 0 for a new adapter.
+    """
+
+    loss: float
+    adapter: Adapter
+    report: TrainReport
+    started_from: int
+    seconds: float
 
 
-def finetune(
-    config: Config,
-    ledger: Ledger,
-    decision_id: str,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> dict[str, Any]:
+def finetune(bench: Workbench, progress: Progress | None = None) -> dict[str, Any]:
     """Train the decision's challenger and write its files; returns the training figures.
 
     The adapter starts from the champion's where the domain has one. Of several windows of rows
@@ -60,67 +60,76 @@ def finetune(
     Raises:
         OvertakenError: when the backbone is not the one that the decision was made under.
     """
-    row = ledger.decision(decision_id)
-    encoder, model, backbone = load_model(config)
-    if backbone != row.backbone:
-        raise OvertakenError(BACKBONE_CHANGED)
-    split = split_of_decision(config, encoder, row)
-    champions, _ = champions_for(config, ledger, backbone, [row.domain_key])
-    champion = champions[row.domain_key]
-    settings = config.adapter
+    config, decision_id = bench.config, bench.decision_id
     seed = int(hashlib.sha256(f"{config.seed} {decision_id}".encode()).hexdigest()[:8], 16)
-    folder = Workspace(config).staging / f"adapt-{decision_id}"
-    trained: list[tuple[float, Adapter, TrainReport]] = []
-    seconds = 0.0
     with one_thread():
-        for number, rows in enumerate(split.windows):
-            with _attached(config, model) as adapted:
-                fresh = not _start(config, adapted, row.domain_key, champion, backbone, seed)
-                training = choose_beta(
-                    adapted,
-                    _examples(adapted, row.domain_key, rows),
-                    _examples(adapted, row.domain_key, split.select),
-                    TrainConfig(
-                        epochs=settings.epochs,
-                        patience=settings.patience,
-                        batch_size=settings.batch_size,
-                        learning_rate=settings.learning_rate,
-                        weight_decay=settings.weight_decay,
-                        seed=seed,
-                    ),
-                    settings.beta,
-                    checkpoint=folder / f"window{number}",
-                    progress=progress,
-                )
-                report = training.domains[row.domain_key]
-                loss = report.select_loss[report.best_epoch]
-                trained.append((loss, adapted.adapter(row.domain_key), report))
-                seconds += training.seconds
-    window = min(range(len(trained)), key=lambda number: trained[number][0])
-    _, adapter, report = trained[window]
-    figures = {
-        "started_from": BASE if fresh else champion.serves,
-        "split": split.to_dict(window),
+        trained = [
+            _train(bench, number, rows, seed, progress)
+            for number, rows in enumerate(bench.split.windows)
+        ]
+    window = min(range(len(trained)), key=lambda number: trained[number].loss)
+    figures = _figures(trained[window], bench.split.to_dict(window))
+    save_adapter(bench.folder, trained[window].adapter, _card(bench, seed, figures))
+    shutil.rmtree(bench.checkpoints, ignore_errors=True)
+    return {**figures, "seconds": round(sum(each.seconds for each in trained), 2)}
+
+
+def _train(
+    bench: Workbench, number: int, rows: Rows, seed: int, progress: Progress | None
+) -> Trained:
+    """Train an adapter on the rows of a window, the ``number``-th one."""
+    key, settings = bench.decision.domain_key, bench.config.adapter
+    with _attached(bench.config, bench.served.model) as adapted:
+        started_from = _start(bench, adapted, seed)
+        training = choose_beta(
+            adapted,
+            _examples(adapted, key, rows),
+            _examples(adapted, key, bench.split.select),
+            TrainConfig(
+                epochs=settings.epochs,
+                patience=settings.patience,
+                batch_size=settings.batch_size,
+                learning_rate=settings.learning_rate,
+                weight_decay=settings.weight_decay,
+                seed=seed,
+            ),
+            settings.beta,
+            checkpoint=bench.checkpoints / f"window{number}",
+            progress=progress,
+        )
+        report = training.domains[key]
+        loss = report.select_loss[report.best_epoch]
+        return Trained(loss, adapted.adapter(key), report, started_from, training.seconds)
+
+
+def _figures(trained: Trained, split: dict[str, Any]) -> dict[str, Any]:
+    """The training figures that the challenger's card and the decision keep."""
+    report = trained.report
+    return {
+        "started_from": trained.started_from,
+        "split": split,
         "beta": report.beta,
         "best_epoch": report.best_epoch,
         "epochs": report.epochs_run,
         "kl_bits": round(sum(map(sum, report.kl_bits.values())), 4),
-        "parameters": sum(tensor.numel() for tensor in adapter.parameters()),
+        "parameters": sum(tensor.numel() for tensor in trained.adapter.parameters()),
     }
-    card = {
-        "lake": split.lake,
+
+
+def _card(bench: Workbench, seed: int, figures: dict[str, Any]) -> dict[str, Any]:
+    """What the challenger's files say of where it comes from."""
+    row = bench.decision
+    return {
+        "lake": bench.split.lake,
         "domain": row.domain,
         "domain_key": row.domain_key,
-        "decision": decision_id,
-        "backbone": backbone,
-        "encoder": encoder.fingerprint,
+        "decision": row.id,
+        "backbone": bench.served.backbone,
+        "encoder": bench.served.encoder.fingerprint,
         "data_version": row.data_version,
         "seed": seed,
         "training": figures,
     }
-    save_adapter(challenger_folder(config, decision_id), adapter, card)
-    shutil.rmtree(folder, ignore_errors=True)
-    return {**figures, "seconds": round(seconds, 2)}
 
 
 def _attached(config: Config, model: Backbone) -> AdaptedModel:
@@ -139,26 +148,27 @@ def _examples(adapted: AdaptedModel, key: str, rows: Rows) -> Examples:
     )
 
 
-def _start(
-    config: Config, adapted: AdaptedModel, key: str, champion: Champion, backbone: str, seed: int
-) -> bool:
+def _start(bench: Workbench, adapted: AdaptedModel, seed: int) -> int:
     """Give the domain its champion's adapter where that has the configured shape, else a new one.
 
-    Returns whether it starts from the champion's.
+    Returns the version that it starts from; 0 for a new adapter.
     """
-    adapter = config.adapter
-    wanted = IAKConfig(
-        bottleneck=adapter.bottleneck,
-        hidden=adapter.hidden,
-        combine=adapter.combine,
-        warm_epochs=WARM_EPOCHS if adapter.combine == "replace" else 0,
-    )
-    if champion.folder is not None and not champion.problem:
-        held, _ = load_adapter(champion.folder, backbone=backbone)
-        kernels = [kernel for _, kernel in held.items() if isinstance(kernel, IAKKernel)]
-        same = all(replace(kernel.config, beta=wanted.beta) == wanted for kernel in kernels)
-        if same and held.places == adapted.at and len(kernels) == len(held.places):
+    key, wanted = bench.decision.domain_key, _wanted(bench.config.adapter)
+    champion, bank = bench.champion()
+    if champion.serves != BASE:
+        held = bank.adapter(key)
+        if held.is_of(wanted, adapted.at):
             adapted.bank.load(key, held)
-            return True
+            return champion.serves
     adapted.add(key, wanted, seed)
-    return False
+    return BASE
+
+
+def _wanted(settings: AdapterSettings) -> IAKConfig:
+    """The shape of a kernel that the configuration asks for."""
+    return IAKConfig(
+        bottleneck=settings.bottleneck,
+        hidden=settings.hidden,
+        combine=settings.combine,
+        warm_epochs=WARM_EPOCHS if settings.combine == "replace" else 0,
+    )

@@ -20,20 +20,18 @@ def promote(
     config: ConfigPath = PARAMS,
 ) -> None:
     """Promote a challenger by hand, against the gate's verdict."""
-    from driftune.adaptation.finetune import challenger_folder
-    from driftune.adaptation.promotion import promote_by_hand
+    from driftune.adaptation.by_hand import promote_by_hand
     from driftune.notify.deliver import deliver
-    from driftune.registry.ledger import Ledger
+    from driftune.project import Project
     from driftune.reports import build_site
 
     settings = load(config)
-    with Ledger(settings) as ledger:
-        folder = challenger_folder(settings, decision_id)
-        version = promote_by_hand(settings, ledger, decision_id, folder, reason)
+    with Project(settings) as project:
+        version = promote_by_hand(project, decision_id, reason)
         # Told first: a fault of the report does not undo it.
         typer.echo(f"{decision_id}: promoted as version {version}")
-        build_site(settings, ledger)
-        deliver(settings, ledger)
+        build_site(settings, project.ledger)
+        deliver(settings, project.ledger)
 
 
 @app.command()

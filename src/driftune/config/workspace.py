@@ -52,6 +52,10 @@ class Workspace:
         """Adapter files of fine-tunings that are not promoted yet."""
         return self.home / "challengers"
 
+    def challenger(self, decision_id: str) -> Path:
+        """Adapter files of a decision's challenger, until it is promoted."""
+        return self.challengers / decision_id
+
     @property
     def mlflow(self) -> Path:
         """MLflow's store (SQLite), unless ``registry.mlflow`` names another."""

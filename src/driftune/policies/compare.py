@@ -105,10 +105,10 @@ def compare_policies(
                     aucs[trial.policy.name] |= _aucs(trial, encoder, model, backbone, day, served)
                 if day < days[-1]:
                     for trial in trials:
-                        trial.act(day, backbone, outcomes)
+                        trial.act(day, outcomes)
         finally:
             for trial in trials:
-                trial.ledger.close()
+                trial.project.close()
     progress("policies", len(days), len(days))
     if not aucs[policies[0].name]:
         raise LedgerError(f"{first} to {last}: no domain is large enough (drift.min_rows)")

@@ -4,15 +4,17 @@ import hashlib
 import logging
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from driftune.adaptation.challenge import challenge
-from driftune.adaptation.finetune import challenger_folder, finetune
-from driftune.adaptation.look_again import look_again
-from driftune.adaptation.promotion import conclude
+from driftune.adaptation.adapt import adapt, look_again
+from driftune.adaptation.finetune import finetune
+from driftune.adaptation.steps import Steps
+from driftune.adaptation.workbench import Workbench
 from driftune.config import Config
 from driftune.config.notify import Notify
 from driftune.config.registry import Registry
@@ -20,58 +22,74 @@ from driftune.config.workspace import Workspace
 from driftune.errors import DriftuneError
 from driftune.guard.check import check_champions
 from driftune.policies.rules import Policy
-from driftune.registry.champions import Champion, champions_for
+from driftune.project import Project
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import days
 from driftune.registry.waiting import decided_with, looks_due
 
 log = logging.getLogger("driftune")
 
+# States that a decision ends in before its challenger was judged.
+UNJUDGED = ("failed", "superseded")
+
 
 @dataclass
 class Outcomes:
     """What came of fine-tunings: one that two trials ask for alike is done once.
 
-    ``folder`` keeps the challengers. What the gate says depends on how many domains share the day.
+    Training figures and gate reports with the seconds that they took; ``folder`` keeps the
+    challengers. What the gate says depends on how many domains share the day.
     """
 
     folder: Path
-    known: dict[str, tuple[dict[str, Any], float]] = field(default_factory=dict)
+    trained: dict[str, tuple[dict[str, Any], float]] = field(default_factory=dict)
     judged: dict[tuple[str, int], tuple[dict[str, Any], float]] = field(default_factory=dict)
 
-    def of(
-        self, config: Config, ledger: Ledger, decision_id: str, champion: Champion
-    ) -> tuple[dict[str, Any], dict[str, Any], float]:
-        """Training figures, gate report and seconds; the challenger lies where it belongs."""
-        served = champion.folder.name if champion.folder and champion.serves else "base"
-        since = ledger.decision(decision_id).scores.get("since")
-        name = _digest(f"{decision_id} {champion.version} {served} {since}")
-        target = challenger_folder(config, decision_id)
-        if name in self.known:
-            training, spent = self.known[name]
-            shutil.copytree(self.folder / name, target)
+
+@dataclass
+class KnownSteps(Steps):
+    """The steps of one adaptation in a trial: what is known already is not done again.
+
+    ``seconds``: what they took, now or when they were done.
+    """
+
+    outcomes: Outcomes
+    seconds: float = 0.0
+
+    def fine_tune(self, bench: Workbench, renew: Callable[[], None]) -> dict[str, Any]:
+        """The training figures; the challenger lies where it belongs."""
+        name, known = _name(bench), self.outcomes.trained
+        kept = self.outcomes.folder / name
+        if name in known:
+            shutil.copytree(kept, bench.folder, dirs_exist_ok=True)
         else:
             started = time.perf_counter()
-            training = finetune(config, ledger, decision_id)
-            spent = time.perf_counter() - started
-            self.known[name] = training, spent
-            shutil.copytree(target, self.folder / name)
-        judged = name, decided_with(ledger, ledger.decision(decision_id))
-        if judged not in self.judged:
+            training = finetune(bench, lambda *_: renew())
+            known[name] = training, time.perf_counter() - started
+            shutil.copytree(bench.folder, kept)
+        training, seconds = known[name]
+        self.seconds += seconds
+        return training
+
+    def judge(self, bench: Workbench) -> dict[str, Any]:
+        """The gate report."""
+        name, known = _name(bench), self.outcomes.judged
+        shared = name, decided_with(bench.project.ledger, bench.decision)
+        if shared not in known:
             started = time.perf_counter()
-            gate = challenge(config, ledger, decision_id)
-            self.judged[judged] = gate, time.perf_counter() - started
-        gate, gated = self.judged[judged]
-        return training, gate, spent + gated
+            gate = super().judge(bench)
+            known[shared] = gate, time.perf_counter() - started
+        gate, seconds = known[shared]
+        self.seconds += seconds
+        return gate
 
 
 @dataclass
 class Trial:
-    """A policy at work: its configuration, ledger, and what it has spent."""
+    """A policy at work: its own project, and what it has spent."""
 
     policy: Policy
-    config: Config
-    ledger: Ledger
+    project: Project
     finetunes: int = 0
     promoted: int = 0
     seconds: float = 0.0
@@ -81,6 +99,7 @@ class Trial:
         """Begin with the frozen base everywhere; the trial writes into ``folder`` alone.
 
         It reads the lake, encoded days and model of the workspace, and the days of its ledger.
+        Its promotions stay in its own ledger: MLflow is not told.
         """
         home = folder / _digest(policy.name)[:12]
         home.mkdir(parents=True)
@@ -96,48 +115,53 @@ class Trial:
                 "notify": Notify(),
             }
         )
-        trial = cls(policy, own, Ledger(own))
+        trial = cls(policy, Project(own, mirrored=False))
         with trial.ledger.write() as connection:
             connection.execute(days.insert(), [row._asdict() for row in ledger.days()])
         return trial
 
-    def act(self, day: date, backbone: str, outcomes: Outcomes) -> None:
+    @property
+    def config(self) -> Config:
+        """The configuration under the policy."""
+        return self.project.config
+
+    @property
+    def ledger(self) -> Ledger:
+        """The trial's own ledger."""
+        return self.project.ledger
+
+    def act(self, day: date, outcomes: Outcomes) -> None:
         """Judge what waits, take back champions that are worse, decide for the day, fine-tune what
         the policy wants, and judge that.
         """
         for decision in looks_due(self.ledger, day):
-            try:
-                state = look_again(self.config, self.ledger, decision, day, mirrored=False)
-            except DriftuneError as error:
-                log.warning("%s: %s: %s", self.policy.name, decision, error)
-                continue
+            state = self._try(decision, partial(look_again, self.project, decision, day))
             self.promoted += state == "promoted"
         check_champions(self.config, self.ledger, day, mirrored=False)
         self.policy.decide(self.config, self.ledger, day)
         for row in self.ledger.waiting(day):
-            owner = self.ledger.claim(row.id)
-            if owner is None:
-                continue
-            champions, _ = champions_for(self.config, self.ledger, backbone, [row.domain_key])
-            champion = champions[row.domain_key]
-            try:
-                training, gate, seconds = outcomes.of(self.config, self.ledger, row.id, champion)
-            except DriftuneError as error:
-                self.ledger.release(row.id, owner, str(error), final=True)
-                continue
-            state = conclude(
-                self.config,
-                self.ledger,
-                row.id,
-                owner,
-                challenger_folder(self.config, row.id),
-                training,
-                gate,
-                mirrored=False,
-            )
-            self.finetunes += 1
-            self.promoted += state == "promoted"
-            self.seconds += seconds
+            steps = KnownSteps(outcomes)
+            state = self._try(row.id, partial(adapt, self.project, row.id, steps))
+            if state is not None and state not in UNJUDGED:
+                self.finetunes += 1
+                self.promoted += state == "promoted"
+                self.seconds += steps.seconds
+
+    def _try(self, decision_id: str, work: Callable[[], str]) -> str | None:
+        """The state that the work ends in; None when the decision was given back."""
+        try:
+            return work()
+        except DriftuneError as error:
+            log.warning("%s: %s: %s", self.policy.name, decision_id, error)
+            return None
+
+
+def _name(bench: Workbench) -> str:
+    """What an outcome depends on beside the days: decision, champion, and when drift began."""
+    champion, _ = bench.champion()
+    served = champion.folder.name if champion.folder and champion.serves else "base"
+    since = bench.decision.scores.get("since")
+    return _digest(f"{bench.decision_id} {champion.version} {served} {since}")
 
 
 def _digest(name: str) -> str:

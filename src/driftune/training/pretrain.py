@@ -110,6 +110,8 @@ def train(config: Config, progress: Progress | None = None, group: Ranks = ALONE
         with group.undisturbed():
             folder = backbone_folder(config)
             mark = save_backbone(folder, model.cpu(), encoder.fingerprint, until)
+            made = {"encoder": encoder.fingerprint, "rows": len(rows), "until": until}
+            _receipt(folder / "made.json", config, made)
         return {"fingerprint": mark, "rows": len(rows), "losses": losses}
 
     return group.on_first(save, {})
@@ -175,7 +177,16 @@ def evaluate(config: Config) -> dict[str, Any]:
         part = summary(click[mask], convert[mask], p_click[mask], p_ctcvr[mask])
         writer.writerow([key, part["rows"], part["ctr_auc"], part["ctcvr_auc"]])
     write_text(folder / "by_domain.csv", table.getvalue())
+    _receipt(folder / "evaluated.json", config, {"rows": len(held_out)})
     return finite(overall)
+
+
+def _receipt(path: Path, config: Config, made: dict[str, Any]) -> None:
+    """Say what something was made from, in bytes that are the same on every processor.
+
+    DVC's lock file holds this in place of the weights and metrics, whose last bits are not.
+    """
+    write_json(path, {**made, "backbone": config.backbone.model_dump(), "seed": config.seed})
 
 
 def _prepare(config: Config, ledger: Ledger, progress: Progress | None) -> None:

@@ -1,4 +1,4 @@
-"""Adapters that version 62340b5 wrote, before methods were classes: they load, and save the same."""
+"""Adapters as 62340b5 wrote them, before methods were classes: they load, and save the same."""
 
 from pathlib import Path
 

@@ -10,6 +10,7 @@ from driftune.models.adapters.choose import choose_beta, train_pooled_first
 from driftune.models.adapters.examples import Examples
 from driftune.models.adapters.files import (
     AdapterFileError,
+    Card,
     fingerprint,
     load_adapter,
     save_adapter,
@@ -39,6 +40,7 @@ __all__ = [
     "AdapterBank",
     "AdapterFileError",
     "AttachError",
+    "Card",
     "CopyConfig",
     "Examples",
     "HoulsbyConfig",

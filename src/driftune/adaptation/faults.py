@@ -1,0 +1,55 @@
+"""Faults: which error gives a claim back, which supersedes its decision, which ends it as failed.
+
+The one table for all who adapt: flows, looks at waiting challengers, trials of policies.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from driftune.errors import DriftuneError, LedgerBusyError, OvertakenError, RegistryError
+
+
+class End(Enum):
+    """What becomes of a claim whose work failed.
+
+    ``GIVE_BACK``: another run tries again (at most ``claims.ATTEMPTS`` times), and the error is
+    raised. ``SUPERSEDE`` and ``FAIL`` end the decision with the error as its note.
+    """
+
+    GIVE_BACK = "give back"
+    SUPERSEDE = "supersede"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error and what it leads to: in an adaptation, and in a look at a waiting challenger."""
+
+    error: type[Exception]
+    adaptation: End
+    look: End
+
+
+# The first row that fits counts.
+FAULTS = (
+    # Data, backbone or champion are no longer those that the decision was made for.
+    Fault(OvertakenError, adaptation=End.SUPERSEDE, look=End.SUPERSEDE),
+    # The champion moved, files are damaged, or MLflow or the ledger was away.
+    Fault(RegistryError, adaptation=End.GIVE_BACK, look=End.GIVE_BACK),
+    Fault(LedgerBusyError, adaptation=End.GIVE_BACK, look=End.GIVE_BACK),
+    # Wrong input stays wrong. A look's are a later day's rows, which can be delivered again: that
+    # does not cost a trained challenger.
+    Fault(DriftuneError, adaptation=End.FAIL, look=End.GIVE_BACK),
+    # A crash, storage, network.
+    Fault(Exception, adaptation=End.GIVE_BACK, look=End.GIVE_BACK),
+)
+
+
+def fault_of(error: Exception) -> Fault:
+    """The table's row for an error."""
+    return next(fault for fault in FAULTS if isinstance(error, fault.error))
+
+
+def note_of(error: Exception) -> str:
+    """What the ledger keeps of an error: a user's line, or the name of what crashed too."""
+    return str(error) if isinstance(error, DriftuneError) else repr(error)

@@ -1,0 +1,37 @@
+"""Steps: how those of an adaptation are run. Plain calls here; others retry or reuse."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from driftune.adaptation.challenge import challenge
+from driftune.adaptation.finetune import finetune
+from driftune.adaptation.workbench import Workbench
+from driftune.progress import report
+
+T = TypeVar("T")
+FINE_TUNE = "fine-tune"
+
+
+class Steps:
+    """The steps of an adaptation as plain calls.
+
+    Whoever runs them otherwise overrides ``run`` (with retries, say), or ``fine_tune`` and
+    ``judge`` where an outcome may be known already.
+    """
+
+    def run(self, name: str, decision_id: str, call: Callable[[], T]) -> T:
+        """Run a step: claim, fine-tune, gate, conclude, or what ends a claim that failed."""
+        return call()
+
+    def fine_tune(self, bench: Workbench, renew: Callable[[], None]) -> dict[str, Any]:
+        """Train the challenger; ``renew`` keeps the claim and is called after every epoch."""
+
+        def progress(label: str, done: int, total: int) -> None:
+            renew()
+            report(label, done, total)
+
+        return finetune(bench, progress)
+
+    def judge(self, bench: Workbench) -> dict[str, Any]:
+        """Judge champion and challenger on the same held-out rows."""
+        return challenge(bench)

@@ -1,0 +1,248 @@
+"""An adaptation from claim to end: once, by one table of errors, each part loaded once."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any, TypeVar
+
+import pytest
+
+from driftune.adaptation import steps as adaptation_steps
+from driftune.adaptation import workbench
+from driftune.adaptation.adapt import adapt, look_again
+from driftune.adaptation.faults import FAULTS, End, fault_of
+from driftune.adaptation.steps import Steps
+from driftune.errors import (
+    LakeDamageError,
+    LakeError,
+    LedgerBusyError,
+    LedgerError,
+    OvertakenError,
+    RegistryError,
+)
+from driftune.project import Project
+from driftune.registry.claims import ATTEMPTS
+from driftune.registry.ledger import Ledger
+from driftune.training import pretrain as pretraining
+from driftune.training.pretrain import pretrain
+from tests.conftest import World
+from tests.crowning import bring, crown, pending, random_adapter
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def day(trained_world: World) -> date:
+    """The day after the reference days, in the lake."""
+    return bring(trained_world, trained_world.day(3))
+
+
+@pytest.fixture
+def decision(trained_world: World, day: date) -> str:
+    """A decision that waits for its adaptation."""
+    return pending(trained_world, day)
+
+
+def run(world: World, decision: str, steps: Steps | None = None) -> str:
+    with Project(world.config, mirrored=False) as project:
+        return adapt(project, decision, steps or Steps())
+
+
+def row_of(world: World, decision: str) -> Any:
+    with Ledger(world.config) as ledger:
+        return ledger.decision(decision)
+
+
+class Failing(Steps):
+    """Steps whose gate fails, as often as there are errors."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = [*errors]
+
+    def judge(self, bench: workbench.Workbench) -> dict[str, Any]:
+        """Fail, or judge."""
+        if self.errors:
+            raise self.errors.pop(0)
+        return super().judge(bench)
+
+
+def test_a_decision_is_adapted_once(trained_world: World, decision: str) -> None:
+    first = run(trained_world, decision)
+    row = row_of(trained_world, decision)
+    assert first == row.state
+    assert first in ("promoted", "rejected", "waiting")
+    assert row.training["epochs"] > 0
+    assert row.gate["looks"]
+    assert run(trained_world, decision) == first
+    assert tuple(row_of(trained_world, decision)) == tuple(row)
+
+
+def test_one_run_adapts_while_another_finds_it_claimed(trained_world: World, decision: str) -> None:
+    class Meanwhile(Steps):
+        def judge(self, bench: workbench.Workbench) -> dict[str, Any]:
+            assert run(trained_world, decision) == "claimed"
+            return super().judge(bench)
+
+    assert run(trained_world, decision, Meanwhile()) != "claimed"
+
+
+def test_a_decision_that_is_not_in_the_ledger(trained_world: World) -> None:
+    with pytest.raises(LedgerError, match="'no such' is not in the ledger"):
+        run(trained_world, "no such")
+
+
+@pytest.mark.parametrize(
+    ("error", "adaptation", "look"),
+    [
+        (OvertakenError("older"), End.SUPERSEDE, End.SUPERSEDE),
+        (RegistryError("the champion moved"), End.GIVE_BACK, End.GIVE_BACK),
+        (LedgerBusyError("locked"), End.GIVE_BACK, End.GIVE_BACK),
+        (LedgerError("no longer claimed"), End.FAIL, End.GIVE_BACK),
+        (LakeError("too few rows"), End.FAIL, End.GIVE_BACK),
+        (LakeDamageError("a file is missing"), End.FAIL, End.GIVE_BACK),
+        (OSError("the disk was away"), End.GIVE_BACK, End.GIVE_BACK),
+        (MemoryError(), End.GIVE_BACK, End.GIVE_BACK),
+    ],
+)
+def test_the_table_says_what_a_fault_leads_to(error: Exception, adaptation: End, look: End) -> None:
+    found = fault_of(error)
+    assert (found.adaptation, found.look) == (adaptation, look)
+    assert FAULTS[-1].error is Exception
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "note"),
+    [
+        (OvertakenError("older"), "superseded", "older"),
+        (RegistryError("the champion moved"), "pending", "the champion moved"),
+        (LedgerBusyError("locked"), "pending", "locked"),
+        (LakeError("too few rows"), "failed", "too few rows"),
+        (RuntimeError("out of memory"), "pending", "RuntimeError('out of memory')"),
+    ],
+)
+def test_a_fault_ends_the_claim_as_the_table_says(
+    trained_world: World, decision: str, error: Exception, state: str, note: str
+) -> None:
+    if state == "pending":
+        with pytest.raises(type(error)) as raised:
+            run(trained_world, decision, Failing(error))
+        assert raised.value is error
+    else:
+        assert run(trained_world, decision, Failing(error)) == state
+    row = row_of(trained_world, decision)
+    assert (row.state, row.note, row.lease_until) == (state, note, None)
+    with Ledger(trained_world.config) as ledger:
+        assert ledger.champions() == {}
+    if state == "pending":
+        assert run(trained_world, decision) in ("promoted", "rejected", "waiting")
+
+
+def test_what_never_ends_fails_in_the_end(trained_world: World, decision: str) -> None:
+    for _ in range(ATTEMPTS):
+        with pytest.raises(RegistryError):
+            run(trained_world, decision, Failing(RegistryError("MLflow was away")))
+    assert row_of(trained_world, decision).state == "failed"
+    assert run(trained_world, decision) == "failed"
+
+
+def test_a_decision_of_an_older_backbone_ends_as_superseded(
+    trained_world: World, decision: str
+) -> None:
+    text = trained_world.params.read_text()
+    trained_world.params.write_text(text.replace("learning_rate: 0.002", "learning_rate: 0.003"))
+    with Ledger(trained_world.config) as ledger:
+        pretrain(trained_world.config, ledger)
+    assert run(trained_world, decision) == "superseded"
+    row = row_of(trained_world, decision)
+    assert (row.note, row.lease_until) == (
+        "the backbone was pre-trained anew after the decision",
+        None,
+    )
+    with Ledger(trained_world.config) as ledger:
+        assert ledger.champions() == {}
+
+
+def test_a_backbone_pre_trained_while_it_is_adapted_for_supersedes_it(
+    trained_world: World, decision: str
+) -> None:
+    class Pretrained(Steps):
+        def judge(self, bench: workbench.Workbench) -> dict[str, Any]:
+            text = trained_world.params.read_text()
+            changed = text.replace("learning_rate: 0.002", "learning_rate: 0.003")
+            trained_world.params.write_text(changed)
+            with Ledger(trained_world.config) as ledger:
+                pretrain(trained_world.config, ledger)
+            return super().judge(bench)
+
+    assert run(trained_world, decision, Pretrained()) == "superseded"
+
+
+def test_every_epoch_renews_the_claim_and_a_lost_one_ends_the_work(
+    trained_world: World, decision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renewed = []
+    renew = Ledger.renew
+
+    def counted(self: Ledger, decision_id: str, owner: str) -> None:
+        renewed.append(owner)
+        renew(self, decision_id, owner)
+
+    monkeypatch.setattr(Ledger, "renew", counted)
+
+    class Stolen(Steps):
+        def fine_tune(
+            self, bench: workbench.Workbench, renew: Callable[[], None]
+        ) -> dict[str, Any]:
+            with Ledger(trained_world.config) as other:
+                other.release(decision, row_of(trained_world, decision).owner, "x", final=False)
+                assert other.claim(decision)
+            return super().fine_tune(bench, renew)
+
+    assert run(trained_world, decision, Stolen()) == "claimed"
+    assert len(renewed) == 1
+    with Ledger(trained_world.config) as ledger:
+        ledger.release(decision, row_of(trained_world, decision).owner, "x", final=False)
+    run(trained_world, decision)
+    assert len(renewed) > 2
+    assert row_of(trained_world, decision).gate is not None
+
+
+def test_a_step_that_is_tried_again_loads_nothing_again(
+    trained_world: World, day: date, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crown(trained_world, random_adapter(trained_world), [trained_world.day(2)])
+    decision = pending(trained_world, day)
+    calls: list[str] = []
+
+    def counting(module: Any, name: str) -> None:
+        call = getattr(module, name)
+
+        def counted(*arguments: Any, **named: Any) -> Any:
+            calls.append(name)
+            return call(*arguments, **named)
+
+        monkeypatch.setattr(module, name, counted)
+
+    counting(pretraining, "load_model")
+    counting(workbench, "split_of_decision")
+    counting(workbench, "champions_for")
+    counting(workbench, "load_adapter")
+    counting(adaptation_steps, "finetune")
+
+    class Retrying(Failing):
+        def run(self, name: str, decision_id: str, call: Callable[[], T]) -> T:
+            try:
+                return call()
+            except OSError:
+                return call()
+
+    run(trained_world, decision, Retrying(OSError("the disk was away")))
+    assert sorted(calls) == [
+        "champions_for", "finetune", "load_adapter", "load_model", "split_of_decision",
+    ]  # fmt: skip
+
+
+def test_a_look_at_what_does_not_wait_is_none(trained_world: World, day: date) -> None:
+    decision = pending(trained_world, day)
+    with Project(trained_world.config) as project:
+        assert look_again(project, decision, day) == "pending"
+    assert row_of(trained_world, decision).attempts == 0
