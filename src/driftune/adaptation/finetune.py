@@ -25,7 +25,7 @@ from driftune.models.adapters import (
     choose_beta,
     save_adapter,
 )
-from driftune.models.backbone import Backbone
+from driftune.models.recommender import Recommender
 from driftune.registry.ledger import BASE
 from driftune.training.rows import Rows
 from driftune.training.threads import one_thread
@@ -83,8 +83,8 @@ def _train(
         started_from = _start(bench, adapted, seed)
         training = choose_beta(
             adapted,
-            _examples(adapted, key, rows),
-            _examples(adapted, key, bench.split.select),
+            _examples(adapted, bench.served.model, key, rows),
+            _examples(adapted, bench.served.model, key, bench.split.select),
             TrainConfig(
                 epochs=settings.epochs,
                 patience=settings.patience,
@@ -132,17 +132,17 @@ def _card(bench: Workbench, seed: int, figures: dict[str, Any]) -> dict[str, Any
     }
 
 
-def _attached(config: Config, model: Backbone) -> AdaptedModel:
+def _attached(config: Config, model: Recommender) -> AdaptedModel:
     try:
         return attach(model, AdapterBank(), config.adapter.at)
     except AttachError as error:
         raise ConfigError(f"{config.source_file}: adapter.at: {error}") from None
 
 
-def _examples(adapted: AdaptedModel, key: str, rows: Rows) -> Examples:
+def _examples(adapted: AdaptedModel, model: Recommender, key: str, rows: Rows) -> Examples:
     slot = int(adapted.slots([key]))
     return Examples(
-        (rows.ids, rows.numbers),
+        model.inputs(rows),
         (rows.click, rows.convert),
         torch.full((len(rows),), slot, dtype=torch.long),
     )
