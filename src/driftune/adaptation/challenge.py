@@ -70,7 +70,7 @@ def challenge(bench: Workbench) -> GateReport:
     before = Before(split.spans(), Plan(**planned))
     day = date.fromisoformat(row.day)
     judged = Judged(split.gate, [split.train, split.select], day, split.lake)
-    return _look(bench, adapter, card["sha256"], judged, before)
+    return _look(bench, adapter, card.sha256, judged, before)
 
 
 def challenge_again(bench: Workbench, day: date) -> GateReport:
@@ -99,9 +99,9 @@ def challenge_again(bench: Workbench, day: date) -> GateReport:
     if len(judged.rows) < sequential.GROWTH * most:
         return _nothing_new(config.gate, judged, report, before)
     adapter, card = bench.challenger()
-    if report.challenger_sha256 not in (None, card["sha256"]):
+    if report.challenger_sha256 not in (None, card.sha256):
         raise RegistryError(f"{row.id}: the challenger's files are not those that were judged")
-    return _look(bench, adapter, card["sha256"], judged, before)
+    return _look(bench, adapter, card.sha256, judged, before)
 
 
 def _begins(decision_id: str, span: Span | None) -> str:

@@ -102,11 +102,11 @@ def _sha256(challenger: Path, backbone: str, promotion: Promotion) -> str:
         _, card = load_adapter(challenger, backbone=backbone)
     except AdapterFileError as error:
         raise RegistryError(f"{name}: the challenger cannot serve: {error}") from None
-    if judged is not None and judged != card["sha256"]:
+    if judged is not None and judged != card.sha256:
         raise RegistryError(
             f"{name}: the challenger's files are not those that the gate judged; adapt again"
         )
-    return str(card["sha256"])
+    return card.sha256
 
 
 def _copy(source: Path, target: Path) -> None:
