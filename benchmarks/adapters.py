@@ -220,7 +220,7 @@ def joined(parts: Sequence[Rows]) -> Rows:
 
 
 def _copy(backbone: ESMM) -> nn.Module:
-    model = ESMM(**backbone.shape)
+    model = ESMM(**backbone.shape)  # type: ignore[arg-type]
     model.load_state_dict(backbone.state_dict())
     return model.eval()
 

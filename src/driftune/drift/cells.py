@@ -1,13 +1,15 @@
 """The fixed cells that the rows of a window are counted in, the same for all days and domains."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from driftune.features.encoder import Encoder
 
 if TYPE_CHECKING:
+    from pyarrow import Table
+
     from driftune.models.recommender import Recommender
 
 # Cells of a category: none, unknown to the reference days, the most frequent ones, all others.
@@ -45,7 +47,7 @@ category. ``ranking``: predictions of rows without a click, then of those with o
 class Cells:
     """The cells that the sampled rows of a day fall into."""
 
-    def __init__(self, encoder: Encoder, model: "Recommender", table: Any) -> None:
+    def __init__(self, encoder: Encoder, model: "Recommender", table: "Table") -> None:
         buckets = encoder.buckets
         category = table.column(f"c_{encoder.fields.index('category')}").to_numpy()
         item = table.column(f"c_{encoder.fields.index('item')}").to_numpy()
@@ -78,27 +80,28 @@ class Cells:
             "ranking": (ranked, everything, None),
             "ranking_unseen": (ranked, unseen, None),
         }
-        found = {}
+        counted = {}
         for part, (cell, rows, weight) in wanted.items():
             size = SIZES[part]
             place = domain[rows] * size + cell[rows]
             weights = None if weight is None else weight[rows]
             counts = np.bincount(place, weights, minlength=domains * size)
-            found[part] = counts.reshape(domains, size).astype(float)
-        return found
+            counted[part] = counts.reshape(domains, size).astype(float)
+        return counted
 
 
 def category_cells(ids: np.ndarray, buckets: int) -> np.ndarray:
     """Cells of encoded categories; the vocabulary is sorted by how often each was shown."""
     rank = ids - buckets - 1
     known = np.where(rank < MOST, FIRST + rank, FIRST + MOST)
-    return np.where(ids == 0, NONE, np.where(rank < 0, NEW, known)).astype(np.int64)
+    cells: np.ndarray = np.where(ids == 0, NONE, np.where(rank < 0, NEW, known)).astype(np.int64)
+    return cells
 
 
 def price_cells(prices: np.ndarray) -> np.ndarray:
     """Cells of prices, from negative to positive."""
     steps = np.rint(np.sign(prices) * np.log1p(np.abs(prices)) / PRICE_STEP)
-    return np.clip(steps, -PRICE_LIMIT, PRICE_LIMIT).astype(np.int64) + PRICE_LIMIT
+    return np.asarray(np.clip(steps, -PRICE_LIMIT, PRICE_LIMIT).astype(np.int64) + PRICE_LIMIT)
 
 
 def price_values() -> np.ndarray:
@@ -111,7 +114,7 @@ def logit_cells(predicted: np.ndarray) -> np.ndarray:
     """Cells of predicted probabilities, by their logit."""
     safe = np.clip(predicted, 1e-9, 1 - 1e-9)
     steps = np.rint(np.log(safe / (1 - safe)) / LOGIT_STEP)
-    return np.clip(steps, -LOGIT_LIMIT, LOGIT_LIMIT).astype(np.int64) + LOGIT_LIMIT
+    return np.asarray(np.clip(steps, -LOGIT_LIMIT, LOGIT_LIMIT).astype(np.int64) + LOGIT_LIMIT)
 
 
 def logit_values() -> np.ndarray:

@@ -18,10 +18,12 @@ class EncodedRows(Protocol):
     """Impressions as the encoder leaves them: ids (rows, fields), numbers (rows, numbers)."""
 
     @property
-    def ids(self) -> Tensor: ...
+    def ids(self) -> Tensor:
+        """Encoded fields, (rows, fields)."""
 
     @property
-    def numbers(self) -> Tensor: ...
+    def numbers(self) -> Tensor:
+        """Numbers, (rows, numbers)."""
 
 
 class Recommender(nn.Module, ABC):
