@@ -118,7 +118,7 @@ def test_a_day_is_looked_at_once(small: tuple[World, str]) -> None:
     world, decision = small
     before = row_of(world, decision)
     assert again(world, decision, date.fromisoformat(before.day)) == "waiting"
-    assert tuple(row_of(world, decision)) == tuple(before)
+    assert row_of(world, decision) == before
     settings(world, ("min_rows: 400", "min_rows: 4000"))
     day = bring(world, world.day(4), coffee(world.day(4)))
     with Ledger(world.config) as ledger:
@@ -127,7 +127,7 @@ def test_a_day_is_looked_at_once(small: tuple[World, str]) -> None:
     looked = row_of(world, decision)
     assert len(looked.gate.looks) == 2
     assert again(world, decision, day) == "waiting"
-    assert tuple(row_of(world, decision)) == tuple(looked)
+    assert row_of(world, decision) == looked
     with Ledger(world.config) as ledger:
         assert looks_due(ledger, day) == []
 
@@ -177,7 +177,7 @@ def test_the_look_of_a_killed_process_is_taken_again_and_counts_once(
     ended = row_of(world, decision)
     assert len(ended.gate.looks) == 2
     assert again(world, decision, day) == "promoted"
-    assert tuple(row_of(world, decision)) == tuple(ended)
+    assert row_of(world, decision) == ended
     with Ledger(world.config) as ledger:
         assert len(ledger.switches(KEY)) == len(ledger.versions(KEY)) == 1
 

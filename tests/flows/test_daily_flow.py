@@ -44,7 +44,7 @@ def snapshot(world: World) -> tuple[Any, ...]:
     with Ledger(world.config) as ledger:
         return (
             [tuple(row) for row in ledger.days()],
-            [tuple(row) for row in ledger.decisions()],
+            ledger.decisions(),
             [tuple(row) for row in ledger.switches()],
             Lake.of(world.config).contents,
         )

@@ -227,7 +227,8 @@ def rival(ledger: Ledger, table: sa.Table, **values: Any) -> Iterator[None]:
 def test_a_decision_that_another_run_writes_meanwhile_is_kept(
     ledger: Ledger, decide: Decide
 ) -> None:
-    template = dict(ledger.decision(decide("2026-03-09"))._mapping)
+    before = decisions.c.id == decide("2026-03-09")
+    template = dict(ledger.read(sa.select(decisions).where(before))[0]._mapping)
     theirs = {**template, "id": "2026-03-10.home-north.r1.bbbbbbbb", "day": str(DAY), "score": 7.0}
     with rival(ledger, decisions, **theirs):
         ours = decide(score=2.0)
