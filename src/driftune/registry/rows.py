@@ -4,7 +4,7 @@ Days are ISO dates, times seconds since 1970.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 
 class DayRecord(NamedTuple):
@@ -71,6 +71,41 @@ class RunRecord(NamedTuple):
     succeeded: bool | None
 
 
+MessageFacts = TypedDict(
+    "MessageFacts",
+    {
+        "decision": str,
+        # Of an alert.
+        "rule": str | None,
+        "score": float | None,
+        "state": str,
+        "sentence": str,
+        # Of a promotion or a rejection.
+        "version": int,
+        "metric": str,
+        "gain": float | None,
+        "low": float | None,
+        "high": float | None,
+        "rules": list[str],
+        # Of a switch.
+        "who": str,
+        "reason": str,
+        "from": int,
+        "to": int,
+        # Of a day's quality.
+        "problems": list[str],
+        "rows": int,
+        "reasons": list[str],
+        # Of a failure.
+        "run": str,
+        "error": str,
+        "todo": str,
+    },
+    total=False,
+)
+"""What a message tells; each kind has its own of these."""
+
+
 class Message(NamedTuple):
     """A message to be sent; ``facts``: what it tells; ``delivered``: targets that have it."""
 
@@ -79,7 +114,7 @@ class Message(NamedTuple):
     domain: str | None
     domain_key: str | None
     day: str | None
-    facts: dict[str, Any]
+    facts: MessageFacts
     delivered: list[str]
     queued_at: float
     lease_until: float | None
