@@ -25,6 +25,8 @@ from driftune.training.rows import load_rows
 from tests.conftest import World, impressions
 from tests.crowning import bench, bring, pending, split_of, train
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.fixture
 def day(trained_world: World) -> date:

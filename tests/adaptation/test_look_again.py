@@ -19,10 +19,12 @@ from driftune.errors import RegistryError
 from driftune.project import Project
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import Scores
+from driftune.registry.rows import Switch
 from driftune.registry.waiting import challengers, claim_look, looks_due
 from driftune.training.pretrain import load_model, pretrain
 from tests.conftest import World, impressions, made_once
 from tests.crowning import DOMAIN, KEY, bring, pending, split_of
+from tests.margins import assert_promoted_by_far
 
 
 def settings(world: World, *changes: tuple[str, str]) -> None:
@@ -90,6 +92,7 @@ def again(world: World, decision: str, day: date) -> str:
         return look_again(Project(world.config, ledger, mirrored=False), decision, day)
 
 
+@pytest.mark.trains
 def test_a_small_domain_s_challenger_waits_and_is_promoted_when_its_rows_suffice(
     small: tuple[World, str],
 ) -> None:
@@ -106,6 +109,7 @@ def test_a_small_domain_s_challenger_waits_and_is_promoted_when_its_rows_suffice
     assert row.gate.champion.rows == row.gate.challenger.rows == looks[1].rows
     assert row.gate.difference.low == looks[1].low > 0
     assert looks[1].spent < row.gate.plan.error == pytest.approx(0.05)
+    assert_promoted_by_far(row.gate, world.config)
     with Ledger(world.config) as ledger:
         assert ledger.champion_version(KEY) == 1
 
@@ -219,9 +223,18 @@ def newer(world: World, day: date) -> None:
 def switched(world: World, day: date) -> None:
     with Ledger(world.config) as ledger, ledger.write() as connection:
         ledger.switch(
-            connection, key=KEY, domain=DOMAIN, action="promote", expected=0, version=1,
-            decision_id=None, who="the test", reason="planted",
-        )  # fmt: skip
+            connection,
+            Switch(
+                key=KEY,
+                domain=DOMAIN,
+                action="promote",
+                expected=0,
+                version=1,
+                decision_id=None,
+                who="the test",
+                reason="planted",
+            ),
+        )
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def prefect_server() -> Iterator[None]:
 STEADY = {
     "counters": {
         **small_params()["features"]["counters"],
-        "smoothing": 500,
+        "smoothing": 3000,
     }
 }
 

@@ -24,7 +24,7 @@ from driftune.registry import outbox
 from driftune.registry.ledger import Ledger
 from driftune.registry.outbox import owed, settle, take
 from driftune.registry.records import GateReport, TrainingFigures
-from driftune.registry.rollback import restore
+from driftune.registry.rollback import going_back, restore
 from driftune.registry.schema import messages
 from tests.conftest import World
 from tests.notify.conftest import SECRET, Inbox, decide, mail_server
@@ -125,9 +125,7 @@ def test_promotion_rollback_rejection_and_failure_are_told(
 def rollback_by_hand(told: World, ledger: Ledger) -> None:
     """The champion's pointer back to the base, and the message of it, in one transaction."""
     with ledger.write() as connection:
-        restore(
-            ledger,
-            connection,
+        switch = going_back(
             ledger.champions()[KEY],
             0,
             who="ann",
@@ -135,6 +133,7 @@ def rollback_by_hand(told: World, ledger: Ledger) -> None:
             data_version=None,
             backbone=None,
         )
+        restore(ledger, connection, switch)
 
 
 def test_a_transaction_that_fails_tells_nothing(told: World, ledger: Ledger) -> None:

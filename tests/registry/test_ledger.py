@@ -17,6 +17,7 @@ from driftune.errors import LedgerBusyError, LedgerError, RegistryError
 from driftune.registry.claims import ATTEMPTS
 from driftune.registry.ledger import Ledger
 from driftune.registry.records.decision import NewDecision
+from driftune.registry.rows import Switch
 from driftune.registry.schema import champions, days, decisions
 from driftune.registry.status import domain_status
 from tests.conftest import World
@@ -160,14 +161,16 @@ def move(ledger: Ledger, expected: int, version: int) -> None:
     with ledger.write() as connection:
         ledger.switch(
             connection,
-            key=KEY,
-            domain="home",
-            action="promote",
-            expected=expected,
-            version=version,
-            decision_id=None,
-            who="test",
-            reason="a test",
+            Switch(
+                key=KEY,
+                domain="home",
+                action="promote",
+                expected=expected,
+                version=version,
+                decision_id=None,
+                who="test",
+                reason="a test",
+            ),
         )
 
 

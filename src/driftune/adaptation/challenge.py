@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-from pydantic import JsonValue
 
 from driftune.adaptation.split import lake_version, rows_since
 from driftune.adaptation.workbench import Workbench, lake_changed
@@ -70,7 +69,7 @@ def challenge(bench: Workbench) -> GateReport:
     before = Before(split.spans(), Plan(**planned))
     day = date.fromisoformat(row.day)
     judged = Judged(split.gate, [split.train, split.select], day, split.lake)
-    return _look(bench, adapter, card["sha256"], judged, before)
+    return _look(bench, adapter, card.sha256, judged, before)
 
 
 def challenge_again(bench: Workbench, day: date) -> GateReport:
@@ -99,9 +98,9 @@ def challenge_again(bench: Workbench, day: date) -> GateReport:
     if len(judged.rows) < sequential.GROWTH * most:
         return _nothing_new(config.gate, judged, report, before)
     adapter, card = bench.challenger()
-    if report.challenger_sha256 not in (None, card["sha256"]):
+    if report.challenger_sha256 not in (None, card.sha256):
         raise RegistryError(f"{row.id}: the challenger's files are not those that were judged")
-    return _look(bench, adapter, card["sha256"], judged, before)
+    return _look(bench, adapter, card.sha256, judged, before)
 
 
 def _begins(decision_id: str, span: Span | None) -> str:
@@ -117,7 +116,7 @@ def _look(
     policy, rows, model = bench.config.gate, judged.rows, bench.served.model
     key = bench.decision.domain_key
     confidence, spent, last = sequential.spend(
-        policy, before.plan.model_dump(), _plain(before.looks), len(rows)
+        policy, _budget(before.plan), _spent(before.looks), len(rows)
     )
     champion, bank = bench.champion()
     now = Scores(*score(model, rows, bank))
@@ -168,7 +167,7 @@ def _nothing_new(policy: Gate, judged: Judged, report: GateReport, before: Befor
     Nothing is judged and nothing spent.
     """
     verdict, looks = GateVerdict.WAIT, before.looks
-    if sequential.is_last(policy, before.plan.model_dump(), _plain(looks)):
+    if sequential.is_last(policy, _budget(before.plan), _spent(looks)):
         too_little = report.waits_for == WaitsFor.DATA
         verdict = GateVerdict.INSUFFICIENT if too_little else GateVerdict.REJECT
     look = Look(
@@ -188,9 +187,21 @@ def _nothing_new(policy: Gate, judged: Judged, report: GateReport, before: Befor
     )
 
 
-def _plain(looks: Sequence[Look]) -> list[dict[str, JsonValue]]:
+def _budget(plan: Plan) -> sequential.Plan:
+    """The plan as the error spending takes it."""
+    return {
+        "decisions": plan.decisions,
+        "error": plan.error,
+        "looks": plan.looks,
+        "rows": plan.rows,
+    }
+
+
+def _spent(looks: Sequence[Look]) -> list[sequential.Look]:
     """Looks as the error spending takes them."""
-    return [look.model_dump(include={"rows", "confidence", "spent"}) for look in looks]
+    return [
+        {"rows": look.rows, "confidence": look.confidence, "spent": look.spent} for look in looks
+    ]
 
 
 def _ranking(labels: GateRows, scores: Scores, rows: Rows) -> dict[str, float | None]:

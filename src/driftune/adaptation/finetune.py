@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from pydantic import JsonValue
@@ -19,14 +19,13 @@ from driftune.models.adapters import (
     AttachError,
     Examples,
     IAKConfig,
-    IAKKernel,
     TrainConfig,
     TrainReport,
     attach,
     choose_beta,
     save_adapter,
 )
-from driftune.models.backbone import Backbone
+from driftune.models.recommender import Recommender
 from driftune.registry.ledger import BASE
 from driftune.registry.records import TrainingFigures
 from driftune.registry.records.training import SplitSpans
@@ -87,8 +86,8 @@ def _train(
         started_from = _start(bench, adapted, seed)
         training = choose_beta(
             adapted,
-            _examples(adapted, key, rows),
-            _examples(adapted, key, bench.split.select),
+            _examples(adapted, bench.served.model, key, rows),
+            _examples(adapted, bench.served.model, key, bench.split.select),
             TrainConfig(
                 epochs=settings.epochs,
                 patience=settings.patience,
@@ -136,17 +135,17 @@ def _card(bench: Workbench, seed: int, figures: TrainingFigures) -> dict[str, Js
     }
 
 
-def _attached(config: Config, model: Backbone) -> AdaptedModel:
+def _attached(config: Config, model: Recommender) -> AdaptedModel:
     try:
         return attach(model, AdapterBank(), config.adapter.at)
     except AttachError as error:
         raise ConfigError(f"{config.source_file}: adapter.at: {error}") from None
 
 
-def _examples(adapted: AdaptedModel, key: str, rows: Rows) -> Examples:
+def _examples(adapted: AdaptedModel, model: Recommender, key: str, rows: Rows) -> Examples:
     slot = int(adapted.slots([key]))
     return Examples(
-        (rows.ids, rows.numbers),
+        model.inputs(rows),
         (rows.click, rows.convert),
         torch.full((len(rows),), slot, dtype=torch.long),
     )
@@ -161,9 +160,7 @@ def _start(bench: Workbench, adapted: AdaptedModel, seed: int) -> int:
     champion, bank = bench.champion()
     if champion.serves != BASE:
         held = bank.adapter(key)
-        kernels = [kernel for _, kernel in held.items() if isinstance(kernel, IAKKernel)]
-        same = all(replace(kernel.config, beta=wanted.beta) == wanted for kernel in kernels)
-        if same and held.places == adapted.at and len(kernels) == len(held.places):
+        if held.is_of(wanted, adapted.at):
             adapted.bank.load(key, held)
             return champion.serves
     adapted.add(key, wanted, seed)

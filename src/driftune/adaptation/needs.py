@@ -3,17 +3,15 @@
 import math
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any
-
-import sqlalchemy as sa
+from typing import Any, NamedTuple
 
 from driftune.config import Config
 from driftune.errors import LakeError
 from driftune.evaluation.power import AUC, POWER, Passing, passing, rows_needed
 from driftune.lake.duck import connect
 from driftune.lake.table import Lake
+from driftune.registry.decision_queries import judged_metrics
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import decisions
 
 DAYS = 7
 
@@ -35,6 +33,17 @@ class Need(Passing):
     auc_known: bool = False
     first_rows: int = 0
     most_rows: int = 0
+
+
+class Traffic(NamedTuple):
+    """A domain's rows, positives among them, and users: means of a day."""
+
+    key: str
+    domain: str
+    rows_a_day: float
+    rate: float
+    users_a_day: float
+    effective_users_a_day: float
 
 
 def gate_needs(
@@ -61,43 +70,10 @@ def gate_needs(
     gate = config.gate
     known = _champion_aucs(ledger, gate.metric)
     days, traffic = _traffic(config, min_rows)
-    needs = []
-    for key, domain, rows_a_day, rate, users, effective in traffic:
-        auc = known.get(key, AUC)
-        first, day_rows = round(rows_a_day * config.adapter.gate_share), round(rows_a_day)
-        found = Passing(None, None, None, "all its labels are the same")
-        if 0 < rate < 1:
-            scarce = max(
-                gate.min_rows,
-                math.ceil(gate.min_positives / min(rate, 1 - rate)),
-                math.ceil(gate.min_users * rows_a_day / effective),
-            )
-
-            def needed(confidence: float, rate: float = rate, auc: float = auc) -> int | None:
-                return rows_needed(
-                    gain,
-                    rate,
-                    correlation,
-                    confidence=confidence,
-                    min_effect=gate.min_effect,
-                    auc=auc,
-                )
-
-            found = passing(gate, first, day_rows, together, scarce, needed)
-        needs.append(
-            Need(
-                **asdict(found),
-                domain=domain,
-                rows_a_day=rows_a_day,
-                click_rate=rate,
-                users_a_day=users,
-                effective_users_a_day=effective,
-                auc=auc,
-                auc_known=key in known,
-                first_rows=first,
-                most_rows=first + (gate.looks - 1) * day_rows,
-            )
-        )
+    needs = [
+        _need(config, domain, known.get(domain.key), gain, correlation, together)
+        for domain in traffic
+    ]
     return {
         "first": days[0].isoformat(),
         "last": days[-1].isoformat(),
@@ -113,8 +89,54 @@ def gate_needs(
     }
 
 
-def _traffic(config: Config, min_rows: int) -> tuple[list[date], list[tuple[Any, ...]]]:
-    """The lake's latest days, and each domain's key, name and means of a day in them."""
+def _need(
+    config: Config,
+    traffic: Traffic,
+    known_auc: float | None,
+    gain: float,
+    correlation: float,
+    together: int,
+) -> Need:
+    """What a promotion needs in one domain."""
+    gate, rate = config.gate, traffic.rate
+    auc = AUC if known_auc is None else known_auc
+    first = round(traffic.rows_a_day * config.adapter.gate_share)
+    day_rows = round(traffic.rows_a_day)
+    found = Passing(None, None, None, "all its labels are the same")
+    if 0 < rate < 1:
+        scarce = max(
+            gate.min_rows,
+            math.ceil(gate.min_positives / min(rate, 1 - rate)),
+            math.ceil(gate.min_users * traffic.rows_a_day / traffic.effective_users_a_day),
+        )
+
+        def needed(confidence: float) -> int | None:
+            return rows_needed(
+                gain,
+                rate,
+                correlation,
+                confidence=confidence,
+                min_effect=gate.min_effect,
+                auc=auc,
+            )
+
+        found = passing(gate, first, day_rows, together, scarce, needed)
+    return Need(
+        **asdict(found),
+        domain=traffic.domain,
+        rows_a_day=traffic.rows_a_day,
+        click_rate=rate,
+        users_a_day=traffic.users_a_day,
+        effective_users_a_day=traffic.effective_users_a_day,
+        auc=auc,
+        auc_known=known_auc is not None,
+        first_rows=first,
+        most_rows=first + (gate.looks - 1) * day_rows,
+    )
+
+
+def _traffic(config: Config, min_rows: int) -> tuple[list[date], list[Traffic]]:
+    """The lake's latest days, and each domain's traffic in them, most rows first."""
     lake = Lake.of(config)
     days = lake.days[-DAYS:]
     if not days:
@@ -132,17 +154,13 @@ def _traffic(config: Config, min_rows: int) -> tuple[list[date], list[tuple[Any,
             """,
             [len(days)] * 4 + [min_rows],
         ).fetchall()
-    return days, rows
+    return days, [Traffic(*row) for row in rows]
 
 
 def _champion_aucs(ledger: Ledger, metric: str) -> dict[str, float]:
     """By domain key the AUC of who serves since the newest decision that a gate has judged."""
-    sides = [decisions.c.gate[(side, metric)].as_float() for side in ("champion", "challenger")]
-    query = sa.select(decisions.c.domain_key, decisions.c.state, *sides)
     found = {}
-    for key, state, champion, challenger in ledger.read(
-        query.where(decisions.c.gate.is_not(None)).order_by(decisions.c.day, decisions.c.updated_at)
-    ):
+    for key, state, champion, challenger in judged_metrics(ledger, metric):
         auc = challenger if state == "promoted" else champion
         if auc is not None and 0.5 <= auc < 1:
             found[key] = auc

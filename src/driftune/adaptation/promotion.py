@@ -15,6 +15,7 @@ from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import BASE
 from driftune.registry.mlflow_mirror import mirror, register
 from driftune.registry.records import Decision, GateReport
+from driftune.registry.rows import Switch
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,7 @@ def promote(project: Project, promotion: Promotion, finish: Callable[[Any, int],
             reference_days=[row.day],
             mlflow_version=registered,
         )
-        ledger.switch(
-            connection,
+        switch = Switch(
             key=row.domain_key,
             domain=row.domain,
             action=promotion.action,
@@ -85,6 +85,7 @@ def promote(project: Project, promotion: Promotion, finish: Callable[[Any, int],
             backbone=row.backbone,
             data_day=promotion.data_day,
         )
+        ledger.switch(connection, switch)
         finish(connection, version)
         told = {**about(row), **figures(gate), "version": version}
         who, reason = promotion.who, promotion.reason
@@ -101,11 +102,11 @@ def _sha256(challenger: Path, backbone: str, promotion: Promotion) -> str:
         _, card = load_adapter(challenger, backbone=backbone)
     except AdapterFileError as error:
         raise RegistryError(f"{name}: the challenger cannot serve: {error}") from None
-    if judged is not None and judged != card["sha256"]:
+    if judged is not None and judged != card.sha256:
         raise RegistryError(
             f"{name}: the challenger's files are not those that the gate judged; adapt again"
         )
-    return str(card["sha256"])
+    return card.sha256
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -3,11 +3,10 @@
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from driftune.adaptation.split import Split, lake_version, split_of_decision
 from driftune.errors import BACKBONE_CHANGED, OvertakenError, RegistryError
-from driftune.models.adapters import Adapter, AdapterBank, AdapterFileError, load_adapter
+from driftune.models.adapters import Adapter, AdapterBank, AdapterFileError, Card, load_adapter
 from driftune.project import Project, Served
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.records import Decision
@@ -74,7 +73,7 @@ class Workbench:
         """Where a training that is under way keeps its whole epochs."""
         return self.project.workspace.staging / f"adapt-{self.decision_id}"
 
-    def challenger(self) -> tuple[Adapter, dict[str, Any]]:
+    def challenger(self) -> tuple[Adapter, Card]:
         """The challenger and its card, from its files: what is judged is what would serve.
 
         Raises:

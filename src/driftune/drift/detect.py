@@ -4,8 +4,6 @@ import zlib
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
-import sqlalchemy as sa
-
 from driftune.config import Config
 from driftune.config.drift import Drift
 from driftune.drift.measure import Measured
@@ -14,10 +12,18 @@ from driftune.drift.rules import DUE, NEW_BACKBONE
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict, judge_readings
 from driftune.drift.windows import DomainWindow
+from driftune.registry.checks import taken_back_between
 from driftune.registry.ledger import Ledger
+from driftune.registry.past import (
+    asked_by,
+    challengers_wait_for,
+    decisions_between,
+    last_finetunes,
+    made_for_others,
+    switched_by_hand,
+)
 from driftune.registry.records import Decision, Scores, State
 from driftune.registry.records.scores import SignalFacts, SignalScore, WindowCounts
-from driftune.registry.schema import AS_OF, adapters, champions, checks, decisions, switches
 
 
 def decide_day(
@@ -76,26 +82,17 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
     """What the ledger knows of the domains' days before."""
     if not windows:
         return {}
-    day, policy = windows[0].day, config.drift
+    day, backbone, policy = windows[0].day, windows[0].backbone, config.drift
     span = max(policy.confirm.of - 1, *policy.follow_up_days, 0)
     # A challenger that waited became champion on a later day than its decision's.
     reach = max(span, policy.cooldown_days + config.gate.looks)
-    rows = ledger.decisions(
-        decisions.c.day < day.isoformat(),
-        decisions.c.day >= (day - timedelta(days=reach)).isoformat(),
-    )
+    rows = decisions_between(ledger, day - timedelta(days=reach), day)
     before = {(row.domain_key, date.fromisoformat(row.day)): row for row in rows}
-    switched = _taken_back(policy, ledger, day) | _by_hand(policy, ledger, day)
-    ages = _ages(policy, ledger, windows)
-    waiting = {
-        row.domain_key: None if row.gate is None else row.gate.waits_for
-        for row in ledger.decisions(
-            decisions.c.state == "waiting",
-            decisions.c.day < day.isoformat(),
-            decisions.c.backbone == windows[0].backbone,
-        )
-    }
-    outdated = _outdated(ledger, windows[0].backbone, day)
+    cooldown = day - timedelta(days=policy.cooldown_days)
+    switched = taken_back_between(ledger, cooldown, day) | switched_by_hand(ledger, cooldown, day)
+    ages = _ages(policy, ledger, day, backbone)
+    waiting = challengers_wait_for(ledger, backbone, day)
+    outdated = _outdated(ledger, backbone, day)
     found = {}
     for window in windows:
         p_values: list[dict[str, float]] = []
@@ -133,55 +130,19 @@ def _cooling(policy: Drift, day: date, rows: Sequence[Decision]) -> bool:
     )
 
 
-def _taken_back(policy: Drift, ledger: Ledger, day: date) -> set[str]:
-    """Domains (keys) whose champion was taken back within the cool-down, today included."""
-    first = day - timedelta(days=policy.cooldown_days)
-    query = sa.select(checks.c.domain_key).where(
-        checks.c.restored.is_not(None),
-        AS_OF.element > first.isoformat(),
-        AS_OF.element <= day.isoformat(),
-    )
-    return {row.domain_key for row in ledger.read(query)}
-
-
-def _by_hand(policy: Drift, ledger: Ledger, day: date) -> set[str]:
-    """Domains (keys) whose champion a person switched within the cool-down, on the data's clock."""
-    first = day - timedelta(days=policy.cooldown_days)
-    query = sa.select(switches.c.domain_key).where(
-        switches.c.data_day >= first.isoformat(), switches.c.data_day < day.isoformat()
-    )
-    return {row.domain_key for row in ledger.read(query)}
-
-
 def _outdated(ledger: Ledger, backbone: str, day: date) -> dict[str, int]:
     """By domain key the champion's version that was made for another backbone than this one.
 
     Without domains that a day before has queued for this backbone.
     """
-    query = (
-        sa.select(champions.c.domain_key, champions.c.version)
-        .join(
-            adapters,
-            sa.and_(
-                adapters.c.domain_key == champions.c.domain_key,
-                adapters.c.version == champions.c.version,
-            ),
-        )
-        .where(adapters.c.backbone != backbone)
-    )
-    found = {row.domain_key: row.version for row in ledger.read(query)}
+    found = made_for_others(ledger, backbone)
     if not found:
         return {}
-    queued = sa.select(decisions.c.domain_key).where(
-        decisions.c.backbone == backbone,
-        decisions.c.day < day.isoformat(),
-        decisions.c.scores["rule"].as_string() == NEW_BACKBONE,
-    )
-    known = {row.domain_key for row in ledger.read(queued)}
+    known = asked_by(ledger, NEW_BACKBONE, backbone, day)
     return {key: version for key, version in found.items() if key not in known}
 
 
-def _ages(policy: Drift, ledger: Ledger, windows: Sequence[DomainWindow]) -> dict[str, int]:
+def _ages(policy: Drift, ledger: Ledger, day: date, backbone: str) -> dict[str, int]:
     """Days since the last fine-tune, of domains (keys) for which they are too many.
 
     One that was declined counts: nobody is asked again each day. Since the first decision where
@@ -189,25 +150,12 @@ def _ages(policy: Drift, ledger: Ledger, windows: Sequence[DomainWindow]) -> dic
     """
     if policy.max_age_days is None:
         return {}
-    tried = decisions.c.state.in_(("promoted", "rejected", "undecided", "waiting", "declined"))
-    query = (
-        sa.select(
-            decisions.c.domain_key,
-            sa.func.min(decisions.c.day).label("first"),
-            sa.func.max(sa.case((tried, decisions.c.day))).label("tried"),
-        )
-        .where(
-            decisions.c.backbone == windows[0].backbone,
-            decisions.c.day < windows[0].day.isoformat(),
-        )
-        .group_by(decisions.c.domain_key)
-    )
     found = {}
-    for row in ledger.read(query):
-        age = (windows[0].day - date.fromisoformat(row.tried or row.first)).days
-        wait = 0 if row.tried else zlib.crc32(row.domain_key.encode()) % policy.max_age_days
+    for key, first, tried in last_finetunes(ledger, backbone, day):
+        age = (day - (tried or first)).days
+        wait = 0 if tried else zlib.crc32(key.encode()) % policy.max_age_days
         if age >= policy.max_age_days + wait:
-            found[row.domain_key] = age
+            found[key] = age
     return found
 
 

@@ -10,9 +10,9 @@ from driftune.drift.signals import counted_signals
 from driftune.drift.windows import DomainWindow, category_names, read_windows, windows_path
 from driftune.errors import LedgerError
 from driftune.io import read_json, replacing, write_json
+from driftune.registry.decision_queries import decisions_of_day
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import Decision
-from driftune.registry.schema import decisions
 
 
 def write_pages(config: Config, ledger: Ledger, day: date) -> int:
@@ -21,7 +21,7 @@ def write_pages(config: Config, ledger: Ledger, day: date) -> int:
     Returns how many were written.
     """
     workspace, wanted, written = Workspace(config), config.drift.html, 0
-    last = {row.domain_key: row for row in _decided(ledger, day)}
+    last = {row.domain_key: row for row in decisions_of_day(ledger, day)}
     for row in last.values():
         if wanted == "never" or not _measured(row):
             continue
@@ -67,7 +67,7 @@ def add_snapshots(config: Config, ledger: Ledger, day: date) -> int:
     workspace, added = Workspace(config), 0
     series = Series.create(str(workspace.evidently))
     projects = {project.name: project for project in series.list_projects()}
-    for row in {row.domain_key: row for row in _decided(ledger, day)}.values():
+    for row in {row.domain_key: row for row in decisions_of_day(ledger, day)}.values():
         mark = workspace.snapshot(day, row.domain_key)
         before = read_json(mark) if mark.exists() else {}
         if not _measured(row) or before.get("decision") == row.id:
@@ -103,7 +103,7 @@ def _measured(row: Decision) -> bool:
 
 def _compared(config: Config, ledger: Ledger, row: Decision) -> Any:
     day = date.fromisoformat(row.day)
-    same = [other for other in _decided(ledger, day) if other.domain_key == row.domain_key]
+    same = [other for other in decisions_of_day(ledger, day) if other.domain_key == row.domain_key]
     newer = any(other.decided_at > row.decided_at for other in same)
     if newer or not windows_path(config, day).exists():
         raise LedgerError(f"{row.id}: its windows are no longer kept")
@@ -124,7 +124,3 @@ def _compared(config: Config, ledger: Ledger, row: Decision) -> Any:
         raise LedgerError(f"{row.id}: its windows hold nothing to compare")
     at = datetime.combine(day, time(12), tzinfo=config.zone)
     return compare(windows, category_names(config, day), config.drift.sample_rows, at)
-
-
-def _decided(ledger: Ledger, day: date) -> list[Any]:
-    return ledger.decisions(decisions.c.day == day.isoformat())

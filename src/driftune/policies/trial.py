@@ -22,9 +22,9 @@ from driftune.errors import DriftuneError
 from driftune.guard.check import check_champions
 from driftune.policies.rules import Policy
 from driftune.project import Project
+from driftune.registry.days import copy_days
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import GateReport, TrainingFigures
-from driftune.registry.schema import days
 from driftune.registry.waiting import decided_with, looks_due
 
 log = logging.getLogger("driftune")
@@ -116,8 +116,7 @@ class Trial:
             }
         )
         trial = cls(policy, Project(own, mirrored=False))
-        with trial.ledger.write() as connection:
-            connection.execute(days.insert(), [row._asdict() for row in ledger.days()])
+        copy_days(ledger, trial.ledger)
         return trial
 
     @property

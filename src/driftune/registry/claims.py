@@ -1,7 +1,6 @@
 """Claims: which decisions may be claimed, and which claims are lost."""
 
 import time
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -42,23 +41,26 @@ def take(connection: sa.Connection, row: Decision, state: str, lease_seconds: fl
     One that is out of date ends as ``superseded`` instead, one that has been tried ``ATTEMPTS``
     times without an end as ``failed``; None then.
     """
-    owner, now = new_owner(), time.time()
+    now = time.time()
+    owner: str | None = new_owner()
     reason = out_of_date(connection, row)
-    values: dict[str, Any] = {
+    values: dict[str, str | float | None] = {
         "state": state,
         "owner": owner,
         "lease_until": now + lease_seconds,
         "attempts": row.attempts + 1,
     }
     if reason is not None:
-        values = {"state": "superseded", "owner": None, "note": reason}
+        owner = None
+        values = {"state": "superseded", "owner": owner, "note": reason}
     elif row.attempts >= ATTEMPTS:
         note = f"{row.attempts} attempts ended without a result; {row.note or 'no note'}"
-        values = {"state": "failed", "owner": None, "note": note}
+        owner = None
+        values = {"state": "failed", "owner": owner, "note": note}
     connection.execute(
         decisions.update().where(decisions.c.id == row.id).values(updated_at=now, **values)
     )
-    return values["owner"]
+    return owner
 
 
 def out_of_date(connection: sa.Connection, row: Decision) -> str | None:

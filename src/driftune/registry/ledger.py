@@ -27,6 +27,13 @@ from driftune.registry.records.decision import (
     decision_query,
     written,
 )
+from driftune.registry.rows import (
+    AdapterRecord,
+    DayRecord,
+    Pointer,
+    Switch,
+    SwitchRecord,
+)
 from driftune.registry.schema import (
     adapters,
     champions,
@@ -53,13 +60,15 @@ class Ledger(Database):
 
     # Days
 
-    def day(self, day: date) -> sa.Row | None:
+    def day(self, day: date) -> DayRecord | None:
         """The record of a day that is in the lake."""
-        return self.one(sa.select(days).where(days.c.day == day.isoformat()))
+        row = self.one(sa.select(days).where(days.c.day == day.isoformat()))
+        return None if row is None else DayRecord(**row._mapping)
 
-    def days(self) -> list[sa.Row]:
+    def days(self) -> list[DayRecord]:
         """All recorded days, in order."""
-        return self.read(sa.select(days).order_by(days.c.day))
+        rows = self.read(sa.select(days).order_by(days.c.day))
+        return [DayRecord(**row._mapping) for row in rows]
 
     def record_day(self, day: date, *, content_hash: str, **values: Any) -> int:
         """Record a committed day; a changed content gets the next revision, which is returned.
@@ -75,8 +84,8 @@ class Ledger(Database):
             row = connection.execute(sa.select(days).where(identity).with_for_update()).one()
             if row.content_hash == content_hash:
                 connection.execute(days.update().where(identity).values(**values))
-                return row.revision
-            revision = row.revision + 1
+                return int(row.revision)
+            revision = int(row.revision) + 1
             connection.execute(days.update().where(identity).values(revision=revision, **record))
             mark_stale(connection, day, revision, self.zone)
             return revision
@@ -179,7 +188,7 @@ class Ledger(Database):
                 )
             )
             self.tell_failed(connection, decision_id)
-        return self.decision(decision_id).state
+        return str(self.decision(decision_id).state)
 
     def waiting(self, day: date) -> list[Decision]:
         """Decisions up to ``day`` that wait for an adaptation.
@@ -284,22 +293,25 @@ class Ledger(Database):
     def champion_version(self, key: str) -> int:
         """The champion's version of a domain; 0 is the frozen base."""
         row = self.one(sa.select(champions).where(champions.c.domain_key == key))
-        return row.version if row else BASE
+        return int(row.version) if row else BASE
 
-    def champions(self) -> dict[str, sa.Row]:
-        """Champion rows by domain key."""
-        return {row.domain_key: row for row in self.read(sa.select(champions))}
+    def champions(self) -> dict[str, Pointer]:
+        """Champion pointers by domain key."""
+        rows = self.read(sa.select(champions))
+        return {row.domain_key: Pointer(**row._mapping) for row in rows}
 
-    def adapter(self, key: str, version: int) -> sa.Row | None:
+    def adapter(self, key: str, version: int) -> AdapterRecord | None:
         """The record of an adapter version."""
-        return self.one(
+        row = self.one(
             sa.select(adapters).where(adapters.c.domain_key == key, adapters.c.version == version)
         )
+        return None if row is None else AdapterRecord(**row._mapping)
 
-    def versions(self, key: str) -> list[sa.Row]:
+    def versions(self, key: str) -> list[AdapterRecord]:
         """All adapter versions of a domain, in order."""
         query = sa.select(adapters).where(adapters.c.domain_key == key)
-        return self.read(query.order_by(adapters.c.version))
+        rows = self.read(query.order_by(adapters.c.version))
+        return [AdapterRecord(**row._mapping) for row in rows]
 
     def add_adapter(self, connection: sa.Connection, **values: Any) -> None:
         """Record an adapter version inside the caller's transaction.
@@ -312,65 +324,54 @@ class Ledger(Database):
                 f"{values['domain']}: version {values['version']} was taken by another run"
             )
 
-    def switch(
-        self,
-        connection: sa.Connection,
-        *,
-        key: str,
-        domain: str,
-        action: str,
-        expected: int,
-        version: int,
-        decision_id: str | None,
-        who: str,
-        reason: str,
-        data_version: str | None = None,
-        backbone: str | None = None,
-        data_day: str | None = None,
-    ) -> None:
+    def switch(self, connection: sa.Connection, switch: Switch) -> None:
         """Move the champion pointer from ``expected`` to ``version`` (compare-and-swap).
-
-        ``data_version``: of the data that spoke for the switch; ``backbone``: the fingerprint of
-        the one that served then; ``data_day``: the newest in the lake, of a switch by hand.
 
         Raises:
             RegistryError: when the pointer stands elsewhere; nothing has changed then.
         """
+        key, expected = switch.key, switch.expected
         now = moment(connection, key)
-        values = {"version": version, "decision_id": decision_id, "switched_at": now}
+        values = {
+            "version": switch.version,
+            "decision_id": switch.decision_id,
+            "switched_at": now,
+        }
         moved = connection.execute(
             champions.update()
             .where(champions.c.domain_key == key, champions.c.version == expected)
             .values(**values)
         ).rowcount
-        first = {"domain_key": key, "domain": domain, **values}
+        first = {"domain_key": key, "domain": switch.domain, **values}
         if not moved and not (expected == BASE and insert_new(connection, champions, first)):
             pointer = sa.select(champions.c.version).where(champions.c.domain_key == key)
             found = connection.scalar(pointer) or BASE
             raise RegistryError(
-                f"{domain}: champion is version {found}, not {expected}; another run moved it"
+                f"{switch.domain}: champion is version {found}, not {expected}; another run moved "
+                "it"
             )
         connection.execute(
             switches.insert().values(
                 domain_key=key,
-                domain=domain,
-                action=action,
+                domain=switch.domain,
+                action=switch.action,
                 from_version=expected,
-                to_version=version,
-                decision_id=decision_id,
-                who=who,
-                reason=reason,
+                to_version=switch.version,
+                decision_id=switch.decision_id,
+                who=switch.who,
+                reason=switch.reason,
                 at=now,
-                data_version=data_version,
-                backbone=backbone,
-                data_day=data_day,
+                data_version=switch.data_version,
+                backbone=switch.backbone,
+                data_day=switch.data_day,
             )
         )
 
-    def switches(self, key: str | None = None) -> list[sa.Row]:
+    def switches(self, key: str | None = None) -> list[SwitchRecord]:
         """The audit of champion switches, oldest first."""
         query = sa.select(switches).order_by(switches.c.id)
-        return self.read(query if key is None else query.where(switches.c.domain_key == key))
+        rows = self.read(query if key is None else query.where(switches.c.domain_key == key))
+        return [SwitchRecord(**row._mapping) for row in rows]
 
 
 def _about(row: Mapping[str, Any]) -> dict[str, Any]:

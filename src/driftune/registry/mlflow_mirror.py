@@ -245,16 +245,16 @@ def _experiment(config: Config, registry: Any) -> str:
     name = config.registry.experiment
     found = registry.get_experiment_by_name(name)
     if found is not None:
-        return found.experiment_id
+        return str(found.experiment_id)
     location = None
     if config.registry.mlflow is None:
         location = (config.home / "mlflow").as_uri()
     try:
-        return registry.create_experiment(name, artifact_location=location)
+        return str(registry.create_experiment(name, artifact_location=location))
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-        return registry.get_experiment_by_name(name).experiment_id
+        return str(registry.get_experiment_by_name(name).experiment_id)
 
 
 def _faults() -> tuple[type[Exception], ...]:

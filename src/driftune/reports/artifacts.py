@@ -56,19 +56,21 @@ def day_table(
     decided = {domain_key(row["domain"]): row for row in rows}
     table = []
     for key in [*decided, *(key for key in counted if key not in decided)]:
-        counts, row = counted.get(key) or {}, decided.get(key) or {}
-        accepted = counts.get("rows")
+        counts, row = counted.get(key), decided.get(key) or {}
+        accepted = counts["rows"] if counts else None
         own = domain_quality(counts)
         refused = quality is not None and quality.verdict == REFUSED
         table.append(
             {
-                "domain": row.get("domain") or counts.get("domain"),
+                "domain": row.get("domain") or (counts["domain"] if counts else None),
                 "quality": own["label"]
                 if own and not refused
                 else (quality.verdict if quality else ""),
                 "rows": accepted,
-                "rejected": counts.get("rejected"),
-                "click_rate": round(counts["clicks"] / accepted, 4) if accepted else None,
+                "rejected": counts["rejected"] if counts else None,
+                "click_rate": round(counts["clicks"] / accepted, 4)
+                if counts and accepted
+                else None,
                 "drift": row.get("drift"),
                 "state": row.get("state", "no decision"),
                 "rule": row.get("rule"),

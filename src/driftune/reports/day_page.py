@@ -6,6 +6,7 @@ from typing import Any
 from driftune.config import Config
 from driftune.config.workspace import Workspace, shown_path
 from driftune.io import finite
+from driftune.quality.parts import CheckRecord
 from driftune.quality.record import DayQuality
 from driftune.reports.docs_page import docs_path
 from driftune.reports.history import DayEntry, History
@@ -94,7 +95,7 @@ def _quality_view(quality: DayQuality) -> dict[str, Any]:
     }
 
 
-def _check(check: dict[str, Any]) -> dict[str, Any]:
+def _check(check: CheckRecord) -> dict[str, Any]:
     unexpected, observed = finite(check["unexpected"]), finite(check["observed"])
     figure = check.get("detail") or ""
     if not figure and unexpected is not None:
@@ -137,7 +138,7 @@ def _domains(history: History, entry: DayEntry) -> list[dict[str, Any]]:
                 "domain": counts["domain"] if counts else history.domains[key],
                 "key": key,
                 "href": domain_href(ROOT, key) if key in history.domains else None,
-                "quality": domain_quality(counts or {}),
+                "quality": domain_quality(counts),
                 "rows": counts["rows"] if counts else None,
                 "rejected": counts["rejected"] if counts else None,
                 "clicks": counts["clicks"] if counts else None,

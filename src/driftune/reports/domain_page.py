@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
+from driftune.registry.decision_queries import Decided
 from driftune.registry.ledger import BASE, ROLLBACK
 from driftune.reports.history import PERIOD, History
 from driftune.reports.links import champion_text, decision_href
@@ -87,7 +88,7 @@ def _day(
     return {
         "day": entry.text,
         "href": f"{ROOT}day/{entry.day}.html" if history.is_recorded(entry.day) else None,
-        "verdict": domain_quality(history.counts.get((key, entry.text)) or {})
+        "verdict": domain_quality(history.counts.get((key, entry.text)))
         or verdict_view(entry.verdict),
         "shown": score_text(score),
         "step": heat_step(score),
@@ -97,7 +98,7 @@ def _day(
     }
 
 
-def _base_auc(history: History, key: str, row: Any) -> float | None:
+def _base_auc(history: History, key: str, row: Decided) -> float | None:
     """The frozen base's AUC: the champion's where it is the base, else by the guard's difference.
 
     The champion's AUC is of the rows that drift looked at, the difference of all the day's rows

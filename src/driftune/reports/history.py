@@ -6,17 +6,17 @@ from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
-import sqlalchemy as sa
-
 from driftune.config import Config
 from driftune.config.workspace import Workspace
-from driftune.guard.record import Check, all_checks
+from driftune.quality.parts import DomainRecord
 from driftune.quality.record import DayQuality, read_quality
+from driftune.registry.champions import mlflow_versions
+from driftune.registry.checks import Check, all_checks
+from driftune.registry.decision_queries import Decided, Stamp
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.review import reviews_of
 from driftune.registry.runs import newest_runs
-from driftune.registry.schema import adapters
-from driftune.reports.decided import Decided, Stamp, all_decided
+from driftune.reports.decided import all_decided
 from driftune.reports.states import QUIET
 
 # Newest days that the front page shows at first, and whose every decision has a page.
@@ -130,7 +130,7 @@ class History:
         return {row.id: row.day for rows in self.decisions.values() for row in rows}
 
     @cached_property
-    def counts(self) -> dict[tuple[str, str], dict[str, Any]]:
+    def counts(self) -> dict[tuple[str, str], DomainRecord]:
         """A domain's counts in a day's quality record, by key and day."""
         return {
             (row["key"], entry.text): row
@@ -224,10 +224,7 @@ def load_history(config: Config, ledger: Ledger, release: str) -> History:
         stamps=stamps,
         kept=_kept(rows),
         switches=ledger.switches(),
-        mlflow_versions={
-            (row.domain_key, row.version): row.mlflow_version
-            for row in ledger.read(sa.select(adapters))
-        },
+        mlflow_versions=mlflow_versions(ledger),
         checks=all_checks(ledger),
         reviews={told["decision"]: told for told in reviews_of(ledger)},
         runs=newest_runs(ledger),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from driftune.reports.decided import Decided
+from driftune.registry.decision_queries import Decided
 from driftune.reports.history import DayEntry, History
 from driftune.reports.links import cell_href
 from driftune.reports.states import (
@@ -71,8 +71,8 @@ def _state(history: History, entry: DayEntry, row: Decided) -> str:
 
 def _refused(history: History, key: str, entry: DayEntry) -> bool:
     """Whether the day was refused, or the domain's rows of it."""
-    counts = history.counts.get((key, entry.text)) or {}
-    return "refused" in (entry.verdict, counts.get("verdict"))
+    counts = history.counts.get((key, entry.text))
+    return "refused" in (entry.verdict, counts.get("verdict") if counts else None)
 
 
 def map_data(history: History) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from itertools import pairwise
 from typing import Any
 
+from driftune.quality.parts import DomainRecord
 from driftune.registry.waiting import QUIET as QUIET
 
 # State → (mark, label, meaning). The mark and the label carry the state; colour only repeats it.
@@ -58,13 +59,13 @@ def verdict_view(verdict: str | None) -> dict[str, str]:
     return {"name": verdict if verdict in VERDICTS else "none", "mark": mark, "label": label}
 
 
-def domain_quality(counts: dict[str, Any]) -> dict[str, Any] | None:
+def domain_quality(counts: DomainRecord | None) -> dict[str, Any] | None:
     """A domain's own verdict on a day with its reasons; None where the record has none.
 
     Args:
-        counts: the domain's entry in the day's quality record; ``reasons`` say why.
+        counts: the domain's entry in the day's quality record, if any; ``reasons`` say why.
     """
-    if not counts.get("verdict"):
+    if counts is None or not counts.get("verdict"):
         return None
     reasons = [str(each) for each in counts.get("reasons") or []]
     view = verdict_view(str(counts["verdict"]))

@@ -4,11 +4,11 @@ from datetime import date
 from typing import Any
 
 from driftune.drift.rules import DUE
-from driftune.guard.record import Check, checks_as_of
 from driftune.quality.record import DayQuality
+from driftune.registry.checks import Check, checks_as_of
+from driftune.registry.decision_queries import decisions_of_day
 from driftune.registry.ledger import Ledger
 from driftune.registry.records.gate import Difference
-from driftune.registry.schema import decisions
 from driftune.reports.states import QUIET
 
 
@@ -21,7 +21,7 @@ def day_rows(ledger: Ledger, day: date) -> list[dict[str, Any]]:
         check.domain_key: check for check in checks_as_of(ledger, day) if check.restored is not None
     }
     rows = []
-    decided = ledger.decisions(decisions.c.day == day.isoformat())
+    decided = decisions_of_day(ledger, day)
     for row in {each.domain_key: each for each in decided}.values():
         difference = (row.gate and row.gate.difference) or Difference()
         rows.append(

@@ -14,10 +14,9 @@ from driftune.features.days import encoded_path
 from driftune.features.encoder import load_encoder
 from driftune.lake.store import LakeStore
 from driftune.lake.table import Lake
-from driftune.registry.claims import OPEN
+from driftune.registry.decision_queries import open_decisions
 from driftune.registry.ledger import Ledger
 from driftune.registry.rollback import serviceable
-from driftune.registry.schema import decisions
 from driftune.retention.found import Aged, Finding, Kept
 
 DAY = 24 * 3600
@@ -66,11 +65,6 @@ def aged_days(config: Config, ledger: Ledger) -> Iterator[Finding]:
             yield Kept("lake", needed[day])
         else:
             yield Aged("lake", f"{day}: a day of the lake", day=day.isoformat())
-
-
-def open_decisions(ledger: Ledger) -> int:
-    """How many decisions wait for approval, an adaptation or a look, or are being adapted."""
-    return len(ledger.decisions(decisions.c.state.in_(OPEN)))
 
 
 def needed_days(config: Config, ledger: Ledger) -> dict[date, str]:
