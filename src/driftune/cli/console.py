@@ -124,7 +124,7 @@ def show_findings(findings: "Sequence[Mapping[str, object]]") -> None:
         sys.stdout.write(f"{'ok  ' if finding['ok'] else 'FAIL'}  {finding['what']}\n")
 
 
-def show_history(rows: list[dict[str, Any]], reviews: list[dict[str, Any]]) -> None:
+def show_history(rows: list[dict[str, Any]], reviews: list[ReviewEntry]) -> None:
     """Print the switches of a domain's champion, and what was approved and declined."""
     console = Console()
     for each in reviews:
