@@ -12,6 +12,7 @@ from driftune.config.workspace import Workspace
 from driftune.errors import LedgerError, RegistryError
 from driftune.models.adapters import Adapter, load_adapter, save_adapter
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import GateReport
 from driftune.training.pretrain import load_model
 from tests.conftest import World
 from tests.crowning import KEY, bench, bring, crown, pending, random_adapter, split_of, train
@@ -49,7 +50,8 @@ def test_the_report_says_who_was_judged_on_what(trained_world: World, day: date)
     for side in ("champion", "challenger"):
         assert getattr(report, side).rows == len(split.gate)
         assert getattr(report, side).clicks == int(split.gate.click.sum())
-    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    text = json.dumps(report.document(), allow_nan=False)
+    assert GateReport.parse(text, decision).document() == report.document()
     assert judge(trained_world, decision) == report
 
 

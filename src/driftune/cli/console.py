@@ -19,6 +19,8 @@ from driftune.progress import LOGGER
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from driftune.registry.review import ReviewEntry
+
 
 class _Lines(logging.Handler):
     """Log records as plain lines above the bars."""
@@ -124,7 +126,7 @@ def show_findings(findings: "Sequence[Mapping[str, object]]") -> None:
         sys.stdout.write(f"{'ok  ' if finding['ok'] else 'FAIL'}  {finding['what']}\n")
 
 
-def show_history(rows: list[dict[str, Any]], reviews: list[dict[str, Any]]) -> None:
+def show_history(rows: list[dict[str, Any]], reviews: list["ReviewEntry"]) -> None:
     """Print the switches of a domain's champion, and what was approved and declined."""
     console = Console()
     for each in reviews:

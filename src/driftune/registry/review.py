@@ -7,7 +7,7 @@ Held ones overtake nothing: what was approved before is adapted whatever else wa
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypedDict
 
 import sqlalchemy as sa
 
@@ -28,6 +28,16 @@ class Reviewed:
     decision_id: str
     state: str
     told: str
+
+
+class ReviewEntry(TypedDict):
+    """What a person said of a decision; ``at`` is ISO in UTC."""
+
+    at: str
+    decision: str
+    verdict: str
+    who: str
+    why: str
 
 
 def awaiting(ledger: Ledger) -> list[Decision]:
@@ -108,7 +118,7 @@ def _already(connection: sa.Connection, row: Decision) -> str:
     return f"was {told.verdict} by {told.who} on {at} UTC, its state is '{row.state}'"
 
 
-def reviews_of(ledger: Ledger, key: str | None = None) -> list[dict[str, Any]]:
+def reviews_of(ledger: Ledger, key: str | None = None) -> list[ReviewEntry]:
     """What was approved and declined, of a domain or of all, oldest first; ``at`` is ISO in UTC."""
     query = sa.select(reviews).order_by(reviews.c.at, reviews.c.decision_id)
     rows = ledger.read(query if key is None else query.where(reviews.c.domain_key == key))

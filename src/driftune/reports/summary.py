@@ -1,7 +1,7 @@
 """A day in a few lines: for the terminal and the log."""
 
 from datetime import date
-from typing import Any
+from typing import TypedDict
 
 from driftune.drift.rules import DUE
 from driftune.quality.record import DayQuality
@@ -12,7 +12,21 @@ from driftune.registry.records.gate import Difference
 from driftune.reports.states import QUIET
 
 
-def day_rows(ledger: Ledger, day: date) -> list[dict[str, Any]]:
+class DayRow(TypedDict):
+    """A domain's day; ``before`` and ``after``: the metric of champion and challenger."""
+
+    domain: str
+    state: str
+    rule: str | None
+    drift: float | None
+    champion: int
+    before: float | None
+    after: float | None
+    rolled_back: str | None
+    why: str
+
+
+def day_rows(ledger: Ledger, day: date) -> list[DayRow]:
     """One row per domain of the day: drift score, state, metric before and after, rollback.
 
     Of a day that was delivered anew, or decided under another backbone, the newest decisions.
@@ -20,7 +34,7 @@ def day_rows(ledger: Ledger, day: date) -> list[dict[str, Any]]:
     taken_back = {
         check.domain_key: check for check in checks_as_of(ledger, day) if check.restored is not None
     }
-    rows = []
+    rows: list[DayRow] = []
     decided = decisions_of_day(ledger, day)
     for row in {each.domain_key: each for each in decided}.values():
         difference = (row.gate and row.gate.difference) or Difference()
@@ -40,7 +54,7 @@ def day_rows(ledger: Ledger, day: date) -> list[dict[str, Any]]:
     return rows
 
 
-def day_line(day: date, quality: DayQuality | None, rows: list[dict[str, Any]]) -> str:
+def day_line(day: date, quality: DayQuality | None, rows: list[DayRow]) -> str:
     """The day in one line: rows, rejected rows, and every domain that was not left alone."""
     parts = [str(day)]
     if quality is not None:
@@ -62,7 +76,7 @@ def day_line(day: date, quality: DayQuality | None, rows: list[dict[str, Any]]) 
     return " · ".join(parts + told)
 
 
-def moved(row: dict[str, Any]) -> str:
+def moved(row: DayRow) -> str:
     """What happened to a domain, in a phrase."""
     text = f"{row['domain']}: {row['state']}"
     if row["drift"] is not None:
