@@ -1,12 +1,11 @@
 """Conclude: a claim ends by its gate report."""
 
-from typing import Any
-
 from driftune.adaptation.claim import Claim
 from driftune.adaptation.messages import about, figures
 from driftune.adaptation.promotion import Promotion, promote
 from driftune.errors import BACKBONE_CHANGED, OvertakenError
 from driftune.project import Project
+from driftune.registry.database import Connection
 from driftune.registry.records import GateReport, State, TrainingFigures
 from driftune.registry.records.decision import DecisionEnd
 from driftune.registry.records.gate import GateVerdict
@@ -42,7 +41,7 @@ def conclude(
     if project.backbone_now() not in (None, row.backbone):
         raise OvertakenError(BACKBONE_CHANGED)
 
-    def finish(connection: Any, version: int) -> None:
+    def finish(connection: Connection, version: int) -> None:
         ended: DecisionEnd = {"gate": gate, "training": training, "adapter_version": version}
         ledger.finish(connection, decision_id, owner, "promoted", **ended)
 

@@ -5,13 +5,14 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from driftune.adaptation.messages import about, figures
 from driftune.errors import RegistryError
 from driftune.models.adapters import AdapterFileError, load_adapter
 from driftune.project import Project
 from driftune.registry.champions import adapter_folder
+from driftune.registry.database import Connection
 from driftune.registry.ledger import BASE
 from driftune.registry.mlflow_mirror import mirror, register
 from driftune.registry.records import Decision, GateReport
@@ -34,7 +35,9 @@ class Promotion:
     data_day: str | None = None
 
 
-def promote(project: Project, promotion: Promotion, finish: Callable[[Any, int], None]) -> int:
+def promote(
+    project: Project, promotion: Promotion, finish: Callable[[Connection, int], None]
+) -> int:
     """Make a challenger its domain's champion; returns its version.
 
     Its files are copied and registered first; record, pointer and ``finish``, which ends the

@@ -9,8 +9,8 @@ from driftune.cli.options import PARAMS, AsJson, ConfigPath, load
 
 if TYPE_CHECKING:
     from driftune.config import Config
-    from driftune.deployment.doctor import Finding
     from driftune.registry.ledger import Ledger
+    from driftune.registry.rows import Finding
 
 app = typer.Typer()
 

@@ -217,7 +217,7 @@ def status(config: ConfigPath = PARAMS, as_json: AsJson = False) -> None:
     with Ledger(settings) as ledger:
         rows = domain_status(ledger)
     if as_json:
-        _print({"domains": rows}, as_json)
+        typer.echo(json.dumps({"domains": rows}))
     else:
         from driftune.cli.console import show_status
 

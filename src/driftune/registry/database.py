@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from types import TracebackType
 from typing import Any, Self
 
 import sqlalchemy as sa
+from pydantic import JsonValue
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from driftune.config import Config
 from driftune.errors import LedgerBusyError, LedgerError
@@ -19,6 +23,9 @@ DatabaseFault = sa.exc.SQLAlchemyError
 PATIENCE = 30
 # What the server, or SQLite, says when another process holds what a transaction needs.
 _HELD = ("locked", "lock timeout", "deadlock detected")
+
+# What a transaction of the ledger runs in; others hand it on and speak no SQL.
+Connection = sa.Connection
 
 
 class Database:
@@ -51,7 +58,7 @@ class Database:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:
@@ -149,15 +156,15 @@ def _engine(url: str) -> sa.Engine:
     return engine
 
 
-def _json(value: Any) -> str:
+def _json(value: JsonValue) -> str:
     """JSON text in which what is not a number is null: PostgreSQL takes no other."""
     return json.dumps(finite(value))
 
 
 def _prepare_postgresql(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "connect")
-    def _connect(connection: Any, _record: Any) -> None:
-        with connection.cursor() as cursor:
+    def _connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        with closing(connection.cursor()) as cursor:
             cursor.execute(f"SET lock_timeout = '{PATIENCE}s'")
             # A writer that hangs, or whose machine is gone, must not keep all others waiting.
             cursor.execute(f"SET idle_in_transaction_session_timeout = '{2 * PATIENCE}s'")
@@ -166,10 +173,12 @@ def _prepare_postgresql(engine: sa.Engine) -> None:
 
 def _prepare_sqlite(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "connect")
-    def _connect(connection: Any, _record: Any) -> None:
+    def _connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
+        cursor.close()
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:

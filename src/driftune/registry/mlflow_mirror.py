@@ -13,6 +13,7 @@ from driftune.io import creating
 from driftune.redact import redact
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.records import Decision, GateReport
+from driftune.registry.rows import AdapterRecord
 
 ALIAS = "champion"
 log = logging.getLogger("driftune")
@@ -135,7 +136,7 @@ def mirror(config: Config, ledger: Ledger, key: str) -> bool:
     return True
 
 
-def holds(config: Config, record: Any) -> bool:
+def holds(config: Config, record: AdapterRecord) -> bool:
     """Whether MLflow has the version of an adapter (a row of the ledger) with its very files.
 
     Raises:
@@ -153,7 +154,7 @@ def holds(config: Config, record: Any) -> bool:
     return bool(held.tags.get("sha256") == record.sha256)
 
 
-def download(config: Config, record: Any, folder: Path) -> None:
+def download(config: Config, record: AdapterRecord, folder: Path) -> None:
     """Write the files that MLflow keeps of an adapter (a row of the ledger) into a folder.
 
     Raises:
@@ -173,7 +174,7 @@ def download(config: Config, record: Any, folder: Path) -> None:
         raise RegistryError("it lacks the version's files")
 
 
-def forget(config: Config, record: Any) -> None:
+def forget(config: Config, record: AdapterRecord) -> None:
     """Delete the version of an adapter (a row of the ledger) from MLflow, with its run and files.
 
     A version that MLflow no longer has, or whose files are others, is left alone.

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import JsonValue
 
 from driftune.registry.database import Database
 from driftune.registry.rows import Message
@@ -78,7 +79,7 @@ def settle(database: Database, message_id: str, delivered: list[str], *, done: b
 
 
 def rewrite_facts(
-    database: Database, change: Callable[[dict[str, Any]], dict[str, Any]], *, write: bool = True
+    database: Database, change: Callable[[JsonValue], JsonValue], *, write: bool = True
 ) -> int:
     """Change what all messages tell, sent ones too; returns how many that changes.
 

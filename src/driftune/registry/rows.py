@@ -62,6 +62,13 @@ class SwitchRecord(NamedTuple):
     data_day: str | None
 
 
+class Finding(TypedDict):
+    """A line about one thing that was looked at, and whether it is as it should be."""
+
+    what: str
+    ok: bool
+
+
 class RunRecord(NamedTuple):
     """The newest run of a day; ``stations``: names and seconds; ``succeeded``: None under way."""
 

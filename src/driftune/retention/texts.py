@@ -3,7 +3,8 @@
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
@@ -49,10 +50,10 @@ def redact_messages(ledger: Ledger, users: Collection[str], *, write: bool = Tru
         LedgerBusyError: when another process keeps the ledger locked.
     """
     wanted = frozenset(users)
-    return rewrite_facts(ledger, lambda facts: dict(redacted(facts, wanted)), write=write)
+    return rewrite_facts(ledger, lambda facts: redacted(facts, wanted), write=write)
 
 
-def redacted(value: Any, users: frozenset[str], *, shown: bool = False) -> Any:
+def redacted(value: JsonValue, users: frozenset[str], *, shown: bool = False) -> JsonValue:
     """A record without the users' ids; ``shown``: numbers in it are values, not counts."""
     if isinstance(value, str):
         return _blotted(value, users, shown)
@@ -94,16 +95,16 @@ def _blotted(text: str, users: frozenset[str], shown: bool) -> str:
     return _WORD.sub(word, text)
 
 
-def _is_example_of(value: Any, users: frozenset[str]) -> bool:
+def _is_example_of(value: JsonValue, users: frozenset[str]) -> bool:
     return isinstance(value, dict) and value.get("user_id") in users
 
 
-def _head(value: dict[str, Any]) -> list[Any]:
+def _head(value: dict[str, JsonValue]) -> list[JsonValue]:
     head = value.get("head")
     return head if isinstance(head, list) else []
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> JsonValue:
     try:
         return read_json(path)
     except ValueError:
