@@ -17,6 +17,7 @@ from driftune.errors import LedgerError, RegistryError
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.overdue import end_outdated
 from driftune.registry.reconcile import reconcile
+from driftune.registry.records import Scores
 from driftune.registry.review import approve, awaiting, decline, reviews_of
 from driftune.registry.rows import Switch
 from driftune.registry.schema import decisions, reviews
@@ -192,7 +193,7 @@ def held(make_world: Callable[..., World]) -> World:
 
 def test_the_command_lists_approves_declines_and_tells_history(held: World) -> None:
     values: dict[str, Any] = {
-        "day": DAY, "revision": 1, "backbone": "b", "score": 2.0, "scores": {},
+        "day": DAY, "revision": 1, "backbone": "b", "score": 2.0, "scores": Scores(),
         "sentence": "Clicks moved.", "data_version": "v1", "champion_version": 0,
     }  # fmt: skip
     assert "nothing waits" in run(held, "approve", "--list").output

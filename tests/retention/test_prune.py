@@ -146,7 +146,7 @@ def test_days_that_a_serving_version_is_compared_with_stay(
     with Ledger(world.config) as ledger:
         ledger.decide(
             id="one", domain="home", domain_key="home", day=str(world.day(120)), revision=1,
-            backbone="b", state="stable", score=1.0, scores={"reference": [str(world.day(9))]},
+            backbone="b", state="stable", score=1.0, scores=Scores(reference=(world.day(9),)),
             sentence="", data_version="v", champion_version=0,
         )  # fmt: skip
     assert pruned(world) == []
