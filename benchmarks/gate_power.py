@@ -100,10 +100,10 @@ class Trial:
                  one.effective_users)
             )  # fmt: skip
         say(f"{name}: {time.perf_counter() - started:.0f} s")
-        promoted, sliced, estimate, error, covered, users = map(np.array, zip(*found, strict=True))
+        columns = [np.array(column) for column in zip(*found, strict=True)]
         return Outcome(
             name, truth, self.fresh.gain(noise, self.fresh.new_user),
-            self.fresh.correlation(noise), rows, promoted, sliced, estimate, error, covered, users,
+            self.fresh.correlation(noise), rows, *columns,
         )  # fmt: skip
 
 

@@ -181,13 +181,14 @@ def gate_cases(
         click = random.random(len(drawn)) < sigmoid(some.logit)
         convert = click & (random.random(len(drawn)) < some.order)
         odds = np.log(some.order / (1 - some.order))
-        scores = []
+        pair = []
         for logit in some.scores(noise):
             p_click = sigmoid(logit)
             seen = sigmoid(odds + random.normal(0, 0.3, len(odds)))
-            scores.append(Scores(p_click, p_click * seen))
+            pair.append(Scores(p_click, p_click * seen))
         labels = click.astype(np.int8), convert.astype(np.int8)
-        yield GateRows(some.user, *labels, _slices(some, np.repeat(sizes, sizes))), *scores
+        one, other = pair
+        yield GateRows(some.user, *labels, _slices(some, np.repeat(sizes, sizes))), one, other
 
 
 def _slices(some: Crowd, impressions: np.ndarray) -> Mapping[str, np.ndarray]:

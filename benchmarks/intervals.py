@@ -102,6 +102,7 @@ class Ranking:
 
     @classmethod
     def of(cls, positive: np.ndarray, scores: np.ndarray, users: np.ndarray) -> "Ranking":
+        """The ranking of rows by their scores."""
         order = np.argsort(scores, kind="stable")
         ranked, is_positive, owners = scores[order], positive[order], users[order]
         wins, losses = ranked[is_positive], ranked[~is_positive]

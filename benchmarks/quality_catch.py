@@ -19,7 +19,7 @@ from benchmarks.quality_faults_kuairand import KUAIRAND
 from benchmarks.quality_world import World, broken, kuairand, simulated
 from driftune.cli.console import quiet_exit
 from driftune.no_telemetry import silence
-from driftune.quality.checkpoint import Check
+from driftune.quality.check import Check
 
 PARTS = ("simulated", "kuairand", "clean")
 REFERENCE, SETTLED, DAYS = 14, 7, 7

@@ -18,8 +18,10 @@ from driftune.intake.ingest import domains_for, ensure_reference
 from driftune.intake.scratch import scratch
 from driftune.intake.stage import stage
 from driftune.lake.source import fetch
-from driftune.quality.checkpoint import Check, Checkpoint, validate
-from driftune.quality.profile import measure, write_profile
+from driftune.quality.check import Check
+from driftune.quality.checkpoint import Checkpoint, validate
+from driftune.quality.day_profile import write_profile
+from driftune.quality.profile import measure
 from driftune.registry.ledger import Ledger
 from driftune.simulate.days import Simulator
 from driftune.simulate.settings import SimulationConfig

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -60,7 +61,7 @@ def measure(folder: Path, days: int, domains: int) -> dict[str, Any]:
         for number in range(REFRESHES):
             (day,) = world.fill(days + number, 1)
             before = time.time()
-            refreshes.append(_seconds(lambda day=day: build_site(config, ledger, days=[day])))
+            refreshes.append(_seconds(partial(build_site, config, ledger, days=[day])))
             written = sum(path.stat().st_mtime >= before for path in home.rglob("*.html"))
         pages = list(home.rglob("*.html"))
         return {

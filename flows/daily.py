@@ -87,7 +87,8 @@ def run_day(
         with run.station("report"):
             report_day(settings, chosen, quality, [*looks, *adapted])
     # One domain's failure has stopped no other; now it fails the day.
-    for state in [*measured, *looks.values(), *ended]:
+    states: list[State[Any]] = [*measured, *looks.values(), *ended]
+    for state in states:
         state.result()
     with Ledger(settings) as ledger:
         rows = day_rows(ledger, chosen)
@@ -128,7 +129,7 @@ def detect_drift(settings: Config, day: date, spread: FanOut) -> list[State[Meas
     usable = [state.result() for state in measured if state.is_completed()]
     if usable:
         # Quoted: Prefect would look into every array for futures to wait for.
-        drift.decide_day(settings, quote(windows), quote(usable))
+        drift.decide_day(settings, quote(windows), quote(usable))  # type: ignore[call-overload]
     return measured
 
 

@@ -91,6 +91,7 @@ def fan_out(config: Config) -> Iterator[FanOut]:
         with runner:
             yield FanOut(config, runner, setting)
         return
+    threads: TaskRunner[Any]
     with ThreadPoolTaskRunner(max_workers=config.runner.threads) as threads:
         if config.runner.kind == "threads":
             yield FanOut(config, threads)

@@ -15,6 +15,7 @@ from driftune.evaluation.looks import plan, spend
 from driftune.evaluation.metrics import auc
 from driftune.evaluation.power import passing, row_variance, rows_needed
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import Scores
 from tests.conftest import World
 from tests.crowning import DOMAIN, KEY
 
@@ -127,7 +128,7 @@ def test_a_champion_s_auc_is_that_of_its_newest_gate_report(ingested_world: Worl
         ):
             ledger.decide(
                 id=day, domain=DOMAIN, domain_key=KEY, day=day, revision=1, backbone="b",
-                state=state, scores={}, sentence="", data_version="v", champion_version=0,
+                state=state, scores=Scores(), sentence="", data_version="v", champion_version=0,
                 **({} if report is None else {"gate": report}),
             )  # fmt: skip
     rows = needs(ingested_world)["domains"]

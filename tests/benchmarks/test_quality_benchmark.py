@@ -8,7 +8,7 @@ from benchmarks.quality_catch import Row, faulty_days, outcome, report
 from benchmarks.quality_faults import FAULTS
 from benchmarks.quality_faults_kuairand import KUAIRAND
 from benchmarks.quality_world import World, simulated
-from driftune.quality.checkpoint import Check
+from driftune.quality.check import Check
 
 PLANTED = ("user null", "price as text", "price moved rows", "prices 10% up", "domain gone")
 

@@ -12,7 +12,7 @@ from driftune.drift.measure import measure_domain
 from driftune.drift.windows import draw_windows
 from driftune.errors import DayRefusedError
 from driftune.lake.table import Lake
-from driftune.quality.profile import read_profile
+from driftune.quality.day_profile import read_profile
 from driftune.quality.record import read_quality, refused_domains
 from driftune.registry.ledger import Ledger
 from tests.conftest import DOMAINS, World, impressions

@@ -18,6 +18,7 @@ from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.overdue import end_outdated
 from driftune.registry.reconcile import reconcile
 from driftune.registry.review import approve, awaiting, decline, reviews_of
+from driftune.registry.rows import Switch
 from driftune.registry.schema import decisions, reviews
 from tests.conftest import World
 from tests.registry.conftest import KEY, Decide
@@ -128,14 +129,16 @@ def switched(ledger: Ledger) -> None:
     with ledger.write() as connection:
         ledger.switch(
             connection,
-            key=KEY,
-            domain="home",
-            action="promote",
-            expected=BASE,
-            version=1,
-            decision_id=None,
-            who="ann",
-            reason="by hand",
+            Switch(
+                key=KEY,
+                domain="home",
+                action="promote",
+                expected=BASE,
+                version=1,
+                decision_id=None,
+                who="ann",
+                reason="by hand",
+            ),
         )
 
 

@@ -26,7 +26,8 @@ def promote_by_hand(project: Project, decision_id: str, reason: str) -> int:
             "challenger can be promoted by hand"
         )
     who = f"{getpass.getuser()} (by hand)"
-    gate = {**row.gate, "champion_version": ledger.champion_version(row.domain_key)}
+    now = ledger.champion_version(row.domain_key)
+    gate = row.gate.model_copy(update={"champion_version": now})
 
     def finish(connection: Any, version: int) -> None:
         ledger.override(connection, decision_id, row.state, version, note=f"{who}: {reason}")

@@ -4,9 +4,9 @@ import atexit
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -15,6 +15,11 @@ from rich.text import Text
 
 from driftune.observe.logs import structured
 from driftune.progress import LOGGER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from driftune.registry.review import ReviewEntry
 
 
 class _Lines(logging.Handler):
@@ -115,13 +120,13 @@ def show_status(rows: list[dict[str, Any]]) -> None:
         console.print(f"{held} domain(s) wait for approval: driftune approve --list")
 
 
-def show_findings(findings: list[dict[str, Any]]) -> None:
+def show_findings(findings: "Sequence[Mapping[str, object]]") -> None:
     """Print findings, a line each: whether it is ``ok``, and ``what`` it is."""
     for finding in findings:
         sys.stdout.write(f"{'ok  ' if finding['ok'] else 'FAIL'}  {finding['what']}\n")
 
 
-def show_history(rows: list[dict[str, Any]], reviews: list[dict[str, Any]]) -> None:
+def show_history(rows: list[dict[str, Any]], reviews: list["ReviewEntry"]) -> None:
     """Print the switches of a domain's champion, and what was approved and declined."""
     console = Console()
     for each in reviews:

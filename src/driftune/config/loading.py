@@ -2,14 +2,19 @@
 
 import os
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeAlias, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from driftune.config import Config
 from driftune.errors import ConfigError
+
+# What YAML text may hold.
+Value: TypeAlias = str | int | float | bool | date | list["Value"] | dict[str, "Value"] | None
+Tree = dict[str, Value]
 
 PREFIX = "DRIFTUNE__"
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -20,10 +25,10 @@ TRACKED = ("reference", "columns", "domains", "features", "backbone", "timezone"
 _NOT_IN_PATHS = "[]*?%"
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """Refuses a key that a section has twice: the first one's value would be lost unseen."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Tree:
         """The mapping of a node; see ``yaml.SafeLoader``."""
         seen = set()
         for key, _ in node.value:
@@ -31,7 +36,8 @@ class _Loader(yaml.SafeLoader):
                 line = key.start_mark.line + 1
                 raise yaml.YAMLError(f"line {line}: '{key.value}' is there twice; remove one")
             seen.add(key.value)
-        return super().construct_mapping(node, deep)
+        mapping: Tree = super().construct_mapping(node, deep)
+        return mapping
 
 
 def load_config(path: str | Path, env: Mapping[str, str] | None = None) -> Config:
@@ -62,7 +68,7 @@ def load_settings(model: type[Settings], file: Path) -> Settings:
     return _validated(model, _read(file, "give the path of a YAML file"), file)
 
 
-def _read(file: Path, remedy: str) -> dict[str, Any]:
+def _read(file: Path, remedy: str) -> Tree:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -76,14 +82,14 @@ def _read(file: Path, remedy: str) -> dict[str, Any]:
     return tree
 
 
-def _validated(model: type[Settings], tree: dict[str, Any], file: Path) -> Settings:
+def _validated(model: type[Settings], tree: Tree, file: Path) -> Settings:
     try:
         return model.model_validate(tree)
     except ValidationError as error:
         raise ConfigError("; ".join(_lines(error, file))) from None
 
 
-def _apply_env(tree: dict[str, Any], env: Mapping[str, str]) -> None:
+def _apply_env(tree: Tree, env: Mapping[str, str]) -> None:
     for name in sorted(env):
         if not name.startswith(PREFIX):
             continue

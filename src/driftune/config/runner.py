@@ -1,12 +1,21 @@
 """Where the domains of a day are worked on, and what one of them may take."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypedDict
 
 from pydantic import BeforeValidator, Field, field_validator
 
 from driftune.config.base import Positive, Section
 
 UNITS = {"MB": 10**6, "GB": 10**9}
+
+
+class RayOptions(TypedDict, total=False):
+    """Ray's options of a task; ``memory`` in bytes."""
+
+    num_cpus: float
+    num_gpus: float
+    memory: int
+    resources: dict[str, float]
 
 
 class Needs(Section):
@@ -16,9 +25,13 @@ class Needs(Section):
     """
 
     cpus: float = Field(1.0, ge=0, allow_inf_nan=False)
+    """CPUs."""
     gpus: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """GPUs; 0.25 lets four domains share one."""
     memory: str | None = Field(None, pattern=r"^[1-9][0-9]*(\.[0-9]+)?(MB|GB)$")
+    """Memory, such as `8GB`."""
     resources: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
+    """Resources that the nodes declare."""
 
     @field_validator("gpus")
     @classmethod
@@ -27,9 +40,9 @@ class Needs(Section):
             raise ValueError("must be a whole number where it is above 1")
         return gpus
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> "RayOptions":
         """The same under Ray's names, memory in bytes."""
-        options: dict[str, Any] = {"num_cpus": self.cpus, "num_gpus": self.gpus}
+        options: RayOptions = {"num_cpus": self.cpus, "num_gpus": self.gpus}
         if self.memory is not None:
             options["memory"] = int(float(self.memory[:-2]) * UNITS[self.memory[-2:]])
         if self.resources:
@@ -47,20 +60,29 @@ class Runner(Section):
     """
 
     kind: Literal["threads", "processes", "ray"] = "threads"
+    """Threads of the flow's process, processes beside it, or Ray."""
     threads: Positive = 4
+    """Domains at once on threads."""
     processes: Positive | None = None
+    """Adaptations at once on processes; null: as many as cores."""
     address: str | None = Field(None, min_length=1)
+    """`host:port` or `ray://host:port` of the cluster."""
     needs: Needs = Needs()
+    """What Ray sets aside for a domain."""
     domains: dict[str, Needs] = {}
+    """The same of single domains, by name."""
 
-    def options(self, domain: str) -> dict[str, Any]:
+    def options(self, domain: str) -> RayOptions:
         """What a domain's task needs, as Ray's options."""
         own = self.domains.get(domain)
         changed = {} if own is None else {key: getattr(own, key) for key in own.model_fields_set}
         return self.needs.model_copy(update=changed).options()
 
 
-def _kind_alone(given: Any) -> Any:
+GivenRunner = str | dict[str, str | int | dict[str, float]] | Runner
+
+
+def _kind_alone(given: GivenRunner) -> GivenRunner:
     return {"kind": given} if isinstance(given, str) else given
 
 

@@ -1,8 +1,8 @@
 """Examine an installation and a workspace: what is there, what fits, what needs mending."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TypedDict
 
 from driftune.config import Config
 from driftune.errors import DriftuneError, LakeError
@@ -14,7 +14,14 @@ from driftune.registry.recover import recover_all
 _PACKAGES = ("prefect", "torch", "dvc", "great-expectations", "duckdb", "evidently", "mlflow")
 
 
-def examine(config: Config, *, mend: bool = False) -> list[dict[str, Any]]:
+class Finding(TypedDict):
+    """A line about one thing that was looked at, and whether it is as it should be."""
+
+    what: str
+    ok: bool
+
+
+def examine(config: Config, *, mend: bool = False) -> list[Finding]:
     """Run every check; each finding has ``what`` (a line) and ``ok``."""
     findings = [_packages()]
     checks: list[Callable[[Config], str]] = [_source, _lake, _backbone]
@@ -23,13 +30,19 @@ def examine(config: Config, *, mend: bool = False) -> list[dict[str, Any]]:
     findings += [found for found in [_finding(_erasures, config)] if not found["ok"]]
     with Ledger(config) as ledger:
         if mend:
-            findings += recover_all(config, ledger)
+            findings += map(_plain, recover_all(config, ledger))
         findings += _champions(config, ledger)
-        findings += aliases(config, ledger, mend=mend) or [_finding(answers, config)]
+        mirrored = aliases(config, ledger, mend=mend)
+        findings += map(_plain, mirrored)
+        findings += [] if mirrored else [_finding(answers, config)]
     return findings
 
 
-def _finding(check: Callable[[Config], str], config: Config) -> dict[str, Any]:
+def _plain(row: Mapping[str, str | bool]) -> Finding:
+    return {"what": str(row["what"]), "ok": bool(row["ok"])}
+
+
+def _finding(check: Callable[[Config], str], config: Config) -> Finding:
     try:
         return {"what": check(config), "ok": True}
     except DriftuneError as error:
@@ -48,7 +61,7 @@ def _erasures(config: Config) -> str:
     return f"erasures: {len(held.users)} users are kept out, all done"
 
 
-def _packages() -> dict[str, Any]:
+def _packages() -> Finding:
     found = []
     missing = []
     for name in _PACKAGES:
@@ -91,7 +104,7 @@ def _backbone(config: Config) -> str:
     return f"backbone: {mark[:12]}"
 
 
-def _champions(config: Config, ledger: Ledger) -> list[dict[str, Any]]:
+def _champions(config: Config, ledger: Ledger) -> list[Finding]:
     from driftune.registry.champions import champions_for
     from driftune.training.pretrain import load_model
 

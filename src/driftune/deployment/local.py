@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
 import yaml
@@ -103,7 +102,7 @@ def read_project(path: Path) -> tuple[list[str], list[str]]:
         ConfigError: when the file is missing or has no deployments.
     """
     try:
-        found: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"{path}: cannot be read ({str(error).splitlines()[0]}); run this in the project's "
@@ -112,11 +111,11 @@ def read_project(path: Path) -> tuple[list[str], list[str]]:
     listed = found.get("deployments") if isinstance(found, dict) else None
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
         raise ConfigError(f"{path}: deployments is no list; list the flows to deploy there")
-    pools: list[Any] = [(each.get("work_pool") or {}).get("name") for each in listed]
+    pools = [(each.get("work_pool") or {}).get("name") for each in listed]
     names = [each.get("name") for each in listed]
     if not names or not all(isinstance(name, str) for name in [*names, *pools]):
         raise ConfigError(f"{path}: a deployment lacks name or work_pool.name; set both")
-    return names, list(dict.fromkeys(pools))
+    return names, list(dict.fromkeys(str(pool) for pool in pools))
 
 
 def _environment(home: Path, url: str) -> dict[str, str]:
@@ -166,10 +165,10 @@ def _free_port(port: int) -> int:
                 f"--port {port}: {HOST} has no such port free ({reason}); choose another one, "
                 "or 0 for a free one"
             ) from None
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 def _answers(url: str) -> bool:
     with suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
-        return answer.status == 200
+        return bool(answer.status == 200)
     return False

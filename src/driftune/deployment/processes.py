@@ -110,7 +110,7 @@ def _end(processes: Sequence[psutil.Process]) -> None:
 def is_running(pid: int, started: float) -> bool:
     """Whether a process of that number runs that started then."""
     try:
-        return abs(psutil.Process(pid).create_time() - started) < 1
+        return bool(abs(psutil.Process(pid).create_time() - started) < 1)
     except psutil.NoSuchProcess:
         return False
 

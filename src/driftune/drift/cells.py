@@ -10,7 +10,7 @@ from driftune.features.encoder import Encoder
 if TYPE_CHECKING:
     from pyarrow import Table
 
-    from driftune.models.backbone import Backbone
+    from driftune.models.recommender import Recommender
 
 # Cells of a category: none, unknown to the reference days, the most frequent ones, all others.
 NONE, NEW, FIRST, MOST = 0, 1, 2, 256
@@ -47,13 +47,13 @@ category. ``ranking``: predictions of rows without a click, then of those with o
 class Cells:
     """The cells that the sampled rows of a day fall into."""
 
-    def __init__(self, encoder: Encoder, model: "Backbone", table: "Table") -> None:
+    def __init__(self, encoder: Encoder, model: "Recommender", table: "Table") -> None:
         buckets = encoder.buckets
         category = table.column(f"c_{encoder.fields.index('category')}").to_numpy()
         item = table.column(f"c_{encoder.fields.index('item')}").to_numpy()
         self.category = category_cells(category, buckets)
         self.novel = ((item >= 1) & (item <= buckets)).astype(np.int64)
-        self.taste = embedding_regions(model, encoder.fields.index("item"))[item]
+        self.taste = embedding_regions(model, encoder, "item")[item]
         self.hour = table.column("hour").to_numpy().astype(np.int64)
         self.click = table.column("click").to_numpy().astype(np.int64)
         price = table.column("price").to_numpy(zero_copy_only=False).astype(float)
@@ -122,16 +122,17 @@ def logit_values() -> np.ndarray:
     return (np.arange(LOGITS) - LOGIT_LIMIT) * LOGIT_STEP
 
 
-def embedding_regions(model: "Backbone", field: int) -> np.ndarray:
-    """The region (ids,) of the backbone's embedding space that each encoded item lies in.
+def embedding_regions(model: "Recommender", encoder: Encoder, field: str) -> np.ndarray:
+    """The region (ids,) of the model's embedding space that each id of a field lies in.
 
-    Random planes through the mean of the known items; a fixed seed draws the same for a backbone.
+    Random planes through the mean of the known ids; a fixed seed draws the same for a model. All
+    ids lie in one region where the model has no embeddings of them.
     """
-    first = int(model.representation.starts[field])
-    sizes = model.shape["sizes"]
-    assert isinstance(sizes, list)
-    table = model.representation.table.weight.detach().double().numpy()
-    weights = table[first : first + sizes[field]]
+    number = encoder.fields.index(field)
+    vectors = model.field_vectors(number)
+    if vectors is None:
+        return np.zeros(encoder.sizes[number], dtype=np.int64)
+    weights = vectors.detach().double().numpy()
     directions = np.random.default_rng(0).normal(size=(weights.shape[1], PLANES))
     sides = (weights - weights.mean(axis=0)) @ directions > 0
     return np.asarray(sides @ (1 << np.arange(PLANES)), dtype=np.int64)

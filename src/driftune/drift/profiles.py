@@ -23,7 +23,7 @@ from driftune.features.encoder import Encoder
 from driftune.lake.duck import connect, literal
 from driftune.lake.table import Lake
 from driftune.models.adapters import AdapterBank
-from driftune.models.backbone import Backbone
+from driftune.models.recommender import Recommender
 from driftune.training.rows import columns, domains, from_arrow
 from driftune.training.scoring import score_clicks
 
@@ -73,7 +73,7 @@ class Profiler:
 
     config: Config
     encoder: Encoder
-    model: Backbone
+    model: Recommender
     bank: AdapterBank
     lake: Lake
     served: Mapping[str, Served]

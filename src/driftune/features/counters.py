@@ -6,10 +6,9 @@ every machine whatever the order in which DuckDB's threads add them.
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
 
 from driftune.config import Config
-from driftune.lake.duck import identifier
+from driftune.lake.duck import Connection, identifier
 
 _SCALE = 1 << 20
 _ROLES = {"user": "user_id", "item": "item_id", "domain": "domain_key", "category": "category"}
@@ -35,7 +34,7 @@ def history(config: Config, held: Sequence[date], day: date) -> list[date]:
     return [other for other in held if 0 < (day - other).days <= horizon]
 
 
-def build_counters(con: Any, config: Config, past: str | None, day: date) -> None:
+def build_counters(con: Connection, config: Config, past: str | None, day: date) -> None:
     """Create temp tables ``counter_0`` … for ``day`` from the relation ``past``.
 
     Each holds its key columns and ``shown`` (impressions per day, decayed), ``ctr`` and ``cvr``

@@ -3,7 +3,6 @@
 import hashlib
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
@@ -19,7 +18,7 @@ from driftune.features.encoder import (
     save_encoder,
 )
 from driftune.io import replacing
-from driftune.lake.duck import connect, identifier, literal
+from driftune.lake.duck import Connection, connect, identifier, literal, one_row
 from driftune.lake.table import Lake
 
 # Part of every encoded day's name: to be raised when the columns or their meaning change.
@@ -48,7 +47,7 @@ def fit_encoder(config: Config, days: list[date], folder: Path) -> Encoder:
         figures = ", ".join(
             f"avg({identifier(name)}), stddev_pop({identifier(name)})" for name in names
         )
-        row = con.execute(f"SELECT {figures} FROM fitted").fetchone() if names else ()
+        row = one_row(con, f"SELECT {figures} FROM fitted") if names else ()
     means = [round(value or 0.0, 9) for value in row[0::2]]
     scales = [round(value, 9) if value and value > 1e-6 else 1.0 for value in row[1::2]]
     return save_encoder(folder, config, fields, sizes, means, scales)
@@ -97,7 +96,7 @@ def encoded_path(config: Config, encoder: Encoder, day: date, view: Lake) -> Pat
     return Workspace(config).features / name
 
 
-def _numbers(con: Any, config: Config, view: Lake, day: date) -> None:
+def _numbers(con: Connection, config: Config, view: Lake, day: date) -> None:
     """Create temp view ``numbered``: the day's rows with every raw number and counter."""
     con.execute(
         "CREATE OR REPLACE TEMP VIEW day_rows AS "

@@ -7,13 +7,12 @@ of the value, the same on every machine and version), the vocabulary follows.
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from driftune.config import Config
 from driftune.errors import BackboneError
 from driftune.features.counters import counter_columns, lake_column
 from driftune.io import json_text, read_json, replacing, write_json
-from driftune.lake.duck import connect, identifier, literal
+from driftune.lake.duck import Connection, connect, identifier, literal, one_row
 
 _BASE_FIELDS = ("user", "item", "domain", "category")
 CLIP = 5.0
@@ -69,8 +68,8 @@ def fit_vocabulary(config: Config, rows: str, target: Path) -> tuple[list[str], 
                 """,
                 [name],
             )
-            row = con.execute("SELECT count(*) FROM vocabulary WHERE field = ?", [name]).fetchone()
-            sizes.append(1 + buckets + (row[0] if row else 0))
+            count = "SELECT count(*) FROM vocabulary WHERE field = ?"
+            sizes.append(1 + buckets + one_row(con, count, [name])[0])
         con.execute(
             f"COPY (FROM vocabulary ORDER BY field, id) TO {literal(str(part))} (FORMAT parquet)"
         )
@@ -86,7 +85,7 @@ def save_encoder(
     scales: list[float],
 ) -> Encoder:
     """Write ``encoder.json`` beside the vocabulary and return the encoder."""
-    card: dict[str, Any] = {
+    card = {
         "fields": fields,
         "sizes": sizes,
         "buckets": config.features.oov_buckets,
@@ -158,7 +157,7 @@ def erase_users(folder: Path, users: list[str], *, write: bool = True) -> int:
     return int(known)
 
 
-def load_vocabulary(con: Any, encoder: Encoder) -> None:
+def load_vocabulary(con: Connection, encoder: Encoder) -> None:
     """Create one temp table ``vocabulary_<n>`` (value, id) per field."""
     for number, field in enumerate(encoder.fields):
         con.execute(

@@ -7,14 +7,13 @@ from datetime import date, timedelta
 from itertools import product, takewhile
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import duckdb
 
 from driftune.config.loading import load_config
 from driftune.errors import SourceError
 from driftune.io import write_text
-from driftune.lake.duck import connect, identifier, literal
+from driftune.lake.duck import Connection, connect, identifier, literal, one_row
 from driftune.progress import report
 
 _Part = tuple[str, Path, dict[str, str]]  # table, file, types of the columns to read
@@ -164,7 +163,7 @@ def _scan(path: Path) -> str:
     return f"read_csv({plain}, header=true, all_varchar=true, delim=',', quote='\"')"
 
 
-def _load(con: Any, parts: list[_Part], say: Callable[[str], None]) -> None:
+def _load(con: Connection, parts: list[_Part], say: Callable[[str], None]) -> None:
     """Fill the tables users, videos and log (whose rowid is the original order)."""
     for table, path, columns in parts:
         say(f"reading {path.name}")
@@ -191,10 +190,10 @@ def _load(con: Any, parts: list[_Part], say: Callable[[str], None]) -> None:
         con.execute(f"CREATE TABLE one_of_{table} AS {select}")
 
 
-def _days(con: Any) -> dict[date, tuple[int, int]]:
+def _days(con: Connection) -> dict[date, tuple[int, int]]:
     """Rows and hours with impressions by day, in order."""
     wrong = f"time_ms IS NULL OR time_ms NOT BETWEEN 0 AND {_LAST_MS}"
-    if bad := con.execute(f"SELECT count(*) FROM log WHERE {wrong}").fetchone()[0]:
+    if bad := one_row(con, f"SELECT count(*) FROM log WHERE {wrong}")[0]:
         raise SourceError(f"the log's time_ms is no time in {bad:,} rows; mend or remove them")
     counted = con.execute(
         f"""
@@ -208,11 +207,11 @@ def _days(con: Any) -> dict[date, tuple[int, int]]:
     return {_EPOCH + timedelta(days=number): (count, hours) for number, count, hours in counted}
 
 
-def _file_name(day: object) -> str:
+def _file_name(day: date | str) -> str:
     return f"impressions-{day}.parquet"
 
 
-def _write_day(con: Any, day: date, path: Path) -> None:
+def _write_day(con: Connection, day: date, path: Path) -> None:
     start = (day - _EPOCH).days * _DAY_MS - _OFFSET_MS
     con.execute(
         f"""

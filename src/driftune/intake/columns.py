@@ -2,14 +2,13 @@
 
 from contextlib import suppress
 from datetime import date
-from typing import Any
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.intake.identities import Recast, identities, is_changed, misread, recast
 from driftune.io import read_json, write_json
 from driftune.lake import roles
-from driftune.lake.duck import identifier
+from driftune.lake.duck import Connection, identifier
 from driftune.lake.evolution import Change, Evolution
 from driftune.lake.kept import Kept, kept_columns
 from driftune.lake.source import Fetched
@@ -29,7 +28,7 @@ def without_missing(config: Config, fetched: Fetched) -> Config:
 
 
 def evolve(
-    con: Any, config: Config, fetched: Fetched, types: dict[str, str], rows: int
+    con: Connection, config: Config, fetched: Fetched, types: dict[str, str], rows: int
 ) -> Evolution:
     """Compare the columns of ``raw`` (of ``types``) with those of the newest day before it.
 
@@ -98,7 +97,11 @@ def _missing(config: Config, types: dict[str, str], rows: int) -> list[Change]:
 
 
 def _new(
-    con: Any, config: Config, types: dict[str, str], before: dict[str, str], kept: tuple[Kept, ...]
+    con: Connection,
+    config: Config,
+    types: dict[str, str],
+    before: dict[str, str],
+    kept: tuple[Kept, ...],
 ) -> list[Change]:
     names = {column.source: column.name for column in kept}
     found = []
@@ -138,7 +141,7 @@ def _kept_moved(column: Kept) -> Change:
     return Change.of("column_lossy", f"{where}; {ACCEPT}, then it is null.", column.lost)
 
 
-def _recast(con: Any, name: str, was: str, now: str, found: Recast) -> Change:
+def _recast(con: Connection, name: str, was: str, now: str, found: Recast) -> Change:
     what = f"Column '{name}' keeps its type: it was {was} and is {now}"
     if found.lost:
         where = f"{what}, and '{found.example}' {found.where} does not fit"

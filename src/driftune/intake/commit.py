@@ -5,19 +5,23 @@ import time
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
 
 from driftune.config import Config
 from driftune.domains import domain_key
 from driftune.errors import LakeError
-from driftune.lake.duck import connect, first_line, identifier, is_out_of_room, literal
+from driftune.lake.duck import Connection, connect, first_line, identifier, is_out_of_room, literal
 from driftune.lake.loading import damaged_file
 from driftune.lake.store import LakeStore, reason, store_of
 from driftune.lake.suppressed import unless_erased
 from driftune.lake.table import Lake, application, file_name, open_table, short_hash
 from driftune.quality.staged import Staged
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from deltalake import DeltaTable, Schema
 
 
 def commit(config: Config, staged: Staged) -> int:
@@ -51,7 +55,11 @@ def commit(config: Config, staged: Staged) -> int:
 
 
 def replace_day(
-    store: LakeStore, day: date, content_hash: str, written: dict[Path, int], arrow: Any = None
+    store: LakeStore,
+    day: date,
+    content_hash: str,
+    written: dict[Path, int],
+    arrow: "pa.Schema | None" = None,
 ) -> int:
     """Put finished files (with their rows) in the place of a day's; returns the table's version.
 
@@ -78,7 +86,9 @@ def replace_day(
         if not named:
             state = "; the lake is unchanged" if named is False else ""
             raise LakeError(f"{day}: {error}{state}; run the day again") from None
-    return int(open_table(store).version())
+    table = open_table(store)
+    assert table is not None
+    return int(table.version())
 
 
 class _Part(NamedTuple):
@@ -101,7 +111,7 @@ def _is_named(store: LakeStore, day: date, parts: list[_Part]) -> bool | None:
     return set(held) == {part.name for part in parts}
 
 
-def _write(con: Any, config: Config, staged: Staged) -> tuple[Any, Path, int]:
+def _write(con: Connection, config: Config, staged: Staged) -> tuple["pa.Schema", Path, int]:
     """Write the accepted rows; returns their Arrow schema, the file and its rows."""
     extra = [f"f_{name}" for name in config.features.categorical]
     extra += [f"x_{name}" for name in config.features.numerical]
@@ -131,14 +141,19 @@ def _write(con: Any, config: Config, staged: Staged) -> tuple[Any, Path, int]:
 
 
 def _replace_partition(
-    store: LakeStore, day: str, content_hash: str, parts: list[_Part], arrow: Any
+    store: LakeStore, day: str, content_hash: str, parts: list[_Part], arrow: "pa.Schema | None"
 ) -> None:
     from deltalake import DeltaTable, Schema
     from deltalake.exceptions import DeltaError
 
     table = open_table(store)
-    schema = table.schema() if arrow is None else Schema.from_arrow(arrow)
     try:
+        if arrow is not None:
+            schema = Schema.from_arrow(arrow)
+        elif table is not None:
+            schema = table.schema()
+        else:
+            raise LakeError(f"the lake {store} holds no days yet; run driftune run first")
         if table is None:
             table = DeltaTable.create(
                 store.url,
@@ -153,14 +168,16 @@ def _replace_partition(
         raise LakeError(f"the lake {store} takes no commit ({reason(error)})") from None
 
 
-def _overwrite(table: Any, schema: Any, day: str, content_hash: str, parts: list[_Part]) -> None:
+def _overwrite(
+    table: "DeltaTable", schema: "Schema", day: str, content_hash: str, parts: list[_Part]
+) -> None:
     """Commit the day's files; columns that are new to the table join it."""
     from deltalake import CommitProperties, Schema, Transaction
-    from deltalake.transaction import AddAction
+    from deltalake.transaction import AddAction, RemoveAction
 
     held = {field.name for field in table.schema().fields}
     new = [field for field in schema.fields if field.name not in held]
-    added = [
+    added: list[AddAction | RemoveAction] = [
         AddAction(
             path=part.name,
             size=part.size,

@@ -4,17 +4,18 @@ Grouping strings or hashes in a database costs several times what sorting 64-bit
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
-from driftune.lake.duck import identifier
+from driftune.lake.duck import Connection, identifier
 
 # Rows whose fingerprints are sorted at once: a quarter of a GB, twice for a moment.
 PASS_ROWS = 1 << 25
 
 
-def find_copies(con: Any, columns: Iterable[str], rows: int, pass_rows: int = PASS_ROWS) -> None:
+def find_copies(
+    con: Connection, columns: Iterable[str], rows: int, pass_rows: int = PASS_ROWS
+) -> None:
     """Create the table ``copies`` (row_id, copy_number) of the rows of ``raw`` whose
     ``columns`` are repeated.
 

@@ -4,11 +4,9 @@ An expression sees a column as a number where its values read as numbers, else a
 name a column directly always see its text, so that a broken value is quarantined as delivered.
 """
 
-from typing import Any
-
 from driftune.config import Config
 from driftune.lake import roles
-from driftune.lake.duck import identifier
+from driftune.lake.duck import Connection, identifier, one_row
 from driftune.lake.source import Fetched
 
 # A leading zero or more digits than an integer holds make a code, which a number would spoil.
@@ -16,7 +14,7 @@ _INTEGER = "[+-]?(0|[1-9][0-9]{0,17})"
 _CODE = "[+-]?(0[0-9].*|[0-9]{19,})"
 
 
-def over_typed_columns(con: Any, config: Config, fetched: Fetched) -> tuple[Config, str]:
+def over_typed_columns(con: Connection, config: Config, fetched: Fetched) -> tuple[Config, str]:
     """Evaluate the expression roles of a day of text files.
 
     Returns the configuration whose roles name the results, and the relation that holds them
@@ -44,7 +42,7 @@ def over_typed_columns(con: Any, config: Config, fetched: Fetched) -> tuple[Conf
     return renamed, "raw JOIN evaluated USING (_driftune_id)"
 
 
-def _number_types(con: Any, tolerated: float) -> dict[str, str]:
+def _number_types(con: Connection, tolerated: float) -> dict[str, str]:
     """BIGINT or DOUBLE for each text column whose values, but a tolerated share, are numbers."""
     described = con.execute("DESCRIBE raw").fetchall()
     names = [name for name, kind, *_ in described if kind == "VARCHAR"]
@@ -60,7 +58,7 @@ def _number_types(con: Any, tolerated: float) -> dict[str, str]:
             f"count(*) FILTER ({number})",
             f"count(*) FILTER ({code})",
         ]
-    figures = con.execute(f"SELECT {', '.join(counts)} FROM raw").fetchone() if counts else ()
+    figures = one_row(con, f"SELECT {', '.join(counts)} FROM raw") if counts else ()
     found = {}
     for place, name in enumerate(names):
         given, integers, numbers, codes = figures[4 * place : 4 * place + 4]

@@ -6,12 +6,11 @@ read before; else the same user, item or domain would go by two names.
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from driftune.config import ColumnRole, Config
 from driftune.features.counters import lake_column
 from driftune.lake import roles
-from driftune.lake.duck import identifier, literal
+from driftune.lake.duck import Connection, identifier, literal
 from driftune.lake.kept import is_nested
 from driftune.lake.table import Lake
 
@@ -37,7 +36,7 @@ def identities(config: Config) -> dict[str, str]:
     columns, domain = config.columns, config.columns.domain
     parts = domain if isinstance(domain, list) else [domain]
     named = f"nullif(domain, {literal(roles.OTHER_DOMAIN)})" if _folds(config) else "domain"
-    texts: dict[Any, str] = {}
+    texts: dict[str, str] = {}
     for number, part in enumerate(parts, 1):
         split = f"split_part({named}, {literal(roles.DOMAIN_JOIN)}, {number})"
         texts[part if isinstance(part, str) else ""] = split if len(parts) > 1 else named
@@ -68,7 +67,7 @@ def is_changed(was: str, now: str) -> bool:
     return family(was) != family(now) and now != _NO_TYPE and was != _NO_TYPE
 
 
-def recast(con: Any, config: Config, name: str, was: str, now: str, day: date) -> Recast:
+def recast(con: Connection, config: Config, name: str, was: str, now: str, day: date) -> Recast:
     """Judge the column ``name`` of ``raw`` on ``day``, whose type changed from ``was``.
 
     From text the names of the newest day before decide: a number cannot tell 007 from 7.
@@ -90,7 +89,7 @@ def recast(con: Any, config: Config, name: str, was: str, now: str, day: date) -
     return _unnamed(con, config, name, kind if whole else now, day) or fits
 
 
-def misread(con: Any, name: str, was: str, tolerated: float) -> Recast | None:
+def misread(con: Connection, name: str, was: str, tolerated: float) -> Recast | None:
     """Judge a column of text files that was of type ``was`` before; None where its text fits.
 
     A share of ``tolerated`` may be broken values.
@@ -107,7 +106,7 @@ def _differs(column: str, target: str, now: str) -> str:
     return f"TRY_CAST(TRY_CAST({column} AS {target}) AS {now}) IS DISTINCT FROM {column}"
 
 
-def _lost(con: Any, wrong: str, column: str, target: str | None) -> Recast:
+def _lost(con: Connection, wrong: str, column: str, target: str | None) -> Recast:
     ((rows, file, value),) = con.execute(
         f"SELECT count(*), any_value(_driftune_file), left(any_value({column}::VARCHAR), 60) "
         f"FROM raw WHERE {wrong}"
@@ -115,7 +114,7 @@ def _lost(con: Any, wrong: str, column: str, target: str | None) -> Recast:
     return Recast(target, rows, value, f"in {file}")
 
 
-def _unnamed(con: Any, config: Config, name: str, kind: str, day: date) -> Recast | None:
+def _unnamed(con: Connection, config: Config, name: str, kind: str, day: date) -> Recast | None:
     """Rows of the newest day before whose text no value of type ``kind`` reads as."""
     view = Lake.of(config)
     earlier = [each for each in view.days if each < day]

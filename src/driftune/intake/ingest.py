@@ -21,8 +21,9 @@ from driftune.lake.duck import connect, first_line, is_out_of_room
 from driftune.lake.source import Fetched, fetch
 from driftune.lake.suppressed import read_suppressed, unless_erased
 from driftune.lake.table import Lake, short_hash
-from driftune.quality.checkpoint import Check, Checkpoint, validate
-from driftune.quality.profile import write_profile
+from driftune.quality.check import Check
+from driftune.quality.checkpoint import Checkpoint, validate
+from driftune.quality.day_profile import write_profile
 from driftune.quality.quarantine import write_quarantine
 from driftune.quality.record import DayQuality, read_quality, record_quality
 from driftune.quality.released import finish, read_release, rules_hash, withdraw

@@ -10,21 +10,32 @@ import getpass
 import os
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import Any
+from pathlib import Path
 
 from driftune.config import Config
 from driftune.config.quality import DOMAIN_REFUSED, DOMAIN_RULES, RELEASABLE, ROW_RULES
 from driftune.config.workspace import Workspace
 from driftune.domains import domain_key
 from driftune.errors import DriftuneError, SourceError
+from driftune.intake.ingest import Ingested, take_in, unchanged
+from driftune.intake.scratch import scratch
+from driftune.intake.turns import turn
+from driftune.lake.source import Fetched, fetch
+from driftune.lake.table import Lake
 from driftune.quality.record import DayQuality, read_quality
 from driftune.quality.released import Entry, keep, read_release
+from driftune.registry.ledger import Ledger
 
 
 def release_day(
-    config: Config, ledger: Any, day: date, reasons: Sequence[str], domains: Sequence[str], why: str
-) -> Any:
-    """Record a release and bring the day in again under it; returns the ``Ingested`` day.
+    config: Config,
+    ledger: Ledger,
+    day: date,
+    reasons: Sequence[str],
+    domains: Sequence[str],
+    why: str,
+) -> Ingested:
+    """Record a release and bring the day in again under it.
 
     The rows come from the day's source: when it fails, or the day is still refused, the release
     is withdrawn and the lake is as it was. Without reasons and domains the day is judged anew by
@@ -37,12 +48,6 @@ def release_day(
         DayRefusedError: when the day is refused all the same.
         LakeError: when another run of the day does not end, or the disk is full.
     """
-    from driftune.intake.ingest import take_in, unchanged
-    from driftune.intake.scratch import scratch
-    from driftune.intake.turns import turn
-    from driftune.lake.source import fetch
-    from driftune.lake.table import Lake
-
     wrong = [reason for reason in reasons if reason not in RELEASABLE]
     if wrong:
         raise DriftuneError(_never(wrong[0]))
@@ -57,9 +62,9 @@ def release_day(
         except SourceError as error:
             raise _nothing(day, error) from None
         if not reasons and not domains:
-            held = unchanged(config, ledger, fetched)
-            if held is not None:
-                return held
+            known = unchanged(config, ledger, fetched)
+            if known is not None:
+                return known
         else:
             judged = _same_delivery(day, judged, fetched.content)
         entry = Entry(
@@ -72,17 +77,25 @@ def release_day(
             done=False,
         )
         keep(workspace, day, [*before, entry])
-        held_before = Lake.of(config).contents.get(day)
-        try:
-            return take_in(config, ledger, fetched, folder)
-        except BaseException as error:
-            # Rows that are in the lake stay released: the next run of the day ends what broke off.
-            if Lake.of(config).contents.get(day) == held_before:
-                kept = read_release(workspace, day).entries
-                keep(workspace, day, [each for each in kept if each != entry])
-            if isinstance(error, SourceError):
-                raise _nothing(day, error) from None
-            raise
+        return _take_in_under(config, ledger, fetched, folder, entry)
+
+
+def _take_in_under(
+    config: Config, ledger: Ledger, fetched: Fetched, folder: Path, entry: Entry
+) -> Ingested:
+    """Take the day in under a release that is written down; it is withdrawn where that fails."""
+    workspace, day = Workspace(config), fetched.day
+    content_before = Lake.of(config).contents.get(day)
+    try:
+        return take_in(config, ledger, fetched, folder)
+    except BaseException as error:
+        # Rows that are in the lake stay released: the next run of the day ends what broke off.
+        if Lake.of(config).contents.get(day) == content_before:
+            kept = read_release(workspace, day).entries
+            keep(workspace, day, [other for other in kept if other != entry])
+        if isinstance(error, SourceError):
+            raise _nothing(day, error) from None
+        raise
 
 
 def _judged(workspace: Workspace, day: date) -> list[DayQuality]:

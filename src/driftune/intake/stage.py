@@ -5,7 +5,6 @@ import json
 import re
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -15,8 +14,10 @@ from driftune.errors import LakeError, SourceError
 from driftune.intake.columns import evolve, without_missing
 from driftune.intake.duplicates import find_copies
 from driftune.intake.expressions import over_typed_columns
+from driftune.io import JsonObject
 from driftune.lake import roles, values
-from driftune.lake.duck import connect, first_line, identifier, is_out_of_room, literal
+from driftune.lake.duck import Connection, connect, first_line, identifier, is_out_of_room, literal
+from driftune.lake.evolution import Evolution
 from driftune.lake.kept import Kept
 from driftune.lake.loading import damaged_file, delivered_types, load
 from driftune.lake.source import Fetched
@@ -36,7 +37,7 @@ def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | No
     """
     # Days taken in before there was this role keep their hash where it is not used.
     unused = {"request"} if config.columns.request is None else None
-    meaning: dict[str, Any] = {
+    meaning: dict[str, bool | str | list[str] | list[list[str]] | JsonObject | None] = {
         "files": fetched.content,
         "columns": config.columns.model_dump(mode="json", exclude=unused),
         "features": [config.features.categorical, config.features.numerical],
@@ -75,32 +76,13 @@ def stage(
                 insert = "INSERT INTO known_domains SELECT unnest(?::VARCHAR[])"
                 con.execute(insert, [known_domains])
             rows = load(con, fetched)
-            types = delivered_types(con)
-            find_copies(con, types, rows)
-            evolution = evolve(con, config, fetched, types, rows)
-            evaluated, source = over_typed_columns(con, without_missing(config, fetched), fetched)
-            if source == "raw":
-                source, types = evolution.relation(), {**types, **evolution.casts}
-            # A view is read by sessions of another zone, too.
-            kind = "VIEW" if _is_zoneless(config, fetched, types) else "TABLE"
-            parsed = _parsed_sql(
-                evaluated, fetched.day, known_domains, source, types, evolution.kept
-            )
-            con.execute(f"CREATE {kind} parsed AS {parsed}")
+            evolution = _parse(con, config, fetched, known_domains, rows)
             leave_out(con, erased)
             con.execute(_marked_sql(rules))
             tally(con)
         except duckdb.Error as error:
             fetched.check_unchanged()
-            if is_out_of_room(error):
-                raise LakeError(
-                    f"{fetched.day}: cannot be staged in {database.parent} ({first_line(error)}); "
-                    "the lake is unchanged; make room or raise resources.memory"
-                ) from None
-            raise damaged_file(con, fetched) or SourceError(
-                f"{fetched.files[0].uri}: a column role cannot be computed "
-                f"({first_line(error)}); mend columns in params.yaml"
-            ) from None
+            raise _not_staged(con, fetched, database, error) from None
     fetched.check_unchanged()
     return Staged(
         fetched.day,
@@ -112,6 +94,38 @@ def stage(
         evolution,
         released,
         erased,
+    )
+
+
+def _parse(
+    con: Connection, config: Config, fetched: Fetched, known_domains: list[str] | None, rows: int
+) -> Evolution:
+    """Create ``copies`` and ``parsed`` from ``raw``; returns how its columns changed."""
+    types = delivered_types(con)
+    find_copies(con, types, rows)
+    evolution = evolve(con, config, fetched, types, rows)
+    evaluated, source = over_typed_columns(con, without_missing(config, fetched), fetched)
+    if source == "raw":
+        source, types = evolution.relation(), {**types, **evolution.casts}
+    # A view is read by sessions of another zone, too.
+    kind = "VIEW" if _is_zoneless(config, fetched, types) else "TABLE"
+    parsed = _parsed_sql(evaluated, fetched.day, known_domains, source, types, evolution.kept)
+    con.execute(f"CREATE {kind} parsed AS {parsed}")
+    return evolution
+
+
+def _not_staged(
+    con: Connection, fetched: Fetched, database: Path, error: duckdb.Error
+) -> LakeError | SourceError:
+    """Why the day could not be staged: no room, a damaged file, or a role that fails."""
+    if is_out_of_room(error):
+        return LakeError(
+            f"{fetched.day}: cannot be staged in {database.parent} ({first_line(error)}); "
+            "the lake is unchanged; make room or raise resources.memory"
+        )
+    return damaged_file(con, fetched) or SourceError(
+        f"{fetched.files[0].uri}: a column role cannot be computed "
+        f"({first_line(error)}); mend columns in params.yaml"
     )
 
 
@@ -145,6 +159,27 @@ def _parsed_sql(
     types: dict[str, str],
     kept: tuple[Kept, ...],
 ) -> str:
+    fields = _fields(config, day, known_domains, types)
+    fields |= {column.name: column.value for column in kept}
+    selected = ", ".join(f"{text} AS {identifier(name)}" for name, text in fields.items())
+    start = literal(roles.day_start(config, day).isoformat())
+    end = literal(roles.day_end(config, day).isoformat())
+    inside = f"event_time >= {start}::TIMESTAMP AND event_time < {end}::TIMESTAMP"
+    seconds = f"date_diff('second', {start}::TIMESTAMP, event_time)"
+    # A time of another day keeps its own date (in whole days from this day's start) for the report.
+    other = f"({literal(day.isoformat())}::DATE + floor({seconds} / 86400)::INTEGER)::VARCHAR"
+    return f"""
+        SELECT *,
+               CASE WHEN {inside} THEN {literal(day.isoformat())} ELSE {other} END AS event_day,
+               CASE WHEN {inside} THEN least(23, {seconds} // 3600)::TINYINT END AS hour
+        FROM (SELECT {selected} FROM {source})
+    """
+
+
+def _fields(
+    config: Config, day: date, known_domains: list[str] | None, types: dict[str, str]
+) -> dict[str, str]:
+    """The canonical columns by name, as SQL over the delivered ones (of ``types``)."""
     columns = config.columns
     numbers: dict[str, ColumnRole] = {
         name: role
@@ -185,20 +220,7 @@ def _parsed_sql(
         fields[f"f_{name}"] = f"{identifier(name)}::VARCHAR"
     for name in config.features.numerical:
         fields[f"x_{name}"] = f"TRY_CAST({identifier(name)} AS DOUBLE)"
-    fields |= {column.name: column.value for column in kept}
-    selected = ", ".join(f"{text} AS {identifier(name)}" for name, text in fields.items())
-    start = literal(roles.day_start(config, day).isoformat())
-    end = literal(roles.day_end(config, day).isoformat())
-    inside = f"event_time >= {start}::TIMESTAMP AND event_time < {end}::TIMESTAMP"
-    seconds = f"date_diff('second', {start}::TIMESTAMP, event_time)"
-    # A time of another day keeps its own date (in whole days from this day's start) for the report.
-    other = f"({literal(day.isoformat())}::DATE + floor({seconds} / 86400)::INTEGER)::VARCHAR"
-    return f"""
-        SELECT *,
-               CASE WHEN {inside} THEN {literal(day.isoformat())} ELSE {other} END AS event_day,
-               CASE WHEN {inside} THEN least(23, {seconds} // 3600)::TINYINT END AS hour
-        FROM (SELECT {selected} FROM {source})
-    """
+    return fields
 
 
 def _marked_sql(rules: list[RowRule]) -> str:

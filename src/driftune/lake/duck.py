@@ -1,10 +1,13 @@
 """DuckDB connections, and quoting for the few places where SQL text is assembled."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
+
+Connection = duckdb.DuckDBPyConnection
 
 
 @contextmanager
@@ -14,7 +17,7 @@ def connect(
     read_only: bool = False,
     timezone: str = "UTC",
     memory: str | None = None,
-) -> Iterator:
+) -> Iterator[Connection]:
     """Open a DuckDB database (in memory without ``path``) in a zone and close it at the end.
 
     With ``memory`` (such as ``2GB``) what does not fit goes to a file beside the database.
@@ -28,6 +31,15 @@ def connect(
         yield con
     finally:
         con.close()
+
+
+def one_row(con: Connection, query: str, values: Sequence[str] = ()) -> tuple[Any, ...]:
+    """The only row of a query that always has one, such as an aggregate.
+
+    The types of its values are those that the query selects.
+    """
+    (row,) = con.execute(query, list(values)).fetchall()
+    return row
 
 
 def identifier(name: str) -> str:

@@ -5,12 +5,11 @@ Their names have a prefix, so that a platform's column never meets one of the la
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from driftune.config import Config
 from driftune.domains import domain_key
 from driftune.lake import roles
-from driftune.lake.duck import identifier
+from driftune.lake.duck import Connection, identifier
 from driftune.lake.table import Lake
 
 PREFIX = "d_"
@@ -57,7 +56,9 @@ def lake_name(column: str) -> str:
     return PREFIX + (column if _PLAIN.fullmatch(column) else domain_key(column))
 
 
-def kept_columns(con: Any, config: Config, types: dict[str, str], *, text: bool) -> list[Kept]:
+def kept_columns(
+    con: Connection, config: Config, types: dict[str, str], *, text: bool
+) -> list[Kept]:
     """The columns of ``raw`` (of ``types``) that the lake keeps though no role names them.
 
     A column is held in the type of the first day that had a value in it: whole numbers as BIGINT,
@@ -100,7 +101,7 @@ def _as_kept(column: str, kind: str, *, text: bool) -> tuple[str, str]:
     return (value if held == kind else f"{value}::{held}"), held
 
 
-def _moved(con: Any, column: Kept, kind: str) -> Kept:
+def _moved(con: Connection, column: Kept, kind: str) -> Kept:
     """A column in the type that the lake holds it in, with the values that do not fit."""
     cast = f"TRY_CAST({column.value} AS {column.kind})"
     lost = f"TRY_CAST({cast} AS {kind}) IS DISTINCT FROM {column.value}"

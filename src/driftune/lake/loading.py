@@ -4,12 +4,10 @@ Parquet is read where it lies, as often as it is needed: a copy of it would cost
 whole checkpoint. Text is parsed once, into a table.
 """
 
-from typing import Any
-
 import duckdb
 
 from driftune.errors import SourceError
-from driftune.lake.duck import first_line, identifier, is_out_of_room, literal
+from driftune.lake.duck import Connection, first_line, identifier, is_out_of_room, literal, one_row
 from driftune.lake.source import Fetched, SourceFile
 
 # Every name of our own is prefixed: a delivered column may be called anything else.
@@ -17,7 +15,7 @@ _OWN = ("_driftune_id", "_driftune_row", "_driftune_file", "_driftune_fingerprin
 _ROW_NUMBER = "file_row_number"
 
 
-def load(con: Any, fetched: Fetched) -> int:
+def load(con: Connection, fetched: Fetched) -> int:
     """Create the view ``raw`` over all files, and return its number of rows.
 
     It holds the delivered columns, each of the type that holds what every file delivers, and
@@ -49,13 +47,13 @@ def load(con: Any, fetched: Fetched) -> int:
     return rows
 
 
-def delivered_types(con: Any) -> dict[str, str]:
+def delivered_types(con: Connection) -> dict[str, str]:
     """The delivered columns of ``raw`` and their types."""
     rows = con.execute("DESCRIBE raw").fetchall()
     return {name: kind for name, kind, *_ in rows if name not in _OWN}
 
 
-def damaged_file(con: Any, fetched: Fetched) -> SourceError | None:
+def damaged_file(con: Connection, fetched: Fetched) -> SourceError | None:
     """The error that names the first file that cannot be read to its end; None when all can."""
     for file in fetched.files:
         values = ", ".join(map(identifier, file.columns))
@@ -66,13 +64,13 @@ def damaged_file(con: Any, fetched: Fetched) -> SourceError | None:
     return None
 
 
-def _rows_of(con: Any, fetched: Fetched, number: int) -> tuple[str, int]:
+def _rows_of(con: Connection, fetched: Fetched, number: int) -> tuple[str, int]:
     """A relation over the file's rows with ``_driftune_row``, and their number."""
     file = fetched.files[number]
     try:
         if file.format == "parquet" and _ROW_NUMBER not in file.columns:
             # Of Parquet the footer says how many rows there are.
-            count = con.execute(f"SELECT count(*) FROM {file.scan()}").fetchone()[0]
+            count = one_row(con, f"SELECT count(*) FROM {file.scan()}")[0]
             numbered = file.scan(row_numbers=True)
             return f"(SELECT *, {_ROW_NUMBER} + 1 AS _driftune_row FROM {numbered})", count
         con.execute(
@@ -85,7 +83,7 @@ def _rows_of(con: Any, fetched: Fetched, number: int) -> tuple[str, int]:
         fetched.check_unchanged()
         raise _breaks_off(file, error) from None
     table = f"delivered_{number}"
-    return table, con.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+    return table, one_row(con, f"SELECT count(*) FROM {table}")[0]
 
 
 def _breaks_off(file: SourceFile, error: Exception) -> SourceError:
@@ -94,7 +92,7 @@ def _breaks_off(file: SourceFile, error: Exception) -> SourceError:
     )
 
 
-def _common_types(con: Any, fetched: Fetched) -> dict[str, str]:
+def _common_types(con: Connection, fetched: Fetched) -> dict[str, str]:
     """For every delivered column the type that holds what every file has in it."""
     kinds = dict.fromkeys((file.columns, file.types) for file in fetched.files)
     empty = [

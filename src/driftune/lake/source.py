@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -13,6 +13,9 @@ from driftune.config import Config
 from driftune.errors import SourceError, SourceUnavailableError
 from driftune.lake.duck import connect, first_line, literal
 from driftune.redact import redact
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 _SUFFIXES = {
     "parquet": (".parquet",),
@@ -122,7 +125,7 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
     return Fetched(day, tuple(files))
 
 
-def _copy(filesystem: Any, name: str, target: Path) -> None:
+def _copy(filesystem: "AbstractFileSystem", name: str, target: Path) -> None:
     """Copy a remote file.
 
     Raises:
@@ -148,7 +151,7 @@ def arrived(config: Config, day: date) -> bool:
     return bool(_find(config, day)[1])
 
 
-def _find(config: Config, day: date) -> tuple[Any, list[str]]:
+def _find(config: Config, day: date) -> tuple["AbstractFileSystem", list[str]]:
     """The source's file system, and the names of the day's files in it."""
     import fsspec
 
@@ -170,7 +173,7 @@ def _shown(config: Config, path: Path) -> str:
     return str(path.relative_to(config.root) if path.is_relative_to(config.root) else path)
 
 
-def _protocols(filesystem: object) -> tuple[str, ...]:
+def _protocols(filesystem: "AbstractFileSystem") -> tuple[str, ...]:
     protocol = getattr(filesystem, "protocol", ())
     return (protocol,) if isinstance(protocol, str) else tuple(protocol)
 

@@ -12,14 +12,18 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.errors import LakeDamageError, LakeError
 from driftune.io import replacing
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 # How clients dress up what they say: colours, arrows, layers of their own.
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m|↳")
@@ -211,7 +215,7 @@ class LakeBucket:
             yield texts[name].decode()
 
     @contextmanager
-    def _store(self) -> Iterator[tuple[Any, str]]:
+    def _store(self) -> Iterator[tuple["AbstractFileSystem", str]]:
         """The store's client, and the lake's name in it; what goes wrong there is one line."""
         try:
             import fsspec
@@ -281,7 +285,7 @@ def _under(folder: Path) -> dict[str, Held]:
     return found
 
 
-def _listed(files: Any, root: str, part: str = "") -> Iterator[Held]:
+def _listed(files: "AbstractFileSystem", root: str, part: str = "") -> Iterator[Held]:
     """The data files in the store, of one partition or all."""
     try:
         listed = files.find(f"{root}/{part}" if part else root, detail=True)
@@ -293,9 +297,10 @@ def _listed(files: Any, root: str, part: str = "") -> Iterator[Held]:
             yield Held(name, int(found["size"]), _modified(found))
 
 
-def _modified(found: Mapping[str, Any]) -> float:
+def _modified(found: Mapping[str, str | int | datetime | None]) -> float:
     """When an object was written; one whose store does not say counts as new."""
     for name in ("LastModified", "mtime", "updated"):
-        if hasattr(found.get(name), "timestamp"):
-            return float(found[name].timestamp())
+        written = found.get(name)
+        if isinstance(written, datetime):
+            return written.timestamp()
     return time.time()

@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
-from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -17,7 +16,7 @@ from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.errors import LakeError, SourceUnavailableError
 from driftune.io import write_json
-from driftune.lake.duck import literal
+from driftune.lake.duck import Connection, literal, one_row
 from driftune.locks import locked
 
 
@@ -99,7 +98,7 @@ def unless_erased(config: Config, day: date, state: str) -> Iterator[None]:
         yield
 
 
-def leave_out(con: Any, held: Suppressed) -> int:
+def leave_out(con: Connection, held: Suppressed) -> int:
     """Take the rows of suppressed users out of ``raw`` and ``parsed``; returns their number.
 
     ``parsed`` reads ``raw``, and so does the table that it may be: that one is cut by itself.
@@ -119,9 +118,9 @@ def leave_out(con: Any, held: Suppressed) -> int:
     con.execute(
         "CREATE VIEW raw AS SELECT * FROM delivered ANTI JOIN suppressed ON _driftune_id = row_id"
     )
-    kind = con.execute(
-        "SELECT table_type FROM information_schema.tables WHERE table_name = 'parsed'"
-    ).fetchone()[0]
+    (kind,) = one_row(
+        con, "SELECT table_type FROM information_schema.tables WHERE table_name = 'parsed'"
+    )
     if kind != "VIEW":
         con.execute("DELETE FROM parsed WHERE row_id IN (SELECT row_id FROM suppressed)")
     return int(rows)

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from driftune.config import Config
 from driftune.errors import LakeDamageError, LakeError
-from driftune.lake.duck import identifier, literal
+from driftune.lake.duck import Connection, identifier, literal
 from driftune.lake.store import LakeStore, reason, store_of
+
+if TYPE_CHECKING:
+    from arro3.core import Schema as ArrowSchema
+    from deltalake import DeltaTable
 
 _FILE_COLUMNS = ("partition.day", "path", "size_bytes", "num_records")
 _CONTENT = re.compile(r"part-\d{5}-([0-9a-f]{16})-")
@@ -33,7 +37,7 @@ class Lake:
     contents: dict[date, int]
     files: dict[date, dict[str, int]]
     rows: dict[date, int]
-    schema: Any = None
+    schema: "ArrowSchema | None" = None
 
     @staticmethod
     def at(store: LakeStore, version: int | None = None) -> "Lake":
@@ -90,7 +94,7 @@ class Lake:
         except LakeDamageError as error:
             raise LakeError(f"{error}; bring the day in again: driftune run --day {day}") from None
 
-    def types(self, con: Any) -> dict[str, str]:
+    def types(self, con: Connection) -> dict[str, str]:
         """The lake's columns and their DuckDB types; none before the first day."""
         import pyarrow as pa
 
@@ -101,7 +105,7 @@ class Lake:
         con.unregister("lake_columns")
         return {name: kind for name, kind, *_ in rows}
 
-    def whole_relation(self, con: Any, days: Iterable[date]) -> str:
+    def whole_relation(self, con: Connection, days: Iterable[date]) -> str:
         """``relation`` with every column of the lake: null on days that were without it.
 
         Raises:
@@ -132,7 +136,7 @@ def file_name(number: int, content_hash: str) -> str:
     return f"part-{number:05d}-{short_hash(content_hash):016x}-{uuid.uuid4()}.zstd.parquet"
 
 
-def _content(table: Any, day: date, files: Iterable[str]) -> int:
+def _content(table: "DeltaTable", day: date, files: Iterable[str]) -> int:
     """A day's short content hash, by its files' names."""
     for name in files:
         if found := _CONTENT.search(name):
@@ -146,7 +150,7 @@ def short_hash(content_hash: str) -> int:
     return int(content_hash[:16], 16) >> 2
 
 
-def open_table(store: LakeStore, version: int | None = None) -> Any:
+def open_table(store: LakeStore, version: int | None = None) -> "DeltaTable | None":
     """The Delta table, at its newest version by default; None when there is none.
 
     Raises:
@@ -162,7 +166,8 @@ def open_table(store: LakeStore, version: int | None = None) -> Any:
     except OSError as error:
         raise LakeError(f"the lake {store} cannot be reached ({reason(error)})") from None
     except DeltaError as error:
-        newest = None if version is None else open_table(store).version()
+        table = None if version is None else open_table(store)
+        newest = None if table is None else table.version()
         if version is not None and newest is not None and not 0 <= version <= newest:
             raise LakeError(f"the lake {store} has versions 0 to {newest}, not {version}") from None
         raise LakeError(

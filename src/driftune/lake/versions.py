@@ -1,20 +1,31 @@
 """The lake's versions of a day: what was replaced stays readable until it is pruned or erased."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import duckdb
 
 from driftune.config import Config
 from driftune.errors import LakeError
 from driftune.io import replacing
-from driftune.lake.duck import connect, first_line, literal
+from driftune.lake.duck import connect, first_line, literal, one_row
 from driftune.lake.store import store_of
 from driftune.lake.table import Lake, open_table
 
 
-def day_versions(config: Config, day: date) -> list[dict[str, Any]]:
+class DayVersion(TypedDict):
+    """A commit of a day: the table's version, its time (ISO 8601, UTC), and whether it is left."""
+
+    version: int
+    at: str
+    content: str | None
+    rows: int
+    readable: bool
+
+
+def day_versions(config: Config, day: date) -> list[DayVersion]:
     """The commits of a day, oldest first.
 
     Each with ``version`` (of the table), ``at`` (ISO 8601 in UTC), ``content`` (hash), ``rows``
@@ -27,7 +38,7 @@ def day_versions(config: Config, day: date) -> list[dict[str, Any]]:
     table = open_table(store)
     if table is None:
         return []
-    found = []
+    found: list[DayVersion] = []
     for entry in table.history():
         if not _is_of(entry, day):
             continue
@@ -65,12 +76,13 @@ def export_day(config: Config, day: date, version: int, target: Path) -> int:
         with connect() as con, replacing(target) as part:
             relation = view.whole_relation(con, [day])
             copy = f"COPY (FROM {relation}) TO {literal(str(part))}"
-            return int(con.execute(f"{copy} (FORMAT parquet, COMPRESSION zstd)").fetchone()[0])
+            return int(one_row(con, f"{copy} (FORMAT parquet, COMPRESSION zstd)")[0])
     except (OSError, duckdb.Error) as error:
         raise LakeError(f"{target}: cannot be written ({first_line(error)})") from None
 
 
-def _is_of(entry: dict[str, Any], day: date) -> bool:
+def _is_of(entry: Mapping[str, str | int | dict[str, str] | None], day: date) -> bool:
     # Earlier releases named the day only in the predicate that they replaced.
-    predicate = (entry.get("operationParameters") or {}).get("predicate") or ""
+    parameters = entry.get("operationParameters")
+    predicate = (parameters.get("predicate") if isinstance(parameters, dict) else None) or ""
     return entry.get("driftune.day") == day.isoformat() or f"'{day}'" in predicate

@@ -5,12 +5,13 @@ item (a user) agreed.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from driftune.config import Config
+from driftune.quality.belonging import ITEM, USER
+from driftune.quality.day_profile import ColumnProfile
 from driftune.quality.finding import Finding
 from driftune.quality.usual import Band, band, share_finding
 
@@ -22,34 +23,34 @@ LEAST_ITEMS = 20
 RECENT = 3
 # Relative difference of numbers that is none.
 SAME = 0.01
-Profile = dict[str, Any]
+Values = Mapping[str, float | str]
 
 
 def attribute_findings(
-    config: Config, name: str, here: Profile, before: Sequence[Profile], *, number: bool
+    config: Config, name: str, here: ColumnProfile, before: Sequence[ColumnProfile], *, number: bool
 ) -> Iterator[Finding]:
     """Judge a column by the days before, oldest first."""
     slack = config.quality.slack
-    for owner in ("item", "user"):
-        figure = f"per_{owner}"
-        values = [each[figure] for each in before if figure in each]
+    for owner in (ITEM, USER):
+        figure = owner.share
+        values = [column[figure] for column in before if figure in column]
         if figure not in here or not values or float(np.median(values)) >= ATTRIBUTE:
             continue
         yield from share_finding(
             config, f"column_{figure}", name, values, here[figure], slack.per_item,
-            here.get(f"{figure}_rows") or here["looked"],
-            f"of the rows differ from their {owner}'s other rows",
+            here.get(owner.rows) or here["looked"],
+            f"of the rows differ from their {owner.name}'s other rows",
         )  # fmt: skip
-    for owner in ("item", "user"):
-        days = [each[f"{owner}s"] for each in [*before, here] if each.get(f"{owner}s")]
-        if here.get(f"{owner}s") and len(days) > 1:
-            rows = [each.get(f"per_{owner}", 1.0) for each in before]
+    for owner in (ITEM, USER):
+        days = [seen for column in [*before, here] if (seen := column.get(owner.values))]
+        if here.get(owner.values) and len(days) > 1:
+            rows = [column.get(owner.share, 1.0) for column in before]
             belongs = float(np.median(rows)) < ATTRIBUTE
-            yield from _day_by_day(config, name, owner, days, belongs, number)
+            yield from _day_by_day(config, name, owner.name, days, belongs, number)
 
 
 def _day_by_day(
-    config: Config, name: str, owner: str, days: Sequence[Profile], belongs: bool, number: bool
+    config: Config, name: str, owner: str, days: Sequence[Values], belongs: bool, number: bool
 ) -> Iterator[Finding]:
     """The last of the days beside those before it, item by item (user by user)."""
     slack, deviations = config.quality.slack, config.quality.band
@@ -57,14 +58,14 @@ def _day_by_day(
     so_far = [table[: n + 1] for n in range(1, len(days))]
     if belongs:
         allowed = slack.item_changed if owner == "item" else slack.user_changed
-        changed = [_changed(each, number) for each in so_far]
+        changed = [_changed(table, number) for table in so_far]
         today, limits = _beside(changed, allowed, deviations)
         if today is not None and limits is not None:
             detail = f"{today:.0%} of the {owner}s have another value than on the days before"
             detail += f", usually {limits.usual:.0%}"
             yield Finding(f"column_{owner}_changed", name, limits.excess(today), detail)
     if number and owner == "item":
-        today, limits = _beside([_level(each) for each in so_far], slack.item_level, deviations)
+        today, limits = _beside([_level(table) for table in so_far], slack.item_level, deviations)
         if today is not None and limits is not None:
             detail = f"the same items have values {math.expm1(today):+.1%} beside the days before"
             yield Finding("column_item_level", name, abs(limits.excess(today)), detail)
@@ -78,7 +79,7 @@ def _beside(
     return figures[-1] if figures else None, band(before, slack, deviations)
 
 
-def _table(days: Sequence[Profile], number: bool) -> np.ndarray:
+def _table(days: Sequence[Values], number: bool) -> np.ndarray:
     """Values (days, items) of all items (users) of the days, of texts a code for each; NaN where
     absent."""
     items = {item: n for n, item in enumerate(dict.fromkeys(i for day in days for i in day))}
@@ -86,10 +87,9 @@ def _table(days: Sequence[Profile], number: bool) -> np.ndarray:
     table = np.full((len(days), len(items)), np.nan)
     for row, day in zip(table, days, strict=True):
         at = [items[item] for item in day]
+        values = list(day.values())
         row[at] = (
-            list(day.values())
-            if number
-            else [codes.setdefault(value, len(codes)) for value in day.values()]
+            values if number else [codes.setdefault(str(value), len(codes)) for value in values]
         )
     return table
 

@@ -1,53 +1,35 @@
 """The Great Expectations checkpoint over a staged day, on DuckDB."""
 
-import logging
-import warnings
-from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from driftune.config import Config
 from driftune.config.quality import DOMAIN_RULES
-from driftune.errors import ConfigError, SourceError
-from driftune.quality.docs import rendered
+from driftune.errors import SourceError
+from driftune.io import Json
+from driftune.quality.check import Check
+from driftune.quality.docs import DocSection, rendered
+from driftune.quality.expectations import EXTRA, TABLES, expectations
+from driftune.quality.gx_context import gx_context
 from driftune.quality.judge import Judged, judge
 from driftune.quality.rules import UNREADABLE, unreadable_columns
 from driftune.quality.staged import Staged
 from driftune.quality.summary import SummaryRule, summarise
 
+if TYPE_CHECKING:
+    from great_expectations.core.expectation_validation_result import (
+        ExpectationSuiteValidationResult,
+        ExpectationValidationResult,
+    )
+    from great_expectations.data_context.data_context.ephemeral_data_context import (
+        EphemeralDataContext,
+    )
+    from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
+    from great_expectations.expectations.expectation import Expectation
+
 CRITICAL = "critical"
 WARNING = "warning"
-# The rules of quality.extra: extra_0, extra_1, …
-EXTRA = "extra_"
-# Tables that expectations are put on, and what they hold.
-TABLES = {
-    "staged": "rows",
-    "quality": "day, domains and columns",
-    "raw": "as delivered",
-}
-
-
-@dataclass(frozen=True)
-class Check:
-    """One expectation's outcome.
-
-    ``about``: the domains or columns that broke it, worst first; ``detail``: by what.
-    """
-
-    rule: str
-    severity: str
-    sentence: str
-    success: bool
-    unexpected: int | None
-    observed: float | None
-    about: tuple[str, ...] = ()
-    detail: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the check as JSON-safe values."""
-        return {**vars(self), "about": list(self.about)}
 
 
 @dataclass(frozen=True)
@@ -55,7 +37,7 @@ class Checkpoint:
     """All outcomes of a day, the validation as Great Expectations words it, and the judgement."""
 
     checks: tuple[Check, ...]
-    docs: list[dict[str, Any]]
+    docs: list[DocSection]
     judged: Judged
 
     @property
@@ -85,24 +67,20 @@ def validate(config: Config, staged: Staged) -> Checkpoint:
     """
     judged = judge(config, staged)
     summary = summarise(config, staged, judged)
-    with _context() as context:
+    with gx_context() as context:
         source = context.data_sources.add_or_update_sql(
             "staging",
             connection_string=f"duckdb:///{staged.database}",
-            kwargs=_limited(config, staged),
+            kwargs=_limited(config, staged),  # type: ignore[call-arg]
         )
         runs = {
-            table: _run(context, source, staged, table, expectations)
-            for table, expectations in _expectations(config, staged, summary).items()
-            if expectations
+            table: _run(context, source, staged, table, listed)
+            for table, listed in expectations(config, staged, summary).items()
+            if listed
         }
         docs = [part for table, run in runs.items() for part in _docs(run, table)]
     found = {rule.name: rule for rule in summary}
-    checks = [
-        _check(staged, outcome, found.get(outcome.expectation_config.meta["rule"]))
-        for run in runs.values()
-        for outcome in run.results
-    ]
+    checks = [_check(staged, outcome, found) for run in runs.values() for outcome in run.results]
     checks = [
         replace(check, about=unreadable_columns(config, staged))
         if check.rule == UNREADABLE and not check.success
@@ -112,30 +90,34 @@ def validate(config: Config, staged: Staged) -> Checkpoint:
     return Checkpoint(tuple(checks), docs, judged)
 
 
-def _limited(config: Config, staged: Staged) -> dict[str, Any]:
+def _limited(config: Config, staged: Staged) -> dict[str, dict[str, dict[str, str]]]:
     """DuckDB stays out of core: what does not fit goes to a folder beside the staged day."""
     spilled = str(staged.database.with_suffix(".spill"))
     settings = {"memory_limit": config.resources.memory, "temp_directory": spilled}
     return {"connect_args": {"config": settings}}
 
 
-def _run(context: Any, source: Any, staged: Staged, table: str, expectations: list[Any]) -> Any:
+def _run(
+    context: "EphemeralDataContext",
+    source: "SQLDatasource",
+    staged: Staged,
+    table: str,
+    listed: list["Expectation"],
+) -> "ExpectationSuiteValidationResult":
     """Validate one table."""
     from great_expectations import ExpectationSuite, ValidationDefinition
 
     batch = source.add_table_asset(
         f"{staged.day} {table}", table_name=table
     ).add_batch_definition_whole_table("day")
-    suite = context.suites.add_or_update(
-        ExpectationSuite(f"driftune.{table}", expectations=expectations)
-    )
+    suite = context.suites.add_or_update(ExpectationSuite(f"driftune.{table}", expectations=listed))
     definition = context.validation_definitions.add_or_update(
         ValidationDefinition(name=f"driftune.{staged.day}.{table}", data=batch, suite=suite)
     )
     return definition.run(result_format="SUMMARY")
 
 
-def _docs(run: Any, table: str) -> list[dict[str, Any]]:
+def _docs(run: "ExpectationSuiteValidationResult", table: str) -> list[DocSection]:
     """The rendered validation; overviews of tables other than the rows' name them."""
     found = rendered(run)
     if table != "staged":
@@ -145,19 +127,22 @@ def _docs(run: Any, table: str) -> list[dict[str, Any]]:
     return found
 
 
-def _check(staged: Staged, outcome: Any, rule: SummaryRule | None) -> Check:
+def _check(
+    staged: Staged, outcome: "ExpectationValidationResult", summary: Mapping[str, SummaryRule]
+) -> Check:
     expected = outcome.expectation_config
+    assert expected is not None
+    name = expected.meta["rule"]
+    rule = summary.get(name)
     failure = _failure(outcome.exception_info or {})
-    if failure and not expected.meta["rule"].startswith(EXTRA):
-        raise SourceError(
-            f"{staged.day}: rule '{expected.meta['rule']}' could not be computed ({failure})"
-        )
+    if failure and not name.startswith(EXTRA):
+        raise SourceError(f"{staged.day}: rule '{name}' could not be computed ({failure})")
     detail = rule.detail if rule and not outcome.success else ""
     measured = outcome.result or {}
     value = measured.get("observed_value")
     return Check(
-        rule=expected.meta["rule"],
-        severity=getattr(expected.severity, "value", str(expected.severity)),
+        rule=name,
+        severity=expected.severity.value,
         sentence=expected.meta["sentence"],
         success=bool(outcome.success),
         unexpected=measured.get("unexpected_count"),
@@ -167,116 +152,13 @@ def _check(staged: Staged, outcome: Any, rule: SummaryRule | None) -> Check:
     )
 
 
-def _failure(info: dict[str, Any]) -> str:
+def _failure(info: Mapping[str, Json]) -> str:
     """Why an expectation could not be computed, in one line; empty when it was.
 
     Great Expectations tells it once, or of each metric that the expectation needs.
     """
-    for part in [info, *(each for each in info.values() if isinstance(each, dict))]:
+    for part in [info, *(part for part in info.values() if isinstance(part, dict))]:
         if part.get("raised_exception"):
             text = str(part.get("exception_message") or "").strip()
             return text.splitlines()[0] if text else "no reason is given"
     return ""
-
-
-def _expectations(
-    config: Config, staged: Staged, summary: list[SummaryRule]
-) -> dict[str, list[Any]]:
-    """The expectations by the table that they are put on."""
-    import great_expectations.expectations as catalogue
-
-    def stated(
-        kind: str, rule: str, sentence: str, severity: str, about: Sequence[str], **given: Any
-    ) -> Any:
-        return getattr(catalogue, kind)(
-            **given,
-            severity=severity,
-            meta={"rule": rule, "sentence": sentence, "about": list(about)},
-            notes=sentence,
-        )
-
-    found: dict[str, list[Any]] = {name: [] for name in TABLES}
-    for rule in summary:
-        found["quality"].append(
-            stated(
-                "ExpectColumnMaxToBeBetween",
-                rule.name,
-                rule.sentence,
-                config.quality.severity_of(rule.name),
-                (),
-                column=rule.name,
-                **rule.bounds,
-            )
-        )
-    for row in staged.rules:
-        found["staged"].append(
-            stated(
-                row.expectation,
-                row.name,
-                row.sentence,
-                row.severity,
-                (row.column,),
-                **row.arguments,
-            )
-        )
-    for number, extra in enumerate(config.quality.extra):
-        name = next(each for each in dir(catalogue) if each.lower() == extra.expectation.lower())
-        about = [extra.arguments["column"]] if "column" in extra.arguments else []
-        try:
-            found["raw"].append(
-                stated(
-                    name, f"{EXTRA}{number}", extra.sentence, extra.severity, about,
-                    **extra.arguments,
-                )
-            )  # fmt: skip
-        except (TypeError, ValueError) as error:
-            raise ConfigError(
-                f"{config.source_file}: quality.extra.{number}: {name} does not take these "
-                f"arguments ({' '.join(str(error).split())})"
-            ) from None
-    return found
-
-
-@contextmanager
-def _context() -> Iterator[Any]:
-    """An in-memory GX context whose DuckDB connections are buffered, and closed at the end."""
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-    from sqlalchemy import event
-    from sqlalchemy.engine import Engine
-    from sqlalchemy.engine.cursor import FullyBufferedCursorFetchStrategy
-    from sqlalchemy.pool import Pool
-
-    opened: list[Any] = []
-
-    def buffer(
-        connection: Any, cursor: Any, statement: Any, parameters: Any, context: Any, many: Any
-    ) -> None:
-        # GX fetches after it has closed the connection, and DuckDB's results die with it.
-        if connection.dialect.name == "duckdb" and cursor.description:
-            # Type objects of DuckDB that outlive it are reported as leaks when Python exits.
-            names = [(column[0], str(column[1])) + (None,) * 5 for column in cursor.description]
-            context.cursor_fetch_strategy = FullyBufferedCursorFetchStrategy(
-                cursor, names, deque(cursor.fetchall())
-            )
-
-    def remember(connection: Any, _record: Any) -> None:
-        if type(connection).__module__.startswith("duckdb_engine"):
-            opened.append(connection)
-
-    for name in ("great_expectations", "great_expectations.data_context.types.base"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    event.listen(Engine, "after_cursor_execute", buffer)
-    event.listen(Pool, "connect", remember)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            context = gx.get_context(mode="ephemeral")
-            context.variables.progress_bars = ProgressBarsConfig(globally=False)
-            yield context
-    finally:
-        event.remove(Engine, "after_cursor_execute", buffer)
-        event.remove(Pool, "connect", remember)
-        # GX leaves connections open; DuckDB complains about each of them when Python exits.
-        for connection in opened:
-            connection.close()

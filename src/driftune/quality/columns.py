@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from driftune.config import Config
 from driftune.quality.attributes import attribute_findings
+from driftune.quality.day_profile import ColumnProfile, DayProfile
 from driftune.quality.finding import Finding
 from driftune.quality.frequent import frequent_findings
 from driftune.quality.known import known_finding
@@ -20,7 +21,7 @@ FENCE, RARE = 3.0, 0.001
 SHOWN = 3
 
 
-def column_findings(config: Config, profile: dict[str, Any], history: History) -> Iterator[Finding]:
+def column_findings(config: Config, profile: DayProfile, history: History) -> Iterator[Finding]:
     """Judge each column by the days before on which it was looked at."""
     slack = config.quality.slack
     for name, here in profile["columns"].items():
@@ -37,7 +38,8 @@ def column_findings(config: Config, profile: dict[str, Any], history: History) -
             same = [
                 each["columns"][name]
                 for each in days
-                if each["vocabulary"] == profile["vocabulary"] and "known" in each["columns"][name]
+                if each.get("vocabulary") == profile["vocabulary"]
+                and "known" in each["columns"][name]
             ]
             wide = slack.known_items if name == _items(config) else slack.known_users
             found = known_finding(config, name, here, same, wide)
@@ -47,17 +49,14 @@ def column_findings(config: Config, profile: dict[str, Any], history: History) -
 
 
 def _column(
-    config: Config, name: str, here: dict[str, Any], before: list[dict[str, Any]]
+    config: Config, name: str, here: ColumnProfile, before: list[ColumnProfile]
 ) -> Iterator[Finding]:
     slack, rows = config.quality.slack, here["looked"]
 
-    def share(rule: str, figure: str, limit: float, words: str) -> Iterator[Finding]:
-        values = [each[figure] / each["looked"] for each in before if figure in each]
-        yield from share_finding(
-            config, rule, name, values, here[figure] / rows, limit, rows, words
-        )
-
-    yield from share("column_nulls", "nulls", slack.nulls, "null")
+    nulls = [each["nulls"] / each["looked"] for each in before if "nulls" in each]
+    yield from share_finding(
+        config, "column_nulls", name, nulls, here["nulls"] / rows, slack.nulls, rows, "null"
+    )
     if here["kind"] == IDENTITY:
         launches = name == _items(config)
         yield from frequent_findings(config, name, here, before, launches=launches)
@@ -95,13 +94,13 @@ def _new(
     config: Config,
     rule: str,
     name: str,
-    part: str,
-    here: dict[str, Any],
-    before: list[dict[str, Any]],
+    part: Literal["formats", "values"],
+    here: ColumnProfile,
+    before: list[ColumnProfile],
     slack: float,
 ) -> Iterator[Finding]:
     """The share of rows with values (or forms of them) that no day before had."""
-    seen = set().union(*(each[part] for each in before))
+    seen: set[str] = set().union(*(each[part] for each in before))
     new = {value: n for value, n in here[part].items() if value not in seen}
     shown = ", ".join(repr(value[:30]) for value in list(new)[:SHOWN])
     share = sum(new.values()) / here["looked"]
@@ -156,11 +155,11 @@ def _drift(
         yield Finding("column_drift", name, limits.excess(distance), detail)
 
 
-def _hours(config: Config, profile: dict[str, Any], history: History) -> Iterator[Finding]:
+def _hours(config: Config, profile: DayProfile, history: History) -> Iterator[Finding]:
     hours = [
-        {str(hour): n for hour, n in enumerate(each["hours"])}
+        {str(hour): n for hour, n in enumerate(rows)}
         for each in history.like()
-        if each.get("hours") and each["rows"]
+        if (rows := each.get("hours")) and each["rows"]
     ]
     if profile["rows"]:
         here = {str(hour): n for hour, n in enumerate(profile["hours"])}

@@ -4,10 +4,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Literal
 
 from driftune.config import Config
 from driftune.quality.columns import column_findings
+from driftune.quality.day_profile import DayProfile, DomainCounts
 from driftune.quality.finding import Finding
 from driftune.quality.usual import Band, History, band
 
@@ -15,7 +16,15 @@ from driftune.quality.usual import Band, History, band
 HOUR_SHARE, HOUR_LEFT = 0.01, 0.1
 # Half an impression more of each kind keeps odds finite (Haldane and Anscombe).
 HALF = 0.5
-NOTHING = dict.fromkeys(("delivered", "rows", "rejected", "copies", "clicks", "conversions"), 0)
+NOTHING: DomainCounts = {
+    "delivered": 0,
+    "rows": 0,
+    "rejected": 0,
+    "copies": 0,
+    "clicks": 0,
+    "conversions": 0,
+}
+Count = Literal["rows", "clicks", "conversions"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,7 @@ class Findings:
     columns: tuple[Finding, ...]
 
 
-def find(config: Config, profile: dict[str, Any], history: History) -> Findings:
+def find(config: Config, profile: DayProfile, history: History) -> Findings:
     """Judge a day's profile by the limits of params.yaml and by the days before it."""
     return Findings(
         tuple(_day(config, profile, history)),
@@ -36,7 +45,7 @@ def find(config: Config, profile: dict[str, Any], history: History) -> Findings:
     )
 
 
-def _day(config: Config, profile: dict[str, Any], history: History) -> Iterator[Finding]:
+def _day(config: Config, profile: DayProfile, history: History) -> Iterator[Finding]:
     quality = config.quality
     files = quality.files
     if files is None:
@@ -71,7 +80,7 @@ def _day(config: Config, profile: dict[str, Any], history: History) -> Iterator[
         yield Finding("repeated", "day", usual.excess(share), detail)
 
 
-def _repeated(profile: dict[str, Any]) -> float | None:
+def _repeated(profile: DayProfile) -> float | None:
     """The share of repeated impressions, exact copies among them; None of a day by its record."""
     if "repeated" not in profile:
         return None
@@ -79,7 +88,7 @@ def _repeated(profile: dict[str, Any]) -> float | None:
     return float(profile["repeated"]) + copies / max(profile["delivered"], 1)
 
 
-def _empty_hours(profile: dict[str, Any], history: History) -> list[int]:
+def _empty_hours(profile: DayProfile, history: History) -> list[int]:
     days = [each for each in history.like() if each.get("hours") and each["rows"]]
     if len(days) < 3 or not profile["rows"]:
         return []
@@ -92,7 +101,7 @@ def _empty_hours(profile: dict[str, Any], history: History) -> list[int]:
     return found
 
 
-def _domains(config: Config, profile: dict[str, Any], history: History) -> Iterator[Finding]:
+def _domains(config: Config, profile: DayProfile, history: History) -> Iterator[Finding]:
     quality, limits = config.quality, config.quality.domain
     known = {name for each in history.like() for name in each["domains"]}
     for domain in sorted(known | set(profile["domains"])):
@@ -127,13 +136,13 @@ def _domains(config: Config, profile: dict[str, Any], history: History) -> Itera
         yield from _rates(config, domain, here, before)
 
 
-def _log_rows(domain: str, profile: dict[str, Any]) -> float | None:
+def _log_rows(domain: str, profile: DayProfile) -> float | None:
     rows = profile["domains"].get(domain, NOTHING)["rows"]
     return math.log(rows) if rows else None
 
 
 def _rates(
-    config: Config, domain: str, here: dict[str, int], before: list[dict[str, int]]
+    config: Config, domain: str, here: DomainCounts, before: list[DomainCounts]
 ) -> Iterator[Finding]:
     odds = _log_odds(here["clicks"], here["rows"])
     usual = _rate_band(config, "clicks", "rows", here, before)
@@ -156,10 +165,10 @@ def _rates(
 
 def _rate_band(
     config: Config,
-    positives: str,
-    total: str,
-    here: dict[str, int],
-    before: list[dict[str, int]],
+    positives: Count,
+    total: Count,
+    here: DomainCounts,
+    before: list[DomainCounts],
 ) -> Band | None:
     """The usual log odds of a rate, and what they may differ by on a day of this size."""
     pooled = sum(each[positives] for each in before), sum(each[total] for each in before)

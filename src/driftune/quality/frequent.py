@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from driftune.config import Config
+from driftune.quality.day_profile import ColumnProfile
 from driftune.quality.finding import Finding
 from driftune.quality.usual import LEAST_DAYS, band
 
@@ -18,8 +18,8 @@ RISE = 2.0
 def frequent_findings(
     config: Config,
     name: str,
-    here: dict[str, Any],
-    before: Sequence[dict[str, Any]],
+    here: ColumnProfile,
+    before: Sequence[ColumnProfile],
     *,
     launches: bool,
 ) -> Iterator[Finding]:
@@ -58,14 +58,15 @@ def _gains(day: np.ndarray, others: np.ndarray, unseen: np.ndarray, launches: bo
     if launches:
         largest = np.where(others.max(axis=0) == 0, others.max(), RISE * largest)
         largest = np.minimum(largest, max(others.max(), unseen.max()))
-    return day - largest
+    gains: np.ndarray = day - largest
+    return gains
 
 
-def _shares(day: dict[str, Any], ids: Sequence[str]) -> np.ndarray:
+def _shares(day: ColumnProfile, ids: Sequence[str]) -> np.ndarray:
     return np.array([day["top"].get(each, 0) for each in ids]) / day["looked"]
 
 
-def _most_unseen(day: dict[str, Any]) -> float:
+def _most_unseen(day: ColumnProfile) -> float:
     """The share that an id may have which the profile does not name: it names the largest only."""
     whole = day["distinct"] <= len(day["top"])
     return 0.0 if whole else min(day["top"].values()) / day["looked"]

@@ -1,11 +1,11 @@
 """Judge a staged day: its profile, what stands out of it, and the domains that are kept out."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from driftune.config import Config
 from driftune.config.quality import DOMAIN_REFUSED
 from driftune.lake.duck import connect
+from driftune.quality.day_profile import DayProfile
 from driftune.quality.finding import Finding
 from driftune.quality.findings import Findings, find
 from driftune.quality.profile import measure
@@ -22,7 +22,7 @@ class Judged:
     rule; above the limit none of them is refused alone. ``released``: let in all the same.
     """
 
-    profile: dict[str, Any]
+    profile: DayProfile
     findings: Findings
     refused: dict[str, tuple[Finding, ...]]
     refused_share: float

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from driftune.config import Config
+from driftune.quality.day_profile import ColumnProfile
 from driftune.quality.finding import Finding
 from driftune.quality.usual import LEAST_DAYS, MAD_TO_SD, band
 
@@ -17,7 +17,7 @@ TREND_DAYS = 7
 
 
 def known_finding(
-    config: Config, name: str, here: dict[str, Any], before: Sequence[dict[str, Any]], slack: float
+    config: Config, name: str, here: ColumnProfile, before: Sequence[ColumnProfile], slack: float
 ) -> Finding | None:
     """Judge a column by days with the same encoder, oldest first; None where those are too few.
 

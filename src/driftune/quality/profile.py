@@ -5,21 +5,19 @@ hash, what repeats through all rows of as many users, so that the cost does not 
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import UTC, datetime
 
 from driftune.config import Config
 from driftune.config.columns import SqlRole
 from driftune.config.workspace import Workspace
 from driftune.errors import BackboneError
 from driftune.features.encoder import load_encoder
-from driftune.io import read_json, write_json
 from driftune.lake import roles
-from driftune.lake.duck import connect, identifier, literal
+from driftune.lake.duck import Connection, connect, identifier, literal, one_row
 from driftune.quality.belonging import measure_attribute
+from driftune.quality.day_profile import FORMAT, ColumnProfile, DayProfile, DomainCounts
 from driftune.quality.staged import Staged
 
-FORMAT = 1
 LOOKED = 200_000
 # A column with more values than these is known by the most frequent of them alone.
 VALUES = 300
@@ -63,48 +61,26 @@ def columns_of(config: Config) -> list[Column]:
     return found
 
 
-def measure(config: Config, staged: Staged) -> dict[str, Any]:
-    """Profile a staged day, as JSON-safe values."""
-    columns = columns_of(config)
+def measure(config: Config, staged: Staged) -> DayProfile:
+    """Profile a staged day."""
     with connect(staged.database, memory=config.resources.memory) as con:
-        domains = con.execute(
-            """
-            SELECT domain, sum(n)::BIGINT,
-                   coalesce(sum(n) FILTER (rejected), 0)::BIGINT,
-                   coalesce(sum(n) FILTER (reasons = 'duplicate'), 0)::BIGINT,
-                   coalesce(sum(clicked) FILTER (NOT rejected), 0)::BIGINT,
-                   coalesce(sum(converted) FILTER (NOT rejected), 0)::BIGINT
-            FROM tally
-            WHERE domain IS NOT NULL AND NOT contains(reasons, 'domain_unknown')
-            GROUP BY domain ORDER BY domain
-            """
-        ).fetchall()
-        figures = con.execute(
+        domains = _domains(con)
+        delivered, rows, files, last = one_row(
+            con,
             """
             SELECT coalesce(sum(n), 0)::BIGINT,
                    coalesce(sum(n) FILTER (NOT rejected), 0)::BIGINT,
                    count(DISTINCT file), max(last) FILTER (NOT rejected)
             FROM tally
-            """
-        ).fetchone() or (0, 0, 0, None)
-        delivered, rows, files, last = figures
+            """,
+        )
         hours = dict(
             con.execute(
                 "SELECT hour, sum(n)::BIGINT FROM tally WHERE NOT rejected GROUP BY 1"
             ).fetchall()
         )
-        step = max(1, rows // LOOKED)
-        _draw(con, staged, step)
-        found = {each.name: _column(con, each, config) for each in columns}
-        for each in columns:
-            # What the policy that serves lists decides belongs to no item.
-            if each.kind != IDENTITY and each.staged not in ("position", "propensity"):
-                number = each.kind == NUMBER
-                found[each.name] |= measure_attribute(con, each.staged, number=number)
-        vocabulary, known = _known(con, config)
-        for role, share in known.items():
-            name = next(each.name for each in columns if each.staged == f"{role}_id")
-            found[name]["known"] = share
+        _draw(con, staged, max(1, rows // LOOKED))
+        columns, vocabulary = _columns(con, config)
         repeated, trace = _repeats(con)
     silent = None
     if last is not None:
@@ -119,25 +95,59 @@ def measure(config: Config, staged: Staged) -> dict[str, Any]:
         "silent_hours": silent,
         "written_early": _written_early(config, staged),
         "hours": [hours.get(hour, 0) for hour in range(24)],
-        "domains": {
-            name: {
-                "delivered": every,
-                "rows": every - rejected,
-                "rejected": rejected,
-                "copies": copies,
-                "clicks": clicks,
-                "conversions": conversions,
-            }
-            for name, every, rejected, copies, clicks, conversions in domains
-        },
-        "columns": found,
+        "domains": domains,
+        "columns": columns,
         "vocabulary": vocabulary,
         "repeated": repeated,
         "trace": trace,
     }
 
 
-def _draw(con: Any, staged: Staged, step: int) -> None:
+def _domains(con: Connection) -> dict[str, DomainCounts]:
+    """Counts of each domain that is known, by its name."""
+    counted = con.execute(
+        """
+        SELECT domain, sum(n)::BIGINT,
+               coalesce(sum(n) FILTER (rejected), 0)::BIGINT,
+               coalesce(sum(n) FILTER (reasons = 'duplicate'), 0)::BIGINT,
+               coalesce(sum(clicked) FILTER (NOT rejected), 0)::BIGINT,
+               coalesce(sum(converted) FILTER (NOT rejected), 0)::BIGINT
+        FROM tally
+        WHERE domain IS NOT NULL AND NOT contains(reasons, 'domain_unknown')
+        GROUP BY domain ORDER BY domain
+        """
+    ).fetchall()
+    return {
+        name: {
+            "delivered": delivered,
+            "rows": delivered - rejected,
+            "rejected": rejected,
+            "copies": copies,
+            "clicks": clicks,
+            "conversions": conversions,
+        }
+        for name, delivered, rejected, copies, clicks, conversions in counted
+    }
+
+
+def _columns(con: Connection, config: Config) -> tuple[dict[str, ColumnProfile], str | None]:
+    """The profiles of the columns by name, and the fingerprint of the encoder that they know."""
+    columns = columns_of(config)
+    profiles = {column.name: _column(con, column, config) for column in columns}
+    for column in columns:
+        # What the policy that serves lists decides belongs to no item.
+        if column.kind != IDENTITY and column.staged not in ("position", "propensity"):
+            number = column.kind == NUMBER
+            attribute = measure_attribute(con, column.staged, number=number)
+            profiles[column.name] = {**profiles[column.name], **attribute}
+    vocabulary, known = _known(con, config)
+    for role, share in known.items():
+        name = next(column.name for column in columns if column.staged == f"{role}_id")
+        profiles[name]["known"] = share
+    return profiles, vocabulary
+
+
+def _draw(con: Connection, staged: Staged, step: int) -> None:
     """Draw ``looked`` (one of ``step`` accepted rows) and ``by_user`` (all rows of one of ``step``
     users) in one reading of the day, which costs more than everything that is then made of them."""
     unread = ", ".join(identifier(column.name) for column in staged.evolution.kept)
@@ -154,30 +164,12 @@ def _draw(con: Any, staged: Staged, step: int) -> None:
     )
 
 
-def write_profile(workspace: Workspace, profile: dict[str, Any]) -> None:
-    """Keep the profile of an accepted day."""
-    write_json(workspace.quality_profile(date.fromisoformat(profile["day"])), profile)
-
-
-def read_profile(workspace: Workspace, day: date) -> dict[str, Any] | None:
-    """The profile of a day; None when it has none, a damaged one or one of another format."""
-    path = workspace.quality_profile(day)
-    try:
-        found = read_json(path) if path.exists() else None
-    except ValueError:
-        return None
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
-        return None
-    whole = all(isinstance(found.get(part), dict) for part in ("domains", "columns"))
-    return found if whole and found.get("day") == day.isoformat() else None
-
-
-def _column(con: Any, column: Column, config: Config) -> dict[str, Any]:
+def _column(con: Connection, column: Column, config: Config) -> ColumnProfile:
     name = identifier(column.staged)
-    rows, given, distinct = con.execute(
-        f"SELECT count(*), count({name}), count(DISTINCT {name}) FROM looked"
-    ).fetchone()
-    found: dict[str, Any] = {
+    rows, given, distinct = one_row(
+        con, f"SELECT count(*), count({name}), count(DISTINCT {name}) FROM looked"
+    )
+    found: ColumnProfile = {
         "kind": column.kind,
         "looked": rows,
         "nulls": rows - given,
@@ -191,9 +183,9 @@ def _column(con: Any, column: Column, config: Config) -> dict[str, Any]:
         low, high = config.quality.ranges.get(role, (None, None))
         bounds = [f"{name} < {low}"] * (low is not None) + [f"{name} > {high}"] * (high is not None)
         if bounds:
-            found["outside"] = con.execute(
-                f"SELECT count(*) FROM looked WHERE {' OR '.join(bounds)}"
-            ).fetchone()[0]
+            (found["outside"],) = one_row(
+                con, f"SELECT count(*) FROM looked WHERE {' OR '.join(bounds)}"
+            )
     elif column.kind == VALUE:
         found["values"] = _counted(con, name, name, VALUES)
         found["whole"] = distinct <= VALUES
@@ -205,7 +197,7 @@ def _column(con: Any, column: Column, config: Config) -> dict[str, Any]:
     return found
 
 
-def _counted(con: Any, value: str, given: str, most: int | None) -> dict[str, int]:
+def _counted(con: Connection, value: str, given: str, most: int | None) -> dict[str, int]:
     rows = con.execute(
         f"SELECT ({value})::VARCHAR AS value, count(*) AS n FROM looked WHERE {given} IS NOT NULL "
         f"GROUP BY 1 ORDER BY n DESC, value {f'LIMIT {most}' if most else ''}"
@@ -213,7 +205,7 @@ def _counted(con: Any, value: str, given: str, most: int | None) -> dict[str, in
     return dict(rows)
 
 
-def _known(con: Any, config: Config) -> tuple[str | None, dict[str, float]]:
+def _known(con: Connection, config: Config) -> tuple[str | None, dict[str, float]]:
     """The encoder's fingerprint and the shares of rows whose user and item it knows."""
     try:
         encoder = load_encoder(Workspace(config).model / "encoder")
@@ -221,30 +213,32 @@ def _known(con: Any, config: Config) -> tuple[str | None, dict[str, float]]:
         return None, {}
     found = {}
     for role in ("user", "item"):
-        row = con.execute(
+        row = one_row(
+            con,
             f"""
             SELECT avg((value IS NOT NULL)::INTEGER) FROM looked LEFT JOIN (
                 SELECT value FROM read_parquet({literal(str(encoder.vocabulary))})
                 WHERE field = '{role}'
             ) ON value = {role}_id
-            """
-        ).fetchone()
+            """,
+        )
         found[role] = float(row[0] or 0.0)
     return encoder.fingerprint, found
 
 
-def _repeats(con: Any) -> tuple[float, str]:
+def _repeats(con: Connection) -> tuple[float, str]:
     """The share of rows that show a user an item again in the same instant and list, and a trace
     of who saw and clicked what at which time of the day."""
-    row = con.execute(
+    row = one_row(
+        con,
         """
         SELECT 1 - count(DISTINCT hash(user_id, item_id, event_time, request_id))
                    / nullif(count(*), 0),
                count(*) || ' ' || coalesce(bit_xor(
                    hash(user_id, item_id, click_label, epoch_us(event_time) % 86400000000)), 0)
         FROM by_user
-        """
-    ).fetchone()
+        """,
+    )
     return float(row[0] or 0.0), str(row[1])
 
 

@@ -2,11 +2,11 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 from driftune.config.quality import DOMAIN_REFUSED
 from driftune.io import replacing
-from driftune.lake.duck import connect, literal
+from driftune.lake.duck import connect, literal, one_row
+from driftune.quality.parts import Example, Rejection
 from driftune.quality.staged import Staged
 
 EXAMPLES = 12
@@ -18,8 +18,7 @@ def write_quarantine(staged: Staged, target: Path) -> int:
     One without rejected rows has no quarantine file; that of an earlier delivery is removed.
     """
     with connect(staged.database, read_only=True) as con:
-        row = con.execute("SELECT count(*) FROM broken").fetchone()
-        rejected = row[0] if row else 0
+        rejected = int(one_row(con, "SELECT count(*) FROM broken")[0])
         if not rejected:
             target.unlink(missing_ok=True)
             return 0
@@ -43,9 +42,9 @@ def write_quarantine(staged: Staged, target: Path) -> int:
 def accepted_hash(staged: Staged) -> str:
     """Hash of which of the delivery's rows are accepted; its content hash where all are."""
     with connect(staged.database, read_only=True) as con:
-        count, *marks = con.execute(
-            "SELECT count(*), bit_xor(hash(row_id)), sum(hash(row_id)) FROM broken"
-        ).fetchone()
+        count, *marks = one_row(
+            con, "SELECT count(*), bit_xor(hash(row_id)), sum(hash(row_id)) FROM broken"
+        )
     if not count:
         return staged.content_hash
     # Row numbers go on from file to file.
@@ -54,7 +53,7 @@ def accepted_hash(staged: Staged) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def count_rejected(staged: Staged) -> list[dict[str, Any]]:
+def count_rejected(staged: Staged) -> list[Rejection]:
     """Count rejected rows by file, reason, column and domain (a row may break several rules)."""
     columns = {rule.name: rule.column for rule in staged.rules} | {DOMAIN_REFUSED: "(domain)"}
     with connect(staged.database, read_only=True) as con:
@@ -72,7 +71,7 @@ def count_rejected(staged: Staged) -> list[dict[str, Any]]:
     ]
 
 
-def examples(staged: Staged) -> list[dict[str, Any]]:
+def examples(staged: Staged) -> list[Example]:
     """A few rejected rows for the report, one or two of each reason, with their values."""
     with connect(staged.database, read_only=True) as con:
         cursor = con.execute(

@@ -1,17 +1,26 @@
 """The quality record of a day: verdict, checks, rejected rows, counts per domain."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from driftune.config.workspace import Workspace
 from driftune.domains import domain_key
 from driftune.io import read_json, write_json
-from driftune.lake.duck import connect
+from driftune.lake.duck import connect, one_row
+from driftune.quality.parts import (
+    CheckRecord,
+    DomainRecord,
+    Example,
+    RefusedDomain,
+    Rejection,
+    ReleaseRecord,
+)
 from driftune.quality.quarantine import accepted_hash, count_rejected, examples
 from driftune.quality.staged import Staged
 
@@ -36,13 +45,13 @@ class DayQuality:
     verdict: str
     rows: int
     rejected: int
-    checks: list[dict[str, Any]]
-    rejections: list[dict[str, Any]]
-    examples: list[dict[str, Any]]
-    domains: list[dict[str, Any]]
+    checks: list[CheckRecord]
+    rejections: list[Rejection]
+    examples: list[Example]
+    domains: list[DomainRecord]
     hours: list[int]
-    refused: list[dict[str, Any]] = field(default_factory=list)
-    released: list[dict[str, Any]] = field(default_factory=list)
+    refused: list[RefusedDomain] = field(default_factory=list)
+    released: list[ReleaseRecord] = field(default_factory=list)
     delivery: str = ""
     basis: str = ""
     rules: str = ""
@@ -55,7 +64,7 @@ class DayQuality:
     def problems(self) -> list[str]:
         """The broken rules as sentences with their counts, critical ones first."""
         lines = []
-        for check in sorted(self.checks, key=lambda each: each["severity"] != "critical"):
+        for check in sorted(self.checks, key=lambda check: check["severity"] != "critical"):
             if check["success"] or check["severity"] == "info":
                 continue
             figure = "no value"
@@ -68,9 +77,9 @@ class DayQuality:
             lines.append(f"{check['sentence'].rstrip('.')} — broken: {figure}")
         return lines
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the record as JSON-safe values."""
-        return {**vars(self), "day": self.day.isoformat()}
+    def write(self, target: Path) -> None:
+        """Write the record as JSON."""
+        write_json(target, {**vars(self), "day": self.day.isoformat()})
 
 
 def record_quality(
@@ -78,9 +87,9 @@ def record_quality(
 ) -> DayQuality:
     """Collect a delivery's figures and write its record; ``rules``: the hash of what judged it."""
     with connect(staged.database, read_only=True) as con:
-        row = con.execute(
-            "SELECT coalesce(sum(n), 0), coalesce(sum(n) FILTER (rejected), 0) FROM tally"
-        ).fetchone()
+        rows, rejected = one_row(
+            con, "SELECT coalesce(sum(n), 0), coalesce(sum(n) FILTER (rejected), 0) FROM tally"
+        )
         domains = con.execute(
             """
             SELECT domain, coalesce(sum(n) FILTER (NOT rejected), 0),
@@ -93,14 +102,13 @@ def record_quality(
         hours = con.execute(
             "SELECT DISTINCT hour FROM tally WHERE NOT rejected ORDER BY hour"
         ).fetchall()
-    rows, rejected = row if row else (0, 0)
     quality = DayQuality(
         day=staged.day,
         content_hash=staged.erased.content(staged.day, accepted_hash(staged)),
         verdict=checkpoint.verdict,
         rows=int(rows),
         rejected=int(rejected),
-        checks=[check.to_dict() for check in checkpoint.checks],
+        checks=[check.record() for check in checkpoint.checks],
         rejections=count_rejected(staged),
         examples=examples(staged),
         domains=_domains(domains, checkpoint),
@@ -114,27 +122,29 @@ def record_quality(
             }
             for name, broken in sorted(checkpoint.judged.refused.items())
         ],
-        released=[entry.model_dump(exclude={"done"}) for entry in staged.released.entries],
+        released=[entry.record() for entry in staged.released.entries],
         delivery=staged.fetched.content,
         basis=staged.content_hash,
         rules=rules,
     )
-    write_json(target, quality.to_dict())
+    quality.write(target)
     return quality
 
 
-def _domains(counted: list[tuple[Any, ...]], checkpoint: "Checkpoint") -> list[dict[str, Any]]:
+def _domains(
+    counted: Sequence[tuple[str, int, int, int, int]], checkpoint: "Checkpoint"
+) -> list[DomainRecord]:
     """Each domain's counts with its own verdict, also of those whose rows are missing."""
     severities = {check.rule: check.severity for check in checkpoint.checks}
     reasons: dict[str, list[str]] = {}
     for finding in checkpoint.judged.findings.domains:
         if finding.broken and severities.get(finding.rule) in ("critical", "warning"):
-            told = reasons.setdefault(finding.about, [])
-            if finding.detail not in told:
-                told.append(finding.detail)
+            details = reasons.setdefault(finding.about, [])
+            if finding.detail not in details:
+                details.append(finding.detail)
     counts = {name: figures for name, *figures in counted}
     absent = {name: [0, 0, 0, 0] for name in sorted(reasons) if name not in counts}
-    rows = []
+    rows: list[DomainRecord] = []
     for name, (accepted, rejected, clicks, conversions) in {**counts, **absent}.items():
         verdict = "warning" if name in reasons else "ok"
         rows.append(
@@ -152,58 +162,23 @@ def _domains(counted: list[tuple[Any, ...]], checkpoint: "Checkpoint") -> list[d
     return rows
 
 
-# The parts of a kept record that its readers count on.
+class _Record(BaseModel):
+    """What a record that is read back must be like."""
 
-
-class _Part(BaseModel):
     model_config = ConfigDict(strict=True)
 
-
-class _Check(_Part):
-    rule: str
-    severity: Literal["critical", "warning", "info"]
-    sentence: str
-    success: bool
-    unexpected: int | None
-    observed: float | None
-
-
-class _Rejection(_Part):
-    file: str
-    reason: str
-    column: str
-    domain: str
-    rows: int
-
-
-class _Domain(_Part):
-    domain: str
-    key: str
-    rows: int
-    rejected: int
-    clicks: int
-    conversions: int
-
-
-class _Refused(_Part):
-    domain: str
-    key: str
-    why: list[str]
-
-
-class _Record(_Part):
     day: date = Field(strict=False)
     content_hash: str
     verdict: str
     rows: int
     rejected: int
-    checks: list[_Check]
-    rejections: list[_Rejection]
-    examples: list[dict[str, Any]]
-    domains: list[_Domain]
+    checks: list[CheckRecord]
+    rejections: list[Rejection]
+    examples: list[Example]
+    domains: list[DomainRecord]
     hours: list[int]
-    refused: list[_Refused] = []
-    released: list[dict[str, Any]] = []
+    refused: list[RefusedDomain] = []
+    released: list[ReleaseRecord] = []
     delivery: str = ""
     basis: str = ""
     rules: str = ""

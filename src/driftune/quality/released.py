@@ -12,6 +12,7 @@ from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.errors import DriftuneError, LakeError
 from driftune.io import read_json, write_json
+from driftune.quality.parts import ReleaseRecord
 
 
 class Entry(BaseModel):
@@ -35,6 +36,17 @@ class Entry(BaseModel):
     def is_of(self, content: str) -> bool:
         """Whether it holds for a delivery."""
         return self.content is None or self.content == content
+
+    def record(self) -> ReleaseRecord:
+        """What the day's quality record says of it."""
+        return {
+            "at": self.at,
+            "by": self.by,
+            "why": self.why,
+            "reasons": self.reasons,
+            "domains": self.domains,
+            "content": self.content,
+        }
 
     @property
     def names(self) -> str:

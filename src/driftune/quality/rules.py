@@ -1,12 +1,13 @@
 """The rules a day's rows must keep: one list for quarantine, checkpoint and report."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from driftune.config import ColumnRole, Config
 from driftune.config.columns import SqlRole
+from driftune.config.quality import Argument
 from driftune.lake.duck import connect
 from driftune.lake.roles import OPTIONAL_NUMBERS
 
@@ -30,7 +31,7 @@ class RowRule:
     sentence: str
     broken: str
     expectation: str
-    arguments: dict[str, Any]
+    arguments: Mapping[str, Argument]
     severity: str = "warning"
 
 
@@ -65,40 +66,30 @@ def unreadable_columns(config: Config, staged: "Staged") -> tuple[str, ...]:
 
 
 def _all_rules(config: Config, day: date, known_domains: list[str] | None) -> list[RowRule]:
-
-    columns = config.columns
-    user, item, time = _source(columns.user), _source(columns.item), columns.time.column
-    domain = columns.domain
-    domain_source = " + ".join(domain) if isinstance(domain, list) else _source(domain)
-
-    def not_null(name: str, column: str, source: str, sentence: str) -> RowRule:
-        return RowRule(
-            name,
-            source,
-            sentence,
-            f"{column} IS NULL",
-            "ExpectColumnValuesToNotBeNull",
-            {"column": column},
+    rules = [*_identity_rules(config, day), *_label_rules(config), *_ROW_RULES]
+    if known_domains is not None:
+        rules.append(
+            RowRule(
+                "domain_unknown",
+                _domain_source(config),
+                "The domain is one that the reference days have.",
+                "domain IS NOT NULL AND domain NOT IN (SELECT domain FROM known_domains)",
+                "ExpectColumnValuesToBeInSet",
+                {"column": "domain", "value_set": known_domains},
+            )
         )
+    return rules
 
-    def label(name: str, column: str, source: str, role: str) -> RowRule:
-        return RowRule(
-            name,
-            source,
-            f"The {role} label is 0 or 1.",
-            f"{column} NOT IN ('0', '1')",
-            "ExpectColumnValuesToBeInSet",
-            {"column": column, "value_set": ["0", "1"]},
-        )
 
-    rules = [
-        not_null("user_missing", "user_id", user, "Every impression names its user."),
-        not_null("item_missing", "item_id", item, "Every impression names its item."),
-        not_null(
-            "time_unreadable",
-            "event_time",
-            time,
-            "The impression's time can be read.",
+def _identity_rules(config: Config, day: date) -> list[RowRule]:
+    """Who saw what, when and where."""
+    columns, time = config.columns, config.columns.time.column
+    return [
+        _not_null("user_missing", "user_id", _source(columns.user), "names its user."),
+        _not_null("item_missing", "item_id", _source(columns.item), "names its item."),
+        replace(
+            _not_null("time_unreadable", "event_time", time, ""),
+            sentence="The impression's time can be read.",
         ),
         RowRule(
             "other_day",
@@ -108,12 +99,39 @@ def _all_rules(config: Config, day: date, known_domains: list[str] | None) -> li
             "ExpectColumnValuesToBeInSet",
             {"column": "event_day", "value_set": [day.isoformat()]},
         ),
-        not_null("domain_missing", "domain", domain_source, "Every impression names its domain."),
-        label("click_label", "click_label", _source(columns.click), "click"),
-        label("convert_label", "convert_label", _source(columns.convert), "conversion"),
+        _not_null("domain_missing", "domain", _domain_source(config), "names its domain."),
+    ]
+
+
+def _not_null(name: str, column: str, source: str, does: str) -> RowRule:
+    return RowRule(
+        name,
+        source,
+        f"Every impression {does}",
+        f"{column} IS NULL",
+        "ExpectColumnValuesToNotBeNull",
+        {"column": column},
+    )
+
+
+def _label_rules(config: Config) -> list[RowRule]:
+    click, convert = _source(config.columns.click), _source(config.columns.convert)
+    labels = (("click_label", click, "click"), ("convert_label", convert, "conversion"))
+    return [
+        *(
+            RowRule(
+                name,
+                source,
+                f"The {role} label is 0 or 1.",
+                f"{name} NOT IN ('0', '1')",
+                "ExpectColumnValuesToBeInSet",
+                {"column": name, "value_set": ["0", "1"]},
+            )
+            for name, source, role in labels
+        ),
         RowRule(
             "convert_without_click",
-            _source(columns.convert),
+            convert,
             "A conversion needs a click.",
             "click_value < convert_value",
             "ExpectColumnPairValuesAToBeGreaterThanB",
@@ -124,35 +142,33 @@ def _all_rules(config: Config, day: date, known_domains: list[str] | None) -> li
                 "ignore_row_if": "either_value_is_missing",
             },
         ),
-        RowRule(
-            "duplicate",
-            "(whole row)",
-            "No row is an exact copy of an earlier one.",
-            "copy_number > 1",
-            "ExpectColumnValuesToBeBetween",
-            {"column": "copy_number", "max_value": 1},
-        ),
-        RowRule(
-            UNREADABLE,
-            "(numerical columns)",
-            "Price, position, propensity and numerical features are numbers where they are given.",
-            "unreadable_numbers IS NOT NULL",
-            "ExpectColumnValuesToBeNull",
-            {"column": "unreadable_numbers"},
-        ),
     ]
-    if known_domains is not None:
-        rules.append(
-            RowRule(
-                "domain_unknown",
-                domain_source,
-                "The domain is one that the reference days have.",
-                "domain IS NOT NULL AND domain NOT IN (SELECT domain FROM known_domains)",
-                "ExpectColumnValuesToBeInSet",
-                {"column": "domain", "value_set": known_domains},
-            )
-        )
-    return rules
+
+
+# Rules that no setting changes.
+_ROW_RULES = (
+    RowRule(
+        "duplicate",
+        "(whole row)",
+        "No row is an exact copy of an earlier one.",
+        "copy_number > 1",
+        "ExpectColumnValuesToBeBetween",
+        {"column": "copy_number", "max_value": 1},
+    ),
+    RowRule(
+        UNREADABLE,
+        "(numerical columns)",
+        "Price, position, propensity and numerical features are numbers where they are given.",
+        "unreadable_numbers IS NOT NULL",
+        "ExpectColumnValuesToBeNull",
+        {"column": "unreadable_numbers"},
+    ),
+)
+
+
+def _domain_source(config: Config) -> str:
+    domain = config.columns.domain
+    return " + ".join(domain) if isinstance(domain, list) else _source(domain)
 
 
 def _source(role: ColumnRole) -> str:

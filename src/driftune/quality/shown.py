@@ -1,7 +1,7 @@
 """Quarantine as a person asks for it: a day's rejected rows and its releases."""
 
 from datetime import date
-from typing import Any
+from typing import Any, TypedDict
 
 from driftune.config import Config
 from driftune.config.quality import DOMAIN_REFUSED, ROW_RULES
@@ -10,6 +10,7 @@ from driftune.domains import domain_key
 from driftune.errors import DriftuneError
 from driftune.lake import roles
 from driftune.lake.duck import connect, first_line, literal
+from driftune.quality.parts import RefusedDomain, Rejection, ShownRelease
 from driftune.quality.record import DayQuality, read_quality
 from driftune.quality.released import read_release
 
@@ -21,13 +22,25 @@ LAPSED = "of another delivery"
 LISTED = 20
 
 
+class Quarantined(TypedDict):
+    """A day's quarantine: counts by reason and domain, rows as delivered, releases."""
+
+    day: str
+    verdict: str
+    rejected: int
+    refused_domains: list[RefusedDomain]
+    counts: list[Rejection]
+    rows: list[dict[str, Any]]
+    releases: list[ShownRelease]
+
+
 class NotThereError(DriftuneError):
     """A reason that does not exist, or a domain that the day does not have."""
 
 
 def quarantined(
     config: Config, day: date, reason: str | None, domain: str | None, limit: int
-) -> dict[str, Any]:
+) -> Quarantined:
     """What a day's quarantine holds: counts by reason and domain, rows as delivered, releases.
 
     ``rows`` are at most ``limit``. With a reason or a domain (name or key; empty for rows without
@@ -68,7 +81,7 @@ def quarantined(
     }
 
 
-def releases(config: Config, day: date) -> list[dict[str, Any]]:
+def releases(config: Config, day: date) -> list[ShownRelease]:
     """What was released of a day, oldest first, each with its ``state``.
 
     Raises:
@@ -78,26 +91,25 @@ def releases(config: Config, day: date) -> list[dict[str, Any]]:
     entries = read_release(workspace, day).entries
     if not entries:
         return []
-    held, newest = (read_quality(workspace, day, redelivery=beside) for beside in (False, True))
+    accepted, newest = (read_quality(workspace, day, redelivery=beside) for beside in (False, True))
     # What records of old are of is not known.
-    known = [record.delivery for record in (held, newest) if record is not None]
+    known = [record.delivery for record in (accepted, newest) if record is not None]
 
     def state(content: str | None, done: bool) -> str:
         if content is None:
             return IN_FORCE
         if not done:
             return LAPSED if known and all(known) and content not in known else PENDING
-        return IN_FORCE if held is None or held.delivery in ("", content) else LAPSED
+        return IN_FORCE if accepted is None or accepted.delivery in ("", content) else LAPSED
 
-    return [
-        {**entry.model_dump(exclude={"done"}), "state": state(entry.content, entry.done)}
-        for entry in entries
-    ]
+    return [{**entry.record(), "state": state(entry.content, entry.done)} for entry in entries]
 
 
 def _domain(quality: DayQuality, domain: str) -> str:
     """A domain of the day by its name or key."""
-    names = {row["domain"] for row in (*quality.domains, *quality.refused, *quality.rejections)}
+    names = {row["domain"] for row in quality.domains}
+    names |= {row["domain"] for row in quality.refused}
+    names |= {row["domain"] for row in quality.rejections}
     for name in sorted(names):
         if domain == name or (name and domain == domain_key(name)):
             return name

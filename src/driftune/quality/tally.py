@@ -3,10 +3,10 @@
 Figures of the day and its domains are sums over it: each would cost a reading of all rows.
 """
 
-from typing import Any
+from driftune.lake.duck import Connection
 
 
-def tally(con: Any) -> None:
+def tally(con: Connection) -> None:
     """Write the table ``tally`` from ``staged``, anew when rows were marked since.
 
     Per group: ``n`` rows, of which ``labelled`` have a readable click, ``clicked`` and

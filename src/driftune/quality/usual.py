@@ -4,14 +4,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
 import numpy as np
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
+from driftune.quality.day_profile import FORMAT, DayProfile, read_profile
 from driftune.quality.finding import Finding
-from driftune.quality.profile import FORMAT, read_profile
 from driftune.quality.record import DayQuality, read_quality
 
 # Fewer days say nothing about what days usually differ by.
@@ -84,10 +83,10 @@ class History:
     are enough to be compared with alone."""
 
     day: date
-    profiles: tuple[dict[str, Any], ...]
+    profiles: tuple[DayProfile, ...]
     weekday_days: int
 
-    def like(self) -> tuple[dict[str, Any], ...]:
+    def like(self) -> tuple[DayProfile, ...]:
         """The profiles of the day's weekday, all of them where those are few."""
         same = tuple(
             each
@@ -97,13 +96,13 @@ class History:
         return same if len(same) >= self.weekday_days else self.profiles
 
     def values(
-        self, of: Callable[[dict[str, Any]], float | None], *, like: bool = False
+        self, of: Callable[[DayProfile], float | None], *, like: bool = False
     ) -> list[float]:
         """A figure of each profile that has it."""
         found = (of(each) for each in (self.like() if like else self.profiles))
         return [value for value in found if value is not None]
 
-    def weekly_spread(self, of: Callable[[dict[str, Any]], float | None]) -> float | None:
+    def weekly_spread(self, of: Callable[[DayProfile], float | None]) -> float | None:
         """How far a figure lies from its weekday's level, as a robust standard deviation.
 
         The weekday's own few days tell little of it: it comes from all differences to a week before
@@ -142,7 +141,7 @@ def history_of(config: Config, day: date) -> History:
     return History(day, tuple(found), config.quality.weekday_days)
 
 
-def _of_record(record: DayQuality) -> dict[str, Any] | None:
+def _of_record(record: DayQuality) -> DayProfile | None:
     if record.verdict == "refused":
         return None
     return {
@@ -151,7 +150,12 @@ def _of_record(record: DayQuality) -> dict[str, Any] | None:
         "rows": record.accepted,
         "domains": {
             row["domain"]: {
-                name: row[name] for name in ("rows", "rejected", "clicks", "conversions")
+                "delivered": row["rows"] + row["rejected"],
+                "rows": row["rows"],
+                "rejected": row["rejected"],
+                "copies": 0,
+                "clicks": row["clicks"],
+                "conversions": row["conversions"],
             }
             for row in record.domains
         },

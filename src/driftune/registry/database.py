@@ -12,6 +12,9 @@ from driftune.errors import LedgerBusyError, LedgerError
 from driftune.io import finite
 from driftune.registry.schema import complete
 
+# What a database that fails raises where no error of Driftune's own says it better.
+DatabaseFault = sa.exc.SQLAlchemyError
+
 # How long a writer waits for another one (seconds), and how long the server lets one do nothing.
 PATIENCE = 30
 # What the server, or SQLite, says when another process holds what a transaction needs.
@@ -66,7 +69,7 @@ class Database:
         with self._answering(), self.engine.begin() as connection:
             yield connection
 
-    def read(self, query: sa.Select) -> list[sa.Row]:
+    def read(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
         """Rows of a query.
 
         Raises:
@@ -91,7 +94,7 @@ class Database:
             connection.exec_driver_sql("VACUUM")
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def one(self, query: sa.Select) -> sa.Row | None:
+    def one(self, query: sa.Select[Any]) -> sa.Row[Any] | None:
         """First row of a query, or None."""
         rows = self.read(query)
         return rows[0] if rows else None

@@ -12,6 +12,7 @@ from driftune.errors import RegistryError
 from driftune.io import creating
 from driftune.redact import redact
 from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.records import Decision, GateReport
 
 ALIAS = "champion"
 log = logging.getLogger("driftune")
@@ -53,7 +54,13 @@ def client(config: Config) -> Any:
 
 
 def register(
-    config: Config, decision: Any, *, folder: Path, sha256: str, version: int, gate: dict[str, Any]
+    config: Config,
+    decision: Decision,
+    *,
+    folder: Path,
+    sha256: str,
+    version: int,
+    gate: GateReport | None,
 ) -> str:
     """Log an adapter's files and the gate's metrics as a run and register them, in MLflow.
 
@@ -61,7 +68,7 @@ def register(
     first version.
 
     Args:
-        decision: the ledger's row of the decision that brought the adapter.
+        decision: the one that brought the adapter.
         folder: the adapter's files, of this ``sha256``.
         version: the adapter's in the ledger.
         gate: the decision's gate report.
@@ -238,16 +245,16 @@ def _experiment(config: Config, registry: Any) -> str:
     name = config.registry.experiment
     found = registry.get_experiment_by_name(name)
     if found is not None:
-        return found.experiment_id
+        return str(found.experiment_id)
     location = None
     if config.registry.mlflow is None:
         location = (config.home / "mlflow").as_uri()
     try:
-        return registry.create_experiment(name, artifact_location=location)
+        return str(registry.create_experiment(name, artifact_location=location))
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-        return registry.get_experiment_by_name(name).experiment_id
+        return str(registry.get_experiment_by_name(name).experiment_id)
 
 
 def _faults() -> tuple[type[Exception], ...]:
@@ -263,10 +270,13 @@ def _line(error: Exception) -> str:
     return redact(" ".join(str(getattr(error, "orig", None) or error).split()))[:200]
 
 
-def _metrics(gate: dict[str, Any]) -> dict[str, float]:
-    found = {}
-    for side in ("champion", "challenger"):
-        for name, value in (gate.get(side) or {}).items():
-            if isinstance(value, int | float):
-                found[f"{side}_{name}"] = float(value)
-    return found
+def _metrics(gate: GateReport | None) -> dict[str, float]:
+    if gate is None:
+        return {}
+    sides = (("champion", gate.champion), ("challenger", gate.challenger))
+    return {
+        f"{name}_{metric}": float(value)
+        for name, side in sides
+        if side is not None
+        for metric, value in side.values().items()
+    }

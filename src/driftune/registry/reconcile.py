@@ -40,7 +40,7 @@ def reconcile(config: Config, ledger: Ledger) -> dict[str, list[dict[str, Any]]]
             for row in ledger.waiting(date.max)
         ],
         "challengers": [
-            {"what": f"{row.id}: {row.domain}'s challenger {looks_told(row.gate)}", "ok": True}
+            {"what": f"{row.id}: {row.domain}'s challenger {looks_told(row)}", "ok": True}
             for row in challengers(ledger)
         ],
     }  # fmt: skip

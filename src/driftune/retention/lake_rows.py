@@ -15,13 +15,13 @@ from driftune.intake.commit import replace_day
 from driftune.intake.scratch import scratch
 from driftune.intake.turns import turn
 from driftune.io import read_json, write_json
-from driftune.lake.duck import connect, literal
+from driftune.lake.duck import connect, literal, one_row
 from driftune.lake.store import Held
 from driftune.lake.suppressed import note_day, read_suppressed, rewriting, without
 from driftune.lake.table import Lake, open_table, short_hash
 from driftune.locks import locked
+from driftune.registry.days import rename_content
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import days as days_table
 
 
 def days_with(config: Config, users: Sequence[str]) -> dict[date, int]:
@@ -109,13 +109,16 @@ def align(config: Config, ledger: Ledger) -> None:
             if row.content_hash != now:
                 # The record first: the ledger is what says that this day is not done yet.
                 _rename_content(config, day, row.content_hash, now)
-                version, rows = open_table(view.store).version(), view.rows[day]
-                with ledger.write() as connection:
-                    connection.execute(
-                        days_table.update()
-                        .where(days_table.c.day == name, days_table.c.revision == row.revision)
-                        .values(content_hash=now, lake_version=version, rows=rows)
-                    )
+                table = open_table(view.store)
+                assert table is not None
+                rename_content(
+                    ledger,
+                    day,
+                    row.revision,
+                    content_hash=now,
+                    lake_version=table.version(),
+                    rows=view.rows[day],
+                )
 
 
 def _rename_content(config: Config, day: date, before: str, now: str) -> None:
@@ -143,14 +146,15 @@ def _rewrite(config: Config, ledger: Ledger, day: date, users: Sequence[str], ma
             con.execute(f"SET temp_directory = {literal(str(folder / 'spill'))}")
             for file in view.paths(day):
                 target = folder / f"{len(written)}.parquet"
-                copied = con.execute(
+                (rows,) = one_row(
+                    con,
                     f"COPY (SELECT * EXCLUDE (gone) FROM (SELECT *, coalesce(user_id IN "
                     f"(SELECT unnest($1::VARCHAR[])), false) AS gone FROM {_read(file)}) "
                     f"WHERE NOT gone) TO {literal(str(target))} "
                     "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)",
-                    [list(users)],
-                ).fetchone()
-                written[target] = copied[0]
+                    list(users),
+                )
+                written[target] = rows
         replace_day(view.store, day, after, written)
         return erased
 
@@ -182,7 +186,8 @@ def _content(ledger: Ledger, view: Lake, day: date) -> str:
     row, short = ledger.day(day), view.contents.get(day)
     if row is not None and short_hash(row.content_hash) == short:
         return str(row.content_hash)
-    for entry in open_table(view.store).history():
+    table = open_table(view.store)
+    for entry in [] if table is None else table.history():
         found: Any = entry.get("driftune.content")
         if entry.get("driftune.day") == day.isoformat() and found and short_hash(found) == short:
             return str(found)

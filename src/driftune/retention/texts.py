@@ -5,14 +5,12 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.errors import DriftuneError
 from driftune.io import read_json, write_json
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import messages
+from driftune.registry.outbox import rewrite_facts
 
 ERASED = "(erased)"
 # Names and figures of ours, which a user's id may happen to look like.
@@ -50,19 +48,8 @@ def redact_messages(ledger: Ledger, users: Collection[str], *, write: bool = Tru
     Raises:
         LedgerBusyError: when another process keeps the ledger locked.
     """
-    wanted, changed = frozenset(users), 0
-    with ledger.write() as connection:
-        for row in connection.execute(sa.select(messages.c.id, messages.c.facts)).all():
-            facts = redacted(row.facts, wanted)
-            if facts == row.facts:
-                continue
-            changed += 1
-            if write:
-                this = messages.update().where(messages.c.id == row.id)
-                connection.execute(this.values(facts=facts))
-    if changed and write:
-        ledger.forget()
-    return changed
+    wanted = frozenset(users)
+    return rewrite_facts(ledger, lambda facts: dict(redacted(facts, wanted)), write=write)
 
 
 def redacted(value: Any, users: frozenset[str], *, shown: bool = False) -> Any:

@@ -1,10 +1,10 @@
 """Comparing drift decisions with the planted events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from driftune.simulate.settings import Event
 from driftune.simulate.truth import read_truth
@@ -28,8 +28,16 @@ class TruthCheck:
         )
 
 
+class Judgement(TypedDict):
+    """A drift decision that asked for a fine-tune: ``day`` is ISO 8601."""
+
+    domain: str
+    day: str
+    judged: bool
+
+
 def check_against_truth(
-    truth_path: Path, decisions: Sequence[Mapping[str, Any]], *, within_days: int = 1
+    truth_path: Path, decisions: Sequence[Judgement], *, within_days: int = 1
 ) -> TruthCheck:
     """Compare decisions with the record that ``write_truth`` left.
 

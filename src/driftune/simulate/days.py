@@ -171,7 +171,8 @@ def hour_shares() -> Floats:
     dinner = np.exp(-0.5 * ((hours - 19.3) / 1.8) ** 2)
     daytime = np.where((hours > 6) & (hours < 23), 0.22, 0.02)
     shares = daytime + 0.8 * lunch + dinner
-    return shares / shares.sum()
+    normed: Floats = shares / shares.sum()
+    return normed
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,8 @@ def _slice_edges(visits: Sequence[_Visits], slices: int) -> Ints:
     """Times (slices + 1,) in milliseconds since midnight, as many requests between each two."""
     together = np.sum([visit.requests * visit.by_hour for visit in visits], axis=0)
     inner = np.interp(np.arange(1, slices) / slices * together[-1], together, HOURS_MS)
-    return np.r_[0, np.unique(inner.astype(np.int64)), DAY_MS]
+    edges: Ints = np.r_[0, np.unique(inner.astype(np.int64)), DAY_MS]
+    return edges
 
 
 def _cumulative(span: tuple[int, int]) -> Floats:

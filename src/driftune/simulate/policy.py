@@ -22,7 +22,8 @@ def item_shares(world: World, taste: Floats, lift: Floats | None = None) -> Floa
     shares = (1 - DEMAND_SHARE) * world.item_popularity + DEMAND_SHARE * wanted
     if lift is not None:
         shares = shares * np.exp(lift)
-    return shares / shares.sum()
+    normed: Floats = shares / shares.sum()
+    return normed
 
 
 def draw_depth(rng: np.random.Generator, requests: int) -> Ints:

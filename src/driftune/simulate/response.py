@@ -67,7 +67,8 @@ def probability(logits: Floats) -> Floats:
 def user_shares(world: World, region: int) -> Floats:
     """Return the probability (U,) of each user in requests of a region: mostly its residents."""
     weight = world.user_activity * np.where(world.user_region == region, 1.0, 0.04)
-    return weight / weight.sum()
+    shares: Floats = weight / weight.sum()
+    return shares
 
 
 def calibrate(config: SimulationConfig, world: World) -> Levels:

@@ -18,7 +18,9 @@ from driftune.intake.ingest import ensure_reference
 from driftune.io import finite, write_json, write_text
 from driftune.lake.table import Lake
 from driftune.models.adapters import esmm_loss
-from driftune.models.backbone import Backbone, load_backbone, save_backbone
+from driftune.models.backbone import load_backbone, save_backbone
+from driftune.models.esmm import ESMM
+from driftune.models.recommender import Recommender
 from driftune.registry.ledger import Ledger
 from driftune.training.ranks import Ranks, ranks
 from driftune.training.rows import Rows, load_rows
@@ -78,7 +80,7 @@ def ensure_backbone(config: Config, ledger: Ledger, progress: Progress | None = 
         ensure_reference(config, ledger, progress)
 
 
-def load_model(config: Config) -> tuple[Encoder, Backbone, str]:
+def load_model(config: Config) -> tuple[Encoder, Recommender, str]:
     """Load encoder, frozen backbone and its fingerprint."""
     encoder = load_encoder(encoder_folder(config))
     backbone, mark = load_backbone(backbone_folder(config), encoder.fingerprint)
@@ -102,7 +104,7 @@ def train(config: Config, progress: Progress | None = None, group: Ranks = ALONE
     with one_thread(), torch.random.fork_rng():
         torch.manual_seed(config.seed)
         encoder = load_encoder(encoder_folder(config))
-        model = Backbone(encoder.sizes, len(encoder.numbers), settings.embedding, settings.hidden)
+        model = ESMM(encoder.sizes, len(encoder.numbers), settings.embedding, settings.hidden)
         losses = fit(config, model.to(group.device), rows, progress, group)
     until = int(held_out.time[0] if len(held_out) else rows.time[-1] + 1)
 
@@ -119,7 +121,7 @@ def train(config: Config, progress: Progress | None = None, group: Ranks = ALONE
 
 def fit(
     config: Config,
-    model: Backbone,
+    model: Recommender,
     rows: Rows,
     progress: Progress | None = None,
     group: Ranks = ALONE,
@@ -136,20 +138,19 @@ def fit(
     batches = -(-len(rows) // settings.batch_size)
     losses = []
     model.train()
-    shared = group.together(model)
+    shared, inputs = group.together(model), model.inputs(rows)
     for epoch in range(settings.epochs):
         shuffled = torch.randperm(len(rows), generator=order)
         total = 0.0
-        for number, batch in enumerate(shuffled.split(settings.batch_size)):
+        for number, batch in enumerate(torch.split(shuffled, settings.batch_size)):
             own, weight = group.part(batch)
-            ids, numbers, click, convert = (
-                each[own].to(group.device)
-                for each in (rows.ids, rows.numbers, rows.click, rows.convert)
+            *taken, click, convert = (
+                each[own].to(group.device) for each in (*inputs, rows.click, rows.convert)
             )
-            clicks, converts = shared(ids, numbers)
+            clicks, converts = shared(*taken)
             loss = esmm_loss(clicks, converts, click, convert)
             optimiser.zero_grad(set_to_none=True)
-            (loss * weight).backward()
+            torch.autograd.backward(loss * weight)
             optimiser.step()
             total += float(loss.detach()) * (weight * len(batch) / group.size)
             if progress and number % 50 == 0:
@@ -178,7 +179,8 @@ def evaluate(config: Config) -> dict[str, Any]:
         writer.writerow([key, part["rows"], part["ctr_auc"], part["ctcvr_auc"]])
     write_text(folder / "by_domain.csv", table.getvalue())
     _receipt(folder / "evaluated.json", config, {"rows": len(held_out)})
-    return finite(overall)
+    found: dict[str, Any] = finite(overall)
+    return found
 
 
 def _receipt(path: Path, config: Config, made: dict[str, Any]) -> None:
