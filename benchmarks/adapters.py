@@ -205,13 +205,15 @@ def examples_of(data: Dataset, encoded: Encoded, rows: Rows) -> Examples:
 
 def joined(parts: Sequence[Rows]) -> Rows:
     """The rows of all parts, one after the other."""
-    tensors = ("ids", "numbers", "click", "convert")
-    arrays = ("user", "domain_key", "time", "request", "position", "propensity")
-    return replace(
-        parts[0],
-        **{name: torch.cat([getattr(part, name) for part in parts]) for name in tensors},
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays},
-    )
+    values: dict[str, Any] = {
+        name: torch.cat([getattr(part, name) for part in parts])
+        for name in ("ids", "numbers", "click", "convert")
+    }
+    values |= {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("user", "domain_key", "time", "request", "position", "propensity")
+    }
+    return Rows(**values)
 
 
 def _copy(backbone: Backbone) -> nn.Module:
