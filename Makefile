@@ -1,4 +1,5 @@
-# make demo | make test | make setup | make lint | make test-ci | make test-all | make clean
+# make demo | make test | make setup | make lint | make docs | make clean
+# make test-ci | make test-kernels | make test-all
 # Another interpreter: PYTHON=python3.12 make setup.  Another torch build: TORCH_INDEX=<index URL> make setup.
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -6,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: setup demo test test-ci test-all lint format clean
+.PHONY: setup demo test test-ci test-all test-kernels lint format docs clean
 
 setup:
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" VENV="$(VENV)" sh scripts/setup.sh
@@ -24,15 +25,35 @@ test-ci: setup
 test-all: setup
 	@$(PYTEST)
 
+# Tests under kernels that other processors would choose: "default" are the oldest ones, the others
+# avx2 and native.  All of make test: make test-kernels KERNELS="native avx2 default" TESTS="not slow"
+KERNELS ?= default
+TESTS ?= trains and not slow
+test-kernels: setup
+	@for kernels in $(KERNELS); do \
+	    case $$kernels in \
+	        default) set -- ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE DNNL_MAX_CPU_ISA=SSE41 ;; \
+	        avx2) set -- ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 DNNL_MAX_CPU_ISA=AVX2 ;; \
+	        native) set -- ;; \
+	        *) echo "test-kernels: $$kernels: native, avx2 or default" >&2; exit 1 ;; \
+	    esac; \
+	    echo "kernels: $$kernels"; \
+	    env "$$@" $(PYTEST) -m "$(TESTS)" || exit 1; \
+	done
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: setup
+	@NO_MKDOCS_2_WARNING=1 PYTHONPATH=src $(BIN)/mkdocs build --strict --quiet
+	@echo site/index.html
+
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf workspace .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf workspace site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -25,7 +25,7 @@ from benchmarks.methods import POOLED, Fitted, Method, Setting, describe, fit, m
 from driftune.cli.console import quiet_exit
 from driftune.evaluation.metrics import auc
 from driftune.models.adapters import Examples
-from driftune.models.backbone import Backbone
+from driftune.models.esmm import ESMM
 from driftune.training import pretrain
 from driftune.training.rows import Rows
 
@@ -83,11 +83,11 @@ def _measure(
     report(data, found, size, rows, differences)
 
 
-def pretrained(data: Dataset, encoded: Encoded, parts: Sequence[Rows], seed: int) -> Backbone:
+def pretrained(data: Dataset, encoded: Encoded, parts: Sequence[Rows], seed: int) -> ESMM:
     """A backbone on these rows, as the configuration says, its last epoch kept."""
     config = data.config.model_copy(update={"seed": seed})
     torch.manual_seed(seed)
-    model = Backbone(
+    model = ESMM(
         encoded.encoder.sizes,
         len(encoded.encoder.numbers),
         config.backbone.embedding,
@@ -97,7 +97,7 @@ def pretrained(data: Dataset, encoded: Encoded, parts: Sequence[Rows], seed: int
     return model.eval()
 
 
-def _choose(data: Dataset, method: Method, backbones: dict[int, Backbone]) -> Setting:
+def _choose(data: Dataset, method: Method, backbones: dict[int, ESMM]) -> Setting:
     """The setting with the highest mean AUC in the rehearsal, over some seeds."""
     if len(method.settings) == 1:
         return method.settings[0]
@@ -115,7 +115,7 @@ def _choose(data: Dataset, method: Method, backbones: dict[int, Backbone]) -> Se
 
 
 def _train(
-    data: Dataset, setting: Setting, backbone: Backbone, days: Sequence[Rows], seed: int
+    data: Dataset, setting: Setting, backbone: ESMM, days: Sequence[Rows], seed: int
 ) -> Fitted:
     """Epochs by early stopping on the newest of the days, then a training on all of them."""
     examples = [
@@ -136,7 +136,7 @@ def _train(
     return replace(final, seconds=first.seconds + final.seconds)
 
 
-def _frozen(backbones: dict[int, Backbone], test: Rows) -> Row:
+def _frozen(backbones: dict[int, ESMM], test: Rows) -> Row:
     row = Row("frozen", "base")
     for backbone in backbones.values():
         with torch.no_grad():
@@ -205,19 +205,22 @@ def examples_of(data: Dataset, encoded: Encoded, rows: Rows) -> Examples:
 
 def joined(parts: Sequence[Rows]) -> Rows:
     """The rows of all parts, one after the other."""
-    values: dict[str, Any] = {
-        name: torch.cat([getattr(part, name) for part in parts])
-        for name in ("ids", "numbers", "click", "convert")
-    }
-    values |= {
-        name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("user", "domain_key", "time", "request", "position", "propensity")
-    }
-    return Rows(**values)
+    return Rows(
+        ids=torch.cat([part.ids for part in parts]),
+        numbers=torch.cat([part.numbers for part in parts]),
+        click=torch.cat([part.click for part in parts]),
+        convert=torch.cat([part.convert for part in parts]),
+        user=np.concatenate([part.user for part in parts]),
+        domain_key=np.concatenate([part.domain_key for part in parts]),
+        time=np.concatenate([part.time for part in parts]),
+        request=np.concatenate([part.request for part in parts]),
+        position=np.concatenate([part.position for part in parts]),
+        propensity=np.concatenate([part.propensity for part in parts]),
+    )
 
 
-def _copy(backbone: Backbone) -> nn.Module:
-    model = Backbone(**backbone.shape)  # type: ignore[arg-type]
+def _copy(backbone: ESMM) -> nn.Module:
+    model = ESMM(**backbone.shape)  # type: ignore[arg-type]
     model.load_state_dict(backbone.state_dict())
     return model.eval()
 

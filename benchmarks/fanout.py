@@ -23,7 +23,7 @@ import torch
 from benchmarks.common import finish, options, say, table
 from driftune.models.adapters import Examples, IAKConfig, TrainConfig, attach, choose_beta
 from driftune.models.adapters.draws import SeededWeights
-from driftune.models.backbone import Backbone
+from driftune.models.esmm import ESMM
 from driftune.no_telemetry import QUIET, silence
 from driftune.training.threads import one_thread
 
@@ -119,7 +119,7 @@ def examples(work: Work, name: str, slot: int) -> tuple[Examples, Examples]:
 def trained(work: Work, names: Sequence[str]) -> Losses:
     """Train the domains' kernels together; returns the selection loss that each ends with."""
     with SeededWeights(0):
-        model = Backbone(SIZES, NUMBERS, 8, [128, 64]).eval()
+        model = ESMM(SIZES, NUMBERS, 8, [128, 64]).eval()
     with attach(model, KERNEL, AT, names) as adapted:
         slots = [int(adapted.slots([name])) for name in names]
         parts = [examples(work, *each) for each in zip(names, slots, strict=True)]

@@ -160,7 +160,9 @@ class Runner:
                         (hidden,) = below(part)
                     hidden.requires_grad_(True)
                     with self._autocast():
-                        loss = click_rows(above(_leave, hidden), (clicks,)).mean()
+                        logit = above(_leave, hidden)
+                        assert isinstance(logit, Tensor)
+                        loss = click_rows(logit, (clicks,)).mean()
                     loss.backward()
                 return self._now() - started
 

@@ -53,9 +53,12 @@ def _content(path: Path) -> Iterator[tuple[str, dict[str, Value]]]:
 
 
 def _parsed(value: Value) -> Value:
-    """A column's value; JSON documents as what they hold."""
+    """A column's value; JSON documents as what they hold, but for the number of their form."""
     if isinstance(value, str) and value[:1] in "[{":
-        return json.loads(value)
+        document = json.loads(value)
+        if isinstance(document, dict):
+            document.pop("version", None)
+        return document
     return value
 
 

@@ -7,7 +7,7 @@ from prefect.events import emit_event
 
 from driftune.config import Config
 from driftune.guard.check import check_champions, check_matured
-from driftune.guard.record import Check, mark_announced, unannounced
+from driftune.registry.checks import Check, mark_announced, unannounced
 from driftune.registry.ledger import Ledger
 from tasks.policy import QUICK
 

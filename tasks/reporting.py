@@ -56,7 +56,7 @@ def publish(config: Config, day: date, quality: DayQuality | None) -> None:
     site = Workspace(config).reports
     text = day_summary(day, quality, rows, site)
     create_markdown_artifact(key="driftune-day", markdown=text, description=f"{day}")
-    table = day_table(quality, rows, site)
+    table = [dict(row) for row in day_table(quality, rows, site)]
     if table:
         create_table_artifact(key="driftune-domains", table=table, description=f"{day}")
     for name, address in day_links(day, site).items():

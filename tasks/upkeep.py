@@ -1,7 +1,5 @@
 """Tasks of upkeep: what a run that died, an event that was lost or MLflow's absence has left."""
 
-from typing import Any
-
 from prefect import get_client, task
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.deployments import run_deployment
@@ -12,6 +10,7 @@ from driftune.errors import RegistryError
 from driftune.registry import overdue as waiting
 from driftune.registry.ledger import Ledger
 from driftune.registry.reconcile import reconcile
+from driftune.registry.rows import Finding
 from tasks.policy import QUICK
 
 ADAPT = "adapt/adapt"
@@ -58,7 +57,7 @@ def start_adapt(config: Config, domain: str) -> bool:
 
 
 @task(task_run_name="bring in line", **QUICK)
-def bring_in_line(config: Config) -> dict[str, list[dict[str, Any]]]:
+def bring_in_line(config: Config) -> dict[str, list[Finding]]:
     """Free lost claims and mend aliases.
 
     Raises:

@@ -16,6 +16,8 @@ from driftune.models.adapters import Adapter, IAKConfig, IAKKernel, save_adapter
 from driftune.project import Project
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import Scores
+from driftune.registry.rows import Switch
 from driftune.training.pretrain import load_model
 from tests.conftest import World, impressions
 
@@ -44,7 +46,7 @@ def pending(world: World, day: date, number: int = 1) -> str:
             backbone=backbone,
             state="pending",
             score=2.0,
-            scores={},
+            scores=Scores(),
             sentence="Moved.",
             data_version="v",
             champion_version=ledger.champion_version(KEY),
@@ -92,14 +94,16 @@ def crown(world: World, adapter: Adapter, reference: list[date], version: int = 
         )
         ledger.switch(
             connection,
-            key=KEY,
-            domain=DOMAIN,
-            action="promote",
-            expected=version - 1,
-            version=version,
-            decision_id=None,
-            who="the test",
-            reason="planted",
+            Switch(
+                key=KEY,
+                domain=DOMAIN,
+                action="promote",
+                expected=version - 1,
+                version=version,
+                decision_id=None,
+                who="the test",
+                reason="planted",
+            ),
         )
     return sha256
 

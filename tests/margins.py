@@ -17,6 +17,7 @@ import torch
 from scipy.special import ndtri
 
 from driftune.config import Config
+from driftune.registry.records import GateReport
 
 STRONG = "strong evidence"
 # Standard errors by which a decision that a test needs must lie on its side of each limit.
@@ -27,23 +28,23 @@ NOTHING = 1.0
 FAR = 37.0
 
 
-def promotion_margins(gate: Mapping[str, Any], config: Config) -> dict[str, float]:
+def promotion_margins(gate: GateReport, config: Config) -> dict[str, float]:
     """By rule, how many standard errors inside its limit a gate's report lies; negative: outside.
 
     A rule that could not be judged for want of positives, and that holds up nothing then, has none.
     """
-    policy, found = config.gate, gate["difference"]
+    policy, found = config.gate, gate.difference
     level = _z(1 - policy.confidence)
     margins = {
-        "interval": found["low"] / found["error"],
-        "minimum effect": (found["estimate"] - policy.min_effect) / found["error"],
+        "interval": found.low / found.error,
+        "minimum effect": (found.estimate - policy.min_effect) / found.error,
     }
-    rules = {rule["name"]: rule for rule in gate["rules"]}
+    rules = {rule.name: rule for rule in gate.rules}
     for name in ("guardrail", "slices"):
-        if rules[name]["verdict"] != "unknown":
-            margins[name] = _z(rules[name]["value"]) - level
-    margins["halves"] = _z(rules["halves"]["value"] / 2) - _z(0.005)
-    ratio, clicks = gate["challenger"]["ctr_calibration"], gate["challenger"]["clicks"]
+        if rules[name].verdict != "unknown":
+            margins[name] = _z(rules[name].value) - level
+    margins["halves"] = _z(rules["halves"].value / 2) - _z(0.005)
+    ratio, clicks = gate.challenger.ctr_calibration, gate.challenger.clicks
     least, most = policy.calibration_band
     margins["calibration"] = min(math.log(ratio / least), math.log(most / ratio)) * clicks**0.5
     return margins
@@ -55,16 +56,16 @@ def drift_margin(row: Any, config: Config) -> float:
     ``row``: of the ledger. Drifted: the strongest deciding signal that is large enough, beyond
     the limit of one day. Stable: all of them short of what would be watched.
     """
-    signals = {name: row.scores["signals"][name] for name in config.drift.triggers}
-    if row.scores["rule"] == STRONG:
-        limit = _z(row.scores["limits"][0])
-        return max(limit - _z(signal["p"]) for signal in signals.values())
-    return min(_z(signal["p"]) - _z(config.drift.confirm.p) for signal in signals.values())
+    signals = {name: row.scores.signals[name] for name in config.drift.triggers}
+    if row.scores.rule == STRONG:
+        limit = _z(row.scores.limits[0])
+        return max(limit - _z(signal.p) for signal in signals.values())
+    return min(_z(signal.p) - _z(config.drift.confirm.p) for signal in signals.values())
 
 
-def assert_promoted_by_far(gate: Mapping[str, Any], config: Config) -> None:
+def assert_promoted_by_far(gate: GateReport, config: Config) -> None:
     """A gate's report promotes, and every rule's figure lies far from its limit."""
-    assert gate["decision"] == "promote", gate["rules"]
+    assert gate.decision == "promote", gate.rules
     margins = promotion_margins(gate, config)
     _note("promotion", margins)
     short = {
@@ -77,7 +78,7 @@ def assert_promoted_by_far(gate: Mapping[str, Any], config: Config) -> None:
 
 def assert_drift_by_far(rows: Iterable[Any], config: Config) -> None:
     """Decisions of the ledger, drifted by strong evidence or stable, lie far from the limits."""
-    margins = {f"{row.domain} {row.day} {row.scores['rule']}": drift_margin(row, config)
+    margins = {f"{row.domain} {row.day} {row.scores.rule}": drift_margin(row, config)
                for row in rows}  # fmt: skip
     _note("drift", margins)
     short = {

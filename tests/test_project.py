@@ -67,14 +67,3 @@ def test_every_dependency_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     assert {plain(name) for name in wanted} <= locked
-
-
-def test_the_readme_names_commands_that_exist() -> None:
-    from typer.main import get_command
-
-    from driftune.cli import app
-
-    known = set(get_command(app).commands)
-    named = set(re.findall(r"^driftune (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE))
-    assert named
-    assert named <= known

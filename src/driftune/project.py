@@ -12,14 +12,14 @@ from driftune.registry.ledger import Ledger
 
 if TYPE_CHECKING:
     from driftune.features.encoder import Encoder
-    from driftune.models.backbone import Backbone
+    from driftune.models.recommender import Recommender
 
 
 class Served(NamedTuple):
     """What serves every domain below its adapter: encoder, frozen backbone and its fingerprint."""
 
     encoder: "Encoder"
-    model: "Backbone"
+    model: "Recommender"
     backbone: str
 
 

@@ -70,10 +70,10 @@ def test_a_decision_is_adapted_once(trained_world: World, decision: str) -> None
     row = row_of(trained_world, decision)
     assert first == row.state
     assert first in ("promoted", "rejected", "waiting")
-    assert row.training["epochs"] > 0
-    assert row.gate["looks"]
+    assert row.training.epochs > 0
+    assert row.gate.looks
     assert run(trained_world, decision) == first
-    assert tuple(row_of(trained_world, decision)) == tuple(row)
+    assert row_of(trained_world, decision) == row
 
 
 def test_one_run_adapts_while_another_finds_it_claimed(trained_world: World, decision: str) -> None:

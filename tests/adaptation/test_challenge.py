@@ -12,6 +12,7 @@ from driftune.config.workspace import Workspace
 from driftune.errors import LedgerError, RegistryError
 from driftune.models.adapters import Adapter, load_adapter, save_adapter
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import GateReport
 from driftune.training.pretrain import load_model
 from tests.conftest import World
 from tests.crowning import KEY, bench, bring, crown, pending, random_adapter, split_of, train
@@ -43,13 +44,14 @@ def test_the_report_says_who_was_judged_on_what(trained_world: World, day: date)
     report = judge(trained_world, decision)
     split = split_of(trained_world, day)
     _, card = load_adapter(Workspace(trained_world.config).challenger(decision), backbone=None)
-    assert report["split"] == split.to_dict()
-    assert report["challenger_sha256"] == card["sha256"]
-    assert (report["champion_version"], report["champion_serves"]) == (0, 0)
+    assert report.split == split.spans()
+    assert report.challenger_sha256 == card["sha256"]
+    assert (report.champion_version, report.champion_serves) == (0, 0)
     for side in ("champion", "challenger"):
-        assert report[side]["rows"] == len(split.gate)
-        assert report[side]["clicks"] == int(split.gate.click.sum())
-    assert json.loads(json.dumps(report, allow_nan=False)) == report
+        assert getattr(report, side).rows == len(split.gate)
+        assert getattr(report, side).clicks == int(split.gate.click.sum())
+    text = json.dumps(report.document(), allow_nan=False)
+    assert GateReport.parse(text, decision).document() == report.document()
     assert judge(trained_world, decision) == report
 
 
@@ -61,9 +63,9 @@ def test_a_challenger_that_changes_nothing_is_not_promoted(trained_world: World,
         tensor.data.zero_()
     plant(trained_world, decision, adapter)
     report = judge(trained_world, decision)
-    assert report["champion"] == report["challenger"]
-    assert report["difference"]["estimate"] == 0
-    assert report["decision"] == "reject"
+    assert report.champion == report.challenger
+    assert report.difference.estimate == 0
+    assert report.decision == "reject"
 
 
 def test_a_challenger_equal_to_the_promoted_champion_is_not_promoted(
@@ -74,10 +76,10 @@ def test_a_challenger_equal_to_the_promoted_champion_is_not_promoted(
     decision = pending(trained_world, day, number=2)
     plant(trained_world, decision, kernel, domain_key=KEY)
     report = judge(trained_world, decision)
-    assert (report["champion_version"], report["champion_serves"]) == (1, 1)
-    assert report["champion"] == report["challenger"]
-    assert report["difference"]["estimate"] == 0
-    assert report["decision"] == "reject"
+    assert (report.champion_version, report.champion_serves) == (1, 1)
+    assert report.champion == report.challenger
+    assert report.difference.estimate == 0
+    assert report.decision == "reject"
 
 
 def test_a_challenger_is_held_against_the_champion_and_not_against_the_base(
@@ -88,8 +90,8 @@ def test_a_challenger_is_held_against_the_champion_and_not_against_the_base(
     against_base = judge(trained_world, decision)
     crown(trained_world, random_adapter(trained_world), [day])
     against_champion = judge(trained_world, decision)
-    assert against_champion["challenger"] == against_base["challenger"]
-    assert against_champion["champion"] != against_base["champion"]
+    assert against_champion.challenger == against_base.challenger
+    assert against_champion.champion != against_base.champion
 
 
 def test_a_champion_whose_file_is_damaged_leaves_the_base_to_beat(
@@ -102,8 +104,8 @@ def test_a_champion_whose_file_is_damaged_leaves_the_base_to_beat(
     (file,) = trained_world.config.home.glob(f"**/{KEY}/00001-*/adapter.safetensors")
     truncate(file.parent)
     report = judge(trained_world, decision)
-    assert (report["champion_version"], report["champion_serves"]) == (1, 0)
-    assert report["champion"] == against_base["champion"]
+    assert (report.champion_version, report.champion_serves) == (1, 0)
+    assert report.champion == against_base.champion
 
 
 def truncate(folder: Path) -> None:

@@ -19,10 +19,13 @@ from driftune.intake.ingest import ingest
 from driftune.models.adapters import fingerprint, load_adapter, save_adapter
 from driftune.project import Project
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import GateReport
 from driftune.training.pretrain import load_model, pretrain
 from driftune.training.rows import load_rows
 from tests.conftest import World, impressions
 from tests.crowning import bench, bring, pending, split_of, train
+
+pytestmark = pytest.mark.trains
 
 
 @pytest.fixture
@@ -64,19 +67,19 @@ def test_training_starts_from_the_champion_of_the_same_shape(
     config = trained_world.config
     first = pending(trained_world, day)
     train(trained_world, first)
-    promote = {"decision": "promote", "champion_version": 0}
+    promote = GateReport(decision="promote", champion_version=0)
     with Ledger(config) as ledger:
         owner = ledger.claim(first)
         assert owner is not None
-        conclude(Project(config, ledger), Claim(first, owner), {}, promote)
+        conclude(Project(config, ledger), Claim(first, owner), None, promote)
         second = pending(trained_world, day, number=2)
-        assert finetune(bench(config, ledger, second))["started_from"] == 1
+        assert finetune(bench(config, ledger, second)).started_from == 1
         text = trained_world.params.read_text()
         trained_world.params.write_text(text.replace("bottleneck: 4", "bottleneck: 5"))
         figures = finetune(bench(trained_world.config, ledger, second))
     adapter, card = load_adapter(Workspace(config).challenger(second), backbone=None)
     assert [kernel.config.bottleneck for _, kernel in adapter.items()] == [5, 5]
-    assert card["training"]["split"] == figures["split"]
+    assert card["training"]["split"] == figures.split.model_dump(by_alias=True)
 
 
 def test_champion_and_challenger_are_scored_on_the_same_rows(
@@ -87,9 +90,9 @@ def test_champion_and_challenger_are_scored_on_the_same_rows(
     with Ledger(trained_world.config) as ledger:
         report = challenge(bench(trained_world.config, ledger, decision))
     split = split_of(trained_world, day)
-    assert report["split"]["gate"] == split.to_dict()["gate"]
-    assert report["champion"]["rows"] == report["challenger"]["rows"] == len(split.gate)
-    assert (report["champion_version"], report["champion_serves"]) == (0, 0)
+    assert report.split.gate == split.spans().gate
+    assert report.champion.rows == report.challenger.rows == len(split.gate)
+    assert (report.champion_version, report.champion_serves) == (0, 0)
 
 
 def test_a_challenger_equal_to_its_champion_is_not_promoted(
@@ -105,8 +108,8 @@ def test_a_challenger_equal_to_its_champion_is_not_promoted(
     save_adapter(folder, adapter, {name: card[name] for name in ("backbone", "lake")})
     with Ledger(trained_world.config) as ledger:
         report = challenge(bench(trained_world.config, ledger, decision))
-    assert report["difference"]["estimate"] == 0
-    assert report["decision"] != "promote"
+    assert report.difference.estimate == 0
+    assert report.decision != "promote"
 
 
 def test_a_damaged_challenger_cannot_be_judged(trained_world: World, day: date) -> None:

@@ -18,6 +18,8 @@ from driftune.config.workspace import Workspace
 from driftune.errors import RegistryError
 from driftune.project import Project
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import Scores
+from driftune.registry.rows import Switch
 from driftune.registry.waiting import challengers, claim_look, looks_due
 from driftune.training.pretrain import load_model, pretrain
 from tests.conftest import World, impressions, made_once
@@ -90,22 +92,23 @@ def again(world: World, decision: str, day: date) -> str:
         return look_again(Project(world.config, ledger, mirrored=False), decision, day)
 
 
+@pytest.mark.trains
 def test_a_small_domain_s_challenger_waits_and_is_promoted_when_its_rows_suffice(
     small: tuple[World, str],
 ) -> None:
     world, decision = small
     first = row_of(world, decision)
-    assert (first.state, first.gate["waits_for"]) == ("waiting", "data")
-    assert [look["confidence"] for look in first.gate["looks"]] == [None]
+    assert (first.state, first.gate.waits_for) == ("waiting", "data")
+    assert [look.confidence for look in first.gate.looks] == [None]
     day = bring(world, world.day(4), coffee(world.day(4)))
     assert again(world, decision, day) == "promoted"
     row = row_of(world, decision)
-    looks = row.gate["looks"]
-    assert [look["verdict"] for look in looks] == ["wait", "promote"]
-    assert looks[1]["rows"] == looks[0]["rows"] + split_of(world, day).day_rows
-    assert row.gate["champion"]["rows"] == row.gate["challenger"]["rows"] == looks[1]["rows"]
-    assert row.gate["difference"]["low"] == looks[1]["low"] > 0
-    assert looks[1]["spent"] < row.gate["plan"]["error"] == pytest.approx(0.05)
+    looks = row.gate.looks
+    assert [look.verdict for look in looks] == ["wait", "promote"]
+    assert looks[1].rows == looks[0].rows + split_of(world, day).day_rows
+    assert row.gate.champion.rows == row.gate.challenger.rows == looks[1].rows
+    assert row.gate.difference.low == looks[1].low > 0
+    assert looks[1].spent < row.gate.plan.error == pytest.approx(0.05)
     assert_promoted_by_far(row.gate, world.config)
     with Ledger(world.config) as ledger:
         assert ledger.champion_version(KEY) == 1
@@ -115,16 +118,16 @@ def test_a_day_is_looked_at_once(small: tuple[World, str]) -> None:
     world, decision = small
     before = row_of(world, decision)
     assert again(world, decision, date.fromisoformat(before.day)) == "waiting"
-    assert tuple(row_of(world, decision)) == tuple(before)
+    assert row_of(world, decision) == before
     settings(world, ("min_rows: 400", "min_rows: 4000"))
     day = bring(world, world.day(4), coffee(world.day(4)))
     with Ledger(world.config) as ledger:
         assert looks_due(ledger, day) == [decision]
     assert again(world, decision, day) == "waiting"
     looked = row_of(world, decision)
-    assert len(looked.gate["looks"]) == 2
+    assert len(looked.gate.looks) == 2
     assert again(world, decision, day) == "waiting"
-    assert tuple(row_of(world, decision)) == tuple(looked)
+    assert row_of(world, decision) == looked
     with Ledger(world.config) as ledger:
         assert looks_due(ledger, day) == []
 
@@ -168,13 +171,13 @@ def test_the_look_of_a_killed_process_is_taken_again_and_counts_once(
     command = [sys.executable, "-c", KILLED, str(world.params), decision, str(day)]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     left = row_of(world, decision)
-    assert (left.state, len(left.gate["looks"])) == ("waiting", 1)
+    assert (left.state, len(left.gate.looks)) == ("waiting", 1)
     assert left.lease_until > time.time()
     assert again(world, decision, day) == "promoted"
     ended = row_of(world, decision)
-    assert len(ended.gate["looks"]) == 2
+    assert len(ended.gate.looks) == 2
     assert again(world, decision, day) == "promoted"
-    assert tuple(row_of(world, decision)) == tuple(ended)
+    assert row_of(world, decision) == ended
     with Ledger(world.config) as ledger:
         assert len(ledger.switches(KEY)) == len(ledger.versions(KEY)) == 1
 
@@ -200,7 +203,7 @@ def test_days_without_rows_of_the_domain_count_as_looks_and_spend_nothing(
         frame = frame[(frame["scene"] != "home") | (frame["region"] != "north")]
         states.append(again(world, decision, bring(world, world.day(number), frame)))
     assert states == ["waiting", "undecided"]
-    assert [look["spent"] for look in row_of(world, decision).gate["looks"]] == [0.0] * 3
+    assert [look.spent for look in row_of(world, decision).gate.looks] == [0.0] * 3
 
 
 def new_backbone(world: World, day: date) -> None:
@@ -220,9 +223,18 @@ def newer(world: World, day: date) -> None:
 def switched(world: World, day: date) -> None:
     with Ledger(world.config) as ledger, ledger.write() as connection:
         ledger.switch(
-            connection, key=KEY, domain=DOMAIN, action="promote", expected=0, version=1,
-            decision_id=None, who="the test", reason="planted",
-        )  # fmt: skip
+            connection,
+            Switch(
+                key=KEY,
+                domain=DOMAIN,
+                action="promote",
+                expected=0,
+                version=1,
+                decision_id=None,
+                who="the test",
+                reason="planted",
+            ),
+        )
 
 
 @pytest.mark.parametrize(
@@ -268,13 +280,13 @@ def test_a_day_s_decisions_share_the_error_in_whatever_order_they_are_judged(
         for key, state in others.items():
             ledger.decide(
                 id=key, domain=key, domain_key=key, day=str(day), revision=1, backbone=backbone,
-                state=state, score=1.0, scores={}, sentence="", data_version="v",
+                state=state, score=1.0, scores=Scores(), sentence="", data_version="v",
                 champion_version=0,
             )  # fmt: skip
     decision = adapted(trained_world, day)
-    planned = row_of(trained_world, decision).gate["plan"]
-    assert planned["decisions"] == 4
-    assert planned["error"] == pytest.approx(0.05 / 4)
+    planned = row_of(trained_world, decision).gate.plan
+    assert planned.decisions == 4
+    assert planned.error == pytest.approx(0.05 / 4)
     encoder, _, _ = load_model(trained_world.config)
     split = split_rows(trained_world.config, encoder, KEY, day)
-    assert planned["rows"] == len(split.gate) + 4 * split.day_rows
+    assert planned.rows == len(split.gate) + 4 * split.day_rows

@@ -15,6 +15,8 @@ from driftune.evaluation.looks import plan, spend
 from driftune.evaluation.metrics import auc
 from driftune.evaluation.power import passing, row_variance, rows_needed
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import GateReport, Scores
+from driftune.registry.records.gate import Side
 from tests.conftest import World
 from tests.crowning import DOMAIN, KEY
 
@@ -119,7 +121,7 @@ def test_decisions_that_share_the_error_need_more_rows(ingested_world: World):
 
 
 def test_a_champion_s_auc_is_that_of_its_newest_gate_report(ingested_world: World):
-    gate = {"champion": {"ctr_auc": 0.61}, "challenger": {"ctr_auc": 0.64}}
+    gate = GateReport(champion=Side(ctr_auc=0.61), challenger=Side(ctr_auc=0.64))
     with Ledger(ingested_world.config) as ledger:
         for day, state, report in (
             ("2026-03-03", "promoted", gate),
@@ -127,7 +129,7 @@ def test_a_champion_s_auc_is_that_of_its_newest_gate_report(ingested_world: Worl
         ):
             ledger.decide(
                 id=day, domain=DOMAIN, domain_key=KEY, day=day, revision=1, backbone="b",
-                state=state, scores={}, sentence="", data_version="v", champion_version=0,
+                state=state, scores=Scores(), sentence="", data_version="v", champion_version=0,
                 **({} if report is None else {"gate": report}),
             )  # fmt: skip
     rows = needs(ingested_world)["domains"]

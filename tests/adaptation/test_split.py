@@ -62,9 +62,9 @@ def test_rows_are_split_by_time_and_the_gate_has_the_newest_of_the_day(
     share = len(split.gate) / split.day_rows
     assert share == pytest.approx(trained_world.config.adapter.gate_share, abs=0.01)
     assert set(split.gate.domain_key) == {KEY}
-    recorded = split.to_dict()
-    assert pd.Timestamp(recorded["gate"]["from"]) == instant(split.gate.time.min())
-    assert {name: part["rows"] for name, part in recorded.items()} == {
+    recorded = split.spans()
+    assert pd.Timestamp(recorded.gate.first) == instant(split.gate.time.min())
+    assert {name: part.rows for name, part in recorded.parts()} == {
         name: len(getattr(split, name)) for name in PARTS
     }
 
@@ -131,7 +131,7 @@ def test_immature_labels_count_on_later_days_alone(trained_world: World, day: da
 
     following = bring(trained_world, trained_world.day(4))
     encoder, _, _ = load_model(trained_world.config)
-    begins = before.to_dict()["gate"]["from"]
+    begins = before.spans().gate.first
     config, view = trained_world.config, Lake.of(trained_world.config)
     later = rows_since(config, encoder, KEY, begins, following, view)
     first = rows_since(config, encoder, KEY, begins, day, view)
@@ -151,7 +151,7 @@ def test_labels_that_mature_after_days_move_the_whole_window(
     plain = split_of(trained_world, trained_world.day(2))
     delayed(trained_world, 24)
     moved = split_of(trained_world, day)
-    assert moved.to_dict() == plain.to_dict()
+    assert moved.spans() == plain.spans()
 
 
 def test_too_few_rows_are_one_line(trained_world: World, day: date) -> None:

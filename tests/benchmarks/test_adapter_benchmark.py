@@ -14,7 +14,7 @@ from benchmarks.adapter_report import Row, report
 from benchmarks.intervals import Resamples, percentiles
 from benchmarks.methods import CHOSEN, FIRST, FIRST_LINEAR, IAK, Method, matched, methods
 from driftune.models.adapters import HoulsbyConfig, LoRAConfig, attach
-from driftune.models.backbone import Backbone
+from driftune.models.esmm import ESMM
 from driftune.training.rows import Rows
 
 DOMAINS = ("home", "search")
@@ -28,9 +28,9 @@ class Hidden:
 
 
 @pytest.fixture(scope="module")
-def backbone() -> Backbone:
+def backbone() -> ESMM:
     torch.manual_seed(0)
-    return Backbone([6, 4], 3, 8, [32, 16]).eval()
+    return ESMM([6, 4], 3, 8, [32, 16]).eval()
 
 
 def rows(count: int, seed: int) -> Rows:
@@ -60,14 +60,14 @@ def dataset(test: Any) -> Any:
     return SimpleNamespace(name="made up", domains=DOMAINS, served=served, renewed=served)
 
 
-def count(backbone: Backbone, config: Any, at: tuple[str, ...]) -> int:
+def count(backbone: ESMM, config: Any, at: tuple[str, ...]) -> int:
     with attach(backbone, config, at, ["home"]) as adapted:
         part = rows(4, 0)
         adapted.build(part.ids, part.numbers)
         return sum(each.numel() for each in adapted.adapter("home").parameters())
 
 
-def test_rivals_have_as_many_parameters_and_settings_as_iak(backbone: Backbone) -> None:
+def test_rivals_have_as_many_parameters_and_settings_as_iak(backbone: ESMM) -> None:
     rank, width = matched(backbone)
     wanted = count(backbone, IAK, FIRST)
     assert count(backbone, LoRAConfig(rank), FIRST_LINEAR) == pytest.approx(wanted, rel=0.05)
@@ -79,7 +79,7 @@ def test_rivals_have_as_many_parameters_and_settings_as_iak(backbone: Backbone) 
     assert sizes == {6}
 
 
-def test_a_setting_is_chosen_without_the_test_rows(backbone: Backbone) -> None:
+def test_a_setting_is_chosen_without_the_test_rows(backbone: ESMM) -> None:
     method = next(each for each in methods(backbone, quick=False) if each.name == "lora")
     few = Method(method.name, method.variant, method.settings[:2])
     chosen = adapters._choose(dataset(Hidden()), few, {0: backbone})

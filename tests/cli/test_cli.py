@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import Scores
 from driftune.reports.serve import serving
 from tests.conftest import Ended, World
 from tests.registry.conftest import BACKBONE
@@ -133,7 +134,7 @@ def test_errors_are_one_line(
             backbone=BACKBONE,
             state="stable",
             score=0.1,
-            scores={},
+            scores=Scores(),
             sentence="",
             data_version="v",
             champion_version=0,

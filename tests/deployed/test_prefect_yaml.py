@@ -17,6 +17,7 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import Scores
 from tasks import drift
 from tests.conftest import World
 
@@ -108,7 +109,7 @@ def test_the_alert_s_event_wakes_adapt_with_what_it_needs(
             backbone="b",
             state="pending",
             score=2.0,
-            scores={},
+            scores=Scores(),
             sentence="Moved.",
             data_version="v",
             champion_version=0,

@@ -12,6 +12,7 @@ from driftune.drift.windows import DomainWindow, draw_windows
 from driftune.guard.check import check_champions
 from driftune.intake.ingest import ingest
 from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.records import GateReport, TrainingFigures
 from driftune.registry.rollback import rollback
 from driftune.training.pretrain import pretrain
 from tests.conftest import World, impressions
@@ -29,7 +30,7 @@ def run(config: Config, day: date) -> tuple[dict[str, str], DomainWindow]:
         decide_day(config, ledger, windows, [measure_domain(config, each) for each in windows])
         rows = [row for row in ledger.decisions() if (row.day, row.domain_key) == (str(day), KEY)]
     (window,) = [each for each in windows if each.key == KEY]
-    return {row.scores["rule"]: row.state for row in rows}, window
+    return {row.scores.rule: row.state for row in rows}, window
 
 
 def test_after_a_rollback_drift_is_judged_against_who_serves_and_cools_down(
@@ -92,7 +93,14 @@ def test_a_rejection_leaves_the_reference_as_it_was(trained_world: World) -> Non
                 assert row.domain == DOMAIN
                 assert owner is not None
                 with ledger.write() as connection:
-                    ledger.finish(connection, row.id, owner, "rejected", gate={}, training={})
+                    ledger.finish(
+                        connection,
+                        row.id,
+                        owner,
+                        "rejected",
+                        gate=GateReport(),
+                        training=TrainingFigures(),
+                    )
     assert rejected == 1
     base = [trained_world.day(number) for number in range(3)]
     # The quiet day confirmed the base; the day of the rejection did not, and is no reference.

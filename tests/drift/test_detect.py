@@ -19,6 +19,7 @@ from driftune.errors import LedgerError
 from driftune.intake.ingest import ingest
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import GateReport, TrainingFigures
 from driftune.registry.rollback import rollback
 from driftune.registry.schema import decisions
 from driftune.training.pretrain import load_model, pretrain
@@ -120,7 +121,7 @@ def test_a_partial_day_is_neither_drifted_nor_stable(trained_world: World, day: 
     with Ledger(trained_world.config) as ledger:
         (row,) = [row for row in ledger.decisions() if row.domain == SHIFTED]
     assert row.sentence.startswith("A partial day: the day has impressions in 6 hours")
-    assert row.scores["counts"]["rows"] >= trained_world.config.drift.min_rows
+    assert row.scores.counts.rows >= trained_world.config.drift.min_rows
     trained_world.write(day, frame)
     detect(trained_world, day)
     with Ledger(trained_world.config) as ledger:
@@ -166,7 +167,13 @@ def test_what_was_promoted_by_drift_is_followed_up_while_it_serves(
         crown(trained_world, Adapter({"representation": kernel}).eval(), [day])
         with ledger.write() as connection:
             ledger.finish(
-                connection, row.id, owner, "promoted", gate={}, training={}, adapter_version=1
+                connection,
+                row.id,
+                owner,
+                "promoted",
+                gate=GateReport(),
+                training=TrainingFigures(),
+                adapter_version=1,
             )
     rules = {}
     for number in (4, 5):
@@ -174,7 +181,7 @@ def test_what_was_promoted_by_drift_is_followed_up_while_it_serves(
         detect(trained_world, after)
         with Ledger(config) as ledger:
             made = {one.domain: one for one in ledger.decisions() if one.day == str(after)}
-            rules[number] = made[SHIFTED].scores["rule"], made[SHIFTED].state
+            rules[number] = made[SHIFTED].scores.rule, made[SHIFTED].state
             assert {made[name].state for name in made if name != SHIFTED} <= {"stable", "watched"}
     assert rules == dict.fromkeys((4, 5), ("follow-up", "pending"))
     with Ledger(config) as ledger:
@@ -184,7 +191,7 @@ def test_what_was_promoted_by_drift_is_followed_up_while_it_serves(
         made = {
             one.domain: one for one in ledger.decisions() if one.day == str(trained_world.day(6))
         }
-    assert made[SHIFTED].scores["rule"] != "follow-up"
+    assert made[SHIFTED].scores.rule != "follow-up"
 
 
 def test_a_waiting_challenger_holds_up_drift_and_its_late_promotion_cools_down(
@@ -206,7 +213,7 @@ def test_a_waiting_challenger_holds_up_drift_and_its_late_promotion_cools_down(
         waits = {"waits_for": "data", "looks": [{"day": str(day)}]}
         connection.execute(change.values(state="waiting", gate=waits))
     detect(trained_world, after)
-    assert (found(after).state, found(after).scores["rule"]) == ("watched", "a challenger waits")
+    assert (found(after).state, found(after).scores.rule) == ("watched", "a challenger waits")
     with Ledger(config) as ledger, ledger.write() as connection:
         connection.execute(
             change.values(
@@ -214,7 +221,7 @@ def test_a_waiting_challenger_holds_up_drift_and_its_late_promotion_cools_down(
             )
         )
     detect(trained_world, last)
-    assert (found(last).state, found(last).scores["rule"]) == ("watched", "cool-down")
+    assert (found(last).state, found(last).scores.rule) == ("watched", "cool-down")
 
 
 @pytest.mark.slow
@@ -234,12 +241,19 @@ def test_domains_that_were_left_alone_come_of_age_one_after_another(
         with Ledger(world.config) as ledger:
             made = [row for row in ledger.decisions() if row.day == str(world.day(number))]
             for row in made:
-                if row.scores.get("rule") == "age":
+                if row.scores.rule == "age":
                     due[row.domain].append(number)
                     owner = ledger.claim(row.id)
                     assert owner is not None
                     with ledger.write() as connection:
-                        ledger.finish(connection, row.id, owner, "rejected", gate={}, training={})
+                        ledger.finish(
+                            connection,
+                            row.id,
+                            owner,
+                            "rejected",
+                            gate=GateReport(),
+                            training=TrainingFigures(),
+                        )
     for domain, days in due.items():
         waits = zlib.crc32(domain_key(domain).encode()) % 4
         assert days == [*range(3 + 4 + waits, 12, 4)], domain

@@ -15,10 +15,16 @@ def outcome(world: World) -> tuple[dict[str, Any], dict[str, Any]]:
     scores: dict[str, Any] = {}
     with Ledger(world.config) as ledger:
         for row in ledger.decisions():
-            training = {**(row.training or {}), "seconds": None}
-            told = (row.state, row.sentence, row.gate, training, row.adapter_version)
+            training = {**(row.training.document() if row.training else {}), "seconds": None}
+            told = (
+                row.state,
+                row.sentence,
+                row.gate and row.gate.document(),
+                training,
+                row.adapter_version,
+            )
             ended[row.id] = (*told, row.attempts)
-            scores |= _flat(row.id, {"score": row.score, **row.scores})
+            scores |= _flat(row.id, {"score": row.score, **row.scores.document()})
         for key, row in ledger.champions().items():
             sha256 = ledger.adapter(key, row.version).sha256
             folder = adapter_folder(world.config, key, row.version, sha256)

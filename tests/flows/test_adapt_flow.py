@@ -30,7 +30,7 @@ def test_two_wake_ups_adapt_once(waiting: tuple[World, str]) -> None:
     row = row_of(world, decision)
     assert first in ("promoted", "rejected")
     assert adapt(decision, str(world.params)) == first
-    assert tuple(row_of(world, decision)) == tuple(row)
+    assert row_of(world, decision) == row
     assert row.attempts == 1
 
 

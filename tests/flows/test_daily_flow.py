@@ -44,12 +44,13 @@ def snapshot(world: World) -> tuple[Any, ...]:
     with Ledger(world.config) as ledger:
         return (
             [tuple(row) for row in ledger.days()],
-            [tuple(row) for row in ledger.decisions()],
+            ledger.decisions(),
             [tuple(row) for row in ledger.switches()],
             Lake.of(world.config).contents,
         )
 
 
+@pytest.mark.trains
 def test_a_stable_day_leaves_every_domain_alone(simulated: World) -> None:
     result = run(simulated, STABLE_DAY)
     assert set(states(simulated, STABLE_DAY).values()) == {"stable"}
@@ -61,6 +62,7 @@ def test_a_stable_day_leaves_every_domain_alone(simulated: World) -> None:
     assert not Workspace(simulated.config).challengers.exists()
 
 
+@pytest.mark.trains
 def test_only_the_shifted_domain_is_adapted_and_the_gate_decides(simulated: World) -> None:
     run(simulated, SHIFT_DAY)
     run(simulated, DAY_AFTER)
@@ -73,13 +75,14 @@ def test_only_the_shifted_domain_is_adapted_and_the_gate_decides(simulated: Worl
         champions = ledger.champions()
         aliases = mirrored(simulated.config, ledger)
     promoted = [row for row in acted if row.state == "promoted"]
-    assert promoted[:1] == acted[:1], [row.gate["difference"] for row in acted if row.gate]
+    assert promoted[:1] == acted[:1], [row.gate.difference for row in acted if row.gate]
     assert_promoted_by_far(promoted[0].gate, simulated.config)
     assert_drift_by_far([*others, promoted[0]], simulated.config)
     assert [(row.domain, row.version) for row in champions.values()] == [(SHIFTED, len(promoted))]
     assert all(wanted == has is not None for wanted, has in aliases.values())
 
 
+@pytest.mark.trains
 def test_a_challenger_that_waits_is_judged_again_by_the_next_day_s_rows(
     simulated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,7 +99,7 @@ def test_a_challenger_that_waits_is_judged_again_by_the_next_day_s_rows(
     with Ledger(simulated.config) as ledger:
         judged = ledger.decision(waiting.id)
     assert_promoted_by_far(judged.gate, simulated.config)
-    assert [look["day"] for look in judged.gate["looks"]] == [waiting.day, str(DAY_AFTER)]
+    assert [str(look.day) for look in judged.gate.looks] == [waiting.day, str(DAY_AFTER)]
     page = Workspace(simulated.config).reports / f"decision/{waiting.day}/{waiting.domain_key}.html"
     assert f">{DAY_AFTER}<" in page.read_text(encoding="utf-8")
     assert run(simulated, DAY_AFTER)["judged_again"] == {}
@@ -255,7 +258,7 @@ def test_equal_input_gives_equal_adapters_and_decisions(
             (
                 [(row.id, row.state, row.score, row.sentence) for row in rows],
                 read_json(card)["sha256"],
-                json.dumps(drifted.gate, sort_keys=True),
+                json.dumps(drifted.gate.document(), sort_keys=True),
             )
         )
     assert outcomes[0] == outcomes[1]
@@ -308,6 +311,7 @@ def test_a_rollback_of_a_run_that_was_killed_is_announced_by_the_next(
         assert [event["payload"]["day"] for event in told] == [str(STABLE_DAY)]
 
 
+@pytest.mark.trains
 def test_a_champion_that_has_become_worse_is_taken_back_before_drift_is_judged(
     simulated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,6 +88,7 @@ def assert_both_adapted(world: World) -> None:
         assert_promoted_by_far(row.gate, world.config)
 
 
+@pytest.mark.trains
 def test_domains_at_once_end_as_one_after_the_other(worlds: tuple[World, World]) -> None:
     one, other = worlds
     daily(SHIFT_DAY, str(with_runner(one, threads=1).params))

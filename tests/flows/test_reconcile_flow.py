@@ -6,9 +6,9 @@ import pytest
 from prefect import flow, get_client
 
 from driftune.errors import RegistryError
-from driftune.guard.record import unannounced
 from driftune.intake.ingest import ingest
 from driftune.registry import reconcile as library
+from driftune.registry.checks import unannounced
 from driftune.registry.ledger import BASE, Ledger
 from driftune.reports.links import decision_path
 from flows.guard import guard

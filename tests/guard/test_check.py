@@ -14,12 +14,13 @@ from driftune.config.workspace import Workspace
 from driftune.errors import LedgerError
 from driftune.evaluation.bootstrap import paired_auc_difference
 from driftune.guard.check import WHO, check_champions
-from driftune.guard.record import Check, checks_of, mark_announced, unannounced
 from driftune.guard.scores import Contest, score_day
 from driftune.intake.ingest import ingest
 from driftune.models.adapters import AdapterBank
+from driftune.registry.checks import Check, checks_of, mark_announced, unannounced
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.mlflow_mirror import mirrored
+from driftune.registry.rows import Switch
 from driftune.training.pretrain import load_model, pretrain
 from tests.conftest import World, impressions
 from tests.crowning import DOMAIN, KEY, bring, crown, pending
@@ -137,9 +138,18 @@ def by_hand(world: World, version: int) -> None:
     """Let a version serve again where the base serves."""
     with Ledger(world.config) as ledger, ledger.write() as connection:
         ledger.switch(
-            connection, key=KEY, domain=DOMAIN, action="by hand", expected=BASE, version=version,
-            decision_id=None, who="a person", reason="once more",
-        )  # fmt: skip
+            connection,
+            Switch(
+                key=KEY,
+                domain=DOMAIN,
+                action="by hand",
+                expected=BASE,
+                version=version,
+                decision_id=None,
+                who="a person",
+                reason="once more",
+            ),
+        )
 
 
 def test_the_difference_is_that_of_all_rows_of_the_day(bad_champion: World) -> None:

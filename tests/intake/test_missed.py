@@ -8,6 +8,7 @@ from driftune.errors import DayRefusedError
 from driftune.intake.ingest import ingest
 from driftune.intake.missed import last_full_day, missed_days
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import Scores
 from tests.conftest import World, impressions
 
 
@@ -23,7 +24,7 @@ def finish(ledger: Ledger, day: date) -> None:
         backbone="b",
         state="stable",
         score=0.0,
-        scores={},
+        scores=Scores(),
         sentence="Nothing moved.",
         data_version="v",
         champion_version=0,

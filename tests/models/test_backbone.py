@@ -11,7 +11,8 @@ from torch import Tensor
 
 from driftune.errors import BackboneError
 from driftune.models.adapters import fingerprint
-from driftune.models.backbone import Backbone, load_backbone, save_backbone
+from driftune.models.backbone import load_backbone, save_backbone
+from driftune.models.esmm import ESMM
 
 SIZES = (7, 5, 3)
 NUMBERS = 2
@@ -19,11 +20,11 @@ ENCODER = "e" * 64
 
 
 @pytest.fixture
-def model() -> Backbone:
+def model() -> ESMM:
     """A small backbone with fixed weights."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        return Backbone(SIZES, NUMBERS, embedding=4, hidden=[8, 6]).eval()
+        return ESMM(SIZES, NUMBERS, embedding=4, hidden=[8, 6]).eval()
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def batch() -> tuple[Tensor, Tensor]:
 
 
 @pytest.fixture
-def folder(model: Backbone, tmp_path: Path) -> Path:
+def folder(model: ESMM, tmp_path: Path) -> Path:
     """A folder with the backbone's files."""
     save_backbone(tmp_path / "backbone", model, ENCODER, 0)
     return tmp_path / "backbone"
@@ -57,7 +58,7 @@ def refused(folder: Path, match: str, encoder: str = ENCODER) -> None:
 
 
 def test_the_representation_is_every_field_s_own_row_then_the_numbers(
-    model: Backbone, batch: tuple[Tensor, Tensor]
+    model: ESMM, batch: tuple[Tensor, Tensor]
 ) -> None:
     ids, numbers = batch
     table = model.representation.table.weight
@@ -68,7 +69,7 @@ def test_the_representation_is_every_field_s_own_row_then_the_numbers(
     assert torch.equal(found, torch.cat([*parts, numbers], dim=1))
 
 
-def test_the_largest_id_of_every_field_has_a_row(model: Backbone) -> None:
+def test_the_largest_id_of_every_field_has_a_row(model: ESMM) -> None:
     last = torch.tensor([[size - 1 for size in SIZES]])
     clicks, converts = model(last, torch.zeros(1, NUMBERS))
     assert torch.isfinite(clicks).all()
@@ -76,7 +77,7 @@ def test_the_largest_id_of_every_field_has_a_row(model: Backbone) -> None:
 
 
 def test_the_towers_share_the_table_and_nothing_else(
-    model: Backbone, batch: tuple[Tensor, Tensor]
+    model: ESMM, batch: tuple[Tensor, Tensor]
 ) -> None:
     clicks, converts = model(*batch)
     assert clicks.shape == converts.shape == (9,)
@@ -86,7 +87,7 @@ def test_the_towers_share_the_table_and_nothing_else(
     assert all(parameter.grad is None for parameter in model.convert_tower.parameters())
 
 
-def test_rows_do_not_see_each_other(model: Backbone, batch: tuple[Tensor, Tensor]) -> None:
+def test_rows_do_not_see_each_other(model: ESMM, batch: tuple[Tensor, Tensor]) -> None:
     ids, numbers = batch
     whole, _ = model(ids, numbers)
     alone = torch.cat([model(ids[n : n + 1], numbers[n : n + 1])[0] for n in range(9)])
@@ -94,7 +95,7 @@ def test_rows_do_not_see_each_other(model: Backbone, batch: tuple[Tensor, Tensor
 
 
 def test_what_is_saved_is_loaded_frozen_and_scores_the_same(
-    model: Backbone, folder: Path, batch: tuple[Tensor, Tensor]
+    model: ESMM, folder: Path, batch: tuple[Tensor, Tensor]
 ) -> None:
     loaded, mark = load_backbone(folder, ENCODER)
     assert mark == fingerprint(model) == fingerprint(loaded)
@@ -105,7 +106,7 @@ def test_what_is_saved_is_loaded_frozen_and_scores_the_same(
 
 
 def test_equal_models_give_equal_files_and_any_weight_another_fingerprint(
-    model: Backbone, folder: Path, tmp_path: Path
+    model: ESMM, folder: Path, tmp_path: Path
 ) -> None:
     mark = save_backbone(tmp_path / "again", model, ENCODER, 0)
     for name in ("backbone.safetensors", "backbone.json"):
@@ -176,7 +177,7 @@ def test_tensors_of_another_model_of_the_same_shape_are_damaged(
 ) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        save_backbone(tmp_path / "other", Backbone(SIZES, NUMBERS, 4, [8, 6]), ENCODER, 0)
+        save_backbone(tmp_path / "other", ESMM(SIZES, NUMBERS, 4, [8, 6]), ENCODER, 0)
     (folder / "backbone.safetensors").write_bytes(
         (tmp_path / "other" / "backbone.safetensors").read_bytes()
     )

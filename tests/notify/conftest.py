@@ -13,6 +13,7 @@ import pytest
 
 from driftune.registry.ledger import Ledger
 from tests.conftest import World
+from tests.records import as_records
 from tests.registry.conftest import BACKBONE, KEY
 
 SECRET = "T0kenT0kenT0ken"
@@ -126,5 +127,5 @@ def decide(ledger: Ledger, day: str = "2026-03-10", **more: Any) -> str:
         "champion_version": 0,
         **more,
     }
-    row, _ = ledger.decide(**values)
+    row, _ = ledger.decide(**as_records(values))
     return row.id

@@ -23,7 +23,8 @@ from driftune.project import Project
 from driftune.registry import outbox
 from driftune.registry.ledger import Ledger
 from driftune.registry.outbox import owed, settle, take
-from driftune.registry.rollback import restore
+from driftune.registry.records import GateReport, TrainingFigures
+from driftune.registry.rollback import going_back, restore
 from driftune.registry.schema import messages
 from tests.conftest import World
 from tests.notify.conftest import SECRET, Inbox, decide, mail_server
@@ -86,7 +87,7 @@ def test_promotion_rollback_rejection_and_failure_are_told(
 ) -> None:
     config = told.config
     gate = {
-        **report("promote"),
+        **report("promote").document(),
         "metric": "ctr_auc",
         "difference": {"estimate": 0.04, "low": 0.01, "high": 0.07},
         "rules": [{"name": "interval", "verdict": "fail", "sentence": "Does not exclude zero."}],
@@ -95,9 +96,14 @@ def test_promotion_rollback_rejection_and_failure_are_told(
         decision = decide(ledger, day)
         owner = ledger.claim(decision)
         assert owner
-        values = {**gate, "decision": verdict}
+        values = GateReport.model_validate({**gate, "decision": verdict})
         challenger(config, decision)
-        conclude(Project(config, ledger, mirrored=False), Claim(decision, owner), {}, values)
+        conclude(
+            Project(config, ledger, mirrored=False),
+            Claim(decision, owner),
+            TrainingFigures(),
+            values,
+        )
     rollback_by_hand(told, ledger)
     failed = decide(ledger, "2026-03-12")
     owner = ledger.claim(failed)
@@ -119,9 +125,7 @@ def test_promotion_rollback_rejection_and_failure_are_told(
 def rollback_by_hand(told: World, ledger: Ledger) -> None:
     """The champion's pointer back to the base, and the message of it, in one transaction."""
     with ledger.write() as connection:
-        restore(
-            ledger,
-            connection,
+        switch = going_back(
             ledger.champions()[KEY],
             0,
             who="ann",
@@ -129,6 +133,7 @@ def rollback_by_hand(told: World, ledger: Ledger) -> None:
             data_version=None,
             backbone=None,
         )
+        restore(ledger, connection, switch)
 
 
 def test_a_transaction_that_fails_tells_nothing(told: World, ledger: Ledger) -> None:

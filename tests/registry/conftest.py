@@ -11,8 +11,11 @@ from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel, save_adapter
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import GateReport
+from driftune.registry.records.gate import Side
 from tests.conftest import World
 from tests.postgres import Postgres
+from tests.records import as_records
 
 BACKBONE = "b" * 64
 KEY = "home-north"
@@ -51,13 +54,13 @@ def decide(ledger: Ledger) -> Decide:
             "backbone": BACKBONE,
             "state": state,
             "score": 2.0,
-            "scores": {"distances": {"click": 0.2}},
+            "scores": {"rule": "strong evidence"},
             "sentence": "Click rate moved.",
             "data_version": "v1",
             "champion_version": 0,
             **more,
         }
-        row, _ = ledger.decide(**values)
+        row, _ = ledger.decide(**as_records(values))
         return row.id
 
     return write
@@ -72,11 +75,11 @@ def challenger(config: Config, decision: str, seed: int = 0, bottleneck: int = 2
     return folder
 
 
-def report(decision: str = "promote", champion: int = 0) -> dict[str, Any]:
+def report(decision: str = "promote", champion: int = 0) -> GateReport:
     """A gate report."""
-    return {
-        "decision": decision,
-        "champion_version": champion,
-        "champion": {"ctr_auc": 0.61, "rows": 100},
-        "challenger": {"ctr_auc": 0.65, "rows": 100},
-    }
+    return GateReport(
+        decision=decision,
+        champion_version=champion,
+        champion=Side(ctr_auc=0.61, rows=100),
+        challenger=Side(ctr_auc=0.65, rows=100),
+    )

@@ -16,6 +16,8 @@ from driftune.config.loading import load_config
 from driftune.errors import LedgerBusyError, LedgerError, RegistryError
 from driftune.registry.claims import ATTEMPTS
 from driftune.registry.ledger import Ledger
+from driftune.registry.records.decision import NewDecision
+from driftune.registry.rows import Switch
 from driftune.registry.schema import champions, days, decisions
 from driftune.registry.status import domain_status
 from tests.conftest import World
@@ -29,12 +31,9 @@ def test_a_decision_is_written_once(ledger: Ledger, decide: Decide) -> None:
     first = decide(score=2.0)
     decide(score=9.0)
     assert [row.score for row in ledger.decisions()] == [2.0]
+    decision = ledger.decision(first)
     row, written = ledger.decide(
-        **{
-            name: value
-            for name, value in ledger.decision(first)._mapping.items()
-            if name not in ("attempts", "decided_at", "updated_at")
-        }
+        **{name: getattr(decision, name) for name in NewDecision.__required_keys__}
     )
     assert not written
     assert row.id == first
@@ -162,14 +161,16 @@ def move(ledger: Ledger, expected: int, version: int) -> None:
     with ledger.write() as connection:
         ledger.switch(
             connection,
-            key=KEY,
-            domain="home",
-            action="promote",
-            expected=expected,
-            version=version,
-            decision_id=None,
-            who="test",
-            reason="a test",
+            Switch(
+                key=KEY,
+                domain="home",
+                action="promote",
+                expected=expected,
+                version=version,
+                decision_id=None,
+                who="test",
+                reason="a test",
+            ),
         )
 
 
@@ -226,7 +227,8 @@ def rival(ledger: Ledger, table: sa.Table, **values: Any) -> Iterator[None]:
 def test_a_decision_that_another_run_writes_meanwhile_is_kept(
     ledger: Ledger, decide: Decide
 ) -> None:
-    template = dict(ledger.decision(decide("2026-03-09"))._mapping)
+    before = decisions.c.id == decide("2026-03-09")
+    template = dict(ledger.read(sa.select(decisions).where(before))[0]._mapping)
     theirs = {**template, "id": "2026-03-10.home-north.r1.bbbbbbbb", "day": str(DAY), "score": 7.0}
     with rival(ledger, decisions, **theirs):
         ours = decide(score=2.0)

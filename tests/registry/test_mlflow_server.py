@@ -17,6 +17,7 @@ from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import Ledger
 from driftune.registry.mlflow_mirror import client, mirrored, model_name
 from driftune.registry.reconcile import reconcile
+from driftune.registry.records import TrainingFigures
 from driftune.registry.rollback import rollback
 from tests.conftest import World
 from tests.registry.conftest import KEY, Decide, challenger, report
@@ -37,7 +38,12 @@ def promote(config: Config, ledger: Ledger, decision: str, champion: int = 0) ->
     owner = ledger.claim(decision)
     assert owner is not None
     challenger(config, decision, seed=champion)
-    return conclude(Project(config, ledger), Claim(decision, owner), {}, report(champion=champion))
+    return conclude(
+        Project(config, ledger),
+        Claim(decision, owner),
+        TrainingFigures(),
+        report(champion=champion),
+    )
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.rows import Switch
 from tests.registry.conftest import KEY, Decide
 
 
@@ -12,14 +13,16 @@ def switch(ledger: Ledger, version: int) -> None:
     with ledger.write() as connection:
         ledger.switch(
             connection,
-            key=KEY,
-            domain="home",
-            action="promote",
-            expected=version - 1,
-            version=version,
-            decision_id=None,
-            who="the test",
-            reason="a drill",
+            Switch(
+                key=KEY,
+                domain="home",
+                action="promote",
+                expected=version - 1,
+                version=version,
+                decision_id=None,
+                who="the test",
+                reason="a drill",
+            ),
         )
 
 

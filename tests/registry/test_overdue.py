@@ -9,6 +9,7 @@ from driftune.config import Config
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.overdue import PATIENCE, end_outdated, overdue
 from driftune.registry.reconcile import reconcile
+from driftune.registry.rows import Switch
 from tests.registry.conftest import KEY, Decide
 
 
@@ -86,14 +87,16 @@ def test_reconcile_ends_what_a_switch_of_the_champion_overtook(
     with ledger.write() as connection:
         ledger.switch(
             connection,
-            key=KEY,
-            domain=f"name of {KEY}",
-            action="promote",
-            expected=BASE,
-            version=1,
-            decision_id=None,
-            who="the test",
-            reason="by hand",
+            Switch(
+                key=KEY,
+                domain=f"name of {KEY}",
+                action="promote",
+                expected=BASE,
+                version=1,
+                decision_id=None,
+                who="the test",
+                reason="by hand",
+            ),
         )
     found = reconcile(config, ledger)
     (told,) = found["outdated"]

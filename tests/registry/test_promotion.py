@@ -29,6 +29,7 @@ from driftune.registry.history import switch_history
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.mlflow_mirror import client, mirror, mirrored, model_name
 from driftune.registry.reconcile import reconcile
+from driftune.registry.records import GateReport, TrainingFigures
 from driftune.registry.rollback import rollback
 from driftune.registry.status import domain_status
 from tests.registry.conftest import BACKBONE, KEY, Decide, challenger, report
@@ -58,7 +59,12 @@ def end(
     challenger(config, decision, seed=sum(decision.encode()))
     owner = ledger.claim(decision)
     assert owner is not None
-    return conclude(Project(config, ledger), Claim(decision, owner), {}, report(verdict, champion))
+    return conclude(
+        Project(config, ledger),
+        Claim(decision, owner),
+        TrainingFigures(),
+        report(verdict, champion),
+    )
 
 
 def test_a_passed_gate_promotes(config: Config, ledger: Ledger, decide: Decide) -> None:
@@ -91,7 +97,7 @@ def test_nothing_but_promote_promotes(
 ) -> None:
     decision = decide()
     assert end(config, ledger, decision, verdict) == state
-    assert ledger.decision(decision).gate["decision"] == verdict
+    assert ledger.decision(decision).gate.decision == verdict
     assert ledger.champions() == {}
     assert ledger.versions(KEY) == []
 
@@ -102,7 +108,9 @@ def test_a_report_without_a_verdict_does_not_promote(
     decision = decide()
     owner = ledger.claim(decision)
     assert owner is not None
-    assert conclude(Project(config, ledger), Claim(decision, owner), {}, {}) == "rejected"
+    assert (
+        conclude(Project(config, ledger), Claim(decision, owner), None, GateReport()) == "rejected"
+    )
 
 
 def test_a_champion_that_moved_since_the_gate_stops_the_promotion(
@@ -137,7 +145,7 @@ def test_a_lost_claim_promotes_nothing(config: Config, ledger: Ledger, decide: D
     ledger.claim(decision)
     challenger(config, decision)
     with pytest.raises(LedgerError, match="no longer claimed"):
-        conclude(Project(config, ledger), Claim(decision, "another"), {}, report())
+        conclude(Project(config, ledger), Claim(decision, "another"), None, report())
     assert ledger.champions() == {}
     assert ledger.versions(KEY) == []
 
@@ -160,7 +168,7 @@ def test_a_kill_between_mlflow_and_ledger_promotes_once_when_run_again(
     assert champions_for(config, ledger, BACKBONE, [KEY])[0][KEY].version == BASE
     owner = ledger.decision(decision).owner
     challenger(config, decision, seed=sum(decision.encode()))
-    assert conclude(Project(config, ledger), Claim(decision, owner), {}, report()) == "promoted"
+    assert conclude(Project(config, ledger), Claim(decision, owner), None, report()) == "promoted"
     assert len(client(config).search_model_versions(f"name = '{model_name(KEY)}'")) == 1
     assert mirrored(config, ledger) == {KEY: ("1", "1")}
 
@@ -174,7 +182,7 @@ def test_a_damaged_challenger_is_not_promoted(
     owner = ledger.claim(decision)
     assert owner is not None
     with pytest.raises(RegistryError, match="challenger cannot serve"):
-        conclude(Project(config, ledger), Claim(decision, owner), {}, report())
+        conclude(Project(config, ledger), Claim(decision, owner), None, report())
     assert ledger.champions() == {}
 
 
@@ -341,10 +349,14 @@ def test_reconcile_tells_of_challengers_that_wait(
     decision = decide()
     owner = ledger.claim(decision)
     assert owner is not None
-    looks = {"looks": [{"day": "2026-03-10"}], "plan": {"looks": 5}, "waits_for": "certainty"}
-    gate = report("wait") | looks
+    looks = {
+        "looks": [{"day": "2026-03-10"}],
+        "plan": {"error": 0.05, "looks": 5, "rows": 900},
+        "waits_for": "certainty",
+    }
+    gate = GateReport.model_validate({**report("wait").document(), **looks})
     challenger(config, decision)
-    conclude(Project(config, ledger), Claim(decision, owner), {}, gate)
+    conclude(Project(config, ledger), Claim(decision, owner), None, gate)
     told = CliRunner().invoke(app, ["reconcile", "--config", str(config.source_file)])
     assert told.stdout == (
         f"ok    {decision}: name of {KEY}'s challenger waits for certainty: 1 of 5 looks taken, "
@@ -376,7 +388,7 @@ def _promote(params: str, decision: str, owner: str) -> str:
     with Ledger(config) as ledger:
         try:
             project = Project(config, ledger, mirrored=False)
-            return conclude(project, Claim(decision, owner), {}, report())
+            return conclude(project, Claim(decision, owner), None, report())
         except RegistryError as error:
             return str(error)
 
@@ -490,9 +502,9 @@ def test_files_that_the_gate_did_not_judge_are_not_promoted(
     owner = ledger.claim(decision)
     assert owner is not None
     challenger(config, decision)
-    judged = {**report(), "challenger_sha256": "0" * 64}
+    judged = report().model_copy(update={"challenger_sha256": "0" * 64})
     with pytest.raises(RegistryError, match="not those that the gate judged"):
-        conclude(Project(config, ledger), Claim(decision, owner), {}, judged)
+        conclude(Project(config, ledger), Claim(decision, owner), None, judged)
     assert ledger.champions() == {}
 
 

@@ -38,7 +38,7 @@ def folder(config: Config, ledger: Ledger, decide: Decide) -> Path:
     owner = ledger.claim(decision)
     assert owner is not None
     challenger(config, decision)
-    assert conclude(Project(config, ledger), Claim(decision, owner), {}, report()) == "promoted"
+    assert conclude(Project(config, ledger), Claim(decision, owner), None, report()) == "promoted"
     record = ledger.adapter(KEY, 1)
     assert record is not None
     return adapter_folder(config, KEY, 1, record.sha256)

@@ -17,7 +17,9 @@ from driftune.errors import LedgerError, RegistryError
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.overdue import end_outdated
 from driftune.registry.reconcile import reconcile
+from driftune.registry.records import Scores
 from driftune.registry.review import approve, awaiting, decline, reviews_of
+from driftune.registry.rows import Switch
 from driftune.registry.schema import decisions, reviews
 from tests.conftest import World
 from tests.registry.conftest import KEY, Decide
@@ -128,14 +130,16 @@ def switched(ledger: Ledger) -> None:
     with ledger.write() as connection:
         ledger.switch(
             connection,
-            key=KEY,
-            domain="home",
-            action="promote",
-            expected=BASE,
-            version=1,
-            decision_id=None,
-            who="ann",
-            reason="by hand",
+            Switch(
+                key=KEY,
+                domain="home",
+                action="promote",
+                expected=BASE,
+                version=1,
+                decision_id=None,
+                who="ann",
+                reason="by hand",
+            ),
         )
 
 
@@ -189,7 +193,7 @@ def held(make_world: Callable[..., World]) -> World:
 
 def test_the_command_lists_approves_declines_and_tells_history(held: World) -> None:
     values: dict[str, Any] = {
-        "day": DAY, "revision": 1, "backbone": "b", "score": 2.0, "scores": {},
+        "day": DAY, "revision": 1, "backbone": "b", "score": 2.0, "scores": Scores(),
         "sentence": "Clicks moved.", "data_version": "v1", "champion_version": 0,
     }  # fmt: skip
     assert "nothing waits" in run(held, "approve", "--list").output

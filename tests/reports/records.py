@@ -12,8 +12,10 @@ from driftune.domains import domain_key
 from driftune.drift.signals import SIGNALS
 from driftune.io import write_json
 from driftune.registry.ledger import Ledger
+from driftune.registry.rows import Switch
 from driftune.registry.schema import checks, decisions
 from driftune.reports import build_site
+from tests.records import as_records
 
 FIRST = date(2026, 3, 12)
 HOSTILE = (
@@ -320,7 +322,7 @@ class Site:
             "lease_until": 1773300000.0 if state == "claimed" else None,
             "note": "OutOfMemory: <killed>" if state == "failed" else None,
         }
-        self.ledger.decide(id=decision_id, **{**values, **changes})
+        self.ledger.decide(id=decision_id, **as_records({**values, **changes}))
         self._fix_clock(decision_id)
         return decision_id
 
@@ -334,9 +336,18 @@ class Site:
                 mlflow_version=str(version + 40),
             )  # fmt: skip
             self.ledger.switch(
-                connection, key=key, domain=domain, action="promote", expected=version - 1,
-                version=version, decision_id=decision_id, who=who, reason="the gate passed",
-            )  # fmt: skip
+                connection,
+                Switch(
+                    key=key,
+                    domain=domain,
+                    action="promote",
+                    expected=version - 1,
+                    version=version,
+                    decision_id=decision_id,
+                    who=who,
+                    reason="the gate passed",
+                ),
+            )
 
     def check(self, domain: str, day: date, *, as_of: date, restored: int | None) -> None:
         """Record a check of version 1 on a day, made by the run of ``as_of``."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from driftune.domains import domain_key
+from driftune.registry.rows import Switch
 from driftune.registry.schema import checks
 from tests.reports.records import FIRST, HOSTILE, PLAIN, Site, drift_scores
 
@@ -77,9 +78,18 @@ def test_promotions_and_rollbacks_are_marked_on_their_days_of_the_logs(site: Sit
     check(site, str(later), -0.2, verdict="worse", restored=0)
     with site.ledger.write() as connection:
         site.ledger.switch(
-            connection, key=KEY, domain=PLAIN[0], action="rollback", expected=1, version=0,
-            decision_id=None, who="guard <b>", reason="worse than the frozen base",
-        )  # fmt: skip
+            connection,
+            Switch(
+                key=KEY,
+                domain=PLAIN[0],
+                action="rollback",
+                expected=1,
+                version=0,
+                decision_id=None,
+                who="guard <b>",
+                reason="worse than the frozen base",
+            ),
+        )
     site.build()
     text = page(site)
     marks = [trace for trace in figure(text)["data"] if trace["mode"] == "markers"]

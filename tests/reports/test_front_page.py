@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from driftune.domains import domain_key
+from driftune.registry.rows import Switch
 from driftune.reports.states import STATES
 from tests.reports.records import DRIFTED, FIRST, PLAIN, Site, gate_report
 
@@ -92,9 +93,18 @@ def test_switches_are_listed_newest_first_with_their_decision(site: Site) -> Non
     site.promote(PLAIN[0], decided, 1, who="eve <b>")
     with site.ledger.write() as connection:
         site.ledger.switch(
-            connection, key=domain_key(PLAIN[0]), domain=PLAIN[0], action="rollback", expected=1,
-            version=0, decision_id=None, who="ann", reason="orders fell",
-        )  # fmt: skip
+            connection,
+            Switch(
+                key=domain_key(PLAIN[0]),
+                domain=PLAIN[0],
+                action="rollback",
+                expected=1,
+                version=0,
+                decision_id=None,
+                who="ann",
+                reason="orders fell",
+            ),
+        )
     site.build()
     switches = site.text().split('id="switches"')[1]
     assert switches.index("rollback") < switches.index("promote")

@@ -18,6 +18,7 @@ from driftune.intake.ingest import ingest
 from driftune.lake.table import Lake
 from driftune.lake.versions import day_versions, export_day
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import Scores
 from driftune.retention.found import Aged
 from driftune.retention.prune import plan, prune
 from driftune.training.pretrain import load_model
@@ -131,7 +132,7 @@ def test_open_decisions_keep_every_day(make_world: Callable[..., World], state: 
     with Ledger(world.config) as ledger:
         ledger.decide(
             id="one", domain="home", domain_key="home", day=str(world.day(120)), revision=1,
-            backbone="b", state=state, score=1.0, scores={}, sentence="", data_version="v",
+            backbone="b", state=state, score=1.0, scores=Scores(), sentence="", data_version="v",
             champion_version=0,
         )  # fmt: skip
     assert pruned(world) == []
@@ -145,7 +146,7 @@ def test_days_that_a_serving_version_is_compared_with_stay(
     with Ledger(world.config) as ledger:
         ledger.decide(
             id="one", domain="home", domain_key="home", day=str(world.day(120)), revision=1,
-            backbone="b", state="stable", score=1.0, scores={"reference": [str(world.day(9))]},
+            backbone="b", state="stable", score=1.0, scores=Scores(reference=(world.day(9),)),
             sentence="", data_version="v", champion_version=0,
         )  # fmt: skip
     assert pruned(world) == []

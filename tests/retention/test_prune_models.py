@@ -36,7 +36,7 @@ def taken_back(trained_world: World) -> World:
             backbone=backbone, data_version="v",
         )  # fmt: skip
         folder = adapter_folder(config, KEY, version, sha256)
-        held = register(config, decision, folder=folder, sha256=sha256, version=version, gate={})
+        held = register(config, decision, folder=folder, sha256=sha256, version=version, gate=None)
         with Ledger(config) as ledger, ledger.write() as connection:
             connection.execute(
                 adapters.update().where(adapters.c.version == version).values(mlflow_version=held)

@@ -23,6 +23,8 @@ from driftune.training.pretrain import (
 from driftune.training.scoring import score, score_clicks
 from tests.conftest import REFERENCE_DAYS, World
 
+pytestmark = pytest.mark.trains
+
 
 def run(world: World, only: str | None = None) -> dict[str, object]:
     with Ledger(world.config) as ledger:

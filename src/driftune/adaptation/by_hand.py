@@ -1,12 +1,12 @@
 """By hand: a person promotes a challenger that the gate did not promote."""
 
 import getpass
-from typing import Any
 
 from driftune.adaptation.promotion import Promotion, promote
 from driftune.errors import RegistryError
 from driftune.project import Project
 from driftune.registry.champions import newest_day
+from driftune.registry.database import Connection
 
 
 def promote_by_hand(project: Project, decision_id: str, reason: str) -> int:
@@ -26,9 +26,10 @@ def promote_by_hand(project: Project, decision_id: str, reason: str) -> int:
             "challenger can be promoted by hand"
         )
     who = f"{getpass.getuser()} (by hand)"
-    gate = {**row.gate, "champion_version": ledger.champion_version(row.domain_key)}
+    now = ledger.champion_version(row.domain_key)
+    gate = row.gate.model_copy(update={"champion_version": now})
 
-    def finish(connection: Any, version: int) -> None:
+    def finish(connection: Connection, version: int) -> None:
         ledger.override(connection, decision_id, row.state, version, note=f"{who}: {reason}")
 
     promotion = Promotion(row, gate, "by hand", who, reason, data_day=newest_day(ledger))

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import numpy as np
 
 from driftune.adaptation.split import lake_version, rows_since
 from driftune.adaptation.workbench import Workbench, lake_changed
 from driftune.config.gate import Gate
-from driftune.errors import OvertakenError, RegistryError
+from driftune.errors import LedgerError, OvertakenError, RegistryError
 from driftune.evaluation import looks as sequential
 from driftune.evaluation.gate import GateRows, Scores, judge
 from driftune.evaluation.offpolicy import LoggedLists, compare_lists
@@ -18,33 +17,38 @@ from driftune.evaluation.ranking import ranking_summary
 from driftune.evaluation.slices import traffic_slices
 from driftune.io import finite
 from driftune.models.adapters import Adapter, AdapterBank
-from driftune.registry.waiting import decided_with
+from driftune.registry.records import GateReport
+from driftune.registry.records.gate import GateVerdict, Look, Plan, WaitsFor
+from driftune.registry.records.training import Span, SplitSpans
+from driftune.registry.waiting import decided_with, last_look
 from driftune.training.rows import Rows
 from driftune.training.scoring import score
 
 
 @dataclass(frozen=True)
 class Judged:
-    """The rows that a look judges by, up to a ``day`` (ISO) of the ``lake``'s version.
+    """The rows that a look judges by, up to a ``day`` of the ``lake``'s version.
 
     ``earlier``: the rows that trained the challenger and chose its epoch.
     """
 
     rows: Rows
     earlier: Sequence[Rows]
-    day: str
+    day: date
     lake: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """What the look's record says of them."""
-        return {"day": self.day, "lake": self.lake, "rows": len(self.rows)}
+
+@dataclass(frozen=True)
+class Before:
+    """What was fixed at the first look, and the looks so far."""
+
+    split: SplitSpans
+    plan: Plan
+    looks: tuple[Look, ...] = ()
 
 
-def challenge(bench: Workbench) -> dict[str, Any]:
-    """Judge the decision's challenger; returns the gate report as JSON-safe values.
-
-    Beside the report: ``plan``, what its looks may spend of the error, and ``looks``, so far this
-    one.
+def challenge(bench: Workbench) -> GateReport:
+    """Judge the decision's challenger; returns the gate's report with its first look.
 
     Raises:
         OvertakenError: when the backbone is another one.
@@ -62,12 +66,13 @@ def challenge(bench: Workbench) -> dict[str, Any]:
         split.day_rows,
         decided_with(bench.project.ledger, row),
     )
-    before = {"split": split.to_dict(), "plan": planned, "looks": []}
-    judged = Judged(split.gate, [split.train, split.select], row.day, split.lake)
-    return _look(bench, adapter, card["sha256"], judged, before)
+    before = Before(split.spans(), Plan(**planned))
+    day = date.fromisoformat(row.day)
+    judged = Judged(split.gate, [split.train, split.select], day, split.lake)
+    return _look(bench, adapter, card.sha256, judged, before)
 
 
-def challenge_again(bench: Workbench, day: date) -> dict[str, Any]:
+def challenge_again(bench: Workbench, day: date) -> GateReport:
     """Judge a waiting challenger by its gate rows and all mature ones up to ``day``.
 
     Returns the new report, its look added to those before.
@@ -78,30 +83,41 @@ def challenge_again(bench: Workbench, day: date) -> dict[str, Any]:
         RegistryError: when the challenger's files are missing or not those that were judged.
     """
     row, config = bench.decision, bench.config
-    encoder, view, before = bench.served.encoder, bench.project.lake(), row.gate
-    last = before["looks"][-1]
-    if lake_version(view, date.fromisoformat(last["day"])) != last["lake"]:
-        raise OvertakenError(f"days up to {last['day']} were delivered after they were judged")
-    split = before["split"]
-    rows = rows_since(config, encoder, row.domain_key, split["train"]["from"], day, view)
-    mask = rows.time >= np.datetime64(split["gate"]["from"], "us").astype(np.int64)
-    judged = Judged(rows.take(mask), [rows.take(~mask)], day.isoformat(), lake_version(view, day))
-    most = max((look["rows"] for look in before["looks"]), default=0)
+    encoder, view, report = bench.served.encoder, bench.project.lake(), row.gate
+    last = last_look(row)
+    if report is None or report.split is None or report.plan is None:
+        raise LedgerError(f"decision '{row.id}': its gate report has no plan of looks")
+    before = Before(report.split, report.plan, report.looks)
+    if lake_version(view, last.day) != last.lake:
+        raise OvertakenError(f"days up to {last.day} were delivered after they were judged")
+    begins, gate_begins = _begins(row.id, before.split.train), _begins(row.id, before.split.gate)
+    rows = rows_since(config, encoder, row.domain_key, begins, day, view)
+    mask = rows.time >= np.datetime64(gate_begins, "us").astype(np.int64)
+    judged = Judged(rows.take(mask), [rows.take(~mask)], day, lake_version(view, day))
+    most = max(look.rows for look in before.looks)
     if len(judged.rows) < sequential.GROWTH * most:
-        return _nothing_new(config.gate, judged, before)
+        return _nothing_new(config.gate, judged, report, before)
     adapter, card = bench.challenger()
-    if before.get("challenger_sha256") not in (None, card["sha256"]):
+    if report.challenger_sha256 not in (None, card.sha256):
         raise RegistryError(f"{row.id}: the challenger's files are not those that were judged")
-    return _look(bench, adapter, card["sha256"], judged, before)
+    return _look(bench, adapter, card.sha256, judged, before)
+
+
+def _begins(decision_id: str, span: Span | None) -> str:
+    if span is None or span.first is None:
+        raise LedgerError(f"decision '{decision_id}': its gate report does not say which rows")
+    return span.first
 
 
 def _look(
-    bench: Workbench, adapter: Adapter, sha256: str, judged: Judged, before: dict[str, Any]
-) -> dict[str, Any]:
-    """One look at the challenger (of these files), after those of the report ``before``."""
-    policy, planned, looks = bench.config.gate, before["plan"], before["looks"]
-    rows, model, key = judged.rows, bench.served.model, bench.decision.domain_key
-    confidence, spent, last = sequential.spend(policy, planned, looks, len(rows))
+    bench: Workbench, adapter: Adapter, sha256: str, judged: Judged, before: Before
+) -> GateReport:
+    """One look at the challenger (of these files), after those of ``before``."""
+    policy, rows, model = bench.config.gate, judged.rows, bench.served.model
+    key = bench.decision.domain_key
+    confidence, spent, last = sequential.spend(
+        policy, _budget(before.plan), _spent(before.looks), len(rows)
+    )
     champion, bank = bench.champion()
     now = Scores(*score(model, rows, bank))
     new = Scores(*score(model, rows, AdapterBank.from_adapters({key: adapter})))
@@ -110,57 +126,85 @@ def _look(
     measured = report.to_dict()
     verdict = sequential.outcome(report, policy, last)
     counts = report.decision != "insufficient"
-    difference = measured["difference"] or {}
+    difference = report.difference
     # One with too little data has spent nothing.
-    look = {
-        **judged.to_dict(),
-        **{name: difference.get(name) for name in ("estimate", "low", "high")},
-        "confidence": confidence if counts else None,
-        "spent": spent if counts else 0.0,
-        "verdict": verdict,
-    }
+    look = Look(
+        day=judged.day,
+        lake=judged.lake,
+        rows=len(rows),
+        estimate=None if difference is None else difference.estimate,
+        low=None if difference is None else difference.low,
+        high=None if difference is None else difference.high,
+        confidence=confidence if counts else None,
+        spent=spent if counts else 0.0,
+        verdict=GateVerdict(verdict),
+    )
     waits = None
     if verdict == "wait":
-        waits = sequential.CERTAINTY if counts else sequential.DATA
+        waits = WaitsFor.CERTAINTY if counts else WaitsFor.DATA
     logged = LoggedLists(gate_rows.click, rows.request, rows.position, rows.propensity, rows.user)
-    return {
-        **measured,
-        "champion": measured["champion"] | _ranking(gate_rows, now, rows),
-        "challenger": measured["challenger"] | _ranking(gate_rows, new, rows),
-        "off_policy": compare_lists(logged, now.p_click, new.p_click, policy).to_dict(),
-        "decision": verdict,
-        "champion_version": champion.version,
-        "champion_serves": champion.serves,
-        "challenger_sha256": sha256,
-        "split": before["split"],
-        "plan": planned,
-        "looks": [*looks, look],
-        "waits_for": waits,
-    }
+    return GateReport.model_validate(
+        {
+            **measured,
+            "champion": measured["champion"] | _ranking(gate_rows, now, rows),
+            "challenger": measured["challenger"] | _ranking(gate_rows, new, rows),
+            "off_policy": compare_lists(logged, now.p_click, new.p_click, policy).to_dict(),
+            "decision": verdict,
+            "champion_version": champion.version,
+            "champion_serves": champion.serves,
+            "challenger_sha256": sha256,
+            "split": before.split,
+            "plan": before.plan,
+            "looks": (*before.looks, look),
+            "waits_for": waits,
+        }
+    )
 
 
-def _nothing_new(policy: Gate, judged: Judged, before: dict[str, Any]) -> dict[str, Any]:
+def _nothing_new(policy: Gate, judged: Judged, report: GateReport, before: Before) -> GateReport:
     """A day that brought next to no rows: it counts as a look, so that no challenger waits forever.
 
     Nothing is judged and nothing spent.
     """
-    verdict, looks = "wait", before["looks"]
-    if sequential.is_last(policy, before["plan"], looks):
-        verdict = "insufficient" if before["waits_for"] == sequential.DATA else "reject"
-    waits = before["waits_for"] if verdict == "wait" else None
-    look = {
-        "estimate": None,
-        "low": None,
-        "high": None,
-        **judged.to_dict(),
-        "confidence": None,
-        "spent": looks[-1]["spent"],
-        "verdict": verdict,
+    verdict, looks = GateVerdict.WAIT, before.looks
+    if sequential.is_last(policy, _budget(before.plan), _spent(looks)):
+        too_little = report.waits_for == WaitsFor.DATA
+        verdict = GateVerdict.INSUFFICIENT if too_little else GateVerdict.REJECT
+    look = Look(
+        day=judged.day,
+        lake=judged.lake,
+        rows=len(judged.rows),
+        estimate=None,
+        low=None,
+        high=None,
+        confidence=None,
+        spent=looks[-1].spent,
+        verdict=verdict,
+    )
+    waits = report.waits_for if verdict == GateVerdict.WAIT else None
+    return report.model_copy(
+        update={"decision": verdict, "looks": (*looks, look), "waits_for": waits}
+    )
+
+
+def _budget(plan: Plan) -> sequential.Plan:
+    """The plan as the error spending takes it."""
+    return {
+        "decisions": plan.decisions,
+        "error": plan.error,
+        "looks": plan.looks,
+        "rows": plan.rows,
     }
-    return {**before, "decision": verdict, "looks": [*looks, look], "waits_for": waits}
 
 
-def _ranking(labels: GateRows, scores: Scores, rows: Rows) -> dict[str, Any]:
+def _spent(looks: Sequence[Look]) -> list[sequential.Look]:
+    """Looks as the error spending takes them."""
+    return [
+        {"rows": look.rows, "confidence": look.confidence, "spent": look.spent} for look in looks
+    ]
+
+
+def _ranking(labels: GateRows, scores: Scores, rows: Rows) -> dict[str, float | None]:
     """NDCG over the lists that the rows name; nothing where they name none."""
     found = ranking_summary(
         labels.click, labels.convert, scores.p_click, scores.p_ctcvr, rows.request

@@ -1,21 +1,25 @@
 """Conclude: a claim ends by its gate report."""
 
-from typing import Any
-
 from driftune.adaptation.claim import Claim
-from driftune.adaptation.messages import about, broken_rules, figures
+from driftune.adaptation.messages import about, figures
 from driftune.adaptation.promotion import Promotion, promote
 from driftune.errors import BACKBONE_CHANGED, OvertakenError
 from driftune.project import Project
+from driftune.registry.database import Connection
+from driftune.registry.records import GateReport, State, TrainingFigures
+from driftune.registry.records.decision import DecisionEnd
+from driftune.registry.records.gate import GateVerdict
 
-_STATES = {
-    "reject": "rejected",
-    "insufficient": "undecided",
-    "wait": "waiting",
+_STATES: dict[GateVerdict | str | None, State] = {
+    GateVerdict.REJECT: State.REJECTED,
+    GateVerdict.INSUFFICIENT: State.UNDECIDED,
+    GateVerdict.WAIT: State.WAITING,
 }
 
 
-def conclude(project: Project, claim: Claim, training: dict[str, Any], gate: dict[str, Any]) -> str:
+def conclude(
+    project: Project, claim: Claim, training: TrainingFigures | None, gate: GateReport
+) -> str:
     """End a claim by its gate report; returns the decision's new state.
 
     Raises:
@@ -25,21 +29,21 @@ def conclude(project: Project, claim: Claim, training: dict[str, Any], gate: dic
     """
     ledger, decision_id, owner = project.ledger, claim.decision_id, claim.owner
     row = ledger.decision(decision_id)
-    if gate.get("decision") != "promote":
+    if gate.decision != GateVerdict.PROMOTE:
         # Whatever is not a known verdict counts as a rejection.
-        state = _STATES.get(gate.get("decision", ""), "rejected")
+        state = _STATES.get(gate.decision, State.REJECTED)
         with ledger.write() as connection:
             ledger.finish(connection, decision_id, owner, state, gate=gate, training=training)
-            if state != "waiting":
+            if state != State.WAITING:
                 told = {**about(row), **figures(gate), "state": state}
-                ledger.tell(connection, "rejection", decision_id, **told, rules=broken_rules(gate))
-        return state
+                ledger.tell(connection, "rejection", decision_id, **told, rules=gate.broken())
+        return state.value
     if project.backbone_now() not in (None, row.backbone):
         raise OvertakenError(BACKBONE_CHANGED)
 
-    def finish(connection: Any, version: int) -> None:
-        values = {"gate": gate, "training": training, "adapter_version": version}
-        ledger.finish(connection, decision_id, owner, "promoted", **values)
+    def finish(connection: Connection, version: int) -> None:
+        ended: DecisionEnd = {"gate": gate, "training": training, "adapter_version": version}
+        ledger.finish(connection, decision_id, owner, "promoted", **ended)
 
     who = f"driftune ({owner})"
     promote(project, Promotion(row, gate, "promote", who, "the gate passed"), finish)

@@ -3,10 +3,10 @@
 import hashlib
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import torch
+from pydantic import JsonValue
 
 from driftune.adaptation.workbench import Workbench
 from driftune.config import Config
@@ -19,15 +19,16 @@ from driftune.models.adapters import (
     AttachError,
     Examples,
     IAKConfig,
-    IAKKernel,
     TrainConfig,
     TrainReport,
     attach,
     choose_beta,
     save_adapter,
 )
-from driftune.models.backbone import Backbone
+from driftune.models.recommender import Recommender
 from driftune.registry.ledger import BASE
+from driftune.registry.records import TrainingFigures
+from driftune.registry.records.training import SplitSpans
 from driftune.training.rows import Rows
 from driftune.training.threads import one_thread
 
@@ -50,7 +51,7 @@ class Trained:
     seconds: float
 
 
-def finetune(bench: Workbench, progress: Progress | None = None) -> dict[str, Any]:
+def finetune(bench: Workbench, progress: Progress | None = None) -> TrainingFigures:
     """Train the decision's challenger and write its files; returns the training figures.
 
     The adapter starts from the champion's where the domain has one. Of several windows of rows
@@ -69,10 +70,11 @@ def finetune(bench: Workbench, progress: Progress | None = None) -> dict[str, An
             for number, rows in enumerate(bench.split.windows)
         ]
     window = min(range(len(trained)), key=lambda number: trained[number].loss)
-    figures = _figures(trained[window], bench.split.to_dict(window))
+    figures = _figures(trained[window], bench.split.spans(window))
     save_adapter(bench.folder, trained[window].adapter, _card(bench, seed, figures))
     shutil.rmtree(bench.checkpoints, ignore_errors=True)
-    return {**figures, "seconds": round(sum(each.seconds for each in trained), 2)}
+    seconds = round(sum(each.seconds for each in trained), 2)
+    return figures.model_copy(update={"seconds": seconds})
 
 
 def _train(
@@ -84,8 +86,8 @@ def _train(
         started_from = _start(bench, adapted, seed)
         training = choose_beta(
             adapted,
-            _examples(adapted, key, rows),
-            _examples(adapted, key, bench.split.select),
+            _examples(adapted, bench.served.model, key, rows),
+            _examples(adapted, bench.served.model, key, bench.split.select),
             TrainConfig(
                 epochs=settings.epochs,
                 patience=settings.patience,
@@ -103,21 +105,21 @@ def _train(
         return Trained(loss, adapted.adapter(key), report, started_from, training.seconds)
 
 
-def _figures(trained: Trained, split: dict[str, Any]) -> dict[str, Any]:
+def _figures(trained: Trained, split: SplitSpans) -> TrainingFigures:
     """The training figures that the challenger's card and the decision keep."""
     report = trained.report
-    return {
-        "started_from": trained.started_from,
-        "split": split,
-        "beta": report.beta,
-        "best_epoch": report.best_epoch,
-        "epochs": report.epochs_run,
-        "kl_bits": round(sum(map(sum, report.kl_bits.values())), 4),
-        "parameters": sum(tensor.numel() for tensor in trained.adapter.parameters()),
-    }
+    return TrainingFigures(
+        started_from=trained.started_from,
+        split=split,
+        beta=report.beta,
+        best_epoch=report.best_epoch,
+        epochs=report.epochs_run,
+        kl_bits=round(sum(map(sum, report.kl_bits.values())), 4),
+        parameters=sum(tensor.numel() for tensor in trained.adapter.parameters()),
+    )
 
 
-def _card(bench: Workbench, seed: int, figures: dict[str, Any]) -> dict[str, Any]:
+def _card(bench: Workbench, seed: int, figures: TrainingFigures) -> dict[str, JsonValue]:
     """What the challenger's files say of where it comes from."""
     row = bench.decision
     return {
@@ -129,21 +131,21 @@ def _card(bench: Workbench, seed: int, figures: dict[str, Any]) -> dict[str, Any
         "encoder": bench.served.encoder.fingerprint,
         "data_version": row.data_version,
         "seed": seed,
-        "training": figures,
+        "training": figures.model_dump(mode="json", by_alias=True, exclude_unset=True),
     }
 
 
-def _attached(config: Config, model: Backbone) -> AdaptedModel:
+def _attached(config: Config, model: Recommender) -> AdaptedModel:
     try:
         return attach(model, AdapterBank(), config.adapter.at)
     except AttachError as error:
         raise ConfigError(f"{config.source_file}: adapter.at: {error}") from None
 
 
-def _examples(adapted: AdaptedModel, key: str, rows: Rows) -> Examples:
+def _examples(adapted: AdaptedModel, model: Recommender, key: str, rows: Rows) -> Examples:
     slot = int(adapted.slots([key]))
     return Examples(
-        (rows.ids, rows.numbers),
+        model.inputs(rows),
         (rows.click, rows.convert),
         torch.full((len(rows),), slot, dtype=torch.long),
     )
@@ -158,9 +160,7 @@ def _start(bench: Workbench, adapted: AdaptedModel, seed: int) -> int:
     champion, bank = bench.champion()
     if champion.serves != BASE:
         held = bank.adapter(key)
-        kernels = [kernel for _, kernel in held.items() if isinstance(kernel, IAKKernel)]
-        same = all(replace(kernel.config, beta=wanted.beta) == wanted for kernel in kernels)
-        if same and held.places == adapted.at and len(kernels) == len(held.places):
+        if held.is_of(wanted, adapted.at):
             adapted.bank.load(key, held)
             return champion.serves
     adapted.add(key, wanted, seed)

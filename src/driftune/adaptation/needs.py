@@ -5,15 +5,13 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, NamedTuple
 
-import sqlalchemy as sa
-
 from driftune.config import Config
 from driftune.errors import LakeError
 from driftune.evaluation.power import AUC, POWER, Passing, passing, rows_needed
 from driftune.lake.duck import connect
 from driftune.lake.table import Lake
+from driftune.registry.decision_queries import judged_metrics
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import decisions
 
 DAYS = 7
 
@@ -161,12 +159,8 @@ def _traffic(config: Config, min_rows: int) -> tuple[list[date], list[Traffic]]:
 
 def _champion_aucs(ledger: Ledger, metric: str) -> dict[str, float]:
     """By domain key the AUC of who serves since the newest decision that a gate has judged."""
-    sides = [decisions.c.gate[(side, metric)].as_float() for side in ("champion", "challenger")]
-    query = sa.select(decisions.c.domain_key, decisions.c.state, *sides)
     found = {}
-    for key, state, champion, challenger in ledger.read(
-        query.where(decisions.c.gate.is_not(None)).order_by(decisions.c.day, decisions.c.updated_at)
-    ):
+    for key, state, champion, challenger in judged_metrics(ledger, metric):
         auc = challenger if state == "promoted" else champion
         if auc is not None and 0.5 <= auc < 1:
             found[key] = auc

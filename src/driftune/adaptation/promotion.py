@@ -5,15 +5,18 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from driftune.adaptation.messages import about, figures
 from driftune.errors import RegistryError
 from driftune.models.adapters import AdapterFileError, load_adapter
 from driftune.project import Project
 from driftune.registry.champions import adapter_folder
+from driftune.registry.database import Connection
 from driftune.registry.ledger import BASE
 from driftune.registry.mlflow_mirror import mirror, register
+from driftune.registry.records import Decision, GateReport
+from driftune.registry.rows import Switch
 
 
 @dataclass(frozen=True)
@@ -24,15 +27,17 @@ class Promotion:
     the lake (ISO), of a promotion by hand.
     """
 
-    decision: Any
-    gate: dict[str, Any]
+    decision: Decision
+    gate: GateReport
     action: Literal["promote", "by hand"]
     who: str
     reason: str
     data_day: str | None = None
 
 
-def promote(project: Project, promotion: Promotion, finish: Callable[[Any, int], None]) -> int:
+def promote(
+    project: Project, promotion: Promotion, finish: Callable[[Connection, int], None]
+) -> int:
     """Make a challenger its domain's champion; returns its version.
 
     Its files are copied and registered first; record, pointer and ``finish``, which ends the
@@ -46,6 +51,9 @@ def promote(project: Project, promotion: Promotion, finish: Callable[[Any, int],
             away, or the champion moved meanwhile.
     """
     row, gate = promotion.decision, promotion.gate
+    expected = gate.champion_version
+    if expected is None:
+        raise RegistryError(f"{row.id}: the gate's report does not say which champion it saw")
     config, ledger = project.config, project.ledger
     challenger = project.workspace.challenger(row.id)
     sha256 = _sha256(challenger, project.backbone_now() or row.backbone, promotion)
@@ -67,12 +75,11 @@ def promote(project: Project, promotion: Promotion, finish: Callable[[Any, int],
             reference_days=[row.day],
             mlflow_version=registered,
         )
-        ledger.switch(
-            connection,
+        switch = Switch(
             key=row.domain_key,
             domain=row.domain,
             action=promotion.action,
-            expected=gate["champion_version"],
+            expected=expected,
             version=version,
             decision_id=row.id,
             who=promotion.who,
@@ -81,6 +88,7 @@ def promote(project: Project, promotion: Promotion, finish: Callable[[Any, int],
             backbone=row.backbone,
             data_day=promotion.data_day,
         )
+        ledger.switch(connection, switch)
         finish(connection, version)
         told = {**about(row), **figures(gate), "version": version}
         who, reason = promotion.who, promotion.reason
@@ -92,16 +100,16 @@ def promote(project: Project, promotion: Promotion, finish: Callable[[Any, int],
 
 def _sha256(challenger: Path, backbone: str, promotion: Promotion) -> str:
     """The hash of the challenger's files, which can serve and were judged."""
-    name, judged = promotion.decision.id, promotion.gate.get("challenger_sha256")
+    name, judged = promotion.decision.id, promotion.gate.challenger_sha256
     try:
         _, card = load_adapter(challenger, backbone=backbone)
     except AdapterFileError as error:
         raise RegistryError(f"{name}: the challenger cannot serve: {error}") from None
-    if judged is not None and judged != card["sha256"]:
+    if judged is not None and judged != card.sha256:
         raise RegistryError(
             f"{name}: the challenger's files are not those that the gate judged; adapt again"
         )
-    return str(card["sha256"])
+    return card.sha256
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -7,7 +7,6 @@ the gate judges has had a part in training.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,8 @@ from driftune.features.days import encode_day
 from driftune.features.encoder import Encoder
 from driftune.lake.roles import day_end, day_start
 from driftune.lake.table import Lake
+from driftune.registry.records import Decision
+from driftune.registry.records.training import Span, SplitSpans
 from driftune.training.rows import Rows, load_rows
 
 
@@ -40,13 +41,11 @@ class Split:
         """The rows of the longest window."""
         return self.windows[0]
 
-    def to_dict(self, window: int = 0) -> dict[str, Any]:
+    def spans(self, window: int = 0) -> SplitSpans:
         """Sizes and time spans (UTC), as the decision records them, of the window chosen."""
-        parts = {"train": self.windows[window], "select": self.select, "gate": self.gate}
-        return {
-            name: {"rows": len(rows), "from": _moment(rows, 0), "to": _moment(rows, -1)}
-            for name, rows in parts.items()
-        }
+        return SplitSpans(
+            train=_span(self.windows[window]), select=_span(self.select), gate=_span(self.gate)
+        )
 
 
 def split_rows(
@@ -90,19 +89,18 @@ def split_rows(
     )
 
 
-def split_of_decision(config: Config, encoder: Encoder, decision: Any) -> Split:
+def split_of_decision(config: Config, encoder: Encoder, decision: Decision) -> Split:
     """The split of a decision's rows (a row of the ledger), since the drift that it found began.
 
     Raises:
         LakeError: as ``split_rows``.
     """
-    since = decision.scores.get("since")
     return split_rows(
         config,
         encoder,
         decision.domain_key,
         date.fromisoformat(decision.day),
-        None if since is None else date.fromisoformat(since),
+        decision.scores.since,
     )
 
 
@@ -151,6 +149,10 @@ def _microseconds(instant: datetime) -> int:
 def _instant(time: np.ndarray, position: int) -> int:
     """The position itself, or that of the first row of the same instant."""
     return int(np.searchsorted(time, time[position])) if position < len(time) else position
+
+
+def _span(rows: Rows) -> Span:
+    return Span(rows=len(rows), first=_moment(rows, 0), last=_moment(rows, -1))
 
 
 def _moment(rows: Rows, position: int) -> str:

@@ -1,12 +1,13 @@
 """Steps: how those of an adaptation are run. Plain calls here; others retry or reuse."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from driftune.adaptation.challenge import challenge
 from driftune.adaptation.finetune import finetune
 from driftune.adaptation.workbench import Workbench
 from driftune.progress import report
+from driftune.registry.records import GateReport, TrainingFigures
 
 T = TypeVar("T")
 FINE_TUNE = "fine-tune"
@@ -23,7 +24,7 @@ class Steps:
         """Run a step: claim, fine-tune, gate, conclude, or what ends a claim that failed."""
         return call()
 
-    def fine_tune(self, bench: Workbench, renew: Callable[[], None]) -> dict[str, Any]:
+    def fine_tune(self, bench: Workbench, renew: Callable[[], None]) -> TrainingFigures:
         """Train the challenger; ``renew`` keeps the claim and is called after every epoch."""
 
         def progress(label: str, done: int, total: int) -> None:
@@ -32,6 +33,6 @@ class Steps:
 
         return finetune(bench, progress)
 
-    def judge(self, bench: Workbench) -> dict[str, Any]:
+    def judge(self, bench: Workbench) -> GateReport:
         """Judge champion and challenger on the same held-out rows."""
         return challenge(bench)

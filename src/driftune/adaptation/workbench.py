@@ -3,13 +3,13 @@
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from driftune.adaptation.split import Split, lake_version, split_of_decision
 from driftune.errors import BACKBONE_CHANGED, OvertakenError, RegistryError
-from driftune.models.adapters import Adapter, AdapterBank, AdapterFileError, load_adapter
+from driftune.models.adapters import Adapter, AdapterBank, AdapterFileError, Card, load_adapter
 from driftune.project import Project, Served
 from driftune.registry.champions import Champion, champions_for
+from driftune.registry.records import Decision
 
 
 class Workbench:
@@ -25,8 +25,8 @@ class Workbench:
         self._champion: tuple[Champion, AdapterBank] | None = None
 
     @cached_property
-    def decision(self) -> Any:
-        """The decision's row in the ledger.
+    def decision(self) -> Decision:
+        """The decision as the ledger has it.
 
         Raises:
             LedgerError: when there is none.
@@ -73,7 +73,7 @@ class Workbench:
         """Where a training that is under way keeps its whole epochs."""
         return self.project.workspace.staging / f"adapt-{self.decision_id}"
 
-    def challenger(self) -> tuple[Adapter, dict[str, Any]]:
+    def challenger(self) -> tuple[Adapter, Card]:
         """The challenger and its card, from its files: what is judged is what would serve.
 
         Raises:

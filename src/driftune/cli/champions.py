@@ -1,7 +1,7 @@
 """Commands on champions: by hand, back, their history, and what is out of line with them."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,8 @@ from driftune.cli.options import PARAMS, AsJson, ConfigPath, load
 
 if TYPE_CHECKING:
     from driftune.config import Config
+    from driftune.registry.ledger import Ledger
+    from driftune.registry.rows import Finding
 
 app = typer.Typer()
 
@@ -95,7 +97,11 @@ def reconcile(config: ConfigPath = PARAMS, as_json: AsJson = False) -> None:
     with Ledger(settings) as ledger:
         found = bring_in_line(settings, ledger)
         deliver(settings, ledger)
-    findings = [finding for part in found.values() for finding in part]
+    findings: list[Finding] = [
+        {"what": finding["what"], "ok": finding["ok"]}
+        for part in found.values()
+        for finding in part
+    ]
     if as_json:
         typer.echo(json.dumps(found))
     else:
@@ -108,7 +114,7 @@ def reconcile(config: ConfigPath = PARAMS, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def key_of(config: "Config", ledger: Any, domain: str) -> str:
+def key_of(config: "Config", ledger: "Ledger", domain: str) -> str:
     """The key of a domain given by name or key.
 
     Raises:

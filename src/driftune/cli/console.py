@@ -17,7 +17,12 @@ from driftune.observe.logs import structured
 from driftune.progress import LOGGER
 
 if TYPE_CHECKING:
-    from driftune.deployment.doctor import Finding
+    from collections.abc import Sequence
+
+    from driftune.registry.history import SwitchEntry
+    from driftune.registry.review import ReviewEntry
+    from driftune.registry.rows import Finding
+    from driftune.registry.status import DomainStatus
 
 
 class _Lines(logging.Handler):
@@ -94,7 +99,7 @@ def fail(message: str) -> None:
     Console(stderr=True).print(Text(f"error: {line}", "bold red"), soft_wrap=True, highlight=False)
 
 
-def show_status(rows: list[dict[str, Any]]) -> None:
+def show_status(rows: "list[DomainStatus]") -> None:
     """Print domains with champion, last drift and last decision."""
     console = Console()
     if not rows:
@@ -104,13 +109,14 @@ def show_status(rows: list[dict[str, Any]]) -> None:
     for name in ("domain", "champion", "since", "last day", "drift", "decision"):
         table.add_column(name, justify="right" if name in ("champion", "drift") else "left")
     for row in rows:
+        state = row["state"] or ""
         table.add_row(
             Text(row["domain"]),
             "base" if row["champion"] == 0 else f"v{row['champion']}",
             row["since"] or "",
             row["day"] or "",
             "" if row["drift"] is None else f"{row['drift']:.2f}×",
-            Text(_with_stale(row["state"] or "", row["stale"]), _STYLES.get(row["state"], "")),
+            Text(_with_stale(state, row["stale"]), _STYLES.get(state, "")),
         )
     console.print(table)
     held = sum(row["state"] == "review" for row in rows)
@@ -118,13 +124,13 @@ def show_status(rows: list[dict[str, Any]]) -> None:
         console.print(f"{held} domain(s) wait for approval: driftune approve --list")
 
 
-def show_findings(findings: "Sequence[Finding] | Sequence[dict[str, Any]]") -> None:
+def show_findings(findings: "Sequence[Finding]") -> None:
     """Print findings, a line each: whether it is ``ok``, and ``what`` it is."""
     for finding in findings:
         sys.stdout.write(f"{'ok  ' if finding['ok'] else 'FAIL'}  {finding['what']}\n")
 
 
-def show_history(rows: list[dict[str, Any]], reviews: list[dict[str, Any]]) -> None:
+def show_history(rows: "list[SwitchEntry]", reviews: "list[ReviewEntry]") -> None:
     """Print the switches of a domain's champion, and what was approved and declined."""
     console = Console()
     for each in reviews:
@@ -138,7 +144,7 @@ def show_history(rows: list[dict[str, Any]], reviews: list[dict[str, Any]]) -> N
     for name in ("when (UTC)", "action", "champion", "by", "why", "decision", "data", "backbone"):
         table.add_column(name, overflow="fold")
     for row in rows:
-        versions = ["base" if row[end] == 0 else f"v{row[end]}" for end in ("from", "to")]
+        versions = [f"v{end}" if end else "base" for end in (row["from"], row["to"])]
         table.add_row(
             row["at"].removesuffix("+00:00").replace("T", " "),
             row["action"],

@@ -6,10 +6,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from driftune.cli import console
 from driftune.errors import DriftuneError
 from driftune.no_telemetry import silence
+
+if TYPE_CHECKING:
+    from driftune.registry.records import GateReport
 
 PARAMS = Path("params.yaml")
 HOME = Path("workspace")
@@ -98,25 +102,29 @@ def _summary(seconds: float) -> bool:
         rows = ledger.decisions()
     acted = [row for row in rows if row.state not in QUIET]
     for row in acted:
-        difference = (row.gate or {}).get("difference") or {}
-        figures = ""
-        if difference.get("low") is not None:
-            figures = (
-                f"  CTR-AUC {difference['champion']:.3f} → {difference['challenger']:.3f} "
-                f"({difference['low']:+.3f} to {difference['high']:+.3f})"
-            )
-        why = evidence(row.scores["rule"], row.score or 0)
+        figures = _figures(row.gate)
+        why = evidence(row.scores.rule, row.score or 0)
         _say(f"     {row.day}  {row.domain:20} {why:11}  {row.state}{figures}")
     quiet = sorted({row.domain for row in rows} - {row.domain for row in acted})
     _say(f"     left alone: {', '.join(quiet)}")
     truth = check_against_truth(
         TRUTH,
-        [{"domain": row.domain, "day": row.day, "judged": row.gate is not None} for row in acted],
+        [{"domain": row.domain, "day": row.day, "judged": row.judged} for row in acted],
     )
     promoted = sum(row.state == "promoted" for row in acted)
     _say(f"     {truth.sentence()}; promoted {promoted}")
     _say(f"     review page: {config.home / 'reports' / 'index.html'}   ({seconds:.0f} s)")
     return truth.found == truth.planted and not truth.false_domains and promoted > 0
+
+
+def _figures(gate: "GateReport | None") -> str:
+    difference = None if gate is None else gate.difference
+    if difference is None:
+        return ""
+    sides, ends = (difference.champion, difference.challenger), (difference.low, difference.high)
+    if None in sides or None in ends:
+        return ""
+    return "  CTR-AUC {:.3f} → {:.3f} ({:+.3f} to {:+.3f})".format(*sides, *ends)
 
 
 if __name__ == "__main__":

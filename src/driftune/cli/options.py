@@ -1,8 +1,9 @@
 """Options that many commands share, and what they load."""
 
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 ConfigPath = Annotated[Path, typer.Option("--config", "-c", help="Path of params.yaml.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 PARAMS = Path("params.yaml")
 
 

@@ -2,8 +2,9 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,7 +15,7 @@ from driftune.cli import review as review_commands
 from driftune.cli.deploy import app as deploy_app
 from driftune.cli.flow_runs import running
 from driftune.cli.lake import app as lake_app
-from driftune.cli.options import PARAMS, AsJson, ConfigPath, day_of, load
+from driftune.cli.options import PARAMS, AsJson, ConfigPath, Json, day_of, load
 from driftune.errors import DriftuneError
 from driftune.no_telemetry import silence
 from driftune.redact import guard_logs
@@ -216,7 +217,7 @@ def status(config: ConfigPath = PARAMS, as_json: AsJson = False) -> None:
     with Ledger(settings) as ledger:
         rows = domain_status(ledger)
     if as_json:
-        _print({"domains": rows}, as_json)
+        typer.echo(json.dumps({"domains": rows}))
     else:
         from driftune.cli.console import show_status
 
@@ -319,7 +320,7 @@ def doctor(
 
     findings = examine(load(config), mend=mend)
     if as_json:
-        _print({"checks": findings}, as_json)
+        typer.echo(json.dumps({"checks": findings}))
     else:
         from driftune.cli.console import show_findings
 
@@ -328,7 +329,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _print(figures: dict[str, Any], as_json: bool, quiet: bool = False) -> None:
+def _print(figures: Mapping[str, Json], as_json: bool, quiet: bool = False) -> None:
     if as_json:
         typer.echo(json.dumps(figures, default=str))
     elif not quiet:

@@ -1,11 +1,11 @@
 """Commands on quarantine: what a day's holds, and letting rows or domains of it in."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from driftune.cli.options import PARAMS, AsJson, ConfigPath, day_of, load
+from driftune.cli.options import PARAMS, AsJson, ConfigPath, Json, day_of, load
 
 app = typer.Typer(help="Rejected rows: what they are, and letting them in after a fix.")
 
@@ -83,7 +83,7 @@ def release(
     with Ledger(settings) as ledger:
         done = release_day(settings, ledger, day_of(day), reason or [], domain or [], why)
         build_site(settings, ledger)
-    figures: dict[str, Any] = {
+    figures: dict[str, Json] = {
         "day": day,
         "verdict": done.quality.verdict,
         "rows": done.quality.accepted,

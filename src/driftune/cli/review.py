@@ -1,7 +1,7 @@
 """Commands of review first: what waits for approval, approve it, decline it."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from driftune.config import Config
 
 app = typer.Typer()
+
+
+class Reviewed(TypedDict):
+    """What became of one decision; ``state`` is None and ``ok`` false where it did not wait."""
+
+    decision: str
+    state: str | None
+    told: str
+    ok: bool
 
 
 @app.command()
@@ -74,7 +83,7 @@ def _list(settings: "Config", as_json: bool) -> None:
 
 def _review(
     settings: "Config", decision_ids: list[str], reject: bool, why: str | None
-) -> tuple[list[dict[str, Any]], bool]:
+) -> tuple[list[Reviewed], bool]:
     """A line per decision, and whether any of them is in another state now."""
     import getpass
 
@@ -83,7 +92,8 @@ def _review(
     from driftune.registry.review import approve as let
     from driftune.registry.review import decline
 
-    lines, changed = [], False
+    lines: list[Reviewed] = []
+    changed = False
     for decision_id in dict.fromkeys(decision_ids):
         try:
             with Ledger(settings) as ledger:

@@ -20,16 +20,30 @@ class Adapter(Section):
     """
 
     at: list[str] = Field(["click_tower.1", "convert_tower.1"], min_length=1)
+    """Places: names of modules of the backbone behind which a kernel is put."""
     combine: Literal["residual", "replace"] = "residual"
+    """`residual`: the kernel's output is added; `replace`: it is all that goes on."""
     bottleneck: Positive = 12
+    """Size of the bottleneck z."""
     hidden: Positive = 16
+    """Size of the decoder's hidden layer."""
     beta: Betas = Field([0.0, 1e-3], min_length=1)
+    """Weights of the KL term to choose from."""
     train_days: Positive = 3
+    """Last days that it is trained on …"""
     drift_days: Positive = 7
+    """… or days since the drift began, up to so many."""
     select_share: float = Field(0.15, gt=0, lt=0.5)
+    """Share of the rows that chooses β and the days."""
     gate_share: float = Field(0.35, gt=0, lt=0.8)
+    """Share of the rows, the newest, that the gate judges by."""
     epochs: Positive = 12
+    """Passes over the rows at most."""
     patience: Positive = 3
+    """Passes without progress after which training stops."""
     batch_size: Positive = 256
+    """Rows of a batch."""
     learning_rate: float = Field(2e-3, gt=0)
+    """Learning rate."""
     weight_decay: float = Field(1e-4, ge=0)
+    """Weight decay."""

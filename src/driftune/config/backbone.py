@@ -9,8 +9,14 @@ class Backbone(Section):
     """The ESMM backbone and its pre-training."""
 
     embedding: Positive = 8
+    """Size of an embedding."""
     hidden: list[Positive] = [128, 64]
+    """Sizes of the hidden layers of each tower."""
     epochs: Positive = 2
+    """Passes over the reference rows."""
     batch_size: Positive = 512
+    """Rows of a batch, over all processes."""
     learning_rate: float = Field(2e-3, gt=0)
+    """Learning rate of Adam."""
     weight_decay: float = Field(1e-5, ge=0)
+    """Weight decay."""

@@ -15,8 +15,14 @@ class Guard(Section):
     """
 
     alone: float = Field(1e-4, gt=0, lt=0.5)
+    """One-sided p-value at which one day suffices."""
     confirm: Confirm = Confirm()
+    """When weaker evidence suffices."""
     since_promotion: float = Field(0.01, gt=0, lt=0.5)
+    """Chance of taking back an equal champion, over all days since its promotion."""
     loss: float = Field(0.01, gt=0, lt=1)
+    """Loss of AUC that the look at all days is most sensitive to."""
     min_positives: Positive = 20
+    """Positive labels below which a day is not judged."""
     min_users: Positive = 20
+    """Effective users below which it is not."""

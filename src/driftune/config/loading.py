@@ -25,7 +25,7 @@ TRACKED = ("reference", "columns", "domains", "features", "backbone", "timezone"
 _NOT_IN_PATHS = "[]*?%"
 
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """Refuses a key that a section has twice: the first one's value would be lost unseen."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Tree:

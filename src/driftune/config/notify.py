@@ -18,8 +18,11 @@ class Notify(Section):
     """
 
     urls_env: str | None = None
+    """Name of the environment variable that holds Apprise's URLs; null: no messages."""
     events: list[Kind] = Field(list(KINDS), min_length=1)
+    """What is told."""
     site: str | None = None
+    """URL where the review site is served, for links."""
 
     @field_validator("urls_env")
     @classmethod

@@ -14,9 +14,13 @@ class Observe(Section):
     """
 
     log_format: Literal["text", "json"] = "text"
+    """Format of the command line's own lines."""
     log_file: Path | None = None
+    """File for JSON lines of every run."""
     metrics: bool = True
+    """Write a file of metrics for each flow."""
     push_gateway: str | None = None
+    """URL of a Prometheus push gateway."""
 
     @field_validator("push_gateway")
     @classmethod

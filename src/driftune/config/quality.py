@@ -81,10 +81,15 @@ class DomainLimits(Section):
     """
 
     max_rejected_share: Share = 0.3
+    """Share of rejected rows above which the domain is kept out."""
     volume: Share = 0.1
+    """Share of its usual rows below which the domain is kept out."""
     click_odds: float = Field(4.0, gt=1)
+    """Factor on its usual odds of a click above which (or below its inverse) it is kept out."""
     min_rows: Positive = 100
+    """Usual rows below which a domain is not compared."""
     max_rows: Share = 0.5
+    """Share of the day's rows in such domains above which the day is refused."""
 
 
 class ColumnSlack(Section):
@@ -95,18 +100,31 @@ class ColumnSlack(Section):
     """
 
     nulls: Share = 0.005
+    """Nulls."""
     values: Share = 0.005
+    """Values never seen before."""
     outliers: Share = 0.005
+    """Outliers."""
     format: Share = 0.005
+    """Ids of an unusual form."""
     frequent: Share = 0.005
+    """Rows of single ids that had far fewer."""
     per_item: Share = 0.005
+    """Values unlike the other rows of the same item or user."""
     item_changed: Share = 0.05
+    """Items whose value changed, as a share of the items."""
     user_changed: Share = 0.05
+    """Users whose value changed, as a share of the users."""
     item_level: Share = 0.03
+    """Change of the level of the same items' values, in logarithms."""
     distinct: Share = 0.1
+    """Distinct ids, in logarithms."""
     known_users: Share = 0.005
+    """Rows of users that the encoder knows."""
     known_items: Share = 0.1
+    """Rows of items that the encoder knows."""
     drift: Share = 0.15
+    """Distance between the mixes of values."""
 
 
 class Extra(Section):
@@ -115,8 +133,11 @@ class Extra(Section):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     expectation: str
+    """Class of Great Expectations; its arguments stand beside it."""
     severity: Severity = "warning"
+    """Severity when it is broken."""
     sentence: str = Field(min_length=1)
+    """What the day's page says."""
 
     @field_validator("expectation")
     @classmethod
@@ -155,21 +176,37 @@ class Quality(Section):
     """
 
     min_rows: Positive = 100
+    """Rows below which the day is refused."""
     max_rejected_share: Share = 0.2
+    """Share of rejected rows above which the day is refused."""
     min_hours: int = Field(12, ge=1, le=24)
+    """Hours with impressions below which the day is partial: a warning, no drift verdict."""
     click_rate: Annotated[tuple[Share, Share], RISING] = (0.001, 0.9)
+    """Lowest and highest click rate without a warning."""
     max_silence_hours: float = Field(3.0, gt=0, le=24)
+    """Hours without impressions before the day's end."""
     files: Positive | None = None
+    """Files with rows a day; null: as many as on the days before."""
     history_days: Positive = 28
+    """Days before that say what is usual."""
     weekday_days: int = Field(3, ge=3)
+    """Days of the same weekday that are needed to compare with these alone."""
     band: float = Field(6.0, gt=0)
+    """Robust standard deviations from the median that count as unusual."""
     volume: float = Field(0.5, gt=0)
+    """Slack of a domain's rows, in logarithms."""
     rate: float = Field(0.4, gt=0)
+    """Slack of its click and conversion rates, in log odds."""
     domain: DomainLimits = DomainLimits()
+    """When a domain is kept out while the others go on."""
     slack: ColumnSlack = ColumnSlack()
+    """Slack of the figures of a column."""
     ranges: dict[str, Annotated[tuple[Bound, Bound], RANGE]] = {"propensity": (0.0, 1.0)}
+    """Lowest and highest value of a column; null: no bound."""
     severity: dict[str, Literal["critical", "warning", "info", "off"]] = {}
+    """Severity of a rule: `critical`, `warning`, `info` or `off`."""
     extra: list[Extra] = []
+    """Further expectations of Great Expectations."""
 
     @field_validator("severity", mode="before")
     @classmethod

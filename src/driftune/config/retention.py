@@ -19,9 +19,16 @@ class Retention(Section):
     """
 
     versions: Positive | None = 90
+    """Files of the lake, since a newer delivery replaced them."""
     lake: int | None = Field(None, ge=LEAST_LAKE_DAYS)
+    """Days of the lake."""
     quarantine: Positive | None = None
+    """Rejected rows."""
     records: Positive | None = None
+    """Quality records and Data Docs, with the day's page."""
     challengers: Positive | None = 90
+    """Files of challengers that were not promoted."""
     adapters: Positive | None = None
+    """Files and MLflow versions of former champions that no rollback needs."""
     caches: Positive | None = 30
+    """Encoded days and drift counts that nothing has read."""

@@ -33,28 +33,54 @@ class Config(Section):
     """
 
     workspace: str = "workspace"
+    """Folder for everything that a run writes."""
     lake: str | None = Field(None, min_length=1)
+    """Folder, `s3://BUCKET/lake` or `gs://BUCKET/lake` of the Delta table; null: in the workspace.
+    """
     timezone: str = "UTC"
+    """IANA time zone of the calendar days, and of times without an offset."""
     seed: int = Field(7, ge=0)
+    """Seed of pre-training and fine-tuning."""
     trigger: Literal["inline", "event"] = "inline"
+    """`inline`: the daily run adapts; `event`: it emits an event that starts the deployment
+    `adapt`.
+    """
     review: Literal["none", "first"] = "none"
+    """`first`: every fine-tune waits for `driftune approve`."""
     source: Source
+    """Where the day's files are."""
     resources: Resources = Resources()
+    """What taking in a day may use."""
     runner: RunnerRole = Runner()
+    """Where a day's domains are measured and adapted; a word alone is its `kind`."""
     reference: Reference
+    """The days that pre-training uses."""
     columns: Columns
+    """What the columns of the logs mean."""
     domains: Domains = Domains()
+    """What happens to unknown domains."""
     features: Features = Features()
+    """What the encoder reads."""
     backbone: Backbone = Backbone()
+    """The ESMM backbone and its pre-training."""
     quality: Quality = Quality()
+    """Limits of data quality."""
     drift: Drift = Drift()
+    """Signals, and when drift triggers."""
     adapter: Adapter = Adapter()
+    """The IAK adapter and its fine-tuning."""
     gate: Gate = Gate()
+    """What a challenger must show."""
     guard: Guard = Guard()
+    """When a champion is taken back."""
     registry: Registry = Registry()
+    """Where decisions and versions are kept."""
     notify: Notify = Notify()
+    """Messages to people."""
     observe: Observe = Observe()
+    """Logs and metrics."""
     retention: Retention = Retention()
+    """For how long files are kept."""
 
     _file: Path = PrivateAttr(default_factory=lambda: Path("params.yaml").resolve())
 

@@ -25,9 +25,13 @@ class Needs(Section):
     """
 
     cpus: float = Field(1.0, ge=0, allow_inf_nan=False)
+    """CPUs."""
     gpus: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """GPUs; 0.25 lets four domains share one."""
     memory: str | None = Field(None, pattern=r"^[1-9][0-9]*(\.[0-9]+)?(MB|GB)$")
+    """Memory, such as `8GB`."""
     resources: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
+    """Resources that the nodes declare."""
 
     @field_validator("gpus")
     @classmethod
@@ -56,11 +60,17 @@ class Runner(Section):
     """
 
     kind: Literal["threads", "processes", "ray"] = "threads"
+    """Threads of the flow's process, processes beside it, or Ray."""
     threads: Positive = 4
+    """Domains at once on threads."""
     processes: Positive | None = None
+    """Adaptations at once on processes; null: as many as cores."""
     address: str | None = Field(None, min_length=1)
+    """`host:port` or `ray://host:port` of the cluster."""
     needs: Needs = Needs()
+    """What Ray sets aside for a domain."""
     domains: dict[str, Needs] = {}
+    """The same of single domains, by name."""
 
     def options(self, domain: str) -> RayOptions:
         """What a domain's task needs, as Ray's options."""

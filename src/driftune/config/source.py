@@ -18,10 +18,15 @@ class Source(Section):
     """
 
     uri: str = Field(repr=False)
+    """Template of the day's files with `{day}`: path, `s3://`, `gs://`; globs allowed."""
     format: Literal["auto", "parquet", "csv", "jsonl"] = "auto"
+    """Format of the files; `auto` goes by the ending."""
     late_days: int = Field(3, ge=0)
+    """Days before the last one that a scheduled run takes in when they arrive late."""
     keep_columns: bool = True
+    """Keep columns that no role names in the lake, as `d_NAME`."""
     catch_up_days: int = Field(14, ge=0)
+    """Days that a run goes back at most after an outage."""
 
     @field_validator("uri")
     @classmethod
@@ -35,15 +40,20 @@ class Resources(Section):
     """What taking in a day may use: DuckDB's ``memory``; beyond it, files beside the staged day."""
 
     memory: str = Field("1.5GB", pattern=r"^[1-9][0-9]*(\.[0-9]+)?(MB|GB)$")
+    """Memory of DuckDB while a day is taken in; the rest goes to files."""
 
 
 class Reference(Section):
     """The days that pre-training uses, both ends included."""
 
     first: date
+    """First reference day."""
     last: date
+    """Last reference day."""
     uri: str | None = Field(None, repr=False)
+    """Template of their files; null: that of `source`."""
     holdout: Share = 0.1
+    """Share of the rows, the newest ones, that evaluates the backbone."""
 
     @property
     def days(self) -> list[date]:

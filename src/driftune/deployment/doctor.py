@@ -1,8 +1,7 @@
 """Examine an installation and a workspace: what is there, what fits, what needs mending."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from typing import TypedDict
 
 from driftune.config import Config
 from driftune.errors import DriftuneError, LakeError
@@ -10,15 +9,9 @@ from driftune.registry.ledger import Ledger
 from driftune.registry.mlflow_mirror import answers
 from driftune.registry.reconcile import aliases
 from driftune.registry.recover import recover_all
+from driftune.registry.rows import Finding
 
 _PACKAGES = ("prefect", "torch", "dvc", "great-expectations", "duckdb", "evidently", "mlflow")
-
-
-class Finding(TypedDict):
-    """A line about one thing that was looked at, and whether it is as it should be."""
-
-    what: str
-    ok: bool
 
 
 def examine(config: Config, *, mend: bool = False) -> list[Finding]:
@@ -30,16 +23,12 @@ def examine(config: Config, *, mend: bool = False) -> list[Finding]:
     findings += [found for found in [_finding(_erasures, config)] if not found["ok"]]
     with Ledger(config) as ledger:
         if mend:
-            findings += map(_plain, recover_all(config, ledger))
+            findings += recover_all(config, ledger)
         findings += _champions(config, ledger)
         mirrored = aliases(config, ledger, mend=mend)
-        findings += map(_plain, mirrored)
+        findings += mirrored
         findings += [] if mirrored else [_finding(answers, config)]
     return findings
-
-
-def _plain(row: Mapping[str, str | bool]) -> Finding:
-    return {"what": str(row["what"]), "ok": bool(row["ok"])}
 
 
 def _finding(check: Callable[[Config], str], config: Config) -> Finding:

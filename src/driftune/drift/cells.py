@@ -1,14 +1,16 @@
 """The fixed cells that the rows of a window are counted in, the same for all days and domains."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from driftune.features.encoder import Encoder
 
 if TYPE_CHECKING:
-    from driftune.models.backbone import Backbone
+    from pyarrow import Table
+
+    from driftune.models.recommender import Recommender
 
 # Cells of a category: none, unknown to the reference days, the most frequent ones, all others.
 NONE, NEW, FIRST, MOST = 0, 1, 2, 256
@@ -45,13 +47,13 @@ category. ``ranking``: predictions of rows without a click, then of those with o
 class Cells:
     """The cells that the sampled rows of a day fall into."""
 
-    def __init__(self, encoder: Encoder, model: "Backbone", table: Any) -> None:
+    def __init__(self, encoder: Encoder, model: "Recommender", table: "Table") -> None:
         buckets = encoder.buckets
         category = table.column(f"c_{encoder.fields.index('category')}").to_numpy()
         item = table.column(f"c_{encoder.fields.index('item')}").to_numpy()
         self.category = category_cells(category, buckets)
         self.novel = ((item >= 1) & (item <= buckets)).astype(np.int64)
-        self.taste = embedding_regions(model, encoder.fields.index("item"))[item]
+        self.taste = embedding_regions(model, encoder, "item")[item]
         self.hour = table.column("hour").to_numpy().astype(np.int64)
         self.click = table.column("click").to_numpy().astype(np.int64)
         price = table.column("price").to_numpy(zero_copy_only=False).astype(float)
@@ -78,27 +80,28 @@ class Cells:
             "ranking": (ranked, everything, None),
             "ranking_unseen": (ranked, unseen, None),
         }
-        found = {}
+        counted = {}
         for part, (cell, rows, weight) in wanted.items():
             size = SIZES[part]
             place = domain[rows] * size + cell[rows]
             weights = None if weight is None else weight[rows]
             counts = np.bincount(place, weights, minlength=domains * size)
-            found[part] = counts.reshape(domains, size).astype(float)
-        return found
+            counted[part] = counts.reshape(domains, size).astype(float)
+        return counted
 
 
 def category_cells(ids: np.ndarray, buckets: int) -> np.ndarray:
     """Cells of encoded categories; the vocabulary is sorted by how often each was shown."""
     rank = ids - buckets - 1
     known = np.where(rank < MOST, FIRST + rank, FIRST + MOST)
-    return np.where(ids == 0, NONE, np.where(rank < 0, NEW, known)).astype(np.int64)
+    cells: np.ndarray = np.where(ids == 0, NONE, np.where(rank < 0, NEW, known)).astype(np.int64)
+    return cells
 
 
 def price_cells(prices: np.ndarray) -> np.ndarray:
     """Cells of prices, from negative to positive."""
     steps = np.rint(np.sign(prices) * np.log1p(np.abs(prices)) / PRICE_STEP)
-    return np.clip(steps, -PRICE_LIMIT, PRICE_LIMIT).astype(np.int64) + PRICE_LIMIT
+    return np.asarray(np.clip(steps, -PRICE_LIMIT, PRICE_LIMIT).astype(np.int64) + PRICE_LIMIT)
 
 
 def price_values() -> np.ndarray:
@@ -111,7 +114,7 @@ def logit_cells(predicted: np.ndarray) -> np.ndarray:
     """Cells of predicted probabilities, by their logit."""
     safe = np.clip(predicted, 1e-9, 1 - 1e-9)
     steps = np.rint(np.log(safe / (1 - safe)) / LOGIT_STEP)
-    return np.clip(steps, -LOGIT_LIMIT, LOGIT_LIMIT).astype(np.int64) + LOGIT_LIMIT
+    return np.asarray(np.clip(steps, -LOGIT_LIMIT, LOGIT_LIMIT).astype(np.int64) + LOGIT_LIMIT)
 
 
 def logit_values() -> np.ndarray:
@@ -119,15 +122,17 @@ def logit_values() -> np.ndarray:
     return (np.arange(LOGITS) - LOGIT_LIMIT) * LOGIT_STEP
 
 
-def embedding_regions(model: "Backbone", field: int) -> np.ndarray:
-    """The region (ids,) of the backbone's embedding space that each encoded item lies in.
+def embedding_regions(model: "Recommender", encoder: Encoder, field: str) -> np.ndarray:
+    """The region (ids,) of the model's embedding space that each id of a field lies in.
 
-    Random planes through the mean of the known items; a fixed seed draws the same for a backbone.
+    Random planes through the mean of the known ids; a fixed seed draws the same for a model. All
+    ids lie in one region where the model has no embeddings of them.
     """
-    first = int(model.representation.starts[field])
-    sizes: Any = model.shape["sizes"]
-    table = model.representation.table.weight.detach().double().numpy()
-    weights = table[first : first + sizes[field]]
+    number = encoder.fields.index(field)
+    vectors = model.field_vectors(number)
+    if vectors is None:
+        return np.zeros(encoder.sizes[number], dtype=np.int64)
+    weights = vectors.detach().double().numpy()
     directions = np.random.default_rng(0).normal(size=(weights.shape[1], PLANES))
     sides = (weights - weights.mean(axis=0)) @ directions > 0
     return np.asarray(sides @ (1 << np.arange(PLANES)), dtype=np.int64)

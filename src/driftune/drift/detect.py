@@ -2,11 +2,7 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import date, timedelta
-from typing import Any
-
-import sqlalchemy as sa
 
 from driftune.config import Config
 from driftune.config.drift import Drift
@@ -16,9 +12,18 @@ from driftune.drift.rules import DUE, NEW_BACKBONE
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict, judge_readings
 from driftune.drift.windows import DomainWindow
-from driftune.io import finite
+from driftune.registry.checks import taken_back_between
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import AS_OF, adapters, champions, checks, decisions, switches
+from driftune.registry.past import (
+    asked_by,
+    challengers_wait_for,
+    decisions_between,
+    last_finetunes,
+    made_for_others,
+    switched_by_hand,
+)
+from driftune.registry.records import Decision, Scores, State
+from driftune.registry.records.scores import SignalFacts, SignalScore, WindowCounts
 
 
 def decide_day(
@@ -77,39 +82,17 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
     """What the ledger knows of the domains' days before."""
     if not windows:
         return {}
-    day, policy = windows[0].day, config.drift
+    day, backbone, policy = windows[0].day, windows[0].backbone, config.drift
     span = max(policy.confirm.of - 1, *policy.follow_up_days, 0)
     # A challenger that waited became champion on a later day than its decision's.
     reach = max(span, policy.cooldown_days + config.gate.looks)
-    rows = ledger.read(
-        sa.select(
-            *(
-                decisions.c[name]
-                for name in (
-                    "domain_key", "day", "state", "backbone", "champion_version",
-                    "adapter_version", "scores"
-                )
-            ),
-            decisions.c.gate["looks"].label("looks"),
-        )
-        .where(
-            decisions.c.day < day.isoformat(),
-            decisions.c.day >= (day - timedelta(days=reach)).isoformat(),
-        )
-        .order_by(decisions.c.day, decisions.c.revision, decisions.c.decided_at)
-    )  # fmt: skip
+    rows = decisions_between(ledger, day - timedelta(days=reach), day)
     before = {(row.domain_key, date.fromisoformat(row.day)): row for row in rows}
-    switched = _taken_back(policy, ledger, day) | _by_hand(policy, ledger, day)
-    ages = _ages(policy, ledger, windows)
-    waiting = {
-        row.domain_key: row.gate["waits_for"]
-        for row in ledger.decisions(
-            decisions.c.state == "waiting",
-            decisions.c.day < day.isoformat(),
-            decisions.c.backbone == windows[0].backbone,
-        )
-    }
-    outdated = _outdated(ledger, windows[0].backbone, day)
+    cooldown = day - timedelta(days=policy.cooldown_days)
+    switched = taken_back_between(ledger, cooldown, day) | switched_by_hand(ledger, cooldown, day)
+    ages = _ages(policy, ledger, day, backbone)
+    waiting = challengers_wait_for(ledger, backbone, day)
+    outdated = _outdated(ledger, backbone, day)
     found = {}
     for window in windows:
         p_values: list[dict[str, float]] = []
@@ -119,7 +102,7 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
                 p_values.append({})
                 continue
             same = (row.backbone, row.champion_version) == (window.backbone, window.champion)
-            p_values.append(_p_values(row.scores) if same else {})
+            p_values.append(row.scores.p_values() if same else {})
         own = [row for (key, _), row in before.items() if key == window.key]
         origin = _follow_up(policy, window, own)
         found[window.key] = Past(
@@ -134,33 +117,17 @@ def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> di
     return found
 
 
-def _cooling(policy: Drift, day: date, rows: Sequence[sa.Row]) -> bool:
+def _cooling(policy: Drift, day: date, rows: Sequence[Decision]) -> bool:
     """Whether a champion was promoted within the cool-down; ``rows``: the domain's decisions."""
-    promoted = [row for row in rows if row.state == "promoted"]
-    days = [date.fromisoformat(row.looks[-1]["day"] if row.looks else row.day) for row in promoted]
+    promoted = [row for row in rows if row.state == State.PROMOTED]
+    looks = [None if row.gate is None else row.gate.last_look for row in promoted]
+    days = [
+        date.fromisoformat(row.day) if look is None else look.day
+        for row, look in zip(promoted, looks, strict=True)
+    ]
     return policy.cooldown_days > 0 and any(
         (day - each).days <= policy.cooldown_days for each in days
     )
-
-
-def _taken_back(policy: Drift, ledger: Ledger, day: date) -> set[str]:
-    """Domains (keys) whose champion was taken back within the cool-down, today included."""
-    first = day - timedelta(days=policy.cooldown_days)
-    query = sa.select(checks.c.domain_key).where(
-        checks.c.restored.is_not(None),
-        AS_OF.element > first.isoformat(),
-        AS_OF.element <= day.isoformat(),
-    )
-    return {row.domain_key for row in ledger.read(query)}
-
-
-def _by_hand(policy: Drift, ledger: Ledger, day: date) -> set[str]:
-    """Domains (keys) whose champion a person switched within the cool-down, on the data's clock."""
-    first = day - timedelta(days=policy.cooldown_days)
-    query = sa.select(switches.c.domain_key).where(
-        switches.c.data_day >= first.isoformat(), switches.c.data_day < day.isoformat()
-    )
-    return {row.domain_key for row in ledger.read(query)}
 
 
 def _outdated(ledger: Ledger, backbone: str, day: date) -> dict[str, int]:
@@ -168,30 +135,14 @@ def _outdated(ledger: Ledger, backbone: str, day: date) -> dict[str, int]:
 
     Without domains that a day before has queued for this backbone.
     """
-    query = (
-        sa.select(champions.c.domain_key, champions.c.version)
-        .join(
-            adapters,
-            sa.and_(
-                adapters.c.domain_key == champions.c.domain_key,
-                adapters.c.version == champions.c.version,
-            ),
-        )
-        .where(adapters.c.backbone != backbone)
-    )
-    found = {row.domain_key: row.version for row in ledger.read(query)}
+    found = made_for_others(ledger, backbone)
     if not found:
         return {}
-    queued = sa.select(decisions.c.domain_key).where(
-        decisions.c.backbone == backbone,
-        decisions.c.day < day.isoformat(),
-        decisions.c.scores["rule"].as_string() == NEW_BACKBONE,
-    )
-    known = {row.domain_key for row in ledger.read(queued)}
+    known = asked_by(ledger, NEW_BACKBONE, backbone, day)
     return {key: version for key, version in found.items() if key not in known}
 
 
-def _ages(policy: Drift, ledger: Ledger, windows: Sequence[DomainWindow]) -> dict[str, int]:
+def _ages(policy: Drift, ledger: Ledger, day: date, backbone: str) -> dict[str, int]:
     """Days since the last fine-tune, of domains (keys) for which they are too many.
 
     One that was declined counts: nobody is asked again each day. Since the first decision where
@@ -199,49 +150,31 @@ def _ages(policy: Drift, ledger: Ledger, windows: Sequence[DomainWindow]) -> dic
     """
     if policy.max_age_days is None:
         return {}
-    tried = decisions.c.state.in_(("promoted", "rejected", "undecided", "waiting", "declined"))
-    query = (
-        sa.select(
-            decisions.c.domain_key,
-            sa.func.min(decisions.c.day).label("first"),
-            sa.func.max(sa.case((tried, decisions.c.day))).label("tried"),
-        )
-        .where(
-            decisions.c.backbone == windows[0].backbone,
-            decisions.c.day < windows[0].day.isoformat(),
-        )
-        .group_by(decisions.c.domain_key)
-    )
     found = {}
-    for row in ledger.read(query):
-        age = (windows[0].day - date.fromisoformat(row.tried or row.first)).days
-        wait = 0 if row.tried else zlib.crc32(row.domain_key.encode()) % policy.max_age_days
+    for key, first, tried in last_finetunes(ledger, backbone, day):
+        age = (day - (tried or first)).days
+        wait = 0 if tried else zlib.crc32(key.encode()) % policy.max_age_days
         if age >= policy.max_age_days + wait:
-            found[row.domain_key] = age
+            found[key] = age
     return found
 
 
-def _follow_up(policy: Drift, window: DomainWindow, rows: Sequence[sa.Row]) -> sa.Row | None:
+def _follow_up(policy: Drift, window: DomainWindow, rows: Sequence[Decision]) -> Decision | None:
     """The decision whose drift is to be followed up now; ``rows``: the domain's, in order.
 
     None where something else serves by now than what they brought.
     """
-    promoted = [row for row in rows if row.state == "promoted"]
-    found = [row for row in promoted if row.scores.get("rule") not in DUE]
+    promoted = [row for row in rows if row.state == State.PROMOTED]
+    found = [row for row in promoted if row.scores.rule not in DUE]
     if not found or promoted[-1].adapter_version != window.champion:
         return None
     passed = (window.day - date.fromisoformat(found[-1].day)).days
     return found[-1] if passed in policy.follow_up_days else None
 
 
-def _days_since(decision: sa.Row, day: date) -> int:
+def _days_since(decision: Decision, day: date) -> int:
     """Days since the drift began that a decision found."""
-    return (day - date.fromisoformat(decision.scores.get("since") or decision.day)).days
-
-
-def _p_values(scores: Mapping[str, Any]) -> dict[str, float]:
-    signals = scores.get("signals") or {}
-    return {name: row["p"] for name, row in signals.items() if row.get("p") is not None}
+    return (day - (decision.scores.since or date.fromisoformat(decision.day))).days
 
 
 def _scores(
@@ -249,32 +182,40 @@ def _scores(
     measured: Measured,
     verdicts: Mapping[str, Verdict],
     judgement: Judgement,
-) -> dict[str, Any]:
+) -> Scores:
     """What the ledger keeps of a decision besides its sentence."""
-    kept: dict[str, Any] = {
-        "rule": judgement.rule,
-        "counts": dict(measured.counts),
-        "reference": [day.isoformat() for day in window.reference],
-        "settled": [day.isoformat() for day in window.settled],
-    }
-    if judgement.shifted is not None:
-        kept["since"] = (window.day - timedelta(days=judgement.shifted)).isoformat()
+    counts = WindowCounts(**measured.counts)
+    reference, settled = tuple(window.reference), tuple(window.settled)
+    kept = Scores(rule=judgement.rule, counts=counts, reference=reference, settled=settled)
     if measured.problem is None:
-        kept |= {
-            "matched": measured.matched,
-            "moved": list(judgement.moved),
-            "limits": judgement.limits,
-            "signals": {
-                signal: {
-                    "distance": measured.distances.get(signal),
-                    **(
-                        asdict(verdicts[signal]) | {"effect": verdicts[signal].effect}
-                        if signal in verdicts
-                        else {"p": None}
-                    ),
-                }
+        kept = Scores(
+            rule=judgement.rule,
+            counts=counts,
+            reference=reference,
+            settled=settled,
+            matched=measured.matched,
+            moved=tuple(judgement.moved),
+            limits=judgement.limits,
+            signals={
+                signal: _score(measured.distances.get(signal), verdicts.get(signal))
                 for signal in SIGNALS
             },
-            "told": dict(measured.told),
-        }
-    return dict(finite(kept))
+            facts={
+                signal: SignalFacts.model_validate(facts) for signal, facts in measured.told.items()
+            },
+        )
+    if judgement.shifted is None:
+        return kept
+    return kept.model_copy(update={"since": window.day - timedelta(days=judgement.shifted)})
+
+
+def _score(distance: float | None, verdict: Verdict | None) -> SignalScore:
+    if verdict is None:
+        return SignalScore(distance=distance, p=None)
+    return SignalScore(
+        distance=distance,
+        p=verdict.p,
+        square=verdict.square,
+        usual=verdict.usual,
+        effect=verdict.effect,
+    )

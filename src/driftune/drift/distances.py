@@ -6,7 +6,7 @@ The windows are counts; Evidently gets frames whose columns have these counts.
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +18,11 @@ from driftune.drift.signals import (
     counted_signals,
 )
 from driftune.io import finite
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from evidently import DataDefinition
+    from evidently.core.report import Snapshot
 
 
 def distances(windows: Windows, names: Mapping[int, str], rows: int) -> dict[str, float | None]:
@@ -44,7 +49,7 @@ def distances(windows: Windows, names: Mapping[int, str], rows: int) -> dict[str
 
 def compare(
     windows: Windows, names: Mapping[int, str], rows: int, at: datetime | None = None
-) -> Any:
+) -> "Snapshot":
     """Evidently's report of the same comparison, plots included: a snapshot.
 
     ``at``: the time that it bears.
@@ -60,10 +65,12 @@ def whole_counts(counts: np.ndarray, most: int) -> np.ndarray:
     found = np.floor(exact + 1e-9)
     rest = size - int(found.sum())
     found[np.argsort(found - exact, kind="stable")[:rest]] += 1
-    return found.astype(np.int64)
+    return np.asarray(found, dtype=np.int64)
 
 
-def frames(windows: Windows, names: Mapping[int, str], rows: int) -> tuple[Any, Any]:
+def frames(
+    windows: Windows, names: Mapping[int, str], rows: int
+) -> tuple["pd.DataFrame", "pd.DataFrame"]:
     """The day and its reference as pandas frames with a column per counted signal."""
     import pandas as pd
 
@@ -85,7 +92,7 @@ def frames(windows: Windows, names: Mapping[int, str], rows: int) -> tuple[Any, 
     return found[0], found[1]
 
 
-def definition(signals: Sequence[str]) -> Any:
+def definition(signals: Sequence[str]) -> "DataDefinition":
     """Evidently's definition of a frame with these signals."""
     from evidently import DataDefinition
 
@@ -99,7 +106,7 @@ def _is_categorical(signal: CountedSignal) -> bool:
     return signal.evidently == "jensenshannon"
 
 
-def _run(now: Any, then: Any, at: datetime | None) -> Any:
+def _run(now: "pd.DataFrame", then: "pd.DataFrame", at: datetime | None) -> "Snapshot":
     from evidently import Dataset, Report
     from evidently.metrics import ValueDrift
 
@@ -122,7 +129,7 @@ def _column(
     signal: CountedSignal,
     counts: np.ndarray,
     length: int,
-) -> Any:
+) -> "np.ndarray | pd.Categorical":
     """A column with these counts, padded with nulls."""
     import pandas as pd
 

@@ -1,6 +1,5 @@
 """Evidently's pages of decisions, and the series of its workspace (``evidently ui``)."""
 
-from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -11,8 +10,9 @@ from driftune.drift.signals import counted_signals
 from driftune.drift.windows import DomainWindow, category_names, read_windows, windows_path
 from driftune.errors import LedgerError
 from driftune.io import read_json, replacing, write_json
+from driftune.registry.decision_queries import decisions_of_day
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import decisions
+from driftune.registry.records import Decision
 
 
 def write_pages(config: Config, ledger: Ledger, day: date) -> int:
@@ -21,7 +21,7 @@ def write_pages(config: Config, ledger: Ledger, day: date) -> int:
     Returns how many were written.
     """
     workspace, wanted, written = Workspace(config), config.drift.html, 0
-    last = {row.domain_key: row for row in _decided(ledger, day)}
+    last = {row.domain_key: row for row in decisions_of_day(ledger, day)}
     for row in last.values():
         if wanted == "never" or not _measured(row):
             continue
@@ -67,7 +67,7 @@ def add_snapshots(config: Config, ledger: Ledger, day: date) -> int:
     workspace, added = Workspace(config), 0
     series = Series.create(str(workspace.evidently))
     projects = {project.name: project for project in series.list_projects()}
-    for row in {row.domain_key: row for row in _decided(ledger, day)}.values():
+    for row in {row.domain_key: row for row in decisions_of_day(ledger, day)}.values():
         mark = workspace.snapshot(day, row.domain_key)
         before = read_json(mark) if mark.exists() else {}
         if not _measured(row) or before.get("decision") == row.id:
@@ -97,13 +97,13 @@ def _project(series: Any, domain: str) -> Any:
     return project
 
 
-def _measured(row: Any) -> bool:
-    return "signals" in row.scores
+def _measured(row: Decision) -> bool:
+    return row.scores.signals is not None
 
 
-def _compared(config: Config, ledger: Ledger, row: Any) -> Any:
+def _compared(config: Config, ledger: Ledger, row: Decision) -> Any:
     day = date.fromisoformat(row.day)
-    same = [other for other in _decided(ledger, day) if other.domain_key == row.domain_key]
+    same = [other for other in decisions_of_day(ledger, day) if other.domain_key == row.domain_key]
     newer = any(other.decided_at > row.decided_at for other in same)
     if newer or not windows_path(config, day).exists():
         raise LedgerError(f"{row.id}: its windows are no longer kept")
@@ -114,8 +114,8 @@ def _compared(config: Config, ledger: Ledger, row: Any) -> Any:
         revision=row.revision,
         backbone=row.backbone,
         champion=row.champion_version,
-        reference=_days(row.scores.get("reference")),
-        settled=_days(row.scores.get("settled")),
+        reference=list(row.scores.reference),
+        settled=list(row.scores.settled),
         hours=24,
         data_version=row.data_version,
     )
@@ -124,11 +124,3 @@ def _compared(config: Config, ledger: Ledger, row: Any) -> Any:
         raise LedgerError(f"{row.id}: its windows hold nothing to compare")
     at = datetime.combine(day, time(12), tzinfo=config.zone)
     return compare(windows, category_names(config, day), config.drift.sample_rows, at)
-
-
-def _days(texts: Sequence[str] | None) -> list[date]:
-    return [date.fromisoformat(text) for text in texts or ()]
-
-
-def _decided(ledger: Ledger, day: date) -> list[Any]:
-    return ledger.decisions(decisions.c.day == day.isoformat())

@@ -1,7 +1,7 @@
-"""Policy: from the day's readings of all domains to one decision each, and the rule that made it.
+"""Policy: the day's evidence of all domains becomes one decision a domain, with its rule.
 
-Signals of the champion's performance decide; what was shown and clicked is told beside them. Over
-domains and deciding signals the share of false alarms is held by Y. Benjamini and Y. Hochberg's
+Signals of the champion's performance decide; what else moved is named in the sentence. Over
+domains and deciding signals the share of false alarms is limited by Y. Benjamini and Y. Hochberg's
 procedure (Journal of the Royal Statistical Society B 57, 1995).
 """
 
@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from math import log
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from driftune.config.drift import Drift
 from driftune.drift.rules import AGE, FOLLOW_UP, NEW_BACKBONE, NO_HISTORY, WAITS
-from driftune.drift.signals import SIGNALS
+from driftune.drift.signals import SIGNALS, Facts
 from driftune.drift.variation import Verdict
 from driftune.drift.words import say
 
@@ -77,29 +77,29 @@ def critical(p_values: Sequence[float], fdr: float) -> float:
 def decide(
     policy: Drift,
     verdicts: Mapping[str, Mapping[str, Verdict]],
-    told: Mapping[str, Mapping[str, Any]],
+    facts: Mapping[str, Mapping[str, Facts]],
     past: Mapping[str, Past],
 ) -> dict[str, Judgement]:
     """Decide for the domains (keys) of a day together.
 
-    ``verdicts``: of the signals that could be judged; ``told``: their ``facts``, for the words.
+    ``verdicts``: of the signals that could be judged; ``facts``: what moved, for the sentence.
     """
     deciding = [
         verdict.p
-        for found in verdicts.values()
-        for signal, verdict in found.items()
+        for own in verdicts.values()
+        for signal, verdict in own.items()
         if signal in policy.triggers
     ]
     others = [
         verdict.p
-        for found in verdicts.values()
-        for signal, verdict in found.items()
+        for own in verdicts.values()
+        for signal, verdict in own.items()
         if signal not in policy.triggers
     ]
     limits = (min(policy.alpha, critical(deciding, policy.fdr)), critical(others, policy.fdr))
     judged = {
-        key: _decide(policy, found, told[key], past.get(key, Past()), *limits)
-        for key, found in verdicts.items()
+        key: _decide(policy, own, facts[key], past.get(key, Past()), limits)
+        for key, own in verdicts.items()
     }
     return {key: _due(judgement, past.get(key, Past())) for key, judgement in judged.items()}
 
@@ -108,7 +108,7 @@ def _due(judgement: Judgement, past: Past) -> Judgement:
     """What is due without evidence of the day: an adapter for a new backbone, a follow-up, or a
     first or next fine-tune by age.
     """
-    # What cannot be judged for want of rows would fare no better made anew a day later.
+    # A challenger that lacks rows to be judged would lack them still if it were trained again.
     if judgement.state == "drifted" or past.waits_for == "data":
         return judgement
     if past.outdated is not None:
@@ -123,71 +123,117 @@ def _due(judgement: Judgement, past: Past) -> Judgement:
     return replace(judgement, state="drifted", rule=rule, sentence=f"{text}. {judgement.sentence}")
 
 
+@dataclass(frozen=True)
+class _Evidence:
+    """A domain's evidence on a day; all but ``days`` and ``score`` are names of signals.
+
+    ``strong``: deciding ones beyond the day's limit; ``counted``: those, and the ones seen on
+    enough days; ``large``: of these, the ones that reach the minimum effect; ``waiting``: seen, on
+    however many days; ``others``: that moved and do not decide. ``days``: of each deciding signal.
+    """
+
+    strong: Sequence[str]
+    counted: Sequence[str]
+    large: Sequence[str]
+    waiting: Sequence[str]
+    others: Sequence[str]
+    days: Mapping[str, int]
+    score: float
+
+    @property
+    def is_strong(self) -> bool:
+        """Whether a signal is both beyond the limit and large enough."""
+        return bool(set(self.large) & set(self.strong))
+
+
+def _evidence(
+    policy: Drift,
+    verdicts: Mapping[str, Verdict],
+    deciding: Mapping[str, Verdict],
+    past: Past,
+    limits: tuple[float, float],
+) -> _Evidence:
+    limit, others_limit = limits
+
+    def is_large(signal: str) -> bool:
+        return verdicts[signal].effect >= SIGNALS[signal].threshold(policy.min_effect)
+
+    others = [
+        signal
+        for signal, verdict in verdicts.items()
+        if signal not in deciding and verdict.p <= others_limit and is_large(signal)
+    ]
+    strong = [signal for signal, verdict in deciding.items() if verdict.p <= limit]
+    days = {signal: _days(policy, signal, verdict, past) for signal, verdict in deciding.items()}
+    lasting = [signal for signal, number in days.items() if number >= policy.confirm.days]
+    counted = [signal for signal in deciding if signal in strong or signal in lasting]
+    return _Evidence(
+        strong=strong,
+        counted=counted,
+        large=[signal for signal in counted if is_large(signal)],
+        waiting=[signal for signal, number in days.items() if number],
+        others=sorted(others, key=lambda signal: verdicts[signal].p),
+        days=days,
+        score=max(_relative(verdict.p, limit) for verdict in deciding.values()),
+    )
+
+
 def _decide(
     policy: Drift,
     verdicts: Mapping[str, Verdict],
-    told: Mapping[str, Any],
+    facts: Mapping[str, Facts],
     past: Past,
-    limit: float,
-    shown_limit: float,
+    limits: tuple[float, float],
 ) -> Judgement:
-    deciding = {signal: verdicts[signal] for signal in policy.triggers if signal in verdicts}
+    deciding: dict[str, Verdict] = {
+        signal: verdicts[signal] for signal in policy.triggers if signal in verdicts
+    }
     if not deciding:
         names = " and ".join(SIGNALS[signal].label for signal in policy.triggers)
         text = f"Too little history to judge {names}."
         return Judgement("insufficient", NO_HISTORY, None, text)
-    seen = sorted(
-        (
-            signal
-            for signal, verdict in verdicts.items()
-            if signal not in deciding
-            and verdict.p <= shown_limit
-            and verdict.effect >= SIGNALS[signal].threshold(policy.min_effect)
-        ),
-        key=lambda signal: verdicts[signal].p,
-    )
-    strong = [signal for signal, verdict in deciding.items() if verdict.p <= limit]
-    again = {signal: _days(policy, signal, verdict, past) for signal, verdict in deciding.items()}
-    lasting = [signal for signal, days in again.items() if days >= policy.confirm.days]
-    waiting = [signal for signal, days in again.items() if days]
-    evidence = [signal for signal in deciding if signal in strong or signal in lasting]
-    large = [s for s in evidence if deciding[s].effect >= SIGNALS[s].threshold(policy.min_effect)]
-    score = max(_relative(verdict.p, limit) for verdict in deciding.values())
-    signals = [*(large or evidence or waiting), *seen]
-    words = [say(signal, told) for signal in signals[:SAID]]
-    if len(signals) > SAID:
-        words.append(f"and {len(signals) - SAID} more")
+    seen = _evidence(policy, verdicts, deciding, past, limits)
+    words = _words([*(seen.large or seen.counted or seen.waiting), *seen.others], facts)
 
     def judged(
-        state: State, rule: str, start: str, value: float, first: Sequence[str]
+        state: State, rule: str, start: str, score: float, moved: Sequence[str]
     ) -> Judgement:
-        text = f"{start}: {'; '.join(words)}." if words else f"{start}."
-        return Judgement(state, rule, value, text, (*first, *seen), (limit, shown_limit))
+        text = f"{start}: {words}." if words else f"{start}."
+        return Judgement(state, rule, score, text, (*moved, *seen.others), limits)
 
-    if large and past.cooling:
-        text = "Drifted, but the champion has just changed"
-        return judged("watched", "cool-down", text, score, large)
-    gives_way = past.waits_for == "certainty" and set(large) & set(strong)
-    if large and past.waits_for and not gives_way:
-        text = "Drifted, but a challenger waits to be judged"
-        return judged("watched", WAITS, text, score, large)
-    if large:
-        rule = "strong evidence" if set(large) & set(strong) else "evidence on several days"
-        days = max(again[signal] for signal in large)
-        start = "Drifted" if rule == "strong evidence" else f"Drifted on {days} days"
-        drifted = judged("drifted", rule, start, max(score, 1.0), large)
-        return replace(drifted, shifted=_began(policy, large, past))
+    if seen.large:
+        score = seen.score
+        if past.cooling:
+            text = "Drifted, but the champion has just changed"
+            return judged("watched", "cool-down", text, score, seen.large)
+        if past.waits_for and not (past.waits_for == "certainty" and seen.is_strong):
+            text = "Drifted, but a challenger waits to be judged"
+            return judged("watched", WAITS, text, score, seen.large)
+        days = max(seen.days[signal] for signal in seen.large)
+        rule = "strong evidence" if seen.is_strong else "evidence on several days"
+        start = "Drifted" if seen.is_strong else f"Drifted on {days} days"
+        drifted = judged("drifted", rule, start, max(score, 1.0), seen.large)
+        return replace(drifted, shifted=_began(policy, seen.large, past))
     # Only what triggers may reach the colours of drift.
-    score = min(score, 0.99)
-    if evidence:
-        return judged("stable", "below the minimum effect", "Too small to matter", score, evidence)
-    if waiting:
-        wanted = f"{policy.confirm.days} of {policy.confirm.of} days"
-        return judged("watched", "waits for another day", f"Watched until {wanted}", score, waiting)
-    if seen:
+    score = min(seen.score, 0.99)
+    if seen.counted:
+        rule, text = "below the minimum effect", "Too small to matter"
+        return judged("stable", rule, text, score, seen.counted)
+    if seen.waiting:
+        text = f"Watched until {policy.confirm.days} of {policy.confirm.of} days"
+        return judged("watched", "waits for another day", text, score, seen.waiting)
+    if seen.others:
         text = "The champion is not hurt by what moved"
         return judged("stable", "champion not hurt", text, score, ())
     return judged("stable", "no evidence", "Nothing moved beyond the usual", score, ())
+
+
+def _words(signals: Sequence[str], facts: Mapping[str, Facts]) -> str:
+    """What moved, the first signals in words and the rest as a number."""
+    words = [say(signal, facts) for signal in signals[:SAID]]
+    if len(signals) > SAID:
+        words.append(f"and {len(signals) - SAID} more")
+    return "; ".join(words)
 
 
 def _days(policy: Drift, signal: str, verdict: Verdict, past: Past) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,9 +23,12 @@ from driftune.features.encoder import Encoder
 from driftune.lake.duck import connect, literal
 from driftune.lake.table import Lake
 from driftune.models.adapters import AdapterBank
-from driftune.models.backbone import Backbone
+from driftune.models.recommender import Recommender
 from driftune.training.rows import columns, domains, from_arrow
 from driftune.training.scoring import score_clicks
+
+if TYPE_CHECKING:
+    from pyarrow import Table
 
 # To be raised when the cells or their meaning change.
 FORMAT = 2
@@ -70,7 +73,7 @@ class Profiler:
 
     config: Config
     encoder: Encoder
-    model: Backbone
+    model: Recommender
     bank: AdapterBank
     lake: Lake
     served: Mapping[str, Served]
@@ -117,7 +120,7 @@ def profile_path(config: Config, day: date, encoded: Path) -> Path:
 
 def sample(
     encoded: Path, keys: list[str], encoder: Encoder, size: int
-) -> tuple[Any, dict[str, tuple[int, int]]]:
+) -> tuple["Table", dict[str, tuple[int, int]]]:
     """Draw at most ``size`` rows of each domain from an encoded day, by a hash of the row.
 
     Returns an Arrow table in the order of the file, and per domain the rows and clicks that it was

@@ -46,9 +46,10 @@ def binned_auc(negatives: np.ndarray, positives: np.ndarray) -> tuple[float, flo
 
 def _shares(counts: np.ndarray) -> np.ndarray:
     totals = counts.sum(axis=-1, keepdims=True)
-    return np.divide(
+    divided: np.ndarray = np.divide(
         counts, totals, out=np.full(counts.shape, np.nan, dtype=float), where=totals > 0
     )
+    return divided
 
 
 def _relative_entropy(p: np.ndarray, middle: np.ndarray) -> np.ndarray:

@@ -14,7 +14,6 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
-import sqlalchemy as sa
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
@@ -31,8 +30,9 @@ from driftune.lake.table import Lake
 from driftune.models.backbone import trained_until
 from driftune.quality.record import refused_domains
 from driftune.registry.champions import Champion, champions_for
+from driftune.registry.decision_queries import decision_behind, decision_ids
 from driftune.registry.ledger import BASE, Ledger
-from driftune.registry.schema import decisions
+from driftune.registry.past import days_served
 from driftune.training.pretrain import backbone_folder, load_model
 
 # Days that the champion's predictions are compared with at least, however young the counters.
@@ -116,7 +116,7 @@ def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow
                 refused=kept_out[key][1] if key in kept_out else None,
             )
         )
-    decided = {row.id for row in ledger.decisions(decisions.c.day == day.isoformat())}
+    decided = decision_ids(ledger, day)
     if all(window.decision_id in decided for window in windows):
         return []
     served = _served(config, ledger, champions, backbone)
@@ -201,24 +201,12 @@ def _confirmed(ledger: Ledger, backbone: str, day: date) -> dict[tuple[str, int]
     Those that were found stable, and the first ones on which there was nothing to judge by: else a
     champion without history would never get one.
     """
-    rows = ledger.read(
-        sa.select(
-            decisions.c.domain_key,
-            decisions.c.champion_version,
-            decisions.c.day,
-            decisions.c.state,
-            decisions.c.scores["rule"].as_string().label("rule"),
-        )
-        .where(decisions.c.backbone == backbone, decisions.c.day < day.isoformat())
-        .order_by(decisions.c.day, decisions.c.decided_at, decisions.c.id)
-    )
-    last = {(row.domain_key, row.day): row for row in rows}
     found: dict[tuple[str, int], list[date]] = defaultdict(list)
-    for row in last.values():
-        days = found[(row.domain_key, row.champion_version)]
-        first = row.rule == NO_HISTORY and len(days) < MIN_SETTLED
-        if row.state == "stable" or first:
-            days.append(date.fromisoformat(row.day))
+    for served in days_served(ledger, backbone, day):
+        days = found[(served.domain_key, served.champion_version)]
+        first = served.rule == NO_HISTORY and len(days) < MIN_SETTLED
+        if served.state == "stable" or first:
+            days.append(served.day)
     return found
 
 
@@ -251,12 +239,11 @@ def _served(
 
 def _gate_begins(ledger: Ledger, key: str, champion: Champion) -> int:
     """From when on (microseconds since 1970) rows had no part in training an adapter."""
-    record = ledger.adapter(key, champion.serves)
-    wanted = "" if record is None else record.decision_id
-    for row in ledger.decisions(decisions.c.id == wanted):
-        gate = ((row.training or {}).get("split") or {}).get("gate") or {}
-        if gate.get("from"):
-            return _microseconds(gate["from"])
+    decision = decision_behind(ledger, key, champion.serves)
+    if decision is not None:
+        split = None if decision.training is None else decision.training.split
+        if split is not None and split.gate is not None and split.gate.first:
+            return _microseconds(split.gate.first)
     # Without that record none of its days, in whatever zone, counts as unseen.
     return _microseconds((max(champion.reference) + timedelta(days=2)).isoformat())
 

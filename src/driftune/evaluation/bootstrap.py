@@ -182,7 +182,10 @@ def _resampled(sums: list[np.ndarray], users: int, resamples: int, seed: int) ->
     ]
     drawn = np.concatenate(parts) if parts else np.empty((0, len(sums), 4))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return drawn[..., 2] / drawn[..., 0] + drawn[..., 3] / drawn[..., 1] - estimate
+        differences: np.ndarray = (
+            drawn[..., 2] / drawn[..., 0] + drawn[..., 3] / drawn[..., 1] - estimate
+        )
+    return differences
 
 
 def _draws(users: int, resamples: int, seed: int) -> Iterator[np.ndarray]:

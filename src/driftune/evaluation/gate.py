@@ -1,7 +1,7 @@
 """The gate: may a challenger replace the champion? Rules over metrics on the same held-out rows."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -56,8 +56,8 @@ class GateReport:
     metric: str
     guardrail_metric: str
     confidence: float
-    champion: dict[str, Any] = field(default_factory=dict)
-    challenger: dict[str, Any] = field(default_factory=dict)
+    champion: dict[str, float] = field(default_factory=dict)
+    challenger: dict[str, float] = field(default_factory=dict)
     difference: PairedDifference | None = None
     guardrail: PairedDifference | None = None
     delong: DeLong | None = None
@@ -108,46 +108,16 @@ def judge(
         return GateReport(rules, policy.metric, guarded, level)
     names, user = np.unique(np.asarray(rows.user), return_inverse=True)
     before, after = (
-        scorecard(rows.click, rows.convert, user, each.p_click, each.p_ctcvr)
-        for each in (champion, challenger)
+        scorecard(rows.click, rows.convert, user, side.p_click, side.p_ctcvr)
+        for side in (champion, challenger)
     )
-    half = checks.halves_of(names)[user]
-    compared = {
-        "difference": _comparison(policy.metric, rows, champion, challenger, user),
-        "guardrail": _comparison(guarded, rows, champion, challenger, user),
-        "itself": _comparison(policy.metric, rows, champion, champion, user),
-    }
-    parts = {"first half": half == 0, "second half": half == 1}
-    parts |= {_SLICE + name: mask for name, mask in rows.slices.items()}
-    for name, mask in parts.items():
-        compared[name] = _comparison(policy.metric, rows, champion, challenger, user, mask)
-    found = paired_differences(
+    compared = _comparisons(rows, champion, challenger, (names, user), policy.metric, guarded)
+    differences = paired_differences(
         compared, len(names), resamples=policy.resamples, confidence=level, seed=seed
     )
-    main, itself = found["difference"], found["itself"]
-    halves = [found["first half"], found["second half"]]
-    slices = judge_slices({name: found[_SLICE + name] for name in rows.slices}, policy)
-    cross = delong(compared["difference"].positive, compared["difference"].gained, level)
+    main = differences["difference"]
     rules += gate_rules.amount_rules(before, main, policy)
-    if all(rule.verdict == "pass" for rule in rules):
-        gain = gate_rules.interval_rule(main, policy, level)
-        rules += [
-            gain,
-            gate_rules.effect_rule(main, policy),
-            gate_rules.guardrail_rule(guarded, before, found["guardrail"], policy, level),
-            gate_rules.slices_rule(slices, policy),
-            gate_rules.calibration_rule(
-                before["ctr_calibration"], after["ctr_calibration"], policy
-            ),
-            checks.halves_rule(halves),
-            checks.delong_rule(main, cross),
-            checks.self_rule(
-                itself, gate_rules.interval_rule(itself, policy, level).verdict == "pass"
-            ),
-        ]
-        if gain.verdict != "insufficient":
-            rules.append(checks.order_rule(main, _deciding(policy.metric, before, after)))
-    return GateReport(
+    report = GateReport(
         rules,
         policy.metric,
         guarded,
@@ -155,18 +125,68 @@ def judge(
         before,
         after,
         main,
-        found["guardrail"],
-        cross,
-        halves,
-        slices,
+        differences["guardrail"],
+        delong(compared["difference"].positive, compared["difference"].gained, level),
+        [differences["first half"], differences["second half"]],
+        judge_slices({name: differences[_SLICE + name] for name in rows.slices}, policy),
         {
             "champion": calibration_curve(rows.click, champion.p_click),
             "challenger": calibration_curve(rows.click, challenger.p_click),
         },
     )
+    if any(rule.verdict != "pass" for rule in rules):
+        return report
+    deciding = _deciding_rules(report, main, differences["itself"], policy)
+    return replace(report, rules=[*rules, *deciding])
 
 
-def _deciding(metric: str, *sides: dict[str, Any]) -> Iterator[float]:
+def _comparisons(
+    rows: GateRows,
+    champion: Scores,
+    challenger: Scores,
+    users: tuple[np.ndarray, np.ndarray],
+    metric: str,
+    guarded: str,
+) -> dict[str, Comparison]:
+    """All comparisons of a gate, by name; ``users``: distinct ids, and each row's place in them."""
+    names, user = users
+    compared = {
+        "difference": _comparison(metric, rows, champion, challenger, user),
+        "guardrail": _comparison(guarded, rows, champion, challenger, user),
+        "itself": _comparison(metric, rows, champion, champion, user),
+    }
+    half = checks.halves_of(names)[user]
+    parts = {"first half": half == 0, "second half": half == 1}
+    parts |= {_SLICE + name: mask for name, mask in rows.slices.items()}
+    for name, mask in parts.items():
+        compared[name] = _comparison(metric, rows, champion, challenger, user, mask)
+    return compared
+
+
+def _deciding_rules(
+    report: GateReport, main: PairedDifference, itself: PairedDifference, policy: Gate
+) -> Iterator[Rule]:
+    """The rules of a gate with enough data; ``itself``: the champion against itself."""
+    level, before, after = report.confidence, report.champion, report.challenger
+    gain = gate_rules.interval_rule(main, policy, level)
+    yield gain
+    yield gate_rules.effect_rule(main, policy)
+    if report.guardrail is not None:
+        yield gate_rules.guardrail_rule(
+            report.guardrail_metric, before, report.guardrail, policy, level
+        )
+    yield gate_rules.slices_rule(report.slices, policy)
+    yield gate_rules.calibration_rule(before["ctr_calibration"], after["ctr_calibration"], policy)
+    yield checks.halves_rule(report.halves)
+    if report.delong is not None:
+        yield checks.delong_rule(main, report.delong)
+    promoted = gate_rules.interval_rule(itself, policy, level).verdict == "pass"
+    yield checks.self_rule(itself, promoted)
+    if gain.verdict != "insufficient":
+        yield checks.order_rule(main, _deciding(policy.metric, before, after))
+
+
+def _deciding(metric: str, *sides: Mapping[str, float]) -> Iterator[float]:
     for side in sides:
         yield from (side[name] for name in (metric, "ctr_log_loss", "ctr_calibration", "ctr_ece"))
 
@@ -197,7 +217,8 @@ def _comparison(
 ) -> Comparison:
     on_click = metric == "ctr_auc"
     labels = np.asarray(rows.click) if on_click else np.asarray(rows.click) * rows.convert
-    scores = [np.asarray(each.p_click if on_click else each.p_ctcvr)
-              for each in (champion, challenger)]  # fmt: skip
-    columns = [labels, *scores, user]
-    return Comparison.of(*(each if mask is None else each[mask] for each in columns))
+    before, after = (
+        np.asarray(side.p_click if on_click else side.p_ctcvr) for side in (champion, challenger)
+    )
+    columns = (labels, before, after, user)
+    return Comparison.of(*(column if mask is None else column[mask] for column in columns))

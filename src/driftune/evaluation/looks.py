@@ -9,7 +9,7 @@ bring, and a domain that has drifted loses by every day that a good challenger w
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 from scipy.optimize import brentq
@@ -32,7 +32,29 @@ _FARTHEST = 12.0
 _SHOWN = 0.999
 
 
-def plan(policy: Gate, rows: int, day_rows: int, decisions: int) -> dict[str, Any]:
+class Plan(TypedDict):
+    """What the looks at a challenger may spend: ``error`` over at most ``looks`` and ``rows``.
+
+    ``decisions`` share the gate's error; ``error`` is this one's part.
+    """
+
+    decisions: int
+    error: float
+    looks: int
+    rows: int
+
+
+class Look(TypedDict):
+    """A look at ``rows``: its interval's confidence (None: too little data), and the error spent
+    by then.
+    """
+
+    rows: int
+    confidence: float | None
+    spent: float
+
+
+def plan(policy: Gate, rows: int, day_rows: int, decisions: int) -> Plan:
     """What the looks at a challenger may spend, fixed at the first one.
 
     Args:
@@ -49,13 +71,13 @@ def plan(policy: Gate, rows: int, day_rows: int, decisions: int) -> dict[str, An
     }
 
 
-def is_last(policy: Gate, planned: dict[str, Any], looks: Sequence[dict[str, Any]]) -> bool:
+def is_last(policy: Gate, planned: Plan, looks: Sequence[Look]) -> bool:
     """Whether the look after ``looks`` is the last one."""
     return len(looks) + 1 >= min(policy.looks, planned["looks"])
 
 
 def spend(
-    policy: Gate, planned: dict[str, Any], looks: Sequence[dict[str, Any]], rows: int
+    policy: Gate, planned: Plan, looks: Sequence[Look], rows: int
 ) -> tuple[float, float, bool]:
     """Confidence of the next look's interval, error spent with it, and whether it is the last.
 
@@ -65,12 +87,16 @@ def spend(
     last = is_last(policy, planned, looks) or rows >= planned["rows"]
     share = 1.0 if last or not policy.wait else rows / planned["rows"]
     spent = planned["error"] * share**RHO
-    judged = [look for look in looks if look["confidence"] is not None]
+    judged = [
+        (look["rows"], confidence, look["spent"])
+        for look in looks
+        if (confidence := look["confidence"]) is not None
+    ]
     bound = next_bound(
-        [look["rows"] for look in judged],
-        [float(norm.ppf((1 + look["confidence"]) / 2)) for look in judged],
+        [before for before, _, _ in judged],
+        [float(norm.ppf((1 + confidence) / 2)) for _, confidence, _ in judged],
         rows,
-        spent - (judged[-1]["spent"] if judged else 0.0),
+        spent - (judged[-1][2] if judged else 0.0),
     )
     confidence = float(1 - 2 * norm.sf(bound))
     if confidence < _SHOWN:

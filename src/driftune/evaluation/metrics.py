@@ -1,7 +1,5 @@
 """Metrics of one model on labelled impressions; NaN wherever a metric is not defined."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -107,7 +105,7 @@ def calibration_ratio(labels: ArrayLike, probabilities: ArrayLike) -> float:
 
 def summary(
     clicks: ArrayLike, converts: ArrayLike, p_click: ArrayLike, p_ctcvr: ArrayLike
-) -> dict[str, Any]:
+) -> dict[str, float]:
     """All metrics of one model: CTR on clicks, CTCVR on clicks that converted.
 
     Args:

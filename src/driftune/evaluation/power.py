@@ -8,12 +8,11 @@ Imaging (1984)), from the AUC, the rate of positives and the correlation of the 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from scipy.special import ndtri, owens_t
 
 from driftune.config.gate import Gate
-from driftune.evaluation.looks import GROWTH, plan, spend
+from driftune.evaluation.looks import GROWTH, Look, plan, spend
 
 POWER = 0.8
 # Of a champion that no gate has measured yet.
@@ -95,11 +94,11 @@ def passing(
     """
     planned = plan(policy, first_rows, day_rows, together)
     confidence = 1 - planned["error"]
-    looks: list[dict[str, Any]] = []
+    looks: list[Look] = []
     for number in range(policy.looks):
         rows = first_rows + number * day_rows
-        look = {"rows": rows, "confidence": None, "spent": 0.0}
-        before = max((each["rows"] for each in looks), default=0)
+        look: Look = {"rows": rows, "confidence": None, "spent": 0.0}
+        before = max((earlier["rows"] for earlier in looks), default=0)
         if rows >= max(scarce, GROWTH * before):
             confidence, spent, last = spend(policy, planned, looks, rows)
             wanted = needed(confidence)
@@ -107,7 +106,7 @@ def passing(
                 return Passing(max(wanted, scarce), confidence, number + 1)
             if last or not policy.wait:
                 break
-            look |= {"confidence": confidence, "spent": spent}
+            look = {"rows": rows, "confidence": confidence, "spent": spent}
         looks.append(look)
     wanted = needed(confidence)
     if wanted is None:

@@ -120,15 +120,8 @@ def weigh_lists(
         UnusableLogError: when lists, positions or propensities are missing or impossible, or more
             than 5% of the impressions stand in lists with gaps.
     """
-    ids, place = np.asarray(lists), np.asarray(position, dtype=np.float64)
     logged = _propensities(propensity)
-    if (unknown := np.count_nonzero(ids < 0)) > 0:
-        raise UnusableLogError(
-            f"the list of {unknown:,} of {len(ids):,} impressions is unknown (columns.request), "
-            "and with it what else could have stood there"
-        )
-    if (missing := np.count_nonzero(~np.isfinite(place))) > 0:
-        raise UnusableLogError(f"{missing:,} of {len(ids):,} impressions have no position")
+    ids, place = _places(lists, position)
     logits = _logits(scores, temperature)
     reward = np.asarray(rewards, dtype=np.float64)
     order = np.lexsort((place, ids))
@@ -150,6 +143,19 @@ def weigh_lists(
     if longest == 1:
         raise UnusableLogError("no list shows more than one item: there is nothing to reorder")
     return Weighted(weight, reward, reward, used)
+
+
+def _places(lists: ArrayLike, position: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """The list and the position of every impression, (n,) each."""
+    ids, place = np.asarray(lists), np.asarray(position, dtype=np.float64)
+    if (unknown := np.count_nonzero(ids < 0)) > 0:
+        raise UnusableLogError(
+            f"the list of {unknown:,} of {len(ids):,} impressions is unknown (columns.request), "
+            "and with it what else could have stood there"
+        )
+    if (missing := np.count_nonzero(~np.isfinite(place))) > 0:
+        raise UnusableLogError(f"{missing:,} of {len(ids):,} impressions have no position")
+    return ids, place
 
 
 def _propensities(propensity: ArrayLike) -> np.ndarray:

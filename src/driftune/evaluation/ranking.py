@@ -1,7 +1,5 @@
 """How well a model orders the impressions of each list: NDCG@k."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -64,7 +62,7 @@ def ranking_summary(
     lists: ArrayLike,
     *,
     k: int = 10,
-) -> dict[str, Any]:
+) -> dict[str, float]:
     """NDCG@k of one model on lists: graded by clicks, and by clicks that converted.
 
     Args:

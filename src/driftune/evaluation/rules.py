@@ -5,7 +5,6 @@ A figure that is not a number never passes: every comparison is written so that 
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -43,7 +42,7 @@ def mask_rule(masks: Mapping[str, np.ndarray], count: int) -> Rule:
 
 
 def amount_rules(
-    metrics: dict[str, Any], difference: PairedDifference, policy: Gate
+    metrics: Mapping[str, float], difference: PairedDifference, policy: Gate
 ) -> Iterator[Rule]:
     """Rows, both classes of the metric, users and effective users must suffice for a verdict."""
     positives = _POSITIVES[policy.metric]
@@ -97,7 +96,7 @@ def effect_rule(difference: PairedDifference, policy: Gate) -> Rule:
 
 def guardrail_rule(
     metric: str,
-    metrics: dict[str, Any],
+    metrics: Mapping[str, float],
     difference: PairedDifference,
     policy: Gate,
     confidence: float,

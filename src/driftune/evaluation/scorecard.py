@@ -1,7 +1,5 @@
 """Everything that the gate measures of one model on the gate's rows."""
 
-from typing import Any
-
 import numpy as np
 
 from driftune.evaluation.calibration import calibration_curve, expected_calibration_error
@@ -14,7 +12,7 @@ def scorecard(
     user: np.ndarray,
     p_click: np.ndarray,
     p_ctcvr: np.ndarray,
-) -> dict[str, Any]:
+) -> dict[str, float]:
     """All metrics of one model: those of ``summary``, and the same of both labels and by user.
 
     Args:

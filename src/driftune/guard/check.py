@@ -5,25 +5,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date
 
-import sqlalchemy as sa
 from scipy.special import ndtri
 
 from driftune.config import Config
 from driftune.errors import LedgerError, RegistryError
 from driftune.evaluation.bootstrap import PairedDifference, paired_auc_difference
-from driftune.guard.days import judged_until, matured, taken_back, unchecked
+from driftune.guard.days import judged_until, matured, unchecked
 from driftune.guard.evidence import Evidence, Reading, weigh
-from driftune.guard.record import Check, checks_of, readings_of
 from driftune.guard.scores import Contest, Scored, score_day
 from driftune.io import finite
 from driftune.lake.table import Lake
 from driftune.models.adapters import Adapter, AdapterBank, AdapterFileError
 from driftune.registry.champions import champions_for, load_version, version_before
+from driftune.registry.checks import (
+    Check,
+    checks_of,
+    differences_before,
+    record_checks,
+    taken_back,
+)
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.mlflow_mirror import mirror
-from driftune.registry.moments import moment
-from driftune.registry.rollback import restore
-from driftune.registry.schema import checks, insert_new
+from driftune.registry.rollback import going_back
+from driftune.registry.rows import Pointer
 from driftune.training.pretrain import load_model
 
 WHO = "driftune guard"
@@ -97,7 +101,7 @@ def _check_day(
     )
     if not contests:
         return []
-    readings = readings_of(ledger, day)
+    readings = _readings(ledger, day)
     identity = {
         "day": day.isoformat(),
         "revision": record.revision,
@@ -186,6 +190,18 @@ def _judge(
     return [replace(check, restored=check.against) if check is best else check for check in found]
 
 
+def _readings(ledger: Ledger, day: date) -> dict[tuple[str, int], list[Reading]]:
+    """Readings of days before ``day`` under the present champions, oldest first.
+
+    By domain key and version set against.
+    """
+    found: dict[tuple[str, int], list[Reading]] = {}
+    for each in differences_before(ledger, day):
+        reading = Reading(each.estimate, each.error)
+        found.setdefault((each.domain_key, each.against), []).append(reading)
+    return found
+
+
 def _reading(difference: PairedDifference) -> Reading:
     """The difference, with the error of a normal whose interval is that of Student's t.
 
@@ -208,30 +224,23 @@ def _scarce(config: Config, difference: PairedDifference, positives: int, rows: 
     return None
 
 
-def _conclude(ledger: Ledger, pointer: sa.Row, judged: list[Check]) -> list[Check]:
+def _conclude(ledger: Ledger, pointer: Pointer, judged: list[Check]) -> list[Check]:
     """Write a domain's checks and what they lead to in one transaction; nothing if it moved."""
     acting = next((check for check in judged if check.restored is not None), None)
+    back = None
+    if acting is not None:
+        back = going_back(
+            pointer,
+            acting.against,
+            who=WHO,
+            reason=told(acting),
+            data_version=acting.data_version,
+            backbone=acting.backbone,
+        )
     try:
-        with ledger.write() as connection:
-            # Not before the switch that made it serve: readings count from there.
-            now = moment(connection, pointer.domain_key, judged[0].day)
-            for check in judged:
-                announced = None if check.restored is None else False
-                row = {**asdict(check), "checked_at": now, "announced": announced}
-                if not insert_new(connection, checks, row):
-                    # Another run has checked this day, and acted on it, meanwhile.
-                    return []
-            if acting is not None:
-                restore(
-                    ledger,
-                    connection,
-                    pointer,
-                    acting.against,
-                    who=WHO,
-                    reason=told(acting),
-                    data_version=acting.data_version,
-                    backbone=acting.backbone,
-                )
+        if not record_checks(ledger, judged, back):
+            # Another run has checked this day, and acted on it, meanwhile.
+            return []
     except RegistryError as error:
         log.warning("%s; it is not checked on %s", error, judged[0].day)
         return []

@@ -2,11 +2,10 @@
 
 from datetime import date, timedelta
 
-import sqlalchemy as sa
-
 from driftune.config import Config
+from driftune.registry.checks import checked_days
+from driftune.registry.decision_queries import decision_behind, is_decided_since
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import AS_OF, checks, decisions
 
 
 def matured(config: Config, ledger: Ledger, day: date) -> list[date]:
@@ -22,7 +21,7 @@ def matured(config: Config, ledger: Ledger, day: date) -> list[date]:
     found = [
         each for each in held if each + delay <= day and (before is None or each + delay > before)
     ]
-    if delay and day in held and _has_run(ledger, day + delay):
+    if delay and day in held and is_decided_since(ledger, day + delay):
         found.append(day)
     return found
 
@@ -41,10 +40,7 @@ def unchecked(config: Config, ledger: Ledger, by: date) -> list[date]:
     if not trained:
         return []
     delay = timedelta(days=config.gate.label_days)
-    seen = {
-        (row.day, row.revision)
-        for row in ledger.read(sa.select(checks.c.day, checks.c.revision).distinct())
-    }
+    seen = checked_days(ledger)
     return [
         day
         for row in ledger.days()
@@ -54,28 +50,10 @@ def unchecked(config: Config, ledger: Ledger, by: date) -> list[date]:
     ]
 
 
-def _has_run(ledger: Ledger, day: date) -> bool:
-    """Whether drift was decided for a day, or one after it."""
-    return bool(ledger.read(sa.select(decisions.c.id).where(decisions.c.day >= str(day)).limit(1)))
-
-
 def judged_until(ledger: Ledger, key: str, version: int) -> date:
     """The last day by whose rows the gate chose a version: they would flatter it."""
-    record = ledger.adapter(key, version)
-    wanted = "" if record is None else record.decision_id
-    for row in ledger.decisions(decisions.c.id == wanted):
-        looks = (row.gate or {}).get("looks")
-        return date.fromisoformat(looks[-1]["day"] if looks else row.day)
-    return date.min
-
-
-def taken_back(ledger: Ledger, day: date) -> set[tuple[str, int]]:
-    """Versions (domain key, version) that served on a day, and that its labels, or those of an
-    earlier day, took back.
-    """
-    query = sa.select(checks.c.domain_key, checks.c.version).where(
-        checks.c.restored.is_not(None),
-        checks.c.day <= day.isoformat(),
-        AS_OF.element >= day.isoformat(),
-    )
-    return {(row.domain_key, row.version) for row in ledger.read(query)}
+    decision = decision_behind(ledger, key, version)
+    if decision is None:
+        return date.min
+    look = None if decision.gate is None else decision.gate.last_look
+    return date.fromisoformat(decision.day) if look is None else look.day

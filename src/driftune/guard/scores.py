@@ -11,7 +11,7 @@ from driftune.features.days import encode_day
 from driftune.features.encoder import Encoder
 from driftune.lake.duck import connect, literal
 from driftune.models.adapters import AdapterBank
-from driftune.models.backbone import Backbone
+from driftune.models.recommender import Recommender
 from driftune.registry.ledger import BASE
 from driftune.training.rows import Rows, columns, from_arrow
 from driftune.training.scoring import score
@@ -41,7 +41,7 @@ class Contest:
 def score_day(
     config: Config,
     encoder: Encoder,
-    model: Backbone,
+    model: Recommender,
     day: date,
     contests: Sequence[Contest],
     champions: AdapterBank,
@@ -72,7 +72,7 @@ def score_day(
             yield contest, Scored(labels[own], rows.user[own], scores)
 
 
-def _metric(config: Config, rows: Rows, model: Backbone, bank: AdapterBank | None) -> np.ndarray:
+def _metric(config: Config, rows: Rows, model: Recommender, bank: AdapterBank | None) -> np.ndarray:
     p_click, p_ctcvr = score(model, rows, bank)
     return p_ctcvr if config.gate.metric == "ctcvr_auc" else p_click
 

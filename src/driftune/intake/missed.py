@@ -9,8 +9,8 @@ from driftune.intake.ingest import is_judged
 from driftune.intake.scratch import scratch
 from driftune.lake.source import arrived, fetch
 from driftune.quality.record import read_quality
+from driftune.registry.decision_queries import is_decided
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import decisions
 
 
 def last_full_day(config: Config, moment: datetime) -> date:
@@ -51,9 +51,7 @@ def _finished(ledger: Ledger, day: date) -> bool:
     A run that was killed in between has left the first without the second.
     """
     row = ledger.day(day)
-    return row is not None and bool(
-        ledger.decisions(decisions.c.day == row.day, decisions.c.revision == row.revision)
-    )
+    return row is not None and is_decided(ledger, day, row.revision)
 
 
 def _refused_already(config: Config, day: date) -> bool:

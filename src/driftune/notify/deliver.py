@@ -5,14 +5,14 @@ import os
 import time
 from collections.abc import Mapping
 
-import sqlalchemy as sa
-
 from driftune.config import Config
 from driftune.errors import DriftuneError
 from driftune.notify.targets import Target, open_targets, send
 from driftune.notify.words import message_of
+from driftune.registry.database import DatabaseFault
 from driftune.registry.ledger import Ledger
 from driftune.registry.outbox import owed, settle, take
+from driftune.registry.rows import Message
 
 # No message is begun after so many seconds.
 BUDGET = 5.0
@@ -32,12 +32,12 @@ def deliver(config: Config, ledger: Ledger, env: Mapping[str, str] | None = None
             return 0
         targets = open_targets(config.notify, os.environ if env is None else env)
         return _deliver(config, ledger, rows, targets)
-    except (DriftuneError, sa.exc.SQLAlchemyError) as error:
+    except (DriftuneError, DatabaseFault) as error:
         log.warning("notify: %s; the next run tries again", error)
         return 0
 
 
-def _deliver(config: Config, ledger: Ledger, rows: list[sa.Row], targets: list[Target]) -> int:
+def _deliver(config: Config, ledger: Ledger, rows: list[Message], targets: list[Target]) -> int:
     end = time.monotonic() + BUDGET
     failing: dict[str, str] = {}
     sent = 0

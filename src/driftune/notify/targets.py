@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
 from driftune.config.notify import Notify
@@ -122,5 +123,5 @@ class _Heard(logging.Filter):
         logging.getLogger("apprise").addFilter(self)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         logging.getLogger("apprise").removeFilter(self)

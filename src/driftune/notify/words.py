@@ -1,13 +1,15 @@
 """Words: what a message says of an event, in plain text."""
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace, shown_path
 from driftune.drift.rules import DUE
 from driftune.redact import redact
+from driftune.registry.rows import Message as Queued
+from driftune.registry.rows import MessageFacts
 
 # Control signs, and those that turn the direction of text.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -21,11 +23,18 @@ class Message(NamedTuple):
     body: str
 
 
-def message_of(config: Config, row: Any) -> Message:
+class About(NamedTuple):
+    """What a message is about: a domain by its name (in one line) and key, and a day."""
+
+    name: str
+    key: str
+    day: str
+
+
+def message_of(config: Config, row: Queued) -> Message:
     """The message of an outbox row; names and sentences in it are one line each."""
-    facts: Mapping[str, Any] = {**row.facts, "key": row.domain_key}
-    name = _line(row.domain or "", _LONGEST_NAME)
-    title, lines = _SAY[row.kind](name, row.day or "", facts)
+    about = About(_line(row.domain or "", _LONGEST_NAME), row.domain_key or "", row.day or "")
+    title, lines = _SAY[row.kind](about, row.facts)
     lines = [*lines, _page(config, row)]
     return Message(
         redact(f"Driftune: {title}"),
@@ -33,55 +42,60 @@ def message_of(config: Config, row: Any) -> Message:
     )
 
 
-def _alert(name: str, day: str, facts: Mapping[str, Any]) -> tuple[str, list[str]]:
+def _alert(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
     rule, score = facts["rule"], facts["score"]
-    figures = rule if rule in DUE or score is None else f"Drift {score:.1f}×, 1 triggers"
+    by_score = rule not in DUE and score is not None
+    figures = f"Drift {score:.1f}×, 1 triggers" if by_score else str(rule)
     held = facts["state"] == "review"
     todo = f"Approve it: driftune approve {facts['decision']}" if held else "A fine-tune follows."
     what = "waits for approval" if held else "drift"
-    return f"{what}: {name}, {day}", [facts["sentence"], f"{figures}.", todo]
+    return f"{what}: {about.name}, {about.day}", [facts["sentence"], f"{figures}.", todo]
 
 
-def _promotion(name: str, day: str, facts: Mapping[str, Any]) -> tuple[str, list[str]]:
+def _promotion(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
     by = f"By {facts['who']}: {facts['reason']}"
-    todo = f"To go back: driftune rollback {facts['key']}"
-    lines = [f"Version {facts['version']} serves {name}.", _gain(facts), by, todo]
-    return f"promoted: {name}, {day}", lines
+    todo = f"To go back: driftune rollback {about.key}"
+    lines = [f"Version {facts['version']} serves {about.name}.", _gain(facts), by, todo]
+    return f"promoted: {about.name}, {about.day}", lines
 
 
-def _rejection(name: str, day: str, facts: Mapping[str, Any]) -> tuple[str, list[str]]:
+def _rejection(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
     kept = "The gate kept the champion." if facts["state"] == "rejected" else "Too little data."
     lines = [kept, _gain(facts), *facts["rules"][:3], "Nothing is to be done; look at the page."]
-    return f"{facts['state']}: {name}, {day}", lines
+    return f"{facts['state']}: {about.name}, {about.day}", lines
 
 
-def _rollback(name: str, day: str, facts: Mapping[str, Any]) -> tuple[str, list[str]]:
+def _rollback(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
     to = f"version {facts['to']}" if facts["to"] else "the frozen base"
     lines = [
-        f"Version {facts['from']} was taken back; {to} serves {name}.",
+        f"Version {facts['from']} was taken back; {to} serves {about.name}.",
         f"By {facts['who']}: {facts['reason']}",
-        f"All switches: driftune history {facts['key']}",
+        f"All switches: driftune history {about.key}",
     ]
-    return f"rolled back: {name}", lines
+    return f"rolled back: {about.name}", lines
 
 
-def _refused_day(name: str, day: str, facts: Mapping[str, Any]) -> tuple[str, list[str]]:
+def _refused_day(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
     todo = "The lake is as before. Deliver the day again, or mend params.yaml, and run it again."
-    return f"day refused: {day}", [*facts["problems"][:5], todo]
+    return f"day refused: {about.day}", [*facts["problems"][:5], todo]
 
 
-def _kept_out(name: str, day: str, facts: Mapping[str, Any]) -> tuple[str, list[str]]:
-    todo = f"To let it in: driftune quarantine release {day} --domain … --why …"
-    lines = [f"{facts['rows']:,} rows of {name} are in quarantine.", *facts["reasons"][:3], todo]
-    return f"domain kept out: {name}, {day}", lines
+def _kept_out(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
+    todo = f"To let it in: driftune quarantine release {about.day} --domain … --why …"
+    lines = [
+        f"{facts['rows']:,} rows of {about.name} are in quarantine.",
+        *facts["reasons"][:3],
+        todo,
+    ]
+    return f"domain kept out: {about.name}, {about.day}", lines
 
 
-def _failure(name: str, day: str, facts: Mapping[str, Any]) -> tuple[str, list[str]]:
-    about = f"{name}, {day}" if name else facts["run"]
-    return f"failed: {about}", [facts["error"], f"Then: {facts['todo']}"]
+def _failure(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
+    what = f"{about.name}, {about.day}" if about.name else facts["run"]
+    return f"failed: {what}", [facts["error"], f"Then: {facts['todo']}"]
 
 
-_SAY: dict[str, Callable[[str, str, Mapping[str, Any]], tuple[str, list[str]]]] = {
+_SAY: dict[str, Callable[[About, MessageFacts], tuple[str, list[str]]]] = {
     "alert": _alert,
     "promotion": _promotion,
     "rejection": _rejection,
@@ -92,7 +106,7 @@ _SAY: dict[str, Callable[[str, str, Mapping[str, Any]], tuple[str, list[str]]]] 
 }
 
 
-def _gain(facts: Mapping[str, Any]) -> str:
+def _gain(facts: MessageFacts) -> str:
     gain = facts["gain"]
     if gain is None:
         return ""
@@ -102,7 +116,7 @@ def _gain(facts: Mapping[str, Any]) -> str:
     return f"{facts['metric']} {gain:+.4f}{interval}"
 
 
-def _page(config: Config, row: Any) -> str:
+def _page(config: Config, row: Queued) -> str:
     """Where the review site tells of it."""
     path = "index.html"
     if row.facts.get("decision") and row.domain_key:

@@ -13,15 +13,15 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.io import replacing
 from driftune.quality.record import read_quality
 from driftune.redact import redact
+from driftune.registry.counts import decisions_by_state, switches_by_action
+from driftune.registry.days import newest_record
 from driftune.registry.ledger import BASE, Ledger
-from driftune.registry.schema import days, decisions, switches
+from driftune.registry.rows import DayRecord
 
 log = logging.getLogger("driftune")
 
@@ -107,22 +107,22 @@ def _collected(
 
 def _of_the_ledger(config: Config) -> list[Figure]:
     with Ledger(config) as ledger:
-        states = _counted(ledger, decisions.c.state)
-        actions = _counted(ledger, switches.c.action)
+        states = decisions_by_state(ledger)
+        actions = switches_by_action(ledger)
         found = [
             Figure("driftune_decisions", "Decisions by state.", states, "state"),
             Figure("driftune_switches", "Switches of champions by action.", actions, "action"),
             Figure("driftune_champions", "Domains by who serves them.", _served(ledger), "by"),
         ]
-        newest = ledger.one(sa.select(days).order_by(days.c.day.desc()).limit(1))
+        newest = newest_record(ledger)
         return found if newest is None else found + _of_the_day(config, ledger, newest)
 
 
-def _of_the_day(config: Config, ledger: Ledger, newest: sa.Row) -> list[Figure]:
+def _of_the_day(config: Config, ledger: Ledger, newest: DayRecord) -> list[Figure]:
     day = date.fromisoformat(newest.day)
     end = datetime.combine(day + timedelta(days=1), datetime.min.time(), config.zone).timestamp()
     rows = {"accepted": newest.rows, "rejected": newest.rejected}
-    own = _counted(ledger, decisions.c.state, decisions.c.day == newest.day)
+    own = decisions_by_state(ledger, day)
     found = [
         Figure("driftune_day_end_timestamp_seconds", "End of the newest day.", {"": end}),
         Figure("driftune_day_rows", "Rows of the newest day.", rows, "verdict"),
@@ -135,14 +135,6 @@ def _of_the_day(config: Config, ledger: Ledger, newest: sa.Row) -> list[Figure]:
         text = "Domains of the newest day by quality."
         found.append(Figure("driftune_day_domains", text, verdicts, "verdict"))
     return found
-
-
-def _counted(
-    ledger: Ledger, column: sa.Column[Any], where: sa.ColumnElement[bool] | None = None
-) -> dict[str, float]:
-    query = sa.select(column, sa.func.count()).group_by(column).order_by(column)
-    rows = ledger.read(query if where is None else query.where(where))
-    return {str(name): count for name, count in rows}
 
 
 def _served(ledger: Ledger) -> dict[str, float]:

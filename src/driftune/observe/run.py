@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 
-import sqlalchemy as sa
-
 from driftune.config import Config
 from driftune.errors import DriftuneError
 from driftune.observe.context import about
 from driftune.observe.logs import logged
 from driftune.observe.metrics import publish
+from driftune.registry.database import DatabaseFault
 from driftune.registry.ledger import Ledger
 from driftune.registry.runs import record_run
 
@@ -79,5 +78,5 @@ def observed(
 def _harmless(flow: str) -> Iterator[None]:
     try:
         yield
-    except (DriftuneError, OSError, sa.exc.SQLAlchemyError) as error:
+    except (DriftuneError, OSError, DatabaseFault) as error:
         log.warning("%s: its durations or metrics were not kept (%s)", flow, error)

@@ -17,7 +17,7 @@ from driftune.features.days import encode_day
 from driftune.features.encoder import Encoder
 from driftune.intake.ingest import ingest
 from driftune.io import finite, write_json
-from driftune.models.backbone import Backbone
+from driftune.models.recommender import Recommender
 from driftune.policies.rules import Policy, large_domains
 from driftune.policies.trial import Outcomes, Trial
 from driftune.registry.champions import champions_for
@@ -173,7 +173,7 @@ def summarise(trials: Sequence[Trial], aucs: Mapping[str, Aucs], seed: int) -> l
 def _aucs(
     trial: Trial,
     encoder: Encoder,
-    model: Backbone,
+    model: Recommender,
     backbone: str,
     day: date,
     served: dict[tuple[str, date, str], float],

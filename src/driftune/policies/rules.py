@@ -17,6 +17,7 @@ from driftune.lake.duck import connect
 from driftune.lake.table import Lake
 from driftune.models.backbone import backbone_mark
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import Scores
 
 # A monitor's usual limit: that much less AUC than when the champion was trained.
 FALL = 0.01
@@ -122,7 +123,7 @@ def fallen_domains(config: Config, ledger: Ledger, day: date) -> None:
             backbone=window.backbone,
             state="pending" if fell else "stable" if reading else "insufficient",
             score=drop,
-            scores={"rule": "performance-only"},
+            scores=Scores(rule="performance-only"),
             sentence="",
             data_version=window.data_version,
             champion_version=window.champion,
@@ -147,7 +148,9 @@ def every_domain(
     for key, domain in large_domains(config, day).items():
         if shifted is not None and domain not in shifted:
             continue
-        since = {} if shifted is None else {"since": shifted[domain].isoformat()}
+        scores = Scores(rule="scheduled")
+        if shifted is not None:
+            scores = Scores(rule="scheduled", since=shifted[domain])
         ledger.decide(
             id=decision_id(day, key, record.revision, backbone),
             domain=domain,
@@ -157,7 +160,7 @@ def every_domain(
             backbone=backbone,
             state="pending",
             score=None,
-            scores={"rule": "scheduled", **since},
+            scores=scores,
             sentence="",
             data_version=view.version([day]),
             champion_version=ledger.champion_version(key),

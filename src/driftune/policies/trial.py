@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from driftune.adaptation.adapt import adapt, look_again
 from driftune.adaptation.finetune import finetune
@@ -23,8 +22,9 @@ from driftune.errors import DriftuneError
 from driftune.guard.check import check_champions
 from driftune.policies.rules import Policy
 from driftune.project import Project
+from driftune.registry.days import copy_days
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import days
+from driftune.registry.records import GateReport, TrainingFigures
 from driftune.registry.waiting import decided_with, looks_due
 
 log = logging.getLogger("driftune")
@@ -42,8 +42,8 @@ class Outcomes:
     """
 
     folder: Path
-    trained: dict[str, tuple[dict[str, Any], float]] = field(default_factory=dict)
-    judged: dict[tuple[str, int], tuple[dict[str, Any], float]] = field(default_factory=dict)
+    trained: dict[str, tuple[TrainingFigures, float]] = field(default_factory=dict)
+    judged: dict[tuple[str, int], tuple[GateReport, float]] = field(default_factory=dict)
 
 
 @dataclass
@@ -56,7 +56,7 @@ class KnownSteps(Steps):
     outcomes: Outcomes
     seconds: float = 0.0
 
-    def fine_tune(self, bench: Workbench, renew: Callable[[], None]) -> dict[str, Any]:
+    def fine_tune(self, bench: Workbench, renew: Callable[[], None]) -> TrainingFigures:
         """The training figures; the challenger lies where it belongs."""
         name, known = _name(bench), self.outcomes.trained
         kept = self.outcomes.folder / name
@@ -71,7 +71,7 @@ class KnownSteps(Steps):
         self.seconds += seconds
         return training
 
-    def judge(self, bench: Workbench) -> dict[str, Any]:
+    def judge(self, bench: Workbench) -> GateReport:
         """The gate report."""
         name, known = _name(bench), self.outcomes.judged
         shared = name, decided_with(bench.project.ledger, bench.decision)
@@ -116,8 +116,7 @@ class Trial:
             }
         )
         trial = cls(policy, Project(own, mirrored=False))
-        with trial.ledger.write() as connection:
-            connection.execute(days.insert(), [row._asdict() for row in ledger.days()])
+        copy_days(ledger, trial.ledger)
         return trial
 
     @property
@@ -160,7 +159,7 @@ def _name(bench: Workbench) -> str:
     """What an outcome depends on beside the days: decision, champion, and when drift began."""
     champion, _ = bench.champion()
     served = champion.folder.name if champion.folder and champion.serves else "base"
-    since = bench.decision.scores.get("since")
+    since = bench.decision.scores.since
     return _digest(f"{bench.decision_id} {champion.version} {served} {since}")
 
 

@@ -1,11 +1,11 @@
 """Claims: which decisions may be claimed, and which claims are lost."""
 
 import time
-from typing import Any
 
 import sqlalchemy as sa
 
 from driftune.owners import has_ended, new_owner
+from driftune.registry.records import Decision
 from driftune.registry.schema import days, decisions, switches
 
 # What a newer decision of the domain was, or may become, adapted for.
@@ -35,32 +35,35 @@ def is_held(decision_id: str, owner: str) -> sa.ColumnElement[bool]:
     )
 
 
-def take(connection: sa.Connection, row: sa.Row, state: str, lease_seconds: float) -> str | None:
+def take(connection: sa.Connection, row: Decision, state: str, lease_seconds: float) -> str | None:
     """Claim a free decision, which is in ``state`` then; returns the owner.
 
     One that is out of date ends as ``superseded`` instead, one that has been tried ``ATTEMPTS``
     times without an end as ``failed``; None then.
     """
-    owner, now = new_owner(), time.time()
+    now = time.time()
+    owner: str | None = new_owner()
     reason = out_of_date(connection, row)
-    values: dict[str, Any] = {
+    values: dict[str, str | float | None] = {
         "state": state,
         "owner": owner,
         "lease_until": now + lease_seconds,
         "attempts": row.attempts + 1,
     }
     if reason is not None:
-        values = {"state": "superseded", "owner": None, "note": reason}
+        owner = None
+        values = {"state": "superseded", "owner": owner, "note": reason}
     elif row.attempts >= ATTEMPTS:
         note = f"{row.attempts} attempts ended without a result; {row.note or 'no note'}"
-        values = {"state": "failed", "owner": None, "note": note}
+        owner = None
+        values = {"state": "failed", "owner": owner, "note": note}
     connection.execute(
         decisions.update().where(decisions.c.id == row.id).values(updated_at=now, **values)
     )
-    return values["owner"]
+    return owner
 
 
-def out_of_date(connection: sa.Connection, row: sa.Row) -> str | None:
+def out_of_date(connection: sa.Connection, row: Decision) -> str | None:
     """Why a decision must not be adapted for any more; None when it may.
 
     Its rows may have trained a champion since, or are no longer what was measured: a challenger

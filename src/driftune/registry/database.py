@@ -2,20 +2,30 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from types import TracebackType
 from typing import Any, Self
 
 import sqlalchemy as sa
+from pydantic import JsonValue
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from driftune.config import Config
 from driftune.errors import LedgerBusyError, LedgerError
 from driftune.io import finite
 from driftune.registry.schema import complete
 
+# What a database that fails raises where no error of Driftune's own says it better.
+DatabaseFault = sa.exc.SQLAlchemyError
+
 # How long a writer waits for another one (seconds), and how long the server lets one do nothing.
 PATIENCE = 30
 # What the server, or SQLite, says when another process holds what a transaction needs.
 _HELD = ("locked", "lock timeout", "deadlock detected")
+
+# What a transaction of the ledger runs in; others hand it on and speak no SQL.
+Connection = sa.Connection
 
 
 class Database:
@@ -48,7 +58,7 @@ class Database:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:
@@ -66,7 +76,7 @@ class Database:
         with self._answering(), self.engine.begin() as connection:
             yield connection
 
-    def read(self, query: sa.Select) -> list[sa.Row]:
+    def read(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
         """Rows of a query.
 
         Raises:
@@ -91,7 +101,7 @@ class Database:
             connection.exec_driver_sql("VACUUM")
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def one(self, query: sa.Select) -> sa.Row | None:
+    def one(self, query: sa.Select[Any]) -> sa.Row[Any] | None:
         """First row of a query, or None."""
         rows = self.read(query)
         return rows[0] if rows else None
@@ -146,15 +156,15 @@ def _engine(url: str) -> sa.Engine:
     return engine
 
 
-def _json(value: Any) -> str:
+def _json(value: JsonValue) -> str:
     """JSON text in which what is not a number is null: PostgreSQL takes no other."""
     return json.dumps(finite(value))
 
 
 def _prepare_postgresql(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "connect")
-    def _connect(connection: Any, _record: Any) -> None:
-        with connection.cursor() as cursor:
+    def _connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        with closing(connection.cursor()) as cursor:
             cursor.execute(f"SET lock_timeout = '{PATIENCE}s'")
             # A writer that hangs, or whose machine is gone, must not keep all others waiting.
             cursor.execute(f"SET idle_in_transaction_session_timeout = '{2 * PATIENCE}s'")
@@ -163,10 +173,12 @@ def _prepare_postgresql(engine: sa.Engine) -> None:
 
 def _prepare_sqlite(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "connect")
-    def _connect(connection: Any, _record: Any) -> None:
+    def _connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
+        cursor.close()
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:

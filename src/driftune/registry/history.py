@@ -1,15 +1,31 @@
 """The history of a domain's champion: every switch of its pointer."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypedDict
 
 import sqlalchemy as sa
 
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import decisions
 
+SwitchEntry = TypedDict(
+    "SwitchEntry",
+    {
+        "at": str,
+        "action": str,
+        "from": int,
+        "to": int,
+        "who": str,
+        "why": str,
+        "decision": str | None,
+        "data_version": str | None,
+        "backbone": str | None,
+        "stale": str | None,
+    },
+)
 
-def switch_history(ledger: Ledger, key: str) -> list[dict[str, Any]]:
+
+def switch_history(ledger: Ledger, key: str) -> list[SwitchEntry]:
     """The switches of a domain, oldest first, as plain values; ``at`` is ISO 8601 in UTC.
 
     ``data_version`` and ``backbone`` are None where the ledger was written by a release that did
@@ -30,7 +46,7 @@ def switch_history(ledger: Ledger, key: str) -> list[dict[str, Any]]:
             "decision": row.decision_id,
             "data_version": row.data_version,
             "backbone": row.backbone,
-            "stale": stale.get(row.decision_id),
+            "stale": stale.get(row.decision_id or ""),
         }
         for row in ledger.switches(key)
     ]

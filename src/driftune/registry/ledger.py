@@ -10,7 +10,7 @@ newer decision, champion or delivery overtook it), ``declined`` (by a person) an
 import time
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, Unpack
 
 import sqlalchemy as sa
 
@@ -20,6 +20,20 @@ from driftune.registry.claims import ATTEMPTS, is_held, is_lost, take
 from driftune.registry.database import Database
 from driftune.registry.moments import moment
 from driftune.registry.outbox import queue
+from driftune.registry.records import Decision
+from driftune.registry.records.decision import (
+    DecisionEnd,
+    NewDecision,
+    decision_query,
+    written,
+)
+from driftune.registry.rows import (
+    AdapterRecord,
+    DayRecord,
+    Pointer,
+    Switch,
+    SwitchRecord,
+)
 from driftune.registry.schema import (
     adapters,
     champions,
@@ -46,13 +60,15 @@ class Ledger(Database):
 
     # Days
 
-    def day(self, day: date) -> sa.Row | None:
+    def day(self, day: date) -> DayRecord | None:
         """The record of a day that is in the lake."""
-        return self.one(sa.select(days).where(days.c.day == day.isoformat()))
+        row = self.one(sa.select(days).where(days.c.day == day.isoformat()))
+        return None if row is None else DayRecord(**row._mapping)
 
-    def days(self) -> list[sa.Row]:
+    def days(self) -> list[DayRecord]:
         """All recorded days, in order."""
-        return self.read(sa.select(days).order_by(days.c.day))
+        rows = self.read(sa.select(days).order_by(days.c.day))
+        return [DayRecord(**row._mapping) for row in rows]
 
     def record_day(self, day: date, *, content_hash: str, **values: Any) -> int:
         """Record a committed day; a changed content gets the next revision, which is returned.
@@ -68,57 +84,57 @@ class Ledger(Database):
             row = connection.execute(sa.select(days).where(identity).with_for_update()).one()
             if row.content_hash == content_hash:
                 connection.execute(days.update().where(identity).values(**values))
-                return row.revision
-            revision = row.revision + 1
+                return int(row.revision)
+            revision = int(row.revision) + 1
             connection.execute(days.update().where(identity).values(revision=revision, **record))
             mark_stale(connection, day, revision, self.zone)
             return revision
 
     # Decisions
 
-    def decide(self, **values: Any) -> tuple[sa.Row, bool]:
-        """Write a drift decision once; returns its row and whether this call wrote it.
+    def decide(self, **values: Unpack[NewDecision]) -> tuple[Decision, bool]:
+        """Write a drift decision once; returns it and whether this call wrote it.
 
         Older ones of the domain that still wait for approval give way to one that asks again.
         """
         identity = decisions.c.id == values["id"]
         with self.write() as connection:
             now = moment(connection, values["domain_key"], values["day"])
-            row = {"attempts": 0, "decided_at": now, "updated_at": now, **values}
-            written = insert_new(connection, decisions, row)
-            if written and values["state"] in ("review", "pending"):
+            row = {"attempts": 0, "decided_at": now, "updated_at": now, **written(values)}
+            new = insert_new(connection, decisions, row)
+            if new and values["state"] in ("review", "pending"):
                 give_way(connection, row)
                 self.tell(
                     connection,
                     "alert",
-                    row["id"],
+                    values["id"],
                     **_about(row),
                     state=row["state"],
-                    rule=(row["scores"] or {}).get("rule"),
+                    rule=values["scores"].rule,
                     score=row["score"],
                     sentence=row["sentence"],
                 )
-            return connection.execute(sa.select(decisions).where(identity)).one(), written
+            found = connection.execute(decision_query().where(identity)).one()
+            return Decision.of(found._mapping), new
 
-    def decision(self, decision_id: str) -> sa.Row:
+    def decision(self, decision_id: str) -> Decision:
         """A decision by id.
 
         Raises:
             LedgerError: when there is none.
         """
-        row = self.one(sa.select(decisions).where(decisions.c.id == decision_id))
-        if row is None:
+        rows = self.decisions(decisions.c.id == decision_id)
+        if not rows:
             raise LedgerError(
                 f"decision '{decision_id}' is not in the ledger; see driftune status --json"
             )
-        return row
+        return rows[0]
 
-    def decisions(self, *conditions: sa.ColumnElement[bool]) -> list[sa.Row]:
+    def decisions(self, *conditions: sa.ColumnElement[bool]) -> list[Decision]:
         """Decisions by day, then domain, oldest first."""
         order = ("day", "domain_key", "revision", "decided_at")
-        return self.read(
-            sa.select(decisions).where(*conditions).order_by(*(decisions.c[name] for name in order))
-        )
+        query = decision_query().where(*conditions).order_by(*(decisions.c[name] for name in order))
+        return [Decision.of(row._mapping) for row in self.read(query)]
 
     def claim(self, decision_id: str) -> str | None:
         """Claim a decision that is free (see ``waiting``); None when there is nothing to adapt.
@@ -126,8 +142,9 @@ class Ledger(Database):
         See ``claims.take`` for what it ends instead.
         """
         with self.write() as connection:
-            free = sa.select(decisions).where(decisions.c.id == decision_id, _free(connection))
-            row = connection.execute(free.with_for_update()).one_or_none()
+            free = decision_query().where(decisions.c.id == decision_id, _free(connection))
+            found = connection.execute(free.with_for_update()).mappings()
+            row = next(map(Decision.of, found), None)
             if row is None:
                 return None
             owner = take(connection, row, "claimed", self.lease_seconds)
@@ -171,9 +188,9 @@ class Ledger(Database):
                 )
             )
             self.tell_failed(connection, decision_id)
-        return self.decision(decision_id).state
+        return str(self.decision(decision_id).state)
 
-    def waiting(self, day: date) -> list[sa.Row]:
+    def waiting(self, day: date) -> list[Decision]:
         """Decisions up to ``day`` that wait for an adaptation.
 
         These are the pending ones, and claimed ones whose lease has expired or whose owner was a
@@ -206,18 +223,18 @@ class Ledger(Database):
         decision_id: str,
         owner: str,
         state: str,
-        **values: Any,
+        **values: Unpack[DecisionEnd],
     ) -> None:
         """End a claim in ``state`` inside the caller's transaction.
 
         Raises:
             LedgerError: when the claim is no longer the caller's.
         """
+        # Why an attempt before did not end is no longer news.
+        told = {"note": None, **written(values)}
         if state == "waiting":
             # Each look has its own attempts.
-            values["attempts"] = 0
-        # Why an attempt before did not end is no longer news.
-        told = {"note": None, **values}
+            told["attempts"] = 0
         result = connection.execute(
             decisions.update()
             .where(is_held(decision_id, owner))
@@ -276,22 +293,25 @@ class Ledger(Database):
     def champion_version(self, key: str) -> int:
         """The champion's version of a domain; 0 is the frozen base."""
         row = self.one(sa.select(champions).where(champions.c.domain_key == key))
-        return row.version if row else BASE
+        return int(row.version) if row else BASE
 
-    def champions(self) -> dict[str, sa.Row]:
-        """Champion rows by domain key."""
-        return {row.domain_key: row for row in self.read(sa.select(champions))}
+    def champions(self) -> dict[str, Pointer]:
+        """Champion pointers by domain key."""
+        rows = self.read(sa.select(champions))
+        return {row.domain_key: Pointer(**row._mapping) for row in rows}
 
-    def adapter(self, key: str, version: int) -> sa.Row | None:
+    def adapter(self, key: str, version: int) -> AdapterRecord | None:
         """The record of an adapter version."""
-        return self.one(
+        row = self.one(
             sa.select(adapters).where(adapters.c.domain_key == key, adapters.c.version == version)
         )
+        return None if row is None else AdapterRecord(**row._mapping)
 
-    def versions(self, key: str) -> list[sa.Row]:
+    def versions(self, key: str) -> list[AdapterRecord]:
         """All adapter versions of a domain, in order."""
         query = sa.select(adapters).where(adapters.c.domain_key == key)
-        return self.read(query.order_by(adapters.c.version))
+        rows = self.read(query.order_by(adapters.c.version))
+        return [AdapterRecord(**row._mapping) for row in rows]
 
     def add_adapter(self, connection: sa.Connection, **values: Any) -> None:
         """Record an adapter version inside the caller's transaction.
@@ -304,65 +324,54 @@ class Ledger(Database):
                 f"{values['domain']}: version {values['version']} was taken by another run"
             )
 
-    def switch(
-        self,
-        connection: sa.Connection,
-        *,
-        key: str,
-        domain: str,
-        action: str,
-        expected: int,
-        version: int,
-        decision_id: str | None,
-        who: str,
-        reason: str,
-        data_version: str | None = None,
-        backbone: str | None = None,
-        data_day: str | None = None,
-    ) -> None:
+    def switch(self, connection: sa.Connection, switch: Switch) -> None:
         """Move the champion pointer from ``expected`` to ``version`` (compare-and-swap).
-
-        ``data_version``: of the data that spoke for the switch; ``backbone``: the fingerprint of
-        the one that served then; ``data_day``: the newest in the lake, of a switch by hand.
 
         Raises:
             RegistryError: when the pointer stands elsewhere; nothing has changed then.
         """
+        key, expected = switch.key, switch.expected
         now = moment(connection, key)
-        values = {"version": version, "decision_id": decision_id, "switched_at": now}
+        values = {
+            "version": switch.version,
+            "decision_id": switch.decision_id,
+            "switched_at": now,
+        }
         moved = connection.execute(
             champions.update()
             .where(champions.c.domain_key == key, champions.c.version == expected)
             .values(**values)
         ).rowcount
-        first = {"domain_key": key, "domain": domain, **values}
+        first = {"domain_key": key, "domain": switch.domain, **values}
         if not moved and not (expected == BASE and insert_new(connection, champions, first)):
             pointer = sa.select(champions.c.version).where(champions.c.domain_key == key)
             found = connection.scalar(pointer) or BASE
             raise RegistryError(
-                f"{domain}: champion is version {found}, not {expected}; another run moved it"
+                f"{switch.domain}: champion is version {found}, not {expected}; another run moved "
+                "it"
             )
         connection.execute(
             switches.insert().values(
                 domain_key=key,
-                domain=domain,
-                action=action,
+                domain=switch.domain,
+                action=switch.action,
                 from_version=expected,
-                to_version=version,
-                decision_id=decision_id,
-                who=who,
-                reason=reason,
+                to_version=switch.version,
+                decision_id=switch.decision_id,
+                who=switch.who,
+                reason=switch.reason,
                 at=now,
-                data_version=data_version,
-                backbone=backbone,
-                data_day=data_day,
+                data_version=switch.data_version,
+                backbone=switch.backbone,
+                data_day=switch.data_day,
             )
         )
 
-    def switches(self, key: str | None = None) -> list[sa.Row]:
+    def switches(self, key: str | None = None) -> list[SwitchRecord]:
         """The audit of champion switches, oldest first."""
         query = sa.select(switches).order_by(switches.c.id)
-        return self.read(query if key is None else query.where(switches.c.domain_key == key))
+        rows = self.read(query if key is None else query.where(switches.c.domain_key == key))
+        return [SwitchRecord(**row._mapping) for row in rows]
 
 
 def _about(row: Mapping[str, Any]) -> dict[str, Any]:

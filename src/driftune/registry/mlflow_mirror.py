@@ -12,6 +12,8 @@ from driftune.errors import RegistryError
 from driftune.io import creating
 from driftune.redact import redact
 from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.records import Decision, GateReport
+from driftune.registry.rows import AdapterRecord
 
 ALIAS = "champion"
 log = logging.getLogger("driftune")
@@ -53,7 +55,13 @@ def client(config: Config) -> Any:
 
 
 def register(
-    config: Config, decision: Any, *, folder: Path, sha256: str, version: int, gate: dict[str, Any]
+    config: Config,
+    decision: Decision,
+    *,
+    folder: Path,
+    sha256: str,
+    version: int,
+    gate: GateReport | None,
 ) -> str:
     """Log an adapter's files and the gate's metrics as a run and register them, in MLflow.
 
@@ -61,7 +69,7 @@ def register(
     first version.
 
     Args:
-        decision: the ledger's row of the decision that brought the adapter.
+        decision: the one that brought the adapter.
         folder: the adapter's files, of this ``sha256``.
         version: the adapter's in the ledger.
         gate: the decision's gate report.
@@ -128,7 +136,7 @@ def mirror(config: Config, ledger: Ledger, key: str) -> bool:
     return True
 
 
-def holds(config: Config, record: Any) -> bool:
+def holds(config: Config, record: AdapterRecord) -> bool:
     """Whether MLflow has the version of an adapter (a row of the ledger) with its very files.
 
     Raises:
@@ -146,7 +154,7 @@ def holds(config: Config, record: Any) -> bool:
     return bool(held.tags.get("sha256") == record.sha256)
 
 
-def download(config: Config, record: Any, folder: Path) -> None:
+def download(config: Config, record: AdapterRecord, folder: Path) -> None:
     """Write the files that MLflow keeps of an adapter (a row of the ledger) into a folder.
 
     Raises:
@@ -166,7 +174,7 @@ def download(config: Config, record: Any, folder: Path) -> None:
         raise RegistryError("it lacks the version's files")
 
 
-def forget(config: Config, record: Any) -> None:
+def forget(config: Config, record: AdapterRecord) -> None:
     """Delete the version of an adapter (a row of the ledger) from MLflow, with its run and files.
 
     A version that MLflow no longer has, or whose files are others, is left alone.
@@ -238,16 +246,16 @@ def _experiment(config: Config, registry: Any) -> str:
     name = config.registry.experiment
     found = registry.get_experiment_by_name(name)
     if found is not None:
-        return found.experiment_id
+        return str(found.experiment_id)
     location = None
     if config.registry.mlflow is None:
         location = (config.home / "mlflow").as_uri()
     try:
-        return registry.create_experiment(name, artifact_location=location)
+        return str(registry.create_experiment(name, artifact_location=location))
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-        return registry.get_experiment_by_name(name).experiment_id
+        return str(registry.get_experiment_by_name(name).experiment_id)
 
 
 def _faults() -> tuple[type[Exception], ...]:
@@ -263,10 +271,13 @@ def _line(error: Exception) -> str:
     return redact(" ".join(str(getattr(error, "orig", None) or error).split()))[:200]
 
 
-def _metrics(gate: dict[str, Any]) -> dict[str, float]:
-    found = {}
-    for side in ("champion", "challenger"):
-        for name, value in (gate.get(side) or {}).items():
-            if isinstance(value, int | float):
-                found[f"{side}_{name}"] = float(value)
-    return found
+def _metrics(gate: GateReport | None) -> dict[str, float]:
+    if gate is None:
+        return {}
+    sides = (("champion", gate.champion), ("challenger", gate.challenger))
+    return {
+        f"{name}_{metric}": float(value)
+        for name, side in sides
+        if side is not None
+        for metric, value in side.values().items()
+    }

@@ -6,11 +6,14 @@ to a target that has taken it not a second time.
 """
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import JsonValue
 
 from driftune.registry.database import Database
+from driftune.registry.rows import Message
 from driftune.registry.schema import insert_new, messages
 
 LEASE_SECONDS = 60.0
@@ -43,13 +46,14 @@ def queue(
     insert_new(connection, messages, row)
 
 
-def owed(database: Database) -> list[sa.Row]:
+def owed(database: Database) -> list[Message]:
     """Messages that are to be sent and that nobody is sending, oldest first."""
     now = time.time()
     query = sa.select(messages).where(
         messages.c.sent_at.is_(None), messages.c.queued_at > now - KEPT_SECONDS, _free(now)
     )
-    return database.read(query.order_by(messages.c.queued_at, messages.c.id).limit(MOST))
+    rows = database.read(query.order_by(messages.c.queued_at, messages.c.id).limit(MOST))
+    return [Message(**row._mapping) for row in rows]
 
 
 def take(database: Database, message_id: str) -> bool:
@@ -72,6 +76,31 @@ def settle(database: Database, message_id: str, delivered: list[str], *, done: b
             .where(messages.c.id == message_id)
             .values(delivered=delivered, lease_until=None, sent_at=time.time() if done else None)
         )
+
+
+def rewrite_facts(
+    database: Database, change: Callable[[JsonValue], JsonValue], *, write: bool = True
+) -> int:
+    """Change what all messages tell, sent ones too; returns how many that changes.
+
+    What was overwritten is gone from the database's file as well. ``write``: else only counted.
+
+    Raises:
+        LedgerBusyError: when another process keeps the ledger locked.
+    """
+    changed = 0
+    with database.write() as connection:
+        for row in connection.execute(sa.select(messages.c.id, messages.c.facts)).all():
+            facts = change(row.facts)
+            if facts == row.facts:
+                continue
+            changed += 1
+            if write:
+                this = messages.update().where(messages.c.id == row.id)
+                connection.execute(this.values(facts=facts))
+    if changed and write:
+        database.forget()
+    return changed
 
 
 def _free(now: float) -> sa.ColumnElement[bool]:

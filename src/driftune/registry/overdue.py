@@ -3,17 +3,17 @@
 import time
 from datetime import date
 
-import sqlalchemy as sa
-
 from driftune.registry.claims import out_of_date
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import Decision
+from driftune.registry.records.decision import decision_query
 from driftune.registry.schema import decisions
 
 # Each attempt that gave its decision back lets it wait so many times longer for the next.
 PATIENCE = 12
 
 
-def end_outdated(ledger: Ledger) -> list[sa.Row]:
+def end_outdated(ledger: Ledger) -> list[Decision]:
     """End decisions that must not be adapted for any more (see ``claims.out_of_date``).
 
     The pending ones would end so when claimed, those that wait for approval when approved.
@@ -21,8 +21,9 @@ def end_outdated(ledger: Ledger) -> list[sa.Row]:
     """
     ended = []
     with ledger.write() as connection:
-        query = sa.select(decisions).where(decisions.c.state.in_(("pending", "review")))
-        for row in connection.execute(query.order_by("id").with_for_update()).all():
+        query = decision_query().where(decisions.c.state.in_(("pending", "review")))
+        rows = connection.execute(query.order_by(decisions.c.id).with_for_update()).mappings()
+        for row in map(Decision.of, rows.all()):
             reason = out_of_date(connection, row)
             if reason is None:
                 continue
@@ -32,11 +33,12 @@ def end_outdated(ledger: Ledger) -> list[sa.Row]:
                 .where(identity)
                 .values(state="superseded", owner=None, note=reason, updated_at=time.time())
             )
-            ended.append(connection.execute(sa.select(decisions).where(identity)).one())
+            now = connection.execute(decision_query().where(identity)).mappings().one()
+            ended.append(Decision.of(now))
     return ended
 
 
-def overdue(ledger: Ledger, minutes: float) -> list[sa.Row]:
+def overdue(ledger: Ledger, minutes: float) -> list[Decision]:
     """Decisions that wait for an adaptation which should have begun, oldest first.
 
     A claim whose run died is overdue at once, a decision after ``minutes`` without a run, and one

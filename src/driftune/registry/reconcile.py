@@ -1,7 +1,6 @@
 """Reconcile: bring back in line what a run that died, or a registry that was away, has left."""
 
 from datetime import date
-from typing import Any
 
 from driftune.config import Config
 from driftune.errors import DriftuneError, RegistryError
@@ -11,10 +10,11 @@ from driftune.registry.overdue import end_outdated
 from driftune.registry.recover import recover_all
 from driftune.registry.refill import refill
 from driftune.registry.review import awaiting
+from driftune.registry.rows import Finding
 from driftune.registry.waiting import challengers, looks_told
 
 
-def reconcile(config: Config, ledger: Ledger) -> dict[str, list[dict[str, Any]]]:
+def reconcile(config: Config, ledger: Ledger) -> dict[str, list[Finding]]:
     """Free lost claims, end outdated decisions, bring champions' lost files back, mend aliases, and
     list what then waits.
 
@@ -40,13 +40,13 @@ def reconcile(config: Config, ledger: Ledger) -> dict[str, list[dict[str, Any]]]
             for row in ledger.waiting(date.max)
         ],
         "challengers": [
-            {"what": f"{row.id}: {row.domain}'s challenger {looks_told(row.gate)}", "ok": True}
+            {"what": f"{row.id}: {row.domain}'s challenger {looks_told(row)}", "ok": True}
             for row in challengers(ledger)
         ],
     }  # fmt: skip
 
 
-def aliases(config: Config, ledger: Ledger, *, mend: bool) -> list[dict[str, Any]]:
+def aliases(config: Config, ledger: Ledger, *, mend: bool) -> list[Finding]:
     """Per domain whether MLflow's alias is what the ledger says; with ``mend`` it is set right.
 
     A champion that MLflow has lost is registered again first.
@@ -57,7 +57,7 @@ def aliases(config: Config, ledger: Ledger, *, mend: bool) -> list[dict[str, Any
         pairs = mirrored(config, ledger)
     except RegistryError as error:
         return [{"what": str(error), "ok": False}]
-    findings = []
+    findings: list[Finding] = []
     for key, (wanted, has) in pairs.items():
         ok = wanted == has
         text = f"alias of {key}: MLflow {has or 'none'}, ledger {wanted or 'none'}"

@@ -2,7 +2,6 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from driftune.config import Config
 from driftune.errors import DriftuneError, RegistryError
@@ -10,11 +9,12 @@ from driftune.models.adapters import AdapterFileError, load_adapter
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.mlflow_mirror import download
+from driftune.registry.rows import AdapterRecord, Finding
 
 
-def recover_all(config: Config, ledger: Ledger) -> list[dict[str, Any]]:
+def recover_all(config: Config, ledger: Ledger) -> list[Finding]:
     """Bring back the files of every champion that lacks them; a finding (``what``, ``ok``) each."""
-    findings = []
+    findings: list[Finding] = []
     for key, pointer in sorted(ledger.champions().items()):
         try:
             problem = recover(config, ledger, key)
@@ -55,7 +55,7 @@ def recover(config: Config, ledger: Ledger, key: str) -> str | None:
     return problem
 
 
-def _bring(config: Config, record: Any, folder: Path) -> None:
+def _bring(config: Config, record: AdapterRecord, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as made:
         part = Path(made) / "new"

@@ -38,7 +38,7 @@ def refill(config: Config, ledger: Ledger, key: str) -> str | None:
         folder=folder,
         sha256=record.sha256,
         version=version,
-        gate=decision.gate or {},
+        gate=decision.gate,
     )
     with ledger.write() as connection:
         connection.execute(

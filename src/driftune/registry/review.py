@@ -7,13 +7,15 @@ Held ones overtake nothing: what was approved before is adapted whatever else wa
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypedDict
 
 import sqlalchemy as sa
 
 from driftune.errors import LedgerError, RegistryError
 from driftune.registry.claims import out_of_date
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import Decision
+from driftune.registry.records.decision import decision_query
 from driftune.registry.schema import decisions, insert_new, reviews
 
 REVIEW, DECLINED = "review", "declined"
@@ -28,7 +30,17 @@ class Reviewed:
     told: str
 
 
-def awaiting(ledger: Ledger) -> list[sa.Row]:
+class ReviewEntry(TypedDict):
+    """What a person said of a decision; ``at`` is ISO in UTC."""
+
+    at: str
+    decision: str
+    verdict: str
+    who: str
+    why: str
+
+
+def awaiting(ledger: Ledger) -> list[Decision]:
     """Decisions that wait for approval, by day, then domain."""
     return ledger.decisions(decisions.c.state == REVIEW)
 
@@ -58,9 +70,10 @@ def decline(ledger: Ledger, decision_id: str, who: str, why: str) -> Reviewed:
 def _conclude(ledger: Ledger, decision_id: str, state: str, who: str, why: str) -> Reviewed:
     now = time.time()
     with ledger.write() as connection:
-        row = connection.execute(
-            sa.select(decisions).where(decisions.c.id == decision_id).with_for_update()
-        ).one_or_none()
+        found = connection.execute(
+            decision_query().where(decisions.c.id == decision_id).with_for_update()
+        ).mappings()
+        row = next(map(Decision.of, found), None)
         if row is None:
             raise LedgerError(
                 f"decision '{decision_id}' is not in the ledger; see driftune approve --list"
@@ -94,7 +107,7 @@ def _conclude(ledger: Ledger, decision_id: str, state: str, who: str, why: str) 
     return Reviewed(decision_id, state, verdict)
 
 
-def _already(connection: sa.Connection, row: sa.Row) -> str:
+def _already(connection: sa.Connection, row: Decision) -> str:
     """What became of a decision that does not wait for approval."""
     told = connection.execute(
         sa.select(reviews).where(reviews.c.decision_id == row.id)
@@ -105,7 +118,7 @@ def _already(connection: sa.Connection, row: sa.Row) -> str:
     return f"was {told.verdict} by {told.who} on {at} UTC, its state is '{row.state}'"
 
 
-def reviews_of(ledger: Ledger, key: str | None = None) -> list[dict[str, Any]]:
+def reviews_of(ledger: Ledger, key: str | None = None) -> list[ReviewEntry]:
     """What was approved and declined, of a domain or of all, oldest first; ``at`` is ISO in UTC."""
     query = sa.select(reviews).order_by(reviews.c.at, reviews.c.decision_id)
     rows = ledger.read(query if key is None else query.where(reviews.c.domain_key == key))

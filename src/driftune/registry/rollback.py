@@ -12,9 +12,11 @@ from driftune.errors import RegistryError
 from driftune.models.adapters import AdapterFileError
 from driftune.models.backbone import backbone_mark
 from driftune.registry.champions import load_version, newest_day, version_before
+from driftune.registry.decision_queries import decision_behind
 from driftune.registry.ledger import BASE, ROLLBACK, Ledger
 from driftune.registry.mlflow_mirror import mirror
-from driftune.registry.schema import decisions, switches
+from driftune.registry.rows import Pointer, Switch
+from driftune.registry.schema import switches
 from driftune.registry.status import domain_names
 
 
@@ -58,27 +60,24 @@ def rollback(config: Config, ledger: Ledger, key: str, to: int | None, reason: s
                 "choose another by --to"
             )
         skipped.append(f"version {version} cannot serve: {problem}")
-    data_version, data_day = _data_version(ledger, key, version), newest_day(ledger)
+    decision = decision_behind(ledger, key, version)
+    switch = going_back(
+        pointer,
+        version,
+        who=getpass.getuser(),
+        reason=reason,
+        data_version=None if decision is None else decision.data_version,
+        backbone=backbone_mark(Workspace(config).model / "backbone"),
+        data_day=newest_day(ledger),
+    )
     with ledger.write() as connection:
-        restore(
-            ledger,
-            connection,
-            pointer,
-            version,
-            who=getpass.getuser(),
-            reason=reason,
-            data_version=data_version,
-            backbone=backbone_mark(Workspace(config).model / "backbone"),
-            data_day=data_day,
-        )
+        restore(ledger, connection, switch)
     mirror(config, ledger, key)
     return RolledBack(version, tuple(skipped))
 
 
-def restore(
-    ledger: Ledger,
-    connection: sa.Connection,
-    pointer: sa.Row,
+def going_back(
+    pointer: Pointer,
     version: int,
     *,
     who: str,
@@ -86,14 +85,9 @@ def restore(
     data_version: str | None,
     backbone: str | None,
     data_day: str | None = None,
-) -> None:
-    """Move the pointer from where ``pointer`` found it, inside the caller's transaction.
-
-    Raises:
-        RegistryError: when it has moved since.
-    """
-    ledger.switch(
-        connection,
+) -> Switch:
+    """The switch from where ``pointer`` stands back to ``version`` (see ``Switch``)."""
+    return Switch(
         key=pointer.domain_key,
         domain=pointer.domain,
         action=ROLLBACK,
@@ -106,17 +100,26 @@ def restore(
         backbone=backbone,
         data_day=data_day,
     )
-    own = switches.c.domain_key == pointer.domain_key
+
+
+def restore(ledger: Ledger, connection: sa.Connection, switch: Switch) -> None:
+    """Make a switch that goes back, and queue its message, inside the caller's transaction.
+
+    Raises:
+        RegistryError: when the champion has moved since.
+    """
+    ledger.switch(connection, switch)
+    own = switches.c.domain_key == switch.key
     number = connection.scalar(sa.select(sa.func.max(switches.c.id)).where(own))
     ledger.tell(
         connection,
         "rollback",
-        f"{pointer.domain_key}.{number}",
-        domain=pointer.domain,
-        domain_key=pointer.domain_key,
-        who=who,
-        reason=reason,
-        **{"from": pointer.version, "to": version},
+        f"{switch.key}.{number}",
+        domain=switch.domain,
+        domain_key=switch.key,
+        who=switch.who,
+        reason=switch.reason,
+        **{"from": switch.expected, "to": switch.version},
     )
 
 
@@ -135,7 +138,7 @@ def _older(ledger: Ledger, key: str, version: int) -> Iterator[int]:
             return
 
 
-def _problem(config: Config, ledger: Ledger, pointer: sa.Row, version: int) -> str | None:
+def _problem(config: Config, ledger: Ledger, pointer: Pointer, version: int) -> str | None:
     """Why a version cannot serve; None when it can.
 
     Raises:
@@ -157,12 +160,3 @@ def _problem(config: Config, ledger: Ledger, pointer: sa.Row, version: int) -> s
     except AdapterFileError as error:
         return str(error)
     return None
-
-
-def _data_version(ledger: Ledger, key: str, version: int) -> str | None:
-    """What the decision that brought a version rested on; None for the base."""
-    record = ledger.adapter(key, version)
-    if record is None:
-        return None
-    rows = ledger.decisions(decisions.c.id == record.decision_id)
-    return rows[0].data_version if rows else None

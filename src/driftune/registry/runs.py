@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
 
 import sqlalchemy as sa
 
 from driftune.registry.database import Database
+from driftune.registry.rows import RunRecord
 from driftune.registry.schema import insert_new, runs
 
 
@@ -33,6 +33,6 @@ def record_run(
             connection.execute(runs.update().where(runs.c.day == day.isoformat()).values(**values))
 
 
-def newest_runs(database: Database) -> dict[str, Any]:
+def newest_runs(database: Database) -> dict[str, RunRecord]:
     """The newest run of each day (ISO)."""
-    return {row.day: row for row in database.read(sa.select(runs))}
+    return {row.day: RunRecord(**row._mapping) for row in database.read(sa.select(runs))}

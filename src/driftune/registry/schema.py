@@ -3,7 +3,6 @@
 from typing import Any
 
 from sqlalchemy import (
-    DDL,
     JSON,
     BigInteger,
     Boolean,
@@ -210,7 +209,7 @@ def complete(engine: Engine) -> None:
             if not column.nullable:
                 raise LedgerError(f"registry.ledger: table {table.name} lacks {column.name}")
             kind = column.type.compile(connection.dialect)
-            connection.execute(DDL(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
 
 
 def _missing(bind: Engine | Connection) -> list[tuple[Table, Column[Any]]]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from driftune.registry.records import Decision
+from driftune.registry.records.decision import decision_query
 from driftune.registry.schema import decisions
 
 # What has not been acted for yet is given up; what has ended stays as it ended.
@@ -28,14 +30,12 @@ def mark_stale(
     now = time.time()
     moment = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M")
     note = f"{day} was delivered anew (revision {revision}) on {moment} UTC"
-    columns = ("id", "day", "revision", "scores", "training", "gate")
     # A challenger is looked at on days after its decision's, too.
     after = sa.or_(decisions.c.day >= day.isoformat(), decisions.c.gate.is_not(None))
-    found = connection.execute(
-        sa.select(*(decisions.c[name] for name in columns))
-        .where(after, decisions.c.stale.is_(None))
-        .order_by(decisions.c.id)
-    ).all()
+    rows = connection.execute(
+        decision_query().where(after, decisions.c.stale.is_(None)).order_by(decisions.c.id)
+    ).mappings()
+    found = [Decision.of(row) for row in rows]
     own = [row.id for row in found if row.day == day.isoformat() and row.revision < revision]
     later = [
         row.id
@@ -57,26 +57,23 @@ def mark_stale(
     return [*own, *later]
 
 
-def _compared(row: sa.Row, day: date) -> bool:
-    return day.isoformat() in (row.scores or {}).get("reference", [])
+def _compared(row: Decision, day: date) -> bool:
+    return day in row.scores.reference
 
 
-def _trained_or_judged(row: sa.Row, day: date, zone: tzinfo) -> bool:
+def _trained_or_judged(row: Decision, day: date, zone: tzinfo) -> bool:
     """Whether rows of the day lie between the first that trained and the last that judged."""
-    gate = row.gate or {}
-    splits = [each for each in ((row.training or {}).get("split"), gate.get("split")) if each]
-    if not splits or (row.day == day.isoformat()):
+    if row.day == day.isoformat():
+        return False
+    splits = [carrier.split for carrier in (row.training, row.gate) if carrier and carrier.split]
+    firsts = [split.train.begins for split in splits if split.train and split.train.begins]
+    lasts = [split.gate.ends for split in splits if split.gate and split.gate.ends]
+    if not firsts or not lasts:
         return False
     begins = datetime.combine(day, clock(), zone)
     ends = datetime.combine(day + timedelta(days=1), clock(), zone)
-    first = min(_instant(each["train"]["from"]) for each in splits)
-    last = max(_instant(each["gate"]["to"]) for each in splits)
-    looked = max((look["day"] for look in gate.get("looks", [])), default="")
-    return first < ends and (begins <= last or day.isoformat() <= looked)
-
-
-def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    looked = max((look.day for look in row.gate.looks), default=date.min) if row.gate else date.min
+    return min(firsts) < ends and (begins <= max(lasts) or day <= looked)
 
 
 def give_way(connection: sa.Connection, newer: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """The domains at a glance: champion, last drift, last decision."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypedDict
 
 import sqlalchemy as sa
 
@@ -10,7 +10,24 @@ from driftune.registry.schema import decisions
 from driftune.registry.waiting import QUIET
 
 
-def domain_status(ledger: Ledger) -> list[dict[str, Any]]:
+class DomainStatus(TypedDict):
+    """A domain: ``champion`` serves since a moment (UTC); ``day`` to ``stale`` are of its last
+    decision, ``last_adaptation`` the last one that asked for a fine-tune.
+    """
+
+    domain: str
+    key: str
+    champion: int
+    since: str | None
+    day: str | None
+    drift: float | None
+    state: str | None
+    decision: str | None
+    stale: str | None
+    last_adaptation: str | None
+
+
+def domain_status(ledger: Ledger) -> list[DomainStatus]:
     """One row per domain that ever had a decision or a champion, sorted by name."""
     champions = ledger.champions()
     names = ("id", "domain", "domain_key", "day", "state", "score", "stale")
@@ -19,7 +36,7 @@ def domain_status(ledger: Ledger) -> list[dict[str, Any]]:
     told = ledger.read(query.order_by(decisions.c.day, decisions.c.revision))
     last = {row.domain_key: row for row in told}
     moved = {row.domain_key: row for row in told if row.state not in QUIET}
-    rows = []
+    rows: list[DomainStatus] = []
     for key in sorted({*last, *champions}):
         decision, champion = last.get(key), champions.get(key)
         acted = moved.get(key)

@@ -1,26 +1,29 @@
 """Challengers that wait: which are due to be judged again, and who judges them."""
 
 from datetime import date
-from typing import Any
 
 import sqlalchemy as sa
 
+from driftune.errors import LedgerError
 from driftune.registry.claims import is_lost, take
 from driftune.registry.ledger import Ledger
+from driftune.registry.records import Decision
+from driftune.registry.records.decision import decision_query
+from driftune.registry.records.gate import Look
 from driftune.registry.schema import decisions
 
 # States of domains in which no fine-tune was asked for.
 QUIET = ("stable", "watched", "insufficient")
 
 
-def challengers(ledger: Ledger) -> list[sa.Row]:
+def challengers(ledger: Ledger) -> list[Decision]:
     """The decisions whose challenger waits, by day, then domain."""
     return ledger.decisions(decisions.c.state == "waiting")
 
 
 def looks_due(ledger: Ledger, day: date) -> list[str]:
     """Ids of the decisions whose challenger waits and was not yet judged by rows of ``day``."""
-    return [row.id for row in challengers(ledger) if last_look(row.gate) < day.isoformat()]
+    return [row.id for row in challengers(ledger) if last_look(row).day < day]
 
 
 def claim_look(ledger: Ledger, decision_id: str, day: date) -> str | None:
@@ -31,33 +34,43 @@ def claim_look(ledger: Ledger, decision_id: str, day: date) -> str | None:
     """
     with ledger.write() as connection:
         free = sa.or_(decisions.c.lease_until.is_(None), is_lost(connection))
-        row = connection.execute(
-            sa.select(decisions)
+        found = connection.execute(
+            decision_query()
             .where(decisions.c.id == decision_id, decisions.c.state == "waiting", free)
             .with_for_update()
-        ).one_or_none()
-        if row is None or last_look(row.gate) >= day.isoformat():
+        ).mappings()
+        row = next(map(Decision.of, found), None)
+        if row is None or last_look(row).day >= day:
             return None
         owner = take(connection, row, "waiting", ledger.lease_seconds)
         ledger.tell_failed(connection, decision_id)
         return owner
 
 
-def last_look(gate: dict[str, Any]) -> str:
-    """The day (ISO) of the newest rows that a decision's challenger was judged by."""
-    return str(gate["looks"][-1]["day"])
+def last_look(row: Decision) -> Look:
+    """The newest look at a decision's challenger.
+
+    Raises:
+        LedgerError: when it was not judged, or its report is damaged.
+    """
+    look = None if row.gate is None else row.gate.last_look
+    if look is None:
+        raise LedgerError(f"decision '{row.id}': its challenger has not been judged yet")
+    return look
 
 
-def looks_told(gate: dict[str, Any]) -> str:
+def looks_told(row: Decision) -> str:
     """What a challenger waits for and how often it was judged, in words."""
-    looks, planned = len(gate["looks"]), gate["plan"]["looks"]
+    last, gate = last_look(row).day, row.gate
+    if gate is None or gate.plan is None:
+        return f"was last judged by rows of {last}"
     return (
-        f"waits for {gate['waits_for']}: {looks} of {planned} looks taken, the last by rows of "
-        f"{last_look(gate)}"
+        f"waits for {gate.waits_for}: {len(gate.looks)} of {gate.plan.looks} looks taken, the last "
+        f"by rows of {last}"
     )
 
 
-def decided_with(ledger: Ledger, row: sa.Row) -> int:
+def decided_with(ledger: Ledger, row: Decision) -> int:
     """How many domains the decision's day asked a fine-tune for, under its backbone.
 
     They are known when the first of them is adapted, whatever became of them since.

@@ -1,14 +1,31 @@
 """Where a decision's challenger is kept: its card, and MLflow's version of it."""
 
 import json
-from typing import Any
+from typing import TypedDict
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace, shown_path
 from driftune.registry.mlflow_mirror import model_name, version_page
+from driftune.registry.records import Decision
 
 
-def card_view(config: Config, row: Any) -> dict[str, str] | None:
+class CardView(TypedDict):
+    """An adapter's card as text, and where its file lies."""
+
+    path: str
+    text: str
+
+
+class MlflowView(TypedDict):
+    """MLflow's version of an adapter: ``href`` on a server, ``command`` for the local store."""
+
+    version: str
+    model: str
+    href: str | None
+    command: str | None
+
+
+def card_view(config: Config, row: Decision) -> CardView | None:
     """The card of the adapter that the gate judged, as text, and where its file lies.
 
     None where the files are gone or are another challenger's by now.
@@ -16,7 +33,7 @@ def card_view(config: Config, row: Any) -> dict[str, str] | None:
     from driftune.models.adapters.files import CARD
     from driftune.registry.champions import adapter_folder
 
-    judged = (row.gate or {}).get("challenger_sha256")
+    judged = None if row.gate is None else row.gate.challenger_sha256
     if not judged:
         return None
     folders = [Workspace(config).challengers / row.id]
@@ -33,11 +50,8 @@ def card_view(config: Config, row: Any) -> dict[str, str] | None:
     return None
 
 
-def mlflow_view(config: Config, key: str, version: str | None) -> dict[str, Any] | None:
-    """MLflow's version of an adapter: ``href`` on a server, ``command`` for the local store.
-
-    None where MLflow was not told of it.
-    """
+def mlflow_view(config: Config, key: str, version: str | None) -> MlflowView | None:
+    """MLflow's version of an adapter; None where MLflow was not told of it."""
     if version is None:
         return None
     command = None

@@ -4,12 +4,12 @@ import html
 import re
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from driftune.domains import domain_key
 from driftune.quality.record import DayQuality
 from driftune.reports.states import STATES, domain_quality
-from driftune.reports.summary import moved
+from driftune.reports.summary import DayRow, moved
 
 # Broken rules come by severity, the gravest first.
 SEVERITIES = ("critical", "warning", "info")
@@ -17,9 +17,26 @@ REFUSED = "refused"
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~>-])")
 
 
-def day_summary(
-    day: date, quality: DayQuality | None, rows: list[dict[str, Any]], site: Path
-) -> str:
+class TableRow(TypedDict):
+    """A domain's day as an orchestrator's table shows it."""
+
+    domain: str | None
+    quality: str
+    rows: int | None
+    rejected: int | None
+    click_rate: float | None
+    drift: float | None
+    state: str
+    rule: str | None
+    auc_before: float | None
+    auc_after: float | None
+    champion: int | None
+    rolled_back: str | None
+    why: str
+    page: str | None
+
+
+def day_summary(day: date, quality: DayQuality | None, rows: list[DayRow], site: Path) -> str:
     """The day as markdown: quality, broken rules, domains by state, what happened to which.
 
     Args:
@@ -40,29 +57,27 @@ def day_summary(
     told = [row for row in rows if row["state"] != "stable" or row["rolled_back"]]
     for row in told:
         page = _domain_page(site, row)
-        named = {**row, "domain": f"[{plain(row['domain'])}]({page})"}
+        named: DayRow = {**row, "domain": f"[{plain(row['domain'])}]({page})"}
         lines.append(f"- {moved(named)}: {plain(row['why'])}")
     return "\n".join(lines).rstrip() + "\n"
 
 
-def day_table(
-    quality: DayQuality | None, rows: list[dict[str, Any]], site: Path
-) -> list[dict[str, Any]]:
+def day_table(quality: DayQuality | None, rows: list[DayRow], site: Path) -> list[TableRow]:
     """A row per domain of the day: counts of its quality record, drift, decision, page.
 
     Domains that were delivered but have no decision are among them.
     """
     counted = {} if quality is None else {row["key"]: row for row in quality.domains}
     decided = {domain_key(row["domain"]): row for row in rows}
-    table = []
+    table: list[TableRow] = []
     for key in [*decided, *(key for key in counted if key not in decided)]:
-        counts, row = counted.get(key), decided.get(key) or {}
+        counts, row = counted.get(key), decided.get(key)
         accepted = counts["rows"] if counts else None
         own = domain_quality(counts)
         refused = quality is not None and quality.verdict == REFUSED
         table.append(
             {
-                "domain": row.get("domain") or (counts["domain"] if counts else None),
+                "domain": row["domain"] if row else counts["domain"] if counts else None,
                 "quality": own["label"]
                 if own and not refused
                 else (quality.verdict if quality else ""),
@@ -71,14 +86,14 @@ def day_table(
                 "click_rate": round(counts["clicks"] / accepted, 4)
                 if counts and accepted
                 else None,
-                "drift": row.get("drift"),
-                "state": row.get("state", "no decision"),
-                "rule": row.get("rule"),
-                "auc_before": row.get("before"),
-                "auc_after": row.get("after"),
-                "champion": row.get("champion"),
-                "rolled_back": row.get("rolled_back"),
-                "why": row.get("why")
+                "drift": row["drift"] if row else None,
+                "state": row["state"] if row else "no decision",
+                "rule": row["rule"] if row else None,
+                "auc_before": row["before"] if row else None,
+                "auc_after": row["after"] if row else None,
+                "champion": row["champion"] if row else None,
+                "rolled_back": row["rolled_back"] if row else None,
+                "why": (row["why"] if row else "")
                 or "; ".join(own["reasons"] if own else [])
                 or ("the day was refused whole" if refused else ""),
                 "page": (site / "domain" / f"{key}.html").as_uri() if row else None,
@@ -135,7 +150,7 @@ def _domains_refused(quality: DayQuality) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def _states(rows: list[dict[str, Any]]) -> str:
+def _states(rows: list[DayRow]) -> str:
     """How many domains are in which state."""
     states = [row["state"] for row in rows]
     known = [state for state in STATES if state in states]
@@ -144,5 +159,5 @@ def _states(rows: list[dict[str, Any]]) -> str:
     return ", ".join(f"{count} {STATES.get(state, ('', state))[1]}" for state, count in counts)
 
 
-def _domain_page(site: Path, row: dict[str, Any]) -> str:
+def _domain_page(site: Path, row: DayRow) -> str:
     return (site / "domain" / f"{domain_key(row['domain'])}.html").as_uri()

@@ -1,18 +1,21 @@
 """A day page's view: quality verdict, checks, rejected rows, counts and decisions per domain."""
 
 from datetime import date
-from typing import Any
+from typing import TypedDict
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace, shown_path
 from driftune.io import finite
-from driftune.quality.parts import CheckRecord
+from driftune.quality.parts import CheckRecord, Rejection
 from driftune.quality.record import DayQuality
+from driftune.registry.decision_queries import Decided
+from driftune.registry.rows import RunRecord
 from driftune.reports.docs_page import docs_path
 from driftune.reports.history import DayEntry, History
 from driftune.reports.links import champion_text, decision_href, domain_href
-from driftune.reports.releases import releases_view
+from driftune.reports.releases import Chip, ReleaseView, releases_view
 from driftune.reports.states import (
+    QualityView,
     domain_quality,
     heat_step,
     score_text,
@@ -26,8 +29,8 @@ ROOT = "../"
 # Of a normal 95% interval, in standard errors.
 REACH = 1.96
 # How a check's outcome is shown, by its severity where it is broken.
-PASSED = {"style": "v-ok", "mark": "✓", "label": "pass"}
-BROKEN = {
+PASSED: Chip = {"style": "v-ok", "mark": "✓", "label": "pass"}
+BROKEN: dict[str, Chip] = {
     "critical": {"style": "v-refused", "mark": "✕", "label": "critical"},
     "warning": {"style": "v-warning", "mark": "!", "label": "warning"},
     "info": {"style": "v-none", "mark": "i", "label": "info"},
@@ -35,7 +38,140 @@ BROKEN = {
 CHECKED = {"worse": "worse", "holds": "not worse", "insufficient": "too little data"}
 
 
-def day_view(config: Config, history: History, entry: DayEntry) -> dict[str, Any]:
+class CheckView(TypedDict):
+    """A rule's outcome on the day, with the figure that it looked at."""
+
+    success: bool
+    chip: Chip
+    severity: str
+    sentence: str
+    rule: str
+    figure: str
+
+
+class HourView(TypedDict):
+    """An hour of the day, and whether it has impressions."""
+
+    hour: int
+    covered: bool
+
+
+class DayQualityView(TypedDict):
+    """A delivery's quality: its rows, checks and rejected rows, with a few of those."""
+
+    rows: int
+    accepted: int
+    rejected: int
+    rejected_share: float | None
+    checks: list[CheckView]
+    broken: int
+    hours: list[HourView]
+    hours_covered: int
+    rejections: list[Rejection]
+    rejections_left: int
+    example_names: list[str]
+    examples: list[list[str | None]]
+
+
+class DecisionCell(TypedDict):
+    """A domain's decision; ``href`` where it has a page of its own."""
+
+    href: str | None
+    state: dict[str, str]
+    step: str
+    score: str
+    gain: float | None
+
+
+class DomainRow(TypedDict):
+    """A domain's counts and decision."""
+
+    domain: str
+    key: str
+    href: str | None
+    quality: QualityView | None
+    rows: int | None
+    rejected: int | None
+    clicks: int | None
+    click_rate: float | None
+    conversions: int | None
+    decision: DecisionCell | None
+
+
+class ChampionCheck(TypedDict):
+    """A champion's AUC less another version's; ``reach``: half of a 95% interval."""
+
+    domain: str
+    champion: str
+    against: str
+    rows: int
+    estimate: float | None
+    reach: float | None
+    pooled: float | None
+    pooled_reach: float | None
+    verdict: str
+    rule: str
+    restored: str | None
+    as_of: str | None
+
+
+class StationView(TypedDict):
+    """A station's seconds, and their share of the longest's."""
+
+    name: str
+    seconds: float
+    share: float
+
+
+class RunView(TypedDict):
+    """The run that took the day in; ``started``: seconds since 1970."""
+
+    started: float
+    failed: bool
+    seconds: float
+    stations: list[StationView]
+
+
+class TakenBack(TypedDict):
+    """A rollback that rests on the labels of an earlier ``day``."""
+
+    domain: str
+    champion: str
+    restored: str
+    day: str
+
+
+class Links(TypedDict):
+    """A delivery's Data Docs and where its quarantine lies; None where there is none."""
+
+    data_docs: str | None
+    quarantine: str | None
+
+
+class RedeliveryView(DayQualityView, Links):
+    """A refused redelivery's quality."""
+
+
+class DayView(Links):
+    """The page of a day; addresses are relative to it."""
+
+    root: str
+    day: str
+    reference: bool
+    verdict: dict[str, str]
+    before: str | None
+    after: str | None
+    quality: DayQualityView | None
+    held: str
+    domains: list[DomainRow]
+    champions: list[ChampionCheck]
+    taken_back: list[TakenBack]
+    releases: list[ReleaseView]
+    run: RunView | None
+    redelivery: RedeliveryView | None
+
+
+def day_view(config: Config, history: History, entry: DayEntry) -> DayView:
     """The day's page as plain values."""
     quality, day = entry.quality, entry.day
     recorded = history.recorded
@@ -56,12 +192,12 @@ def day_view(config: Config, history: History, entry: DayEntry) -> dict[str, Any
         "run": _run(history.runs.get(entry.text)),
         "redelivery": None
         if entry.redelivery is None
-        else _quality_view(entry.redelivery) | _links(config, day, redelivery=True),
+        else {**_quality_view(entry.redelivery), **_links(config, day, redelivery=True)},
         **_links(config, day),
     }
 
 
-def _links(config: Config, day: date, *, redelivery: bool = False) -> dict[str, str | None]:
+def _links(config: Config, day: date, *, redelivery: bool = False) -> Links:
     workspace = Workspace(config)
     docs = workspace.docs_record(day, redelivery=redelivery)
     quarantine = workspace.quarantine(day, redelivery=redelivery)
@@ -71,7 +207,7 @@ def _links(config: Config, day: date, *, redelivery: bool = False) -> dict[str, 
     }
 
 
-def _quality_view(quality: DayQuality) -> dict[str, Any]:
+def _quality_view(quality: DayQuality) -> DayQualityView:
     hours = sorted({hour for hour in quality.hours if hour in range(24)})
     failed = sorted(
         (check for check in quality.checks if not check["success"]),
@@ -95,7 +231,7 @@ def _quality_view(quality: DayQuality) -> dict[str, Any]:
     }
 
 
-def _check(check: CheckRecord) -> dict[str, Any]:
+def _check(check: CheckRecord) -> CheckView:
     unexpected, observed = finite(check["unexpected"]), finite(check["observed"])
     figure = check.get("detail") or ""
     if not figure and unexpected is not None:
@@ -125,11 +261,11 @@ def _held(entry: DayEntry) -> str:
     return f"{text}."
 
 
-def _domains(history: History, entry: DayEntry) -> list[dict[str, Any]]:
+def _domains(history: History, entry: DayEntry) -> list[DomainRow]:
     """Counts of the quality record joined with the decisions, in the record's order."""
     counted = {} if entry.quality is None else {row["key"]: row for row in entry.quality.domains}
     decided = [key for key in history.domains if history.latest(key, entry.day) is not None]
-    rows = []
+    rows: list[DomainRow] = []
     for key in [*counted, *(key for key in decided if key not in counted)]:
         counts = counted.get(key)
         decision = history.latest(key, entry.day)
@@ -152,7 +288,7 @@ def _domains(history: History, entry: DayEntry) -> list[dict[str, Any]]:
     return rows
 
 
-def _champions(history: History, entry: DayEntry) -> list[dict[str, Any]]:
+def _champions(history: History, entry: DayEntry) -> list[ChampionCheck]:
     """The checks of champions on the day's rows, in its newest revision."""
     own = history.checks_by_day.get(entry.day.isoformat(), [])
     newest = max((check.revision for check in own), default=0)
@@ -178,7 +314,7 @@ def _champions(history: History, entry: DayEntry) -> list[dict[str, Any]]:
     ]
 
 
-def _run(row: Any) -> dict[str, Any] | None:
+def _run(row: RunRecord | None) -> RunView | None:
     """The run that took the day in: seconds by station, each beside the longest."""
     if row is None or not row.stations:
         return None
@@ -194,7 +330,7 @@ def _run(row: Any) -> dict[str, Any] | None:
     }
 
 
-def _taken_back(history: History, entry: DayEntry) -> list[dict[str, Any]]:
+def _taken_back(history: History, entry: DayEntry) -> list[TakenBack]:
     """Rollbacks of the day's run that rest on an earlier day's labels."""
     day = entry.day.isoformat()
     return [
@@ -205,11 +341,11 @@ def _taken_back(history: History, entry: DayEntry) -> list[dict[str, Any]]:
             "day": check.day,
         }
         for check in history.rollbacks
-        if check.as_of == day != check.day
+        if check.restored is not None and check.as_of == day != check.day
     ]
 
 
-def _decision(history: History, row: Any) -> dict[str, Any]:
+def _decision(history: History, row: Decided) -> DecisionCell:
     score = row.score
     return {
         "href": decision_href(ROOT, row) if (row.domain_key, row.day) in history.pages else None,
@@ -220,5 +356,5 @@ def _decision(history: History, row: Any) -> dict[str, Any]:
     }
 
 
-def _text(value: Any) -> str | None:
+def _text(value: float | str | None) -> str | None:
     return None if value is None else str(value)

@@ -1,16 +1,18 @@
 """A decision page's view: what drifted, what the gate saw, what became of it."""
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import TypedDict
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.io import finite
-from driftune.reports.adapter_view import card_view, mlflow_view
-from driftune.reports.decided import auc_gain
-from driftune.reports.drift_view import drift_view
-from driftune.reports.gate_view import gate_view, training_view
+from driftune.registry.records import Decision, State
+from driftune.registry.records.gate import GateVerdict, WaitsFor
+from driftune.reports.adapter_view import CardView, MlflowView, card_view, mlflow_view
+from driftune.reports.drift_view import DriftView, drift_view
+from driftune.reports.gate_view import GateView, TrainingView, gate_view, training_view
 from driftune.reports.history import History
 from driftune.reports.links import champion_text, decision_href, domain_href
 from driftune.reports.states import QUIET, heat_step, score_text, state_view
@@ -18,11 +20,63 @@ from driftune.reports.states import QUIET, heat_step, score_text, state_view
 ROOT = "../../"
 
 
-def decision_view(config: Config, history: History, rows: list[Any]) -> dict[str, Any]:
+class DayLink(TypedDict):
+    """Another day's page of the same domain."""
+
+    day: str
+    href: str
+
+
+class FactView(TypedDict):
+    """A fact of the record; ``kind`` says how the value is shown: code, number, moment or text."""
+
+    label: str
+    value: str | float
+    kind: str
+
+
+class EarlierView(TypedDict):
+    """A decision of the day that another one replaced."""
+
+    id: str
+    revision: int
+    state: dict[str, str]
+    score: str
+    sentence: str
+
+
+class DecisionView(TypedDict):
+    """The page of a domain and day; addresses are relative to it."""
+
+    root: str
+    id: str
+    domain: str
+    day: str
+    day_href: str
+    domain_href: str
+    before: DayLink | None
+    after: DayLink | None
+    state: dict[str, str]
+    step: str
+    score: str
+    outcome: str
+    sentence: str
+    note: str | None
+    drift: DriftView
+    evidently: str | None
+    evidently_possible: bool
+    gate: GateView | None
+    training: TrainingView | None
+    facts: list[FactView]
+    mlflow: MlflowView | None
+    card: CardView | None
+    earlier: list[EarlierView]
+
+
+def decision_view(config: Config, history: History, rows: Sequence[Decision]) -> DecisionView:
     """The page of a domain and day as plain values; the last of ``rows`` counts."""
     row = rows[-1]
     day = date.fromisoformat(row.day)
-    scores = _shown_scores(row.scores or {})
     has_page = Workspace(config).drift_page(day, row.domain_key).exists()
     before, after = _neighbours(history, row)
     return {
@@ -40,11 +94,11 @@ def decision_view(config: Config, history: History, rows: list[Any]) -> dict[str
         "outcome": _outcome(row),
         "sentence": row.sentence,
         "note": row.note,
-        "drift": drift_view(scores),
+        "drift": drift_view(row.scores),
         "evidently": f"{ROOT}drift/{row.day}/{row.domain_key}.html" if has_page else None,
-        "evidently_possible": bool(scores.get("signals")),
-        "gate": gate_view(finite(row.gate)) if row.gate else None,
-        "training": training_view(finite(row.training)) if row.training else None,
+        "evidently_possible": bool(row.scores.signals),
+        "gate": None if row.gate is None else gate_view(row.gate),
+        "training": None if row.training is None else training_view(row.training),
         "facts": _facts(history, row),
         "mlflow": mlflow_view(config, row.domain_key, _mlflow_version(history, row)),
         "card": card_view(config, row),
@@ -61,57 +115,47 @@ def decision_view(config: Config, history: History, rows: list[Any]) -> dict[str
     }
 
 
-def _shown_scores(scores: dict[str, Any]) -> dict[str, Any]:
-    """The scores without what is told of signals that did not move: most of their volume."""
-    told, moved = scores.get("told") or {}, scores.get("moved") or ()
-    shown = {name: told[name] for name in moved if name in told}
-    found: dict[str, Any] = finite({**scores, "told": shown, "settled": None})
-    return found
-
-
-def _outcome(row: Any) -> str:
+def _outcome(row: Decision) -> str:
     """The state in one sentence."""
-    gain = auc_gain(row.gate)
+    gain = None if row.gate is None else row.gate.gain
     difference = "" if gain is None else f" (AUC {gain:+.4f})"
-    verdict = (row.gate or {}).get("decision")
     champion = champion_text(row.champion_version)
-    if row.state == "promoted":
+    if row.state == State.PROMOTED:
         version = champion_text(row.adapter_version) if row.adapter_version else "a new version"
-        if verdict == "promote":
+        if row.gate is not None and row.gate.decision == GateVerdict.PROMOTE:
             return f"Drifted; the challenger passed the gate and became {version}{difference}."
         return (
             f"Drifted; the challenger was promoted by hand as {version}, "
             f"against the gate's verdict{difference}."
         )
-    sentences = {
-        "stable": "Stable; nothing to adapt.",
-        "watched": f"Watched: evidence that does not trigger yet; {champion} serves.",
-        "insufficient": "Too little data to measure drift; nothing was adapted.",
-        "rejected": f"Drifted; the gate kept the champion, {champion}{difference}.",
-        "waiting": f"Drifted; {_waits(row)}, {champion} serves meanwhile{difference}.",
-        "undecided": f"Drifted; the gate had too little data to judge, {champion} stays.",
-        "review": f"Drifted; waits for approval: driftune approve {row.id}. {champion} serves.",
-        "declined": f"Drifted; a person declined the adaptation, {champion} serves.",
-        "pending": f"Drifted; waits for an adaptation, {champion} serves.",
-        "claimed": f"Drifted; an adaptation is under way, {champion} serves.",
-        "superseded": f"Drifted; not adapted for: {row.note or 'a newer decision came'}.",
-        "failed": f"Drifted; the adaptation failed, {champion} serves.",
+    sentences: dict[State | str, str] = {
+        State.STABLE: "Stable; nothing to adapt.",
+        State.WATCHED: f"Watched: evidence that does not trigger yet; {champion} serves.",
+        State.INSUFFICIENT: "Too little data to measure drift; nothing was adapted.",
+        State.REJECTED: f"Drifted; the gate kept the champion, {champion}{difference}.",
+        State.WAITING: f"Drifted; {_waits(row)}, {champion} serves meanwhile{difference}.",
+        State.UNDECIDED: f"Drifted; the gate had too little data to judge, {champion} stays.",
+        State.REVIEW: f"Drifted; waits for approval: driftune approve {row.id}. {champion} serves.",
+        State.DECLINED: f"Drifted; a person declined the adaptation, {champion} serves.",
+        State.PENDING: f"Drifted; waits for an adaptation, {champion} serves.",
+        State.CLAIMED: f"Drifted; an adaptation is under way, {champion} serves.",
+        State.SUPERSEDED: f"Drifted; not adapted for: {row.note or 'a newer decision came'}.",
+        State.FAILED: f"Drifted; the adaptation failed, {champion} serves.",
     }
     return sentences.get(row.state, f"State: {row.state}.")
 
 
-def _waits(row: Any) -> str:
-    gate = row.gate or {}
-    missing = "could not be judged yet" if gate.get("waits_for") == "data" else "may be better"
-    looks = len(gate.get("looks") or [])
+def _waits(row: Decision) -> str:
+    data = row.gate is not None and row.gate.waits_for == WaitsFor.DATA
+    missing = "could not be judged yet" if data else "may be better"
+    looks = 0 if row.gate is None else len(row.gate.looks)
     return f"the challenger {missing} and is judged again as rows come in ({looks} looks so far)"
 
 
-def _facts(history: History, row: Any) -> list[dict[str, Any]]:
-    """Where everything came from: kind says how a value is shown."""
-    gate = row.gate or {}
+def _facts(history: History, row: Decision) -> list[FactView]:
+    """Where everything came from."""
     made = row.state not in QUIET
-    facts = [
+    facts: list[tuple[str, str | float | None, str]] = [
         ("Decision", row.id, "code"),
         ("Revision of the day", row.revision, "number"),
         ("Data version", row.data_version, "code"),
@@ -119,7 +163,7 @@ def _facts(history: History, row: Any) -> list[dict[str, Any]]:
         ("Champion on that day", champion_text(row.champion_version), "text"),
         ("Champion now", champion_text(history.champions[row.domain_key]), "text"),
         ("Adapter version", row.adapter_version, "number"),
-        ("Challenger's SHA-256", gate.get("challenger_sha256"), "code"),
+        ("Challenger's SHA-256", None if row.gate is None else row.gate.challenger_sha256, "code"),
         ("Stale", row.stale, "text"),
         ("Reviewed", _reviewed(history, row), "text"),
         ("Attempts", row.attempts if made else None, "number"),
@@ -135,30 +179,29 @@ def _facts(history: History, row: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _reviewed(history: History, row: Any) -> str | None:
+def _reviewed(history: History, row: Decision) -> str | None:
     told = history.reviews.get(row.id)
     if told is None:
         return None
     return f"{told['verdict']} by {told['who']}, {told['at']}: {told['why']}"
 
 
-def _mlflow_version(history: History, row: Any) -> str | None:
+def _mlflow_version(history: History, row: Decision) -> str | None:
     if row.adapter_version is None:
         return None
     return history.mlflow_versions.get((row.domain_key, row.adapter_version))
 
 
-def _neighbours(history: History, row: Any) -> tuple[dict[str, str] | None, ...]:
+def _neighbours(history: History, row: Decision) -> tuple[DayLink | None, DayLink | None]:
     """The domain's decisions of the day before and after, as links."""
     days = history.days_of(row.domain_key)
     place = bisect_left(days, row.day)
-    near = (days[place - 1] if place else None, days[place + 1] if place + 1 < len(days) else None)
-    return tuple(
-        None
-        if day is None
-        else {
-            "day": day,
-            "href": decision_href(ROOT, history.decisions[(row.domain_key, day)][-1]),
-        }
-        for day in near
-    )
+    before = days[place - 1] if place else None
+    after = days[place + 1] if place + 1 < len(days) else None
+    return _day_link(history, row.domain_key, before), _day_link(history, row.domain_key, after)
+
+
+def _day_link(history: History, key: str, day: str | None) -> DayLink | None:
+    if day is None:
+        return None
+    return {"day": day, "href": decision_href(ROOT, history.decisions[(key, day)][-1])}

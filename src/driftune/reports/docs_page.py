@@ -3,18 +3,64 @@
 import logging
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.io import read_json
+from driftune.quality.docs import DocPart, DocSection, DocTable
 from driftune.reports.states import outcome_view
 
 ROOT = "../"
 log = logging.getLogger("driftune")
 
 
-def docs_view(config: Config, day: date, *, redelivery: bool = False) -> dict[str, Any] | None:
+class PartView(TypedDict, total=False):
+    """One of: a text, the mark of an outcome, a table."""
+
+    text: str
+    status: dict[str, str]
+    table: "TableView"
+
+
+class RowView(TypedDict):
+    """A table's row; ``judged``: whether it has any outcome."""
+
+    judged: bool
+    intact: bool
+    cells: list[list[PartView]]
+
+
+class TableView(TypedDict):
+    """A table of a section."""
+
+    title: str
+    head: list[str]
+    rows: list[RowView]
+
+
+class SectionView(TypedDict):
+    """A section with the number of its expectations, and of the broken ones."""
+
+    id: str
+    title: str
+    tables: list[TableView]
+    expectations: int
+    broken: int
+    intact: bool
+
+
+class DocsView(TypedDict):
+    """The Data Docs page of a day."""
+
+    root: str
+    day: str
+    sections: list[SectionView] | None
+    expectations: int
+    broken: int
+
+
+def docs_view(config: Config, day: date, *, redelivery: bool = False) -> DocsView | None:
     """The Data Docs of a day or of its refused redelivery; None when there is no record of them.
 
     ``sections`` is None when the record is damaged. ``intact`` sections and rows are those whose
@@ -23,7 +69,7 @@ def docs_view(config: Config, day: date, *, redelivery: bool = False) -> dict[st
     path = Workspace(config).docs_record(day, redelivery=redelivery)
     if not path.exists():
         return None
-    sections: list[dict[str, Any]] | None = None
+    sections: list[SectionView] | None = None
     try:
         sections = [_section(n, section) for n, section in enumerate(read_json(path), 1)]
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -42,7 +88,7 @@ def docs_path(day: date, *, redelivery: bool = False) -> str:
     return str(Path("data_docs") / f"{day}{'.refused' if redelivery else ''}.html")
 
 
-def _section(number: int, section: dict[str, Any]) -> dict[str, Any]:
+def _section(number: int, section: DocSection) -> SectionView:
     tables = [_table(table) for table in section["tables"]]
     outcomes = [row["intact"] for table in tables for row in table["rows"] if row["judged"]]
     broken = outcomes.count(False)
@@ -56,7 +102,7 @@ def _section(number: int, section: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _table(table: dict[str, Any]) -> dict[str, Any]:
+def _table(table: DocTable) -> TableView:
     return {
         "title": str(table["title"]),
         "head": [str(name) for name in table["head"]],
@@ -64,7 +110,7 @@ def _table(table: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _row(cells: list[list[dict[str, Any]]]) -> dict[str, Any]:
+def _row(cells: list[list[DocPart]]) -> RowView:
     statuses = [part["status"] for cell in cells for part in cell if "status" in part]
     return {
         "judged": bool(statuses),
@@ -73,7 +119,7 @@ def _row(cells: list[list[dict[str, Any]]]) -> dict[str, Any]:
     }
 
 
-def _part(part: dict[str, Any]) -> dict[str, Any]:
+def _part(part: DocPart) -> PartView:
     if "status" in part:
         return {"status": outcome_view(part["status"])}
     if "table" in part:

@@ -2,20 +2,23 @@
 
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypedDict
 
+from driftune.registry.decision_queries import Decided
 from driftune.registry.ledger import BASE, ROLLBACK
+from driftune.registry.rows import SwitchRecord
 from driftune.reports.history import PERIOD, History
 from driftune.reports.links import champion_text, decision_href
 from driftune.reports.states import (
     QUIET,
+    QualityView,
     domain_quality,
     heat_step,
     score_text,
     state_view,
     verdict_view,
 )
-from driftune.reports.timelines import timelines_spec
+from driftune.reports.timelines import Mark, Panel, TimelinesSpec, timelines_spec
 
 ROOT = "../"
 LINES = ("rows", "rate", "score", "auc", "base")
@@ -28,7 +31,67 @@ PANELS: tuple[tuple[str, str, float | None, bool, dict[str, str]], ...] = (
 )
 
 
-def domain_view(history: History, key: str) -> dict[str, Any]:
+class DecisionRow(TypedDict):
+    """A decision that asked for a fine-tune; ``made``: the version that came of it."""
+
+    day: str
+    href: str
+    state: dict[str, str]
+    step: str
+    score: str
+    gain: float | None
+    champion: str
+    made: str | None
+
+
+class DayRow(TypedDict):
+    """A row of the table of days; None where a value is not known."""
+
+    day: str
+    href: str | None
+    verdict: QualityView | dict[str, str]
+    shown: str
+    step: str
+    state: dict[str, str]
+    decision: str | None
+    rows: float | None
+    rate: float | None
+    score: float | None
+    auc: float | None
+    base: float | None
+
+
+class SwitchRow(TypedDict):
+    """A switch of the champion; ``at``: seconds since 1970."""
+
+    at: float
+    day: str
+    action: str
+    before: str
+    after: str
+    mlflow: str | None
+    who: str
+    reason: str
+    href: str | None
+
+
+class DomainView(TypedDict):
+    """The page of a domain; addresses are relative to it."""
+
+    root: str
+    key: str
+    domain: str
+    champion: str
+    counts: list[tuple[str, int]]
+    chart: TimelinesSpec | None
+    base_known: bool
+    decisions: list[DecisionRow]
+    days: list[DayRow]
+    days_total: int
+    switches: list[SwitchRow]
+
+
+def domain_view(history: History, key: str) -> DomainView:
     """The page of a domain as plain values."""
     shown = [history.decisions[(key, day)][-1] for day in history.days_of(key)]
     asked = [row for row in shown if row.state not in QUIET]
@@ -76,14 +139,12 @@ def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits)
 
 
-def _day(
-    history: History, key: str, place: int, lines: dict[str, list[float | None]]
-) -> dict[str, Any]:
+def _day(history: History, key: str, place: int, lines: dict[str, list[float | None]]) -> DayRow:
     """A row of the table of days."""
     entry = history.days[place]
     row = history.latest_on(key, entry.text)
     score = None if row is None else row.score
-    page = row is not None and (key, entry.text) in history.pages
+    page = row if (key, entry.text) in history.pages else None
     return {
         "day": entry.text,
         "href": f"{ROOT}day/{entry.day}.html" if history.is_recorded(entry.day) else None,
@@ -92,12 +153,16 @@ def _day(
         "shown": score_text(score),
         "step": heat_step(score),
         "state": state_view("missing" if row is None else row.state),
-        "decision": decision_href(ROOT, row) if page else None,
-        **{name: values[place] for name, values in lines.items()},
+        "decision": decision_href(ROOT, page) if page else None,
+        "rows": lines["rows"][place],
+        "rate": lines["rate"][place],
+        "score": lines["score"][place],
+        "auc": lines["auc"][place],
+        "base": lines["base"][place],
     }
 
 
-def _base_auc(history: History, key: str, row: Any) -> float | None:
+def _base_auc(history: History, key: str, row: Decided) -> float | None:
     """The frozen base's AUC: the champion's where it is the base, else by the guard's difference.
 
     The champion's AUC is of the rows that drift looked at, the difference of all the day's rows
@@ -113,8 +178,8 @@ def _base_auc(history: History, key: str, row: Any) -> float | None:
 
 def _chart(
     history: History, key: str, lines: dict[str, list[float | None]]
-) -> dict[str, Any] | None:
-    panels: list[dict[str, Any]] = [
+) -> TimelinesSpec | None:
+    panels: list[Panel] = [
         {
             "title": title,
             "format": shown,
@@ -128,7 +193,7 @@ def _chart(
         return None
     days = [entry.text for entry in history.days]
     shown = set(days)
-    marks = [
+    marks: list[Mark] = [
         {
             "day": day,
             "kind": "down" if row.action == ROLLBACK else "up",
@@ -140,7 +205,7 @@ def _chart(
     return timelines_spec(days, panels, marks)
 
 
-def _switch_day(history: History, row: Any) -> str:
+def _switch_day(history: History, row: SwitchRecord) -> str:
     """The day of the logs that a switch belongs to; one by hand: the day that it was made."""
     switch = (row.domain_key, row.from_version, row.to_version)
     if row.action == ROLLBACK and switch in history.rollback_days:
@@ -149,7 +214,7 @@ def _switch_day(history: History, row: Any) -> str:
     return made or datetime.fromtimestamp(row.at, UTC).date().isoformat()
 
 
-def _decision(row: Any) -> dict[str, Any]:
+def _decision(row: Decided) -> DecisionRow:
     return {
         "day": row.day,
         "href": decision_href(ROOT, row),
@@ -162,7 +227,7 @@ def _decision(row: Any) -> dict[str, Any]:
     }
 
 
-def _switch(history: History, row: Any) -> dict[str, Any]:
+def _switch(history: History, row: SwitchRecord) -> SwitchRow:
     shown = history.shown_decision(row.decision_id)
     return {
         "at": row.at,

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 from driftune.io import read_json, write_text
-from driftune.reports.decided import Stamp
+from driftune.registry.decision_queries import Stamp
 from driftune.reports.history import History
 
 _NAME = ".drawn"

@@ -1,46 +1,95 @@
 """A decision's drift in views: every signal's evidence, and a card for each that moved."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import log10
-from typing import Any
+from typing import TypedDict, cast
 
-from driftune.drift.signals import SIGNALS
+from driftune.drift.signals import SIGNALS, Facts
 from driftune.drift.words import say
+from driftune.registry.records.scores import Scores
 
 # Rows of a card's plot, and the least evidence that a bar is drawn to, as −log10 p.
 MOST, FULL = 8, 6.0
-_COUNTS = (
-    ("rows", "impressions compared"),
-    ("clicks", "clicks"),
-    ("reference_days", "reference days"),
-    ("reference_rows", "their impressions"),
-    ("hours", "hours with impressions"),
-)
+_LABELS = {
+    "rows": "impressions compared",
+    "clicks": "clicks",
+    "reference_days": "reference days",
+    "reference_rows": "their impressions",
+    "hours": "hours with impressions",
+}
 
 
-def drift_view(scores: Mapping[str, Any]) -> dict[str, Any]:
+class SignalRow(TypedDict):
+    """A signal's evidence (−log10 p) and the limit from which on it counts; ``p`` in characters.
+
+    ``width`` of its bar and ``tick`` of the limit are in percent.
+    """
+
+    label: str
+    unit: str
+    decides: bool
+    moved: bool
+    p: str
+    effect: float | None
+    evidence: float | None
+    limit: float | None
+    width: float
+    tick: float | None
+
+
+class CardRow(TypedDict):
+    """One category, hour or kind: figures before and after, and places on a scale of 100."""
+
+    name: str
+    before: str
+    after: str
+    x1: float
+    x2: float
+
+
+class Card(TypedDict):
+    """A signal that moved: its words, and rows from before to after."""
+
+    words: str
+    decides: bool
+    rows: list[CardRow]
+    measure: str
+
+
+class DriftView(TypedDict):
+    """A page's drift; ``single``: cards without rows; ``reference``: days, ISO."""
+
+    rule: str | None
+    signals: list[SignalRow]
+    cards: list[Card]
+    single: list[Card]
+    windows: list[tuple[str, int]]
+    reference: list[str]
+    matched: bool
+
+
+def drift_view(scores: Scores) -> DriftView:
     """What a decision's scores say of the drift: the rule, signals, cards, windows."""
-    counts = scores.get("counts") or {}
-    moved = [name for name in scores.get("moved") or () if name in SIGNALS]
-    cards = [_card(name, scores.get("told") or {}) for name in moved]
+    moved = [name for name in scores.moved if name in SIGNALS]
+    cards = [_card(name, scores) for name in moved]
+    counts = {} if scores.counts is None else scores.counts.known()
     return {
-        "rule": scores.get("rule"),
+        "rule": scores.rule,
         "signals": _signals(scores, moved),
         "cards": [card for card in cards if card["rows"]],
         "single": [card for card in cards if not card["rows"]],
-        "windows": [(label, counts[name]) for name, label in _COUNTS if name in counts],
-        "reference": scores.get("reference") or [],
-        "matched": bool(scores.get("matched")),
+        "windows": [(label, counts[name]) for name, label in _LABELS.items() if name in counts],
+        "reference": [day.isoformat() for day in scores.reference],
+        "matched": bool(scores.matched),
     }
 
 
-def _signals(scores: Mapping[str, Any], moved: Sequence[str]) -> list[dict[str, Any]]:
+def _signals(scores: Scores, moved: Sequence[str]) -> list[SignalRow]:
     """Every signal, the strongest evidence first; widths and ticks of bars in percent."""
-    signals = scores.get("signals") or {}
-    deciding, others = scores.get("limits") or (None, None)
-    rows = []
-    for name, found in signals.items():
-        about, p = SIGNALS.get(name), found.get("p")
+    deciding, others = scores.limits or (None, None)
+    rows: list[SignalRow] = []
+    for name, found in (scores.signals or {}).items():
+        about = SIGNALS.get(name)
         decides = about is not None and about.kind == "performance"
         limit = deciding if decides else others
         rows.append(
@@ -49,10 +98,12 @@ def _signals(scores: Mapping[str, Any], moved: Sequence[str]) -> list[dict[str, 
                 "unit": about.unit if about else "",
                 "decides": decides,
                 "moved": name in moved,
-                "p": p_text(p),
-                "effect": found.get("effect"),
-                "evidence": None if p is None else -log10(max(p, 1e-300)),
+                "p": p_text(found.p),
+                "effect": found.effect,
+                "evidence": None if found.p is None else -log10(max(found.p, 1e-300)),
                 "limit": None if not limit else -log10(limit),
+                "width": 0.0,
+                "tick": None,
             }
         )
     rows.sort(key=lambda row: (not row["decides"], -(row["evidence"] or 0.0)))
@@ -72,27 +123,32 @@ def p_text(p: float | None) -> str:
     return f"{p:.2f}" if p >= 0.095 else f"{p:.1g}"
 
 
-def _card(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
+def _card(name: str, scores: Scores) -> Card:
     """A signal that moved: its words, and rows from → to with their places on a scale of 100."""
-    figures = told.get(name) or {}
-    rows = [row for row in figures.get("rows") or () if None not in (row["from"], row["to"])]
-    size = [row.get("weight", 1.0) * abs(row["to"] - row["from"]) for row in rows]
+    facts = scores.fact(name)
+    rows = [
+        (row.name, row.before, row.after, row.weight or 0.0)
+        for row in facts.rows or ()
+        if row.before is not None and row.after is not None
+    ]
+    size = [weight * abs(after - before) for _, before, after, weight in rows]
     order = sorted(range(len(rows)), key=lambda place: -size[place])[:MOST]
     shown = [rows[place] for place in sorted(order)]
-    top = max([row[side] for row in shown for side in ("from", "to")], default=0.0) or 1.0
-    words = say(name, told)
+    top = max([max(before, after) for _, before, after, _ in shown], default=0.0) or 1.0
+    plain = cast("Facts", facts.model_dump(by_alias=True, exclude_unset=True))
+    words = say(name, {name: plain})
     return {
         "words": words[:1].upper() + words[1:],
         "decides": SIGNALS[name].kind == "performance",
         "rows": [
             {
-                "name": row["name"],
-                "before": SIGNALS[name].show_figure(row["from"]),
-                "after": SIGNALS[name].show_figure(row["to"]),
-                "x1": round(100 * row["from"] / top, 1),
-                "x2": round(100 * row["to"] / top, 1),
+                "name": row,
+                "before": SIGNALS[name].show_figure(before),
+                "after": SIGNALS[name].show_figure(after),
+                "x1": round(100 * before / top, 1),
+                "x2": round(100 * after / top, 1),
             }
-            for row in shown
+            for row, before, after, _ in shown
         ],
         "measure": SIGNALS[name].measure,
     }

@@ -7,9 +7,11 @@ Colours are CSS variables that the page's script resolves, so charts follow the 
 
 import html
 import json
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypedDict
 
-from driftune.reports.timelines import timelines
+from driftune.io import JsonObject
+from driftune.reports.timelines import TimelinesSpec, timelines
 
 SERIES = 6
 # Each highlighted line has a marker of its own, so that colour alone tells nothing apart.
@@ -25,15 +27,68 @@ _SYMBOLS = (
 _HATCH = {"size": 6, "solidity": 0.2, "fillmode": "overlay", "fgopacity": 0.45}
 
 
+class IntervalRow(TypedDict):
+    """A difference with its interval; None where it has none."""
+
+    label: str
+    estimate: float | None
+    low: float | None
+    high: float | None
+
+
+class IntervalsSpec(TypedDict):
+    """A chart of differences with their intervals."""
+
+    kind: Literal["intervals"]
+    height: int
+    rows: Sequence[IntervalRow]
+
+
+class LegendEntry(TypedDict):
+    """A line's name, marker and colour."""
+
+    name: str
+    glyph: str
+    color: str
+
+
+class ScoreLine(TypedDict):
+    """A domain's drift scores by day; ``place`` among the highlighted ones, None of the others."""
+
+    name: str
+    scores: list[float | None]
+    place: int | None
+
+
+class LinesSpec(TypedDict):
+    """A chart of drift scores by day."""
+
+    kind: Literal["lines"]
+    height: int
+    days: list[str]
+    series: list[ScoreLine]
+    legend: list[LegendEntry]
+    others: int
+
+
+class CurvesSpec(TypedDict):
+    """A chart of named curves of (x, y) against the diagonal."""
+
+    kind: Literal["curves"]
+    height: int
+    x: str
+    y: str
+    curves: Mapping[str, Sequence[tuple[float, float]]]
+    legend: list[LegendEntry]
+
+
 def plain(text: str, length: int = 40) -> str:
     """Text for Plotly, which reads markup in names: escaped and shortened."""
     short = text if len(text) <= length else f"{text[: length - 1]}…"
     return html.escape(short, quote=False)
 
 
-def lines_spec(
-    days: list[str], series: list[tuple[str, list[float | None]]]
-) -> dict[str, Any] | None:
+def lines_spec(days: list[str], series: list[tuple[str, list[float | None]]]) -> LinesSpec | None:
     """Drift scores by day: the domains with the highest scores stand out; None without scores."""
     measured = [
         (name, scores) for name, scores in series if any(score is not None for score in scores)
@@ -65,7 +120,7 @@ def lines_spec(
     }
 
 
-def intervals_spec(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+def intervals_spec(rows: Sequence[IntervalRow]) -> IntervalsSpec | None:
     """Differences with their intervals; rows without an estimate are left out."""
     usable = [row for row in rows if row["estimate"] is not None]
     if not usable:
@@ -74,13 +129,13 @@ def intervals_spec(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def curves_spec(
-    x: str, y: str, curves: dict[str, list[tuple[float, float]]]
-) -> dict[str, Any] | None:
+    x: str, y: str, curves: Mapping[str, Sequence[tuple[float, float]]]
+) -> CurvesSpec | None:
     """Named curves of (x, y) against the diagonal; None without any points."""
     used = {name: points for name, points in curves.items() if points}
     if not used:
         return None
-    legend = [
+    legend: list[LegendEntry] = [
         {
             "name": name,
             "glyph": _SYMBOLS[place][1],
@@ -91,39 +146,44 @@ def curves_spec(
     return {"kind": "curves", "height": 320, "x": x, "y": y, "curves": used, "legend": legend}
 
 
-def draw(spec: dict[str, Any]) -> str:
+def draw(spec: LinesSpec | IntervalsSpec | CurvesSpec | TimelinesSpec) -> str:
     """The figure of a spec as JSON that may stand in a script element."""
-    kinds = {"lines": _lines, "intervals": _intervals, "curves": _curves,
-             "timelines": timelines}  # fmt: skip
-    data, layout = kinds[spec["kind"]](spec)
-    return in_script({"data": data, "layout": {"showlegend": False, **layout}})
+    if spec["kind"] == "lines":
+        data, layout = _lines(spec)
+    elif spec["kind"] == "intervals":
+        data, layout = _intervals(spec)
+    elif spec["kind"] == "curves":
+        data, layout = _curves(spec)
+    else:
+        data, layout = timelines(spec)
+    return in_script({"data": [*data], "layout": {"showlegend": False, **layout}})
 
 
-def in_script(value: Any) -> str:
+def in_script(value: Mapping[str, object]) -> str:
     """JSON that may stand in a script element."""
     # "<" would let a name end the script element or open a comment in it.
     return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def _lines(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    traces = []
+def _lines(spec: LinesSpec) -> tuple[list[JsonObject], JsonObject]:
+    traces: list[JsonObject] = []
     # The highlighted lines are drawn last, above the others.
     for one in sorted(spec["series"], key=lambda one: -1 if one["place"] is None else one["place"]):
         place = one["place"]
         color = "var(--quiet-line)" if place is None else f"var(--series-{place + 1})"
-        trace = {
+        trace: JsonObject = {
             "type": "scatter",
             "mode": "lines" if place is None else "lines+markers",
             "name": plain(one["name"]),
-            "x": spec["days"],
-            "y": one["scores"],
+            "x": [*spec["days"]],
+            "y": [*one["scores"]],
             "line": {"color": color, "width": 1 if place is None else 2},
             "hovertemplate": "%{y:.2f} (1 triggers)",
         }
         if place is not None:
             trace["marker"] = {"symbol": _SYMBOLS[place][0], "size": 7, "color": color}
         traces.append(trace)
-    layout = {
+    layout: JsonObject = {
         "margin": {"l": 40, "r": 12, "t": 12, "b": 36},
         "hovermode": "closest",
         "xaxis": {"type": "date", "tickformat": "%m-%d", "showgrid": False},
@@ -145,14 +205,14 @@ def _lines(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     return traces, layout
 
 
-def _intervals(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _intervals(spec: IntervalsSpec) -> tuple[list[JsonObject], JsonObject]:
     rows = spec["rows"][::-1]
     places = list(range(len(rows)))
-    trace = {
+    trace: JsonObject = {
         "type": "scatter",
         "mode": "markers",
         "x": [row["estimate"] for row in rows],
-        "y": places,
+        "y": [*places],
         "customdata": [[row["low"], row["high"]] for row in rows],
         "hovertemplate": "%{x:+.4f} (%{customdata[0]:+.4f} to %{customdata[1]:+.4f})"
         "<extra></extra>",
@@ -167,11 +227,11 @@ def _intervals(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, An
             "width": 6,
         },
     }
-    layout = {
+    layout: JsonObject = {
         "margin": {"l": 8, "r": 16, "t": 8, "b": 34},
-        "xaxis": {"tickformat": "+.3~f", "range": _range(rows), "nticks": 5, "tickangle": 0},
+        "xaxis": {"tickformat": "+.3~f", "range": [*_range(rows)], "nticks": 5, "tickangle": 0},
         "yaxis": {
-            "tickvals": places,
+            "tickvals": [*places],
             "ticktext": [plain(row["label"]) for row in rows],
             "automargin": True,
             "range": [-0.6, len(rows) - 0.4],
@@ -182,8 +242,8 @@ def _intervals(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, An
     return [trace], layout
 
 
-def _curves(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    traces = []
+def _curves(spec: CurvesSpec) -> tuple[list[JsonObject], JsonObject]:
+    traces: list[JsonObject] = []
     for place, (name, points) in enumerate(spec["curves"].items()):
         color = f"var(--series-{place + 1})"
         traces.append(
@@ -200,7 +260,7 @@ def _curves(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]
         )
     most = max(value for points in spec["curves"].values() for point in points for value in point)
     diagonal = _rule("h", 0) | {"xref": "x", "yref": "y", "x0": 0, "x1": most, "y0": 0, "y1": most}
-    layout = {
+    layout: JsonObject = {
         "margin": {"l": 12, "r": 16, "t": 12, "b": 44},
         "hovermode": "closest",
         "xaxis": {"title": {"text": plain(spec["x"])}, "rangemode": "tozero"},
@@ -214,15 +274,14 @@ def _reach(high: float | None, low: float | None) -> float:
     return 0.0 if high is None or low is None else max(high - low, 0.0)
 
 
-def _range(rows: list[dict[str, Any]]) -> list[float]:
-    ends = [0.0] + [
-        row[name] for row in rows for name in ("low", "estimate", "high") if row[name] is not None
-    ]
+def _range(rows: Sequence[IntervalRow]) -> list[float]:
+    known = [(row["low"], row["estimate"], row["high"]) for row in rows]
+    ends = [0.0, *(end for row in known for end in row if end is not None)]
     margin = 0.12 * (max(ends) - min(ends)) or 0.01
     return [min(ends) - margin, max(ends) + margin]
 
 
-def _rule(direction: str, at: float) -> dict[str, Any]:
+def _rule(direction: str, at: float) -> JsonObject:
     """A dashed line across the whole plot."""
     along, across = ("x", "y") if direction == "h" else ("y", "x")
     return {

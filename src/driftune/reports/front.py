@@ -2,17 +2,19 @@
 
 from collections import Counter
 from itertools import groupby
-from typing import Any
+from typing import TypedDict
 
-from driftune.reports.figures import lines_spec
+from driftune.registry.rows import SwitchRecord
+from driftune.reports.figures import LinesSpec, lines_spec
 from driftune.reports.history import PERIOD, DayEntry, History
 from driftune.reports.links import champion_text, decision_href, domain_href
-from driftune.reports.map_data import cell_view, columns, map_data
+from driftune.reports.map_data import Cell, Column, MapData, cell_view, columns, map_data
 from driftune.reports.states import (
     QUIET,
     STATES,
     VERDICTS,
     WAITING,
+    StepView,
     state_view,
     steps_legend,
     verdict_view,
@@ -21,7 +23,72 @@ from driftune.reports.states import (
 SWITCHES = 20
 
 
-def front_view(history: History, *, compared: bool = False) -> dict[str, Any]:
+class Month(TypedDict):
+    """A month (2026-03) and the number of its shown days."""
+
+    name: str
+    days: int
+
+
+class MapRow(TypedDict):
+    """A domain's row of the map."""
+
+    key: str
+    domain: str
+    href: str
+    champion: str
+    cells: list[Cell]
+
+
+class StateView(TypedDict):
+    """A state in the legend; ``found``: whether any decision has it."""
+
+    name: str
+    mark: str
+    label: str
+    meaning: str
+    found: bool
+
+
+class SwitchRow(TypedDict):
+    """A champion switch; ``at``: seconds since 1970."""
+
+    at: float
+    domain: str
+    domain_href: str
+    action: str
+    before: str
+    after: str
+    who: str
+    reason: str
+    href: str | None
+
+
+class FrontView(TypedDict):
+    """The front page."""
+
+    root: str
+    compared: bool
+    days: list[Column]
+    months: list[Month]
+    period: int
+    all_months: list[str]
+    all_days: int
+    reference: list[Column]
+    rows: list[MapRow]
+    data: MapData
+    span: str
+    counts: list[tuple[str, int]]
+    steps: list[StepView]
+    found: list[str]
+    states: list[StateView]
+    verdicts: list[dict[str, str]]
+    switches: list[SwitchRow]
+    switches_total: int
+    chart: LinesSpec | None
+
+
+def front_view(history: History, *, compared: bool = False) -> FrontView:
     """The front page as plain values; ``compared``: whether there is a page on policies.
 
     The page itself holds the newest ``PERIOD`` days of the map; its script shows other periods,
@@ -61,8 +128,7 @@ def front_view(history: History, *, compared: bool = False) -> dict[str, Any]:
         "steps": steps_legend(),
         "found": [name for name in STATES if latest[name]],
         "states": [
-            {**state_view(name), "found": bool(latest[name]) or name in ("stable", "missing")}
-            for name in STATES
+            _state(name, bool(latest[name]) or name in ("stable", "missing")) for name in STATES
         ],
         "verdicts": [verdict_view(name) for name in VERDICTS],
         "switches": [_switch(history, row) for row in reversed(history.switches[-SWITCHES:])],
@@ -77,7 +143,18 @@ def front_view(history: History, *, compared: bool = False) -> dict[str, Any]:
     }
 
 
-def months(shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _state(name: str, found: bool) -> StateView:
+    view = state_view(name)
+    return {
+        "name": view["name"],
+        "mark": view["mark"],
+        "label": view["label"],
+        "meaning": view["meaning"],
+        "found": found,
+    }
+
+
+def months(shown: list[Column]) -> list[Month]:
     """Months of the shown days in order, with their numbers of columns."""
     grouped = groupby(shown, key=lambda column: column["day"][:7])
     return [{"name": name, "days": len(list(days))} for name, days in grouped]
@@ -92,7 +169,7 @@ def _span(days: list[DayEntry]) -> str:
     return f"{days[0].day} to {days[-1].day}" if days else ""
 
 
-def _switch(history: History, row: Any) -> dict[str, Any]:
+def _switch(history: History, row: SwitchRecord) -> SwitchRow:
     """A champion switch; linked to its decision where that is the one its page shows."""
     shown = history.shown_decision(row.decision_id)
     return {

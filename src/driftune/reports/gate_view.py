@@ -1,9 +1,18 @@
 """The gate report and the training figures of a decision, as a page shows them."""
 
-from typing import Any
+from typing import TypedDict
 
-from driftune.reports.figures import intervals_spec
-from driftune.reports.gate_parts import off_policy_view, parts_view
+from driftune.registry.records.gate import (
+    Difference,
+    GateReport,
+    GateVerdict,
+    Look,
+    RuleOutcome,
+    Side,
+)
+from driftune.registry.records.training import TrainingFigures
+from driftune.reports.figures import IntervalRow, IntervalsSpec, intervals_spec
+from driftune.reports.gate_parts import OffPolicyView, PartsView, off_policy_view, parts_view
 from driftune.reports.links import champion_text
 
 METRICS = {
@@ -22,7 +31,7 @@ METRICS = {
 }
 COUNTS = {"rows": "impressions", "clicks": "clicks", "conversions": "conversions"}
 UNSHOWN = ("ndcg_k", "lists_with_clicks", "lists_with_conversions")
-PARTS = (("train", "training"), ("select", "choice of the epoch"), ("gate", "gate"))
+PARTS = {"train": "training", "select": "choice of the epoch", "gate": "gate"}
 VERDICTS = {
     "pass": ("✓", "pass"),
     "fail": ("✕", "fail"),
@@ -43,19 +52,101 @@ OUTCOMES = {
 }
 
 
-def gate_view(gate: dict[str, Any]) -> dict[str, Any]:
-    """A gate report (JSON-safe values) with names, sides and intervals; any part may be missing."""
-    champion, challenger = gate.get("champion") or {}, gate.get("challenger") or {}
-    rules = [_rule(rule) for rule in gate.get("rules") or []]
+class RuleView(TypedDict):
+    """A rule with the mark and label of its verdict."""
+
+    name: str
+    verdict: str
+    mark: str
+    label: str
+    limit: str
+    sentence: str
+
+
+class MetricView(TypedDict):
+    """A metric of both sides; ``difference`` is challenger − champion."""
+
+    label: str
+    champion: float | None
+    challenger: float | None
+    difference: float | None
+
+
+class DifferenceView(IntervalRow):
+    """A difference with what its interval rests on."""
+
+    dropped: int | None
+    users: int | None
+    effective_users: float | None
+    resamples: int | None
+
+
+class LookView(TypedDict):
+    """One look; ``day`` is ISO."""
+
+    day: str
+    rows: int
+    estimate: float | None
+    low: float | None
+    high: float | None
+    confidence: float | None
+    spent: float
+    verdict: str
+
+
+class GateView(PartsView):
+    """All that a page shows of a gate report; ``champion`` is in words."""
+
+    decision: str
+    champion: str
+    rules: list[RuleView]
+    metrics: list[MetricView]
+    counts: list[tuple[float, str]]
+    confidence: float
+    differences: list[DifferenceView]
+    chart: IntervalsSpec | None
+    looks: list[LookView]
+    off_policy: OffPolicyView | None
+    error: float | None
+    shared: int
+
+
+class SpanView(TypedDict):
+    """Rows of one part of the split; instants to the minute, UTC."""
+
+    label: str
+    rows: int | None
+    first: str | None
+    last: str | None
+
+
+class FigureView(TypedDict):
+    """A training figure, shown with ``digits``."""
+
+    label: str
+    value: float
+    digits: int
+
+
+class TrainingView(TypedDict):
+    """What a page shows of a fine-tuning."""
+
+    split: list[SpanView]
+    started: str | None
+    figures: list[FigureView]
+
+
+def gate_view(gate: GateReport) -> GateView:
+    """A gate report with names, sides and intervals; any part may be missing."""
+    champion, challenger = _values(gate.champion), _values(gate.challenger)
+    rules = [_rule(rule) for rule in gate.rules]
     names = [*METRICS, *(sorted({*champion, *challenger} - {*METRICS, *COUNTS, *UNSHOWN}))]
-    sides = [
-        (gate.get("metric"), gate.get("difference")),
-        (gate.get("guardrail_metric"), gate.get("guardrail")),
-    ]
-    differences = [_difference(metric, part) for metric, part in sides if part]
+    sides = ((gate.metric, gate.difference), (gate.guardrail_metric, gate.guardrail))
+    differences = [_difference(metric, part) for metric, part in sides if part is not None]
     counts = {**champion, **challenger}
+    plan = gate.plan
     return {
-        "decision": _decision(gate.get("decision"), rules),
+        "decision": _decision(gate.decision, rules),
         "champion": _champion(gate),
         "rules": rules,
         "metrics": [
@@ -66,62 +157,63 @@ def gate_view(gate: dict[str, Any]) -> dict[str, Any]:
                 "difference": _minus(challenger.get(name), champion.get(name)),
             }
             for name in names
-            if champion.get(name) is not None or challenger.get(name) is not None
+            if name in counts
         ],
-        "counts": [
-            (counts[name], label) for name, label in COUNTS.items() if counts.get(name) is not None
-        ],
-        "confidence": gate.get("confidence") or 0.95,
+        "counts": [(counts[name], label) for name, label in COUNTS.items() if name in counts],
+        "confidence": gate.confidence or 0.95,
         "differences": differences,
         "chart": intervals_spec(differences),
-        "looks": [_look(look) for look in gate.get("looks") or []],
+        "looks": [_look(look) for look in gate.looks],
         **parts_view(gate),
-        "off_policy": off_policy_view(gate.get("off_policy")),
-        "error": (gate.get("plan") or {}).get("error"),
-        "shared": (gate.get("plan") or {}).get("decisions") or 1,
+        "off_policy": off_policy_view(gate.off_policy),
+        "error": None if plan is None else plan.error,
+        "shared": 1 if plan is None else plan.decisions,
     }
 
 
-def training_view(training: dict[str, Any]) -> dict[str, Any]:
+def training_view(training: TrainingFigures) -> TrainingView:
     """Training figures with their split by time; any part may be missing."""
-    split = training.get("split") or {}
-    started = training.get("started_from")
+    figures = (
+        ("Epochs run", training.epochs, 0),
+        ("Best epoch", training.best_epoch, 0),
+        ("KL (bits)", training.kl_bits, 4),
+        ("Parameters", training.parameters, 0),
+        ("Seconds", training.seconds, 1),
+    )
+    started = training.started_from
     return {
         "split": [
             {
-                "label": label,
-                "rows": split[name].get("rows"),
-                "first": _minute(split[name].get("from")),
-                "last": _minute(split[name].get("to")),
+                "label": PARTS[name],
+                "rows": span.rows,
+                "first": _minute(span.first),
+                "last": _minute(span.last),
             }
-            for name, label in PARTS
-            if split.get(name)
+            for name, span in (training.split.parts() if training.split else ())
         ],
         "started": None if started is None else champion_text(started),
         "figures": [
-            {"label": label, "value": training.get(name), "digits": digits}
-            for name, label, digits in (
-                ("epochs", "Epochs run", 0),
-                ("best_epoch", "Best epoch", 0),
-                ("kl_bits", "KL (bits)", 4),
-                ("parameters", "Parameters", 0),
-                ("seconds", "Seconds", 1),
-            )
-            if training.get(name) is not None
+            {"label": label, "value": value, "digits": digits}
+            for label, value, digits in figures
+            if value is not None
         ],
     }
 
 
-def _decision(decision: str | None, rules: list[dict[str, Any]]) -> str:
+def _values(side: Side | None) -> dict[str, float]:
+    return {} if side is None else side.values()
+
+
+def _decision(decision: str | None, rules: list[RuleView]) -> str:
     sentence = DECISIONS.get(decision or "", "The gate left no verdict.")
     unknown = [rule["name"] for rule in rules if rule["verdict"] == "unknown"]
-    if decision == "promote" and unknown:
+    if decision == GateVerdict.PROMOTE and unknown:
         sentence += f" It could not judge: {', '.join(unknown)}."
     return sentence
 
 
-def _champion(gate: dict[str, Any]) -> str:
-    version, serves = gate.get("champion_version"), gate.get("champion_serves")
+def _champion(gate: GateReport) -> str:
+    version, serves = gate.champion_version, gate.champion_serves
     if version is None:
         return "champion"
     if serves is not None and serves != version:
@@ -129,30 +221,43 @@ def _champion(gate: dict[str, Any]) -> str:
     return champion_text(version)
 
 
-def _difference(metric: str | None, part: dict[str, Any]) -> dict[str, Any]:
-    figures = {name: part.get(name) for name in ("estimate", "low", "high", "dropped")}
-    for name in ("users", "effective_users", "resamples"):
-        figures[name] = part.get(name)
-    return {"label": METRICS.get(metric or "", metric or "difference"), **figures}
-
-
-def _rule(rule: dict[str, Any]) -> dict[str, Any]:
-    verdict = rule.get("verdict") or "unknown"
-    mark, label = VERDICTS.get(verdict, ("?", verdict))
+def _difference(metric: str | None, part: Difference) -> DifferenceView:
     return {
-        "name": rule.get("name") or "",
-        "verdict": verdict if verdict in VERDICTS else "unknown",
-        "mark": mark,
-        "label": label,
-        "limit": rule.get("limit") or "",
-        "sentence": rule.get("sentence") or "",
+        "label": METRICS.get(metric or "", metric or "difference"),
+        "estimate": part.estimate,
+        "low": part.low,
+        "high": part.high,
+        "dropped": part.dropped,
+        "users": part.users,
+        "effective_users": part.effective_users,
+        "resamples": part.resamples,
     }
 
 
-def _look(look: dict[str, Any]) -> dict[str, Any]:
-    names = ("day", "rows", "estimate", "low", "high", "confidence", "spent")
-    verdict = look.get("verdict") or ""
-    return {**{name: look.get(name) for name in names}, "verdict": OUTCOMES.get(verdict, verdict)}
+def _rule(rule: RuleOutcome) -> RuleView:
+    verdict = rule.verdict or "unknown"
+    mark, label = VERDICTS.get(verdict, ("?", verdict))
+    return {
+        "name": rule.name or "",
+        "verdict": verdict if verdict in VERDICTS else "unknown",
+        "mark": mark,
+        "label": label,
+        "limit": rule.limit or "",
+        "sentence": rule.sentence or "",
+    }
+
+
+def _look(look: Look) -> LookView:
+    return {
+        "day": look.day.isoformat(),
+        "rows": look.rows,
+        "estimate": look.estimate,
+        "low": look.low,
+        "high": look.high,
+        "confidence": look.confidence,
+        "spent": look.spent,
+        "verdict": OUTCOMES.get(look.verdict or "", look.verdict or ""),
+    }
 
 
 def _minus(after: float | None, before: float | None) -> float | None:

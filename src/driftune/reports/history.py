@@ -4,20 +4,19 @@ import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
-from typing import Any
-
-import sqlalchemy as sa
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
-from driftune.guard.record import Check, all_checks
 from driftune.quality.parts import DomainRecord
 from driftune.quality.record import DayQuality, read_quality
+from driftune.registry.champions import mlflow_versions
+from driftune.registry.checks import Check, all_checks
+from driftune.registry.decision_queries import Decided, Stamp
 from driftune.registry.ledger import BASE, Ledger
-from driftune.registry.review import reviews_of
+from driftune.registry.review import ReviewEntry, reviews_of
+from driftune.registry.rows import DayRecord, RunRecord, SwitchRecord
 from driftune.registry.runs import newest_runs
-from driftune.registry.schema import adapters
-from driftune.reports.decided import Decided, Stamp, all_decided
+from driftune.reports.decided import all_decided
 from driftune.reports.states import QUIET
 
 # Newest days that the front page shows at first, and whose every decision has a page.
@@ -35,7 +34,7 @@ class DayEntry:
 
     day: date
     quality: DayQuality | None
-    record: Any
+    record: DayRecord | None
     reference: bool
     redelivery: DayQuality | None = None
 
@@ -68,11 +67,11 @@ class History:
     decisions: dict[tuple[str, str], list[Decided]]
     stamps: dict[str, Stamp]
     kept: str
-    switches: list[Any]
+    switches: list[SwitchRecord]
     mlflow_versions: dict[tuple[str, int], str | None]
     checks: list[Check]
-    reviews: dict[str, dict[str, Any]]
-    runs: dict[str, Any]
+    reviews: dict[str, ReviewEntry]
+    runs: dict[str, RunRecord]
 
     def latest(self, key: str, day: date) -> Decided | None:
         """The decision that counts for a domain and day; None when there is none."""
@@ -141,15 +140,15 @@ class History:
         }
 
     @cached_property
-    def switches_by_domain(self) -> dict[str, list[Any]]:
+    def switches_by_domain(self) -> dict[str, list[SwitchRecord]]:
         """The switches of each domain's champion, oldest first."""
-        found: dict[str, list[Any]] = {}
+        found: dict[str, list[SwitchRecord]] = {}
         for row in self.switches:
             found.setdefault(row.domain_key, []).append(row)
         return found
 
     @cached_property
-    def base_checks(self) -> dict[tuple[str, str, int], Any]:
+    def base_checks(self) -> dict[tuple[str, str, int], Check]:
         """The newest check of a champion against the frozen base, by key, day and version."""
         return {
             (check.domain_key, check.day, check.version): check
@@ -163,17 +162,18 @@ class History:
         return {
             (check.domain_key, check.version, check.restored): check.as_of
             for check in self.rollbacks
+            if check.restored is not None
         }
 
     @cached_property
-    def rollbacks(self) -> list[Any]:
+    def rollbacks(self) -> list[Check]:
         """The checks for whose sake champions were taken back."""
         return [check for check in self.checks if check.restored is not None]
 
     @cached_property
-    def checks_by_day(self) -> dict[str, list[Any]]:
+    def checks_by_day(self) -> dict[str, list[Check]]:
         """The checks of each day."""
-        found: dict[str, list[Any]] = {}
+        found: dict[str, list[Check]] = {}
         for check in self.checks:
             found.setdefault(check.day, []).append(check)
         return found
@@ -225,17 +225,14 @@ def load_history(config: Config, ledger: Ledger, release: str) -> History:
         stamps=stamps,
         kept=_kept(rows),
         switches=ledger.switches(),
-        mlflow_versions={
-            (row.domain_key, row.version): row.mlflow_version
-            for row in ledger.read(sa.select(adapters))
-        },
+        mlflow_versions=mlflow_versions(ledger),
         checks=all_checks(ledger),
         reviews={told["decision"]: told for told in reviews_of(ledger)},
         runs=newest_runs(ledger),
     )
 
 
-def _by_name(pair: tuple[str, str]) -> tuple[Any, ...]:
+def _by_name(pair: tuple[str, str]) -> tuple[list[tuple[int, int, str]], str]:
     """Names as people sort them: district 2 before district 10."""
     key, name = pair
     parts = re.split(r"(\d{1,18})", name.casefold())

@@ -1,8 +1,8 @@
 """The heat map's cells: as the page holds them, and all days of them as its script reads them."""
 
-from typing import Any
+from typing import TypedDict
 
-from driftune.reports.decided import Decided
+from driftune.registry.decision_queries import Decided
 from driftune.reports.history import DayEntry, History
 from driftune.reports.links import cell_href
 from driftune.reports.states import (
@@ -19,7 +19,48 @@ CODES = dict(zip(STATES, "0123456789abcdefghijk", strict=False))
 UNKNOWN = "z"
 
 
-def columns(history: History, entries: list[DayEntry]) -> list[dict[str, Any]]:
+class Column(TypedDict):
+    """A day of the map; ``short``: its number in the month."""
+
+    day: str
+    short: str
+    href: str | None
+    verdict: dict[str, str]
+
+
+class Cell(TypedDict):
+    """A domain's cell of a day."""
+
+    state: dict[str, str]
+    step: str
+    score: str
+    gain: str
+    href: str | None
+    title: str
+
+
+class DomainCells(TypedDict):
+    """A domain's cells of all days, as the page's script reads them."""
+
+    states: str
+    steps: str
+    pages: str
+    scores: str
+    gains: dict[str, str]
+
+
+class MapData(TypedDict):
+    """All days of the map, as the page's script reads them."""
+
+    days: list[str]
+    recorded: str
+    verdicts: list[str | None]
+    marks: dict[str, dict[str, str]]
+    codes: dict[str, dict[str, str]]
+    domains: list[DomainCells]
+
+
+def columns(history: History, entries: list[DayEntry]) -> list[Column]:
     """Days as columns: date, address of the day's page where it has one, quality verdict."""
     return [
         {
@@ -32,7 +73,7 @@ def columns(history: History, entries: list[DayEntry]) -> list[dict[str, Any]]:
     ]
 
 
-def cell_view(history: History, key: str, entry: DayEntry) -> dict[str, Any]:
+def cell_view(history: History, key: str, entry: DayEntry) -> Cell:
     """A domain's cell of a day; ``title`` says all of it in words."""
     row = history.latest(key, entry.day)
     if row is None:
@@ -75,7 +116,7 @@ def _refused(history: History, key: str, entry: DayEntry) -> bool:
     return "refused" in (entry.verdict, counts.get("verdict") if counts else None)
 
 
-def map_data(history: History) -> dict[str, Any]:
+def map_data(history: History) -> MapData:
     """All days of the map, a character or a short text per cell.
 
     ``domains`` in the order of the page's rows: ``states`` by ``codes``, ``steps`` of the colour
@@ -94,8 +135,9 @@ def map_data(history: History) -> dict[str, Any]:
     }
 
 
-def _domain(history: History, key: str) -> dict[str, Any]:
-    states, steps, pages, scores, gains = [], [], [], [], {}
+def _domain(history: History, key: str) -> DomainCells:
+    states, steps, pages, scores = list[str](), list[str](), list[str](), list[str]()
+    gains: dict[str, str] = {}
     for place, entry in enumerate(history.days):
         row = history.latest_on(key, entry.text)
         if row is None:

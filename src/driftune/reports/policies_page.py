@@ -27,7 +27,8 @@ def policies_view(config: Config) -> dict[str, Any] | None:
                 {
                     "label": f"{row['policy']}: {row['finetunes']:,}",
                     "estimate": row["gain"]["value"],
-                    **row["gain"],
+                    "low": row["gain"]["low"],
+                    "high": row["gain"]["high"],
                 }
                 for row in sorted(found["policies"], key=lambda row: row["finetunes"])
             ]

@@ -2,7 +2,7 @@
 
 import logging
 from datetime import date
-from typing import Any
+from typing import TypedDict
 
 from driftune.config import Config
 from driftune.errors import DriftuneError
@@ -10,7 +10,16 @@ from driftune.quality.shown import IN_FORCE, LAPSED, PENDING, releases
 
 log = logging.getLogger("driftune")
 
-STATES = {
+
+class Chip(TypedDict):
+    """How an outcome is shown: colour, mark and word."""
+
+    style: str
+    mark: str
+    label: str
+
+
+STATES: dict[str, Chip] = {
     IN_FORCE: {"style": "v-ok", "mark": "✓", "label": "in force"},
     PENDING: {"style": "v-warning", "mark": "!", "label": "pending"},
     LAPSED: {"style": "v-none", "mark": "·", "label": "of another delivery"},
@@ -21,7 +30,18 @@ HINTS = {
 }
 
 
-def releases_view(config: Config, day: date) -> list[dict[str, Any]]:
+class ReleaseView(TypedDict):
+    """A release: when, by whom, why, of what (``names``), and where it stands."""
+
+    at: str
+    by: str
+    why: str
+    names: list[str]
+    chip: Chip
+    hint: str | None
+
+
+def releases_view(config: Config, day: date) -> list[ReleaseView]:
     """What was released of the day, newest first; nothing where its record is damaged."""
     try:
         found = releases(config, day)

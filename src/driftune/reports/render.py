@@ -1,12 +1,17 @@
 """Jinja2 for the review site: strict, escaping, with the formats that all pages share."""
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeAlias, TypeGuard
 
 from driftune.reports.figures import draw, in_script
 
 NOTHING = "–"
+# What a template shows by name: plain values, lists and dicts of them.
+View = Mapping[str, object]
+# What a format may be given.
+Value: TypeAlias = float | str | None
 
 
 class Renderer:
@@ -19,7 +24,7 @@ class Renderer:
         class Views(Environment):
             """Looks for a key first: views are dicts, and a failed ``getattr`` is slow."""
 
-            def getattr(self, obj: Any, attribute: str) -> Any:
+            def getattr(self, obj: object, attribute: str) -> object:
                 if isinstance(obj, dict) and attribute in obj:
                     return obj[attribute]
                 return super().getattr(obj, attribute)
@@ -45,37 +50,37 @@ class Renderer:
             "in_script": lambda value: Markup(in_script(value)),
         }
 
-    def render(self, template: str, view: dict[str, Any]) -> str:
+    def render(self, template: str, view: View) -> str:
         """The page's text; half a surrogate pair in a name becomes a question mark."""
         text = self.environment.get_template(template).render(view)
         return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _usable(value: Any) -> bool:
+def _usable(value: Value) -> TypeGuard[float]:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def number(value: Any) -> str:
+def number(value: Value) -> str:
     """A count with thousands separated; a dash when it is missing."""
     return f"{value:,.0f}" if _usable(value) else NOTHING
 
 
-def decimal(value: Any, digits: int = 4) -> str:
+def decimal(value: Value, digits: int = 4) -> str:
     """A number with fixed digits; a dash when it is missing or not finite."""
     return f"{value:.{digits}f}" if _usable(value) else NOTHING
 
 
-def signed(value: Any, digits: int = 4) -> str:
+def signed(value: Value, digits: int = 4) -> str:
     """A difference with its sign; a dash when it is missing or not finite."""
     return f"{value:+.{digits}f}" if _usable(value) else NOTHING
 
 
-def share(value: Any, digits: int = 1) -> str:
+def share(value: Value, digits: int = 1) -> str:
     """A share of 1 as a percentage; a dash when it is missing."""
     return f"{value:.{digits}%}" if _usable(value) else NOTHING
 
 
-def moment(value: Any) -> str:
+def moment(value: Value) -> str:
     """Seconds since 1970 as a time in UTC."""
     if not _usable(value):
         return NOTHING

@@ -8,15 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.io import replacing, write_text
+from driftune.registry.decision_queries import Decided, decisions_by_id
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import decisions
+from driftune.registry.records import Decision
 from driftune.reports.day_page import day_view
-from driftune.reports.decided import Decided
 from driftune.reports.decision_page import decision_view
 from driftune.reports.docs_page import docs_path, docs_view
 from driftune.reports.domain_page import domain_view
@@ -25,7 +24,7 @@ from driftune.reports.front import front_view
 from driftune.reports.history import History, load_history
 from driftune.reports.links import decision_path
 from driftune.reports.policies_page import policies_view
-from driftune.reports.render import Renderer
+from driftune.reports.render import Renderer, View
 from driftune.reports.scope import Scope
 
 _PACKAGE = Path(__file__).parent
@@ -39,7 +38,7 @@ class Page:
 
     path: str
     template: str
-    view: dict[str, Any]
+    view: View
 
 
 def build_site(config: Config, ledger: Ledger, *, days: list[date] | None = None) -> Path:
@@ -111,7 +110,7 @@ def _pages(config: Config, ledger: Ledger, history: History, scope: Scope) -> It
     yield Page("index.html", "index.html", front_view(history, compared=policies is not None))
 
 
-def _decisions(ledger: Ledger, history: History, scope: Scope) -> Iterator[list[Any]]:
+def _decisions(ledger: Ledger, history: History, scope: Scope) -> Iterator[list[Decision]]:
     """Whole decisions, of one page each, read a batch at a time: each is kilobytes of JSON."""
     batch: list[list[Decided]] = []
     for (key, day), rows in history.decisions.items():
@@ -125,9 +124,9 @@ def _decisions(ledger: Ledger, history: History, scope: Scope) -> Iterator[list[
     yield from _whole(ledger, batch)
 
 
-def _whole(ledger: Ledger, batch: list[list[Decided]]) -> Iterator[list[Any]]:
+def _whole(ledger: Ledger, batch: list[list[Decided]]) -> Iterator[list[Decision]]:
     ids = [row.id for rows in batch for row in rows]
-    found = {row.id: row for row in ledger.decisions(decisions.c.id.in_(ids))} if ids else {}
+    found = decisions_by_id(ledger, ids)
     for rows in batch:
         yield [found[row.id] for row in rows]
 

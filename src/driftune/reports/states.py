@@ -2,10 +2,27 @@
 
 from bisect import bisect_right
 from itertools import pairwise
-from typing import Any
+from typing import TypedDict
 
 from driftune.quality.parts import DomainRecord
 from driftune.registry.waiting import QUIET as QUIET
+
+
+class QualityView(TypedDict):
+    """A domain's own verdict on a day; ``name`` is its style."""
+
+    name: str
+    mark: str
+    label: str
+    reasons: list[str]
+
+
+class StepView(TypedDict):
+    """A colour step of drift scores and its range."""
+
+    step: str
+    label: str
+
 
 # State → (mark, label, meaning). The mark and the label carry the state; colour only repeats it.
 STATES: dict[str, tuple[str, str, str]] = {
@@ -59,7 +76,7 @@ def verdict_view(verdict: str | None) -> dict[str, str]:
     return {"name": verdict if verdict in VERDICTS else "none", "mark": mark, "label": label}
 
 
-def domain_quality(counts: DomainRecord | None) -> dict[str, Any] | None:
+def domain_quality(counts: DomainRecord | None) -> QualityView | None:
     """A domain's own verdict on a day with its reasons; None where the record has none.
 
     Args:
@@ -69,7 +86,12 @@ def domain_quality(counts: DomainRecord | None) -> dict[str, Any] | None:
         return None
     reasons = [str(each) for each in counts.get("reasons") or []]
     view = verdict_view(str(counts["verdict"]))
-    return {**view, "label": view["label"].removeprefix("day "), "reasons": reasons}
+    return {
+        "name": view["name"],
+        "mark": view["mark"],
+        "label": view["label"].removeprefix("day "),
+        "reasons": reasons,
+    }
 
 
 def outcome_view(outcome: str) -> dict[str, str]:
@@ -101,7 +123,7 @@ def gain_text(gain: float | None) -> str:
     return f"{gain:+.3f}".replace("0.", ".", 1)
 
 
-def steps_legend() -> list[dict[str, Any]]:
+def steps_legend() -> list[StepView]:
     """The colour steps with their ranges, for the legend."""
     edges = [f"{edge:g}" for edge in STEPS]
     labels = [f"< {edges[0]}"]

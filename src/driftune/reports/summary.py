@@ -1,17 +1,32 @@
 """A day in a few lines: for the terminal and the log."""
 
 from datetime import date
-from typing import Any
+from typing import TypedDict
 
 from driftune.drift.rules import DUE
-from driftune.guard.record import Check, checks_as_of
 from driftune.quality.record import DayQuality
+from driftune.registry.checks import Check, checks_as_of
+from driftune.registry.decision_queries import decisions_of_day
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import decisions
+from driftune.registry.records.gate import Difference
 from driftune.reports.states import QUIET
 
 
-def day_rows(ledger: Ledger, day: date) -> list[dict[str, Any]]:
+class DayRow(TypedDict):
+    """A domain's day; ``before`` and ``after``: the metric of champion and challenger."""
+
+    domain: str
+    state: str
+    rule: str | None
+    drift: float | None
+    champion: int
+    before: float | None
+    after: float | None
+    rolled_back: str | None
+    why: str
+
+
+def day_rows(ledger: Ledger, day: date) -> list[DayRow]:
     """One row per domain of the day: drift score, state, metric before and after, rollback.
 
     Of a day that was delivered anew, or decided under another backbone, the newest decisions.
@@ -19,20 +34,19 @@ def day_rows(ledger: Ledger, day: date) -> list[dict[str, Any]]:
     taken_back = {
         check.domain_key: check for check in checks_as_of(ledger, day) if check.restored is not None
     }
-    rows = []
-    decided = ledger.decisions(decisions.c.day == day.isoformat())
+    rows: list[DayRow] = []
+    decided = decisions_of_day(ledger, day)
     for row in {each.domain_key: each for each in decided}.values():
-        gate = row.gate or {}
-        difference = gate.get("difference") or {}
+        difference = (row.gate and row.gate.difference) or Difference()
         rows.append(
             {
                 "domain": row.domain,
                 "state": row.state,
-                "rule": (row.scores or {}).get("rule"),
+                "rule": row.scores.rule,
                 "drift": None if row.score is None else round(row.score, 2),
                 "champion": row.adapter_version or row.champion_version,
-                "before": _rounded(difference.get("champion")),
-                "after": _rounded(difference.get("challenger")),
+                "before": _rounded(difference.champion),
+                "after": _rounded(difference.challenger),
                 "rolled_back": _rolled_back(taken_back.get(row.domain_key)),
                 "why": row.sentence,
             }
@@ -40,7 +54,7 @@ def day_rows(ledger: Ledger, day: date) -> list[dict[str, Any]]:
     return rows
 
 
-def day_line(day: date, quality: DayQuality | None, rows: list[dict[str, Any]]) -> str:
+def day_line(day: date, quality: DayQuality | None, rows: list[DayRow]) -> str:
     """The day in one line: rows, rejected rows, and every domain that was not left alone."""
     parts = [str(day)]
     if quality is not None:
@@ -62,7 +76,7 @@ def day_line(day: date, quality: DayQuality | None, rows: list[dict[str, Any]]) 
     return " · ".join(parts + told)
 
 
-def moved(row: dict[str, Any]) -> str:
+def moved(row: DayRow) -> str:
     """What happened to a domain, in a phrase."""
     text = f"{row['domain']}: {row['state']}"
     if row["drift"] is not None:

@@ -1,7 +1,9 @@
 """A domain's time lines as one Plotly figure: panels under one another over the same days."""
 
 from datetime import date, timedelta
-from typing import Any
+from typing import Literal, TypedDict
+
+from driftune.io import Json, JsonObject
 
 # For the marks above the first panel, a panel's title, and the gap below a panel, as shares of the
 # figure's height.
@@ -15,9 +17,44 @@ STYLES = (
 FEW = 45
 
 
-def timelines_spec(
-    days: list[str], panels: list[dict[str, Any]], marks: list[dict[str, Any]]
-) -> dict[str, Any]:
+class Line(TypedDict):
+    """A line: a value per day, None where there is none."""
+
+    name: str
+    values: list[float | None]
+
+
+class Panel(TypedDict):
+    """A panel; ``format`` of a value, ``rule``: where a dashed line goes, ``zero``: whether the
+    axis begins there.
+    """
+
+    title: str
+    format: str
+    rule: float | None
+    zero: bool
+    lines: list[Line]
+
+
+class Mark(TypedDict):
+    """A mark above a day; ``kind``: up or down."""
+
+    day: str
+    kind: str
+    text: str
+
+
+class TimelinesSpec(TypedDict):
+    """Panels over the same days."""
+
+    kind: Literal["timelines"]
+    height: int
+    days: list[str]
+    panels: list[Panel]
+    marks: list[Mark]
+
+
+def timelines_spec(days: list[str], panels: list[Panel], marks: list[Mark]) -> TimelinesSpec:
     """Panels over the same days.
 
     Args:
@@ -29,15 +66,17 @@ def timelines_spec(
             "marks": marks}  # fmt: skip
 
 
-def timelines(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def timelines(spec: TimelinesSpec) -> tuple[list[JsonObject], JsonObject]:
     """Traces and layout of a figure of time lines."""
     count = len(spec["panels"])
-    traces: list[dict[str, Any]] = []
-    layout: dict[str, Any] = {
+    traces: list[JsonObject] = []
+    annotations: list[Json] = []
+    shapes: list[Json] = [_line(mark["day"]) for mark in spec["marks"]]
+    layout: JsonObject = {
         "margin": {"l": 52, "r": 12, "t": 8, "b": 32},
         "hovermode": "closest",
-        "annotations": [],
-        "shapes": [_line(mark["day"]) for mark in spec["marks"]],
+        "annotations": annotations,
+        "shapes": shapes,
     }
     step = (1 - TOP) / count
     for number, panel in enumerate(spec["panels"], 1):
@@ -50,9 +89,9 @@ def timelines(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any
             "nticks": 4,
             "rangemode": "tozero" if panel["zero"] else "normal",
         }
-        layout["annotations"].append(_title(panel["title"], high))
+        annotations.append(_title(panel["title"], high))
         if panel["rule"] is not None:
-            layout["shapes"].append(_rule(panel["rule"], f"y{name}"))
+            shapes.append(_rule(panel["rule"], f"y{name}"))
         traces += [
             _trace(spec["days"], line, style, panel["format"], f"y{name}")
             for line, style in zip(panel["lines"], STYLES, strict=False)
@@ -62,23 +101,21 @@ def timelines(spec: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any
         "showgrid": False,
         "anchor": f"y{count}" if count > 1 else "y",
         "hoverformat": "%Y-%m-%d",
-        "range": _span(spec["days"]),
+        "range": [*_span(spec["days"])],
     }
     traces += [_mark(mark) for mark in spec["marks"]]
     layout["yaxis9"] = {"domain": [1 - TOP, 1], "range": [0, 1], "visible": False}
     return traces, layout
 
 
-def _trace(
-    days: list[str], line: dict[str, Any], style: dict[str, str], shown: str, axis: str
-) -> dict[str, Any]:
+def _trace(days: list[str], line: Line, style: dict[str, str], shown: str, axis: str) -> JsonObject:
     few = len(days) <= FEW
     return {
         "type": "scatter",
         "mode": "lines+markers" if few else "lines",
         "name": line["name"],
-        "x": days,
-        "y": line["values"],
+        "x": [*days],
+        "y": [*line["values"]],
         "yaxis": axis,
         "line": {"color": style["color"], "width": 1.8, "dash": style["dash"]},
         "marker": {"symbol": style["symbol"], "size": 6, "color": style["color"]},
@@ -86,7 +123,7 @@ def _trace(
     }
 
 
-def _mark(mark: dict[str, Any]) -> dict[str, Any]:
+def _mark(mark: Mark) -> JsonObject:
     symbol, color = MARKS[mark["kind"]]
     return {
         "type": "scatter",
@@ -99,17 +136,17 @@ def _mark(mark: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _line(day: str) -> dict[str, Any]:
+def _line(day: str) -> JsonObject:
     return {"type": "line", "xref": "x", "yref": "paper", "x0": day, "x1": day, "y0": 0, "y1": 1,
             "line": {"color": "var(--muted)", "width": 1, "dash": "dot"}}  # fmt: skip
 
 
-def _rule(at: float, axis: str) -> dict[str, Any]:
+def _rule(at: float, axis: str) -> JsonObject:
     return {"type": "line", "xref": "paper", "yref": axis, "x0": 0, "x1": 1, "y0": at, "y1": at,
             "line": {"color": "var(--muted)", "width": 1.2, "dash": "dash"}}  # fmt: skip
 
 
-def _title(text: str, at: float) -> dict[str, Any]:
+def _title(text: str, at: float) -> JsonObject:
     return {"text": f"<b>{text}</b>", "xref": "paper", "yref": "paper", "x": 0, "y": at,
             "xanchor": "left", "yanchor": "bottom", "showarrow": False,
             "font": {"size": 12}}  # fmt: skip

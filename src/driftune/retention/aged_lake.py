@@ -14,10 +14,9 @@ from driftune.features.days import encoded_path
 from driftune.features.encoder import load_encoder
 from driftune.lake.store import LakeStore
 from driftune.lake.table import Lake
-from driftune.registry.claims import OPEN
+from driftune.registry.decision_queries import open_decisions
 from driftune.registry.ledger import Ledger
 from driftune.registry.rollback import serviceable
-from driftune.registry.schema import decisions
 from driftune.retention.found import Aged, Finding, Kept
 
 DAY = 24 * 3600
@@ -68,11 +67,6 @@ def aged_days(config: Config, ledger: Ledger) -> Iterator[Finding]:
             yield Aged("lake", f"{day}: a day of the lake", day=day.isoformat())
 
 
-def open_decisions(ledger: Ledger) -> int:
-    """How many decisions wait for approval, an adaptation or a look, or are being adapted."""
-    return len(ledger.decisions(decisions.c.state.in_(OPEN)))
-
-
 def needed_days(config: Config, ledger: Ledger) -> dict[date, str]:
     """Days that must stay in the lake, and why: reference days, those that a version which may
     serve is compared with, and what their counters look back at.
@@ -83,7 +77,7 @@ def needed_days(config: Config, ledger: Ledger) -> dict[date, str]:
     compared: set[date] = set()
     for row in ledger.decisions():
         if row.champion_version in serve.get(row.domain_key, {0}):
-            compared |= set(map(date.fromisoformat, (row.scores or {}).get("reference") or ()))
+            compared |= {*row.scores.reference}
     for key, versions in serve.items():
         for record in ledger.versions(key):
             if record.version in versions:

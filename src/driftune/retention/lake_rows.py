@@ -20,8 +20,8 @@ from driftune.lake.store import Held
 from driftune.lake.suppressed import note_day, read_suppressed, rewriting, without
 from driftune.lake.table import Lake, open_table, short_hash
 from driftune.locks import locked
+from driftune.registry.days import rename_content
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import days as days_table
 
 
 def days_with(config: Config, users: Sequence[str]) -> dict[date, int]:
@@ -111,13 +111,14 @@ def align(config: Config, ledger: Ledger) -> None:
                 _rename_content(config, day, row.content_hash, now)
                 table = open_table(view.store)
                 assert table is not None
-                version, rows = table.version(), view.rows[day]
-                with ledger.write() as connection:
-                    connection.execute(
-                        days_table.update()
-                        .where(days_table.c.day == name, days_table.c.revision == row.revision)
-                        .values(content_hash=now, lake_version=version, rows=rows)
-                    )
+                rename_content(
+                    ledger,
+                    day,
+                    row.revision,
+                    content_hash=now,
+                    lake_version=table.version(),
+                    rows=view.rows[day],
+                )
 
 
 def _rename_content(config: Config, day: date, before: str, now: str) -> None:

@@ -19,11 +19,12 @@ from driftune.intake.commit import replace_day
 from driftune.intake.turns import turn
 from driftune.lake.store import store_of
 from driftune.locks import locked
+from driftune.registry.decision_queries import open_decisions
 from driftune.registry.ledger import Ledger
 from driftune.registry.mlflow_mirror import forget
 from driftune.reports import build_site
 from driftune.retention.aged_days import aged_records, leftovers
-from driftune.retention.aged_lake import aged_caches, aged_days, aged_versions, open_decisions
+from driftune.retention.aged_lake import aged_caches, aged_days, aged_versions
 from driftune.retention.aged_models import aged_adapters, aged_challengers
 from driftune.retention.found import Aged, Kept
 

@@ -3,16 +3,15 @@
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
-import sqlalchemy as sa
+from pydantic import JsonValue
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.errors import DriftuneError
 from driftune.io import read_json, write_json
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import messages
+from driftune.registry.outbox import rewrite_facts
 
 ERASED = "(erased)"
 # Names and figures of ours, which a user's id may happen to look like.
@@ -50,22 +49,11 @@ def redact_messages(ledger: Ledger, users: Collection[str], *, write: bool = Tru
     Raises:
         LedgerBusyError: when another process keeps the ledger locked.
     """
-    wanted, changed = frozenset(users), 0
-    with ledger.write() as connection:
-        for row in connection.execute(sa.select(messages.c.id, messages.c.facts)).all():
-            facts = redacted(row.facts, wanted)
-            if facts == row.facts:
-                continue
-            changed += 1
-            if write:
-                this = messages.update().where(messages.c.id == row.id)
-                connection.execute(this.values(facts=facts))
-    if changed and write:
-        ledger.forget()
-    return changed
+    wanted = frozenset(users)
+    return rewrite_facts(ledger, lambda facts: redacted(facts, wanted), write=write)
 
 
-def redacted(value: Any, users: frozenset[str], *, shown: bool = False) -> Any:
+def redacted(value: JsonValue, users: frozenset[str], *, shown: bool = False) -> JsonValue:
     """A record without the users' ids; ``shown``: numbers in it are values, not counts."""
     if isinstance(value, str):
         return _blotted(value, users, shown)
@@ -107,16 +95,16 @@ def _blotted(text: str, users: frozenset[str], shown: bool) -> str:
     return _WORD.sub(word, text)
 
 
-def _is_example_of(value: Any, users: frozenset[str]) -> bool:
+def _is_example_of(value: JsonValue, users: frozenset[str]) -> bool:
     return isinstance(value, dict) and value.get("user_id") in users
 
 
-def _head(value: dict[str, Any]) -> list[Any]:
+def _head(value: dict[str, JsonValue]) -> list[JsonValue]:
     head = value.get("head")
     return head if isinstance(head, list) else []
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> JsonValue:
     try:
         return read_json(path)
     except ValueError:

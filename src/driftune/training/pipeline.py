@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
@@ -17,7 +17,15 @@ from driftune.training.pretrain import backbone_folder
 log = logging.getLogger("driftune")
 
 
-def reproduce(config: Config) -> dict[str, Any]:
+class Reproduced(TypedDict):
+    """What a run of the pipeline left: see ``reproduce``."""
+
+    backbone: str | None
+    changed: bool
+    metrics: dict[str, float | None]
+
+
+def reproduce(config: Config) -> Reproduced:
     """Run ``dvc repro`` in the project's folder; a no-op when nothing has changed.
 
     Returns:

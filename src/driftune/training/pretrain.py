@@ -4,7 +4,6 @@ import csv
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +17,9 @@ from driftune.intake.ingest import ensure_reference
 from driftune.io import finite, write_json, write_text
 from driftune.lake.table import Lake
 from driftune.models.adapters import esmm_loss
-from driftune.models.backbone import Backbone, load_backbone, save_backbone
+from driftune.models.backbone import load_backbone, save_backbone
+from driftune.models.esmm import ESMM
+from driftune.models.recommender import Recommender
 from driftune.registry.ledger import Ledger
 from driftune.training.ranks import Ranks, ranks
 from driftune.training.rows import Rows, load_rows
@@ -28,16 +29,17 @@ from driftune.training.threads import one_thread
 STEPS = ("encode", "pretrain", "evaluate")
 ALONE = Ranks()
 Progress = Callable[[str, int, int], None]
+Figures = dict[str, str | int | float | list[float] | dict[str, int] | None]
 
 
 def pretrain(
     config: Config, ledger: Ledger, only: str | None = None, progress: Progress | None = None
-) -> dict[str, Any]:
+) -> Figures:
     """Run the pre-training steps (or one of them) and return the last one's figures.
 
     Under ``torchrun`` all ranks train, and the first does all else; the others' figures are empty.
     """
-    figures: dict[str, Any] = {}
+    figures: Figures = {}
     with ranks() as group:
         shown = progress if group.first else None
         for step in STEPS if only is None else (only,):
@@ -78,21 +80,21 @@ def ensure_backbone(config: Config, ledger: Ledger, progress: Progress | None = 
         ensure_reference(config, ledger, progress)
 
 
-def load_model(config: Config) -> tuple[Encoder, Backbone, str]:
+def load_model(config: Config) -> tuple[Encoder, Recommender, str]:
     """Load encoder, frozen backbone and its fingerprint."""
     encoder = load_encoder(encoder_folder(config))
     backbone, mark = load_backbone(backbone_folder(config), encoder.fingerprint)
     return encoder, backbone, mark
 
 
-def encode(config: Config, ledger: Ledger, progress: Progress | None = None) -> dict[str, Any]:
+def encode(config: Config, ledger: Ledger, progress: Progress | None = None) -> Figures:
     """Bring the reference days into the lake and fit the encoder on them."""
     days = ensure_reference(config, ledger, progress)
     encoder = fit_encoder(config, days, encoder_folder(config))
     return {"days": len(days), "fields": dict(zip(encoder.fields, encoder.sizes, strict=True))}
 
 
-def train(config: Config, progress: Progress | None = None, group: Ranks = ALONE) -> dict[str, Any]:
+def train(config: Config, progress: Progress | None = None, group: Ranks = ALONE) -> Figures:
     """Train the backbone on all but the newest share of the reference rows; the first rank saves.
 
     Returns its fingerprint, the number of rows and each epoch's loss; nothing on other ranks.
@@ -102,15 +104,15 @@ def train(config: Config, progress: Progress | None = None, group: Ranks = ALONE
     with one_thread(), torch.random.fork_rng():
         torch.manual_seed(config.seed)
         encoder = load_encoder(encoder_folder(config))
-        model = Backbone(encoder.sizes, len(encoder.numbers), settings.embedding, settings.hidden)
+        model = ESMM(encoder.sizes, len(encoder.numbers), settings.embedding, settings.hidden)
         losses = fit(config, model.to(group.device), rows, progress, group)
     until = int(held_out.time[0] if len(held_out) else rows.time[-1] + 1)
 
-    def save() -> dict[str, Any]:
+    def save() -> Figures:
         with group.undisturbed():
             folder = backbone_folder(config)
             mark = save_backbone(folder, model.cpu(), encoder.fingerprint, until)
-            made = {"encoder": encoder.fingerprint, "rows": len(rows), "until": until}
+            made: Figures = {"encoder": encoder.fingerprint, "rows": len(rows), "until": until}
             _receipt(folder / "made.json", config, made)
         return {"fingerprint": mark, "rows": len(rows), "losses": losses}
 
@@ -119,7 +121,7 @@ def train(config: Config, progress: Progress | None = None, group: Ranks = ALONE
 
 def fit(
     config: Config,
-    model: Backbone,
+    model: Recommender,
     rows: Rows,
     progress: Progress | None = None,
     group: Ranks = ALONE,
@@ -136,20 +138,19 @@ def fit(
     batches = -(-len(rows) // settings.batch_size)
     losses = []
     model.train()
-    shared = group.together(model)
+    shared, inputs = group.together(model), model.inputs(rows)
     for epoch in range(settings.epochs):
         shuffled = torch.randperm(len(rows), generator=order)
         total = 0.0
-        for number, batch in enumerate(shuffled.split(settings.batch_size)):
+        for number, batch in enumerate(torch.split(shuffled, settings.batch_size)):
             own, weight = group.part(batch)
-            ids, numbers, click, convert = (
-                each[own].to(group.device)
-                for each in (rows.ids, rows.numbers, rows.click, rows.convert)
+            *taken, click, convert = (
+                each[own].to(group.device) for each in (*inputs, rows.click, rows.convert)
             )
-            clicks, converts = shared(ids, numbers)
+            clicks, converts = shared(*taken)
             loss = esmm_loss(clicks, converts, click, convert)
             optimiser.zero_grad(set_to_none=True)
-            (loss * weight).backward()
+            torch.autograd.backward(loss * weight)
             optimiser.step()
             total += float(loss.detach()) * (weight * len(batch) / group.size)
             if progress and number % 50 == 0:
@@ -158,7 +159,7 @@ def fit(
     return losses
 
 
-def evaluate(config: Config) -> dict[str, Any]:
+def evaluate(config: Config) -> Figures:
     """Score the held-out newest reference rows, in all and per domain; write metrics and plots."""
     from driftune.evaluation.metrics import summary
 
@@ -178,10 +179,11 @@ def evaluate(config: Config) -> dict[str, Any]:
         writer.writerow([key, part["rows"], part["ctr_auc"], part["ctcvr_auc"]])
     write_text(folder / "by_domain.csv", table.getvalue())
     _receipt(folder / "evaluated.json", config, {"rows": len(held_out)})
-    return finite(overall)
+    found: Figures = finite(overall)
+    return found
 
 
-def _receipt(path: Path, config: Config, made: dict[str, Any]) -> None:
+def _receipt(path: Path, config: Config, made: Figures) -> None:
     """Say what something was made from, in bytes that are the same on every processor.
 
     DVC's lock file holds this in place of the weights and metrics, whose last bits are not.

@@ -87,7 +87,8 @@ def from_arrow(encoder: Encoder, table: pa.Table) -> Rows:
         return torch.from_numpy(values)
 
     def column(name: str) -> np.ndarray:
-        return table.column(name).to_numpy(zero_copy_only=False)
+        values: np.ndarray = table.column(name).to_numpy(zero_copy_only=False)
+        return values
 
     names, domain = domains(table)
     return Rows(

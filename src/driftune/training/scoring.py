@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from driftune.models.adapters import AdapterBank, attach
-from driftune.models.backbone import Backbone
+from driftune.models.recommender import Recommender
 from driftune.training.rows import Rows
 
 CHUNK = 1 << 15
@@ -15,35 +15,42 @@ CHUNK = 1 << 15
 
 @torch.inference_mode()
 def score(
-    model: Backbone, rows: Rows, bank: AdapterBank | None = None
+    model: Recommender, rows: Rows, bank: AdapterBank | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """PCTR and pCTCVR of every row, (rows,) each, float64.
+    """Score rows: pCTR and pCTCVR of each, (rows,), float64.
 
     With a ``bank`` each row passes its own domain's adapter, in one mixed forward; domains that
     the bank does not hold take the base path.
     """
+    inputs = model.inputs(rows)
     if bank is None or not bank.widths:
-        return _score(rows, lambda part: model(rows.ids[part], rows.numbers[part]))
+        return _score(rows, lambda part: model(*_part(inputs, part)))
     import pandas as pd
 
     # By hash: sorting a million keys takes longer than scoring their rows.
     row_names, names = pd.factorize(rows.domain_key)
     with attach(model, bank, list(bank.widths)) as adapted:
         slots = adapted.slots(names.tolist())[torch.from_numpy(row_names)]
-        return _score(rows, lambda part: adapted(slots[part], rows.ids[part], rows.numbers[part]))
+        return _score(rows, lambda part: adapted(slots[part], *_part(inputs, part)))
 
 
 @torch.inference_mode()
-def score_clicks(model: Backbone, rows: Rows, bank: AdapterBank) -> np.ndarray:
-    """PCTR of every row as ``score`` has it; where no adapter serves, without the other tower."""
+def score_clicks(model: Recommender, rows: Rows, bank: AdapterBank) -> np.ndarray:
+    """Score clicks alone: pCTR of every row as ``score`` has it, without the other tower where no
+    adapter serves.
+    """
     if bank.widths:
         return score(model, rows, bank)[0]
-    found = [np.empty(0)]
+    found, inputs = [np.empty(0)], model.inputs(rows)
     for start in range(0, len(rows), CHUNK):
         part = slice(start, start + CHUNK)
-        logit = model.click_logit(rows.ids[part], rows.numbers[part])
+        logit = model.click_logit(*_part(inputs, part))
         found.append(torch.sigmoid(logit.double()).numpy())
     return np.concatenate(found)
+
+
+def _part(inputs: tuple[Tensor, ...], part: slice) -> tuple[Tensor, ...]:
+    return tuple(each[part] for each in inputs)
 
 
 def _score(

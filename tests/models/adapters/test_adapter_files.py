@@ -24,7 +24,8 @@ from driftune.models.adapters import (
     load_adapter,
     save_adapter,
 )
-from driftune.models.adapters.rivals import HoulsbyKernel, LoRAKernel
+from driftune.models.adapters.methods.houlsby import HoulsbyKernel
+from driftune.models.adapters.methods.lora import LoRAKernel
 
 Make = Callable[..., IAKKernel]
 PLACE = "tower.1"

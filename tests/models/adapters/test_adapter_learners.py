@@ -92,7 +92,7 @@ def test_beta_rises_evenly_after_the_warm_start() -> None:
     taken = []
     for epoch in range(1, 9):
         learner.start(epoch)
-        taken.append((learner.warms, learner.beta))
+        taken.append((learner.warms, learner.phases["iak"].beta))
     assert [warms for warms, _ in taken] == [True] * 2 + [False] * 6
     assert [beta for _, beta in taken[2:]] == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8, 0.8])
 
@@ -100,7 +100,7 @@ def test_beta_rises_evenly_after_the_warm_start() -> None:
 def test_without_annealing_beta_is_full_from_the_start() -> None:
     learner = _learner(IAKConfig(3, 5, beta=0.8))
     learner.start(1)
-    assert (learner.beta, learner.warms) == (0.8, False)
+    assert (learner.phases["iak"].beta, learner.warms) == (0.8, False)
 
 
 @pytest.mark.parametrize(("warm", "compress"), [(0, 0), (2, 0), (0, 2), (1, 2)])

@@ -19,8 +19,14 @@ from driftune.models.adapters import (
     fingerprint,
     train,
 )
-from driftune.models.adapters.rivals import CopyKernel, HoulsbyKernel, LoRAKernel, make_kernel
+from driftune.models.adapters.methods.copies import CopyKernel
+from driftune.models.adapters.methods.houlsby import HoulsbyKernel
+from driftune.models.adapters.methods.lora import LoRAKernel
+from driftune.models.adapters.methods.method import Site
+from driftune.models.adapters.methods.registry import make_kernel
 from tests.models.adapters.shapes import SHAPES, DeepFM, Sequence, built
+
+pytestmark = pytest.mark.trains
 
 
 def _drawn(kernel: Any) -> Any:
@@ -229,4 +235,4 @@ class Other(KernelConfig):
 )
 def test_kernels_that_cannot_be_made_are_refused(config: KernelConfig, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        make_kernel(config, 4, None, None)
+        make_kernel(config, Site(4))

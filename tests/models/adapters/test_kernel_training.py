@@ -29,6 +29,8 @@ from driftune.models.adapters import (
     train,
 )
 
+pytestmark = pytest.mark.trains
+
 IAK = IAKConfig(8, 32)
 CONFIG = TrainConfig(epochs=6, batch_size=128, learning_rate=5e-3, patience=3, seed=7)
 FILES = ("adapter.safetensors", "card.json")

@@ -7,24 +7,31 @@ from driftune.models.adapters.adapter import Adapter
 from driftune.models.adapters.attach import AdaptedModel, AttachError, attach
 from driftune.models.adapters.bank import AdapterBank
 from driftune.models.adapters.choose import choose_beta, train_pooled_first
-from driftune.models.adapters.config import (
-    CopyConfig,
-    HoulsbyConfig,
-    IAKConfig,
-    KernelConfig,
-    LoRAConfig,
-)
 from driftune.models.adapters.examples import Examples
 from driftune.models.adapters.files import (
     AdapterFileError,
+    Card,
     fingerprint,
     load_adapter,
     save_adapter,
 )
-from driftune.models.adapters.iak import IAKKernel, gaussian_kl, reconstruction_loss
-from driftune.models.adapters.kernel import Adapted, Kernel
 from driftune.models.adapters.losses import click_rows, esmm_loss, esmm_rows
-from driftune.models.adapters.training import TrainConfig, Training, TrainReport, train
+from driftune.models.adapters.methods.config import KernelConfig
+from driftune.models.adapters.methods.copies import CopyConfig
+from driftune.models.adapters.methods.houlsby import HoulsbyConfig
+from driftune.models.adapters.methods.iak.config import IAKConfig
+from driftune.models.adapters.methods.iak.kernel import (
+    IAKKernel,
+    gaussian_kl,
+    reconstruction_loss,
+)
+from driftune.models.adapters.methods.kernel import Adapted, Kernel
+from driftune.models.adapters.methods.lora import LoRAConfig
+from driftune.models.adapters.methods.method import Method, Phase, Schedule, Site
+from driftune.models.adapters.methods.registry import register
+from driftune.models.adapters.report import Training, TrainReport
+from driftune.models.adapters.settings import TrainConfig
+from driftune.models.adapters.training import train
 
 __all__ = [
     "Adapted",
@@ -33,6 +40,7 @@ __all__ = [
     "AdapterBank",
     "AdapterFileError",
     "AttachError",
+    "Card",
     "CopyConfig",
     "Examples",
     "HoulsbyConfig",
@@ -41,6 +49,10 @@ __all__ = [
     "Kernel",
     "KernelConfig",
     "LoRAConfig",
+    "Method",
+    "Phase",
+    "Schedule",
+    "Site",
     "TrainConfig",
     "TrainReport",
     "Training",
@@ -53,6 +65,7 @@ __all__ = [
     "gaussian_kl",
     "load_adapter",
     "reconstruction_loss",
+    "register",
     "save_adapter",
     "train",
     "train_pooled_first",

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from driftune.models.adapters.kernel import Kernel
+from driftune.models.adapters.methods.config import KernelConfig
+from driftune.models.adapters.methods.kernel import Kernel
 
 
 class Adapter(nn.Module):
@@ -36,3 +37,10 @@ class Adapter(nn.Module):
             for place, kernel in zip(self.places, self.kernels, strict=True)
             if isinstance(kernel, Kernel)
         ]
+
+    def is_of(self, config: KernelConfig, places: tuple[str, ...]) -> bool:
+        """Whether it has kernels of these settings, whatever the β, at exactly these places."""
+        kernels = [kernel for _, kernel in self.items()]
+        return self.places == places and all(
+            kernel.config.with_beta(0.0) == config.with_beta(0.0) for kernel in kernels
+        )

@@ -4,32 +4,24 @@ import inspect
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from types import TracebackType
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from driftune.models.adapters.adapter import Adapter
-from driftune.models.adapters.bank import AdapterBank, flat, like, parts_of
-from driftune.models.adapters.config import CopyConfig, KernelConfig
-from driftune.models.adapters.draws import SeededWeights
-from driftune.models.adapters.files import fingerprint, load_adapter, save_adapter
-from driftune.models.adapters.iak import IAKKernel
-from driftune.models.adapters.kernel import Kernel, named_seed
-from driftune.models.adapters.rivals import make_kernel
-
-Apply = Callable[[str, Any, tuple[Tensor, ...]], Any]
+from driftune.models.adapters.bank import AdapterBank
+from driftune.models.adapters.draws import SeededWeights, named_seed
+from driftune.models.adapters.files import Card, Json, fingerprint, load_adapter, save_adapter
+from driftune.models.adapters.making import Seen, make_at
+from driftune.models.adapters.methods.config import KernelConfig
+from driftune.models.adapters.methods.kernel import Kernel
+from driftune.models.adapters.outputs import Apply, Argument, Output, flat, like, parts_of
 
 
 class AttachError(ValueError):
     """Adapters cannot be attached there, or a module's output does not fit them."""
-
-
-class _Seen(NamedTuple):
-    """A place's output and tensor arguments in a call without adapters."""
-
-    output: Any
-    inputs: tuple[Tensor, ...]
 
 
 class AdaptedModel(nn.Module):
@@ -91,7 +83,7 @@ class AdaptedModel(nn.Module):
         *args: Any,
         fresh: Tensor | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> Output:
         """The model's output, each row adapted for its domain: a name or an id of ``slots``.
 
         ``fresh`` (rows, k): ids that the base has never seen, for kernels that have a table of
@@ -109,12 +101,12 @@ class AdaptedModel(nn.Module):
         except ValueError as error:
             raise AttachError(str(error)) from None
 
-        def serve(place: str, output: Any, inputs: tuple[Tensor, ...]) -> Any:
+        def serve(place: str, output: Output, inputs: tuple[Tensor, ...]) -> Output:
             return self.bank.apply_at(place, output, inputs, groups, fresh)
 
         return self.run(serve, *args, **kwargs)
 
-    def run(self, apply: Apply, /, *args: Any, **kwargs: Any) -> Any:
+    def run(self, apply: Apply, /, *args: Any, **kwargs: Any) -> Output:
         """The model's output with ``apply(place, output, inputs)`` in the place of each output.
 
         Raises:
@@ -126,7 +118,7 @@ class AdaptedModel(nn.Module):
         before = getattr(call, "apply", None), getattr(call, "reached", None)
         call.apply, call.reached = apply, set()
         try:
-            output = self.model(*args, **kwargs)
+            output: Output = self.model(*args, **kwargs)
             missed = [place for place in self.at if place not in call.reached]
             if missed:
                 raise AttachError(f"the model's forward does not reach '{missed[0]}'")
@@ -140,14 +132,14 @@ class AdaptedModel(nn.Module):
         pending = self._pending
         if not pending:
             return
-        seen = self._look(*args, **kwargs)
+        seen = self._look(args, kwargs)
         modules = dict(self.model.named_modules())
         for domain, (config, seed) in pending.items():
             kernels = {}
             with SeededWeights(named_seed(seed, domain)):
                 for place in self.at:
                     try:
-                        kernels[place] = _make(config, modules[place], seen[place])
+                        kernels[place] = make_at(config, modules[place], seen[place])
                     except ValueError as error:
                         raise AttachError(f"'{place}': {error}") from None
             self.bank.put(domain, Adapter(kernels).eval())
@@ -179,53 +171,42 @@ class AdaptedModel(nn.Module):
         """What the frozen model gives at each place, (rows, width), without any adapter."""
         seen: dict[str, Tensor] = {}
 
-        def keep(place: str, output: Any, inputs: tuple[Tensor, ...]) -> Any:
+        def keep(place: str, output: Output, inputs: tuple[Tensor, ...]) -> Output:
             # A module that follows may write into what this one gave.
-            seen[place] = output.clone()
+            seen[place] = parts_of(output)[0].clone()
             return output
 
         self.run(keep, *args, **kwargs)
         return {place: flat(output) for place, output in seen.items()}
 
-    def fit_scale(self, domains: Iterable[str], *args: Any, **kwargs: Any) -> None:
-        """Standardise the domains' IAK kernels, where none did, by these inputs."""
-        self.build(*args, **kwargs)
-        names = [domain for domain in domains if self.unfitted(domain)]
-        if names:
-            self.fit_scale_to(names, self.observe(*args, **kwargs))
-
     def fit_scale_to(self, domains: Iterable[str], seen: Mapping[str, Tensor]) -> None:
-        """Like ``fit_scale``, by what the places gave: (rows, width) of each."""
-        fitted: dict[str, IAKKernel] = {}
+        """Standardise the domains' kernels that need it, by what the places gave, (rows, width)."""
+        fitted: dict[tuple[str, str], Kernel] = {}
         for place, kernel in [pair for domain in domains for pair in self.unfitted(domain)]:
-            if place in fitted:
-                kernel.take_scale(fitted[place])
+            key = place, kernel.config.kind
+            if key in fitted:
+                kernel.take_scale(fitted[key])
             else:
                 kernel.fit_scale(seen[place])
-                fitted[place] = kernel
+                fitted[key] = kernel
 
-    def unfitted(self, domain: str) -> list[tuple[str, IAKKernel]]:
-        """The domain's IAK kernels that are not standardised yet, with their places."""
-        return [
-            (place, kernel)
-            for place, kernel in self.adapter(domain).items()
-            if isinstance(kernel, IAKKernel) and not kernel.fitted
-        ]
+    def unfitted(self, domain: str) -> list[tuple[str, Kernel]]:
+        """The domain's kernels that are still to be standardised, with their places."""
+        adapter = self.adapter(domain)
+        return [(place, kernel) for place, kernel in adapter.items() if kernel.needs_scale]
 
     def start_from(self, source: str, domain: str) -> None:
         """Give the domain a copy of another's adapter: a pooled one, for a new domain."""
         self.bank.load(domain, self.adapter(source))
         self._pending.pop(domain, None)
 
-    def save(self, domain: str, folder: str | Path, card: Mapping[str, Any]) -> Path:
+    def save(self, domain: str, folder: str | Path, card: Mapping[str, Json]) -> Path:
         """Write the domain's adapter files, with the fingerprint of this model."""
         return save_adapter(
             Path(folder), self.adapter(domain), {**card, "backbone": fingerprint(self.model)}
         )
 
-    def load(
-        self, domain: str, folder: str | Path, *, backbone: str | None = None
-    ) -> dict[str, Any]:
+    def load(self, domain: str, folder: str | Path, *, backbone: str | None = None) -> Card:
         """Load a domain's adapter from its files; returns its card.
 
         ``backbone``: this model's ``fingerprint`` where it is known already; it is taken anew
@@ -261,24 +242,30 @@ class AdaptedModel(nn.Module):
             handle.remove()
         self._handles = []
 
-    def __deepcopy__(self, memo: object) -> Self:
+    def __deepcopy__(self, memo: dict[int, Self]) -> Self:
         raise TypeError("copy the model and attach to the copy; an adapter can be loaded into both")
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.detach()
 
-    def _hook(self, place: str) -> Callable[..., Any]:
-        def adapt(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
-            apply = getattr(self._call, "apply", None)
+    def _hook(self, place: str) -> Callable[..., Output]:
+        def adapt(
+            module: nn.Module,
+            args: tuple[Argument, ...],
+            kwargs: dict[str, Argument],
+            output: Output,
+        ) -> Output:
+            apply: Apply | None = getattr(self._call, "apply", None)
             if apply is None:
                 return output
             self._call.reached.add(place)
             if not all(isinstance(each, Tensor) for each in parts_of(output)):
                 raise AttachError(f"'{place}' gives a {type(output).__name__}, not a tensor")
-            inputs = tuple(each for each in _in_order(module, args, kwargs) if _is_tensor(each))
+            ordered = _in_order(module, args, kwargs)
+            inputs = tuple(each for each in ordered if isinstance(each, Tensor))
             try:
                 return apply(place, output, inputs)
             except AttachError:
@@ -288,69 +275,27 @@ class AdaptedModel(nn.Module):
 
         return adapt
 
-    def _look(self, *args: Any, **kwargs: Any) -> dict[str, _Seen]:
+    def _look(self, args: Sequence[Argument], kwargs: Mapping[str, Argument]) -> dict[str, Seen]:
         """What each place gives and gets, in a call without adapters."""
-        seen: dict[str, _Seen] = {}
+        seen: dict[str, Seen] = {}
 
-        def look(place: str, output: Any, inputs: tuple[Tensor, ...]) -> Any:
+        def look(place: str, output: Output, inputs: tuple[Tensor, ...]) -> Output:
             parts = [each.clone() for each in parts_of(output)]
-            seen[place] = _Seen(like(output, parts), tuple(each.clone() for each in inputs))
+            seen[place] = Seen(like(output, parts), tuple(each.clone() for each in inputs))
             return output
 
         self.run(look, *args, **kwargs)
         return seen
 
 
-def _is_tensor(value: object) -> bool:
-    return isinstance(value, Tensor)
-
-
-def _close(one: object, other: Tensor) -> bool:
-    return (
-        isinstance(one, Tensor)
-        and (one.shape, one.dtype) == (other.shape, other.dtype)
-        and torch.allclose(one, other, equal_nan=True)
-    )
-
-
-def _in_order(module: nn.Module, args: Any, kwargs: Any) -> tuple[Any, ...]:
+def _in_order(
+    module: nn.Module, args: tuple[Argument, ...], kwargs: dict[str, Argument]
+) -> tuple[Argument, ...]:
     """The arguments in the order of the module's forward, however they were passed."""
     if not kwargs:
-        return tuple(args)
+        return args
     bound = inspect.signature(module.forward).bind(*args, **kwargs)
     return (*bound.args, *bound.kwargs.values())
-
-
-def _make(config: KernelConfig, module: nn.Module, seen: _Seen) -> Kernel:
-    """A kernel for a module that gives and gets these.
-
-    Raises:
-        ValueError: when the module does not fit the kind of kernel.
-    """
-    first, inputs = parts_of(seen.output)[0], seen.inputs
-    linear = len(inputs) == 1 and inputs[0].ndim > 1 and inputs[0].is_floating_point()
-    own = module if isinstance(config, CopyConfig) else None
-    if own is None and first.dtype != torch.float32:
-        raise ValueError(
-            f"it gives {first.dtype}; kernels work in torch.float32: use model.float(), and "
-            "autocast (precision='bf16') for speed"
-        )
-    columns = inputs[0].shape[-1] if linear else None
-    kernel = make_kernel(config, first.shape[-1], columns, own).to(first.device)
-    if own is not None:
-        _check_copy(kernel, seen)
-    return kernel
-
-
-def _check_copy(kernel: Kernel, seen: _Seen) -> None:
-    """See that a copy, which is called with the tensors alone, gives what the module gave."""
-    try:
-        found = parts_of(kernel.serve(seen.output, seen.inputs))
-    except (TypeError, ValueError, RuntimeError):
-        found = ()
-    given = parts_of(seen.output)
-    if len(found) != len(given) or not all(map(_close, found, given)):
-        raise ValueError("a copy needs a module that takes tensors by position and nothing else")
 
 
 def attach(

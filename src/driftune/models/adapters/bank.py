@@ -9,13 +9,14 @@ in size.
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from driftune.models.adapters.adapter import Adapter
-from driftune.models.adapters.kernel import Kernel
+from driftune.models.adapters.methods.kernel import Kernel
+from driftune.models.adapters.outputs import Output, flat, like, one_tensor, parts_of, spread
 
 
 class Groups(NamedTuple):
@@ -98,18 +99,18 @@ class AdapterBank(nn.Module):
             )
         order = torch.argsort(slots, stable=True)
         base, *counts = torch.bincount(slots + 1, minlength=len(self._adapters) + 1).tolist()
-        parts = order[base:].split(counts) if counts else ()
+        parts = torch.split(order[base:], counts) if counts else ()
         used = [slot for slot, count in enumerate(counts) if count]
         return Groups(used, [parts[slot] for slot in used], len(slots))
 
     def apply_at(
         self,
         place: str,
-        output: Any,
+        output: Output,
         inputs: tuple[Tensor, ...],
         groups: Groups,
         fresh: Tensor | None = None,
-    ) -> Any:
+    ) -> Output:
         """The output of the module at ``place``, each row changed by its own domain's kernel.
 
         ``output`` is a tensor whose first dimension are the rows and whose last one is the
@@ -195,7 +196,7 @@ class AdapterBank(nn.Module):
 
 def serve_rows(
     kernel: Kernel,
-    output: Any,
+    output: Output,
     inputs: tuple[Tensor, ...],
     fresh: Tensor | None,
     rows: Tensor,
@@ -208,47 +209,7 @@ def serve_rows(
         if kernel.uses_inputs
     )
     if kernel.replaces:
-        return parts_of(kernel.serve(output, own))
-    check_width(kernel, output)
-    part = output.index_select(0, rows)
+        return parts_of(kernel.serve(parts_of(output)[0], own))
+    part = one_tensor(output, kernel.width).index_select(0, rows)
     unseen = None if fresh is None else spread(fresh.index_select(0, rows), part)
     return (kernel.serve(flat(part), tuple(map(flat, own)), unseen).view_as(part),)
-
-
-def parts_of(output: Any) -> tuple[Any, ...]:
-    """The values of a module's output: itself, or those of a tuple, list or mapping."""
-    if isinstance(output, Mapping):
-        return tuple(output.values())
-    return tuple(output) if isinstance(output, tuple | list) else (output,)
-
-
-def like(output: Any, parts: Sequence[Tensor]) -> Any:
-    """The values ``parts`` in the form of a module's ``output``."""
-    if isinstance(output, Mapping):
-        return dict(zip(output, parts, strict=True))
-    if not isinstance(output, tuple | list):
-        return parts[0]
-    return type(output)(*parts) if hasattr(output, "_fields") else type(output)(parts)
-
-
-def check_width(kernel: Kernel, output: Any) -> None:
-    """See that a module's output fits the kernel.
-
-    Raises:
-        ValueError: when it is no tensor (rows, …, width).
-    """
-    if not isinstance(output, Tensor):
-        raise ValueError(f"it gives a {type(output).__name__}; the kernel takes one tensor")
-    if output.ndim < 2 or output.shape[-1] != kernel.width:
-        raise ValueError(f"h is {tuple(output.shape)}; the kernel takes (rows, {kernel.width})")
-
-
-def flat(tensor: Tensor) -> Tensor:
-    """A tensor (rows, …, width) as (rows · …, width)."""
-    return tensor.reshape(-1, tensor.shape[-1]) if tensor.ndim > 2 else tensor
-
-
-def spread(fresh: Tensor, part: Tensor) -> Tensor:
-    """Ids of rows (rows, k) repeated for the steps of sequences (rows, …, width)."""
-    steps = part[..., 0].numel() // max(1, len(part))
-    return fresh.repeat_interleave(steps, dim=0) if part.ndim > 2 else fresh

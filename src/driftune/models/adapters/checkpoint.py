@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import NamedTuple, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,12 +17,18 @@ from torch import Tensor
 from driftune.models.adapters.attach import AdaptedModel
 from driftune.models.adapters.examples import Examples
 from driftune.models.adapters.files import fingerprint, raw_bytes
-
-if TYPE_CHECKING:
-    from driftune.models.adapters.learners import Learner
-    from driftune.models.adapters.training import TrainConfig
+from driftune.models.adapters.learners import Learner
+from driftune.models.adapters.settings import TrainConfig
 
 log = logging.getLogger("driftune")
+
+
+class Notes(NamedTuple):
+    """A domain's figures in a checkpoint: selection losses, epochs trained, the best of them."""
+
+    losses: list[float]
+    epochs_run: int
+    best_epoch: int
 
 
 class Checkpoint:
@@ -38,7 +44,7 @@ class Checkpoint:
         adapted: AdaptedModel,
         examples: Examples,
         select: Examples | None,
-        config: "TrainConfig",
+        config: TrainConfig,
         epochs: Mapping[str, int] | None,
     ) -> Self | None:
         """The checkpoint at ``path`` for a run that starts from these; None without a path."""
@@ -63,10 +69,10 @@ class Checkpoint:
                 digest.update(raw_bytes(tensor))
         return cls(path, digest.hexdigest())
 
-    def save(self, learners: Mapping[int, "Learner"], epoch: int) -> None:
+    def save(self, learners: Mapping[int, Learner], epoch: int) -> None:
         """Write the state after a whole epoch, in place of the one before."""
         tensors: dict[str, Tensor] = {}
-        notes: dict[str, Any] = {"epoch": epoch, "domains": {}}
+        domains: dict[str, Notes] = {}
         for slot, learner in learners.items():
             for kind, state in (("now", learner.adapter.state_dict()), ("best", learner.best)):
                 tensors |= {f"{slot}/{kind}/{name}": each for name, each in state.items()}
@@ -74,18 +80,15 @@ class Checkpoint:
             for number, parameter in enumerate(learner.adapter.parameters()):
                 for name, value in learner.optimiser.state.get(parameter, {}).items():
                     tensors[f"{slot}/adam/{number}/{name}"] = torch.as_tensor(value)
-            notes["domains"][str(slot)] = [
-                learner.losses,
-                learner.epochs_run,
-                learner.best_epoch,
-            ]
+            domains[str(slot)] = Notes(learner.losses, learner.epochs_run, learner.best_epoch)
+        notes = {"epoch": epoch, "domains": domains}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         own = {name: each.detach().cpu().contiguous().clone() for name, each in tensors.items()}
         save_file(own, part, {"run": self.mark, "notes": json.dumps(notes)})
         part.replace(self.path)
 
-    def restore(self, learners: Mapping[int, "Learner"]) -> int:
+    def restore(self, learners: Mapping[int, Learner]) -> int:
         """Put the learners where the checkpoint left them; returns its epoch, 0 without one."""
         try:
             with safe_open(self.path, framework="pt") as file:
@@ -102,14 +105,14 @@ class Checkpoint:
             log.warning("%s: damaged checkpoint; training starts anew: %s", self.path, error)
             return 0
         for slot, learner in learners.items():
-            self._restore(learner, tensors, found["domains"][str(slot)])
+            self._restore(learner, tensors, Notes(*found["domains"][str(slot)]))
         return int(found["epoch"])
 
     def remove(self) -> None:
         """Remove the file: the run has ended."""
         self.path.unlink(missing_ok=True)
 
-    def _restore(self, learner: "Learner", tensors: dict[str, Tensor], notes: list[Any]) -> None:
+    def _restore(self, learner: Learner, tensors: dict[str, Tensor], notes: Notes) -> None:
         own = {
             name.split("/", 1)[1]: each
             for name, each in tensors.items()

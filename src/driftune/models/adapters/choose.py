@@ -4,18 +4,28 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import torch
 
 from driftune.models.adapters.adapter import Adapter
 from driftune.models.adapters.attach import AdaptedModel
-from driftune.models.adapters.config import KernelConfig
 from driftune.models.adapters.examples import Examples
-from driftune.models.adapters.iak import IAKKernel
-from driftune.models.adapters.training import TrainConfig, Training, train
+from driftune.models.adapters.methods.config import KernelConfig
+from driftune.models.adapters.report import Training, TrainReport
+from driftune.models.adapters.settings import TrainConfig
+from driftune.models.adapters.training import TrainOptions, train_part
 
 PRIOR_ROWS = 1 << 16
+
+
+class PooledOptions(TrainOptions, total=False):
+    """What may be said of ``train_pooled_first`` beside its data and settings."""
+
+    pooled: str
+    pooled_config: TrainConfig | None
+    pooled_epochs: Mapping[str, int] | None
+    checkpoint: Path | None
 
 
 def choose_beta(
@@ -25,7 +35,7 @@ def choose_beta(
     config: TrainConfig,
     betas: Sequence[float],
     checkpoint: Path | None = None,
-    **options: Any,
+    **options: Unpack[TrainOptions],
 ) -> Training:
     """Train with each β from the same start; each domain keeps the one of its lowest loss.
 
@@ -41,19 +51,16 @@ def choose_beta(
     slots = set(examples.domains.tolist())
     names = [name for name in adapted.domains if int(adapted.slots([name])) in slots]
     starts = {name: copy.deepcopy(adapted.adapter(name)) for name in names}
-    best: dict[str, tuple[float, Adapter, Any]] = {}
+    best: dict[str, tuple[float, Adapter, TrainReport]] = {}
     seconds, last = 0.0, None
     files = [_beside(checkpoint, f"beta{number}") for number in range(len(betas))]
     for beta, file in zip(betas, files, strict=True):
         for name in names:
             trial = copy.deepcopy(starts[name])
             for _, kernel in trial.items():
-                if isinstance(kernel, IAKKernel):
-                    kernel.config = replace(kernel.config, beta=float(beta))
+                kernel.config = kernel.config.with_beta(float(beta))
             adapted.bank.put(name, trial)
-        last = train(
-            adapted, examples, select, config, checkpoint=file, keep_checkpoint=True, **options
-        )
+        last = train_part(adapted, examples, select, config, file, **options)
         seconds += last.seconds
         for name, report in last.domains.items():
             loss = report.select_loss[report.best_epoch]
@@ -75,26 +82,21 @@ def train_pooled_first(
     config: TrainConfig,
     kernels: KernelConfig,
     domains: Iterable[str],
-    *,
-    pooled: str = "pooled",
-    pooled_config: TrainConfig | None = None,
-    pooled_epochs: Mapping[str, int] | None = None,
-    checkpoint: Path | None = None,
-    **options: Any,
+    **options: Unpack[PooledOptions],
 ) -> tuple[Training, Training]:
     """Train one adapter on the rows of all domains, then each domain's own from it.
 
     The pooled adapter's aggregate posterior becomes the domains' prior, its weights their start.
-    It stays in the bank as ``pooled``, for domains that are too small or too new for their own.
-    Rows of no domain (−1) train it too.
+    It stays in the bank under the name ``pooled``, for domains that are too small or too new for
+    their own. Rows of no domain (−1) train it too.
     ``pooled_config`` and ``pooled_epochs``: as ``config`` and ``epochs`` of its own training.
-    ``options`` are those of the domains' ``train``; each phase has a checkpoint of its own beside
+    The other options are those of ``train``; each phase has a checkpoint of its own beside
     ``checkpoint``. Returns both reports.
 
     Raises:
         ValueError: when a domain has the name of the pooled adapter; else as ``train``.
     """
-    names = list(domains)
+    names, pooled = list(domains), options.get("pooled", "pooled")
     if pooled in names:
         raise ValueError(f"a domain is called {pooled!r}; give the pooled adapter another name")
     for name in names:
@@ -103,26 +105,33 @@ def train_pooled_first(
     slot = int(adapted.slots([pooled]))
     everything = replace(examples, domains=torch.full_like(examples.domains, slot))
     newest = select and replace(select, domains=torch.full_like(select.domains, slot))
-    passing = {name: value for name, value in options.items() if name in ("loss", "progress")}
-    files = [_beside(checkpoint, phase) for phase in ("pooled", "domains")]
-    first = train(
+    files = [_beside(options.get("checkpoint"), phase) for phase in ("pooled", "domains")]
+    first = train_part(
         adapted,
         everything,
         newest,
-        pooled_config or config,
-        epochs=pooled_epochs,
-        checkpoint=files[0],
-        keep_checkpoint=True,
-        **passing,
+        options.get("pooled_config") or config,
+        files[0],
+        **_of_phase(options, options.get("pooled_epochs")),
     )
     fit_prior(adapted, pooled, everything)
     for domain in names:
         adapted.start_from(pooled, domain)
-    second = train(
-        adapted, examples, select, config, checkpoint=files[1], keep_checkpoint=True, **options
+    second = train_part(
+        adapted, examples, select, config, files[1], **_of_phase(options, options.get("epochs"))
     )
     _remove(files)
     return first, second
+
+
+def _of_phase(options: PooledOptions, epochs: Mapping[str, int] | None) -> TrainOptions:
+    """The options of one of the two trainings."""
+    found = TrainOptions(epochs=epochs)
+    if "loss" in options:
+        found["loss"] = options["loss"]
+    if "progress" in options:
+        found["progress"] = options["progress"]
+    return found
 
 
 def _beside(checkpoint: Path | None, part: str) -> Path | None:
@@ -138,14 +147,16 @@ def _remove(files: Iterable[Path | None]) -> None:
 
 @torch.no_grad()
 def fit_prior(adapted: AdaptedModel, domain: str, examples: Examples) -> None:
-    """Set the priors of a domain's IAK kernels to their aggregate posteriors on its rows."""
+    """Set the priors of a domain's kernels, where they have one, by its rows."""
+    kernels = [(at, each) for at, each in adapted.adapter(domain).items() if each.has_prior]
+    if not kernels:
+        return
     rows = examples.rows_of(int(adapted.slots([domain])))
     step = max(1, len(rows) // PRIOR_ROWS)
     rows = rows[::step]
     seen = adapted.observe(*(each[rows] for each in examples.inputs))
     fresh = None if examples.fresh is None else examples.fresh[rows]
-    for place, kernel in adapted.adapter(domain).items():
-        if isinstance(kernel, IAKKernel):
-            h = seen[place]
-            steps = len(h) // len(rows)
-            kernel.fit_prior(h, None if fresh is None else fresh.repeat_interleave(steps, dim=0))
+    for place, kernel in kernels:
+        h = seen[place]
+        steps = len(h) // len(rows)
+        kernel.fit_prior(h, None if fresh is None else fresh.repeat_interleave(steps, dim=0))

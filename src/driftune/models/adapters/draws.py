@@ -4,12 +4,17 @@ PyTorch initialises modules from one global generator: threads that make modules
 each other's numbers, and a seed would mean nothing.
 """
 
-from collections.abc import Callable
-from typing import Any
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from torch import Generator, Tensor
 from torch.nn import init
 from torch.overrides import TorchFunctionMode
+
+from driftune.models.adapters.outputs import Argument
+
+Result = TypeVar("Result")
 
 # A mode sees the outermost call alone: the initialisers too, not only what they call.
 _DRAWING = frozenset(
@@ -20,6 +25,11 @@ _DRAWING = frozenset(
         *(init.kaiming_uniform_, init.kaiming_normal_),
     }
 )
+
+
+def named_seed(seed: int, name: str) -> int:
+    """A seed of its own for a domain; 32 bits, which are all that torch's CPU generator takes."""
+    return zlib.crc32(f"{seed} {name}".encode())
 
 
 class SeededWeights(TorchFunctionMode):
@@ -34,11 +44,11 @@ class SeededWeights(TorchFunctionMode):
 
     def __torch_function__(
         self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
+        func: Callable[..., Result],
+        types: Sequence[type],
+        args: tuple[Argument, ...] = (),
+        kwargs: "Mapping[str, Argument | Generator] | None" = None,
+    ) -> Result:
         """Call ``func``, with this generator where it draws; see ``TorchFunctionMode``."""
         given = kwargs or {}
         if func in _DRAWING and given.get("generator") is None:

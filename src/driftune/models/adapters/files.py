@@ -4,9 +4,9 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias, TypedDict, cast
 
 import torch
 from safetensors import SafetensorError
@@ -14,13 +14,37 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from driftune.models.adapters.adapter import Adapter
-from driftune.models.adapters.config import CONFIGS, CopyConfig
-from driftune.models.adapters.kernel import Kernel
-from driftune.models.adapters.rivals import LoRAKernel, make_kernel
+from driftune.models.adapters.methods.config import Setting
+from driftune.models.adapters.methods.kernel import Kernel
+from driftune.models.adapters.methods.method import Site
+from driftune.models.adapters.methods.registry import make_kernel, method_of, method_of_kind
 
 FORMAT = 3
 TENSORS, CARD = "adapter.safetensors", "card.json"
 _OWN_FIELDS = ("format", "kernels", "sha256")
+
+
+Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
+"""What a card may hold."""
+
+
+class Card(dict[str, Json]):
+    """A saved adapter's card: its writer's fields, and those of ``save_adapter``."""
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the adapter's files."""
+        return str(self["sha256"])
+
+
+class KernelEntry(TypedDict):
+    """What a card says of one kernel."""
+
+    at: str
+    kind: str
+    config: dict[str, Setting]
+    width: int
+    inputs: int | None
 
 
 class AdapterFileError(ValueError):
@@ -37,13 +61,13 @@ def fingerprint(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def raw_bytes(tensor: Tensor) -> Any:
+def raw_bytes(tensor: Tensor) -> memoryview:
     """The bytes of a tensor's values in row-major order, as a buffer."""
     flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy()
+    return flat.view(torch.uint8).numpy().data
 
 
-def save_adapter(folder: Path, adapter: Adapter, card: Mapping[str, Any]) -> Path:
+def save_adapter(folder: Path, adapter: Adapter, card: Mapping[str, Json]) -> Path:
     """Write an adapter and its card to ``folder``, in place of what lies there; returns ``folder``.
 
     The card gets the fields ``format``, ``kernels`` (place, kind, settings and widths of each) and
@@ -59,13 +83,13 @@ def save_adapter(folder: Path, adapter: Adapter, card: Mapping[str, Any]) -> Pat
     taken = [name for name in _OWN_FIELDS if name in card]
     if taken:
         raise ValueError(f"the card sets {', '.join(taken)}, which is written by save_adapter")
-    kernels = [_describe(place, kernel) for place, kernel in adapter.items()]
+    kernels: list[KernelEntry] = [_describe(*each) for each in adapter.items()]
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in adapter.state_dict().items()
     }
     _refuse_non_finite(folder, tensors)
     data = save(tensors)
-    full = {**card, "format": FORMAT, "kernels": kernels}
+    full = Card({**card, "format": FORMAT, "kernels": cast(list[Json], kernels)})
     full["sha256"] = _hash(full, data)
     text = json.dumps(full, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +105,7 @@ def save_adapter(folder: Path, adapter: Adapter, card: Mapping[str, Any]) -> Pat
     return folder
 
 
-def load_adapter(folder: Path, *, backbone: str | None) -> tuple[Adapter, dict[str, Any]]:
+def load_adapter(folder: Path, *, backbone: str | None) -> tuple[Adapter, Card]:
     """Read an adapter (in evaluation mode, on the CPU) and its card, checking everything.
 
     ``backbone`` is the fingerprint of the model that the kernel is to serve on; None skips that
@@ -119,8 +143,8 @@ def load_adapter(folder: Path, *, backbone: str | None) -> tuple[Adapter, dict[s
     return adapter.eval(), card
 
 
-def _describe(place: str, kernel: Kernel) -> dict[str, Any]:
-    if isinstance(kernel.config, CopyConfig):
+def _describe(place: str, kernel: Kernel) -> KernelEntry:
+    if not method_of(kernel.config).saved:
         raise ValueError(
             f"'{place}': a copy of a module is saved with its model, not as an adapter"
         )
@@ -129,11 +153,11 @@ def _describe(place: str, kernel: Kernel) -> dict[str, Any]:
         "kind": kernel.config.kind,
         "config": kernel.config.to_dict(),
         "width": kernel.width,
-        "inputs": kernel.inputs if isinstance(kernel, LoRAKernel) else None,
+        "inputs": kernel.inputs,
     }
 
 
-def _hash(card: Mapping[str, Any], data: bytes) -> str:
+def _hash(card: Mapping[str, Json], data: bytes) -> str:
     """SHA-256 of a card without its own hash, and of the tensor file."""
     text = json.dumps(card, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass") + b"\n" + data).hexdigest()
@@ -162,7 +186,7 @@ def _read(folder: Path, name: str) -> bytes:
         raise AdapterFileError(f"{folder}: {name} cannot be read ({error.strerror})") from None
 
 
-def _read_card(folder: Path) -> dict[str, Any]:
+def _read_card(folder: Path) -> Card:
     try:
         card = json.loads(_read(folder, CARD))
     except AdapterFileError:
@@ -171,27 +195,28 @@ def _read_card(folder: Path) -> dict[str, Any]:
         raise AdapterFileError(f"{folder}: {CARD} is not JSON") from None
     if not isinstance(card, dict):
         raise AdapterFileError(f"{folder}: {CARD} is not an adapter's card")
-    return card
+    return Card(card)
 
 
-def _empty_adapter(folder: Path, card: Mapping[str, Any]) -> Adapter:
+def _empty_adapter(folder: Path, card: Card) -> Adapter:
     """The adapter that the card describes, on the meta device: shapes without memory."""
     try:
         with torch.device("meta"):
-            return Adapter({entry["at"]: _empty_kernel(entry) for entry in card["kernels"]})
+            entries = cast(list[KernelEntry], card["kernels"])
+            return Adapter({entry["at"]: _empty_kernel(entry) for entry in entries})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise AdapterFileError(f"{folder}: {CARD} describes no adapter ({reason})") from None
 
 
-def _empty_kernel(entry: Mapping[str, Any]) -> Kernel:
-    kind = CONFIGS.get(entry["kind"])
-    if kind is None or kind is CopyConfig:
+def _empty_kernel(entry: KernelEntry) -> Kernel:
+    method = method_of_kind(entry["kind"])
+    if not method.saved:
         raise ValueError(f"kind {entry['kind']!r} is unknown")
-    config = kind.from_dict(entry["config"])
+    config = method.config.from_dict(entry["config"])
     if config.to_dict() != entry["config"]:
         raise ValueError("settings of a kernel are missing")
-    return make_kernel(config, entry["width"], entry["inputs"], None)
+    return make_kernel(config, Site(entry["width"], entry["inputs"]))
 
 
 def _check_tensors(folder: Path, tensors: Mapping[str, Tensor], adapter: Adapter) -> None:

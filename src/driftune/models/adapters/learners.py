@@ -1,7 +1,6 @@
 """A domain in training: its adapter, optimiser, random numbers, phases and best state."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Generator, Tensor
@@ -9,11 +8,10 @@ from torch import Generator, Tensor
 from driftune.models.adapters.adapter import Adapter
 from driftune.models.adapters.attach import AdaptedModel
 from driftune.models.adapters.batching import learning_rate_factor
-from driftune.models.adapters.iak import IAKKernel
-from driftune.models.adapters.kernel import named_seed
-
-if TYPE_CHECKING:
-    from driftune.models.adapters.training import TrainConfig
+from driftune.models.adapters.draws import named_seed
+from driftune.models.adapters.methods.method import Phase
+from driftune.models.adapters.methods.registry import schedules
+from driftune.models.adapters.settings import TrainConfig
 
 
 class Learner:
@@ -26,7 +24,7 @@ class Learner:
         adapter: Adapter,
         rows: Tensor,
         batch_size: int,
-        config: "TrainConfig",
+        config: TrainConfig,
         epochs: int,
     ) -> None:
         self.domain, self.slot, self.adapter, self.rows = domain, slot, adapter, rows
@@ -36,10 +34,8 @@ class Learner:
         self.epochs_run = 0
         self.best_epoch = 0
         self.best: dict[str, Tensor] = {}
-        self.beta = 0.0
-        self.warms = False
-        self.kernels = [kernel for _, kernel in adapter.items() if isinstance(kernel, IAKKernel)]
-        self.plan = self.kernels[0].config if self.kernels else None
+        self.schedules = schedules(kernel for _, kernel in adapter.items())
+        self.phases: dict[str, Phase] = {}
         adapter.requires_grad_(True)
         self.optimiser = _optimiser(
             adapter,
@@ -51,15 +47,26 @@ class Learner:
         """Whether this epoch is still to be trained."""
         if epoch > self.epochs:
             return False
-        settled = 0 if self.plan is None else self.plan.warm_epochs + self.plan.compress_epochs
+        settled = max(schedule.settled for schedule in self.schedules.values())
         return not self.losses or self.epochs_run - max(self.best_epoch, settled) < self.patience
 
+    @property
+    def warms(self) -> bool:
+        """Whether the epoch trains kernels by their own loss, in the place of the labels'."""
+        return any(phase.warms for phase in self.phases.values())
+
+    @property
+    def beta(self) -> float | None:
+        """The weight of the penalty that the adapter is trained with in the end, if it has one."""
+        weights = (schedule.beta for schedule in self.schedules.values())
+        return next((beta for beta in weights if beta is not None), None)
+
     def start(self, epoch: int) -> tuple[Tensor, ...]:
-        """Set this epoch's phase and β; returns its batches of rows."""
+        """Set this epoch's phases; returns its batches of rows."""
         self.adapter.train()
-        self._phase(epoch)
+        self.phases = {kind: each.start(epoch) for kind, each in self.schedules.items()}
         order = torch.randperm(len(self.rows), generator=self.generator).to(self.rows.device)
-        return self.rows[order].split(self.batch_size)
+        return torch.split(self.rows[order], self.batch_size)
 
     def note(self, loss: float | None) -> None:
         """Note the selection loss before the first epoch, or after one; None: there is none."""
@@ -80,25 +87,12 @@ class Learner:
             self.adapter.load_state_dict(self.best)
         self.adapter.requires_grad_(False).eval()
 
-    def _phase(self, epoch: int) -> None:
-        if self.plan is None:
-            return
-        plan, own = self.plan, epoch - self.plan.warm_epochs
-        self.warms = own <= 0
-        rise = min(1.0, own / plan.anneal_epochs) if plan.anneal_epochs and own > 0 else 1.0
-        self.beta = plan.beta * rise
-        compresses = 0 < own <= plan.compress_epochs
-        for kernel in self.kernels:
-            kernel.requires_grad_(not plan.compress_epochs or own <= plan.compress_epochs)
-            for parameter in kernel.matching():
-                parameter.requires_grad_(not compresses)
-
 
 def make_learners(
     adapted: AdaptedModel,
     rows: Mapping[int, Tensor],
     sizes: Mapping[int, int],
-    config: "TrainConfig",
+    config: TrainConfig,
     epochs: Mapping[str, int] | None,
 ) -> dict[int, Learner]:
     """A learner for each domain that has rows, by slot.

@@ -1,13 +1,14 @@
 """Losses of rows: labels by ESMM."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-Loss = Callable[[Any, Sequence[Tensor]], Tensor]
+Loss: TypeAlias = Callable[..., Tensor]
+"""``loss(output, labels)``: a value of each row, from the model's output and the labels."""
 
 
 def esmm_rows(logits: Sequence[Tensor], labels: Sequence[Tensor]) -> Tensor:

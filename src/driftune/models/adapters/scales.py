@@ -1,20 +1,19 @@
 """Standardisation of kernels before their training, by what their places give."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from driftune.models.adapters.attach import AdaptedModel
-from driftune.models.adapters.bank import flat
 from driftune.models.adapters.examples import Examples, Kept
+from driftune.models.adapters.outputs import Output, flat, parts_of
 
 FEW_ROWS, SCALE_ROWS = 1000, 1 << 14
 
 
 def fit_scales(
-    adapted: AdaptedModel, examples: Examples, kept: Kept, above: Callable[..., object]
+    adapted: AdaptedModel, examples: Examples, kept: Kept, above: Callable[..., Output]
 ) -> None:
     """Standardise the kernels by their domain's rows; those of small domains by all rows."""
     parts: list[tuple[list[str], Tensor]] = []
@@ -37,13 +36,13 @@ def fit_scales(
 
 
 @torch.no_grad()
-def _observe(above: Callable[..., object], values: tuple[Tensor, ...]) -> dict[str, Tensor]:
+def _observe(above: Callable[..., Output], values: tuple[Tensor, ...]) -> dict[str, Tensor]:
     """What the places give without adapters, from what lies below them."""
     seen: dict[str, Tensor] = {}
 
-    def keep(place: str, output: Any, inputs: tuple[Tensor, ...]) -> Any:
+    def keep(place: str, output: Output, inputs: tuple[Tensor, ...]) -> Output:
         # A module that follows may write into what this one gave.
-        seen[place] = flat(output.clone())
+        seen[place] = flat(parts_of(output)[0].clone())
         return output
 
     above(keep, *values)

@@ -6,20 +6,23 @@ results can be kept. The split is found by torch.fx; a model that it cannot trac
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.node import Argument
 
-from driftune.models.adapters.attach import AdaptedModel, Apply
-from driftune.models.adapters.bank import parts_of
+from driftune.models.adapters.attach import AdaptedModel
+from driftune.models.adapters.outputs import Apply, Output, parts_of
+
+Value = TypeVar("Value")
 
 
 class Split(NamedTuple):
     """``below(*inputs)`` gives row-aligned tensors; ``above(apply, *those)`` the model's output."""
 
     below: Callable[..., tuple[Tensor, ...]]
-    above: Callable[..., Any]
+    above: Callable[..., Output]
     problem: str | None = None
 
 
@@ -41,20 +44,24 @@ class _Tracer(fx.Tracer):
     def call_module(
         self,
         m: nn.Module,
-        forward: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
+        forward: Callable[..., Value],
+        args: tuple[Argument, ...],
+        kwargs: dict[str, Argument],
+    ) -> Value | fx.Proxy:
         """Trace a module's call, or make it in another thread; see ``fx.Tracer``."""
         if threading.get_ident() != self.thread:
             return forward(*args, **kwargs)
-        return super().call_module(m, forward, args, kwargs)
+        traced: Value | fx.Proxy = super().call_module(m, forward, args, kwargs)
+        return traced
 
-    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+    def getattr(
+        self, attr: str, attr_val: Value, parameter_proxy_cache: dict[str, fx.Proxy]
+    ) -> Value | fx.Proxy:
         """What a module's attribute is under tracing; see ``fx.Tracer``."""
         if threading.get_ident() != self.thread:
             return attr_val
-        return super().getattr(attr, attr_val, parameter_proxy_cache)
+        found: Value | fx.Proxy = super().getattr(attr, attr_val, parameter_proxy_cache)
+        return found
 
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
         """Whether a module stays a call; see ``fx.Tracer``."""
@@ -89,7 +96,7 @@ def _hand_through(*inputs: Tensor) -> tuple[Tensor, ...]:
     return inputs
 
 
-def _trace(adapted: AdaptedModel) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _trace(adapted: AdaptedModel) -> tuple[fx.GraphModule, fx.GraphModule]:
     """Two graphs over the model's modules: before the first kernels and from them on."""
     with _TRACING:
         graph = _Tracer(adapted.at).trace(adapted.model)
@@ -160,16 +167,16 @@ def _copy(
         target.output(tuple(known[node] for node in output))
 
 
-def _put(apply: Apply, place: str, output: Any, inputs: tuple[Any, ...]) -> Any:
+def _put(apply: Apply, place: str, output: Output, inputs: tuple[Output, ...]) -> Output:
     return apply(place, output, tuple(each for each in inputs if isinstance(each, Tensor)))
 
 
 def _same(
     adapted: AdaptedModel,
     inputs: tuple[Tensor, ...],
-    values: tuple[Any, ...],
-    fewer: tuple[Any, ...],
-    above: Callable[..., Any],
+    values: tuple[Tensor, ...],
+    fewer: tuple[Tensor, ...],
+    above: Callable[..., Output],
 ) -> None:
     """See that the halves give what the model gives, from tensors that rows can be taken of.
 
@@ -187,11 +194,11 @@ def _same(
         raise ValueError("the halves do not give what the model gives")
 
 
-def _leave(place: str, output: Any, inputs: tuple[Tensor, ...]) -> Any:
+def _leave(place: str, output: Output, inputs: tuple[Tensor, ...]) -> Output:
     return output
 
 
-def _tensors(output: Any) -> list[Tensor]:
+def _tensors(output: Output) -> list[Tensor]:
     """The tensors of an output, nested or not."""
     if isinstance(output, Tensor):
         return [output]

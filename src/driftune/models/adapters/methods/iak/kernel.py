@@ -16,13 +16,14 @@ code, so these are our choices:
 
 import math
 from collections.abc import Mapping
+from typing import ClassVar, Self
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from driftune.models.adapters.config import IAKConfig
-from driftune.models.adapters.kernel import Adapted, Kernel
+from driftune.models.adapters.methods.iak.config import IAKConfig
+from driftune.models.adapters.methods.kernel import Adapted, Kernel
 
 SIGMA_SHIFT = 5.0
 SIGMA_FLOOR = 1e-6
@@ -45,6 +46,7 @@ class IAKKernel(Kernel):
     scaled back, so that one learning rate fits embeddings and numbers alike.
     """
 
+    has_prior: ClassVar[bool] = True
     center: Tensor
     scale: Tensor
     fitted: Tensor
@@ -81,6 +83,11 @@ class IAKKernel(Kernel):
         if config.combine == "residual":
             nn.init.zeros_(self.general.weight)
 
+    @property
+    def needs_scale(self) -> bool:
+        """See ``Kernel.needs_scale``."""
+        return not bool(self.fitted)
+
     @torch.no_grad()
     def fit_scale(self, h: Tensor) -> None:
         """Set the standardisation from representations (rows, width).
@@ -103,7 +110,7 @@ class IAKKernel(Kernel):
         self.fitted.fill_(True)
 
     @torch.no_grad()
-    def take_scale(self, other: "IAKKernel") -> None:
+    def take_scale(self, other: Self) -> None:
         """Take over the standardisation of another kernel of this place."""
         self.center.copy_(other.center)
         self.scale.copy_(other.scale)
@@ -149,7 +156,8 @@ class IAKKernel(Kernel):
         fresh: Tensor | None = None,
     ) -> Adapted:
         """See ``Kernel.adapt``; ``inputs`` is not used."""
-        return self(output, generator, fresh)
+        adapted: Adapted = self(output, generator, fresh)
+        return adapted
 
     def serve(
         self, output: Tensor, inputs: tuple[Tensor, ...], fresh: Tensor | None = None
@@ -158,6 +166,10 @@ class IAKKernel(Kernel):
         tensors = self.tensors()
         _, mean = encode(tensors, output, fresh)
         return decode(tensors, output, mean, self.config.combine)
+
+    def warm_up(self, h: Tensor, adapted: Adapted) -> Tensor:
+        """See ``Kernel.warm_up``: mean squared error of ĥ against h in standardised units."""
+        return ((adapted.h - h) / self.scale).square().mean()
 
     def matching(self) -> list[nn.Parameter]:
         """The parameters of the learner f, which the matching phase trains alone."""
@@ -213,7 +225,7 @@ def reconstruction_loss(kernel: IAKKernel, h: Tensor, generator: Generator | Non
 
     Minimised with β = 0 it warms up a ``replace`` kernel.
     """
-    return ((kernel(h, generator).h - h) / kernel.scale).square().mean()
+    return kernel.warm_up(h, kernel(h, generator))
 
 
 def _noise(like: Tensor, generator: Generator | None) -> Tensor:

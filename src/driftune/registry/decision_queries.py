@@ -1,0 +1,138 @@
+"""Decisions by what is asked of them: of a day, by id, behind a version, in a few figures."""
+
+import math
+from collections.abc import Collection, Iterable
+from datetime import date
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from driftune.registry.claims import OPEN
+from driftune.registry.ledger import Ledger
+from driftune.registry.records import Decision
+from driftune.registry.schema import decisions
+
+
+class Decided(NamedTuple):
+    """A decision: columns of the ledger, and from its JSON the gate's ``gain`` and the champion's
+    ``auc`` on the day; None where it has no such figure."""
+
+    id: str
+    domain: str
+    domain_key: str
+    day: str
+    revision: int
+    state: str
+    score: float | None
+    champion_version: int
+    adapter_version: int | None
+    gain: float | None
+    auc: float | None
+
+
+class JudgedMetric(NamedTuple):
+    """A judged decision's metric of both sides; None where its gate report lacks it."""
+
+    domain_key: str
+    state: str
+    champion: float | None
+    challenger: float | None
+
+
+# Of a day: how many decisions it has, and the sum of the times at which each last changed: a clock
+# that was set back changes it, too.
+Stamp = tuple[int, float]
+
+
+def decisions_of_day(ledger: Ledger, day: date) -> list[Decision]:
+    """The day's decisions by domain key, oldest first."""
+    return ledger.decisions(decisions.c.day == day.isoformat())
+
+
+def decision_ids(ledger: Ledger, day: date) -> set[str]:
+    """The ids of the day's decisions."""
+    query = sa.select(decisions.c.id).where(decisions.c.day == day.isoformat())
+    return {row.id for row in ledger.read(query)}
+
+
+def decisions_by_id(ledger: Ledger, ids: Collection[str]) -> dict[str, Decision]:
+    """Whole decisions by id; those that the ledger lacks are left out."""
+    return {row.id: row for row in ledger.decisions(decisions.c.id.in_(ids))} if ids else {}
+
+
+def decision_behind(ledger: Ledger, key: str, version: int) -> Decision | None:
+    """The decision that brought an adapter version; None where the ledger lacks either."""
+    record = ledger.adapter(key, version)
+    if record is None:
+        return None
+    return next(iter(ledger.decisions(decisions.c.id == record.decision_id)), None)
+
+
+def is_decided(ledger: Ledger, day: date, revision: int) -> bool:
+    """Whether drift was decided for a day in its revision."""
+    query = sa.select(decisions.c.id).where(
+        decisions.c.day == day.isoformat(), decisions.c.revision == revision
+    )
+    return bool(ledger.read(query.limit(1)))
+
+
+def is_decided_since(ledger: Ledger, day: date) -> bool:
+    """Whether drift was decided for a day, or one after it."""
+    query = sa.select(decisions.c.id).where(decisions.c.day >= day.isoformat())
+    return bool(ledger.read(query.limit(1)))
+
+
+def open_decisions(ledger: Ledger) -> int:
+    """How many decisions wait for approval, an adaptation or a look, or are being adapted."""
+    query = sa.select(sa.func.count()).where(decisions.c.state.in_(OPEN))
+    ((count,),) = ledger.read(query)
+    return int(count)
+
+
+def judged_metrics(ledger: Ledger, metric: str) -> list[JudgedMetric]:
+    """A metric of champion and challenger in all gate reports, by day, then last change."""
+    sides = [decisions.c.gate[(side, metric)].as_float() for side in ("champion", "challenger")]
+    query = sa.select(decisions.c.domain_key, decisions.c.state, *sides)
+    query = query.where(decisions.c.gate.is_not(None))
+    rows = ledger.read(query.order_by(decisions.c.day, decisions.c.updated_at))
+    return [JudgedMetric(*row) for row in rows]
+
+
+def day_stamps(ledger: Ledger) -> dict[str, Stamp]:
+    """By day (ISO) a stamp that changes with its decisions."""
+    day = decisions.c.day
+    query = sa.select(day, sa.func.count(), sa.func.sum(decisions.c.updated_at))
+    return {row[0]: (row[1], row[2]) for row in ledger.read(query.group_by(day))}
+
+
+def decided_on(ledger: Ledger, days: Collection[str]) -> list[Decided]:
+    """The decisions of days (ISO) in a few figures, of each day the one that counts last."""
+    columns = [decisions.c[name] for name in Decided._fields[:-2]]
+    order = (decisions.c.revision, decisions.c.decided_at)
+    query = sa.select(*columns).where(decisions.c.day.in_(days)).order_by(*order)
+    gain = decisions.c.gate["difference"]["estimate"].as_float()
+    auc = decisions.c.scores["told"]["auc"]["to"].as_float()
+    try:
+        # The database takes two figures out of kilobytes of JSON several times as fast.
+        rows: Iterable[Any] = ledger.read(query.add_columns(gain, auc))
+    except sa.exc.DBAPIError:
+        # A figure that is not a number is no JSON to it.
+        whole = ledger.decisions(decisions.c.day.in_(days))
+        rows = [
+            (
+                *(getattr(row, name) for name in Decided._fields[:-2]),
+                None if row.gate is None else row.gate.gain,
+                row.scores.fact("auc").after,
+            )
+            for row in sorted(whole, key=lambda row: (row.revision, row.decided_at))
+        ]
+    made = (Decided._make(row) for row in rows)
+    return [
+        row._replace(score=_number(row.score), gain=_number(row.gain), auc=_number(row.auc))
+        for row in made
+    ]
+
+
+def _number(value: float | None) -> float | None:
+    usable = isinstance(value, int | float) and math.isfinite(value)
+    return float(value) if usable and value is not None else None
