@@ -67,7 +67,7 @@ def test_an_upload_that_no_version_names_goes_after_a_day(remote: World, bucket:
     bucket.pipe_file(f"logs/lake/{left}", b"half")
     assert pruned(remote, 0.9) == []
     assert pruned(remote, 1.1) == ["leftovers"]
-    assert left not in [file.name for file in store.held()]
+    assert left not in [file.name for file in store.files()]
     assert checksum(remote.config) == before
 
 

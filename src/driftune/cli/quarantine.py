@@ -45,7 +45,7 @@ def show(
     for row in found["rows"]:
         typer.echo(json.dumps(row, default=str, ensure_ascii=False))
     for entry in found["releases"]:
-        what = ", ".join([*entry["reasons"], *entry["domains"]]) or "judged anew"
+        what = ", ".join([*entry["reasons"], *entry["domains"]]) or "judged again"
         typer.echo(
             f"  released {entry['at']} by {entry['by']}: {what} ({entry['why']}): {entry['state']}"
         )
@@ -70,7 +70,7 @@ def release(
 ) -> None:
     """Bring a day in again with what it names let in, read from the source, in one transaction.
 
-    Without --reason and --domain the day is judged anew by the rules that params.yaml has now, as
+    Without --reason and --domain the day is judged again by the rules that params.yaml has now, as
     driftune run does, too. A release holds for the delivery that was looked at: another one is
     judged afresh. Rows without user, item, time, domain or readable labels can never be encoded
     and stay out.

@@ -1,4 +1,4 @@
-"""The section ``notify`` of params.yaml: who is told of what; never the addresses themselves."""
+"""The section ``notify`` of params.yaml: which events are sent, never the addresses themselves."""
 
 import re
 from typing import Literal, get_args
@@ -12,7 +12,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Notify(Section):
-    """Which events are told, and the environment variable that holds Apprise's URLs.
+    """Which events are sent, and the environment variable that holds Apprise's URLs.
 
     ``site``: where the review site is served, for links; without it messages name the files.
     """
@@ -20,7 +20,7 @@ class Notify(Section):
     urls_env: str | None = None
     """Name of the environment variable that holds Apprise's URLs; null: no messages."""
     events: list[Kind] = Field(list(KINDS), min_length=1)
-    """What is told."""
+    """The kinds of events that are sent."""
     site: str | None = None
     """URL where the review site is served, for links."""
 

@@ -41,13 +41,13 @@ def _finding(check: Callable[[Config], str], config: Config) -> Finding:
 def _erasures(config: Config) -> str:
     from driftune.lake.suppressed import read_suppressed
 
-    held = read_suppressed(config)
-    left = [each for each in held.erasures if each.finished is None]
+    erased = read_suppressed(config)
+    left = [erasure for erasure in erased.erasures if erasure.finished is None]
     if left:
         raise LakeError(
             f"erasure of {left[0].at}: did not end; say driftune erase again with the same users"
         )
-    return f"erasures: {len(held.users)} users are kept out, all done"
+    return f"erasures: {len(erased.users)} users are kept out, all done"
 
 
 def _packages() -> Finding:

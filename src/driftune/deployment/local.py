@@ -109,10 +109,10 @@ def read_project(path: Path) -> tuple[list[str], list[str]]:
             "folder, beside its prefect.yaml"
         ) from None
     listed = found.get("deployments") if isinstance(found, dict) else None
-    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
         raise ConfigError(f"{path}: deployments is no list; list the flows to deploy there")
-    pools = [(each.get("work_pool") or {}).get("name") for each in listed]
-    names = [each.get("name") for each in listed]
+    pools = [(entry.get("work_pool") or {}).get("name") for entry in listed]
+    names = [entry.get("name") for entry in listed]
     if not names or not all(isinstance(name, str) for name in [*names, *pools]):
         raise ConfigError(f"{path}: a deployment lacks name or work_pool.name; set both")
     return names, list(dict.fromkeys(str(pool) for pool in pools))
@@ -149,7 +149,7 @@ def _remember(home: Path, url: str, processes: list[Process]) -> None:
         {
             "url": url,
             "by": [me.pid, me.create_time()],
-            "processes": [list(each.identity) for each in processes],
+            "processes": [list(entry.identity) for entry in processes],
         },
     )
 

@@ -97,13 +97,13 @@ def stop_tree(pid: int) -> None:
 
 
 def _end(processes: Sequence[psutil.Process]) -> None:
-    for each in processes:
+    for process in processes:
         with suppress(psutil.NoSuchProcess):
-            each.terminate()
+            process.terminate()
     _, left = psutil.wait_procs(processes, timeout=PATIENCE)
-    for each in left:
+    for process in left:
         with suppress(psutil.NoSuchProcess):
-            each.kill()
+            process.kill()
     psutil.wait_procs(left, timeout=PATIENCE)
 
 

@@ -28,10 +28,10 @@ def counter_columns(config: Config) -> list[str]:
     ]
 
 
-def history(config: Config, held: Sequence[date], day: date) -> list[date]:
+def history(config: Config, stored: Sequence[date], day: date) -> list[date]:
     """The days whose rows may enter the counters of ``day``: before it, within the horizon."""
     horizon = config.features.counters.history_days
-    return [other for other in held if 0 < (day - other).days <= horizon]
+    return [other for other in stored if 0 < (day - other).days <= horizon]
 
 
 def build_counters(con: Connection, config: Config, past: str | None, day: date) -> None:

@@ -105,10 +105,10 @@ def _is_named(store: LakeStore, day: date, parts: list[_Part]) -> bool | None:
     An object store may have taken a commit whose answer was lost on its way.
     """
     try:
-        held = Lake.at(store).files.get(day, {})
+        files = Lake.at(store).files.get(day, {})
     except LakeError:
         return None
-    return set(held) == {part.name for part in parts}
+    return set(files) == {part.name for part in parts}
 
 
 def _write(con: Connection, config: Config, staged: Staged) -> tuple["pa.Schema", Path, int]:
@@ -175,8 +175,8 @@ def _overwrite(
     from deltalake import CommitProperties, Schema, Transaction
     from deltalake.transaction import AddAction, RemoveAction
 
-    held = {field.name for field in table.schema().fields}
-    new = [field for field in schema.fields if field.name not in held]
+    known = {field.name for field in table.schema().fields}
+    new = [field for field in schema.fields if field.name not in known]
     added: list[AddAction | RemoveAction] = [
         AddAction(
             path=part.name,

@@ -117,13 +117,13 @@ def _lost(con: Connection, wrong: str, column: str, target: str | None) -> Recas
 def _unnamed(con: Connection, config: Config, name: str, kind: str, day: date) -> Recast | None:
     """Rows of the newest day before whose text no value of type ``kind`` reads as."""
     view = Lake.of(config)
-    earlier = [each for each in view.days if each < day]
+    earlier = [other for other in view.days if other < day]
     if not earlier:
         return None
     text, relation = identities(config)[name], view.relation(earlier[-1:])
-    held = {row[0] for row in con.execute(f"DESCRIBE FROM {relation}").fetchall()}
+    columns = {row[0] for row in con.execute(f"DESCRIBE FROM {relation}").fetchall()}
     # A role that was named since has no text in the lake yet.
-    if "domain" not in text and text.strip('"') not in held:
+    if "domain" not in text and text.strip('"') not in columns:
         return None
     ((rows, value),) = con.execute(
         f"SELECT count(*), left(min(name), 60) FROM (SELECT {text} AS name FROM {relation}) "

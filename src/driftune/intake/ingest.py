@@ -53,8 +53,8 @@ def is_judged(config: Config, fetched: Fetched, quality: DayQuality, *, again: b
         alike = not again or quality.rules == rules_hash(config, released)
         return quality.basis == wanted and alike
     # Records of old do not say by which rules they were made.
-    held = read_suppressed(config).content(fetched.day, wanted)
-    return quality.content_hash == held and not released.entries
+    content = read_suppressed(config).content(fetched.day, wanted)
+    return quality.content_hash == content and not released.entries
 
 
 def domains_for(config: Config, day: date) -> list[str] | None:
@@ -81,19 +81,19 @@ def unchanged(
     row, quality = ledger.day(day), read_quality(workspace, day)
     if row is None or quality is None or row.content_hash != quality.content_hash:
         return None
-    if not _is_held(config, day, row.content_hash):
+    if not _is_stored(config, day, row.content_hash):
         return None
     if not is_judged(config, fetched, quality, again=again):
         return None
     _withdraw_redelivery(workspace, day)
     if again:
         finish(workspace, day, fetched.content)
-    # A run that was killed after its commit has told nobody.
-    _tell_kept_out(ledger, quality, row.revision)
+    # A run that was killed after its commit has announced nothing.
+    _announce_refused_domains(ledger, quality, row.revision)
     return Ingested(quality, row.revision, changed=False)
 
 
-def _is_held(config: Config, day: date, content: str) -> bool:
+def _is_stored(config: Config, day: date, content: str) -> bool:
     """Whether the lake holds rows of this content hash, and their files are whole."""
     view = Lake.of(config)
     return view.contents.get(day) == short_hash(content) and view.damage(day) is None
@@ -141,8 +141,10 @@ def _checked(config: Config, staged: Staged) -> DayQuality:
 
 def _recorded(config: Config, staged: Staged, checkpoint: Checkpoint) -> DayQuality:
     workspace, day = Workspace(config), staged.day
-    held = read_quality(workspace, day)
-    beside = checkpoint.verdict == "refused" and held is not None and held.verdict != "refused"
+    accepted = read_quality(workspace, day)
+    beside = (
+        checkpoint.verdict == "refused" and accepted is not None and accepted.verdict != "refused"
+    )
     if not beside:
         _withdraw_redelivery(workspace, day)
     write_json(workspace.docs_record(day, redelivery=beside), checkpoint.docs)
@@ -193,14 +195,14 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
             f"see {beside if beside.exists() else workspace.quality(day)}"
             + (f"; the release ({names}) is withdrawn" if dropped else "")
         )
-    held = ledger.day(day)
+    recorded = ledger.day(day)
     same = (
-        held is not None
-        and held.content_hash == quality.content_hash
-        and _is_held(config, day, held.content_hash)
+        recorded is not None
+        and recorded.content_hash == quality.content_hash
+        and _is_stored(config, day, recorded.content_hash)
     )
-    if held is not None and same:
-        version = held.lake_version
+    if recorded is not None and same:
+        version = recorded.lake_version
     else:
         version = commit(config, replace(staged, content_hash=quality.content_hash))
     record_columns(config, day, staged.evolution.types)
@@ -213,7 +215,7 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
         verdict=quality.verdict,
     )
     finish(workspace, day, staged.fetched.content)
-    _tell_kept_out(ledger, quality, revision)
+    _announce_refused_domains(ledger, quality, revision)
     return Ingested(quality, revision, changed=not same)
 
 
@@ -238,7 +240,7 @@ def take_in(
     return commit_day(config, ledger, staged, check(config, staged))
 
 
-def _tell_kept_out(ledger: Ledger, quality: DayQuality, revision: int) -> None:
+def _announce_refused_domains(ledger: Ledger, quality: DayQuality, revision: int) -> None:
     """Queue a message for each domain whose rows are kept out of an accepted day."""
     for row in quality.domains:
         if row.get("verdict") == "refused":
@@ -264,13 +266,13 @@ def ensure_reference(
         SourceError: naming the first day whose files are missing or unusable.
     """
     days = config.reference.days
-    held = Lake.of(config).days
+    stored = Lake.of(config).days
     for number, day in enumerate(days):
         if progress:
             progress(f"reference {day}", number, len(days))
         try:
             ingest(config, ledger, day, again=False)
         except SourceError as error:
-            if day not in held:
+            if day not in stored:
                 raise SourceError(f"reference day {error}") from None
     return days

@@ -39,8 +39,8 @@ def missed_days(config: Config, ledger: Ledger, day: date) -> list[date]:
 
 def _reach(config: Config, ledger: Ledger, day: date) -> int:
     """How many days before ``day`` to look at."""
-    held = [date.fromisoformat(row.day) for row in ledger.days()]
-    before = [each for each in held if config.reference.last < each < day]
+    recorded = [date.fromisoformat(row.day) for row in ledger.days()]
+    before = [other for other in recorded if config.reference.last < other < day]
     gap = (day - max(before)).days - 1 if before else 0
     return max(config.source.late_days, min(gap, config.source.catch_up_days))
 

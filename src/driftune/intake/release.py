@@ -1,4 +1,4 @@
-"""Releases: rows or domains of a day's quarantine let in, or the day judged anew.
+"""Releases: rows or domains of a day's quarantine let in, or the day judged again.
 
 What was released holds for the delivery that was looked at. It is pending until a run under it has
 ended. The next run or release of the day ends one that broke off, and does not take it back: its
@@ -38,7 +38,7 @@ def release_day(
     """Record a release and bring the day in again under it.
 
     The rows come from the day's source: when it fails, or the day is still refused, the release
-    is withdrawn and the lake is as it was. Without reasons and domains the day is judged anew by
+    is withdrawn and the lake is as it was. Without reasons and domains the day is judged again by
     the rules of now; where it already is, nothing is recorded.
 
     Raises:

@@ -61,7 +61,7 @@ def kept_columns(
 ) -> list[Kept]:
     """The columns of ``raw`` (of ``types``) that the lake keeps though no role names them.
 
-    A column is held in the type of the first day that had a value in it: whole numbers as BIGINT,
+    A column is stored in the type of the first day that had a value in it: whole numbers as BIGINT,
     fractions as DOUBLE, what is nested as JSON text. ``text``: the files say no types, so that
     what looks like a time stays text.
     """
@@ -74,12 +74,12 @@ def kept_columns(
     (counts,) = con.execute(
         f"SELECT {', '.join(f'count({identifier(name)})' for name in wanted)} FROM raw"
     ).fetchall()
-    held = {name.lower(): (name, kind) for name, kind in Lake.of(config).types(con).items()}
+    stored = {name.lower(): (name, kind) for name, kind in Lake.of(config).types(con).items()}
     found = []
     for column, given in zip(wanted, counts, strict=True):
         name = lake_name(column)
         value, kind = _as_kept(column, types[column], text=text)
-        name, wanted_kind = held.get(name.lower(), (name, kind))
+        name, wanted_kind = stored.get(name.lower(), (name, kind))
         if wanted_kind == kind and given:
             found.append(Kept(column, name, value, kind))
         elif given:
@@ -91,14 +91,14 @@ def _as_kept(column: str, kind: str, *, text: bool) -> tuple[str, str]:
     """The value of a delivered column as the lake would hold it first, and that type."""
     value = identifier(column)
     if roles.is_timestamp(kind) and not text:
-        held = "TIMESTAMP WITH TIME ZONE" if roles.has_offset(kind) else "TIMESTAMP"
+        stored = "TIMESTAMP WITH TIME ZONE" if roles.has_offset(kind) else "TIMESTAMP"
     elif text and kind == "DATE":
-        held = "VARCHAR"
+        stored = "VARCHAR"
     else:
-        held = kind if kind.startswith("DECIMAL(") else _TYPES.get(kind, "VARCHAR")
+        stored = kind if kind.startswith("DECIMAL(") else _TYPES.get(kind, "VARCHAR")
     if is_nested(kind):
-        return f"to_json({value})::VARCHAR", held
-    return (value if held == kind else f"{value}::{held}"), held
+        return f"to_json({value})::VARCHAR", stored
+    return (value if stored == kind else f"{value}::{stored}"), stored
 
 
 def _moved(con: Connection, column: Kept, kind: str) -> Kept:

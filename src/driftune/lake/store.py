@@ -36,7 +36,7 @@ _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
 @dataclass(frozen=True)
-class Held:
+class StoredFile:
     """A data file of the lake: its name in it (``day=…/…``), bytes, seconds since 1970."""
 
     name: str
@@ -99,7 +99,7 @@ class LakeFolder:
         """Remove a data file; one that is gone is no error."""
         (self.folder / name).unlink(missing_ok=True)
 
-    def held(self) -> list[Held]:
+    def files(self) -> list[StoredFile]:
         """All data files, also those that no version names, in order."""
         return sorted(_under(self.folder).values(), key=lambda file: file.name)
 
@@ -125,7 +125,7 @@ class LakeBucket:
 
     @property
     def options(self) -> dict[str, str]:
-        """What deltalake's client is told besides the environment, which both clients read."""
+        """Options of deltalake's client besides the environment, which both clients read."""
         found = {"max_retries": os.environ.get("AWS_MAX_ATTEMPTS", "4")}
         endpoint = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), None)
         if endpoint is not None and not self.url.startswith("gs:"):
@@ -193,7 +193,7 @@ class LakeBucket:
             except FileNotFoundError:
                 return
 
-    def held(self) -> list[Held]:
+    def files(self) -> list[StoredFile]:
         """All data files of store and cache, also those that no version names, in order.
 
         Raises:
@@ -273,7 +273,7 @@ def _move(finished: Path, target: Path) -> None:
         finished.unlink()
 
 
-def _under(folder: Path) -> dict[str, Held]:
+def _under(folder: Path) -> dict[str, StoredFile]:
     found = {}
     for path in folder.glob("day=*/*.parquet"):
         try:
@@ -281,11 +281,11 @@ def _under(folder: Path) -> dict[str, Held]:
         except FileNotFoundError:
             continue
         name = path.relative_to(folder).as_posix()
-        found[name] = Held(name, now.st_size, now.st_mtime)
+        found[name] = StoredFile(name, now.st_size, now.st_mtime)
     return found
 
 
-def _listed(files: "AbstractFileSystem", root: str, part: str = "") -> Iterator[Held]:
+def _listed(files: "AbstractFileSystem", root: str, part: str = "") -> Iterator[StoredFile]:
     """The data files in the store, of one partition or all."""
     try:
         listed = files.find(f"{root}/{part}" if part else root, detail=True)
@@ -294,7 +294,7 @@ def _listed(files: "AbstractFileSystem", root: str, part: str = "") -> Iterator[
     for path, found in listed.items():
         name = path.removeprefix(f"{root}/")
         if name.startswith("day=") and name.endswith(".parquet"):
-            yield Held(name, int(found["size"]), _modified(found))
+            yield StoredFile(name, int(found["size"]), _modified(found))
 
 
 def _modified(found: Mapping[str, str | int | datetime | None]) -> float:

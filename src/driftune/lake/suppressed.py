@@ -77,9 +77,9 @@ def read_suppressed(config: Config) -> Suppressed:
 def rewriting(config: Config) -> Iterator[Suppressed]:
     """Yield the list to be changed, and write it; what is being committed ends before."""
     with locked(Workspace(config).suppressed_lock):
-        held = read_suppressed(config)
-        yield held
-        write_json(Workspace(config).suppressed, held.model_dump(mode="json"))
+        erased = read_suppressed(config)
+        yield erased
+        write_json(Workspace(config).suppressed, erased.model_dump(mode="json"))
 
 
 @contextmanager
@@ -98,18 +98,18 @@ def unless_erased(config: Config, day: date, state: str) -> Iterator[None]:
         yield
 
 
-def leave_out(con: Connection, held: Suppressed) -> int:
+def leave_out(con: Connection, erased: Suppressed) -> int:
     """Take the rows of suppressed users out of ``raw`` and ``parsed``; returns their number.
 
     ``parsed`` reads ``raw``, and so does the table that it may be: that one is cut by itself.
     """
-    if not held.users:
+    if not erased.users:
         return 0
     con.execute("CREATE TEMP TABLE gone (mark VARCHAR)")
-    con.execute("INSERT INTO gone SELECT unnest(?::VARCHAR[])", [held.users])
+    con.execute("INSERT INTO gone SELECT unnest(?::VARCHAR[])", [erased.users])
     con.execute(
         "CREATE TABLE suppressed AS SELECT row_id FROM parsed "
-        f"WHERE sha256({literal(held.salt)} || user_id) IN (SELECT mark FROM gone)"
+        f"WHERE sha256({literal(erased.salt)} || user_id) IN (SELECT mark FROM gone)"
     )
     ((rows,),) = con.execute("SELECT count(*) FROM suppressed").fetchall()
     if not rows:
@@ -126,9 +126,9 @@ def leave_out(con: Connection, held: Suppressed) -> int:
     return int(rows)
 
 
-def marks(held: Suppressed, users: Iterable[str]) -> list[str]:
+def marks(erased: Suppressed, users: Iterable[str]) -> list[str]:
     """The users' marks, in order."""
-    return sorted({held.mark(user) for user in users})
+    return sorted({erased.mark(user) for user in users})
 
 
 def without(content: str, mark: str) -> str:
@@ -136,11 +136,11 @@ def without(content: str, mark: str) -> str:
     return hashlib.sha256(f"{content} {mark}".encode()).hexdigest()
 
 
-def note_day(held: Suppressed, day: date, content: str, mark: str) -> None:
+def note_day(erased: Suppressed, day: date, content: str, mark: str) -> None:
     """Note that a day, of whose rows the lake has this content, loses those of ``mark``.
 
     A day that lost rows before keeps the hash of its files.
     """
-    known = held.days.setdefault(day.isoformat(), {})
+    known = erased.days.setdefault(day.isoformat(), {})
     source = next((own for own, now in known.items() if now == content), content)
     known[source] = without(content, mark)

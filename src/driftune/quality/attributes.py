@@ -19,7 +19,7 @@ from driftune.quality.usual import Band, band, share_finding
 ATTRIBUTE = 0.01
 # Fewer of them in common with the days before say nothing.
 LEAST_ITEMS = 20
-# An item's usual value is that of so many days before: a change is told once, not for weeks.
+# An item's usual value is that of so many days before: a change is reported once, not for weeks.
 RECENT = 3
 # Relative difference of numbers that is none.
 SAME = 0.01

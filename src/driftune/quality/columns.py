@@ -29,17 +29,19 @@ def column_findings(config: Config, profile: DayProfile, history: History) -> It
             continue
         if "outside" in here:
             yield Finding("column_range", name, 2.0 * here["outside"], f"{here['outside']:,} rows")
-        days = [each for each in history.profiles if name in each["columns"]]
-        before = [each["columns"][name] for each in days]
-        before = [each for each in before if each["looked"] and each["kind"] == here["kind"]]
+        days = [earlier for earlier in history.profiles if name in earlier["columns"]]
+        before = [earlier["columns"][name] for earlier in days]
+        before = [
+            earlier for earlier in before if earlier["looked"] and earlier["kind"] == here["kind"]
+        ]
         if len(before) >= LEAST_DAYS:
             yield from _column(config, name, here, before)
         if "known" in here:
             same = [
-                each["columns"][name]
-                for each in days
-                if each.get("vocabulary") == profile["vocabulary"]
-                and "known" in each["columns"][name]
+                earlier["columns"][name]
+                for earlier in days
+                if earlier.get("vocabulary") == profile["vocabulary"]
+                and "known" in earlier["columns"][name]
             ]
             wide = slack.known_items if name == _items(config) else slack.known_users
             found = known_finding(config, name, here, same, wide)
@@ -53,7 +55,7 @@ def _column(
 ) -> Iterator[Finding]:
     slack, rows = config.quality.slack, here["looked"]
 
-    nulls = [each["nulls"] / each["looked"] for each in before if "nulls" in each]
+    nulls = [earlier["nulls"] / earlier["looked"] for earlier in before if "nulls" in earlier]
     yield from share_finding(
         config, "column_nulls", name, nulls, here["nulls"] / rows, slack.nulls, rows, "null"
     )
@@ -62,23 +64,26 @@ def _column(
         yield from frequent_findings(config, name, here, before, launches=launches)
         yield from _new(config, "column_format", name, "formats", here, before, slack.format)
     elif here["kind"] == NUMBER:
-        outliers, bounds = _outliers(here["bins"], [each["bins"] for each in before])
-        others = [_outliers(each["bins"], [each["bins"] for each in before])[0] for each in before]
+        outliers, bounds = _outliers(here["bins"], [earlier["bins"] for earlier in before])
+        others = [
+            _outliers(earlier["bins"], [earlier["bins"] for earlier in before])[0]
+            for earlier in before
+        ]
         yield from share_finding(
             config, "column_outliers", name, others, outliers, slack.outliers, rows, bounds
         )
-        yield from _drift(config, name, here["bins"], [each["bins"] for each in before])
+        yield from _drift(config, name, here["bins"], [earlier["bins"] for earlier in before])
     else:
-        if here["whole"] and all(each["whole"] for each in before):
+        if here["whole"] and all(earlier["whole"] for earlier in before):
             yield from _new(config, "column_new_values", name, "values", here, before, slack.values)
-        yield from _drift(config, name, here["values"], [each["values"] for each in before])
+        yield from _drift(config, name, here["values"], [earlier["values"] for earlier in before])
     if here["kind"] != IDENTITY:
         yield from attribute_findings(config, name, here, before, number=here["kind"] == NUMBER)
     if here["kind"] == IDENTITY:
-        counts = [each["distinct"] / each["looked"] for each in before]
+        counts = [earlier["distinct"] / earlier["looked"] for earlier in before]
         value = here["distinct"] / rows
         # More rows hold fewer distinct values per row: compared where days are of like size.
-        sizes = [each["looked"] for each in before]
+        sizes = [earlier["looked"] for earlier in before]
         if 0.5 < rows / float(np.median(sizes)) < 2:
             usual = band(counts, slack.distinct, config.quality.band)
             if usual is not None:
@@ -87,7 +92,7 @@ def _column(
 
 
 def _items(config: Config) -> str:
-    return next(each.name for each in columns_of(config) if each.staged == "item_id")
+    return next(column.name for column in columns_of(config) if column.staged == "item_id")
 
 
 def _new(
@@ -100,7 +105,7 @@ def _new(
     slack: float,
 ) -> Iterator[Finding]:
     """The share of rows with values (or forms of them) that no day before had."""
-    seen: set[str] = set().union(*(each[part] for each in before))
+    seen: set[str] = set().union(*(earlier[part] for earlier in before))
     new = {value: n for value, n in here[part].items() if value not in seen}
     shown = ", ".join(repr(value[:30]) for value in list(new)[:SHOWN])
     share = sum(new.values()) / here["looked"]
@@ -111,8 +116,8 @@ def _new(
 def _outliers(here: Mapping[str, int], before: list[Mapping[str, int]]) -> tuple[float, str]:
     """The share of rows outside the fences of the days before, and in words."""
     pooled: Counter[str] = Counter()
-    for each in before:
-        pooled.update(each)
+    for earlier in before:
+        pooled.update(earlier)
     if not pooled or not here:
         return 0.0, "outliers"
     codes = np.array(sorted(int(code) for code in pooled))
@@ -136,7 +141,7 @@ def _drift(
 
     What days usually differ by is each one's distance to the mean of the others.
     """
-    mixes = [_mix(each) for each in before if each]
+    mixes = [_mix(earlier) for earlier in before if earlier]
     if len(mixes) < LEAST_DAYS or not here:
         return
     names = sorted(set(here).union(*mixes))
@@ -148,7 +153,7 @@ def _drift(
     limits = band(usual, config.quality.slack.drift, config.quality.band)
     if limits is not None:
         moved = np.argsort(-np.abs(today - total / len(mixes)))[:SHOWN]
-        what = ", ".join(repr(names[each][:30]) for each in moved)
+        what = ", ".join(repr(names[place][:30]) for place in moved)
         detail = f"distance {distance:.2f}, usually {limits.usual:.2f}"
         # A number's bins say nothing to a person.
         detail += "" if all(value.lstrip("-").isdigit() for value in names) else f"; most: {what}"
@@ -158,8 +163,8 @@ def _drift(
 def _hours(config: Config, profile: DayProfile, history: History) -> Iterator[Finding]:
     hours = [
         {str(hour): n for hour, n in enumerate(rows)}
-        for each in history.like()
-        if (rows := each.get("hours")) and each["rows"]
+        for earlier in history.like()
+        if (rows := earlier.get("hours")) and earlier["rows"]
     ]
     if profile["rows"]:
         here = {str(hour): n for hour, n in enumerate(profile["hours"])}

@@ -49,7 +49,7 @@ def _day(config: Config, profile: DayProfile, history: History) -> Iterator[Find
     quality = config.quality
     files = quality.files
     if files is None:
-        before = history.values(lambda each: each.get("files"), like=True)
+        before = history.values(lambda earlier: earlier.get("files"), like=True)
         files = int(min(before)) if len(before) >= 3 else None
     if files is not None:
         detail = f"{profile['files']} files with rows, {files} expected"
@@ -70,7 +70,9 @@ def _day(config: Config, profile: DayProfile, history: History) -> Iterator[Find
         )
     early = profile["written_early"]
     yield Finding("written_early", "day", 2.0 * early, f"{early} files")
-    same = [each["day"] for each in history.profiles if each.get("trace") == profile["trace"]]
+    same = [
+        earlier["day"] for earlier in history.profiles if earlier.get("trace") == profile["trace"]
+    ]
     detail = f"the same users, items, clicks and times of day as {same[-1]}" if same else ""
     yield Finding("stale_day", "day", 2.0 if same and profile["rows"] else 0.0, detail)
     usual = band(history.values(_repeated), quality.slack.values, quality.band)
@@ -89,12 +91,12 @@ def _repeated(profile: DayProfile) -> float | None:
 
 
 def _empty_hours(profile: DayProfile, history: History) -> list[int]:
-    days = [each for each in history.like() if each.get("hours") and each["rows"]]
+    days = [earlier for earlier in history.like() if earlier.get("hours") and earlier["rows"]]
     if len(days) < 3 or not profile["rows"]:
         return []
     found = []
     for hour in range(24):
-        least = min(each["hours"][hour] / each["rows"] for each in days)
+        least = min(earlier["hours"][hour] / earlier["rows"] for earlier in days)
         here = profile["hours"][hour] / profile["rows"]
         if least >= HOUR_SHARE and here < HOUR_LEFT * least:
             found.append(hour)
@@ -103,7 +105,7 @@ def _empty_hours(profile: DayProfile, history: History) -> list[int]:
 
 def _domains(config: Config, profile: DayProfile, history: History) -> Iterator[Finding]:
     quality, limits = config.quality, config.quality.domain
-    known = {name for each in history.like() for name in each["domains"]}
+    known = {name for earlier in history.like() for name in earlier["domains"]}
     for domain in sorted(known | set(profile["domains"])):
         here = profile["domains"].get(domain, NOTHING)
         # A copy takes nothing away: the first of its rows is kept.
@@ -114,10 +116,12 @@ def _domains(config: Config, profile: DayProfile, history: History) -> Iterator[
             yield Finding(
                 "domain_rejected", domain, _over(share, limits.max_rejected_share), detail
             )
-        before = [each["domains"][domain] for each in history.like() if domain in each["domains"]]
-        before = [each for each in before if each["rows"]]
+        before = [
+            earlier["domains"][domain] for earlier in history.like() if domain in earlier["domains"]
+        ]
+        before = [earlier for earlier in before if earlier["rows"]]
         rows = band(
-            [math.log(each["rows"]) for each in before],
+            [math.log(earlier["rows"]) for earlier in before],
             quality.volume,
             quality.band,
             1 / math.sqrt(max(here["rows"], 1)),
@@ -154,7 +158,7 @@ def _rates(
         yield Finding("domain_click_rate", domain, abs(usual.excess(odds)), detail)
     if not here["clicks"]:
         return
-    clicked = [each for each in before if each["clicks"]]
+    clicked = [earlier for earlier in before if earlier["clicks"]]
     usual = _rate_band(config, "conversions", "clicks", here, clicked)
     if usual is not None:
         odds = _log_odds(here["conversions"], here["clicks"])
@@ -171,9 +175,12 @@ def _rate_band(
     before: list[DomainCounts],
 ) -> Band | None:
     """The usual log odds of a rate, and what they may differ by on a day of this size."""
-    pooled = sum(each[positives] for each in before), sum(each[total] for each in before)
+    pooled = (
+        sum(earlier[positives] for earlier in before),
+        sum(earlier[total] for earlier in before),
+    )
     return band(
-        [_log_odds(each[positives], each[total]) for each in before],
+        [_log_odds(earlier[positives], earlier[total]) for earlier in before],
         config.quality.rate,
         config.quality.band,
         _noise(*pooled, here[total]),

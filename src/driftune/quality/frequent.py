@@ -29,7 +29,7 @@ def frequent_findings(
     id that no day before names may have as much as the most frequent one, as new items have, and
     others up to that may have ``RISE`` times their own largest share.
     """
-    days = [each for each in before if each.get("top")]
+    days = [day for day in before if day.get("top")]
     if len(days) < LEAST_DAYS or not here.get("top"):
         return
     ids = list(dict.fromkeys(name for day in [*days, here] for name in day["top"]))
@@ -63,7 +63,7 @@ def _gains(day: np.ndarray, others: np.ndarray, unseen: np.ndarray, launches: bo
 
 
 def _shares(day: ColumnProfile, ids: Sequence[str]) -> np.ndarray:
-    return np.array([day["top"].get(each, 0) for each in ids]) / day["looked"]
+    return np.array([day["top"].get(name, 0) for name in ids]) / day["looked"]
 
 
 def _most_unseen(day: ColumnProfile) -> float:

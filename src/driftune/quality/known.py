@@ -24,7 +24,7 @@ def known_finding(
     The trend is Theil's and Sen's (Sen 1968), the median of the slopes between all pairs of days. A
     day that lies below it as far as one of the last days did, as weekends may, is usual.
     """
-    shares = np.array([each["known"] for each in before[-DAYS:]])
+    shares = np.array([day["known"] for day in before[-DAYS:]])
     if len(shares) < LEAST_DAYS:
         return None
     at = np.arange(len(shares)) - len(shares)

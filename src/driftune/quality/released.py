@@ -17,7 +17,7 @@ from driftune.quality.parts import ReleaseRecord
 
 class Entry(BaseModel):
     """One release. It names reasons whose rows go in, or domains that are not refused; without
-    either it only says that the day was judged anew.
+    either it only says that the day was judged again.
 
     ``content`` is the hash of the delivery that was looked at, and the only one that it holds for.
     ``done``: a run under it has ended. Records of old have neither; theirs hold for each delivery.
@@ -51,7 +51,7 @@ class Entry(BaseModel):
     @property
     def names(self) -> str:
         """What it let in, for people."""
-        return ", ".join([*self.reasons, *self.domains]) or "judged anew"
+        return ", ".join([*self.reasons, *self.domains]) or "judged again"
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ class Release:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Reasons whose rows go in."""
-        return tuple(sorted({each for entry in self.entries for each in entry.reasons}))
+        return tuple(sorted({name for entry in self.entries for name in entry.reasons}))
 
     @property
     def domains(self) -> tuple[str, ...]:
         """Domains that are not refused."""
-        return tuple(sorted({each for entry in self.entries for each in entry.domains}))
+        return tuple(sorted({name for entry in self.entries for name in entry.domains}))
 
 
 def read_release(workspace: Workspace, day: date) -> Release:

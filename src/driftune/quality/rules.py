@@ -40,7 +40,7 @@ def row_rules(
 ) -> list[RowRule]:
     """The row rules of one day; without ``known_domains`` every named domain is accepted.
 
-    One that is off, or whose rows were ``released``, is still told of, for information, and
+    One that is off, or whose rows were ``released``, is still reported, for information, and
     rejects nothing.
     """
     let_in = set(released)

@@ -67,7 +67,7 @@ def summarise(config: Config, staged: Staged, judged: Judged) -> list[SummaryRul
     found = judged.findings
     rules = [*_limits(config), *_rules(found.day, whole=True)]
     # A released domain is looked at no more.
-    domains = [each for each in found.domains if each.about not in judged.released]
+    domains = [finding for finding in found.domains if finding.about not in judged.released]
     rules += _rules(domains)
     rules += _rules(found.columns)
     judged_alone = f"NOT contains(reasons, '{DOMAIN_REFUSED}')"

@@ -89,9 +89,9 @@ class History:
     def like(self) -> tuple[DayProfile, ...]:
         """The profiles of the day's weekday, all of them where those are few."""
         same = tuple(
-            each
-            for each in self.profiles
-            if date.fromisoformat(each["day"]).weekday() == self.day.weekday()
+            profile
+            for profile in self.profiles
+            if date.fromisoformat(profile["day"]).weekday() == self.day.weekday()
         )
         return same if len(same) >= self.weekday_days else self.profiles
 
@@ -99,7 +99,7 @@ class History:
         self, of: Callable[[DayProfile], float | None], *, like: bool = False
     ) -> list[float]:
         """A figure of each profile that has it."""
-        found = (of(each) for each in (self.like() if like else self.profiles))
+        found = (of(profile) for profile in (self.like() if like else self.profiles))
         return [value for value in found if value is not None]
 
     def weekly_spread(self, of: Callable[[DayProfile], float | None]) -> float | None:
@@ -111,7 +111,7 @@ class History:
         """
         if len(self.like()) == len(self.profiles):
             return None
-        figures = {date.fromisoformat(each["day"]): of(each) for each in self.profiles}
+        figures = {date.fromisoformat(profile["day"]): of(profile) for profile in self.profiles}
         moved = [
             abs(value - before)
             for day, value in figures.items()

@@ -30,7 +30,7 @@ def aged_versions(config: Config, now: float) -> Iterator[Finding]:
     if view.schema is None:
         return
     current = {name for files in view.files.values() for name in files}
-    old = [file for file in view.store.held() if file.name not in current]
+    old = [file for file in view.store.files() if file.name not in current]
     keep, replaced = config.retention.versions, _replaced(view.store)
     for file in old:
         day, since, held = file.day, replaced.get(file.name), (file,)

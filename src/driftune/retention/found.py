@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from driftune.lake.store import Held
+from driftune.lake.store import StoredFile
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Aged:
     kind: str
     what: str
     paths: tuple[Path, ...] = ()
-    held: tuple[Held, ...] = ()
+    held: tuple[StoredFile, ...] = ()
     day: str | None = None
     key: str | None = None
     version: int | None = None

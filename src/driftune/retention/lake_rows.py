@@ -16,7 +16,7 @@ from driftune.intake.scratch import scratch
 from driftune.intake.turns import turn
 from driftune.io import read_json, write_json
 from driftune.lake.duck import connect, literal, one_row
-from driftune.lake.store import Held
+from driftune.lake.store import StoredFile
 from driftune.lake.suppressed import note_day, read_suppressed, rewriting, without
 from driftune.lake.table import Lake, open_table, short_hash
 from driftune.locks import locked
@@ -58,7 +58,7 @@ def erase_rows(config: Config, ledger: Ledger, users: Sequence[str], mark: str) 
 
 def old_files(
     config: Config, users: Sequence[str], *, rewritten: Collection[date] = ()
-) -> list[Held]:
+) -> list[StoredFile]:
     """Files of the lake that hold rows of the users and are not of its newest version.
 
     One that cannot be read counts: nothing but an old version could name it. ``rewritten``: days
@@ -67,7 +67,7 @@ def old_files(
     view = Lake.of(config)
     current = {name for day in view.files if day not in rewritten for name in view.files[day]}
     found = []
-    for file in view.store.held():
+    for file in view.store.files():
         if file.name in current:
             continue
         try:

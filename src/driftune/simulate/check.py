@@ -52,7 +52,7 @@ def check_against_truth(
     """
     if within_days < 0:
         raise ValueError(f"within_days must not be negative, got {within_days}")
-    events = [each for each in read_truth(truth_path).events if each.kind != "traffic_only"]
+    events = [event for event in read_truth(truth_path).events if event.kind != "traffic_only"]
     made = {
         (row["domain"], date.fromisoformat(row["day"]), bool(row["judged"])) for row in decisions
     }

@@ -65,7 +65,7 @@ class Simulator:
         hold about that many rows each, so that memory does not grow with its volume.
         """
         visits = [self._visits(domain, day) for domain in range(len(self.config.domains))]
-        total = sum(each.requests for each in visits)
+        total = sum(visit.requests for visit in visits)
         edges = _slice_edges(visits, max(1, -(-total // max(1, round(self.slice_rows / DEPTH)))))
         counts = [visit.counts(edges) for visit in visits]
         digits = max(5, len(str(total - 1)))
