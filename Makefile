@@ -18,7 +18,7 @@ demo: setup
 test: setup
 	@$(PYTEST) -m "not slow"
 
-# What CI runs beside `make test`: kills, deployments and servers that take minutes.
+# What takes minutes and was once in `make test`: kills, deployments, servers.
 test-ci: setup
 	@$(PYTEST) -m ci
 
