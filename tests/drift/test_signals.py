@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from driftune.drift.policy import Past, decide
 from driftune.drift.profiles import Profile
 from driftune.drift.signals import SIGNALS, CategoricalSignal
 from driftune.drift.words import facts, say
+from driftune.registry.records import Scores
 from driftune.reports.drift_view import drift_view
 from tests.drift.windows import NAMES, profile, windows
 
@@ -73,11 +73,13 @@ def test_a_signal_of_ones_own_is_measured_judged_told_and_shown(morning: str) ->
     assert morning in judged["moved"].moved
     assert morning not in judged["still"].moved
     assert say(morning, told["moved"]).startswith("time of day: ")
-    scores: dict[str, Any] = {
-        "moved": judged["moved"].moved,
-        "told": told["moved"],
-        "signals": {name: {"p": verdict.p} for name, verdict in verdicts["moved"].items()},
-    }
+    scores = Scores.model_validate(
+        {
+            "moved": judged["moved"].moved,
+            "told": told["moved"],
+            "signals": {name: {"p": verdict.p} for name, verdict in verdicts["moved"].items()},
+        }
+    )
     words = [card["words"] for card in drift_view(scores)["cards"]]
     assert any("Time of day" in text for text in words)
 

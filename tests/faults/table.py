@@ -167,7 +167,7 @@ ADAPTATION = (
 
 ROLLBACK = (
     Kill("check-written-not", GUARDS, "driftune.registry.checks:insert_new", run="ci"),
-    Kill("check-in-its-transaction", GUARDS, "driftune.registry.checks:restore", "after"),
+    Kill("check-in-its-transaction", GUARDS, "driftune.registry.rollback:restore", "after"),
     Kill("rollback-no-alias", GUARDS, "driftune.guard.check:mirror", mend=True),
     Kill("rollback-alias", GUARDS, "driftune.guard.check:mirror", "after"),
     Kill("rollback-event-before", GUARDS, "tasks.guard:emit_event", run="ci"),

@@ -39,6 +39,7 @@ def counts(quality):
     return found
 
 
+@pytest.mark.great_expectations
 def test_a_clean_day_is_kept_whole(ready):
     world, day = ready
     world.write(day)

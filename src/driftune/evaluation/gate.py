@@ -88,15 +88,13 @@ def judge(
     """Judge a challenger against the champion on the same rows; deterministic given ``seed``.
 
     Unusable inputs reject; too little data is ``insufficient``; otherwise the rules decide.
-    ``confidence``: of the interval, in place of the policy's.
 
     Args:
         rows, champion, challenger: labels and scores of the same impressions.
         policy: the limits.
         seed: draws the users.
-        confidence: of the intervals, where several looks or domains share an error rate; by
-            default ``policy.confidence``. Non-inferiority tests keep the policy's, since a
-            stricter one would let more through.
+        confidence: of the intervals where looks or domains share an error rate, else the policy's.
+            Non-inferiority tests keep the policy's: a stricter one would let more through.
 
     Raises:
         TypeError, ValueError: when labels or scores are not numbers at all.
@@ -111,9 +109,9 @@ def judge(
         scorecard(rows.click, rows.convert, user, side.p_click, side.p_ctcvr)
         for side in (champion, challenger)
     )
-    compared = _comparisons(rows, champion, challenger, (names, user), policy.metric, guarded)
+    pairs = _comparisons(rows, champion, challenger, (names, user), policy.metric, guarded)
     differences = paired_differences(
-        compared, len(names), resamples=policy.resamples, confidence=level, seed=seed
+        pairs, len(names), resamples=policy.resamples, confidence=level, seed=seed
     )
     main = differences["difference"]
     rules += gate_rules.amount_rules(before, main, policy)
@@ -126,7 +124,7 @@ def judge(
         after,
         main,
         differences["guardrail"],
-        delong(compared["difference"].positive, compared["difference"].gained, level),
+        delong(pairs["difference"].positive, pairs["difference"].gained, level),
         [differences["first half"], differences["second half"]],
         judge_slices({name: differences[_SLICE + name] for name in rows.slices}, policy),
         {

@@ -33,7 +33,7 @@ def connect(
         con.close()
 
 
-def one_row(con: Connection, query: str, values: Sequence[str] = ()) -> tuple[Any, ...]:
+def one_row(con: Connection, query: str, values: Sequence[str | list[str]] = ()) -> tuple[Any, ...]:
     """The only row of a query that always has one, such as an aggregate.
 
     The types of its values are those that the query selects.

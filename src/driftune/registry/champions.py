@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.models.adapters import Adapter, AdapterBank, AdapterFileError, load_adapter
 from driftune.registry.ledger import BASE, ROLLBACK, Ledger
-from driftune.registry.schema import adapters as adapter_versions
 
 log = logging.getLogger("driftune")
 
@@ -59,13 +56,6 @@ def load_version(
 def newest_day(ledger: Ledger) -> str | None:
     """The newest day in the lake (ISO), by the ledger: where the data stands; None without any."""
     return max((row.day for row in ledger.days()), default=None)
-
-
-def mlflow_versions(ledger: Ledger) -> dict[tuple[str, int], str | None]:
-    """MLflow's version of every adapter, by domain key and version; None where it has none."""
-    table = adapter_versions
-    query = sa.select(table.c.domain_key, table.c.version, table.c.mlflow_version)
-    return {(key, version): mlflow for key, version, mlflow in ledger.read(query)}
 
 
 def version_before(ledger: Ledger, key: str, version: int) -> int:

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from driftune.registry.ledger import Ledger
 from driftune.registry.moments import moment
-from driftune.registry.rollback import restore
 from driftune.registry.rows import Switch
 from driftune.registry.schema import AS_OF, champions, checks, insert_new
 
@@ -85,6 +84,9 @@ def record_checks(ledger: Ledger, judged: Sequence[Check], back: Switch | None) 
     Raises:
         RegistryError: when the champion has moved; nothing is written then.
     """
+    # Pages read checks, too, and load no torch; only a rollback needs adapters.
+    from driftune.registry.rollback import restore
+
     with ledger.write() as connection:
         # Not before the switch that made it serve: readings count from there.
         now = moment(connection, judged[0].domain_key, judged[0].day)

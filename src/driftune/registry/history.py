@@ -6,7 +6,7 @@ from typing import TypedDict
 import sqlalchemy as sa
 
 from driftune.registry.ledger import Ledger
-from driftune.registry.schema import decisions
+from driftune.registry.schema import adapters, decisions
 
 SwitchEntry = TypedDict(
     "SwitchEntry",
@@ -50,3 +50,10 @@ def switch_history(ledger: Ledger, key: str) -> list[SwitchEntry]:
         }
         for row in ledger.switches(key)
     ]
+
+
+def mlflow_versions(ledger: Ledger) -> dict[tuple[str, int], str | None]:
+    """MLflow's version of every adapter, by domain key and version; None where it has none."""
+    table = adapters
+    query = sa.select(table.c.domain_key, table.c.version, table.c.mlflow_version)
+    return {(key, version): mlflow for key, version, mlflow in ledger.read(query)}

@@ -9,9 +9,9 @@ from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.quality.parts import DomainRecord
 from driftune.quality.record import DayQuality, read_quality
-from driftune.registry.champions import mlflow_versions
 from driftune.registry.checks import Check, all_checks
 from driftune.registry.decision_queries import Decided, Stamp
+from driftune.registry.history import mlflow_versions
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.review import ReviewEntry, reviews_of
 from driftune.registry.rows import DayRecord, RunRecord, SwitchRecord

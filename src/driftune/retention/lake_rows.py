@@ -152,7 +152,7 @@ def _rewrite(config: Config, ledger: Ledger, day: date, users: Sequence[str], ma
                     f"(SELECT unnest($1::VARCHAR[])), false) AS gone FROM {_read(file)}) "
                     f"WHERE NOT gone) TO {literal(str(target))} "
                     "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)",
-                    list(users),
+                    [list(users)],
                 )
                 written[target] = rows
         replace_day(view.store, day, after, written)
