@@ -128,7 +128,8 @@ def detect_drift(settings: Config, day: date, spread: FanOut) -> list[State[Meas
     measured = spread.each(drift.measure_domain, given)
     usable = [state.result() for state in measured if state.is_completed()]
     if usable:
-        # Quoted: Prefect would look into every array for futures to wait for.
+        # Quoted: Prefect would look into every array for futures to wait for. Its types know no
+        # quoted parameters.
         drift.decide_day(settings, quote(windows), quote(usable))  # type: ignore[call-overload]
     return measured
 

@@ -71,6 +71,7 @@ def validate(config: Config, staged: Staged) -> Checkpoint:
         source = context.data_sources.add_or_update_sql(
             "staging",
             connection_string=f"duckdb:///{staged.database}",
+            # Great Expectations takes it and leaves it out of its signature.
             kwargs=_limited(config, staged),  # type: ignore[call-arg]
         )
         runs = {

@@ -26,6 +26,7 @@ def parts_of(output: Output) -> tuple[Tensor, ...]:
         values = tuple(output)
     else:
         values = (output,)
+    # The type is recursive; what is nested deeper was refused when the module was attached.
     return values  # type: ignore[return-value]
 
 
