@@ -17,7 +17,7 @@ Argument = str | int | float | bool | list[str] | None
 ROW_RULES = (
     *("user_missing", "item_missing", "time_unreadable", "other_day", "domain_missing"),
     *("domain_unknown", "click_label", "convert_label", "convert_without_click", "duplicate"),
-    "number_unreadable",
+    *("number_unreadable", "row_unreadable"),
 )
 # Rows that break one of these can be encoded all the same.
 RELEASABLE = ("convert_without_click", "duplicate", "number_unreadable")
@@ -62,13 +62,18 @@ COLUMN_RULES: dict[str, Severity] = {
     "column_item_level": "warning",
     "column_drift": "warning",
 }
-# Rules about columns that differ from those of the days before; column_lossy: of another type, and
-# a value is lost by it or names something else than before.
+# Rules about files, their columns, and how these differ from the days before; column_lossy: of
+# another type, and a value is lost by it or names something else than before.
 CHANGE_RULES: dict[str, Severity] = {
     "column_new": "warning",
     "column_missing": "warning",
     "column_type": "warning",
     "column_lossy": "critical",
+    "column_mixed": "warning",
+    "id_inexact": "critical",
+    "id_case": "warning",
+    "list_empty": "warning",
+    "files_ignored": "info",
 }
 SUMMARY_RULES: dict[str, Severity] = DAY_RULES | DOMAIN_RULES | COLUMN_RULES
 

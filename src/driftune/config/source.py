@@ -1,5 +1,6 @@
 """Where the logs are, which days pre-training uses, and what taking in a day may use."""
 
+import codecs
 from datetime import date, timedelta
 from typing import Literal
 
@@ -7,6 +8,49 @@ from pydantic import Field, field_validator, model_validator
 
 from driftune.config.base import Section, Share
 from driftune.redact import redact
+
+
+class CsvOptions(Section):
+    """How CSV files are written. What is not said is found from the header, the same for all rows.
+
+    A blank line is no row. A value is null where it is one of ``null`` and not quoted.
+    """
+
+    delimiter: str | None = Field(None, min_length=1, max_length=1)
+    """The sign between values; null: that of , ; | and tab by which the header reads best."""
+    quote: str = Field('"', max_length=1)
+    """The sign around values that hold others; empty: there is none."""
+    escape: str | None = Field(None, min_length=1, max_length=1)
+    """The sign before a quote within quotes; null: the quote itself."""
+    encoding: str = "utf-8"
+    """Encoding of the text, as Python calls it."""
+    header: int | list[str] | bool = 1
+    """The line that names the columns; the lines before it are left out. Or the names, of files
+    without such a line; false: the columns are called column0, column1, …."""
+    null: list[str] = [""]
+    """What is written for no value; the empty text by default."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, encoding: str) -> str:
+        try:
+            return codecs.lookup(encoding).name
+        except LookupError:
+            raise ValueError("is no encoding that Python knows, such as utf-16 or cp1252") from None
+
+    @field_validator("header", mode="before")
+    @classmethod
+    def _line(cls, header: int | list[str] | bool) -> int | list[str] | bool:
+        if header is True:
+            return 1
+        if header is not False and isinstance(header, int) and header < 1:
+            raise ValueError("lines are counted from 1")
+        return header
+
+    @field_validator("null", mode="before")
+    @classmethod
+    def _listed(cls, null: str | list[str]) -> list[str]:
+        return [null] if isinstance(null, str) else null
 
 
 class Source(Section):
@@ -21,6 +65,11 @@ class Source(Section):
     """Template of the day's files with `{day}`: path, `s3://`, `gs://`; globs allowed."""
     format: Literal["auto", "parquet", "csv", "jsonl"] = "auto"
     """Format of the files; `auto` goes by the ending."""
+    csv: CsvOptions = CsvOptions()
+    """How CSV files are written."""
+    partitions: list[str] = []
+    """Columns whose values are parts of the files' paths, `NAME=VALUE`; no other part is a column,
+    and a column of the file goes before its path's."""
     late_days: int = Field(3, ge=0)
     """Days before the last one that a scheduled run takes in when they arrive late."""
     keep_columns: bool = True

@@ -1,6 +1,7 @@
 """Examine an installation and a workspace: what is there, what fits, what needs mending."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 from driftune.config import Config
@@ -67,12 +68,18 @@ def _packages() -> Finding:
 
 def _source(config: Config) -> str:
     from driftune.intake.scratch import scratch
+    from driftune.lake.duck import connect
+    from driftune.lake.loading import read_parts
+    from driftune.lake.readers.unreadable import create_unreadable
     from driftune.lake.source import fetch
 
     day = config.reference.last
     with scratch(config, day) as folder:
-        files = fetch(config, day, folder).files
-    return f"source: {len(files)} file(s) of {day}, {len(files[0].columns)} columns"
+        fetched = fetch(config, day, folder)
+        with connect(folder / "doctor.duckdb") as con:
+            create_unreadable(con)
+            first, *_ = read_parts(con, config, replace(fetched, files=fetched.files[:1]), folder)
+    return f"source: {len(fetched.files)} file(s) of {day}, {len(first.columns)} columns"
 
 
 def _lake(config: Config) -> str:

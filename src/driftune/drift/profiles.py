@@ -20,7 +20,7 @@ from driftune.drift.cells import SIZES, Cells
 from driftune.drift.counts import Counted, read_counts, write_counts
 from driftune.features.days import encode_day
 from driftune.features.encoder import Encoder
-from driftune.lake.duck import connect, literal
+from driftune.lake.duck import connect, parquet
 from driftune.lake.table import Lake
 from driftune.models.adapters import AdapterBank
 from driftune.models.recommender import Recommender
@@ -128,7 +128,7 @@ def sample(
     first of the file come first.
     """
     identity = "hash(user_hash, event_time, c_1, click)"
-    source = f"read_parquet({literal(str(encoded))}, file_row_number = true)"
+    source = parquet(encoded, options="file_row_number = true")
     with connect() as con:
         con.execute("CREATE TEMP TABLE wanted (domain_key VARCHAR)")
         con.executemany("INSERT INTO wanted VALUES (?)", [(key,) for key in keys])

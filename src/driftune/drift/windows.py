@@ -25,7 +25,7 @@ from driftune.drift.rules import NO_HISTORY
 from driftune.errors import LedgerError
 from driftune.features.encoder import Encoder
 from driftune.io import read_json, write_json
-from driftune.lake.duck import connect, literal
+from driftune.lake.duck import connect, parquet
 from driftune.lake.table import Lake
 from driftune.models.backbone import trained_until
 from driftune.quality.record import refused_domains
@@ -189,7 +189,7 @@ def _write_windows(
 def _categories(encoder: Encoder) -> list[str]:
     with connect() as con:
         found = con.execute(
-            f"SELECT value FROM read_parquet({literal(str(encoder.vocabulary))}) "
+            f"SELECT value FROM {parquet(encoder.vocabulary)} "
             f"WHERE field = 'category' ORDER BY id LIMIT {MOST}"
         ).fetchall()
     return [value for (value,) in found]

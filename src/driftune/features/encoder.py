@@ -12,7 +12,7 @@ from driftune.config import Config
 from driftune.errors import BackboneError
 from driftune.features.counters import counter_columns, lake_column
 from driftune.io import json_text, read_json, replacing, write_json
-from driftune.lake.duck import Connection, connect, identifier, literal, one_row
+from driftune.lake.duck import Connection, connect, identifier, literal, one_row, parquet
 
 _BASE_FIELDS = ("user", "item", "domain", "category")
 CLIP = 5.0
@@ -138,7 +138,7 @@ def erase_users(folder: Path, users: list[str], *, write: bool = True) -> int:
     if not card_path.exists() or not vocabulary.exists():
         return 0
     theirs = "field = 'user' AND value IN (SELECT unnest($1::VARCHAR[]))"
-    source = f"read_parquet({literal(str(vocabulary))}, file_row_number = true)"
+    source = parquet(vocabulary, options="file_row_number = true")
     with connect() as con:
         query = f"SELECT count(*) FROM {source} WHERE {theirs}"
         ((known,),) = con.execute(query, [users]).fetchall()
@@ -162,7 +162,7 @@ def load_vocabulary(con: Connection, encoder: Encoder) -> None:
     for number, field in enumerate(encoder.fields):
         con.execute(
             f"CREATE OR REPLACE TEMP TABLE vocabulary_{number} AS "
-            f"SELECT value, id FROM read_parquet({literal(str(encoder.vocabulary))}) "
+            f"SELECT value, id FROM {parquet(encoder.vocabulary)} "
             f"WHERE field = {literal(field)}"
         )
 

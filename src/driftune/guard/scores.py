@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 
 from driftune.config import Config
 from driftune.features.days import encode_day
 from driftune.features.encoder import Encoder
-from driftune.lake.duck import connect, literal
+from driftune.lake.duck import connect, parquet
 from driftune.models.adapters import AdapterBank
 from driftune.models.recommender import Recommender
 from driftune.registry.ledger import BASE
@@ -52,7 +53,7 @@ def score_day(
     The labels are those of the gate's metric.
     """
     of_key = {contest.key: contest for contest in contests}
-    encoded = literal(str(encode_day(config, encoder, day)))
+    encoded = encode_day(config, encoder, day)
     for keys in _batches(encoded, list(of_key)):
         rows = _rows(encoder, encoded, keys)
         base = _metric(config, rows, model, None)
@@ -77,11 +78,11 @@ def _metric(config: Config, rows: Rows, model: Recommender, bank: AdapterBank | 
     return p_ctcvr if config.gate.metric == "ctcvr_auc" else p_click
 
 
-def _batches(encoded: str, keys: list[str]) -> list[list[str]]:
+def _batches(encoded: Path, keys: list[str]) -> list[list[str]]:
     """The keys that have rows, in groups that fit in memory."""
     with connect() as con:
         counts = con.execute(
-            f"SELECT domain_key, count(*) FROM read_parquet({encoded}) "
+            f"SELECT domain_key, count(*) FROM {parquet(encoded)} "
             "WHERE domain_key IN (SELECT unnest(?)) GROUP BY 1 ORDER BY 1",
             [keys],
         ).fetchall()
@@ -96,10 +97,11 @@ def _batches(encoded: str, keys: list[str]) -> list[list[str]]:
     return found
 
 
-def _rows(encoder: Encoder, encoded: str, keys: list[str]) -> Rows:
+def _rows(encoder: Encoder, encoded: Path, keys: list[str]) -> Rows:
+    numbered = parquet(encoded, options="file_row_number = true")
     with connect() as con:
         table = con.sql(
-            f"SELECT {columns(encoder)} FROM read_parquet({encoded}, file_row_number = true) "
+            f"SELECT {columns(encoder)} FROM {numbered} "
             "WHERE domain_key IN (SELECT unnest(?)) ORDER BY file_row_number",
             params=[keys],
         ).to_arrow_table()

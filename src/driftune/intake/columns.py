@@ -1,5 +1,6 @@
 """How the columns of a day differ from those of the day before it: kept, reported, cast."""
 
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import date
 
@@ -11,14 +12,13 @@ from driftune.lake import roles
 from driftune.lake.duck import Connection, identifier
 from driftune.lake.evolution import Change, Evolution
 from driftune.lake.kept import Kept, kept_columns
-from driftune.lake.source import Fetched
+from driftune.lake.loading import Loaded
 
 ACCEPT = "deliver it as before, or accept it by quality.severity: {column_lossy: warning}"
 
 
-def without_missing(config: Config, fetched: Fetched) -> Config:
-    """The configuration without the optional roles whose column no file has: they are null."""
-    delivered = {name for file in fetched.files for name in file.columns}
+def without_missing(config: Config, delivered: Collection[str]) -> Config:
+    """The configuration without the optional roles whose column is not delivered: they are null."""
     gone = {
         name: None
         for name in roles.OPTIONAL
@@ -27,24 +27,22 @@ def without_missing(config: Config, fetched: Fetched) -> Config:
     return config.model_copy(update={"columns": config.columns.model_copy(update=gone)})
 
 
-def evolve(
-    con: Connection, config: Config, fetched: Fetched, types: dict[str, str], rows: int
-) -> Evolution:
-    """Compare the columns of ``raw`` (of ``types``) with those of the newest day before it.
+def evolve(con: Connection, config: Config, day: date, loaded: Loaded) -> Evolution:
+    """Compare the columns of ``raw`` with those of the newest day before it.
 
     What no role names is kept in the lake, and new when the day before lacked it. A column that
     identifies something and has another type is cast to the one before where no value is lost by
     it; where one is, or names would no longer be those of the days before, that is critical: its
     rows would name other users, items or domains than they did.
     """
-    text = all(file.format != "parquet" for file in fetched.files)
-    kept = tuple(kept_columns(con, config, types, text=text))
-    changes = [*_missing(config, types, rows), *map(_kept_moved, filter(_is_moved, kept))]
-    before = _earlier(config, fetched.day)
+    types, rows = loaded.types, loaded.rows
+    kept = tuple(kept_columns(con, config, types))
+    changes = [*_missing(config, types, rows), *_mixed(con, loaded)]
+    before = _earlier(config, day)
     if before is None:
         return Evolution(types, {}, tuple(changes), kept)
     changes += [*_new(con, config, types, before, kept), *_gone(config, types, before, rows)]
-    untyped = any(file.format == "csv" for file in fetched.files)
+    untyped = loaded.has_text
     casts = {}
     for name in identities(config):
         was, now = before.get(name), types.get(name)
@@ -53,7 +51,7 @@ def evolve(
         if untyped:
             found = misread(con, name, was, config.quality.max_rejected_share)
         else:
-            found = recast(con, config, name, was, now, fetched.day)
+            found = recast(con, config, name, was, now, day)
         if found is None:
             continue
         changes.append(_recast(con, name, was, now, found))
@@ -62,6 +60,31 @@ def evolve(
     # Text files say no types: what was known of them stays known.
     known = {name: before.get(name, kind) if untyped else kind for name, kind in types.items()}
     return Evolution({**known, **casts}, casts, tuple(changes), kept)
+
+
+def kept_changes(con: Connection, loaded: Loaded, kept: Iterable[Kept]) -> list[Change]:
+    """Kept columns that were delivered in another type than the lake holds.
+
+    What rows in quarantine hold does not count.
+    """
+    found = []
+    for column in kept:
+        if not column.moved:
+            continue
+        value = identifier(column.source)
+        ((lost, file, example),) = con.execute(
+            f"SELECT count(*), any_value(_driftune_file), left(any_value({value}::VARCHAR), 60) "
+            f"FROM raw WHERE {column.lost} "
+            "AND _driftune_id NOT IN (SELECT delivered_id FROM staged WHERE rejected = 1)"
+        ).fetchall()
+        said = f"Column '{column.source}' keeps its type: the lake holds it as {column.kind}"
+        if lost:
+            where = f"{said}, and '{example}' in {file} does not fit"
+            sentence = f"{where}; {ACCEPT}, then it is null."
+            found.append(Change.of("column_lossy", sentence, lost))
+        elif not loaded.is_text:
+            found.append(Change.of("column_type", f"{said}; every value was cast to that.", 0))
+    return found
 
 
 def record_columns(config: Config, day: date, types: dict[str, str]) -> None:
@@ -129,16 +152,15 @@ def _gone(config: Config, types: dict[str, str], before: dict[str, str], rows: i
     ]
 
 
-def _is_moved(column: Kept) -> bool:
-    return column.moved
-
-
-def _kept_moved(column: Kept) -> Change:
-    said = f"Column '{column.source}' keeps its type: the lake holds it as {column.kind}"
-    if not column.lost:
-        return Change.of("column_type", f"{said}; every value was cast to that.", 0)
-    where = f"{said}, and '{column.example}' in {column.file} does not fit"
-    return Change.of("column_lossy", f"{where}; {ACCEPT}, then it is null.", column.lost)
+def _mixed(con: Connection, loaded: Loaded) -> list[Change]:
+    """Columns that files of this day deliver in types that have nothing in common."""
+    found = []
+    for column in loaded.together.mixed:
+        ((rows,),) = con.execute(f"SELECT count({identifier(column.column)}) FROM raw").fetchall()
+        each = " and ".join(f"{kind} in {uri}" for uri, kind in column.kinds)
+        sentence = f"Column '{column.column}' has one type: it is {each}; it is taken as text."
+        found.append(Change.of("column_mixed", sentence, rows))
+    return found
 
 
 def _recast(con: Connection, name: str, was: str, now: str, found: Recast) -> Change:

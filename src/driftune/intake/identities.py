@@ -11,13 +11,8 @@ from driftune.config import ColumnRole, Config
 from driftune.features.counters import lake_column
 from driftune.lake import roles
 from driftune.lake.duck import Connection, identifier, literal
-from driftune.lake.kept import is_nested
 from driftune.lake.table import Lake
-
-_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
-_FAMILIES = {kind: "whole" for name in _WHOLE for kind in (name, f"U{name}")}
-_FAMILIES |= {"FLOAT": "DOUBLE"}
-_NO_TYPE = '"NULL"'
+from driftune.lake.types import EMPTY, family, is_nested
 
 
 @dataclass(frozen=True)
@@ -55,16 +50,9 @@ def _folds(config: Config) -> bool:
     return config.domains.unknown == "other"
 
 
-def family(kind: str) -> str:
-    """What types of one kind have in common: all whole numbers read the same."""
-    if kind.startswith("ENUM("):
-        return "VARCHAR"
-    return "TIMESTAMP" if kind.startswith("TIMESTAMP_") else _FAMILIES.get(kind, kind)
-
-
 def is_changed(was: str, now: str) -> bool:
     """Whether values of two types may read differently."""
-    return family(was) != family(now) and now != _NO_TYPE and was != _NO_TYPE
+    return family(was) != family(now) and EMPTY not in (was, now)
 
 
 def recast(con: Connection, config: Config, name: str, was: str, now: str, day: date) -> Recast:
@@ -97,12 +85,22 @@ def misread(con: Connection, name: str, was: str, tolerated: float) -> Recast | 
     column = identifier(name)
     target = "HUGEINT" if family(was) == "whole" else was
     wrong = f"nullif(trim({column}), '') IS NOT NULL AND {_differs(column, target, 'VARCHAR')}"
-    found = _lost(con, wrong, column, None)
+    # Of a UUID the lake knows one writing; others of the same are cast to it.
+    found = _lost(con, wrong, column, "UUID" if was == "UUID" else None)
+    if found.target and not found.lost and _any(con, f"{column} <> lower({column})"):
+        return found
     ((given,),) = con.execute(f"SELECT count({column}) FROM raw").fetchall()
     return found if found.lost > tolerated * given else None
 
 
+def _any(con: Connection, condition: str) -> bool:
+    ((found,),) = con.execute(f"SELECT coalesce(bool_or({condition}), false) FROM raw").fetchall()
+    return bool(found)
+
+
 def _differs(column: str, target: str, now: str) -> str:
+    if (target, now) == ("UUID", "VARCHAR"):
+        return f"{column} IS NOT NULL AND TRY_CAST({column} AS UUID) IS NULL"
     return f"TRY_CAST(TRY_CAST({column} AS {target}) AS {now}) IS DISTINCT FROM {column}"
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -11,15 +12,16 @@ import duckdb
 from driftune.config import ColumnRole, Config
 from driftune.config.workspace import Workspace
 from driftune.errors import LakeError, SourceError
-from driftune.intake.columns import evolve, without_missing
+from driftune.intake.columns import evolve, kept_changes, without_missing
 from driftune.intake.duplicates import find_copies
-from driftune.intake.expressions import over_typed_columns
+from driftune.intake.expressions import evaluate
+from driftune.intake.rows import file_changes, id_changes, row_changes
 from driftune.io import JsonObject
 from driftune.lake import roles, values
 from driftune.lake.duck import Connection, connect, first_line, identifier, is_out_of_room, literal
 from driftune.lake.evolution import Evolution
 from driftune.lake.kept import Kept
-from driftune.lake.loading import damaged_file, delivered_types, load
+from driftune.lake.loading import Loaded, damaged_file, load
 from driftune.lake.source import Fetched
 from driftune.lake.suppressed import leave_out, read_suppressed
 from driftune.quality.released import read_release
@@ -47,6 +49,8 @@ def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | No
     }
     if not config.source.keep_columns:
         meaning["keep_columns"] = False
+    if written := config.source.csv.model_dump(mode="json", exclude_defaults=True):
+        meaning["csv"] = written
     return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
 
@@ -61,7 +65,6 @@ def stage(
         SourceError: for a missing column or a file that breaks off while it is read.
         LakeError: when disk or memory is full.
     """
-    _check_columns(config, fetched)
     erased = read_suppressed(config)
     quarantine_unknown = known_domains is not None and config.domains.unknown == "quarantine"
     released = read_release(Workspace(config), fetched.day).of(fetched.content)
@@ -75,11 +78,18 @@ def stage(
             if known_domains:
                 insert = "INSERT INTO known_domains SELECT unnest(?::VARCHAR[])"
                 con.execute(insert, [known_domains])
-            rows = load(con, fetched)
-            evolution = _parse(con, config, fetched, known_domains, rows)
+            loaded = load(con, config, fetched, database.parent / "plain")
+            _check_columns(config, loaded)
+            evolution = _parse(con, config, fetched, loaded, known_domains)
             leave_out(con, erased)
             con.execute(_marked_sql(rules))
             tally(con)
+            changes = [
+                *file_changes(con, fetched),
+                *evolution.changes,
+                *kept_changes(con, loaded, evolution.kept),
+                *id_changes(con, config, loaded),
+            ]
         except duckdb.Error as error:
             fetched.check_unchanged()
             raise _not_staged(con, fetched, database, error) from None
@@ -89,29 +99,31 @@ def stage(
         database,
         tuple(rules),
         content_hash(config, fetched, known_domains),
-        rows,
+        loaded.rows + loaded.unreadable,
         fetched,
-        evolution,
+        replace(evolution, changes=tuple(changes)),
         released,
         erased,
     )
 
 
 def _parse(
-    con: Connection, config: Config, fetched: Fetched, known_domains: list[str] | None, rows: int
+    con: Connection,
+    config: Config,
+    fetched: Fetched,
+    loaded: Loaded,
+    known_domains: list[str] | None,
 ) -> Evolution:
     """Create ``copies`` and ``parsed`` from ``raw``; returns how its columns changed."""
-    types = delivered_types(con)
-    find_copies(con, types, rows)
-    evolution = evolve(con, config, fetched, types, rows)
-    evaluated, source = over_typed_columns(con, without_missing(config, fetched), fetched)
-    if source == "raw":
-        source, types = evolution.relation(), {**types, **evolution.casts}
+    find_copies(con, loaded.types, loaded.rows)
+    evolution = evolve(con, config, fetched.day, loaded)
+    evaluated, source = evaluate(con, without_missing(config, loaded.types), loaded, evolution)
+    types = {**loaded.types, **evolution.casts}
     # A view is read by sessions of another zone, too.
-    kind = "VIEW" if _is_zoneless(config, fetched, types) else "TABLE"
+    kind = "VIEW" if _is_zoneless(config, loaded, types) else "TABLE"
     parsed = _parsed_sql(evaluated, fetched.day, known_domains, source, types, evolution.kept)
     con.execute(f"CREATE {kind} parsed AS {parsed}")
-    return evolution
+    return replace(evolution, changes=(*evolution.changes, *row_changes(con, config, loaded)))
 
 
 def _not_staged(
@@ -129,20 +141,24 @@ def _not_staged(
     )
 
 
-def _check_columns(config: Config, fetched: Fetched) -> None:
+def _check_columns(config: Config, loaded: Loaded) -> None:
     optional = {f"columns.{name}" for name in roles.OPTIONAL}
-    for file in fetched.files:
+    for part in loaded.parts:
         for column, key in roles.needed_columns(config).items():
-            if column not in file.columns and key not in optional:
-                raise SourceError(
-                    f"{file.uri}: column '{column}' ({key} in params.yaml) is missing; "
-                    f"the file has {', '.join(file.columns)}"
-                )
+            if column in {*part.columns, *part.file.partitions} or key in optional:
+                continue
+            given = " ".join(", ".join(part.columns).split())
+            mend = f"the file has {given}"
+            if f"/{column}=" in part.file.uri:
+                mend = f"its path has: set source.partitions: [{column}]"
+            raise SourceError(
+                f"{part.file.uri}: column '{column}' ({key} in params.yaml) is missing; {mend}"
+            )
 
 
-def _is_zoneless(config: Config, fetched: Fetched, types: dict[str, str]) -> bool:
+def _is_zoneless(config: Config, loaded: Loaded, types: dict[str, str]) -> bool:
     """Whether the parsed rows are the same in a session of any time zone."""
-    if any(file.format != "parquet" for file in fetched.files):
+    if loaded.has_text or roles.explodes(config):
         return False
     texts = " ".join(roles.expressions(config).values())
     if _ZONED.search(texts) or (texts and any(map(roles.has_offset, types.values()))):
@@ -193,8 +209,13 @@ def _fields(
         domain = f"CASE WHEN ({domain}) IN ({known}) THEN ({domain}) WHEN ({domain}) IS NOT NULL "
         domain += f"THEN {literal(roles.OTHER_DOMAIN)} END"
     time = roles.time_expression(config, day, types[columns.time.column])
+    exploded = roles.explodes(config)
     fields = {
-        "row_id": "raw._driftune_id",
+        "row_id": "evaluated.rowid + 1" if exploded else "raw._driftune_id",
+        "delivered_id": "raw._driftune_id",
+        "element": "row_number() OVER (PARTITION BY raw._driftune_id ORDER BY evaluated.rowid)"
+        if exploded
+        else "NULL::BIGINT",
         "file": "_driftune_file",
         "file_row": "_driftune_row",
         "fingerprint": "_driftune_fingerprint",
@@ -229,7 +250,7 @@ def _marked_sql(rules: list[RowRule]) -> str:
     return f"""
         CREATE VIEW numbered AS
         SELECT parsed.*, coalesce(copies.copy_number, 1) AS copy_number
-        FROM parsed LEFT JOIN copies USING (row_id);
+        FROM parsed LEFT JOIN copies ON copies.row_id = parsed.delivered_id;
         CREATE TABLE broken AS
         SELECT row_id, reasons
         FROM (SELECT row_id, concat_ws(', ', {reasons}) AS reasons FROM numbered)

@@ -33,6 +33,22 @@ def connect(
         con.close()
 
 
+def parquet(*paths: Path, options: str = "") -> str:
+    """The table function that reads Parquet files, and nothing but what is in them.
+
+    By itself DuckDB takes every ``key=value`` folder of a path for a column, and signs such as
+    ``*`` for more files. ``options``: further arguments.
+    """
+    listed = ", ".join(literal(plain_name(path)) for path in paths)
+    more = f", {options}" if options else ""
+    return f"read_parquet([{listed}], hive_partitioning=false{more})"
+
+
+def plain_name(path: Path) -> str:
+    """A path as DuckDB's readers take it, whose glob signs mean themselves."""
+    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in str(path))
+
+
 def one_row(con: Connection, query: str, values: Sequence[str | list[str]] = ()) -> tuple[Any, ...]:
     """The only row of a query that always has one, such as an aggregate.
 

@@ -4,13 +4,14 @@ Their names have a prefix, so that a platform's column never meets one of the la
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from driftune.config import Config
 from driftune.domains import domain_key
 from driftune.lake import roles
 from driftune.lake.duck import Connection, identifier
 from driftune.lake.table import Lake
+from driftune.lake.types import has_offset, is_nested, is_timestamp
 
 PREFIX = "d_"
 # Parquet and Delta readers take no spaces and few other signs in a column's name.
@@ -21,15 +22,14 @@ _TYPES = dict.fromkeys(_WHOLE, "BIGINT") | {
     "FLOAT": "DOUBLE",
     **{kind: kind for kind in ("DOUBLE", "BOOLEAN", "DATE", "BLOB", "VARCHAR")},
 }
-_NESTED = ("STRUCT(", "MAP(", "UNION(", "JSON", "VARIANT")
 
 
 @dataclass(frozen=True)
 class Kept:
     """A delivered column in the lake: its ``name`` there, ``value`` (SQL over ``raw``) and type.
 
-    ``moved``: it was delivered in another type than the lake holds; ``lost``: so many of its
-    values do not fit that, ``example`` of ``file`` among them.
+    ``moved``: it was delivered in another type than the lake holds; ``lost`` is the condition on
+    rows of ``raw`` whose value does not fit that.
     """
 
     source: str
@@ -37,14 +37,7 @@ class Kept:
     value: str
     kind: str
     moved: bool = False
-    lost: int = 0
-    file: str = ""
-    example: str = ""
-
-
-def is_nested(kind: str) -> bool:
-    """Whether values of a DuckDB type consist of others."""
-    return kind.endswith("]") or kind.startswith(_NESTED)
+    lost: str = "false"
 
 
 def lake_name(column: str) -> str:
@@ -56,14 +49,11 @@ def lake_name(column: str) -> str:
     return PREFIX + (column if _PLAIN.fullmatch(column) else domain_key(column))
 
 
-def kept_columns(
-    con: Connection, config: Config, types: dict[str, str], *, text: bool
-) -> list[Kept]:
+def kept_columns(con: Connection, config: Config, types: dict[str, str]) -> list[Kept]:
     """The columns of ``raw`` (of ``types``) that the lake keeps though no role names them.
 
     A column is stored in the type of the first day that had a value in it: whole numbers as BIGINT,
-    fractions as DOUBLE, what is nested as JSON text. ``text``: the files say no types, so that
-    what looks like a time stays text.
+    fractions as DOUBLE, what is nested as JSON text.
     """
     if not config.source.keep_columns:
         return []
@@ -78,22 +68,20 @@ def kept_columns(
     found = []
     for column, given in zip(wanted, counts, strict=True):
         name = lake_name(column)
-        value, kind = _as_kept(column, types[column], text=text)
+        value, kind = _as_kept(column, types[column])
         name, wanted_kind = stored.get(name.lower(), (name, kind))
         if wanted_kind == kind and given:
             found.append(Kept(column, name, value, kind))
         elif given:
-            found.append(_moved(con, Kept(column, name, value, wanted_kind, True), kind))
+            found.append(_moved(Kept(column, name, value, wanted_kind, True), kind))
     return found
 
 
-def _as_kept(column: str, kind: str, *, text: bool) -> tuple[str, str]:
+def _as_kept(column: str, kind: str) -> tuple[str, str]:
     """The value of a delivered column as the lake would hold it first, and that type."""
     value = identifier(column)
-    if roles.is_timestamp(kind) and not text:
-        stored = "TIMESTAMP WITH TIME ZONE" if roles.has_offset(kind) else "TIMESTAMP"
-    elif text and kind == "DATE":
-        stored = "VARCHAR"
+    if is_timestamp(kind):
+        stored = "TIMESTAMP WITH TIME ZONE" if has_offset(kind) else "TIMESTAMP"
     else:
         stored = kind if kind.startswith("DECIMAL(") else _TYPES.get(kind, "VARCHAR")
     if is_nested(kind):
@@ -101,12 +89,11 @@ def _as_kept(column: str, kind: str, *, text: bool) -> tuple[str, str]:
     return (value if stored == kind else f"{value}::{stored}"), stored
 
 
-def _moved(con: Connection, column: Kept, kind: str) -> Kept:
-    """A column in the type that the lake holds it in, with the values that do not fit."""
+def _moved(column: Kept, kind: str) -> Kept:
+    """A column delivered as ``kind`` in the type that the lake holds it in."""
     cast = f"TRY_CAST({column.value} AS {column.kind})"
     lost = f"TRY_CAST({cast} AS {kind}) IS DISTINCT FROM {column.value}"
-    ((rows, file, example),) = con.execute(
-        f"SELECT count(*), any_value(_driftune_file), left(any_value({column.value}::VARCHAR), 60) "
-        f"FROM raw WHERE {lost}"
-    ).fetchall()
-    return Kept(column.source, column.name, cast, column.kind, True, rows, file, example)
+    if kind == "VARCHAR" and column.kind == "DOUBLE":
+        # 0.50 is the number that the lake writes 0.5.
+        lost = f"{cast} IS NULL AND trim({column.value}) <> ''"
+    return replace(column, value=cast, lost=lost)

@@ -1,50 +1,114 @@
-"""Load: the day's files as one relation ``raw``, as they were delivered.
+"""Load: the day's files as one relation ``raw``, with what they deliver and no more.
 
 Parquet is read where it lies, as often as it is needed: a copy of it would cost more than the
 whole checkpoint. Text is parsed once, into a table.
 """
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import duckdb
 
+from driftune.config import Config
 from driftune.errors import SourceError
-from driftune.lake.duck import Connection, first_line, identifier, is_out_of_room, literal, one_row
-from driftune.lake.source import Fetched, SourceFile
+from driftune.lake import roles
+from driftune.lake.duck import Connection, identifier, literal
+from driftune.lake.readers.csv_reader import read_csv
+from driftune.lake.readers.json_reader import read_jsonl
+from driftune.lake.readers.parquet_reader import read_parquet
+from driftune.lake.readers.part import Part, broken_off
+from driftune.lake.readers.unreadable import create_unreadable
+from driftune.lake.source import Fetched
+from driftune.lake.together import Together, put_together
 
 # Every name of our own is prefixed: a delivered column may be called anything else.
 _OWN = ("_driftune_id", "_driftune_row", "_driftune_file", "_driftune_fingerprint")
-_ROW_NUMBER = "file_row_number"
 
 
-def load(con: Connection, fetched: Fetched) -> int:
-    """Create the view ``raw`` over all files, and return its number of rows.
+@dataclass(frozen=True)
+class Loaded:
+    """The day's files as read: ``parts`` in their order, ``rows`` in ``raw``, so many
+    ``unreadable`` lines, and the columns ``together``."""
 
-    It holds the delivered columns, each of the type that holds what every file delivers, and
+    parts: tuple[Part, ...]
+    rows: int
+    unreadable: int
+    together: Together
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The columns of ``raw`` and their DuckDB types."""
+        return self.together.types
+
+    @property
+    def is_text(self) -> bool:
+        """Whether no file says the types of its columns."""
+        return all(part.is_text for part in self.parts)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether some file says no types."""
+        return any(part.is_text for part in self.parts)
+
+
+def load(con: Connection, config: Config, fetched: Fetched, folder: Path) -> Loaded:
+    """Create the view ``raw`` over all files and the table ``unreadable`` of what is no row.
+
+    ``raw`` holds the delivered columns, each of a type that holds what every file delivers, and
     ``_driftune_id`` (1 … rows), ``_driftune_file``, ``_driftune_row`` (1 … within the file) and
-    ``_driftune_fingerprint``, equal for rows whose delivered values are equal.
+    ``_driftune_fingerprint``, equal for rows whose delivered values are equal. What must be
+    unpacked or recoded is written to ``folder``.
 
     Raises:
-        SourceError: for a file that breaks off or changes while it is read, or no rows at all.
+        SourceError: for a file that breaks off or changes while it is read, columns that do not
+            go together, or no rows at all.
     """
-    types = _common_types(con, fetched)
-    parts, rows = [], 0
-    for number, file in enumerate(fetched.files):
-        scan, count = _rows_of(con, fetched, number)
-        columns = ", ".join(f"{identifier(name)}::{types[name]} AS {identifier(name)}"
-                            for name in file.columns)  # fmt: skip
-        parts.append(
+    create_unreadable(con)
+    parts = read_parts(con, config, fetched, folder)
+    together = put_together(con, config, parts)
+    selected, rows = [], 0
+    for part, columns in zip(parts, together.columns, strict=True):
+        named = ", ".join(f"{sql} AS {identifier(name)}" for name, sql in columns.items())
+        selected.append(
             f"SELECT {rows} + _driftune_row AS _driftune_id, _driftune_row, "
-            f"{literal(file.uri)} AS _driftune_file, {columns} FROM {scan}"
+            f"{literal(part.file.uri)} AS _driftune_file, {named} FROM {part.relation}"
         )
-        rows += count
+        rows += part.rows
     if rows == 0:
         raise SourceError(f"{fetched.files[0].uri}: the file holds no rows; deliver it again")
-    values = ", ".join(map(identifier, types))
+    values = ", ".join(map(identifier, together.types))
     con.execute(
         f"CREATE VIEW raw AS SELECT _driftune_id, _driftune_row, _driftune_file, "
         f"hash({values}) AS _driftune_fingerprint, {values} "
-        f"FROM ({' UNION ALL BY NAME '.join(parts)})"
+        f"FROM ({' UNION ALL BY NAME '.join(selected)})"
     )
-    return rows
+    return Loaded(tuple(parts), rows, sum(part.unreadable for part in parts), together)
+
+
+def read_parts(con: Connection, config: Config, fetched: Fetched, folder: Path) -> list[Part]:
+    """Read each file.
+
+    Raises:
+        SourceError: for one that cannot be read, or that changed meanwhile.
+    """
+    needed = roles.needed_columns(config)
+    ids = roles.id_columns(config)
+    parts = []
+    for number, file in enumerate(fetched.files):
+        table = f"delivered_{number}"
+        try:
+            if file.format == "parquet":
+                part = read_parquet(con, file, table)
+            elif file.format == "csv":
+                part = read_csv(con, config, file, table, folder, needed)
+            else:
+                looked_into = roles.mentioned(config)
+                part = read_jsonl(con, config, file, table, folder, ids, looked_into)
+        except SourceError:
+            fetched.check_unchanged()
+            raise
+        parts.append(part)
+    return parts
 
 
 def delivered_types(con: Connection) -> dict[str, str]:
@@ -55,51 +119,15 @@ def delivered_types(con: Connection) -> dict[str, str]:
 
 def damaged_file(con: Connection, fetched: Fetched) -> SourceError | None:
     """The error that names the first file that cannot be read to its end; None when all can."""
-    for file in fetched.files:
-        values = ", ".join(map(identifier, file.columns))
+    for number, file in enumerate(fetched.files):
+        if file.format != "parquet":
+            continue
         try:
-            con.execute(f"SELECT bit_xor(hash({values})) FROM {file.scan()}").fetchone()
+            part = read_parquet(con, file, f"again_{number}")
+            values = ", ".join(map(identifier, part.columns))
+            con.execute(f"SELECT bit_xor(hash({values})) FROM {part.relation}").fetchone()
+        except SourceError as error:
+            return error
         except duckdb.Error as fault:
-            return _breaks_off(file, fault)
+            return broken_off(file, fault)
     return None
-
-
-def _rows_of(con: Connection, fetched: Fetched, number: int) -> tuple[str, int]:
-    """A relation over the file's rows with ``_driftune_row``, and their number."""
-    file = fetched.files[number]
-    try:
-        if file.format == "parquet" and _ROW_NUMBER not in file.columns:
-            # Of Parquet the footer says how many rows there are.
-            count = one_row(con, f"SELECT count(*) FROM {file.scan()}")[0]
-            numbered = file.scan(row_numbers=True)
-            return f"(SELECT *, {_ROW_NUMBER} + 1 AS _driftune_row FROM {numbered})", count
-        con.execute(
-            f"CREATE TABLE delivered_{number} AS "
-            f"SELECT row_number() OVER () AS _driftune_row, * FROM {file.scan()}"
-        )
-    except duckdb.Error as error:
-        if is_out_of_room(error):
-            raise
-        fetched.check_unchanged()
-        raise _breaks_off(file, error) from None
-    table = f"delivered_{number}"
-    return table, one_row(con, f"SELECT count(*) FROM {table}")[0]
-
-
-def _breaks_off(file: SourceFile, error: Exception) -> SourceError:
-    return SourceError(
-        f"{file.uri}: breaks off or is damaged ({first_line(error)}); deliver it again"
-    )
-
-
-def _common_types(con: Connection, fetched: Fetched) -> dict[str, str]:
-    """For every delivered column the type that holds what every file has in it."""
-    kinds = dict.fromkeys((file.columns, file.types) for file in fetched.files)
-    empty = [
-        ", ".join(
-            f"NULL::{kind} AS {identifier(name)}" for name, kind in zip(columns, types, strict=True)
-        )
-        for columns, types in kinds
-    ]
-    union = " UNION ALL BY NAME ".join(f"SELECT {columns}" for columns in empty)
-    return {name: kind for name, kind, *_ in con.execute(f"DESCRIBE {union}").fetchall()}

@@ -1,5 +1,6 @@
 """Column roles as DuckDB expressions over the source columns: the one place that knows them."""
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
 
 from driftune.config import ColumnRole, Config
@@ -9,6 +10,8 @@ from driftune.lake.duck import identifier, literal
 DOMAIN_JOIN = " · "
 OTHER_DOMAIN = "other"
 OPTIONAL_NUMBERS = ("price", "position", "propensity")
+_NAMES = re.compile(r'"((?:[^"]|"")+)"|([^\W\d]\w*)')
+_UNNEST = re.compile(r"\bunnest\s*\(", re.IGNORECASE)
 OPTIONAL = (*OPTIONAL_NUMBERS, "request")
 
 
@@ -39,6 +42,29 @@ def needed_columns(config: Config) -> dict[str, str]:
     needed.update(dict.fromkeys(config.features.categorical, "features.categorical"))
     needed.update(dict.fromkeys(config.features.numerical, "features.numerical"))
     return needed
+
+
+def id_columns(config: Config) -> frozenset[str]:
+    """Delivered columns whose values name something: users, items, lists, domains, categories."""
+    columns, domain = config.columns, config.columns.domain
+    given = [columns.user, columns.item, columns.request, columns.category]
+    given += domain if isinstance(domain, list) else [domain]
+    return frozenset(
+        [*(role for role in given if isinstance(role, str)), *config.features.categorical]
+    )
+
+
+def explodes(config: Config) -> bool:
+    """Whether an expression makes several rows of one, one for each element of a list."""
+    return bool(_UNNEST.search(" ".join(expressions(config).values())))
+
+
+def mentioned(config: Config) -> frozenset[str]:
+    """Names, in lower case, that the expressions of the roles may take for columns."""
+    texts = " ".join(expressions(config).values())
+    return frozenset(
+        (quoted.replace('""', '"') or plain).lower() for quoted, plain in _NAMES.findall(texts)
+    )
 
 
 def domain_expression(config: Config) -> str:

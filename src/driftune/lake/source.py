@@ -1,36 +1,31 @@
-"""Fetch: the day's files by URL template, their hashes, and their columns."""
+"""Fetch: the day's files by URL template, and their hashes."""
 
 import hashlib
+import logging
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import duckdb
-
 from driftune.config import Config
 from driftune.errors import SourceError, SourceUnavailableError
-from driftune.lake.duck import connect, first_line, literal
+from driftune.lake.duck import first_line
+from driftune.lake.finding import find, format_of, partitions_of, shown
 from driftune.redact import redact
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-_SUFFIXES = {
-    "parquet": (".parquet",),
-    "csv": (".csv", ".tsv"),
-    "jsonl": (".jsonl", ".ndjson", ".json"),
-}
-_COMPRESSED = (".gz", ".zst")
+log = logging.getLogger("driftune")
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One fetched file: its original URL, a local path, its content hash and its columns.
+    """One fetched file: its original URL, a local path and its content hash.
 
-    ``types`` are DuckDB's types of the columns, in their order; ``modified`` is the local file's
-    time of modification (nanoseconds since 1970).
+    ``modified`` is the local file's time of modification (nanoseconds since 1970); ``partitions``
+    the values that its path gives for columns (``source.partitions``).
     """
 
     uri: str
@@ -39,34 +34,28 @@ class SourceFile:
     size: int
     sha256: str
     modified: int
-    columns: tuple[str, ...]
-    types: tuple[str, ...]
-
-    def scan(self, *, row_numbers: bool = False) -> str:
-        """Return the DuckDB table function that reads this file.
-
-        ``row_numbers``: of Parquet, with the column ``file_row_number`` (from 0).
-        """
-        path = literal(_plain(self.path))
-        if self.format == "parquet":
-            return f"read_parquet({path}{', file_row_number=true' if row_numbers else ''})"
-        if self.format == "csv":
-            return f"read_csv({path}, header=true, all_varchar=true)"
-        return f"read_json({path}, format='newline_delimited', sample_size=-1)"
+    partitions: dict[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """The files of one day."""
+    """The files of one day; ``ignored``: names beside them that are no logs."""
 
     day: date
     files: tuple[SourceFile, ...]
+    ignored: tuple[str, ...] = ()
 
     @property
     def content(self) -> str:
-        """SHA-256 over the files' hashes; names and order do not matter."""
-        joined = "\n".join(sorted(file.sha256 for file in self.files))
-        return hashlib.sha256(joined.encode()).hexdigest()
+        """SHA-256 over the files' hashes; names and order do not matter.
+
+        Values that paths give for columns do.
+        """
+        marks = [
+            " ".join([file.sha256, *(f"{k}={v!r}" for k, v in sorted(file.partitions.items()))])
+            for file in self.files
+        ]
+        return hashlib.sha256("\n".join(sorted(marks)).encode()).hexdigest()
 
     def check_unchanged(self) -> None:
         """See that the files are still those that were fetched.
@@ -91,55 +80,31 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
     """Find the day's files; remote ones are copied into ``scratch``.
 
     Raises:
-        SourceError: when no file is there, or one is empty or unreadable.
+        SourceError: when no file is there, or one is empty or cannot be opened.
     """
-    filesystem, found = _find(config, day)
-    if not found:
+    found = find(config, day)
+    if not found.names:
         uri = config.source_uri(day)
+        beside = f" but {', '.join(found.ignored[:3])}" if found.ignored else ""
         raise SourceError(
-            f"{day}: no file at {_shown(config, Path(uri)) if '://' not in uri else uri}; "
+            f"{day}: no file at {shown(config, Path(uri)) if '://' not in uri else uri}{beside}; "
             "check source.uri, or wait until the day's logs have arrived"
         )
-    local = "file" in _protocols(filesystem)
+    if found.ignored:
+        names = ", ".join(Path(name).name for name in found.ignored[:3])
+        log.info("%s: %d files beside the logs are ignored: %s", day, len(found.ignored), names)
     files = []
-    for number, name in enumerate(found):
-        path = Path(name) if local else scratch / f"{number:04d}-{Path(name).name}"
-        shown = _shown(config, path) if local else redact(filesystem.unstrip_protocol(name))
-        try:
-            if not local:
-                _copy(filesystem, name, path)
-            before = path.stat()
-            if before.st_size == 0:
-                raise SourceError(f"{shown}: the file is empty (0 bytes); deliver it again")
-            with path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        except FileNotFoundError:
-            raise SourceUnavailableError(
-                f"{shown}: was there a moment ago and is gone; deliver it again, then run the day"
-            ) from None
-        except OSError as error:
-            raise SourceUnavailableError(f"{shown}: cannot be read ({error})") from None
-        kind = _format(config.source.format, path, shown)
-        bare = SourceFile(shown, path, kind, before.st_size, digest, before.st_mtime_ns, (), ())
-        files.append(_described(bare))
-    return Fetched(day, tuple(files))
-
-
-def _copy(filesystem: "AbstractFileSystem", name: str, target: Path) -> None:
-    """Copy a remote file.
-
-    Raises:
-        FileNotFoundError: when it is gone.
-        OSError: when it cannot be read, whatever its store's client says of that.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with filesystem.open(name, "rb") as remote, target.open("wb") as copy:
-            shutil.copyfileobj(remote, copy, 1 << 20)
-    except OSError:
-        raise
-    except Exception as error:
-        raise OSError(redact(first_line(error))) from None
+    for number, name in enumerate(found.names):
+        path = Path(name) if found.is_local else scratch / f"{number:04d}-{Path(name).name}"
+        said = (
+            shown(config, path)
+            if found.is_local
+            else redact(found.filesystem.unstrip_protocol(name))
+        )
+        if not found.is_local:
+            _copy(found.filesystem, name, path, said)
+        files.append(_hashed(config, name, path, said))
+    return Fetched(day, tuple(files), found.ignored)
 
 
 def arrived(config: Config, day: date) -> bool:
@@ -148,59 +113,48 @@ def arrived(config: Config, day: date) -> bool:
     Raises:
         SourceError: when the source cannot be opened or listed.
     """
-    return bool(_find(config, day)[1])
+    return bool(find(config, day).names)
 
 
-def _find(config: Config, day: date) -> tuple["AbstractFileSystem", list[str]]:
-    """The source's file system, and the names of the day's files in it."""
-    import fsspec
+def _hashed(config: Config, name: str, path: Path, said: str) -> SourceFile:
+    """A fetched file with the hash of its bytes.
 
-    uri = config.source_uri(day)
+    Raises:
+        SourceError: when it is gone, empty, unreadable or of unknown type.
+    """
     try:
-        filesystem, pattern = fsspec.core.url_to_fs(uri)
-        # A folder's name may hold glob signs: a file of exactly this name goes first.
-        found = [pattern] if filesystem.isfile(pattern) else filesystem.glob(pattern)
-        return filesystem, sorted(name for name in found if filesystem.isfile(name))
-    except (ImportError, ValueError) as error:
-        raise SourceError(f"{uri}: cannot be opened ({error}); check source.uri") from None
+        before = path.stat()
+        if before.st_size == 0:
+            raise SourceError(f"{said}: the file is empty (0 bytes); deliver it again")
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise _gone(said) from None
+    except OSError as error:
+        raise SourceUnavailableError(f"{said}: cannot be read ({error})") from None
+    kind = format_of(config.source.format, path.name, said)
+    values = partitions_of(config.source.partitions, name, said)
+    return SourceFile(said, path, kind, before.st_size, digest, before.st_mtime_ns, values)
+
+
+def _copy(filesystem: "AbstractFileSystem", name: str, target: Path, said: str) -> None:
+    """Copy a remote file.
+
+    Raises:
+        SourceUnavailableError: when it cannot be read, whatever its store's client says of that.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with filesystem.open(name, "rb") as remote, target.open("wb") as copy:
+            shutil.copyfileobj(remote, copy, 1 << 20)
+    except FileNotFoundError:
+        raise _gone(said) from None
     except Exception as error:
-        # Each store's client has errors of its own.
         reason = redact(first_line(error))
-        raise SourceUnavailableError(f"{uri}: cannot be listed ({reason})") from None
+        raise SourceUnavailableError(f"{said}: cannot be read ({reason})") from None
 
 
-def _shown(config: Config, path: Path) -> str:
-    return str(path.relative_to(config.root) if path.is_relative_to(config.root) else path)
-
-
-def _protocols(filesystem: "AbstractFileSystem") -> tuple[str, ...]:
-    protocol = getattr(filesystem, "protocol", ())
-    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
-
-
-def _plain(path: Path) -> str:
-    # DuckDB expands glob signs in file names; a bracket class of one sign matches itself only.
-    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in str(path))
-
-
-def _format(configured: str, path: Path, shown: str) -> str:
-    if configured != "auto":
-        return configured
-    name = path.name.lower()
-    packed = next((suffix for suffix in _COMPRESSED if name.endswith(suffix)), "")
-    for kind, suffixes in _SUFFIXES.items():
-        if name.removesuffix(packed).endswith(suffixes) and not (packed and kind == "parquet"):
-            return kind
-    raise SourceError(f"{shown}: unknown file type; set source.format to parquet, csv or jsonl")
-
-
-def _described(file: SourceFile) -> SourceFile:
-    with connect() as con:
-        try:
-            rows = con.execute(f"DESCRIBE SELECT * FROM {file.scan()}").fetchall()
-        except duckdb.Error as error:
-            raise SourceError(
-                f"{file.uri}: cannot be read as {file.format} ({first_line(error)}); "
-                "deliver the file again or set source.format"
-            ) from None
-    return replace(file, columns=tuple(row[0] for row in rows), types=tuple(row[1] for row in rows))
+def _gone(said: str) -> SourceUnavailableError:
+    return SourceUnavailableError(
+        f"{said}: was there a moment ago and is gone; deliver it again, then run the day"
+    )

@@ -19,6 +19,9 @@ from driftune.io import write_json
 from driftune.lake.duck import Connection, literal, one_row
 from driftune.locks import locked
 
+# What may stand between the values of a line.
+_BETWEEN = r"[,;|\t\"'{}:\[\]\s]+"
+
 
 class Erasure(BaseModel):
     """One erasure as the audit keeps it: users by their marks; ``finished`` is null meanwhile."""
@@ -108,15 +111,21 @@ def leave_out(con: Connection, erased: Suppressed) -> int:
     con.execute("CREATE TEMP TABLE gone (mark VARCHAR)")
     con.execute("INSERT INTO gone SELECT unnest(?::VARCHAR[])", [erased.users])
     con.execute(
-        "CREATE TABLE suppressed AS SELECT row_id FROM parsed "
+        "CREATE TABLE suppressed AS SELECT row_id, delivered_id FROM parsed "
         f"WHERE sha256({literal(erased.salt)} || user_id) IN (SELECT mark FROM gone)"
+    )
+    # Of a line that is no row, every word may be an id.
+    con.execute(
+        f"DELETE FROM unreadable WHERE list_bool_or([sha256({literal(erased.salt)} || word) IN "
+        f"(SELECT mark FROM gone) FOR word IN regexp_split_to_array(text, {literal(_BETWEEN)})])"
     )
     ((rows,),) = con.execute("SELECT count(*) FROM suppressed").fetchall()
     if not rows:
         return 0
     con.execute("ALTER VIEW raw RENAME TO delivered")
     con.execute(
-        "CREATE VIEW raw AS SELECT * FROM delivered ANTI JOIN suppressed ON _driftune_id = row_id"
+        "CREATE VIEW raw AS SELECT * FROM delivered "
+        "ANTI JOIN suppressed ON _driftune_id = delivered_id"
     )
     (kind,) = one_row(
         con, "SELECT table_type FROM information_schema.tables WHERE table_name = 'parsed'"

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from driftune.config import Config
 from driftune.errors import LakeDamageError, LakeError
-from driftune.lake.duck import Connection, identifier, literal
+from driftune.lake.duck import Connection, identifier, parquet
 from driftune.lake.store import LakeStore, reason, store_of
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 _FILE_COLUMNS = ("partition.day", "path", "size_bytes", "num_records")
+_DAY_FOLDER = r".*/day=(\d{4}-\d\d-\d\d)/[^/]*$"
 _CONTENT = re.compile(r"part-\d{5}-([0-9a-f]{16})-")
 
 
@@ -124,11 +125,10 @@ class Lake:
             LakeError: when a day is not in the lake, or its files are not as they were written.
         """
         files = [file for day in sorted(set(days)) for file in self.paths(day)]
-        listed = ", ".join(literal(str(file)) for file in files)
-        return (
-            f"read_parquet([{listed}], hive_partitioning=true, union_by_name=true, "
-            "hive_types={'day': DATE})"
-        )
+        found = parquet(*files, options="union_by_name=true, filename='_driftune_file'")
+        # Of the path only the lake's own folder says something.
+        day = f"regexp_extract(_driftune_file, '{_DAY_FOLDER}', 1)::DATE"
+        return f"(SELECT * EXCLUDE (_driftune_file), {day} AS day FROM {found})"
 
 
 def file_name(number: int, content_hash: str) -> str:

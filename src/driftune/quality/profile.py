@@ -13,7 +13,7 @@ from driftune.config.workspace import Workspace
 from driftune.errors import BackboneError
 from driftune.features.encoder import load_encoder
 from driftune.lake import roles
-from driftune.lake.duck import Connection, connect, identifier, literal, one_row
+from driftune.lake.duck import Connection, connect, identifier, one_row, parquet
 from driftune.quality.belonging import measure_attribute
 from driftune.quality.day_profile import FORMAT, ColumnProfile, DayProfile, DomainCounts
 from driftune.quality.staged import Staged
@@ -217,7 +217,7 @@ def _known(con: Connection, config: Config) -> tuple[str | None, dict[str, float
             con,
             f"""
             SELECT avg((value IS NOT NULL)::INTEGER) FROM looked LEFT JOIN (
-                SELECT value FROM read_parquet({literal(str(encoder.vocabulary))})
+                SELECT value FROM {parquet(encoder.vocabulary)}
                 WHERE field = '{role}'
             ) ON value = {role}_id
             """,

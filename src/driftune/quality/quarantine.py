@@ -5,11 +5,18 @@ from pathlib import Path
 
 from driftune.config.quality import DOMAIN_REFUSED
 from driftune.io import replacing
-from driftune.lake.duck import connect, literal, one_row
+from driftune.lake.duck import Connection, connect, literal, one_row
 from driftune.quality.parts import Example, Rejection
 from driftune.quality.staged import Staged
 
 EXAMPLES = 12
+# Lines that are no rows have no columns, but their text.
+_LINES = """
+    UNION ALL BY NAME
+    SELECT 'row_unreadable' AS _reasons, file AS _file, line AS _line, problem AS _problem,
+           text AS _text
+    FROM unreadable ORDER BY file, line
+"""
 
 
 def write_quarantine(staged: Staged, target: Path) -> int:
@@ -18,25 +25,35 @@ def write_quarantine(staged: Staged, target: Path) -> int:
     One without rejected rows has no quarantine file; that of an earlier delivery is removed.
     """
     with connect(staged.database, read_only=True) as con:
-        rejected = int(one_row(con, "SELECT count(*) FROM broken")[0])
+        (rejected,) = one_row(con, "SELECT count(*) FROM broken")
+        (unreadable,) = one_row(con, "SELECT count(*) FROM unreadable")
+        rejected = int(rejected + unreadable)
         if not rejected:
             target.unlink(missing_ok=True)
             return 0
+        lines = _LINES if unreadable else ""
         with replacing(target) as part:
             con.execute(
                 f"""
                 COPY (
-                    SELECT staged.reasons AS _reasons, staged.domain AS _domain,
-                           _driftune_file AS _file, _driftune_row AS _row,
-                           raw.* EXCLUDE (
-                               _driftune_id, _driftune_file, _driftune_row, _driftune_fingerprint
-                           )
-                    FROM staged JOIN raw ON raw._driftune_id = staged.row_id
-                    WHERE staged.rejected = 1 ORDER BY staged.row_id
+                    SELECT * FROM (
+                        SELECT staged.reasons AS _reasons, staged.domain AS _domain,
+                               _driftune_file AS _file, _driftune_row AS _row, {_element(con)}
+                               raw.* EXCLUDE (_driftune_id, _driftune_file, _driftune_row,
+                                              _driftune_fingerprint)
+                        FROM staged JOIN raw ON raw._driftune_id = staged.delivered_id
+                        WHERE staged.rejected = 1 ORDER BY staged.row_id
+                    ) {lines}
                 ) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)
                 """
             )
     return rejected
+
+
+def _element(con: Connection) -> str:
+    """The number of an unnested list's element, where roles unnest one."""
+    found = con.execute("SELECT 1 FROM parsed WHERE element IS NOT NULL LIMIT 1").fetchall()
+    return "staged.element AS _element," if found else ""
 
 
 def accepted_hash(staged: Staged) -> str:
@@ -55,7 +72,8 @@ def accepted_hash(staged: Staged) -> str:
 
 def count_rejected(staged: Staged) -> list[Rejection]:
     """Count rejected rows by file, reason, column and domain (a row may break several rules)."""
-    columns = {rule.name: rule.column for rule in staged.rules} | {DOMAIN_REFUSED: "(domain)"}
+    columns = {rule.name: rule.column for rule in staged.rules}
+    columns |= {DOMAIN_REFUSED: "(domain)", "row_unreadable": "(whole row)"}
     with connect(staged.database, read_only=True) as con:
         rows = con.execute(
             """

@@ -9,7 +9,7 @@ from driftune.config.workspace import Workspace
 from driftune.domains import domain_key
 from driftune.errors import DriftuneError
 from driftune.lake import roles
-from driftune.lake.duck import connect, first_line, literal
+from driftune.lake.duck import connect, first_line, parquet
 from driftune.quality.parts import RefusedDomain, Rejection, ShownRelease
 from driftune.quality.record import DayQuality, read_quality
 from driftune.quality.released import read_release
@@ -131,7 +131,7 @@ def _rows(
         values.append(reason)
     with connect(timezone=config.timezone) as con:
         try:
-            relation = f"read_parquet({literal(str(path))})"
+            relation = parquet(path)
             columns = [row[0] for row in con.execute(f"DESCRIBE FROM {relation}").fetchall()]
             if domain is not None:
                 # Quarantines of old do not name it.

@@ -25,5 +25,8 @@ def tally(con: Connection) -> None:
                sum(convert_value) AS conversions,
                max(event_time) AS last
         FROM staged GROUP BY file, domain, hour, reasons
+        UNION ALL
+        SELECT file, NULL, NULL, 'row_unreadable', true, count(*), 0, 0, 0, NULL, NULL, NULL
+        FROM unreadable GROUP BY file
         """
     )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from driftune.features.encoder import Encoder
-from driftune.lake.duck import connect, literal
+from driftune.lake.duck import connect, literal, parquet
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,12 @@ class Rows:
 
 def load_rows(encoder: Encoder, files: Sequence[Path], domain_key: str | None = None) -> Rows:
     """Load encoded days in time order; with ``domain_key`` only that domain's rows."""
-    listed = ", ".join(literal(str(path)) for path in files)
     where = f"WHERE domain_key = {literal(domain_key)}" if domain_key is not None else ""
     with connect() as con:
         table = con.sql(
             f"""
             SELECT {columns(encoder)}
-            FROM read_parquet([{listed}], file_row_number = true, filename = true) {where}
+            FROM {parquet(*files, options="file_row_number = true, filename = true")} {where}
             ORDER BY event_time, filename, file_row_number
             """
         ).to_arrow_table()

@@ -1,0 +1,95 @@
+"""What is to be said of a day's files, lines and ids beside what its rules say of single rows."""
+
+from driftune.config import Config
+from driftune.errors import SourceError
+from driftune.lake import roles
+from driftune.lake.duck import Connection, identifier, one_row
+from driftune.lake.evolution import Change
+from driftune.lake.loading import Loaded
+from driftune.lake.source import Fetched
+from driftune.lake.types import FLOATS
+
+# Ids that are compared with each other; of more, a part of them.
+_COMPARED = 1_000_000
+# Whole numbers below these are exact in the float types.
+_EXACT = {"FLOAT": 2**24, "DOUBLE": 2**53}
+
+
+def file_changes(con: Connection, fetched: Fetched) -> list[Change]:
+    """Files that were ignored, and lines that are no rows."""
+    found = []
+    if fetched.ignored:
+        names = ", ".join(name.rsplit("/", 1)[-1] for name in fetched.ignored[:3])
+        sentence = f"Every file is a log: {names} {_are(len(fetched.ignored))} not; ignored."
+        found.append(Change.of("files_ignored", sentence, len(fetched.ignored)))
+    rows, file, line, problem = one_row(
+        con,
+        "SELECT count(*), min(file), min(line), any_value(problem ORDER BY line) FROM unreadable",
+    )
+    if rows:
+        sentence = f"Every line of the files is a row: line {line} of {file} {problem}."
+        found.append(Change.of("row_unreadable", sentence, rows))
+    return found
+
+
+def row_changes(con: Connection, config: Config, loaded: Loaded) -> list[Change]:
+    """Delivered rows that expressions make none of.
+
+    Raises:
+        SourceError: when expressions make several rows of one without ``unnest``: no row could be
+            told from the others.
+    """
+    if not roles.expressions(config):
+        return []
+    if not roles.explodes(config):
+        (rows,) = one_row(con, "SELECT count(*) FROM parsed")
+        if rows != loaded.rows:
+            raise SourceError(
+                f"{loaded.parts[0].file.uri}: the expressions of the roles make {rows:,} rows of "
+                f"{loaded.rows:,}; let each be a value of its row, or unnest a list"
+            )
+        return []
+    (empty,) = one_row(
+        con, "SELECT count(*) FROM raw ANTI JOIN parsed ON _driftune_id = delivered_id"
+    )
+    said = "Every list that a role unnests has an element: a row without one is no impression."
+    return [Change.of("list_empty", said, empty)] if empty else []
+
+
+def id_changes(con: Connection, config: Config, loaded: Loaded) -> list[Change]:
+    """Ids that a float cannot tell from their neighbours, and ids that differ only in case."""
+    found = []
+    for name in sorted(roles.id_columns(config)):
+        kind = loaded.types.get(name, "")
+        if kind in FLOATS:
+            column = identifier(name)
+            rows, example = one_row(
+                con,
+                f"SELECT count(*), any_value({column}::VARCHAR) FROM raw "
+                f"WHERE abs({column}) >= {_EXACT[kind]}",
+            )
+            if rows:
+                said = f"Ids are exact: '{name}' is {kind}, which cannot tell {example} from"
+                sentence = f"{said} its neighbours; deliver whole numbers or text."
+                found.append(Change.of("id_inexact", sentence, rows))
+    for column, role in (("user_id", "users"), ("item_id", "items")):
+        parts = max(1, loaded.rows // _COMPARED)
+        one, other, pairs = one_row(
+            con,
+            f"""
+            SELECT any_value(one), any_value(other), count(*) FROM (
+                SELECT min({column}) AS one, max({column}) AS other FROM parsed
+                WHERE hash(lower({column})) % {parts} = 0
+                GROUP BY lower({column}) HAVING one <> other
+            )
+            """,
+        )
+        if pairs:
+            about = "" if parts == 1 else f" (of 1 in {parts} looked at)"
+            said = f"No {role} differ only in case: '{one}' and '{other}' are two, one of {pairs}"
+            found.append(Change.of("id_case", f"{said} such pairs{about}.", pairs))
+    return found
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else f"and others, {number} in all, are" if number > 3 else "are"

@@ -1,0 +1,118 @@
+"""How a CSV file is written: found once, from its header or the configuration, for all its rows."""
+
+import csv
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from driftune.config.source import CsvOptions
+from driftune.errors import SourceError
+from driftune.lake.duck import literal
+from driftune.lake.readers.plain_text import PlainText
+
+_DELIMITERS = (",", "\t", ";", "|")
+# A header of more lines than this is none.
+_HEADER_LINES = 100
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """``names`` of the columns in their order; the first ``skipped`` lines hold no rows, and
+    ``skipped_blank`` of them nothing at all."""
+
+    delimiter: str
+    quote: str
+    escape: str
+    nulls: tuple[str, ...]
+    names: tuple[str, ...]
+    skipped: int
+    skipped_blank: int
+
+    @property
+    def options(self) -> str:
+        """The dialect as arguments of DuckDB's ``read_csv``."""
+        kinds = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in self.names)
+        nulls = ", ".join(map(literal, self.nulls))
+        return (
+            f"auto_detect=false, header=false, skip={self.skipped}, columns={{{kinds}}}, "
+            f"delim={literal(self.delimiter)}, quote={literal(self.quote)}, "
+            f"escape={literal(self.escape)}, nullstr=[{nulls}], allow_quoted_nulls=false"
+        )
+
+
+def find_dialect(text: PlainText, options: CsvOptions, wanted: Collection[str]) -> Dialect:
+    """Find how a file is written; what the configuration says is not asked.
+
+    The delimiter is the sign by which the header has most of the ``wanted`` columns.
+
+    Raises:
+        SourceError: when the file has no header.
+    """
+    delimiters = [options.delimiter] if options.delimiter else _DELIMITERS
+    found = [_with_delimiter(text, options, delimiter) for delimiter in delimiters]
+    lower = {name.lower() for name in wanted}
+
+    def fit(dialect: Dialect) -> tuple[int, int]:
+        return sum(name.lower() in lower for name in dialect.names), len(dialect.names)
+
+    return max(found, key=fit)
+
+
+def _with_delimiter(text: PlainText, options: CsvOptions, delimiter: str) -> Dialect:
+    record, lines, blank = _first_record(text, options, delimiter)
+    names: Sequence[str] = record
+    if options.header is False:
+        names = [""] * len(record)
+    elif isinstance(options.header, list):
+        names = options.header
+    has_header = names is record
+    return Dialect(
+        delimiter,
+        options.quote,
+        options.escape or options.quote,
+        tuple(options.null),
+        tuple(_named(names)),
+        lines if has_header else 0,
+        blank if has_header else 0,
+    )
+
+
+def _first_record(
+    text: PlainText, options: CsvOptions, delimiter: str
+) -> tuple[list[str], int, int]:
+    """The first record (from the header's line on), the lines up to its end, and blank ones.
+
+    Raises:
+        SourceError: when there is none.
+    """
+    before = 0 if isinstance(options.header, list) else max(0, options.header - 1)
+    with text.path.open(encoding="utf-8", errors="replace", newline="") as stream:
+        blank = sum(not line.strip("\r\n") for line in islice(stream, before))
+        reader = csv.reader(
+            islice(stream, _HEADER_LINES),
+            delimiter=delimiter,
+            quotechar=options.quote or None,
+            escapechar=options.escape if options.escape != options.quote else None,
+            quoting=csv.QUOTE_MINIMAL if options.quote else csv.QUOTE_NONE,
+        )
+        try:
+            for record in reader:
+                if any(name.strip() for name in record):
+                    return record, before + reader.line_num, blank
+                blank += not record
+        except csv.Error as error:
+            raise _no_header(text, str(error)) from None
+    raise _no_header(text, "no line of it has a name")
+
+
+def _no_header(text: PlainText, why: str) -> SourceError:
+    return SourceError(
+        f"{text.file.uri}: cannot be read as csv: it has no header ({why}); deliver the file again "
+        "or set source.csv"
+    )
+
+
+def _named(header: Sequence[str]) -> list[str]:
+    """The columns' names; one without a name is called by its number, as DuckDB does."""
+    digits = len(str(len(header) - 1))
+    return [name.strip() or f"column{place:0{digits}d}" for place, name in enumerate(header)]

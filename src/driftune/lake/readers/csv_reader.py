@@ -1,0 +1,146 @@
+"""CSV: every value as the text that was written, every line of the file accounted for."""
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from driftune.config import Config
+from driftune.errors import SourceError
+from driftune.lake.duck import Connection, identifier, is_out_of_room, literal, one_row, plain_name
+from driftune.lake.readers.csv_dialect import Dialect, find_dialect
+from driftune.lake.readers.part import Part, broken_off, check_names
+from driftune.lake.readers.plain_text import PlainText, line_numbers, not_utf8, plain_text
+from driftune.lake.readers.unreadable import Unreadable, keep_unreadable, refusal, too_many
+from driftune.lake.source import SourceFile
+
+_COUNTS = re.compile(r"Number of Columns: (\d+) Found: (\d+)")
+
+
+def read_csv(
+    con: Connection,
+    config: Config,
+    file: SourceFile,
+    table: str,
+    folder: Path,
+    wanted: Collection[str],
+) -> Part:
+    """Read a CSV file into ``table``; a line that is no row goes to the table ``unreadable``.
+
+    ``wanted``: columns of which the header has some. What must be unpacked or recoded goes to
+    ``folder``.
+
+    Raises:
+        SourceError: for a damaged file, one of another encoding, or one of whose lines more than
+            ``quality.max_rejected_share`` cannot be read.
+    """
+    options = config.source.csv
+    text = plain_text(file, folder, options.encoding, options.quote)
+    dialect = find_dialect(text, options, wanted)
+    check_names(file, dialect.names)
+    scan = (
+        f"read_csv({literal(plain_name(text.path))}, {dialect.options}, store_rejects=true, "
+        f"rejects_limit=0, rejects_table='{table}_faults', rejects_scan='{table}_scans')"
+    )
+    try:
+        con.execute(f"CREATE TABLE {table} AS SELECT * FROM {scan}")
+    except duckdb.Error as error:
+        if is_out_of_room(error):
+            raise
+        raise broken_off(file, error) from None
+    rows = int(one_row(con, f"SELECT count(*) FROM {table}")[0])
+    broken = _broken_lines(con, config, text, f"{table}_faults", rows)
+    _account(con, text, dialect, table, rows + len(broken.lines))
+    if len(broken.lines):
+        keep_unreadable(con, file, broken)
+    relation = f"(SELECT rowid + 1 AS _driftune_row, * FROM {table})"
+    return Part(file, relation, dict.fromkeys(dialect.names, "VARCHAR"), rows, len(broken.lines))
+
+
+def _broken_lines(
+    con: Connection, config: Config, text: PlainText, faults: str, rows: int
+) -> Unreadable:
+    """The lines that are no rows.
+
+    A record that runs over several lines, as after a quote that is never closed, is all of them.
+
+    Raises:
+        SourceError: when there are too many.
+    """
+    # DuckDB tells of a line once for each of its faults, and may tell twice of one.
+    con.execute(
+        f"""
+        CREATE TEMP TABLE {faults}_once AS
+        SELECT line_byte_position - 1 AS place, any_value(csv_line) AS line,
+               any_value(error_message) AS message,
+               bool_or(error_type = 'INVALID ENCODING') AS encoding
+        FROM {faults} GROUP BY line_byte_position
+        """
+    )
+    lines, foreign = one_row(
+        con,
+        f"SELECT coalesce(sum(1 + length(rtrim(line, chr(10))) "
+        f"- length(replace(rtrim(line, chr(10)), chr(10), ''))), 0)::BIGINT, "
+        f"count(*) FILTER (encoding) FROM {faults}_once",
+    )
+    refused = too_many(config, rows, lines)
+    if refused and foreign > lines / 2:
+        raise not_utf8(text.file, text.path, f" ({foreign:,} of {rows + lines:,} lines are not)")
+    found = con.execute(
+        f"FROM {faults}_once ORDER BY place" + (" LIMIT 1" if refused else "")
+    ).fetchall()
+    places = np.array([place for place, *_ in found], np.int64)
+    numbers, problems, texts = line_numbers(text.path, places), [], []
+    for place, line, message, encoding in found:
+        texts.append((_bytes_at(text.path, place) if encoding else line.rstrip("\r\n")).split("\n"))
+        problems.append("is not UTF-8" if encoding else _worded(message))
+    if refused:
+        raise refusal(text.file, rows, lines, int(numbers[0]), problems[0], texts[0][0])
+    sizes = [len(each) for each in texts]
+    within = np.concatenate([np.arange(size) for size in sizes]) if sizes else places
+    return Unreadable(
+        np.repeat(numbers, sizes) + within,
+        np.repeat(np.array(problems, object), sizes),
+        np.array([line for each in texts for line in each], object),
+    ).without_blank()
+
+
+def _worded(message: str) -> str:
+    """DuckDB's word on a line as a clause after it."""
+    if found := _COUNTS.search(message):
+        return f"has {found[2]} values under {found[1]} names"
+    if "quote" in message.lower():
+        return "has a quote that is not closed, or text behind one"
+    return f"cannot be read ({message.splitlines()[0].rstrip('.')})"
+
+
+def _bytes_at(path: Path, place: int) -> str:
+    """The line that begins at a byte, its bytes that are no UTF-8 as escapes."""
+    with path.open("rb") as stream:
+        stream.seek(place)
+        return stream.readline().rstrip(b"\r\n").decode(errors="backslashreplace")
+
+
+def _account(con: Connection, text: PlainText, dialect: Dialect, table: str, found: int) -> None:
+    """See that every line of the file is in a row, broken, blank, or before the rows.
+
+    Raises:
+        SourceError: when some are not: rows would vanish.
+    """
+    wanted = text.lines - dialect.skipped - (text.blank - dialect.skipped_blank)
+    if found == wanted:
+        return
+    feeds = " + ".join(
+        f"coalesce(length({name}) - length(replace({name}, chr(10), '')) "
+        f"- len(list_filter(string_split({name}, chr(10))[2:-2], "
+        "lambda line: rtrim(line, chr(13)) = '')), 0)"
+        for name in map(identifier, dialect.names)
+    )
+    (within,) = one_row(con, f"SELECT coalesce(sum({feeds}), 0)::BIGINT FROM {table}")
+    if found + within != wanted:
+        raise SourceError(
+            f"{text.file.uri}: {wanted:,} of its lines hold something, but {found + within:,} were "
+            "read; none is used; see to its quotes and line ends, or set source.csv"
+        )

@@ -1,0 +1,57 @@
+"""Lines that are no rows: kept as they were delivered, with file, line and reason."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from driftune.config import Config
+from driftune.errors import SourceError
+from driftune.lake.duck import Connection
+from driftune.lake.source import SourceFile
+
+_SHOWN = 60
+
+
+class Unreadable(NamedTuple):
+    """Lines of one file: their numbers (from 1), what is wrong with each, and their text."""
+
+    lines: np.ndarray
+    problems: np.ndarray
+    texts: np.ndarray
+
+    def without_blank(self) -> "Unreadable":
+        """The lines that hold a sign."""
+        kept = np.array([bool(str(text).strip("\r\n")) for text in self.texts], bool)
+        return Unreadable(self.lines[kept], self.problems[kept], self.texts[kept])
+
+
+def create_unreadable(con: Connection) -> None:
+    """Create the empty table ``unreadable``."""
+    con.execute(
+        "CREATE TABLE unreadable (file VARCHAR, line BIGINT, problem VARCHAR, text VARCHAR)"
+    )
+
+
+def keep_unreadable(con: Connection, file: SourceFile, broken: Unreadable) -> None:
+    """Add a file's lines to the table ``unreadable``."""
+    con.execute(
+        "INSERT INTO unreadable SELECT ?, unnest(?::BIGINT[]), unnest(?::VARCHAR[]), "
+        "unnest(?::VARCHAR[])",
+        [file.uri, broken.lines.tolist(), broken.problems.tolist(), broken.texts.tolist()],
+    )
+
+
+def too_many(config: Config, rows: int, unreadable: int) -> bool:
+    """Whether more of a file's lines are no rows than the configuration tolerates."""
+    return unreadable > config.quality.max_rejected_share * (rows + unreadable)
+
+
+def refusal(
+    file: SourceFile, rows: int, unreadable: int, line: int, why: str, text: str
+) -> SourceError:
+    """The error for a file too many of whose lines are no rows, with the first of them."""
+    start = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return SourceError(
+        f"{file.uri}: {unreadable:,} of {rows + unreadable:,} lines are no rows; the first is line "
+        f"{line}, which {why}: {' '.join(start.split())!r}; none is used; deliver the file again"
+    )
