@@ -20,7 +20,6 @@ from driftune.io import JsonObject
 from driftune.lake import roles, values
 from driftune.lake.duck import Connection, connect, first_line, identifier, is_out_of_room, literal
 from driftune.lake.evolution import Evolution
-from driftune.lake.kept import Kept
 from driftune.lake.loading import Loaded, damaged_file, load
 from driftune.lake.source import Fetched
 from driftune.lake.suppressed import leave_out, read_suppressed
@@ -121,7 +120,10 @@ def _parse(
     types = {**loaded.types, **evolution.casts}
     # A view is read by sessions of another zone, too.
     kind = "VIEW" if _is_zoneless(config, loaded, types) else "TABLE"
-    parsed = _parsed_sql(evaluated, fetched.day, known_domains, source, types, evolution.kept)
+    fields = _row_numbers(exploded=roles.explodes(config))
+    fields |= _fields(evaluated, fetched.day, known_domains, types)
+    fields |= {column.name: column.value for column in evolution.kept}
+    parsed = _parsed_sql(config, fetched.day, fields, source)
     con.execute(f"CREATE {kind} parsed AS {parsed}")
     return replace(evolution, changes=(*evolution.changes, *row_changes(con, config, loaded)))
 
@@ -167,16 +169,15 @@ def _is_zoneless(config: Config, loaded: Loaded, types: dict[str, str]) -> bool:
     return time.unit != "timestamp" or roles.is_timestamp(types[time.column])
 
 
-def _parsed_sql(
-    config: Config,
-    day: date,
-    known_domains: list[str] | None,
-    source: str,
-    types: dict[str, str],
-    kept: tuple[Kept, ...],
-) -> str:
-    fields = _fields(config, day, known_domains, types)
-    fields |= {column.name: column.value for column in kept}
+def _row_numbers(*, exploded: bool) -> dict[str, str]:
+    """A row's number, and of an unnested list the number of its element (from 1)."""
+    if not exploded:
+        return {"row_id": "raw._driftune_id", "element": "NULL::BIGINT"}
+    element = "row_number() OVER (PARTITION BY raw._driftune_id ORDER BY evaluated.rowid)"
+    return {"row_id": "evaluated.rowid + 1", "element": element}
+
+
+def _parsed_sql(config: Config, day: date, fields: dict[str, str], source: str) -> str:
     selected = ", ".join(f"{text} AS {identifier(name)}" for name, text in fields.items())
     start = literal(roles.day_start(config, day).isoformat())
     end = literal(roles.day_end(config, day).isoformat())
@@ -209,13 +210,8 @@ def _fields(
         domain = f"CASE WHEN ({domain}) IN ({known}) THEN ({domain}) WHEN ({domain}) IS NOT NULL "
         domain += f"THEN {literal(roles.OTHER_DOMAIN)} END"
     time = roles.time_expression(config, day, types[columns.time.column])
-    exploded = roles.explodes(config)
     fields = {
-        "row_id": "evaluated.rowid + 1" if exploded else "raw._driftune_id",
         "delivered_id": "raw._driftune_id",
-        "element": "row_number() OVER (PARTITION BY raw._driftune_id ORDER BY evaluated.rowid)"
-        if exploded
-        else "NULL::BIGINT",
         "file": "_driftune_file",
         "file_row": "_driftune_row",
         "fingerprint": "_driftune_fingerprint",

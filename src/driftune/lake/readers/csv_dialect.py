@@ -29,6 +29,12 @@ class Dialect:
     skipped_blank: int
 
     @property
+    def has_plain_header(self) -> bool:
+        """Whether the rows begin at the first line or behind one: DuckDB skips records, not lines,
+        and a quoted name may hold line ends."""
+        return self.skipped <= 1
+
+    @property
     def options(self) -> str:
         """The dialect as arguments of DuckDB's ``read_csv``."""
         kinds = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in self.names)

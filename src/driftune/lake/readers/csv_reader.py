@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -40,6 +41,9 @@ def read_csv(
     text = plain_text(file, folder, options.encoding, options.quote)
     dialect = find_dialect(text, options, wanted)
     check_names(file, dialect.names)
+    if not dialect.has_plain_header:
+        text = text.without(dialect.skipped, dialect.skipped_blank, folder)
+        dialect = replace(dialect, skipped=0, skipped_blank=0)
     scan = (
         f"read_csv({literal(plain_name(text.path))}, {dialect.options}, store_rejects=true, "
         f"rejects_limit=0, rejects_table='{table}_faults', rejects_scan='{table}_scans')"
@@ -92,7 +96,7 @@ def _broken_lines(
         f"FROM {faults}_once ORDER BY place" + (" LIMIT 1" if refused else "")
     ).fetchall()
     places = np.array([place for place, *_ in found], np.int64)
-    numbers, problems, texts = line_numbers(text.path, places), [], []
+    numbers, problems, texts = text.before + line_numbers(text.path, places), [], []
     for place, line, message, encoding in found:
         texts.append((_bytes_at(text.path, place) if encoding else line.rstrip("\r\n")).split("\n"))
         problems.append("is not UTF-8" if encoding else _worded(message))

@@ -30,13 +30,25 @@ _USUAL = ["cp1252", "latin_1", "cp1250", "cp1251", "shift_jis", "gb18030", "big5
 class PlainText:
     """A text file in UTF-8, without a byte order mark, whose line ends are all alike.
 
-    ``lines``: physical lines, ``blank`` ones of them without a sign.
+    ``lines``: physical lines, ``blank`` ones of them without a sign. The first ``before`` lines
+    of the file are not in it.
     """
 
     file: SourceFile
     path: Path
     lines: int
     blank: int
+    before: int = 0
+
+    def without(self, lines: int, blank: int, folder: Path) -> "PlainText":
+        """The text without its first ``lines``, of which some are ``blank``."""
+        if not lines:
+            return self
+        with self.path.open("rb") as stream:
+            for _ in range(lines):
+                stream.readline()
+            path = _written(folder / f"{self.file.sha256[:16]}.rows", _blocks(stream))
+        return PlainText(self.file, path, self.lines - lines, self.blank - blank, lines)
 
 
 def plain_text(file: SourceFile, folder: Path, encoding: str, quote: str = "") -> PlainText:
@@ -256,4 +268,8 @@ def _looks_like(text: bytes) -> str | None:
     from charset_normalizer import from_bytes
 
     best = from_bytes(text, cp_isolation=_USUAL).best()
-    return None if best is None else best.encoding.replace("_", "-")
+    if best is None:
+        return None
+    # Of those that read it alike, the most usual one.
+    name = min({best.encoding, *best.could_be_from_charset} & set(_USUAL), key=_USUAL.index)
+    return name.replace("_", "-")
