@@ -14,7 +14,13 @@ from driftune.lake.duck import Connection, identifier, is_out_of_room, literal, 
 from driftune.lake.readers.csv_dialect import Dialect, find_dialect
 from driftune.lake.readers.part import Part, broken_off, check_names
 from driftune.lake.readers.plain_text import PlainText, line_numbers, not_utf8, plain_text
-from driftune.lake.readers.unreadable import Unreadable, keep_unreadable, refusal, too_many
+from driftune.lake.readers.unreadable import (
+    Unreadable,
+    check_end,
+    keep_unreadable,
+    refusal,
+    too_many,
+)
 from driftune.lake.source import SourceFile
 
 _COUNTS = re.compile(r"Number of Columns: (\d+) Found: (\d+)")
@@ -100,6 +106,8 @@ def _broken_lines(
     for place, line, message, encoding in found:
         texts.append((_bytes_at(text.path, place) if encoding else line.rstrip("\r\n")).split("\n"))
         problems.append("is not UTF-8" if encoding else _worded(message))
+    if found:
+        check_end(text, int(numbers[-1]) + len(texts[-1]) - 1, problems[-1])
     if refused:
         raise refusal(text.file, rows, lines, int(numbers[0]), problems[0], texts[0][0])
     sizes = [len(each) for each in texts]

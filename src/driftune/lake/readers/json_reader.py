@@ -1,6 +1,7 @@
 """JSON lines: every scalar as the text that was written, what is nested as JSON text."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -13,7 +14,13 @@ from driftune.lake.readers.json_nested import structured
 from driftune.lake.readers.json_numbers import restore_numbers
 from driftune.lake.readers.part import Part, check_names, not_of_format
 from driftune.lake.readers.plain_text import PlainText, not_utf8, plain_text
-from driftune.lake.readers.unreadable import Unreadable, keep_unreadable, refusal, too_many
+from driftune.lake.readers.unreadable import (
+    Unreadable,
+    check_end,
+    keep_unreadable,
+    refusal,
+    too_many,
+)
 from driftune.lake.source import SourceFile
 
 
@@ -47,7 +54,7 @@ def read_jsonl(
             columns = _read(con, file, good, table)
         except duckdb.Error as again:
             raise not_of_format(file, again) from None
-        text = PlainText(file, good, text.lines, text.blank)
+        text = replace(text, path=good)
         keep_unreadable(con, file, broken)
     rows = int(one_row(con, f"SELECT count(*) FROM {table}")[0])
     objects = f"read_ndjson_objects({literal(plain_name(text.path))})"
@@ -129,6 +136,10 @@ def _sorted_out(
     found = con.execute(f"FROM {table}_broken ORDER BY number LIMIT 1").fetchall()
     if not found:
         raise not_of_format(text.file, error)
+    (last, problem), *_ = con.execute(
+        f"SELECT number, problem FROM {table}_broken ORDER BY number DESC LIMIT 1"
+    ).fetchall()
+    check_end(text, last, problem)
     rows, broken = one_row(
         con,
         f"SELECT (SELECT count(*) FROM {table}_lines WHERE trim(line) <> ''), "

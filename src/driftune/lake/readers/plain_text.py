@@ -30,14 +30,15 @@ _USUAL = ["cp1252", "latin_1", "cp1250", "cp1251", "shift_jis", "gb18030", "big5
 class PlainText:
     """A text file in UTF-8, without a byte order mark, whose line ends are all alike.
 
-    ``lines``: physical lines, ``blank`` ones of them without a sign. The first ``before`` lines
-    of the file are not in it.
+    ``lines``: physical lines, ``blank`` ones of them without a sign; ``open_end``: the last one has
+    no line end. The first ``before`` lines of the file are not in it.
     """
 
     file: SourceFile
     path: Path
     lines: int
     blank: int
+    open_end: bool
     before: int = 0
 
     def without(self, lines: int, blank: int, folder: Path) -> "PlainText":
@@ -48,7 +49,8 @@ class PlainText:
             for _ in range(lines):
                 stream.readline()
             path = _written(folder / f"{self.file.sha256[:16]}.rows", _blocks(stream))
-        return PlainText(self.file, path, self.lines - lines, self.blank - blank, lines)
+        left = self.lines - lines, self.blank - blank
+        return PlainText(self.file, path, *left, self.open_end, lines)
 
 
 def plain_text(file: SourceFile, folder: Path, encoding: str, quote: str = "") -> PlainText:
@@ -68,7 +70,7 @@ def plain_text(file: SourceFile, folder: Path, encoding: str, quote: str = "") -
     if figures.mixed:
         path = _written(folder / f"{file.sha256[:16]}.lines", _line_feeds(path, quote.encode()))
         figures = _figures(path)
-    return PlainText(file, path, figures.lines, figures.blank)
+    return PlainText(file, path, figures.lines, figures.blank, figures.open_end)
 
 
 def not_utf8(file: SourceFile, path: Path, how_many: str = "") -> SourceError:
@@ -100,6 +102,7 @@ def line_numbers(path: Path, positions: np.ndarray) -> np.ndarray:
 class _Figures:
     lines: int
     blank: int
+    open_end: bool
     mixed: bool
 
 
@@ -115,9 +118,11 @@ def _figures(path: Path) -> _Figures:
             blank += _blank_lines(last[-2:] if last == b"\n\r" else last[-1:], block)
             last = (last + block)[-2:]
     if not feeds:
-        return _Figures(returns + (last[-1:] != b"\r"), 0, False)
+        open_end = last[-1:] != b"\r"
+        return _Figures(returns + open_end, 0, open_end, False)
     mixed = 0 < both < feeds
-    return _Figures(feeds + (last[-1:] != b"\n"), blank, mixed)
+    open_end = last[-1:] != b"\n"
+    return _Figures(feeds + open_end, blank, open_end, mixed)
 
 
 def _blank_lines(before: bytes, block: bytes) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 from driftune.config import Config
 from driftune.errors import SourceError
 from driftune.lake.duck import Connection
+from driftune.lake.readers.plain_text import PlainText
 from driftune.lake.source import SourceFile
 
 _SHOWN = 60
@@ -39,6 +40,21 @@ def keep_unreadable(con: Connection, file: SourceFile, broken: Unreadable) -> No
         "unnest(?::VARCHAR[])",
         [file.uri, broken.lines.tolist(), broken.problems.tolist(), broken.texts.tolist()],
     )
+
+
+def check_end(text: PlainText, last: int, problem: str) -> None:
+    """See that a file does not end within a row, as one does whose writer was stopped.
+
+    ``last`` is its last line that is no row, and ``problem`` what is wrong with it.
+
+    Raises:
+        SourceError: when that is the end of the file, and has no line end.
+    """
+    if text.open_end and last == text.before + text.lines:
+        raise SourceError(
+            f"{text.file.uri}: breaks off in its last line, {last}, which {problem} and has no "
+            "line end; none of its rows is used; deliver it again"
+        )
 
 
 def too_many(config: Config, rows: int, unreadable: int) -> bool:
