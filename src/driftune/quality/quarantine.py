@@ -10,6 +10,8 @@ from driftune.quality.parts import Example, Rejection
 from driftune.quality.staged import Staged
 
 EXAMPLES = 12
+# The user's id as the lake would have it: the delivered column may be of any type or expression.
+USER = "_driftune_user"
 
 
 def write_quarantine(staged: Staged, target: Path) -> int:
@@ -27,6 +29,7 @@ def write_quarantine(staged: Staged, target: Path) -> int:
                 f"""
                 COPY (
                     SELECT staged.reasons AS _reasons, staged.domain AS _domain,
+                           staged.user_id AS {USER},
                            _driftune_file AS _file, _driftune_row AS _row,
                            raw.* EXCLUDE (
                                _driftune_id, _driftune_file, _driftune_row, _driftune_fingerprint
