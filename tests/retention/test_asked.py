@@ -214,9 +214,17 @@ def test_a_quarantine_of_old_is_read_by_the_user_s_role(world: World) -> None:
     frame.loc[frame.index[:3], ["user_id", "click"]] = [7, 5]
     taken_in(world, frame)
     path = Workspace(world.config).quarantine(FIRST)
-    pd.read_parquet(path).drop(columns="_driftune_user").to_parquet(path, index=False)
+    kept = pd.read_parquet(path).drop(columns="_driftune_user")
+    kept.to_parquet(path, index=False)
     with Ledger(world.config) as ledger:
-        assert erase(world.config, ledger, ["7"], "a letter").quarantined == 3
+        assert would_erase(world.config, ledger, ["7"]).quarantined == 3
+        # The role cannot be computed: any delivered column may be the id, a row's number is none.
+        kept.rename(columns={"user_id": "account"}).assign(_row=7).to_parquet(path, index=False)
+        assert would_erase(world.config, ledger, ["7"]).quarantined == 3
+        kept.assign(user_id=8, _row=7).rename(columns={"user_id": "account"}).to_parquet(
+            path, index=False
+        )
+        assert would_erase(world.config, ledger, ["7"]).quarantined == 0
 
 
 def test_folders_called_like_columns_give_no_ids(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from driftune.quality.quarantine import USER
 from driftune.retention.spelling import alike
 from driftune.retention.texts import NUMBER
 
+# Columns of a quarantine file that are Driftune's own.
+_OURS = ("_reasons", "_domain", "_file", "_row")
 _ASKED = "(SELECT unnest($1::VARCHAR[]))"
 
 
@@ -115,7 +117,7 @@ def _texts(con: Connection, config: Config, path: Path) -> list[str]:
     """What a quarantined row may have for its user's id, as the text that the lake makes of it.
 
     Files of old have the delivered columns alone, of the types that they were delivered in. Where
-    the user's role cannot be computed over them, that is any column.
+    the user's role cannot be computed over them, that is any delivered column.
     """
     described = con.execute(f"DESCRIBE FROM {_read(path)}").fetchall()
     types = {name: kind for name, kind, *_ in described}
@@ -125,7 +127,7 @@ def _texts(con: Connection, config: Config, path: Path) -> list[str]:
     try:
         con.execute(f"SELECT count({role}) FROM {_read(path)}").fetchone()
     except duckdb.Error:
-        return [f"{identifier(name)}::VARCHAR" for name in types]
+        return [f"{identifier(name)}::VARCHAR" for name in types if name not in _OURS]
     return [role]
 
 
