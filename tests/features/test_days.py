@@ -6,6 +6,8 @@ from datetime import timedelta
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,6 +76,31 @@ def test_numbers_are_finite_and_standardised_on_the_reference_days(fitted):
     assert np.isfinite(numbers).all()
     assert np.abs(numbers.mean(axis=0)).max() < 0.2
     assert numbers.std(axis=0).max() < 1.2
+
+
+def test_nan_and_infinities_that_were_let_in_are_read_as_missing(tmp_path):
+    world = World(
+        tmp_path,
+        quality={"severity": {"number_unreadable": "off"}},
+        features={"numerical": ["stars"]},
+    )
+    day, prices, stars = world.day(0), [np.nan, np.inf, -np.inf], [np.inf, 4.0, 5.0]
+    table = pa.Table.from_pandas(impressions(day, 300), preserve_index=False)
+    for name, first in (("price", prices), ("stars", stars)):
+        values = [*first, *np.linspace(1, 9, 297)]
+        if name in table.column_names:
+            table = table.drop_columns(name)
+        table = table.append_column(name, pa.array(values))
+    pq.write_table(table, tmp_path / "logs" / f"{day}.parquet", row_group_size=50)
+    with Ledger(world.config) as ledger:
+        ingest(world.config, ledger, day)
+    encoder = fit_encoder(world.config, [day], Workspace(world.config).model / "encoder")
+    assert np.isfinite([*encoder.means, *encoder.scales]).all()
+    frame = pd.read_parquet(encode_day(world.config, encoder, day))
+    for name, missing in (("log_price", 3), ("log_stars", 1)):
+        values = frame[f"x_{encoder.numbers.index(name)}"]
+        assert np.isfinite(values).all()
+        assert (values == 0).sum() == missing
 
 
 def test_counters_equal_a_plain_computation(fitted):

@@ -3,13 +3,19 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from driftune.cli.options import PARAMS, AsJson, ConfigPath, load
 
+if TYPE_CHECKING:
+    from driftune.retention.erase import Erased
+
 app = typer.Typer()
+
+# The exit code of an erasure of ids among which nothing holds some.
+UNKNOWN = 3
 
 
 @app.command()
@@ -61,6 +67,9 @@ def erase(
     ] = None,
     why: Annotated[str, typer.Option(help="Who asked for it; kept in the audit.")] = "on request",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell.")] = False,
+    in_advance: Annotated[
+        bool, typer.Option("--in-advance", help="Keep ids that nothing holds out of later files.")
+    ] = False,
     config: ConfigPath = PARAMS,
     as_json: AsJson = False,
 ) -> None:
@@ -68,6 +77,9 @@ def erase(
 
     The audit and the list that keeps them out know them by salted hashes. The source's own files,
     a DVC remote and backups are not rewritten. Killed in between, say it again.
+
+    Exit code 3: nothing holds one of the ids (lake, quarantine, records); the others are erased.
+    Such an id is told, with ids that differ in letter case, blanks, leading zeros or .0 alone.
     """
     from driftune.registry.ledger import Ledger
     from driftune.retention.erase import erase as erase_users
@@ -77,11 +89,21 @@ def erase(
     users = [*(user or []), *(read_users(users_file) if users_file is not None else [])]
     with Ledger(settings) as ledger:
         if dry_run:
-            found = would_erase(settings, ledger, users)
+            found = would_erase(settings, ledger, users, in_advance=in_advance)
         else:
-            found = erase_users(settings, ledger, users, why)
+            found = erase_users(settings, ledger, users, why, in_advance=in_advance)
     if as_json:
         typer.echo(json.dumps({**asdict(found), "dry_run": dry_run}))
+    else:
+        _tell(found, dry_run)
+    _tell_unknown(found)
+
+
+def _tell(found: "Erased", dry_run: bool) -> None:
+    """Print what was erased, or would be."""
+    for name, day in found.before.items():
+        typer.echo(f"{name!r}: was erased on {day}; nothing has held it since")
+    if not found.users:
         return
     said = "would be erased" if dry_run else "erased"
     typer.echo(
@@ -97,6 +119,16 @@ def erase(
             "the source's files, the DVC remote and backups are not Driftune's to rewrite; rows of "
             "these users in them stay out of the lake"
         )
+
+
+def _tell_unknown(found: "Erased") -> None:
+    """Name the ids that nothing holds, each in one line, and end with their exit code."""
+    from driftune.retention.asked import told
+
+    for name, alike in found.unknown.items():
+        typer.echo(told(name, alike), err=True)
+    if found.unknown:
+        raise typer.Exit(UNKNOWN)
 
 
 def _counted(users: int) -> str:

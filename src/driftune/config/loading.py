@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from driftune.config import Config
+from driftune.config.paths import KEYS, expanded
 from driftune.errors import ConfigError
 
 # What YAML text may hold.
@@ -43,12 +44,16 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
 def load_config(path: str | Path, env: Mapping[str, str] | None = None) -> Config:
     """Read and validate ``path``; ``DRIFTUNE__SECTION__KEY`` variables override its values.
 
+    ``~`` and variables in local paths are filled in.
+
     Raises:
         ConfigError: with one line per wrong key, naming file, key, value and what is allowed.
     """
     file = Path(path)
     tree = _read(file, "give --config PATH")
-    _apply_env(tree, os.environ if env is None else env)
+    env = os.environ if env is None else env
+    _apply_env(tree, env)
+    _expand(tree, env, file)
     config = _validated(Config, tree, file).read_from(file)
     wrong = sorted(set(_NOT_IN_PATHS) & set(str(config.home)))
     if wrong:
@@ -109,6 +114,21 @@ def _apply_env(tree: Tree, env: Mapping[str, str]) -> None:
             node[keys[-1]] = yaml.safe_load(env[name])
         except yaml.YAMLError:
             raise ConfigError(f"{name}: {env[name]!r} is not valid YAML") from None
+
+
+def _expand(tree: Tree, env: Mapping[str, str], file: Path) -> None:
+    """Fill in ``~`` and variables in the values that are local paths."""
+    for key in KEYS:
+        *sections, last = key.split(".")
+        node: Value = tree
+        for name in sections:
+            node = node.get(name) if isinstance(node, dict) else None
+        if not isinstance(node, dict) or not isinstance(value := node.get(last), str):
+            continue
+        try:
+            node[last] = expanded(value, env)
+        except ValueError as error:
+            raise ConfigError(f"{file}: {key} = {value!r}: {error}") from None
 
 
 def _lines(error: ValidationError, file: Path) -> list[str]:

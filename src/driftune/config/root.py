@@ -26,7 +26,8 @@ from driftune.config.source import Reference, Resources, Source
 
 
 class Config(Section):
-    """The whole of params.yaml. Relative paths are relative to the folder of the file.
+    """The whole of params.yaml. Relative paths are relative to the folder of the file; in local
+    ones a leading ``~`` and variables (``$NAME``, ``${NAME}``) are filled in.
 
     ``lake``: the folder or URL of an object store (``s3://…``, ``gs://…``) of the Delta table,
     which by default is in the workspace.

@@ -39,11 +39,15 @@ def field_columns(config: Config) -> dict[str, str]:
 
 
 def number_columns(config: Config) -> dict[str, str]:
-    """Raw numbers and their SQL expression over the lake's columns (signed logarithm)."""
+    """Raw numbers and their SQL expression over the lake's columns (signed logarithm).
+
+    NaN and infinities are null: rows with them may have been let in, and a mean over one is NaN.
+    """
     raw = {name: identifier(f"x_{name}") for name in config.features.numerical}
     if config.columns.price is not None:
         raw = {"price": "price"} | raw
-    return {f"log_{name}": f"sign({text}) * ln(1 + abs({text}))" for name, text in raw.items()}
+    logarithm = "CASE WHEN isfinite({0}) THEN sign({0}) * ln(1 + abs({0})) END"
+    return {f"log_{name}": logarithm.format(text) for name, text in raw.items()}
 
 
 def number_names(config: Config) -> list[str]:

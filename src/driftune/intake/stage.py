@@ -232,11 +232,11 @@ def _fields(
     for name in roles.OPTIONAL_NUMBERS:
         role = numbers.get(name)
         text = "NULL" if role is None else roles.expression(role)
-        fields[name] = f"TRY_CAST({text} AS DOUBLE)"
+        fields[name] = values.number(text)
     for name in config.features.categorical:
         fields[f"f_{name}"] = f"{identifier(name)}::VARCHAR"
     for name in config.features.numerical:
-        fields[f"x_{name}"] = f"TRY_CAST({identifier(name)} AS DOUBLE)"
+        fields[f"x_{name}"] = values.number(identifier(name))
     return fields
 
 

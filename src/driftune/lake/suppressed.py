@@ -20,7 +20,7 @@ from driftune.lake.duck import Connection, literal, one_row
 from driftune.locks import locked
 
 # What may stand between the values of a line.
-_BETWEEN = r"[,;|\t\"'{}:\[\]\s]+"
+BETWEEN = r"[,;|\t\"'{}:\[\]\s]+"
 
 
 class Erasure(BaseModel):
@@ -116,8 +116,13 @@ def leave_out(con: Connection, erased: Suppressed) -> int:
     )
     # Of a line that is no row, every word may be an id.
     con.execute(
-        f"DELETE FROM unreadable WHERE list_bool_or([sha256({literal(erased.salt)} || word) IN "
-        f"(SELECT mark FROM gone) FOR word IN regexp_split_to_array(text, {literal(_BETWEEN)})])"
+        f"""
+        DELETE FROM unreadable WHERE rowid IN (
+            SELECT place FROM (SELECT rowid AS place, unnest(
+                regexp_split_to_array(text, {literal(BETWEEN)})) AS word FROM unreadable)
+            WHERE sha256({literal(erased.salt)} || word) IN (SELECT mark FROM gone)
+        )
+        """
     )
     ((rows,),) = con.execute("SELECT count(*) FROM suppressed").fetchall()
     if not rows:

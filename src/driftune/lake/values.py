@@ -47,6 +47,12 @@ def label_value(role: ColumnRole, types: dict[str, str]) -> str:
     return f"CASE {written} WHEN '1' THEN 1::TINYINT WHEN '0' THEN 0::TINYINT END"
 
 
+def number(text: str) -> str:
+    """A number; null where the value is none, or not finite."""
+    value = f"TRY_CAST({text} AS DOUBLE)"
+    return f"CASE WHEN isfinite({value}) THEN {value} END"
+
+
 def unreadable(numbers: dict[str, ColumnRole], types: dict[str, str]) -> str:
     """Names of the columns whose value is given and no finite number; null where there is none."""
     cases = []

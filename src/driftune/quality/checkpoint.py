@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from driftune.config import Config
@@ -13,6 +15,7 @@ from driftune.quality.docs import DocSection, rendered
 from driftune.quality.expectations import EXTRA, TABLES, expectations
 from driftune.quality.gx_context import gx_context
 from driftune.quality.judge import Judged, judge
+from driftune.quality.not_finite import ROWS, NotFinite, set_apart, validate_without
 from driftune.quality.rules import UNREADABLE, unreadable_columns
 from driftune.quality.staged import Staged
 from driftune.quality.summary import SummaryRule, summarise
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     )
     from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
     from great_expectations.expectations.expectation import Expectation
+    from great_expectations.validator.v1_validator import Validator
 
 CRITICAL = "critical"
 WARNING = "warning"
@@ -67,6 +71,7 @@ def validate(config: Config, staged: Staged) -> Checkpoint:
     """
     judged = judge(config, staged)
     summary = summarise(config, staged, judged)
+    apart = set_apart(config, staged)
     with gx_context() as context:
         source = context.data_sources.add_or_update_sql(
             "staging",
@@ -74,8 +79,9 @@ def validate(config: Config, staged: Staged) -> Checkpoint:
             # Great Expectations takes it and leaves it out of its signature.
             kwargs=_limited(config, staged),  # type: ignore[call-arg]
         )
+        run = _Run(context, source, staged)
         runs = {
-            table: _run(context, source, staged, table, listed)
+            table: run.extra(apart, listed) if table == "raw" else run.suite(table, listed)
             for table, listed in expectations(config, staged, summary).items()
             if listed
         }
@@ -98,24 +104,60 @@ def _limited(config: Config, staged: Staged) -> dict[str, dict[str, dict[str, st
     return {"connect_args": {"config": settings}}
 
 
-def _run(
-    context: "EphemeralDataContext",
-    source: "SQLDatasource",
-    staged: Staged,
-    table: str,
-    listed: list["Expectation"],
-) -> "ExpectationSuiteValidationResult":
-    """Validate one table."""
-    from great_expectations import ExpectationSuite, ValidationDefinition
+@dataclass(frozen=True)
+class _Run:
+    """Validates tables of a staged day."""
 
-    batch = source.add_table_asset(
-        f"{staged.day} {table}", table_name=table
-    ).add_batch_definition_whole_table("day")
-    suite = context.suites.add_or_update(ExpectationSuite(f"driftune.{table}", expectations=listed))
-    definition = context.validation_definitions.add_or_update(
-        ValidationDefinition(name=f"driftune.{staged.day}.{table}", data=batch, suite=suite)
-    )
-    return definition.run(result_format="SUMMARY")
+    context: "EphemeralDataContext"
+    source: "SQLDatasource"
+    staged: Staged
+
+    def suite(self, table: str, listed: list["Expectation"]) -> "ExpectationSuiteValidationResult":
+        """Validate expectations on a table."""
+        from great_expectations import ExpectationSuite
+        from great_expectations.core.run_identifier import RunIdentifier
+
+        suite = ExpectationSuite(f"driftune.{table}", expectations=listed)
+        suite = self.context.suites.add_or_update(suite)
+        # Run by a validation definition, results are stored as JSON, which not all of them fit.
+        found = self._validator(table).validate_expectation_suite(suite)
+        run = RunIdentifier(run_time=datetime.now(UTC))
+        found.meta |= {"run_id": run, "validation_time": run.run_time}
+        return found
+
+    def one(self, table: str, expectation: "Expectation") -> "ExpectationValidationResult":
+        """Validate one expectation on a table."""
+        return self._validator(table).validate_expectation(expectation)
+
+    def extra(
+        self, apart: Mapping[int, NotFinite], listed: list["Expectation"]
+    ) -> "ExpectationSuiteValidationResult":
+        """Validate those of ``quality.extra``: NaN and infinities count as broken values."""
+        plain = [each for number, each in enumerate(listed) if number not in apart]
+        found = self.suite("raw", plain)
+        for number, rows in apart.items():
+            found.results.append(validate_without(rows, listed[number], self.one))
+        found.success = all(each.success for each in found.results)
+        found.statistics = _statistics(found.results)
+        return found
+
+    def _validator(self, table: str) -> "Validator":
+        from great_expectations.validator.v1_validator import Validator
+
+        asset = self.source.add_table_asset(f"{self.staged.day} {table}", table_name=table)
+        batch = asset.add_batch_definition_whole_table("day")
+        return Validator(batch_definition=batch, result_format="SUMMARY")
+
+
+def _statistics(results: list["ExpectationValidationResult"]) -> dict[str, float]:
+    """What Great Expectations says of all results together."""
+    good = sum(bool(each.success) for each in results)
+    return {
+        "evaluated_expectations": len(results),
+        "successful_expectations": good,
+        "unsuccessful_expectations": len(results) - good,
+        "success_percent": 100 * good / len(results),
+    }
 
 
 def _docs(run: "ExpectationSuiteValidationResult", table: str) -> list[DocSection]:
@@ -138,8 +180,8 @@ def _check(
     failure = _failure(outcome.exception_info or {})
     if failure and not name.startswith(EXTRA):
         raise SourceError(f"{staged.day}: rule '{name}' could not be computed ({failure})")
-    detail = rule.detail if rule and not outcome.success else ""
     measured = outcome.result or {}
+    detail = rule.detail if rule and not outcome.success else _beside(measured)
     value = measured.get("observed_value")
     return Check(
         rule=name,
@@ -147,10 +189,19 @@ def _check(
         sentence=expected.meta["sentence"],
         success=bool(outcome.success),
         unexpected=measured.get("unexpected_count"),
-        observed=float(value) if isinstance(value, int | float) else None,
+        observed=float(value) if isinstance(value, int | float) and isfinite(value) else None,
         about=rule.about if rule else tuple(expected.meta.get("about", ())),
         detail=f"could not be computed: {failure}" if failure else detail,
     )
+
+
+def _beside(measured: Mapping[str, Json]) -> str:
+    """What is broken by NaN and infinities alone, in words; empty where there is none."""
+    rows, all_ = measured.get(ROWS), measured.get("unexpected_count")
+    if not isinstance(rows, int):
+        return ""
+    said = f"NaN or infinite in {rows:,} {'row' if rows == 1 else 'rows'}"
+    return f"{all_:,} rows: {said}" if isinstance(all_, int) and all_ != rows else said
 
 
 def _failure(info: Mapping[str, Json]) -> str:

@@ -51,6 +51,8 @@ def gx_context() -> Iterator["EphemeralDataContext"]:
 
     for name in ("great_expectations", "great_expectations.data_context.types.base"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # It logs a traceback where an expectation of columns as a whole has no share of values.
+    logging.getLogger("great_expectations.render").setLevel(logging.CRITICAL)
     event.listen(Engine, "after_cursor_execute", buffer)
     event.listen(Pool, "connect", remember)
     try:

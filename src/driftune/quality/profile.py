@@ -79,7 +79,7 @@ def measure(config: Config, staged: Staged) -> DayProfile:
                 "SELECT hour, sum(n)::BIGINT FROM tally WHERE NOT rejected GROUP BY 1"
             ).fetchall()
         )
-        _draw(con, staged, max(1, rows // LOOKED))
+        _draw(con, config, staged, max(1, rows // LOOKED))
         columns, vocabulary = _columns(con, config)
         repeated, trace = _repeats(con)
     silent = None
@@ -147,14 +147,21 @@ def _columns(con: Connection, config: Config) -> tuple[dict[str, ColumnProfile],
     return profiles, vocabulary
 
 
-def _draw(con: Connection, staged: Staged, step: int) -> None:
+def _draw(con: Connection, config: Config, staged: Staged, step: int) -> None:
     """Draw ``looked`` (one of ``step`` accepted rows) and ``by_user`` (all rows of one of ``step``
-    users) in one reading of the day, which costs more than everything that is then made of them."""
+    users) in one reading of the day, which costs more than everything that is then made of them.
+
+    Numbers that are NaN or infinite, of rows that were let in all the same, are null in them.
+    """
     unread = ", ".join(identifier(column.name) for column in staged.evolution.kept)
+    numbers = [identifier(each.staged) for each in columns_of(config) if each.kind == NUMBER]
+    finite = ", ".join(f"CASE WHEN isfinite({name}) THEN {name} END AS {name}" for name in numbers)
+    columns = f"* EXCLUDE ({unread})" if unread else "*"
+    columns += f" REPLACE ({finite})" if finite else ""
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE drawn AS
-        SELECT * {f"EXCLUDE ({unread})" if unread else ""},
+        SELECT {columns},
                hash(row_id) % {step} = 0 AS is_looked, hash(user_id) % {step} = 0 AS is_of_user
         FROM staged
         WHERE rejected = 0 AND (hash(row_id) % {step} = 0 OR hash(user_id) % {step} = 0);

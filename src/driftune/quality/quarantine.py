@@ -10,13 +10,17 @@ from driftune.quality.parts import Example, Rejection
 from driftune.quality.staged import Staged
 
 EXAMPLES = 12
-# Lines that are no rows have no columns, but their text.
-_LINES = """
+# A line that is no row, as it was delivered.
+TEXT = "_text"
+# Such lines have no columns, but their text.
+_LINES = f"""
     UNION ALL BY NAME
     SELECT 'row_unreadable' AS _reasons, file AS _file, line AS _line, problem AS _problem,
-           text AS _text
+           text AS {TEXT}
     FROM unreadable ORDER BY file, line
 """
+# The user's id as the lake would have it: the delivered column may be of any type or expression.
+USER = "_driftune_user"
 
 
 def write_quarantine(staged: Staged, target: Path) -> int:
@@ -38,6 +42,7 @@ def write_quarantine(staged: Staged, target: Path) -> int:
                 COPY (
                     SELECT * FROM (
                         SELECT staged.reasons AS _reasons, staged.domain AS _domain,
+                               staged.user_id AS {USER},
                                _driftune_file AS _file, _driftune_row AS _row, {_element(con)}
                                raw.* EXCLUDE (_driftune_id, _driftune_file, _driftune_row,
                                               _driftune_fingerprint)

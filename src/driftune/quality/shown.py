@@ -11,6 +11,7 @@ from driftune.errors import DriftuneError
 from driftune.lake import roles
 from driftune.lake.duck import connect, first_line, parquet
 from driftune.quality.parts import RefusedDomain, Rejection, ShownRelease
+from driftune.quality.quarantine import USER
 from driftune.quality.record import DayQuality, read_quality
 from driftune.quality.released import read_release
 
@@ -138,8 +139,9 @@ def _rows(
                 named = "_domain" if "_domain" in columns else roles.domain_expression(config)
                 where.append(f"coalesce({named}, '') = ?")
                 values.append(domain)
+            shown = f"* EXCLUDE ({USER})" if USER in columns else "*"
             cursor = con.execute(
-                f"SELECT * FROM {relation} "
+                f"SELECT {shown} FROM {relation} "
                 f"WHERE {' AND '.join(where)} ORDER BY _file, _row LIMIT {int(limit)}",
                 values,
             )

@@ -8,7 +8,7 @@ import getpass
 import hashlib
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from driftune.locks import locked
 from driftune.registry.ledger import Ledger
 from driftune.reports import build_site
 from driftune.retention import lake_rows, parquet_rows
+from driftune.retention.asked import Asked, sort_out
 from driftune.retention.texts import mentions, redact_messages, redact_records
 from driftune.training.pretrain import encoder_folder
 
@@ -33,7 +34,9 @@ class Erased:
     earlier versions, ``encoded`` days, ``quarantined`` rows, ``records`` that named the users,
     their entries of the ``vocabulary``, and ``scratch`` that killed runs left.
 
-    ``elsewhere``: files that still name a user, none of ours to rewrite.
+    ``elsewhere``: files that still name a user, none of ours to rewrite. ``before``: ids that were
+    erased already, with the day of it; ``unknown``: ids that nothing holds, each with those that
+    are spelled alike and where they are. For neither anything was done.
     """
 
     users: list[str]
@@ -46,6 +49,8 @@ class Erased:
     vocabulary: int
     scratch: int
     elsewhere: list[str]
+    before: dict[str, str] = field(default_factory=dict)
+    unknown: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -53,68 +58,46 @@ class Erased:
         return {name: value for name, value in vars(self).items() if isinstance(value, int)}
 
 
-def erase(config: Config, ledger: Ledger, users: Sequence[str], why: str) -> Erased:
+def erase(
+    config: Config, ledger: Ledger, users: Sequence[str], why: str, *, in_advance: bool = False
+) -> Erased:
     """Erase users and keep them out; the audit knows them by salted hashes.
 
     Days keep their revisions, and decisions what they say: figures over many users. Challengers
-    that wait were judged by rows that are gone, and are overtaken.
+    that wait were judged by rows that are gone, and are overtaken. Ids that nothing holds are only
+    told; with ``in_advance`` they are kept out as well.
 
     Raises:
         DriftuneError: without users or a reason, or when a file that may name them is damaged.
         LakeError: when the lake takes no commit.
     """
-    wanted = _checked(users, why)
-    workspace = Workspace(config)
+    asked = _asked(config, ledger, users, why, in_advance)
+    if not asked.held:
+        return _nothing(asked)
+    wanted, workspace = asked.held, Workspace(config)
     with locked(workspace.upkeep_lock):
         with rewriting(config) as held:
             hashes = marks(held, wanted)
             held.users = sorted({*held.users, *hashes})
             _begin(held, hashes, why)
-        days = set(lake_rows.days_with(config, wanted))
-        mark = hashlib.sha256(" ".join(hashes).encode()).hexdigest()
-        rows = lake_rows.erase_rows(config, ledger, wanted, mark)
-        old = lake_rows.old_files(config, wanted)
-        days |= {date.fromisoformat(file.day) for file in old}
-        encoded = parquet_rows.encoded_with(config, wanted)
-        quarantined = parquet_rows.quarantined_with(config, wanted)
-        left = left_behind(workspace.staging)
-        for file in old:
-            store_of(config).drop(file.name)
-        copies = lake_rows.copies_with(config, wanted)
-        for path in [*copies, *encoded, *parquet_rows.counted_of(config, days)]:
-            path.unlink(missing_ok=True)
-        for path in quarantined:
-            parquet_rows.erase_quarantined(config, path, wanted)
-        for folder in left:
-            shutil.rmtree(folder, ignore_errors=True)
-        records = redact_records(config, wanted) + redact_messages(ledger, wanted)
-        vocabulary = erase_users(encoder_folder(config), wanted)
-        if ledger.days():
-            build_site(config, ledger)
-        found = Erased(
-            hashes,
-            sorted(day.isoformat() for day in days),
-            rows,
-            len(old),
-            len(encoded),
-            sum(quarantined.values()),
-            records,
-            vocabulary,
-            len(left),
-            _elsewhere(config, wanted),
-        )
+        found = _removed(config, ledger, asked, hashes)
         with rewriting(config) as held:
             _finish(held, hashes, found)
     return found
 
 
-def would_erase(config: Config, ledger: Ledger, users: Sequence[str]) -> Erased:
+def would_erase(
+    config: Config, ledger: Ledger, users: Sequence[str], *, in_advance: bool = False
+) -> Erased:
     """What an erasure would remove; nothing is written.
 
     Raises:
         DriftuneError: as ``erase``.
     """
-    wanted = _checked(users, "-")
+    asked = _asked(config, ledger, users, "-", in_advance)
+    if not asked.held:
+        return _nothing(asked)
+    wanted = asked.held
     days = lake_rows.days_with(config, wanted)
     old = lake_rows.old_files(config, wanted, rewritten=days)
     every = set(days) | {date.fromisoformat(file.day) for file in old}
@@ -129,17 +112,73 @@ def would_erase(config: Config, ledger: Ledger, users: Sequence[str]) -> Erased:
         erase_users(encoder_folder(config), wanted, write=False),
         len(left_behind(Workspace(config).staging)),
         [],
+        asked.erased,
+        asked.unknown,
     )
 
 
+def _removed(config: Config, ledger: Ledger, asked: Asked, hashes: list[str]) -> Erased:
+    """Remove what the workspace holds of the users, whom the list has by these hashes."""
+    wanted, workspace = asked.held, Workspace(config)
+    days = set(lake_rows.days_with(config, wanted))
+    mark = hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+    rows = lake_rows.erase_rows(config, ledger, wanted, mark)
+    old = lake_rows.old_files(config, wanted)
+    days |= {date.fromisoformat(file.day) for file in old}
+    encoded = parquet_rows.encoded_with(config, wanted)
+    quarantined = parquet_rows.quarantined_with(config, wanted)
+    left = left_behind(workspace.staging)
+    for file in old:
+        store_of(config).drop(file.name)
+    copies = lake_rows.copies_with(config, wanted)
+    for path in [*copies, *encoded, *parquet_rows.counted_of(config, days)]:
+        path.unlink(missing_ok=True)
+    for path in quarantined:
+        parquet_rows.erase_quarantined(config, path, wanted)
+    for folder in left:
+        shutil.rmtree(folder, ignore_errors=True)
+    records = redact_records(config, wanted) + redact_messages(ledger, wanted)
+    vocabulary = erase_users(encoder_folder(config), wanted)
+    if ledger.days():
+        build_site(config, ledger)
+    return Erased(
+        hashes,
+        sorted(day.isoformat() for day in days),
+        rows,
+        len(old),
+        len(encoded),
+        sum(quarantined.values()),
+        records,
+        vocabulary,
+        len(left),
+        _elsewhere(config, wanted),
+        asked.erased,
+        asked.unknown,
+    )
+
+
+def _asked(
+    config: Config, ledger: Ledger, users: Sequence[str], why: str, in_advance: bool
+) -> Asked:
+    """The ids that are to be erased, apart from those that nothing holds."""
+    asked = sort_out(config, ledger, _checked(users, why))
+    if in_advance:
+        return Asked(sorted([*asked.held, *asked.unknown]), asked.erased)
+    return asked
+
+
+def _nothing(asked: Asked) -> Erased:
+    return Erased([], [], 0, 0, 0, 0, 0, 0, 0, [], asked.erased, asked.unknown)
+
+
 def read_users(path: Path) -> list[str]:
-    """The ids in a text file, one a line; empty lines count for nothing.
+    """The ids in a text file, one a line, without blanks around them; empty lines do not count.
 
     Raises:
         DriftuneError: when it cannot be read.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise DriftuneError(f"--users-file {path}: cannot be read ({error})") from None
     return [line.strip() for line in lines if line.strip()]

@@ -22,6 +22,7 @@ from driftune.lake.table import Lake, open_table, short_hash
 from driftune.locks import locked
 from driftune.registry.days import rename_content
 from driftune.registry.ledger import Ledger
+from driftune.retention.spelling import alike
 
 
 def days_with(config: Config, users: Sequence[str]) -> dict[date, int]:
@@ -85,6 +86,30 @@ def copies_with(config: Config, users: Sequence[str]) -> list[Path]:
     """
     cache = Workspace(config).lake_cache
     return [path for path in sorted(cache.rglob("*.parquet")) if _names(path, users)]
+
+
+def held_ids(config: Config, users: Sequence[str]) -> set[str]:
+    """Those of the ids that rows of the lake have, old versions included."""
+    view, left = Lake.of(config), set(users)
+    for file in reversed(view.store.files()):
+        if not left:
+            break
+        # One that cannot be read tells nothing.
+        with suppress(LakeDamageError, duckdb.Error), connect() as con:
+            source = _of(view.store.read(file.name, file.size), sorted(left))
+            rows = con.execute(f"SELECT DISTINCT user_id {source}", [sorted(left)]).fetchall()
+            left -= {user for (user,) in rows}
+    return set(users) - left
+
+
+def spelled_alike(config: Config, users: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of an id and another that rows of the lake have and that is spelled alike."""
+    view, found = Lake.of(config), set()
+    for file in view.store.files():
+        with suppress(LakeDamageError, duckdb.Error), connect() as con:
+            path = view.store.read(file.name, file.size)
+            found |= set(alike(con, "user_id", _read(path), users))
+    return sorted(found)
 
 
 def _names(path: Path, users: Sequence[str]) -> bool:

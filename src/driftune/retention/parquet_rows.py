@@ -10,9 +10,16 @@ from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.features.days import hashed
 from driftune.io import replacing
-from driftune.lake.duck import connect, identifier, literal
+from driftune.lake.duck import Connection, connect, identifier, literal
+from driftune.lake.suppressed import BETWEEN
 from driftune.lake.values import identity
+from driftune.quality.quarantine import TEXT, USER
+from driftune.retention.spelling import alike
 from driftune.retention.texts import NUMBER
+
+# Columns of a quarantine file that are Driftune's own.
+_OURS = ("_reasons", "_domain", "_file", "_row")
+_ASKED = "(SELECT unnest($1::VARCHAR[]))"
 
 
 def encoded_with(config: Config, users: Sequence[str]) -> list[Path]:
@@ -21,7 +28,7 @@ def encoded_with(config: Config, users: Sequence[str]) -> list[Path]:
     for path in sorted(Workspace(config).features.glob("*.parquet")):
         with connect() as con:
             row = con.execute(
-                f"SELECT count(*) FROM read_parquet({literal(str(path))}) WHERE user_hash IN "
+                f"SELECT count(*) FROM {_read(path)} WHERE user_hash IN "
                 f"(SELECT {hashed('id')} FROM (SELECT unnest($1::VARCHAR[]) AS id))",
                 [list(users)],
             ).fetchone()
@@ -40,14 +47,40 @@ def counted_of(config: Config, days: Collection[date]) -> list[Path]:
 def quarantined_with(config: Config, users: Sequence[str]) -> dict[Path, int]:
     """Quarantine files that hold rows of the users, and how many."""
     found = {}
-    for path in sorted((Workspace(config).home / "quarantine").glob("*.parquet")):
+    for path in _quarantines(config):
         with connect(timezone=config.timezone) as con:
-            where = _theirs(con, config, path)
-            query = f"SELECT count(*) FROM read_parquet({literal(str(path))}) WHERE {where}"
+            query = f"SELECT count(*) FROM {_read(path)} WHERE {_theirs(con, config, path)}"
             row = con.execute(query, [list(users)]).fetchone()
         if row and row[0]:
             found[path] = int(row[0])
     return found
+
+
+def quarantined_ids(config: Config, users: Sequence[str]) -> set[str]:
+    """Those of the ids that quarantined rows have."""
+    found: set[str] = set()
+    for path in _quarantines(config) if users else []:
+        with connect(timezone=config.timezone) as con:
+            for text in _texts(con, config, path):
+                query = f"SELECT DISTINCT {text} FROM {_read(path)} WHERE {text} IN {_ASKED}"
+                found |= {user for (user,) in con.execute(query, [list(users)]).fetchall()}
+            if words := _words(con, path):
+                query = (
+                    f"SELECT DISTINCT word FROM (SELECT unnest({words}) AS word FROM {_read(path)})"
+                )
+                query += f" WHERE word IN {_ASKED}"
+                found |= {user for (user,) in con.execute(query, [list(users)]).fetchall()}
+    return found
+
+
+def quarantined_alike(config: Config, users: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of an id and another that quarantined rows have and that is spelled alike."""
+    found = set()
+    for path in _quarantines(config):
+        with connect(timezone=config.timezone) as con:
+            for text in _texts(con, config, path):
+                found |= set(alike(con, text, _read(path), users))
+    return sorted(found)
 
 
 def erase_quarantined(config: Config, path: Path, users: Sequence[str]) -> None:
@@ -56,9 +89,8 @@ def erase_quarantined(config: Config, path: Path, users: Sequence[str]) -> None:
         where = _theirs(con, config, path)
         with replacing(path) as part:
             row = con.execute(
-                f"COPY (FROM read_parquet({literal(str(path))}) "
-                f"WHERE NOT coalesce({where}, false)) TO {literal(str(part))} "
-                "(FORMAT parquet, COMPRESSION zstd)",
+                f"COPY (FROM {_read(path)} WHERE NOT coalesce({where}, false)) "
+                f"TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)",
                 [list(users)],
             ).fetchone()
     if row and row[0] == 0:
@@ -68,30 +100,54 @@ def erase_quarantined(config: Config, path: Path, users: Sequence[str]) -> None:
 def names(path: Path, users: Sequence[str]) -> bool:
     """Whether a Parquet file has one of the ids for a text; bare numbers are not looked for."""
     looked = [user for user in users if not NUMBER.fullmatch(user)]
-    source = f"read_parquet({literal(str(path))}, hive_partitioning = false)"
     with connect() as con:
         try:
-            described = con.execute(f"DESCRIBE FROM {source}").fetchall()
+            described = con.execute(f"DESCRIBE FROM {_read(path)}").fetchall()
             texts = [identifier(name) for name, kind, *_ in described if kind == "VARCHAR"]
-            listed = "(SELECT unnest($1::VARCHAR[]))"
-            where = " OR ".join(f"{name} IN {listed}" for name in texts) or "false"
-            query = f"SELECT 1 FROM {source} WHERE {where} LIMIT 1"
+            where = " OR ".join(f"{name} IN {_ASKED}" for name in texts) or "false"
+            query = f"SELECT 1 FROM {_read(path)} WHERE {where} LIMIT 1"
             return con.execute(query, [looked] if texts else []).fetchone() is not None
         except duckdb.Error:
             return False
 
 
-def _theirs(con: duckdb.DuckDBPyConnection, config: Config, path: Path) -> str:
-    """The condition on a quarantined row, which is as it was delivered, to be one of ``$1``.
+def _quarantines(config: Config) -> list[Path]:
+    return sorted((Workspace(config).home / "quarantine").glob("*.parquet"))
 
-    Where the user's role cannot be computed over it, that is any column that is a user's id.
+
+def _theirs(con: Connection, config: Config, path: Path) -> str:
+    """The condition on a quarantined row to be of one of the users ``$1``."""
+    conditions = [f"{text} IN {_ASKED}" for text in _texts(con, config, path)]
+    if words := _words(con, path):
+        conditions.append(f"list_has_any({words}, $1::VARCHAR[])")
+    return " OR ".join(f"coalesce({each}, false)" for each in conditions)
+
+
+def _words(con: Connection, path: Path) -> str:
+    """The words of lines that are no rows, each of which may be an id; empty where there are none."""
+    described = con.execute(f"DESCRIBE FROM {_read(path)}").fetchall()
+    has_lines = TEXT in {name for name, *_ in described}
+    return f"regexp_split_to_array({TEXT}, {literal(BETWEEN)})" if has_lines else ""
+
+
+def _texts(con: Connection, config: Config, path: Path) -> list[str]:
+    """What a quarantined row may have for its user's id, as the text that the lake makes of it.
+
+    Files of old have the delivered columns alone, of the types that they were delivered in. Where
+    the user's role cannot be computed over them, that is any delivered column.
     """
-    source = f"read_parquet({literal(str(path))})"
-    types = {name: kind for name, kind, *_ in con.execute(f"DESCRIBE FROM {source}").fetchall()}
-    listed = "(SELECT unnest($1::VARCHAR[]))"
+    described = con.execute(f"DESCRIBE FROM {_read(path)}").fetchall()
+    types = {name: kind for name, kind, *_ in described}
+    if USER in types:
+        return [USER]
     role = identity(config.columns.user, types)
     try:
-        con.execute(f"SELECT count({role}) FROM {source}").fetchone()
+        con.execute(f"SELECT count({role}) FROM {_read(path)}").fetchone()
     except duckdb.Error:
-        return " OR ".join(f"{identifier(name)}::VARCHAR IN {listed}" for name in types)
-    return f"{role} IN {listed}"
+        return [f"{identifier(name)}::VARCHAR" for name in types if name not in _OURS]
+    return [role]
+
+
+def _read(path: Path) -> str:
+    """The relation of a file's own columns, whatever its path is called."""
+    return f"read_parquet({literal(str(path))}, hive_partitioning = false)"

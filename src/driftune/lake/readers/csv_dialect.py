@@ -40,8 +40,8 @@ class Dialect:
         kinds = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in self.names)
         nulls = ", ".join(map(literal, self.nulls))
         return (
-            f"auto_detect=false, header=false, skip={self.skipped}, columns={{{kinds}}}, "
-            f"delim={literal(self.delimiter)}, quote={literal(self.quote)}, "
+            f"auto_detect=false, hive_partitioning=false, header=false, skip={self.skipped}, "
+            f"columns={{{kinds}}}, delim={literal(self.delimiter)}, quote={literal(self.quote)}, "
             f"escape={literal(self.escape)}, nullstr=[{nulls}], allow_quoted_nulls=false"
         )
 

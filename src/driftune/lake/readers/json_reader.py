@@ -57,7 +57,7 @@ def read_jsonl(
         text = replace(text, path=good)
         keep_unreadable(con, file, broken)
     rows = int(one_row(con, f"SELECT count(*) FROM {table}")[0])
-    objects = f"read_ndjson_objects({literal(plain_name(text.path))})"
+    objects = _objects(text.path)
     restore_numbers(con, objects, table, columns, ids)
     nested = structured(con, objects, table, [name for name in columns if name in looked_into])
     relation = f"(SELECT rowid + 1 AS _driftune_row, * FROM {table})"
@@ -75,8 +75,7 @@ def _read(con: Connection, file: SourceFile, path: Path, table: str) -> list[str
         duckdb.Error: for a line that is no object.
         SourceError: for keys that differ only in case, or no row at all.
     """
-    name = literal(plain_name(path))
-    objects = f"read_ndjson_objects({name})"
+    objects = _objects(path)
     first = con.execute(f"SELECT json_keys(json) FROM {objects} LIMIT 1").fetchall()
     others = con.execute(
         f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM {objects} ORDER BY key"
@@ -85,14 +84,25 @@ def _read(con: Connection, file: SourceFile, path: Path, table: str) -> list[str
         dict.fromkeys([*(first[0][0] if first else []), *(key for (key,) in others.fetchall())])
     )
     if not columns:
+        other = f"SELECT 1 FROM {objects} WHERE json_type(json) <> 'OBJECT' LIMIT 1"
+        if con.execute(other).fetchall():
+            raise SourceError(
+                f"{file.uri}: is not of JSON lines (its first line is no object); "
+                "deliver one object a line"
+            )
         raise SourceError(f"{file.uri}: the file holds no rows; deliver it again")
     check_names(file, columns)
     kinds = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in columns)
     con.execute(
-        f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM read_json({name}, "
+        f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM "
+        f"read_json({literal(plain_name(path))}, hive_partitioning=false, "
         f"format='newline_delimited', records=true, columns={{{kinds}}})"
     )
     return columns
+
+
+def _objects(path: Path) -> str:
+    return f"read_ndjson_objects({literal(plain_name(path))}, hive_partitioning=false)"
 
 
 def _sorted_out(
@@ -109,8 +119,8 @@ def _sorted_out(
         SourceError: when too many are none, or not UTF-8.
     """
     lines = (
-        f"read_csv({literal(plain_name(text.path))}, auto_detect=false, header=false, "
-        "columns={'line': 'VARCHAR'}, delim='\x1f', quote='', escape='', nullstr='', "
+        f"read_csv({literal(plain_name(text.path))}, auto_detect=false, hive_partitioning=false, "
+        "header=false, columns={'line': 'VARCHAR'}, delim='\x1f', quote='', escape='', nullstr='', "
         "max_line_size=16777216)"
     )
     try:
