@@ -38,7 +38,7 @@ def over_typed_columns(con: Connection, config: Config, fetched: Fetched) -> tup
         FROM (SELECT {columns} FROM raw)
         """
     )
-    renamed = config.model_copy(update={"columns": config.columns.model_copy(update=names)})
+    renamed = config.model_copy(update={"columns": config.columns.named(names)})
     return renamed, "raw JOIN evaluated USING (_driftune_id)"
 
 

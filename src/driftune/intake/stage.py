@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from datetime import date
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -14,8 +14,10 @@ from driftune.errors import LakeError, SourceError
 from driftune.intake.columns import evolve, without_missing
 from driftune.intake.duplicates import find_copies
 from driftune.intake.expressions import over_typed_columns
+from driftune.intake.times import Times, look_at_times, misread_times
 from driftune.io import JsonObject
 from driftune.lake import roles, values
+from driftune.lake.clock import clock_of
 from driftune.lake.duck import Connection, connect, first_line, identifier, is_out_of_room, literal
 from driftune.lake.evolution import Evolution
 from driftune.lake.kept import Kept
@@ -35,8 +37,11 @@ def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | No
 
     Which of them the lake holds, its rules decide (see ``quality.record``), and who was erased.
     """
-    # Days taken in before there was this role keep their hash where it is not used.
-    unused = {"request"} if config.columns.request is None else None
+    # Days taken in before there were these keys keep their hash where they are not used.
+    time = config.columns.time
+    later = {name for name in ("sql", "format") if getattr(time, name) is None}
+    unused: dict[str, bool | set[str]] = {"request": config.columns.request is None, "time": later}
+    unused = {name: fields for name, fields in unused.items() if fields}
     meaning: dict[str, bool | str | list[str] | list[list[str]] | JsonObject | None] = {
         "files": fetched.content,
         "columns": config.columns.model_dump(mode="json", exclude=unused),
@@ -76,10 +81,11 @@ def stage(
                 insert = "INSERT INTO known_domains SELECT unnest(?::VARCHAR[])"
                 con.execute(insert, [known_domains])
             rows = load(con, fetched)
-            evolution = _parse(con, config, fetched, known_domains, rows)
+            evolution, times = _parse(con, config, fetched, known_domains, rows)
             leave_out(con, erased)
             con.execute(_marked_sql(rules))
             tally(con)
+            changes = (*evolution.changes, *times.changes, *misread_times(con, times))
         except duckdb.Error as error:
             fetched.check_unchanged()
             raise _not_staged(con, fetched, database, error) from None
@@ -91,7 +97,7 @@ def stage(
         content_hash(config, fetched, known_domains),
         rows,
         fetched,
-        evolution,
+        replace(evolution, changes=changes),
         released,
         erased,
     )
@@ -99,19 +105,21 @@ def stage(
 
 def _parse(
     con: Connection, config: Config, fetched: Fetched, known_domains: list[str] | None, rows: int
-) -> Evolution:
-    """Create ``copies`` and ``parsed`` from ``raw``; returns how its columns changed."""
+) -> tuple[Evolution, Times]:
+    """Create ``copies`` and ``parsed`` from ``raw``; returns how its columns changed, and its
+    times."""
     types = delivered_types(con)
     find_copies(con, types, rows)
     evolution = evolve(con, config, fetched, types, rows)
     evaluated, source = over_typed_columns(con, without_missing(config, fetched), fetched)
     if source == "raw":
         source, types = evolution.relation(), {**types, **evolution.casts}
+    times = look_at_times(con, evaluated, clock_of(config, fetched.day), source)
     # A view is read by sessions of another zone, too.
-    kind = "VIEW" if _is_zoneless(config, fetched, types) else "TABLE"
-    parsed = _parsed_sql(evaluated, fetched.day, known_domains, source, types, evolution.kept)
+    kind = "VIEW" if _is_zoneless(config, fetched, types, times) else "TABLE"
+    parsed = _parsed_sql(evaluated, known_domains, times, types, evolution.kept)
     con.execute(f"CREATE {kind} parsed AS {parsed}")
-    return evolution
+    return evolution, times
 
 
 def _not_staged(
@@ -140,46 +148,42 @@ def _check_columns(config: Config, fetched: Fetched) -> None:
                 )
 
 
-def _is_zoneless(config: Config, fetched: Fetched, types: dict[str, str]) -> bool:
+def _is_zoneless(config: Config, fetched: Fetched, types: dict[str, str], times: Times) -> bool:
     """Whether the parsed rows are the same in a session of any time zone."""
     if any(file.format != "parquet" for file in fetched.files):
         return False
     texts = " ".join(roles.expressions(config).values())
     if _ZONED.search(texts) or (texts and any(map(roles.has_offset, types.values()))):
         return False
-    time = config.columns.time
-    return time.unit != "timestamp" or roles.is_timestamp(types[time.column])
+    return not times.is_parsed
 
 
 def _parsed_sql(
     config: Config,
-    day: date,
     known_domains: list[str] | None,
-    source: str,
+    times: Times,
     types: dict[str, str],
     kept: tuple[Kept, ...],
 ) -> str:
-    fields = _fields(config, day, known_domains, types)
+    fields = {**_fields(config, known_domains, types), "event_time": times.event_time}
     fields |= {column.name: column.value for column in kept}
     selected = ", ".join(f"{text} AS {identifier(name)}" for name, text in fields.items())
-    start = literal(roles.day_start(config, day).isoformat())
-    end = literal(roles.day_end(config, day).isoformat())
-    inside = f"event_time >= {start}::TIMESTAMP AND event_time < {end}::TIMESTAMP"
-    seconds = f"date_diff('second', {start}::TIMESTAMP, event_time)"
+    day = literal(times.clock.day.isoformat())
+    inside, seconds = times.clock.holds("event_time"), times.clock.seconds("event_time")
     # A time of another day keeps its own date (in whole days from this day's start) for the report.
-    other = f"({literal(day.isoformat())}::DATE + floor({seconds} / 86400)::INTEGER)::VARCHAR"
+    other = f"({day}::DATE + floor({seconds} / 86400)::INTEGER)::VARCHAR"
     return f"""
         SELECT *,
-               CASE WHEN {inside} THEN {literal(day.isoformat())} ELSE {other} END AS event_day,
-               CASE WHEN {inside} THEN least(23, {seconds} // 3600)::TINYINT END AS hour
-        FROM (SELECT {selected} FROM {source})
+               CASE WHEN {inside} THEN {day} ELSE {other} END AS event_day,
+               CASE WHEN {inside} THEN ({seconds} // 3600)::TINYINT END AS hour
+        FROM (SELECT {selected} FROM {times.relation})
     """
 
 
 def _fields(
-    config: Config, day: date, known_domains: list[str] | None, types: dict[str, str]
+    config: Config, known_domains: list[str] | None, types: dict[str, str]
 ) -> dict[str, str]:
-    """The canonical columns by name, as SQL over the delivered ones (of ``types``)."""
+    """The canonical columns but the time by name, as SQL over the delivered ones (of ``types``)."""
     columns = config.columns
     numbers: dict[str, ColumnRole] = {
         name: role
@@ -192,7 +196,6 @@ def _fields(
         known = "SELECT domain FROM known_domains"
         domain = f"CASE WHEN ({domain}) IN ({known}) THEN ({domain}) WHEN ({domain}) IS NOT NULL "
         domain += f"THEN {literal(roles.OTHER_DOMAIN)} END"
-    time = roles.time_expression(config, day, types[columns.time.column])
     fields = {
         "row_id": "raw._driftune_id",
         "file": "_driftune_file",
@@ -200,7 +203,6 @@ def _fields(
         "fingerprint": "_driftune_fingerprint",
         "user_id": values.identity(columns.user, types),
         "item_id": values.identity(columns.item, types),
-        "event_time": f"CASE WHEN isfinite({time}) THEN {time} END",
         "domain": domain,
         "click_label": values.label(columns.click, types),
         "convert_label": values.label(columns.convert, types),
