@@ -38,8 +38,11 @@ CHANGED = [
 MINUTE = timedelta(minutes=1)
 
 
+CONFIG = Config.model_validate(small_params())
+
+
 def clock(zone: str, day: date) -> Clock:
-    return clock_of(Config.model_validate({**small_params(), "timezone": zone}), day)
+    return clock_of(CONFIG.model_copy(update={"timezone": zone}), day)
 
 
 def of_sql(expression: str, column: str, times: list[datetime]) -> list[object]:
@@ -54,9 +57,8 @@ def of_sql(expression: str, column: str, times: list[datetime]) -> list[object]:
 def check_instants(zone: str, day: date, instants: list[datetime]) -> None:
     """The hour and the day of instants (naive UTC) are those of Python's calendar."""
     known = clock(zone, day)
-    hours = of_sql(
-        f"CASE WHEN {known.holds('at')} THEN {known.seconds('at')} // 3600 END", "at", instants
-    )
+    hour = f"CASE WHEN {known.holds('moment')} THEN {known.seconds('moment')} // 3600 END"
+    hours = of_sql(hour, "moment", instants)
     local = [instant.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)) for instant in instants]
     assert hours == [when.hour if when.date() == day else None for when in local]
     assert {hour for hour in hours if hour is not None} <= set(known.hours)
@@ -65,14 +67,15 @@ def check_instants(zone: str, day: date, instants: list[datetime]) -> None:
 def check_walls(zone: str, day: date, walls: list[datetime]) -> None:
     """Local times of the day are the later instant that has them; none of the day is lost."""
     known = clock(zone, day)
+    skipped = [any(first <= wall < last for first, last in known.skipped) for wall in walls]
     found = of_sql(known.utc("wall"), "wall", walls)
-    for wall, instant in zip(walls, found, strict=True):
-        skipped = any(first <= wall < last for first, last in known.skipped)
-        local = wall.replace(tzinfo=ZoneInfo(zone), fold=0 if skipped else 1)
-        assert instant == local.astimezone(UTC).replace(tzinfo=None)
-    shown = [wall for wall in walls if not any(a <= wall < b for a, b in known.skipped)]
-    instants = [at for wall, at in zip(walls, found, strict=True) if wall in set(shown)]
-    assert all(of_sql(known.holds("at"), "at", instants)) or not instants
+    local = [
+        wall.replace(tzinfo=ZoneInfo(zone), fold=0 if lost else 1)
+        for wall, lost in zip(walls, skipped, strict=True)
+    ]
+    assert found == [when.astimezone(UTC).replace(tzinfo=None) for when in local]
+    held = of_sql(known.holds(known.utc("wall")), "wall", walls)
+    assert all(here or lost for here, lost in zip(held, skipped, strict=True))
 
 
 @pytest.mark.parametrize(("zone", "day"), CHANGED)
@@ -131,4 +134,4 @@ def test_what_a_clock_skips_and_repeats(
 def test_a_plain_day_costs_no_calendar() -> None:
     known = clock("Europe/Berlin", date(2026, 3, 8))
     assert known.shifts == ()
-    assert "CASE" not in known.seconds("at")
+    assert "CASE" not in known.seconds("moment")
