@@ -39,10 +39,11 @@ def test_what_does_not_go_together(given: dict[str, str], wanted: str) -> None:
 
 
 def test_what_a_format_may_have_duckdb_reads() -> None:
-    form = "%Y-%m-%d %j %H %I %p %M %S %f %a %A %b %B %y %z %% %-d %-m %-H %-M %-S %-I %-j %-y"
-    assert TimeRole(column="a", format=form).format == form
+    every = "%Y-%m-%d %j %H %I %p %M %S %f %a %A %b %B %y %z %% %-d %-m %-H %-M %-S %-I %-j %-y"
+    assert TimeRole(column="a", format=every).format == every
+    finer = ("%Y-%m-%d %H:%M:%S.%g", "%Y-%m-%d %H:%M:%S.%n")
     with connect() as con:
-        for form in (form, "%Y-%m-%d %H:%M:%S.%g", "%Y-%m-%d %H:%M:%S.%n"):
+        for form in (every, *finer):
             moment = "TIMESTAMPTZ '2026-03-08 13:05:07.123'"
             text = f"strftime({moment}, '{form}')"
             ((same,),) = con.execute(f"SELECT strptime({text}, '{form}') = {moment}").fetchall()

@@ -99,7 +99,7 @@ def days(draw: st.DrawFn) -> tuple[str, date]:
     return zone, day
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(days(), st.lists(st.integers(-2 * 86_400_000_000, 3 * 86_400_000_000), min_size=1))
 def test_any_instant_of_any_day_in_any_zone(where: tuple[str, date], micros: list[int]) -> None:
     zone, day = where
