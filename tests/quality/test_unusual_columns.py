@@ -1,6 +1,7 @@
 """What stands out of columns and of the day, by name; clean days pass."""
 
 from collections.abc import Callable
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -63,6 +64,19 @@ def test_what_is_unusual_is_a_warning_that_names_it(
     assert broken(quality)[rule]["about"] == about
     assert broken(quality)[rule]["detail"]
     assert any(str(broken(quality)[rule]["detail"]) in line for line in quality.problems())
+
+
+def test_an_hour_that_the_clock_skips_is_not_missed(make_world: Callable[..., World]) -> None:
+    days = [date(2026, 3, number) for number in range(26, 31)]
+    window = {"first": f"{days[0]}", "last": f"{days[2]}"}
+    world = make_world(timezone="Europe/Berlin", reference=window)
+    # The clock skips the hour from 2 to 3 on the 29th; on the 30th rows of it are lost.
+    lost = {days[3]: [2], days[4]: [2, 14]}
+    for day in days:
+        frame = impressions(day)
+        world.write(day, frame[~frame["event_time"].dt.hour.isin(lost.get(day, []))])
+        found = broken(run(world, day).quality).get("hours_missing", {})
+        assert found.get("detail") == ("no rows in hours 2, 14" if day == days[4] else None)
 
 
 def test_a_day_that_is_a_copy_of_another_is_refused(ingested_world: World) -> None:

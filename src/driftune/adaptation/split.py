@@ -14,7 +14,7 @@ from driftune.config import Config
 from driftune.errors import LakeError
 from driftune.features.days import encode_day
 from driftune.features.encoder import Encoder
-from driftune.lake.roles import day_end, day_start
+from driftune.lake.clock import day_end, day_start
 from driftune.lake.table import Lake
 from driftune.registry.records import Decision
 from driftune.registry.records.training import Span, SplitSpans

@@ -1,10 +1,16 @@
 """What the logs' columns mean to the recommender."""
 
-from typing import Literal
+import re
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from driftune.config.base import Section
+
+# What DuckDB's strptime takes of a time. Names of zones are left out: they say no offset.
+_DIRECTIVES = "YymbBdjHIpMSfgnaAz%"
+_DATES = ({"m", "d"}, {"b", "d"}, {"B", "d"}, {"j"})
+_DIRECTIVE = re.compile(r"%-?(.?)", re.DOTALL)
 
 
 class SqlRole(Section):
@@ -18,12 +24,54 @@ ColumnRole = str | SqlRole
 
 
 class TimeRole(Section):
-    """The impression's time: a column and how to read it."""
+    """The impression's time: a column or an expression, and how to read it.
 
-    column: str
+    A time without an offset is one of the zone ``timezone``.
+    """
+
+    column: str | None = None
     """Name of the column."""
-    unit: Literal["timestamp", "s", "ms", "us"] = "timestamp"
+    sql: str | None = Field(None, min_length=1)
+    """A DuckDB expression over the columns of the source, in place of a column."""
+    unit: Literal["timestamp", "s", "ms", "us", "ns"] = "timestamp"
     """A timestamp, or the unit of a number since 1970."""
+    format: str | None = None
+    """How a text that is no ISO 8601 is written, such as `%d.%m.%Y %H:%M`; `%z` is an offset."""
+
+    @field_validator("format")
+    @classmethod
+    def _names_a_day(cls, given: str | None) -> str | None:
+        if given is None:
+            return None
+        found = set(_DIRECTIVE.findall(given))
+        for name in sorted(found - set(_DIRECTIVES)):
+            allowed = " ".join(f"%{letter}" for letter in _DIRECTIVES)
+            raise ValueError(f"%{name} is no part of a time; there are {allowed}")
+        if not found & {"Y", "y"} or not any(date <= found for date in _DATES):
+            raise ValueError("must name the day: a year (%Y, %y), a month (%m, %b, %B) and %d")
+        if "I" in found and "p" not in found:
+            raise ValueError("%I needs %p, or write %H for hours of 0 to 23")
+        return given
+
+    @model_validator(mode="after")
+    def _is_one_way(self) -> Self:
+        if self.column is None and self.sql is None:
+            raise ValueError("names no time; give column: NAME, or sql: a DuckDB expression")
+        if self.column is not None and self.sql is not None:
+            raise ValueError(f"has column {self.column!r} and sql {self.sql!r}; leave one out")
+        if self.format is not None and self.unit != "timestamp":
+            raise ValueError(f"has unit {self.unit!r} and format {self.format!r}; leave one out")
+        return self
+
+    @property
+    def role(self) -> ColumnRole:
+        """The column or expression that gives it."""
+        return self.name if self.sql is None else SqlRole(sql=self.sql)
+
+    @property
+    def name(self) -> str:
+        """The column's name; that of the role where an expression gives it."""
+        return self.column or "time"
 
 
 class Columns(Section):
@@ -54,3 +102,10 @@ class Columns(Section):
     """Position in that list."""
     propensity: ColumnRole | None = None
     """Probability with which the item was shown there."""
+
+    def named(self, names: dict[str, str]) -> Self:
+        """The same with columns of these names in place of some roles, by role."""
+        given: dict[str, str | TimeRole] = dict(names)
+        if "time" in names:
+            given["time"] = self.time.model_copy(update={"column": names["time"], "sql": None})
+        return self.model_copy(update=given)

@@ -75,6 +75,14 @@ CHANGE_RULES: dict[str, Severity] = {
     "list_empty": "warning",
     "files_ignored": "info",
 }
+# Rules about how times are written; time_unit: most are unreadable or of other days, and another
+# columns.time would read them.
+TIME_RULES: dict[str, Severity] = {
+    "time_ambiguous": "warning",
+    "time_missing_hour": "warning",
+    "time_mixed": "warning",
+    "time_unit": "critical",
+}
 SUMMARY_RULES: dict[str, Severity] = DAY_RULES | DOMAIN_RULES | COLUMN_RULES
 
 
@@ -219,7 +227,7 @@ class Quality(Section):
         if not isinstance(given, dict):
             return given
         for rule in given:
-            if rule not in (rules := (*ROW_RULES, *SUMMARY_RULES, *CHANGE_RULES)):
+            if rule not in (rules := (*ROW_RULES, *SUMMARY_RULES, *CHANGE_RULES, *TIME_RULES)):
                 raise ValueError(f"{rule!r} is no rule; there are {', '.join(rules)}")
             if given[rule] in (False, "off") and rule in ROW_RULES and rule not in RELEASABLE:
                 raise ValueError(f"{rule} cannot be off: such rows cannot be encoded")
@@ -227,4 +235,5 @@ class Quality(Section):
 
     def severity_of(self, rule: str) -> Severity | Literal["off"]:
         """The severity of a rule: critical, warning, info or off."""
-        return self.severity.get(rule, (SUMMARY_RULES | CHANGE_RULES).get(rule, "warning"))
+        severities = SUMMARY_RULES | CHANGE_RULES | TIME_RULES
+        return self.severity.get(rule, severities.get(rule, "warning"))

@@ -44,8 +44,9 @@ def evaluate(
         FROM (SELECT {columns} FROM {evolution.relation()})
         """
     )
-    renamed = config.model_copy(update={"columns": config.columns.model_copy(update=names)})
-    return renamed, f"{evolution.relation()} JOIN evaluated USING (_driftune_id)"
+    renamed = config.model_copy(update={"columns": config.columns.named(names)})
+    placed = "(SELECT *, rowid AS _driftune_place FROM evaluated)"
+    return renamed, f"{evolution.relation()} JOIN {placed} USING (_driftune_id)"
 
 
 def _number_types(con: Connection, config: Config) -> dict[str, str]:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -16,13 +15,16 @@ from driftune.intake.columns import evolve, kept_changes, without_missing
 from driftune.intake.duplicates import find_copies
 from driftune.intake.expressions import evaluate
 from driftune.intake.rows import file_changes, id_changes, row_changes
+from driftune.intake.times import Times, look_at_times, misread_times
 from driftune.io import JsonObject
 from driftune.lake import roles, values
+from driftune.lake.clock import clock_of
 from driftune.lake.duck import Connection, connect, first_line, identifier, is_out_of_room, literal
 from driftune.lake.evolution import Evolution
 from driftune.lake.loading import Loaded, damaged_file, load
 from driftune.lake.source import Fetched
 from driftune.lake.suppressed import leave_out, read_suppressed
+from driftune.lake.types import has_offset
 from driftune.quality.released import read_release
 from driftune.quality.rules import RowRule, row_rules
 from driftune.quality.staged import Staged
@@ -36,8 +38,11 @@ def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | No
 
     Which of them the lake holds, its rules decide (see ``quality.record``), and who was erased.
     """
-    # Days taken in before there was this role keep their hash where it is not used.
-    unused = {"request"} if config.columns.request is None else None
+    # Days taken in before there were these keys keep their hash where they are not used.
+    time = config.columns.time
+    later = {name for name in ("sql", "format") if getattr(time, name) is None}
+    unused: dict[str, bool | set[str]] = {"request": config.columns.request is None, "time": later}
+    unused = {name: fields for name, fields in unused.items() if fields}
     meaning: dict[str, bool | str | list[str] | list[list[str]] | JsonObject | None] = {
         "files": fetched.content,
         "columns": config.columns.model_dump(mode="json", exclude=unused),
@@ -79,7 +84,7 @@ def stage(
                 con.execute(insert, [known_domains])
             loaded = load(con, config, fetched, database.parent / "plain")
             _check_columns(config, loaded)
-            evolution = _parse(con, config, fetched, loaded, known_domains)
+            evolution, times = _parse(con, config, fetched, loaded, known_domains)
             leave_out(con, erased)
             con.execute(_marked_sql(rules))
             tally(con)
@@ -88,6 +93,8 @@ def stage(
                 *evolution.changes,
                 *kept_changes(con, loaded, evolution.kept),
                 *id_changes(con, config, loaded),
+                *times.changes,
+                *misread_times(con, times),
             ]
         except duckdb.Error as error:
             fetched.check_unchanged()
@@ -112,20 +119,23 @@ def _parse(
     fetched: Fetched,
     loaded: Loaded,
     known_domains: list[str] | None,
-) -> Evolution:
-    """Create ``copies`` and ``parsed`` from ``raw``; returns how its columns changed."""
+) -> tuple[Evolution, Times]:
+    """Create ``copies`` and ``parsed`` from ``raw``; returns how its columns changed, and its
+    times."""
     find_copies(con, loaded.types, loaded.rows)
     evolution = evolve(con, config, fetched.day, loaded)
     evaluated, source = evaluate(con, without_missing(config, loaded.types), loaded, evolution)
     types = {**loaded.types, **evolution.casts}
+    times = look_at_times(con, evaluated, clock_of(config, fetched.day), source)
     # A view is read by sessions of another zone, too.
-    kind = "VIEW" if _is_zoneless(config, loaded, types) else "TABLE"
+    kind = "VIEW" if _is_zoneless(config, loaded, types, times) else "TABLE"
     fields = _row_numbers(exploded=roles.explodes(config))
-    fields |= _fields(evaluated, fetched.day, known_domains, types)
+    fields |= {**_fields(evaluated, known_domains, types), "event_time": times.event_time}
     fields |= {column.name: column.value for column in evolution.kept}
-    parsed = _parsed_sql(config, fetched.day, fields, source)
+    parsed = _parsed_sql(times, fields)
     con.execute(f"CREATE {kind} parsed AS {parsed}")
-    return replace(evolution, changes=(*evolution.changes, *row_changes(con, config, loaded)))
+    changes = (*evolution.changes, *row_changes(con, config, loaded))
+    return replace(evolution, changes=changes), times
 
 
 def _not_staged(
@@ -158,45 +168,42 @@ def _check_columns(config: Config, loaded: Loaded) -> None:
             )
 
 
-def _is_zoneless(config: Config, loaded: Loaded, types: dict[str, str]) -> bool:
+def _is_zoneless(config: Config, loaded: Loaded, types: dict[str, str], times: Times) -> bool:
     """Whether the parsed rows are the same in a session of any time zone."""
     if loaded.has_text or roles.explodes(config):
         return False
     texts = " ".join(roles.expressions(config).values())
-    if _ZONED.search(texts) or (texts and any(map(roles.has_offset, types.values()))):
+    if _ZONED.search(texts) or (texts and any(map(has_offset, types.values()))):
         return False
-    time = config.columns.time
-    return time.unit != "timestamp" or roles.is_timestamp(types[time.column])
+    return not times.is_parsed
 
 
 def _row_numbers(*, exploded: bool) -> dict[str, str]:
     """A row's number, and of an unnested list the number of its element (from 1)."""
     if not exploded:
         return {"row_id": "raw._driftune_id", "element": "NULL::BIGINT"}
-    element = "row_number() OVER (PARTITION BY raw._driftune_id ORDER BY evaluated.rowid)"
-    return {"row_id": "evaluated.rowid + 1", "element": element}
+    element = "row_number() OVER (PARTITION BY raw._driftune_id ORDER BY raw._driftune_place)"
+    return {"row_id": "raw._driftune_place + 1", "element": element}
 
 
-def _parsed_sql(config: Config, day: date, fields: dict[str, str], source: str) -> str:
+def _parsed_sql(times: Times, fields: dict[str, str]) -> str:
     selected = ", ".join(f"{text} AS {identifier(name)}" for name, text in fields.items())
-    start = literal(roles.day_start(config, day).isoformat())
-    end = literal(roles.day_end(config, day).isoformat())
-    inside = f"event_time >= {start}::TIMESTAMP AND event_time < {end}::TIMESTAMP"
-    seconds = f"date_diff('second', {start}::TIMESTAMP, event_time)"
+    day = literal(times.clock.day.isoformat())
+    inside, seconds = times.clock.holds("event_time"), times.clock.seconds("event_time")
     # A time of another day keeps its own date (in whole days from this day's start) for the report.
-    other = f"({literal(day.isoformat())}::DATE + floor({seconds} / 86400)::INTEGER)::VARCHAR"
+    other = f"({day}::DATE + floor({seconds} / 86400)::INTEGER)::VARCHAR"
     return f"""
         SELECT *,
-               CASE WHEN {inside} THEN {literal(day.isoformat())} ELSE {other} END AS event_day,
-               CASE WHEN {inside} THEN least(23, {seconds} // 3600)::TINYINT END AS hour
-        FROM (SELECT {selected} FROM {source})
+               CASE WHEN {inside} THEN {day} ELSE {other} END AS event_day,
+               CASE WHEN {inside} THEN ({seconds} // 3600)::TINYINT END AS hour
+        FROM (SELECT {selected} FROM {times.relation})
     """
 
 
 def _fields(
-    config: Config, day: date, known_domains: list[str] | None, types: dict[str, str]
+    config: Config, known_domains: list[str] | None, types: dict[str, str]
 ) -> dict[str, str]:
-    """The canonical columns by name, as SQL over the delivered ones (of ``types``)."""
+    """The canonical columns but the time by name, as SQL over the delivered ones (of ``types``)."""
     columns = config.columns
     numbers: dict[str, ColumnRole] = {
         name: role
@@ -209,7 +216,6 @@ def _fields(
         known = "SELECT domain FROM known_domains"
         domain = f"CASE WHEN ({domain}) IN ({known}) THEN ({domain}) WHEN ({domain}) IS NOT NULL "
         domain += f"THEN {literal(roles.OTHER_DOMAIN)} END"
-    time = roles.time_expression(config, day, types[columns.time.column])
     fields = {
         "delivered_id": "raw._driftune_id",
         "file": "_driftune_file",
@@ -217,7 +223,6 @@ def _fields(
         "fingerprint": "_driftune_fingerprint",
         "user_id": values.identity(columns.user, types),
         "item_id": values.identity(columns.item, types),
-        "event_time": f"CASE WHEN isfinite({time}) THEN {time} END",
         "domain": domain,
         "click_label": values.label(columns.click, types),
         "convert_label": values.label(columns.convert, types),

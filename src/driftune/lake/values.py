@@ -7,23 +7,20 @@ more than all rules together.
 from driftune.config import ColumnRole
 from driftune.lake import roles
 from driftune.lake.duck import literal
-
-_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"}
-_INTEGERS |= {f"U{kind}" for kind in _INTEGERS}
-_FLOATS = {"FLOAT", "DOUBLE"}
+from driftune.lake.types import FLOATS, WHOLE
 
 
 def identity(role: ColumnRole, types: dict[str, str]) -> str:
     """A name or number that identifies something, as text; null when it is empty."""
     text = f"{roles.expression(role)}::VARCHAR"
-    return text if _kind(role, types) in _INTEGERS else f"nullif({text}, '')"
+    return text if _kind(role, types) in WHOLE else f"nullif({text}, '')"
 
 
 def label(role: ColumnRole, types: dict[str, str]) -> str:
     """A label as text: ``0`` or ``1`` where the value means that, else the value as delivered."""
     text = roles.expression(role)
     kind = _kind(role, types)
-    if kind in _INTEGERS:
+    if kind in WHOLE:
         return f"coalesce({text}::VARCHAR, 'null')"
     if kind == "BOOLEAN":
         return f"CASE {text} WHEN true THEN '1' WHEN false THEN '0' ELSE 'null' END"
@@ -39,7 +36,7 @@ def label(role: ColumnRole, types: dict[str, str]) -> str:
 def label_value(role: ColumnRole, types: dict[str, str]) -> str:
     """A label as TINYINT 0 or 1; null where it is neither."""
     text, kind = roles.expression(role), _kind(role, types)
-    if kind in _INTEGERS:
+    if kind in WHOLE:
         return f"CASE WHEN {text} IN (0, 1) THEN {text}::TINYINT END"
     if kind == "BOOLEAN":
         return f"{text}::TINYINT"
@@ -58,10 +55,10 @@ def unreadable(numbers: dict[str, ColumnRole], types: dict[str, str]) -> str:
     cases = []
     for name, role in numbers.items():
         text, kind = roles.expression(role), _kind(role, types)
-        if kind in _INTEGERS:
+        if kind in WHOLE:
             continue
         broken = f"NOT isfinite({text})"
-        if kind not in _FLOATS:
+        if kind not in FLOATS:
             broken = (
                 f"{text} IS NOT NULL AND trim({text}::VARCHAR) <> '' "
                 f"AND NOT coalesce(isfinite(TRY_CAST({text} AS DOUBLE)), false)"

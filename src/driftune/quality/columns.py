@@ -168,7 +168,7 @@ def _hours(config: Config, profile: DayProfile, history: History) -> Iterator[Fi
     ]
     if profile["rows"]:
         here = {str(hour): n for hour, n in enumerate(profile["hours"])}
-        yield from _drift(config, config.columns.time.column, here, hours)
+        yield from _drift(config, config.columns.time.name, here, hours)
 
 
 def _mix(counts: Mapping[str, int]) -> dict[str, float]:

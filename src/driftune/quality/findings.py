@@ -3,10 +3,12 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from typing import Literal
 
 from driftune.config import Config
+from driftune.lake.clock import clock_of
 from driftune.quality.columns import column_findings
 from driftune.quality.day_profile import DayProfile, DomainCounts
 from driftune.quality.finding import Finding
@@ -54,7 +56,7 @@ def _day(config: Config, profile: DayProfile, history: History) -> Iterator[Find
     if files is not None:
         detail = f"{profile['files']} files with rows, {files} expected"
         yield Finding("files", "day", files / max(profile["files"], HALF), detail)
-    empty = _empty_hours(profile, history)
+    empty = _empty_hours(config, profile, history)
     yield Finding(
         "hours_missing",
         "day",
@@ -90,13 +92,19 @@ def _repeated(profile: DayProfile) -> float | None:
     return float(profile["repeated"]) + copies / max(profile["delivered"], 1)
 
 
-def _empty_hours(profile: DayProfile, history: History) -> list[int]:
-    days = [earlier for earlier in history.like() if earlier.get("hours") and earlier["rows"]]
+def _empty_hours(config: Config, profile: DayProfile, history: History) -> list[int]:
+    """Hours of the clock without rows that usually have them; some days skip an hour."""
+    days = [
+        (earlier, clock_of(config, date.fromisoformat(earlier["day"])).hours)
+        for earlier in history.like()
+        if earlier.get("hours") and earlier["rows"]
+    ]
     if len(days) < 3 or not profile["rows"]:
         return []
     found = []
-    for hour in range(24):
-        least = min(earlier["hours"][hour] / earlier["rows"] for earlier in days)
+    for hour in clock_of(config, date.fromisoformat(profile["day"])).hours:
+        shown = (earlier for earlier, hours in days if hour in hours)
+        least = min((earlier["hours"][hour] / earlier["rows"] for earlier in shown), default=0.0)
         here = profile["hours"][hour] / profile["rows"]
         if least >= HOUR_SHARE and here < HOUR_LEFT * least:
             found.append(hour)

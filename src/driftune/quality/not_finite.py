@@ -14,6 +14,7 @@ from driftune.config import Config
 from driftune.config.quality import Extra
 from driftune.lake.duck import Connection, connect, identifier, one_row
 from driftune.lake.loading import delivered_types
+from driftune.lake.types import FLOATS
 from driftune.quality.staged import Staged
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ _OF_NO_VALUES = (
     "expectcolumnvaluestobeoftype",
     "expectcolumnvaluestobeintypelist",
 )
-_FLOATS = ("FLOAT", "DOUBLE")
 # What the merged result says beside GX's own figures.
 ROWS = "not_finite"
 
@@ -53,7 +53,7 @@ def set_apart(config: Config, staged: Staged) -> dict[int, NotFinite]:
     if not config.quality.extra:
         return {}
     with connect(staged.database, memory=config.resources.memory) as con:
-        floats = {name for name, kind in delivered_types(con).items() if kind in _FLOATS}
+        floats = {name for name, kind in delivered_types(con).items() if kind in FLOATS}
         about = [
             [name for name in _columns(extra) if name in floats] for extra in config.quality.extra
         ]

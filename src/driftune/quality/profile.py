@@ -13,6 +13,7 @@ from driftune.config.workspace import Workspace
 from driftune.errors import BackboneError
 from driftune.features.encoder import load_encoder
 from driftune.lake import roles
+from driftune.lake.clock import day_end, day_start
 from driftune.lake.duck import Connection, connect, identifier, one_row, parquet
 from driftune.quality.belonging import measure_attribute
 from driftune.quality.day_profile import FORMAT, ColumnProfile, DayProfile, DomainCounts
@@ -84,7 +85,7 @@ def measure(config: Config, staged: Staged) -> DayProfile:
         repeated, trace = _repeats(con)
     silent = None
     if last is not None:
-        silent = (roles.day_end(config, staged.day) - last).total_seconds() / 3600
+        silent = (day_end(config, staged.day) - last).total_seconds() / 3600
     return {
         "format": FORMAT,
         "day": staged.day.isoformat(),
@@ -254,7 +255,7 @@ def _written_early(config: Config, staged: Staged) -> int:
 
     A time before the day says that the clock or the log is made up.
     """
-    start, end = roles.day_start(config, staged.day), roles.day_end(config, staged.day)
+    start, end = day_start(config, staged.day), day_end(config, staged.day)
     early = 0
     with connect(staged.database, read_only=True) as con:
         names = con.execute("SELECT DISTINCT file FROM tally").fetchall()

@@ -83,7 +83,7 @@ def _all_rules(config: Config, day: date, known_domains: list[str] | None) -> li
 
 def _identity_rules(config: Config, day: date) -> list[RowRule]:
     """Who saw what, when and where."""
-    columns, time = config.columns, config.columns.time.column
+    columns, time = config.columns, _source(config.columns.time.role)
     return [
         _not_null("user_missing", "user_id", _source(columns.user), "names its user."),
         _not_null("item_missing", "item_id", _source(columns.item), "names its item."),

@@ -6,6 +6,7 @@ from typing import TypedDict
 from driftune.config import Config
 from driftune.config.workspace import Workspace, shown_path
 from driftune.io import finite
+from driftune.lake.clock import clock_of
 from driftune.quality.parts import CheckRecord, Rejection
 from driftune.quality.record import DayQuality
 from driftune.registry.decision_queries import Decided
@@ -183,7 +184,7 @@ def day_view(config: Config, history: History, entry: DayEntry) -> DayView:
         "verdict": verdict_view(entry.verdict),
         "before": recorded[place - 1].day.isoformat() if place else None,
         "after": recorded[place + 1].day.isoformat() if place + 1 < len(recorded) else None,
-        "quality": None if quality is None else _quality_view(quality),
+        "quality": None if quality is None else _quality_view(config, quality),
         "held": _held(entry),
         "domains": _domains(history, entry),
         "champions": _champions(history, entry),
@@ -192,7 +193,7 @@ def day_view(config: Config, history: History, entry: DayEntry) -> DayView:
         "run": _run(history.runs.get(entry.text)),
         "redelivery": None
         if entry.redelivery is None
-        else {**_quality_view(entry.redelivery), **_links(config, day, redelivery=True)},
+        else {**_quality_view(config, entry.redelivery), **_links(config, day, redelivery=True)},
         **_links(config, day),
     }
 
@@ -207,8 +208,10 @@ def _links(config: Config, day: date, *, redelivery: bool = False) -> Links:
     }
 
 
-def _quality_view(quality: DayQuality) -> DayQualityView:
-    hours = sorted({hour for hour in quality.hours if hour in range(24)})
+def _quality_view(config: Config, quality: DayQuality) -> DayQualityView:
+    # When clocks are set forward, a day lacks an hour and is whole without it.
+    shown = clock_of(config, quality.day).hours
+    hours = set(quality.hours) & set(shown)
     failed = sorted(
         (check for check in quality.checks if not check["success"]),
         key=lambda check: SEVERITIES.index(check["severity"]),
@@ -222,7 +225,7 @@ def _quality_view(quality: DayQuality) -> DayQualityView:
         "rejected_share": quality.rejected / quality.rows if quality.rows else None,
         "checks": [_check(check) for check in failed + passed],
         "broken": len(failed),
-        "hours": [{"hour": hour, "covered": hour in hours} for hour in range(24)],
+        "hours": [{"hour": hour, "covered": hour in hours} for hour in shown],
         "hours_covered": len(hours),
         "rejections": finite(quality.rejections[:REJECTIONS]),
         "rejections_left": max(len(quality.rejections) - REJECTIONS, 0),

@@ -124,7 +124,7 @@ def _theirs(con: Connection, config: Config, path: Path) -> str:
 
 
 def _words(con: Connection, path: Path) -> str:
-    """The words of lines that are no rows, each of which may be an id; empty where there are none."""
+    """SQL of the words of lines that are no rows, each maybe an id; empty without such lines."""
     described = con.execute(f"DESCRIBE FROM {_read(path)}").fetchall()
     has_lines = TEXT in {name for name, *_ in described}
     return f"regexp_split_to_array({TEXT}, {literal(BETWEEN)})" if has_lines else ""
