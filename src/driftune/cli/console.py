@@ -101,6 +101,8 @@ def fail(message: str) -> None:
 
 def show_status(rows: "list[DomainStatus]") -> None:
     """Print domains with champion, last drift and last decision."""
+    from driftune.registry.records.states import word
+
     console = Console()
     if not rows:
         console.print("No decisions yet: driftune run, or driftune replay --from DAY --to DAY")
@@ -116,7 +118,7 @@ def show_status(rows: "list[DomainStatus]") -> None:
             row["since"] or "",
             row["day"] or "",
             "" if row["drift"] is None else f"{row['drift']:.2f}×",
-            Text(_with_stale(state, row["stale"]), _STYLES.get(state, "")),
+            Text(_with_stale(word(state), row["stale"]), _STYLES.get(state, "")),
         )
     console.print(table)
     held = sum(row["state"] == "review" for row in rows)
@@ -222,6 +224,7 @@ _STYLES = {
     "claimed": "yellow",
     "waiting": "yellow",
     "failed": "red",
+    "error": "red",
 }
 
 
