@@ -22,6 +22,8 @@ from tests.conftest import DOMAINS, World, impressions
 
 HERE, *OTHERS = DOMAINS
 Change = Callable[[pd.DataFrame], pd.DataFrame]
+# No domain is kept out for having other rows or clicks than usual.
+LENIENT = {"domain": {"min_rows": 10**6}}
 
 
 def of_domain(frame: pd.DataFrame, domain: str = HERE) -> pd.Series:
@@ -88,8 +90,9 @@ def trained(world: World, change: Callable[[date, pd.DataFrame], pd.DataFrame]) 
 def test_a_domain_s_day_is_its_own(
     trained_world: World, change: Change, state: State | None, sentence: str
 ) -> None:
-    day = trained_world.day(3)
-    found = decide(trained_world, day, only(impressions(day, 2400), change))
+    world = World(trained_world.root, quality=LENIENT)
+    day = world.day(3)
+    found = decide(world, day, only(impressions(day, 2400), change))
     assert {found[name].state for name in OTHERS} == {State.STABLE}
     assert found[HERE].state == state or state is None
     assert found[HERE].state != State.ERROR, found[HERE].sentence
@@ -120,10 +123,21 @@ def test_a_new_domain_gets_its_reference_by_its_first_days(
     for number in range(3, 6):
         found = decide(world, world.day(number))
         states.append(found["other"].state)
-        assert {found[name].state for name in OTHERS} == {State.STABLE}
+        assert {found[name].state for name in OTHERS} <= {State.STABLE, State.WATCHED}
     assert states[0] == State.NEW
     assert set(states[1:]) <= {State.STABLE, State.WATCHED}
     assert found["other"].scores.reference[:1] == (world.day(3),)
+
+
+def test_what_data_quality_says_of_a_domain_is_part_of_its_state(trained_world: World) -> None:
+    gone, small = trained_world.day(3), trained_world.day(4)
+    found = decide(trained_world, gone, without(impressions(gone, 2400)))[HERE]
+    assert (found.state, found.scores.rule) == (State.ABSENT, "absent")
+    assert found.sentence.startswith("No impression on the day: 0 rows, usually")
+    few = only(impressions(small, 2400), lambda own: own.head(3))
+    found = decide(trained_world, small, few)[HERE]
+    assert (found.state, found.scores.rule) == (State.REFUSED, "data refused")
+    assert found.sentence.startswith("Refused by data quality: 3 rows, usually")
 
 
 def test_a_new_domain_in_quarantine_has_no_decision(make_world: Callable[..., World]) -> None:

@@ -14,7 +14,7 @@ from prefect.runtime import flow_run
 
 from driftune.config.workspace import Workspace
 from driftune.drift import measure
-from driftune.errors import DayRefusedError, LakeError, SourceError
+from driftune.errors import DayRefusedError, DriftuneError, LakeError, SourceError
 from driftune.guard.check import check_champions
 from driftune.intake.ingest import ingest
 from driftune.io import read_json
@@ -234,10 +234,10 @@ def test_one_domain_that_fails_stops_no_other(
         return measured(config, window)
 
     monkeypatch.setattr(measure, "measure_domain", broken)
-    with pytest.raises(LakeError, match="its window is unreadable"):
+    with pytest.raises(DriftuneError, match=r"1 of 4 .*search · south .*its window is unreadable"):
         run(simulated, SHIFT_DAY)
     found = states(simulated, SHIFT_DAY)
-    assert "search · south" not in found
+    assert found["search · south"] == "error"
     assert found[SHIFTED] in ("promoted", "rejected")
     monkeypatch.undo()
     run(simulated, SHIFT_DAY)
