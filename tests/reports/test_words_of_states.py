@@ -10,6 +10,7 @@ from driftune.cli.console import show_status
 from driftune.deployment.doctor import examine
 from driftune.domains import domain_key
 from driftune.registry.records.states import QUIET, UNMEASURED, State, word
+from driftune.registry.schema import decisions
 from driftune.registry.status import domain_status
 from driftune.reports.map_data import CODES, UNKNOWN
 from driftune.reports.states import STATES
@@ -76,6 +77,20 @@ def test_a_day_that_was_never_decided_is_a_finding_of_the_doctor(
     assert done.code == 1
     wanted = f"FAIL  drift of {FIRST}: in the lake, but not decided; run driftune run --day {FIRST}"
     assert wanted in done.out
+
+
+def test_a_decision_whose_record_is_damaged_leaves_all_other_pages(site: Site) -> None:
+    site.day(FIRST, PLAIN)
+    made = site.decide(DOMAIN, FIRST, "rejected", 1.8)
+    site.decide(PLAIN[1], FIRST, "stable", 0.3)
+    with site.ledger.write() as connection:
+        damage = decisions.update().where(decisions.c.id == made)
+        connection.execute(damage.values(gate={"looks": "none"}))
+    site.build()
+    assert PLAIN[1] in site.text()
+    assert f"decision &#39;{made}&#39;: its" in site.decision_text(DOMAIN, FIRST)
+    assert "cannot be read" in site.decision_text(DOMAIN, FIRST)
+    assert [row["state"] for row in day_rows(site.ledger, FIRST)] == ["rejected", "stable"]
 
 
 def test_no_state_without_drift_asks_for_a_fine_tune(site: Site) -> None:

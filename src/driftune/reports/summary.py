@@ -40,7 +40,7 @@ def day_rows(ledger: Ledger, day: date) -> list[DayRow]:
     }
     rows: list[DayRow] = []
     decided = decisions_of_day(ledger, day)
-    for row in {each.domain_key: each for each in decided}.values():
+    for row in {each.domain_key: each.readable() for each in decided}.values():
         difference = (row.gate and row.gate.difference) or Difference()
         rows.append(
             {
