@@ -117,16 +117,21 @@ class Decision:
 
     def readable(self) -> "Decision":
         """The decision without documents that are damaged, of which its note tells then."""
-        wrong = {}
+        wrong: dict[str, str] = {}
         for name in DOCUMENTS:
             try:
                 getattr(self, name)
             except LedgerError as error:
-                wrong[f"{name}_text"] = str(error)
+                wrong[name] = str(error)
         if not wrong:
             return self
-        note = "; ".join([self.note or "", *wrong.values()]).removeprefix("; ")
-        return replace(self, **dict.fromkeys(wrong), note=note)
+        return replace(
+            self,
+            scores_text=None if "scores" in wrong else self.scores_text,
+            gate_text=None if "gate" in wrong else self.gate_text,
+            training_text=None if "training" in wrong else self.training_text,
+            note="; ".join([*([self.note] if self.note else []), *wrong.values()]),
+        )
 
     @classmethod
     def of(cls, row: sa.RowMapping) -> "Decision":
