@@ -10,7 +10,6 @@ from prefect.utilities.annotations import quote
 
 from driftune.config import Config
 from driftune.config.loading import load_config
-from driftune.drift.measure import Measured
 from driftune.intake.ingest import Ingested
 from driftune.intake.missed import last_full_day
 from driftune.intake.scratch import scratch
@@ -73,11 +72,11 @@ def run_day(
             # First: a champion that changes is the one that the day's drift is measured against.
             looks = judge_waiting(settings, chosen)
             # Before drift, so that it is judged against who really serves.
-            guard.check(settings, chosen)
+            looked = guard.check(settings, chosen, return_state=True)
             for rolled_back in guard.owed(settings):
                 guard.announce(settings, rolled_back)
         with run.station("drift"):
-            measured = detect_drift(settings, chosen, spread)
+            detect_drift(settings, chosen, spread)
             waiting = drift.open_decisions(settings, chosen)
         adapted = [] if settings.trigger == "event" else [*waiting]
         with run.station("adapt"):
@@ -87,9 +86,10 @@ def run_day(
         with run.station("report"):
             report_day(settings, chosen, quality, [*looks, *adapted])
     # One domain's failure has stopped no other; now it fails the day.
-    states: list[State[Any]] = [*measured, *looks.values(), *ended]
+    states: list[State[Any]] = [looked, *looks.values(), *ended]
     for state in states:
         state.result()
+    drift.require_no_errors(settings, chosen)
     with Ledger(settings) as ledger:
         rows = day_rows(ledger, chosen)
     log.info("%s", day_line(chosen, ingested.quality, rows))
@@ -121,17 +121,16 @@ def judge_waiting(settings: Config, day: date) -> dict[str, State[str]]:
     }
 
 
-def detect_drift(settings: Config, day: date, spread: FanOut) -> list[State[Measured]]:
-    """Measure every domain, and decide for those that could be measured."""
+def detect_drift(settings: Config, day: date, spread: FanOut) -> None:
+    """Measure every domain, and decide for all: what one's measurement fails with is its state."""
     windows = drift.draw_windows(settings, day)
-    given = [(window.domain, {"window": window}) for window in windows]
-    measured = spread.each(drift.measure_domain, given)
-    usable = [state.result() for state in measured if state.is_completed()]
-    if usable:
+    if windows:
+        given = [(window.domain, {"window": window}) for window in windows]
+        states = spread.each(drift.measure_domain, given)
+        measured = [state.result(raise_on_failure=False) for state in states]
         # Quoted: Prefect would look into every array for futures to wait for. Its types know no
         # quoted parameters.
-        drift.decide_day(settings, quote(windows), quote(usable))  # type: ignore[call-overload]
-    return measured
+        drift.decide_day(settings, quote(windows), quote(measured))  # type: ignore[call-overload]
 
 
 def catch_up(settings: Config, day: date) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Tasks of drift detection: windows of all domains, each measured, then decided together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from prefect import task
@@ -9,6 +9,7 @@ from prefect.events import emit_event
 from driftune.config import Config
 from driftune.drift import detect, measure, pages, windows
 from driftune.observe.logs import continued
+from driftune.registry.decision_queries import require_decided
 from driftune.registry.ledger import Ledger
 from tasks.policy import QUICK, SPREAD
 
@@ -33,11 +34,27 @@ def measure_domain(
 
 @task(task_run_name="decide", **QUICK)
 def decide_day(
-    config: Config, drawn: list[windows.DomainWindow], measured: list[measure.Measured]
+    config: Config,
+    drawn: list[windows.DomainWindow],
+    measured: Sequence[measure.Measured | BaseException],
 ) -> list[str]:
-    """Judge the day's domains together and write their decisions; returns the ids."""
+    """Judge the day's domains together and write their decisions; returns the ids.
+
+    ``measured``: of each domain what was measured, or the error that it ended in.
+    """
+    told = [
+        measure.failed(window, each) if isinstance(each, BaseException) else each
+        for window, each in zip(drawn, measured, strict=True)
+    ]
     with Ledger(config) as ledger:
-        return detect.decide_day(config, ledger, drawn, measured)
+        return detect.decide_day(config, ledger, drawn, told)
+
+
+@task(task_run_name="errors {day}", **QUICK)
+def require_no_errors(config: Config, day: date) -> None:
+    """See that no domain's decision of the day ended in an error."""
+    with Ledger(config) as ledger:
+        require_decided(ledger, day)
 
 
 @task(task_run_name="Evidently's pages {day}", **QUICK)

@@ -58,3 +58,9 @@ BACKBONE_CHANGED = "the backbone was pre-trained anew after the decision"
 
 class OvertakenError(DriftuneError):
     """What a challenger was judged on is no longer what the lake holds, or what serves."""
+
+
+def note_of(error: BaseException) -> str:
+    """What is kept of an error, in one line: a user's line, or the name of what crashed too."""
+    text = str(error) if isinstance(error, DriftuneError) else redact(repr(error))
+    return " ".join(text.split())

@@ -35,6 +35,25 @@ def test_loggers_are_left_as_they_were() -> None:
     assert [(one.level, one.propagate, list(one.handlers)) for one in loggers] == before
 
 
+@pytest.mark.parametrize("debug", [True, False])
+def test_where_a_program_crashed_is_shown_where_it_is_asked_for(
+    capsys: pytest.CaptureFixture[str], debug: bool
+) -> None:
+    console.show_debug(debug)
+    try:
+        with console.progress():
+            logging.getLogger("driftune").error("home: it failed")
+            try:
+                raise ZeroDivisionError("a slip")
+            except ZeroDivisionError as error:
+                logging.getLogger("driftune").debug("home: where", exc_info=error)
+    finally:
+        console.show_debug(False)
+    printed = capsys.readouterr().err
+    assert printed.startswith("home: it failed\n")
+    assert ("Traceback" in printed and "ZeroDivisionError: a slip" in printed) == debug
+
+
 def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     console.fail("first [red]line\nsecond   line")
     assert capsys.readouterr().err == "error: first [red]line second line\n"

@@ -117,7 +117,7 @@ def test_a_partial_day_is_neither_drifted_nor_stable(trained_world: World, day: 
     frame = shifted(day, 9600)
     morning = frame[frame["event_time"].dt.hour < 6]
     trained_world.write(day, morning)
-    assert detect(trained_world, day) == dict.fromkeys(DOMAINS, "insufficient")
+    assert detect(trained_world, day) == dict.fromkeys(DOMAINS, "partial")
     with Ledger(trained_world.config) as ledger:
         (row,) = [row for row in ledger.decisions() if row.domain == SHIFTED]
     assert row.sentence.startswith("A partial day: the day has impressions in 6 hours")

@@ -13,8 +13,10 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
 from driftune.config.workspace import Workspace
+from driftune.deployment.doctor import examine
 from driftune.drift import measure
-from driftune.errors import DayRefusedError, LakeError, SourceError
+from driftune.drift.profiles import Profiler
+from driftune.errors import DayRefusedError, DriftuneError, LakeError, SourceError
 from driftune.guard.check import check_champions
 from driftune.intake.ingest import ingest
 from driftune.io import read_json
@@ -234,14 +236,50 @@ def test_one_domain_that_fails_stops_no_other(
         return measured(config, window)
 
     monkeypatch.setattr(measure, "measure_domain", broken)
-    with pytest.raises(LakeError, match="its window is unreadable"):
+    with pytest.raises(DriftuneError, match=r"1 of 4 .*search · south .*its window is unreadable"):
         run(simulated, SHIFT_DAY)
     found = states(simulated, SHIFT_DAY)
-    assert "search · south" not in found
+    assert found["search · south"] == "error"
     assert found[SHIFTED] in ("promoted", "rejected")
     monkeypatch.undo()
     run(simulated, SHIFT_DAY)
     assert states(simulated, SHIFT_DAY) == {**found, "search · south": "stable"}
+
+
+def test_a_switch_is_whole_and_told_though_another_domain_is_away_and_one_fails(
+    simulated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crown_untrained(simulated)
+    path = simulated.root / "logs" / f"impressions-{STABLE_DAY}.parquet"
+    frame = pd.read_parquet(path)
+    away = (frame["scene"] + " · " + frame["region"]) == "home · south"
+    frame[~away].to_parquet(path, index=False)
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr("tasks.guard.emit_event", lambda **event: told.append(event))
+    drawn = Profiler._draw
+
+    def broken(self: Profiler, day: date, keys: list[str]) -> Any:
+        if any(key.startswith("search-south") for key in keys):
+            raise LakeError("its window is unreadable")
+        return drawn(self, day, keys)
+
+    monkeypatch.setattr(Profiler, "_draw", broken)
+    with pytest.raises(DriftuneError, match=r"1 of 4 .*search · south .*its window is unreadable"):
+        run(simulated, STABLE_DAY)
+    found = states(simulated, STABLE_DAY)
+    assert (found["home · south"], found["search · south"]) == ("absent", "error")
+    assert found["search · north"] == "stable"
+    with Ledger(simulated.config) as ledger:
+        assert ledger.champion_version(KEY) == BASE
+        assert [row.action for row in ledger.switches(KEY)] == ["promote", "rollback"]
+    assert [event["payload"]["domain"] for event in told] == [SHIFTED]
+    page = (Workspace(simulated.config).reports / "index.html").read_text("utf-8")
+    assert "Absent" in page and "Error" in page
+    lines = {each["what"]: each["ok"] for each in examine(simulated.config)}
+    (line,) = [line for line in lines if "search · south" in line]
+    assert "error (Error: its windows cannot be drawn: its window is unreadable)" in line
+    assert not lines[line]
+    assert any("home · south" in line and ": absent" in line for line in lines)
 
 
 def test_equal_input_gives_equal_adapters_and_decisions(

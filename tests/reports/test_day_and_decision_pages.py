@@ -260,7 +260,9 @@ def test_a_promotion_by_hand_is_told_from_the_gates(site: Site) -> None:
     assert "ann (by hand): campaign" in text
 
 
-@pytest.mark.parametrize("state", ["stable", "pending", "claimed", "failed", "insufficient", "new"])
+@pytest.mark.parametrize(
+    "state", ["stable", "pending", "claimed", "failed", "insufficient", "unheard of"]
+)
 def test_a_decision_without_gate_and_training_has_a_page(site: Site, state: str) -> None:
     score = None if state == "insufficient" else 1.2
     site.decide(PLAIN[0], FIRST, state, score)

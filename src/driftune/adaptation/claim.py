@@ -4,8 +4,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from driftune.adaptation.faults import End, note_of
+from driftune.adaptation.faults import End
 from driftune.adaptation.steps import Steps
+from driftune.errors import note_of
 from driftune.registry.ledger import Ledger
 
 log = logging.getLogger("driftune")

@@ -48,8 +48,3 @@ FAULTS = (
 def fault_of(error: Exception) -> Fault:
     """The table's row for an error."""
     return next(fault for fault in FAULTS if isinstance(error, fault.error))
-
-
-def note_of(error: Exception) -> str:
-    """What the ledger keeps of an error: a user's line, or the name of what crashed too."""
-    return str(error) if isinstance(error, DriftuneError) else repr(error)

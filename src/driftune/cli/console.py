@@ -4,6 +4,7 @@ import atexit
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from rich.text import Text
 
 from driftune.observe.logs import structured
 from driftune.progress import LOGGER
+from driftune.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,17 +28,22 @@ if TYPE_CHECKING:
 
 
 class _Lines(logging.Handler):
-    """Log records as plain lines above the bars."""
+    """Log records as plain lines above the bars; ``least``: the level from which on."""
+
+    least = logging.INFO
 
     def __init__(self, console: Console) -> None:
-        super().__init__(logging.INFO)
+        super().__init__(self.least)
         self.console = console
 
     def emit(self, record: logging.LogRecord) -> None:
         style = "red" if record.levelno >= logging.ERROR else ""
         if record.levelno == logging.WARNING:
             style = "yellow"
-        self.console.print(Text(record.getMessage(), style), soft_wrap=True, highlight=False)
+        text = record.getMessage()
+        if record.exc_info:
+            text += "\n" + redact("".join(traceback.format_exception(*record.exc_info))).rstrip()
+        self.console.print(Text(text, style), soft_wrap=True, highlight=False)
 
 
 class _Bars(logging.Handler):
@@ -80,7 +87,7 @@ def progress(*, as_json: bool = False) -> Iterator[None]:
         logger.addHandler(lines)
         steps.addHandler(handler)
         before = [(each, each.level, each.propagate) for each in (logger, steps)]
-        logger.setLevel(logging.INFO)
+        logger.setLevel(_Lines.least)
         steps.setLevel(logging.DEBUG)
         logger.propagate = steps.propagate = False
         try:
@@ -93,6 +100,11 @@ def progress(*, as_json: bool = False) -> Iterator[None]:
                 each.propagate = propagate
 
 
+def show_debug(on: bool) -> None:
+    """Whether lines of level debug are shown, with where a program crashed."""
+    _Lines.least = logging.DEBUG if on else logging.INFO
+
+
 def fail(message: str) -> None:
     """Print an error on stderr, in one line."""
     line = " ".join(message.split())
@@ -101,6 +113,8 @@ def fail(message: str) -> None:
 
 def show_status(rows: "list[DomainStatus]") -> None:
     """Print domains with champion, last drift and last decision."""
+    from driftune.registry.records.states import word
+
     console = Console()
     if not rows:
         console.print("No decisions yet: driftune run, or driftune replay --from DAY --to DAY")
@@ -116,7 +130,7 @@ def show_status(rows: "list[DomainStatus]") -> None:
             row["since"] or "",
             row["day"] or "",
             "" if row["drift"] is None else f"{row['drift']:.2f}×",
-            Text(_with_stale(state, row["stale"]), _STYLES.get(state, "")),
+            Text(_with_stale(word(state), row["stale"]), _STYLES.get(state, "")),
         )
     console.print(table)
     held = sum(row["state"] == "review" for row in rows)
@@ -222,6 +236,7 @@ _STYLES = {
     "claimed": "yellow",
     "waiting": "yellow",
     "failed": "red",
+    "error": "red",
 }
 
 

@@ -47,6 +47,7 @@ def main() -> None:
     if debug:
         sys.argv.remove("--debug")
     console.quiet_exit()
+    console.show_debug(debug)
     try:
         app()
     except DriftuneError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 
 from driftune.config import Config
@@ -26,6 +27,7 @@ def examine(config: Config, *, mend: bool = False) -> list[Finding]:
         if mend:
             findings += recover_all(config, ledger)
         findings += _champions(config, ledger)
+        findings += _newest_day(config, ledger)
         mirrored = aliases(config, ledger, mend=mend)
         findings += mirrored
         findings += [] if mirrored else [_finding(answers, config)]
@@ -117,4 +119,27 @@ def _champions(config: Config, ledger: Ledger) -> list[Finding]:
             "ok": champion.problem is None,
         }
         for key, champion in champions.items()
+    ]
+
+
+def _newest_day(config: Config, ledger: Ledger) -> list[Finding]:
+    """What was decided for the domains on the newest day in the lake, a line each."""
+    from driftune.registry.champions import newest_day
+    from driftune.registry.decision_queries import decisions_of_day
+    from driftune.registry.records.states import UNMEASURED, State, word
+
+    day = newest_day(ledger)
+    if day is None or day <= config.reference.last.isoformat():
+        return []
+    newest = {row.domain_key: row for row in decisions_of_day(ledger, date.fromisoformat(day))}
+    if not newest:
+        what = f"drift of {day}: in the lake, but not decided; run driftune run --day {day}"
+        return [{"what": what, "ok": False}]
+    return [
+        {
+            "what": f"drift of {row.domain} on {day}: {word(row.state)}"
+            + (f" ({row.sentence})" if row.state in UNMEASURED else ""),
+            "ok": row.state not in (State.ERROR, State.FAILED),
+        }
+        for row in newest.values()
     ]

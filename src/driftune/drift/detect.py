@@ -1,29 +1,21 @@
 """Detect: the day's drift decisions of all domains, written to the ledger once."""
 
-import zlib
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 
 from driftune.config import Config
-from driftune.config.drift import Drift
+from driftune.drift.before import days_before, past_of
 from driftune.drift.measure import Measured
 from driftune.drift.policy import Judgement, Past, decide
-from driftune.drift.rules import DUE, NEW_BACKBONE
+from driftune.drift.problem import Problem, fault
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict, judge_readings
 from driftune.drift.windows import DomainWindow
-from driftune.registry.checks import taken_back_between
 from driftune.registry.ledger import Ledger
-from driftune.registry.past import (
-    asked_by,
-    challengers_wait_for,
-    decisions_between,
-    last_finetunes,
-    made_for_others,
-    switched_by_hand,
-)
-from driftune.registry.records import Decision, Scores, State
+from driftune.registry.records import Scores
 from driftune.registry.records.scores import SignalFacts, SignalScore, WindowCounts
+
+Verdicts = dict[str, dict[str, Verdict]]
 
 
 def decide_day(
@@ -31,24 +23,17 @@ def decide_day(
 ) -> list[str]:
     """Judge the measured domains of a day together and write their decisions; returns the ids.
 
-    A decision that is already in the ledger stays as it is.
+    A decision that is already in the ledger stays as it is, unless it ended in an error. What
+    fails for a domain alone is its decision: an error.
     """
     of_key = {window.key: window for window in windows}
-    usable = [each for each in measured if each.problem is None]
-    verdicts = judge_domains(usable)
-    judgements = decide(
-        config.drift,
-        verdicts,
-        {each.key: each.told for each in usable},
-        _past(config, ledger, [of_key[each.key] for each in usable]),
-    )
+    problems = {each.key: each.problem for each in measured if each.problem is not None}
+    verdicts, judgements = _judge(config, ledger, of_key, measured, problems)
     asked = "review" if config.review == "first" else "pending"
     found = []
     for each in measured:
         window = of_key[each.key]
-        judgement = judgements.get(each.key) or Judgement(
-            "insufficient", "too little data", None, each.problem or ""
-        )
+        judgement, scores = _told(window, each, verdicts, judgements, problems)
         row, _ = ledger.decide(
             id=window.decision_id,
             domain=window.domain,
@@ -56,9 +41,9 @@ def decide_day(
             day=window.day.isoformat(),
             revision=window.revision,
             backbone=window.backbone,
-            state=asked if judgement.state == "drifted" else judgement.state,
+            state=asked if judgement.state == "drifted" else judgement.state.value,
             score=judgement.score,
-            scores=_scores(window, each, verdicts.get(each.key, {}), judgement),
+            scores=scores,
             sentence=judgement.sentence,
             data_version=window.data_version,
             champion_version=window.champion,
@@ -67,9 +52,9 @@ def decide_day(
     return found
 
 
-def judge_domains(measured: Sequence[Measured]) -> dict[str, dict[str, Verdict]]:
+def judge_domains(measured: Sequence[Measured]) -> Verdicts:
     """The verdicts by domain key and signal; a signal that cannot be judged is left out."""
-    found: dict[str, dict[str, Verdict]] = {each.key: {} for each in measured}
+    found: Verdicts = {each.key: {} for each in measured}
     for signal in SIGNALS:
         judged = judge_readings([each.readings.get(signal) for each in measured])
         for each, verdict in zip(measured, judged, strict=True):
@@ -78,103 +63,70 @@ def judge_domains(measured: Sequence[Measured]) -> dict[str, dict[str, Verdict]]
     return found
 
 
-def _past(config: Config, ledger: Ledger, windows: Sequence[DomainWindow]) -> dict[str, Past]:
-    """What the ledger knows of the domains' days before."""
-    if not windows:
-        return {}
-    day, backbone, policy = windows[0].day, windows[0].backbone, config.drift
-    span = max(policy.confirm.of - 1, *policy.follow_up_days, 0)
-    # A challenger that waited became champion on a later day than its decision's.
-    reach = max(span, policy.cooldown_days + config.gate.looks)
-    rows = decisions_between(ledger, day - timedelta(days=reach), day)
-    before = {(row.domain_key, date.fromisoformat(row.day)): row for row in rows}
-    cooldown = day - timedelta(days=policy.cooldown_days)
-    switched = taken_back_between(ledger, cooldown, day) | switched_by_hand(ledger, cooldown, day)
-    ages = _ages(policy, ledger, day, backbone)
-    waiting = challengers_wait_for(ledger, backbone, day)
-    outdated = _outdated(ledger, backbone, day)
-    found = {}
-    for window in windows:
-        p_values: list[dict[str, float]] = []
-        for back in range(1, span + 1):
-            row = before.get((window.key, day - timedelta(days=back)))
-            if row is None:
-                p_values.append({})
-                continue
-            same = (row.backbone, row.champion_version) == (window.backbone, window.champion)
-            p_values.append(row.scores.p_values() if same else {})
-        own = [row for (key, _), row in before.items() if key == window.key]
-        origin = _follow_up(policy, window, own)
-        found[window.key] = Past(
-            p_values,
-            _cooling(policy, day, own) or window.key in switched,
-            None if origin is None else date.fromisoformat(origin.day),
-            0 if origin is None else _days_since(origin, day),
-            ages.get(window.key),
-            waiting.get(window.key),
-            outdated.get(window.key),
-        )
-    return found
+def _judge(
+    config: Config,
+    ledger: Ledger,
+    windows: Mapping[str, DomainWindow],
+    measured: Sequence[Measured],
+    problems: dict[str, Problem],
+) -> tuple[Verdicts, dict[str, Judgement]]:
+    """Verdicts and judgements of the domains without problems; one that fails gets a problem."""
+    usable = [each for each in measured if each.key not in problems]
+    before = days_before(config, ledger, [windows[each.key] for each in usable])
+    past: dict[str, Past] = {}
+
+    def judged(chosen: Sequence[Measured]) -> tuple[Verdicts, dict[str, Judgement]]:
+        verdicts = judge_domains(chosen)
+        facts = {each.key: each.told for each in chosen}
+        return verdicts, decide(config.drift, verdicts, facts, past)
+
+    for each in usable:
+        try:
+            past[each.key] = past_of(config, before, windows[each.key])
+        except Exception as error:
+            what = "its days before cannot be read"
+            problems[each.key] = fault(windows[each.key].domain, what, error)
+    usable = [each for each in usable if each.key in past]
+    try:
+        return judged(usable)
+    except Exception:
+        # Judged alone, who fails is found; the others are judged together all the same.
+        for each in usable:
+            try:
+                judged([each])
+            except Exception as error:
+                what = "its drift cannot be judged"
+                problems[each.key] = fault(windows[each.key].domain, what, error)
+        return judged([each for each in usable if each.key not in problems])
 
 
-def _cooling(policy: Drift, day: date, rows: Sequence[Decision]) -> bool:
-    """Whether a champion was promoted within the cool-down; ``rows``: the domain's decisions."""
-    promoted = [row for row in rows if row.state == State.PROMOTED]
-    looks = [None if row.gate is None else row.gate.last_look for row in promoted]
-    days = [
-        date.fromisoformat(row.day) if look is None else look.day
-        for row, look in zip(promoted, looks, strict=True)
-    ]
-    return policy.cooldown_days > 0 and any(
-        (day - each).days <= policy.cooldown_days for each in days
+def _told(
+    window: DomainWindow,
+    measured: Measured,
+    verdicts: Verdicts,
+    judgements: Mapping[str, Judgement],
+    problems: Mapping[str, Problem],
+) -> tuple[Judgement, Scores]:
+    """A domain's judgement, and what the ledger keeps of it besides."""
+    key, problem = measured.key, problems.get(measured.key)
+    if problem is None:
+        try:
+            return judgements[key], _scores(window, measured, verdicts[key], judgements[key])
+        except Exception as error:
+            problem = fault(window.domain, "its figures cannot be kept", error)
+    return Judgement(problem.state, problem.rule, None, problem.sentence), _basis(
+        window, measured, problem.rule
     )
 
 
-def _outdated(ledger: Ledger, backbone: str, day: date) -> dict[str, int]:
-    """By domain key the champion's version that was made for another backbone than this one.
-
-    Without domains that a day before has queued for this backbone.
-    """
-    found = made_for_others(ledger, backbone)
-    if not found:
-        return {}
-    known = asked_by(ledger, NEW_BACKBONE, backbone, day)
-    return {key: version for key, version in found.items() if key not in known}
-
-
-def _ages(policy: Drift, ledger: Ledger, day: date, backbone: str) -> dict[str, int]:
-    """Days since the last fine-tune, of domains (keys) for which they are too many.
-
-    One that was declined counts: nobody is asked again each day. Since the first decision where
-    there was none; those come due one after another.
-    """
-    if policy.max_age_days is None:
-        return {}
-    found = {}
-    for key, first, tried in last_finetunes(ledger, backbone, day):
-        age = (day - (tried or first)).days
-        wait = 0 if tried else zlib.crc32(key.encode()) % policy.max_age_days
-        if age >= policy.max_age_days + wait:
-            found[key] = age
-    return found
-
-
-def _follow_up(policy: Drift, window: DomainWindow, rows: Sequence[Decision]) -> Decision | None:
-    """The decision whose drift is to be followed up now; ``rows``: the domain's, in order.
-
-    None where something else serves by now than what they brought.
-    """
-    promoted = [row for row in rows if row.state == State.PROMOTED]
-    found = [row for row in promoted if row.scores.rule not in DUE]
-    if not found or promoted[-1].adapter_version != window.champion:
-        return None
-    passed = (window.day - date.fromisoformat(found[-1].day)).days
-    return found[-1] if passed in policy.follow_up_days else None
-
-
-def _days_since(decision: Decision, day: date) -> int:
-    """Days since the drift began that a decision found."""
-    return (day - (decision.scores.since or date.fromisoformat(decision.day))).days
+def _basis(window: DomainWindow, measured: Measured, rule: str) -> Scores:
+    """What the ledger keeps of a domain whether it was measured or not."""
+    return Scores(
+        rule=rule,
+        counts=WindowCounts(**measured.counts),
+        reference=tuple(window.reference),
+        settled=tuple(window.settled),
+    )
 
 
 def _scores(
@@ -183,27 +135,20 @@ def _scores(
     verdicts: Mapping[str, Verdict],
     judgement: Judgement,
 ) -> Scores:
-    """What the ledger keeps of a decision besides its sentence."""
-    counts = WindowCounts(**measured.counts)
-    reference, settled = tuple(window.reference), tuple(window.settled)
-    kept = Scores(rule=judgement.rule, counts=counts, reference=reference, settled=settled)
-    if measured.problem is None:
-        kept = Scores(
-            rule=judgement.rule,
-            counts=counts,
-            reference=reference,
-            settled=settled,
-            matched=measured.matched,
-            moved=tuple(judgement.moved),
-            limits=judgement.limits,
-            signals={
-                signal: _score(measured.distances.get(signal), verdicts.get(signal))
-                for signal in SIGNALS
-            },
-            facts={
-                signal: SignalFacts.model_validate(facts) for signal, facts in measured.told.items()
-            },
-        )
+    """What the ledger keeps of a measured domain's decision besides its sentence."""
+    signals = {
+        signal: _score(measured.distances.get(signal), verdicts.get(signal)) for signal in SIGNALS
+    }
+    facts = {signal: SignalFacts.model_validate(each) for signal, each in measured.told.items()}
+    kept = _basis(window, measured, judgement.rule).model_copy(
+        update={
+            "matched": measured.matched,
+            "moved": tuple(judgement.moved),
+            "limits": judgement.limits,
+            "signals": signals,
+            "facts": facts,
+        }
+    )
     if judgement.shifted is None:
         return kept
     return kept.model_copy(update={"since": window.day - timedelta(days=judgement.shifted)})

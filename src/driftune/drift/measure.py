@@ -1,22 +1,26 @@
 """Measure: one domain's day against its reference, every signal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 import numpy as np
 
 from driftune.config import Config
-from driftune.drift.compare import Windows
 from driftune.drift.distances import distances
+from driftune.drift.problem import Problem, fault
+from driftune.drift.profiles import Profile
 from driftune.drift.readings import Pairs, Reading
 from driftune.drift.signals import SIGNALS, Facts
-from driftune.drift.windows import DomainWindow, category_names, read_windows
+from driftune.drift.windows import DomainWindow, category_names, compared, read_profiles
 from driftune.drift.words import facts
+from driftune.registry.records import State
+from driftune.registry.records.states import word
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of a domain; ``problem`` says why nothing could be.
+    """What was measured of a domain; ``problem`` says why nothing was.
 
     ``matched``: what was clicked is compared with days of its weekday alone; ``told``: the
     ``facts`` of the signals.
@@ -24,7 +28,7 @@ class Measured:
 
     key: str
     counts: Mapping[str, int]
-    problem: str | None = None
+    problem: Problem | None = None
     matched: bool = False
     readings: Mapping[str, Reading | None] = field(default_factory=dict)
     distances: Mapping[str, float | None] = field(default_factory=dict)
@@ -33,14 +37,17 @@ class Measured:
 
 def measure_domain(config: Config, window: DomainWindow) -> Measured:
     """Measure one domain's signals, the distances of counted ones by Evidently."""
-    if window.refused is not None:
-        counts = {"hours": window.hours, "reference_days": 0, "rows": 0, "clicks": 0}
-        return Measured(window.key, counts, f"Refused by data quality: {window.refused}.")
-    windows = read_windows(config, window)
-    counts = _counts(window, windows)
+    counts = {"hours": window.hours, "reference_days": 0, "rows": 0, "clicks": 0}
+    if window.problem is not None:
+        return Measured(window.key, counts, window.problem)
+    held = read_profiles(config, window)
+    if window.day not in held:
+        return Measured(window.key, counts, Problem(State.ABSENT, "No impression on the day."))
+    counts |= _counts(window, held)
     problem = _problem(config, counts)
-    if problem is not None or windows is None:
-        return Measured(window.key, counts, problem or "No windows.")
+    if problem is not None:
+        return Measured(window.key, counts, problem)
+    windows = compared(config, window, held)
     names = category_names(config, window.day)
     found = distances(windows, names, config.drift.sample_rows)
     readings = {name: signal.reading(windows) for name, signal in SIGNALS.items()}
@@ -56,6 +63,24 @@ def measure_domain(config: Config, window: DomainWindow) -> Measured:
     )
 
 
+def failed(window: DomainWindow, error: BaseException) -> Measured:
+    """What is left of a domain whose measurement an error has ended: that error."""
+    problem = fault(window.domain, "its drift cannot be measured", error)
+    counts = {"hours": window.hours, "reference_days": 0, "rows": 0, "clicks": 0}
+    return Measured(window.key, counts, problem)
+
+
+def measure_day(config: Config, windows: Sequence[DomainWindow]) -> list[Measured]:
+    """Measure a day's domains one after the other; what fails for one stops no other."""
+    found = []
+    for window in windows:
+        try:
+            found.append(measure_domain(config, window))
+        except Exception as error:
+            found.append(failed(window, error))
+    return found
+
+
 def _measured(reading: Reading | None, distance: float | None) -> Reading | None:
     """The reading with the distance that Evidently measured."""
     if reading is None or distance is None or not len(reading.today):
@@ -64,32 +89,46 @@ def _measured(reading: Reading | None, distance: float | None) -> Reading | None
     return replace(reading, today=Pairs(square, reading.today.noise, reading.today.spread))
 
 
-def _counts(window: DomainWindow, windows: Windows | None) -> dict[str, int]:
-    counts = {"hours": window.hours, "reference_days": 0, "rows": 0, "clicks": 0}
-    if windows is not None:
-        held = list(windows.reference.values())
-        counts |= {
-            "rows": windows.current.rows,
-            "clicks": windows.current.clicks,
-            "reference_days": len(held),
-            "reference_rows": sum(profile.rows for profile in held),
-            "reference_clicks": sum(profile.clicks for profile in held),
-        }
-    return counts
+def _counts(window: DomainWindow, held: Mapping[date, Profile]) -> dict[str, int]:
+    """Sizes of the day's window and of its reference, both with rows of the domain alone."""
+    current = held[window.day]
+    reference = [profile for day, profile in held.items() if day != window.day]
+    return {
+        "rows": current.rows,
+        "clicks": current.clicks,
+        "reference_days": len(reference),
+        "reference_rows": sum(profile.rows for profile in reference),
+        "reference_clicks": sum(profile.clicks for profile in reference),
+    }
 
 
-def _problem(config: Config, counts: Mapping[str, int]) -> str | None:
+def _problem(config: Config, counts: Mapping[str, int]) -> Problem | None:
     """Why a domain cannot be measured; a partial day has other hours, and with them interests."""
-    limits = config.drift
     if counts["hours"] < config.quality.min_hours:
         text = f"the day has impressions in {counts['hours']} hours"
-        return f"A partial day: {text}, {config.quality.min_hours} needed."
-    for name, label, needed in (
-        ("rows", "impressions", limits.min_rows),
-        ("clicks", "clicks", limits.min_clicks),
-        ("reference_rows", "impressions on the reference days", limits.min_rows),
-        ("reference_clicks", "clicks on the reference days", limits.min_clicks),
+        needed = f"{config.quality.min_hours} needed"
+        return Problem(State.PARTIAL, f"A partial day: {text}, {needed}.")
+    rows, clicks = counts["rows"], counts["clicks"]
+    if short := _short(config, rows, clicks):
+        state = State.INSUFFICIENT
+        if rows >= config.drift.min_rows and clicks in (0, rows):
+            state = State.ONLY_CLICKS if clicks else State.NO_CLICKS
+        return Problem(state, f"{word(state).capitalize()}: {short[0]}, {short[1]} needed.")
+    if short := _short(config, counts["reference_rows"], counts["reference_clicks"]):
+        return Problem(State.NEW, f"New: {short[0]} on the reference days, {short[1]} needed.")
+    return None
+
+
+def _short(config: Config, rows: int, clicks: int) -> tuple[str, str] | None:
+    """What there is too little of, and how much is needed; rows without a click need as many as
+    clicks.
+    """
+    least = config.drift.min_clicks
+    for label, count, needed in (
+        ("impressions", rows, config.drift.min_rows),
+        ("clicks", clicks, least),
+        ("impressions without a click", rows - clicks, least),
     ):
-        if counts.get(name, 0) < needed:
-            return f"Too little data: {counts.get(name, 0):,} {label}, {needed:,} needed."
+        if count < needed:
+            return f"{count:,} {label}", f"{needed:,}"
     return None

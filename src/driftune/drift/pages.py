@@ -13,6 +13,7 @@ from driftune.io import read_json, replacing, write_json
 from driftune.registry.decision_queries import decisions_of_day
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import Decision
+from driftune.registry.records.states import QUIET
 
 
 def write_pages(config: Config, ledger: Ledger, day: date) -> int:
@@ -25,7 +26,7 @@ def write_pages(config: Config, ledger: Ledger, day: date) -> int:
     for row in last.values():
         if wanted == "never" or not _measured(row):
             continue
-        alert = row.state not in ("stable", "watched", "insufficient")
+        alert = row.state not in QUIET
         page = workspace.drift_page(day, row.domain_key)
         fresh = page.exists() and page.stat().st_mtime >= row.decided_at
         if (alert or wanted == "all") and not fresh:

@@ -18,8 +18,8 @@ from driftune.drift.rules import AGE, FOLLOW_UP, NEW_BACKBONE, NO_HISTORY, WAITS
 from driftune.drift.signals import SIGNALS, Facts
 from driftune.drift.variation import Verdict
 from driftune.drift.words import say
+from driftune.registry.records import State
 
-State = Literal["drifted", "watched", "stable", "insufficient"]
 # Signals that a sentence names; the page shows all.
 SAID = 4
 _LEAST = 1e-300
@@ -55,7 +55,7 @@ class Judgement:
     None where there is none.
     """
 
-    state: State
+    state: State | Literal["drifted"]
     rule: str
     score: float | None
     sentence: str
@@ -191,12 +191,12 @@ def _decide(
     if not deciding:
         names = " and ".join(SIGNALS[signal].label for signal in policy.triggers)
         text = f"Too little history to judge {names}."
-        return Judgement("insufficient", NO_HISTORY, None, text)
+        return Judgement(State.INSUFFICIENT, NO_HISTORY, None, text)
     seen = _evidence(policy, verdicts, deciding, past, limits)
     words = _words([*(seen.large or seen.counted or seen.waiting), *seen.others], facts)
 
     def judged(
-        state: State, rule: str, start: str, score: float, moved: Sequence[str]
+        state: State | Literal["drifted"], rule: str, start: str, score: float, moved: Sequence[str]
     ) -> Judgement:
         text = f"{start}: {words}." if words else f"{start}."
         return Judgement(state, rule, score, text, (*moved, *seen.others), limits)
@@ -205,10 +205,10 @@ def _decide(
         score = seen.score
         if past.cooling:
             text = "Drifted, but the champion has just changed"
-            return judged("watched", "cool-down", text, score, seen.large)
+            return judged(State.WATCHED, "cool-down", text, score, seen.large)
         if past.waits_for and not (past.waits_for == "certainty" and seen.is_strong):
             text = "Drifted, but a challenger waits to be judged"
-            return judged("watched", WAITS, text, score, seen.large)
+            return judged(State.WATCHED, WAITS, text, score, seen.large)
         days = max(seen.days[signal] for signal in seen.large)
         rule = "strong evidence" if seen.is_strong else "evidence on several days"
         start = "Drifted" if seen.is_strong else f"Drifted on {days} days"
@@ -218,14 +218,14 @@ def _decide(
     score = min(seen.score, 0.99)
     if seen.counted:
         rule, text = "below the minimum effect", "Too small to matter"
-        return judged("stable", rule, text, score, seen.counted)
+        return judged(State.STABLE, rule, text, score, seen.counted)
     if seen.waiting:
         text = f"Watched until {policy.confirm.days} of {policy.confirm.of} days"
-        return judged("watched", "waits for another day", text, score, seen.waiting)
+        return judged(State.WATCHED, "waits for another day", text, score, seen.waiting)
     if seen.others:
         text = "The champion is not hurt by what moved"
-        return judged("stable", "champion not hurt", text, score, ())
-    return judged("stable", "no evidence", "Nothing moved beyond the usual", score, ())
+        return judged(State.STABLE, "champion not hurt", text, score, ())
+    return judged(State.STABLE, "no evidence", "Nothing moved beyond the usual", score, ())
 
 
 def _words(signals: Sequence[str], facts: Mapping[str, Facts]) -> str:

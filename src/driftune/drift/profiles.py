@@ -90,12 +90,16 @@ class Profiler:
             write_counts(path, kept.values())
         return {key: Profile(whole(kept[key].parts)) for key in keys if kept[key].parts}
 
+    def encode(self, day: date) -> Path:
+        """The day's encoded file, that its profiles are drawn from."""
+        return encode_day(self.config, self.encoder, day, self.lake)
+
     def _path(self, day: date) -> Path:
-        return profile_path(self.config, day, encode_day(self.config, self.encoder, day, self.lake))
+        return profile_path(self.config, day, self.encode(day))
 
     def _draw(self, day: date, keys: list[str]) -> dict[str, dict[str, np.ndarray]]:
-        encoded = encode_day(self.config, self.encoder, day, self.lake)
-        table, totals = sample(encoded, keys, self.encoder, self.config.drift.sample_rows)
+        size = self.config.drift.sample_rows
+        table, totals = sample(self.encode(day), keys, self.encoder, size)
         if not table.num_rows:
             return {}
         rows = from_arrow(self.encoder, table)
@@ -130,17 +134,16 @@ def sample(
     identity = "hash(user_hash, event_time, c_1, click)"
     source = parquet(encoded, options="file_row_number = true")
     with connect() as con:
-        con.execute("CREATE TEMP TABLE wanted (domain_key VARCHAR)")
-        con.executemany("INSERT INTO wanted VALUES (?)", [(key,) for key in keys])
+        con.execute("CREATE TEMP TABLE wanted AS SELECT unnest(?::VARCHAR[]) AS domain_key", [keys])
         totals = con.execute(
             f"SELECT domain_key, count(*), sum(click)::BIGINT FROM {source} "
             "SEMI JOIN wanted USING (domain_key) GROUP BY 1"
         ).fetchall()
         # Domains much larger than their window are thinned before they are ranked.
-        con.execute("CREATE TEMP TABLE shares (domain_key VARCHAR, most UBIGINT)")
-        con.executemany(
-            "INSERT INTO shares VALUES (?, ?)",
-            [(key, _most(count, size)) for key, count, _ in totals],
+        con.execute(
+            "CREATE TEMP TABLE shares AS "
+            "SELECT unnest(?::VARCHAR[]) AS domain_key, unnest(?::UBIGINT[]) AS most",
+            [[key for key, *_ in totals], [_most(count, size) for _, count, _ in totals]],
         )
         # Ranked by number and hash alone: rows are wide, and only those drawn are read whole.
         con.execute(

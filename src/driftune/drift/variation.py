@@ -38,8 +38,8 @@ def judge_readings(readings: Sequence[Reading | None]) -> list[Verdict | None]:
     """Judge one signal's readings of several domains together.
 
     Those that were compared with days of their weekday alone are measured by the variation of such
-    pairs, the others by that of all pairs of days. None where a reading is missing or the pairs
-    are too few to learn the variation from.
+    pairs, the others by that of all pairs of days. None where a reading is missing, the pairs are
+    too few to learn the variation from, or no p-value comes of them.
     """
     verdicts: list[Verdict | None] = [None] * len(readings)
     there = [(place, reading) for place, reading in enumerate(readings) if reading is not None]
@@ -54,7 +54,8 @@ def judge_readings(readings: Sequence[Reading | None]) -> list[Verdict | None]:
             continue
         for own, (place, reading) in enumerate(there):
             if reading.is_matched == matched:
-                verdicts[place] = variation.verdict(reading, own)
+                verdict = variation.verdict(reading, own)
+                verdicts[place] = verdict if np.isfinite(verdict.p) else None
     return verdicts
 
 

@@ -8,15 +8,15 @@ from datetime import date
 from scipy.special import ndtri
 
 from driftune.config import Config
-from driftune.errors import LedgerError, RegistryError
+from driftune.errors import DriftuneError, LedgerBusyError, LedgerError, RegistryError, note_of
 from driftune.evaluation.bootstrap import PairedDifference, paired_auc_difference
 from driftune.guard.days import judged_until, matured, unchecked
 from driftune.guard.evidence import Evidence, Reading, weigh
-from driftune.guard.scores import Contest, Scored, score_day
+from driftune.guard.scores import Contest, Scored, score_each
 from driftune.io import finite
 from driftune.lake.table import Lake
 from driftune.models.adapters import Adapter, AdapterBank, AdapterFileError
-from driftune.registry.champions import champions_for, load_version, version_before
+from driftune.registry.champions import Champion, champions_for, load_version, version_before
 from driftune.registry.checks import (
     Check,
     checks_of,
@@ -50,12 +50,14 @@ def check_champions(
 
     Raises:
         LedgerError: when the day was not ingested.
+        DriftuneError: when domains could not be checked, after all others were.
     """
     if ledger.day(day) is None:
         raise LedgerError(f"{day} is not in the lake; run driftune run --day {day}")
-    found = []
+    found, faults = list[Check](), dict[str, Exception]()
     for each in matured(config, ledger, day):
-        found += _check_day(config, ledger, each, as_of=day, mirrored=mirrored)
+        found += _check_day(config, ledger, each, faults, as_of=day, mirrored=mirrored)
+    _require_none(faults)
     return found
 
 
@@ -65,16 +67,33 @@ def check_matured(config: Config, ledger: Ledger, by: date) -> list[Check]:
     The days are those of ``unchecked``; their checks belong to the newest day in the lake up to
     ``by``. As ``check_champions`` otherwise.
     """
-    found = []
+    found, faults = list[Check](), dict[str, Exception]()
     newest = max((row.day for row in ledger.days() if row.day <= by.isoformat()), default="")
+    as_of = date.fromisoformat(newest) if newest else by
     for each in unchecked(config, ledger, by):
-        found += _check_day(config, ledger, each, as_of=date.fromisoformat(newest), mirrored=True)
+        found += _check_day(config, ledger, each, faults, as_of=as_of, mirrored=True)
+    _require_none(faults)
     return found
 
 
+def _require_none(faults: Mapping[str, Exception]) -> None:
+    if faults:
+        told = "; ".join(f"{domain} ({note_of(error)})" for domain, error in faults.items())
+        raise DriftuneError(
+            f"the champions of {len(faults)} domains could not be checked: {told}; the others were"
+        )
+
+
 def _check_day(
-    config: Config, ledger: Ledger, day: date, *, as_of: date, mirrored: bool
+    config: Config,
+    ledger: Ledger,
+    day: date,
+    faults: dict[str, Exception],
+    *,
+    as_of: date,
+    mirrored: bool,
 ) -> list[Check]:
+    """Check the champions on one day; ``faults`` gets the error of each domain that has one."""
     record = ledger.day(day)
     if record is None:
         return []
@@ -85,18 +104,24 @@ def _check_day(
     champions, bank = champions_for(config, ledger, backbone, list(pointers))
     known = {(c.domain_key, c.version, c.revision) for c in checks_of(ledger, day)}
     others = taken_back(ledger, day)
+    serving = []
+    for key, champion in champions.items():
+        try:
+            if champion.serves != BASE and day > _chosen_by(ledger, key, champion):
+                serving.append((key, champion.version))
+        except LedgerBusyError:
+            raise
+        except LedgerError as error:
+            _fail(faults, pointers[key].domain, error)
     contests, previous = _contests(
         config,
         ledger,
         backbone,
         [
-            (key, champion.version)
-            for key, champion in champions.items()
-            if champion.serves != BASE
-            and day > max(champion.reference)
-            and day > judged_until(ledger, key, champion.version)
-            and not any(own == key and other != champion.version for own, other in others)
-            and (key, champion.version, record.revision) not in known
+            (key, version)
+            for key, version in serving
+            if not any(own == key and other != version for own, other in others)
+            and (key, version, record.revision) not in known
         ],
     )
     if not contests:
@@ -111,14 +136,32 @@ def _check_day(
         "as_of": as_of.isoformat(),
     }
     found: list[Check] = []
-    for contest, scored in score_day(config, encoder, model, day, contests, bank, previous):
+    for contest, scored in score_each(config, encoder, model, day, contests, bank, previous):
         pointer = pointers[contest.key]
-        judged = _judge(config, contest, scored, readings, identity, pointer.domain)
-        written = _conclude(ledger, pointer, judged)
-        if mirrored and any(check.restored is not None for check in written):
-            mirror(config, ledger, contest.key)
-        found += written
+        try:
+            if isinstance(scored, Exception):
+                raise scored
+            judged = _judge(config, contest, scored, readings, identity, pointer.domain)
+            written = _conclude(ledger, pointer, judged)
+            found += written
+            if mirrored and any(check.restored is not None for check in written):
+                mirror(config, ledger, contest.key)
+        except LedgerBusyError:
+            raise
+        except Exception as error:
+            _fail(faults, pointer.domain, error)
     return found
+
+
+def _chosen_by(ledger: Ledger, key: str, champion: Champion) -> date:
+    """The last day that trained a champion, or by whose rows the gate chose it."""
+    return max(*champion.reference, judged_until(ledger, key, champion.version))
+
+
+def _fail(faults: dict[str, Exception], domain: str, error: Exception) -> None:
+    log.error("%s: its champion cannot be checked: %s", domain, note_of(error))
+    log.debug("%s: where that failed", domain, exc_info=error)
+    faults[domain] = error
 
 
 def _contests(

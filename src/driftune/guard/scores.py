@@ -1,5 +1,6 @@
 """Scores of a day's rows by the champions, what they replaced, and the frozen base."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +18,7 @@ from driftune.registry.ledger import BASE
 from driftune.training.rows import Rows, columns, from_arrow
 from driftune.training.scoring import score
 
+log = logging.getLogger("driftune")
 # Rows that are held in memory at once, unless one domain has more.
 BATCH = 1 << 20
 
@@ -71,6 +73,34 @@ def score_day(
             if contest.previous:
                 scores[contest.previous] = before[own]
             yield contest, Scored(labels[own], rows.user[own], scores)
+
+
+def score_each(
+    config: Config,
+    encoder: Encoder,
+    model: Recommender,
+    day: date,
+    contests: Sequence[Contest],
+    champions: AdapterBank,
+    previous: AdapterBank,
+) -> Iterator[tuple[Contest, Scored | Exception]]:
+    """As ``score_day``; what fails for one domain is its error, in the place of its scores."""
+    left = {contest.key: contest for contest in contests}
+    try:
+        for contest, scored in score_day(
+            config, encoder, model, day, contests, champions, previous
+        ):
+            del left[contest.key]
+            yield contest, scored
+        return
+    except Exception as error:
+        log.debug("%s: champions are scored one by one: %s", day, error, exc_info=error)
+    for key, contest in left.items():
+        banks = champions.alone(key), previous.alone(key)
+        try:
+            yield from list(score_day(config, encoder, model, day, [contest], *banks))
+        except Exception as error:
+            yield contest, error
 
 
 def _metric(config: Config, rows: Rows, model: Recommender, bank: AdapterBank | None) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.drift.detect import decide_day
-from driftune.drift.measure import measure_domain
+from driftune.drift.measure import measure_day
 from driftune.drift.signals import SIGNALS
 from driftune.drift.windows import decision_id, draw_windows, read_windows
 from driftune.errors import LedgerError
@@ -104,7 +104,7 @@ def policies(
 def drifted_domains(config: Config, ledger: Ledger, day: date) -> None:
     """Decide as the daily flow does."""
     windows = draw_windows(config, ledger, day)
-    decide_day(config, ledger, windows, [measure_domain(config, each) for each in windows])
+    decide_day(config, ledger, windows, measure_day(config, windows))
 
 
 def fallen_domains(config: Config, ledger: Ledger, day: date) -> None:

@@ -73,7 +73,7 @@ def champions_for(
     pointers = ledger.champions()
     base = config.reference.days
     found: dict[str, Champion] = {}
-    adapters = {}
+    bank = AdapterBank()
     for key in sorted(keys):
         row = pointers.get(key)
         if row is None or row.version == BASE:
@@ -85,11 +85,12 @@ def champions_for(
             continue
         folder = adapter_folder(config, key, row.version, record.sha256)
         try:
-            adapters[key], _ = load_adapter(folder, backbone=backbone)
-        except AdapterFileError as error:
+            adapter, _ = load_adapter(folder, backbone=backbone)
+            bank.load(key, adapter)
+        except (AdapterFileError, ValueError) as error:
             log.warning("%s: adapter %d does not serve: %s", row.domain, row.version, error)
             found[key] = Champion(row.version, base, folder, str(error))
             continue
         days = [date.fromisoformat(day) for day in record.reference_days]
         found[key] = Champion(row.version, days, folder)
-    return found, AdapterBank.from_adapters(adapters)
+    return found, bank

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from driftune.errors import DriftuneError
 from driftune.registry.claims import OPEN
 from driftune.registry.ledger import Ledger
-from driftune.registry.records import Decision
+from driftune.registry.records import Decision, State
 from driftune.registry.schema import decisions
 
 
@@ -50,8 +51,10 @@ def decisions_of_day(ledger: Ledger, day: date) -> list[Decision]:
 
 
 def decision_ids(ledger: Ledger, day: date) -> set[str]:
-    """The ids of the day's decisions."""
-    query = sa.select(decisions.c.id).where(decisions.c.day == day.isoformat())
+    """The ids of the day's decisions, but for those that ended in an error: they are made anew."""
+    query = sa.select(decisions.c.id).where(
+        decisions.c.day == day.isoformat(), decisions.c.state != State.ERROR.value
+    )
     return {row.id for row in ledger.read(query)}
 
 
@@ -69,11 +72,29 @@ def decision_behind(ledger: Ledger, key: str, version: int) -> Decision | None:
 
 
 def is_decided(ledger: Ledger, day: date, revision: int) -> bool:
-    """Whether drift was decided for a day in its revision."""
-    query = sa.select(decisions.c.id).where(
+    """Whether drift was decided for a day in its revision, for every domain without an error."""
+    query = sa.select(decisions.c.state).where(
         decisions.c.day == day.isoformat(), decisions.c.revision == revision
     )
-    return bool(ledger.read(query.limit(1)))
+    states = {row.state for row in ledger.read(query.distinct())}
+    return bool(states) and State.ERROR not in states
+
+
+def require_decided(ledger: Ledger, day: date) -> None:
+    """See that no domain's newest decision of a day ended in an error.
+
+    Raises:
+        DriftuneError: naming the domains and what went wrong.
+    """
+    newest = {row.domain_key: row for row in decisions_of_day(ledger, day)}
+    wrong = [
+        f"{row.domain} ({row.sentence})" for row in newest.values() if row.state == State.ERROR
+    ]
+    if wrong:
+        raise DriftuneError(
+            f"{day}: {len(wrong)} of {len(newest)} domains could not be decided: "
+            f"{'; '.join(wrong)}; the others were; mend that and run driftune run --day {day}"
+        )
 
 
 def is_decided_since(ledger: Ledger, day: date) -> bool:

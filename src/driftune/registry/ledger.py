@@ -95,13 +95,17 @@ class Ledger(Database):
     def decide(self, **values: Unpack[NewDecision]) -> tuple[Decision, bool]:
         """Write a drift decision once; returns it and whether this call wrote it.
 
+        It takes the place of one that ended in an error.
         Older ones of the domain that still wait for approval give way to one that asks again.
         """
         identity = decisions.c.id == values["id"]
         with self.write() as connection:
             now = moment(connection, values["domain_key"], values["day"])
             row = {"attempts": 0, "decided_at": now, "updated_at": now, **written(values)}
-            new = insert_new(connection, decisions, row)
+            failed = sa.and_(identity, decisions.c.state == "error")
+            new = insert_new(connection, decisions, row) or bool(
+                connection.execute(decisions.update().where(failed).values(**row)).rowcount
+            )
             if new and values["state"] in ("review", "pending"):
                 give_way(connection, row)
                 self.tell(

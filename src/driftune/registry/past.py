@@ -7,7 +7,6 @@ import sqlalchemy as sa
 
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import Decision
-from driftune.registry.records.gate import WaitsFor
 from driftune.registry.schema import adapters, champions, decisions, switches
 
 # How decisions end for which a fine-tune was made, or declined by a person.
@@ -73,16 +72,14 @@ def switched_by_hand(ledger: Ledger, first: date, before: date) -> set[str]:
     return {row.domain_key for row in ledger.read(query)}
 
 
-def challengers_wait_for(
-    ledger: Ledger, backbone: str, before: date
-) -> dict[str, WaitsFor | str | None]:
-    """By domain key what its challenger, of a day before, waits for."""
+def waiting_challengers(ledger: Ledger, backbone: str, before: date) -> dict[str, Decision]:
+    """By domain key the decision, of a day before, whose challenger waits."""
     rows = ledger.decisions(
         decisions.c.state == "waiting",
         decisions.c.day < before.isoformat(),
         decisions.c.backbone == backbone,
     )
-    return {row.domain_key: None if row.gate is None else row.gate.waits_for for row in rows}
+    return {row.domain_key: row for row in rows}
 
 
 def made_for_others(ledger: Ledger, backbone: str) -> dict[str, int]:

@@ -6,8 +6,8 @@ from typing import TypedDict
 import sqlalchemy as sa
 
 from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.records.states import QUIET
 from driftune.registry.schema import decisions
-from driftune.registry.waiting import QUIET
 
 
 class DomainStatus(TypedDict):

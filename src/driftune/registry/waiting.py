@@ -10,10 +10,8 @@ from driftune.registry.ledger import Ledger
 from driftune.registry.records import Decision
 from driftune.registry.records.decision import decision_query
 from driftune.registry.records.gate import Look
+from driftune.registry.records.states import QUIET
 from driftune.registry.schema import decisions
-
-# States of domains in which no fine-tune was asked for.
-QUIET = ("stable", "watched", "insufficient")
 
 
 def challengers(ledger: Ledger) -> list[Decision]:
@@ -22,8 +20,18 @@ def challengers(ledger: Ledger) -> list[Decision]:
 
 
 def looks_due(ledger: Ledger, day: date) -> list[str]:
-    """Ids of the decisions whose challenger waits and was not yet judged by rows of ``day``."""
-    return [row.id for row in challengers(ledger) if last_look(row).day < day]
+    """Ids of the decisions whose challenger waits and was not yet judged by rows of ``day``.
+
+    One whose report is damaged is due: its own look says so, and stops no other.
+    """
+    return [row.id for row in challengers(ledger) if _is_due(row, day)]
+
+
+def _is_due(row: Decision, day: date) -> bool:
+    try:
+        return last_look(row).day < day
+    except LedgerError:
+        return True
 
 
 def claim_look(ledger: Ledger, decision_id: str, day: date) -> str | None:

@@ -10,6 +10,7 @@ from driftune.config.workspace import Workspace
 from driftune.io import finite
 from driftune.registry.records import Decision, State
 from driftune.registry.records.gate import GateVerdict, WaitsFor
+from driftune.registry.records.states import UNMEASURED, word
 from driftune.reports.adapter_view import CardView, MlflowView, card_view, mlflow_view
 from driftune.reports.drift_view import DriftView, drift_view
 from driftune.reports.gate_view import GateView, TrainingView, gate_view, training_view
@@ -142,6 +143,8 @@ def _outcome(row: Decision) -> str:
         State.SUPERSEDED: f"Drifted; not adapted for: {row.note or 'a newer decision came'}.",
         State.FAILED: f"Drifted; the adaptation failed, {champion} serves.",
     }
+    if row.state in UNMEASURED and row.state not in sentences:
+        return f"{word(row.state).capitalize()}: {UNMEASURED[State(row.state)]}."
     return sentences.get(row.state, f"State: {row.state}.")
 
 

@@ -6,6 +6,7 @@ from driftune.registry.decision_queries import Decided
 from driftune.reports.history import DayEntry, History
 from driftune.reports.links import cell_href
 from driftune.reports.states import (
+    QUIET,
     STATES,
     gain_text,
     heat_step,
@@ -15,7 +16,7 @@ from driftune.reports.states import (
 )
 
 # One character each in the script's data, "z" for an unknown state.
-CODES = dict(zip(STATES, "0123456789abcdefghijk", strict=False))
+CODES = dict(zip(STATES, "0123456789abcdefghijklmnopqrstuvwxy", strict=False))
 UNKNOWN = "z"
 
 
@@ -57,6 +58,7 @@ class MapData(TypedDict):
     verdicts: list[str | None]
     marks: dict[str, dict[str, str]]
     codes: dict[str, dict[str, str]]
+    quiet: list[str]
     domains: list[DomainCells]
 
 
@@ -106,6 +108,7 @@ def cell_view(history: History, key: str, entry: DayEntry) -> Cell:
 
 def _state(history: History, entry: DayEntry, row: Decided) -> str:
     """The decision's state; of a domain whose rows of the day were refused, that."""
+    # Earlier releases wrote such a domain down as one with too little data.
     kept_out = row.state == "insufficient" and _refused(history, row.domain_key, entry)
     return "refused" if kept_out else row.state
 
@@ -131,6 +134,7 @@ def map_data(history: History) -> MapData:
         | {"": verdict_view(None)},
         "codes": {code: state_view(name) for name, code in CODES.items()}
         | {UNKNOWN: state_view("unknown")},
+        "quiet": [*QUIET, "missing"],
         "domains": [_domain(history, key) for key in history.domains],
     }
 

@@ -128,7 +128,7 @@ def _whole(ledger: Ledger, batch: list[list[Decided]]) -> Iterator[list[Decision
     ids = [row.id for rows in batch for row in rows]
     found = decisions_by_id(ledger, ids)
     for rows in batch:
-        yield [found[row.id] for row in rows]
+        yield [found[row.id].readable() for row in rows]
 
 
 def _drop_aged(history: History, home: Path) -> list[date]:

@@ -5,7 +5,8 @@ from itertools import pairwise
 from typing import TypedDict
 
 from driftune.quality.parts import DomainRecord
-from driftune.registry.waiting import QUIET as QUIET
+from driftune.registry.records.states import QUIET as QUIET
+from driftune.registry.records.states import UNMEASURED, State, word
 
 
 class QualityView(TypedDict):
@@ -24,24 +25,33 @@ class StepView(TypedDict):
     label: str
 
 
-# State → (mark, label, meaning). The mark and the label carry the state; colour only repeats it.
-STATES: dict[str, tuple[str, str, str]] = {
-    "stable": ("", "stable", "nothing moved that hurts the champion"),
-    "watched": ("○", "watched", "something hurts the champion; waits for more evidence"),
-    "promoted": ("▲", "promoted", "drifted; a new adapter became champion, with its AUC gain"),
-    "rejected": ("✕", "rejected", "drifted; the gate kept the champion"),
-    "waiting": ("◔", "judged again", "drifted; the challenger is judged again as rows come in"),
-    "undecided": ("?", "undecided", "drifted; too little data to judge the challenger"),
-    "review": ("‖", "waits for approval", "drifted; waits for a person's approval"),
-    "pending": ("…", "waiting", "drifted; waits for an adaptation"),
-    "claimed": ("↻", "adapting", "drifted; an adaptation is under way"),
-    "declined": ("∅", "declined", "drifted; a person declined the adaptation"),
-    "superseded": ("»", "superseded", "drifted; overtaken by a newer decision or champion"),
-    "failed": ("!", "failed", "drifted; the adaptation ended with an error"),
-    "insufficient": ("–", "too little data", "drift could not be measured"),
-    "refused": ("⊘", "data refused", "what was delivered of the day did not reach the lake"),
-    "missing": ("", "no decision", "nothing recorded for this domain and day"),
+# State → (mark, meaning). The mark and the word carry the state; colour only repeats it.
+_SHOWN: dict[str, tuple[str, str]] = {
+    "stable": ("", "nothing moved that hurts the champion"),
+    "watched": ("○", "something hurts the champion; waits for more evidence"),
+    "promoted": ("▲", "drifted; a new adapter became champion, with its AUC gain"),
+    "rejected": ("✕", "drifted; the gate kept the champion"),
+    "waiting": ("◔", "drifted; the challenger is judged again as rows come in"),
+    "undecided": ("?", "drifted; too little data to judge the challenger"),
+    "review": ("‖", "drifted; waits for a person's approval"),
+    "pending": ("…", "drifted; waits for an adaptation"),
+    "claimed": ("↻", "drifted; an adaptation is under way"),
+    "declined": ("∅", "drifted; a person declined the adaptation"),
+    "superseded": ("»", "drifted; overtaken by a newer decision or champion"),
+    "failed": ("!", "drifted; the adaptation ended with an error"),
+    "insufficient": ("–", UNMEASURED[State.INSUFFICIENT]),
+    "new": ("+", UNMEASURED[State.NEW]),
+    "absent": ("·", UNMEASURED[State.ABSENT]),
+    "partial": ("◐", UNMEASURED[State.PARTIAL]),
+    "no-clicks": ("0", UNMEASURED[State.NO_CLICKS]),
+    "only-clicks": ("1", UNMEASURED[State.ONLY_CLICKS]),
+    "error": ("‼", UNMEASURED[State.ERROR]),
+    "refused": ("⊘", UNMEASURED[State.REFUSED]),
 }
+# State → (mark, word, meaning).
+STATES: dict[str, tuple[str, str, str]] = {
+    name: (mark, word(name), meaning) for name, (mark, meaning) in _SHOWN.items()
+} | {"missing": ("", "no decision", "nothing recorded for this domain and day")}
 WAITING = ("review", "pending", "claimed", "waiting")
 
 VERDICTS: dict[str, tuple[str, str]] = {

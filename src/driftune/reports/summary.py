@@ -1,5 +1,6 @@
 """A day in a few lines: for the terminal and the log."""
 
+from collections import Counter
 from datetime import date
 from typing import TypedDict
 
@@ -9,7 +10,10 @@ from driftune.registry.checks import Check, checks_as_of
 from driftune.registry.decision_queries import decisions_of_day
 from driftune.registry.ledger import Ledger
 from driftune.registry.records.gate import Difference
-from driftune.reports.states import QUIET
+from driftune.registry.records.states import QUIET, UNMEASURED, State, word
+
+# Domains that a line names of those in one state.
+NAMED = 5
 
 
 class DayRow(TypedDict):
@@ -36,7 +40,7 @@ def day_rows(ledger: Ledger, day: date) -> list[DayRow]:
     }
     rows: list[DayRow] = []
     decided = decisions_of_day(ledger, day)
-    for row in {each.domain_key: each for each in decided}.values():
+    for row in {each.domain_key: each.readable() for each in decided}.values():
         difference = (row.gate and row.gate.difference) or Difference()
         rows.append(
             {
@@ -61,24 +65,30 @@ def day_line(day: date, quality: DayQuality | None, rows: list[DayRow]) -> str:
         parts.append(f"{quality.accepted:,} rows")
         if quality.rejected:
             parts.append(f"{quality.rejected:,} rejected")
-    quiet = {
-        label: sum(row["state"] == state for row in rows)
-        for state, label in (
-            ("stable", "stable"), ("watched", "watched"), ("insufficient", "too small")
-        )
-    }  # fmt: skip
-    told = [moved(row) for row in rows if row["state"] not in QUIET or row["rolled_back"]]
+    quiet = Counter(row["state"] for row in rows if row["state"] in QUIET)
+    counts = {"stable": quiet["stable"]} | {name: quiet[name] for name in QUIET if quiet[name]}
+    # One that is away or new is named; of those that are merely small there may be many.
+    named = [name for name in UNMEASURED if name != State.INSUFFICIENT]
     parts.append(
         ", ".join(
-            f"{count} {label}" for label, count in quiet.items() if count or label == "stable"
+            f"{count} {word(name)}{_names(rows, name) if name in named else ''}"
+            for name, count in counts.items()
         )
     )
+    told = [moved(row) for row in rows if row["state"] not in QUIET or row["rolled_back"]]
     return " · ".join(parts + told)
+
+
+def _names(rows: list[DayRow], state: str) -> str:
+    """The first domains in a state, in brackets."""
+    names = [row["domain"] for row in rows if row["state"] == state]
+    more = ", …" if len(names) > NAMED else ""
+    return f" ({', '.join(names[:NAMED])}{more})"
 
 
 def moved(row: DayRow) -> str:
     """What happened to a domain, in a phrase."""
-    text = f"{row['domain']}: {row['state']}"
+    text = f"{row['domain']}: {word(row['state'])}"
     if row["drift"] is not None:
         text += f" ({evidence(row['rule'], row['drift'])}"
         if row["before"] is not None and row["after"] is not None:

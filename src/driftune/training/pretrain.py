@@ -21,6 +21,7 @@ from driftune.models.backbone import load_backbone, save_backbone
 from driftune.models.esmm import ESMM
 from driftune.models.recommender import Recommender
 from driftune.registry.ledger import Ledger
+from driftune.training.labels import require_labels, tell_unmeasured
 from driftune.training.ranks import Ranks, ranks
 from driftune.training.rows import Rows, load_rows
 from driftune.training.scoring import score
@@ -98,9 +99,13 @@ def train(config: Config, progress: Progress | None = None, group: Ranks = ALONE
     """Train the backbone on all but the newest share of the reference rows; the first rank saves.
 
     Returns its fingerprint, the number of rows and each epoch's loss; nothing on other ranks.
+
+    Raises:
+        BackboneError: when there is nothing to learn from: no row, no click, or nothing else.
     """
     settings = config.backbone
     rows, held_out = _reference_rows(config, progress)
+    require_labels(config, rows)
     with one_thread(), torch.random.fork_rng():
         torch.manual_seed(config.seed)
         encoder = load_encoder(encoder_folder(config))
@@ -168,6 +173,7 @@ def evaluate(config: Config) -> Figures:
     p_click, p_ctcvr = score(model, held_out)
     click, convert = held_out.click.numpy(), held_out.convert.numpy()
     overall = summary(click, convert, p_click, p_ctcvr)
+    tell_unmeasured(overall)
     folder = Workspace(config).model
     write_json(folder / "metrics.json", finite(overall))
     table = io.StringIO()

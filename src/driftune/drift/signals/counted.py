@@ -74,6 +74,8 @@ class CountedSignal(Signal):
 
         used = windows.comparable_days(settled=self.of_champion)
         today = pairs(now[None], then[None], np.array([len(used)]))
+        if not len(today):
+            return None
         is_matched = windows.is_matched(settled=self.of_champion)
         return Reading(today, among(True), among(False), freedom, is_matched)
 

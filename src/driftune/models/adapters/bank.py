@@ -78,6 +78,13 @@ class AdapterBank(nn.Module):
             raise KeyError(f"{domain}: the bank holds no adapter of it; it holds {held}")
         return found
 
+    def alone(self, domain: str) -> "AdapterBank":
+        """A bank of this domain's adapter alone; an empty one where there is none."""
+        bank = AdapterBank()
+        if domain in self._slots and self._holds(domain):
+            bank.put(domain, self.adapter(domain))
+        return bank
+
     def slots(self, domains: Sequence[str]) -> Tensor:
         """The slot of each domain, (len(domains),) int64; −1 for a domain without an adapter."""
         return torch.tensor([self._slots.get(each, -1) for each in domains], dtype=torch.long)

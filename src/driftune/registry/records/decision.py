@@ -1,12 +1,13 @@
 """A decision of the ledger, typed; its JSON columns are parsed when they are first asked for."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Required, TypedDict, TypeGuard
 
 import sqlalchemy as sa
 from pydantic import JsonValue
 
+from driftune.errors import LedgerError
 from driftune.registry.records.base import Document
 from driftune.registry.records.gate import GateReport
 from driftune.registry.records.scores import Scores
@@ -113,6 +114,24 @@ class Decision:
     def judged(self) -> bool:
         """Whether a challenger was judged; parses nothing."""
         return _holds(self.gate_text)
+
+    def readable(self) -> "Decision":
+        """The decision without documents that are damaged, of which its note tells then."""
+        wrong: dict[str, str] = {}
+        for name in DOCUMENTS:
+            try:
+                getattr(self, name)
+            except LedgerError as error:
+                wrong[name] = str(error)
+        if not wrong:
+            return self
+        return replace(
+            self,
+            scores_text=None if "scores" in wrong else self.scores_text,
+            gate_text=None if "gate" in wrong else self.gate_text,
+            training_text=None if "training" in wrong else self.training_text,
+            note="; ".join([*([self.note] if self.note else []), *wrong.values()]),
+        )
 
     @classmethod
     def of(cls, row: sa.RowMapping) -> "Decision":

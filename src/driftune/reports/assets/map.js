@@ -9,7 +9,7 @@
   const head = table.tHead.rows;
   const rows = [...table.tBodies[0].rows];
   const scores = data.domains.map((domain) => domain.scores.split(","));
-  const quiet = new Set(["stable", "watched", "insufficient", "refused", "missing"]);
+  const quiet = new Set(data.quiet);
   // Wider periods show colours and marks alone.
   const DENSE = 92;
   const monthName = new Intl.DateTimeFormat("en", { month: "long", year: "numeric", timeZone: "UTC" });

@@ -1,0 +1,101 @@
+"""References: the days that each domain's champion is compared with.
+
+The reference of a domain is the days that its champion was trained on and, up to a number, the
+first ones since then on which it was found stable: confirmed. Later ones are not added, so that
+slow drift does not move the reference along. A rejection leaves the champion and its reference as
+they were, and its day confirms nothing; after a rollback the reference is that of the version now
+serving, with the days that confirmed it. Days without an impression of the domain are none of its
+reference.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, timedelta
+
+import numpy as np
+
+from driftune.config import Config
+from driftune.drift.profiles import Served
+from driftune.drift.rules import NO_HISTORY
+from driftune.models.backbone import trained_until
+from driftune.registry.champions import Champion
+from driftune.registry.decision_queries import decision_behind
+from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.past import days_served
+from driftune.registry.records import State
+from driftune.training.pretrain import backbone_folder
+
+# Days that the champion's predictions are compared with at least, however young the counters.
+MIN_SETTLED = 3
+
+
+def trained_days(config: Config, champion: Champion) -> list[date]:
+    """The newest days that a champion was trained on, as many as a reference may have."""
+    return sorted(champion.reference)[-config.drift.reference_days :]
+
+
+def later_days(
+    config: Config, champion: Champion, held: Collection[date], since: Sequence[date]
+) -> list[date]:
+    """The days that join those that trained a champion in its reference, in order.
+
+    ``held``: the trained days on which the domain has rows; ``since``: days that confirmed it.
+    """
+    last = max(champion.reference)
+    room = max(0, config.drift.reference_days - len(held))
+    return sorted(day for day in since if day > last)[:room]
+
+
+def confirmed_days(
+    ledger: Ledger, backbone: str, day: date
+) -> Mapping[tuple[str, int], list[date]]:
+    """Days before ``day`` that confirmed the champion that served, per domain key and champion.
+
+    Those that were found stable; those of a domain that had too little to compare with; and the
+    first ones on which there was nothing to judge by: else a champion without history would never
+    get one.
+    """
+    found: dict[tuple[str, int], list[date]] = defaultdict(list)
+    for served in days_served(ledger, backbone, day):
+        days = found[(served.domain_key, served.champion_version)]
+        first = served.rule == NO_HISTORY and len(days) < MIN_SETTLED
+        if served.state in (State.STABLE, State.NEW) or first:
+            days.append(served.day)
+    return found
+
+
+def settled_days(config: Config, champion: Champion, reference: Sequence[date]) -> list[date]:
+    """The reference days but those on which the lake's counters were young and growing."""
+    if champion.serves != BASE:
+        return list(reference)
+    grown = config.reference.first + timedelta(days=config.features.counters.half_life_days)
+    least = max(MIN_SETTLED, -(-len(reference) // 2))
+    return [
+        day
+        for place, day in enumerate(reference)
+        if day >= grown or place >= len(reference) - least
+    ]
+
+
+def served_by(
+    config: Config, ledger: Ledger, key: str, champion: Champion, backbone: str
+) -> Served:
+    """Who serves a domain, and from when on rows had no part in its training."""
+    if champion.serves == BASE or champion.folder is None:
+        return Served(backbone[:16], trained_until(backbone_folder(config)))
+    return Served(f"{backbone[:16]} {champion.folder.name}", _gate_begins(ledger, key, champion))
+
+
+def _gate_begins(ledger: Ledger, key: str, champion: Champion) -> int:
+    """From when on (microseconds since 1970) rows had no part in training an adapter."""
+    decision = decision_behind(ledger, key, champion.serves)
+    if decision is not None:
+        split = None if decision.training is None else decision.training.split
+        if split is not None and split.gate is not None and split.gate.first:
+            return _microseconds(split.gate.first)
+    # Without that record none of its days, in whatever zone, counts as unseen.
+    return _microseconds((max(champion.reference) + timedelta(days=2)).isoformat())
+
+
+def _microseconds(moment: str) -> int:
+    return int(np.datetime64(moment, "us").astype(np.int64))
