@@ -278,7 +278,7 @@ def hashed(**columns: Any) -> str:
     features = {"categorical": ["r"], "numerical": []}
     settings = {"columns": {**COLUMNS, **columns}, "features": features, "timezone": "Asia/Tokyo"}
     config = Config.model_validate({**small_params(), **settings, "domains": {"unknown": "other"}})
-    file = SourceFile("a.parquet", Path("a.parquet"), "parquet", 1, "0" * 64, 1, (), ())
+    file = SourceFile("a.parquet", Path("a.parquet"), "parquet", 1, "0" * 64, 1)
     return content_hash(config, Fetched(date(2026, 3, 8), (file,)), ["x"])
 
 

@@ -20,6 +20,7 @@ from driftune.intake.scratch import scratch
 from driftune.intake.stage import stage
 from driftune.lake.source import fetch
 from driftune.lake.table import Lake
+from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
 from tests.conftest import FIRST, World, impressions
 from tests.lake.lakes import checksum, rows_of
@@ -78,12 +79,26 @@ def as_csv(world: World) -> tuple[World, Path, str]:
     return world, world.root / "logs" / f"{world.day(3)}.csv", text
 
 
+def taken_in(world: World) -> DayQuality:
+    with Ledger(world.config) as ledger:
+        return ingest(world.config, ledger, world.day(3)).quality
+
+
+def unreadable(quality: DayQuality) -> int:
+    return sum(row["rows"] for row in quality.rejections if row["reason"] == "row_unreadable")
+
+
 def test_a_quote_that_is_never_closed(ingested_world: World) -> None:
     world, path, text = as_csv(ingested_world)
     lines = [line.replace("noodles", '"noodles, fried"') for line in text.splitlines()]
     lines[600] = lines[600].replace(",", ',"', 1)
-    path.write_text("\n".join(lines), encoding="utf-8")
-    refused(world, SourceError, rf"{path.name}: ")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    quality = taken_in(world)
+    # The lines up to the next quote are no rows; all others are.
+    lost = unreadable(quality)
+    assert 1 <= lost < 60
+    assert quality.rows == len(lines) - 1
+    assert f"line 601 of logs/{path.name} has a quote" in " ".join(quality.problems())
 
 
 def test_a_file_of_two_encodings(ingested_world: World) -> None:
@@ -91,8 +106,11 @@ def test_a_file_of_two_encodings(ingested_world: World) -> None:
     lines = text.encode().splitlines()
     lines[700] = "ö".encode("latin-1") + lines[700]
     lines[701] = "ö".encode() + lines[701]
-    path.write_bytes(b"\n".join(lines))
-    refused(world, SourceError, rf"{path.name}: ")
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    quality = taken_in(world)
+    assert unreadable(quality) == 1
+    assert quality.rows == len(lines) - 1
+    assert f"line 701 of logs/{path.name} is not UTF-8" in " ".join(quality.problems())
 
 
 # Files that do not stay

@@ -133,5 +133,5 @@ def test_drift_says_that_data_quality_refused_the_domain(trained_world: World) -
     assert set(windows) == set(DOMAINS)
     measured = measure_domain(world.config, windows[NORTH])
     assert measured.problem is not None
-    assert measured.problem.startswith("Refused by data quality: 0.0% clicks, usually")
+    assert measured.problem.sentence.startswith("Refused by data quality: 0.0% clicks, usually")
     assert measure_domain(world.config, windows["home · south"]).problem is None
