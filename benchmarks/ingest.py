@@ -19,6 +19,13 @@ DAY = date(2026, 3, 2)
 ROWS, QUICK_ROWS = 20_000_000, 1_000_000
 PANDAS_ROWS = 5_000_000
 FILES = 4
+# How the files may be written, as DuckDB's COPY says it.
+FORMATS = {
+    "parquet": "FORMAT parquet, COMPRESSION zstd",
+    "csv": "FORMAT csv, HEADER",
+    "csv.gz": "FORMAT csv, HEADER, COMPRESSION gzip",
+    "jsonl": "FORMAT json",
+}
 Figures = dict[str, float]
 
 
@@ -28,6 +35,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=ROWS)
     scaled = "rows for GX on pandas; its figures are scaled up to --rows"
     parser.add_argument("--pandas-rows", type=int, default=PANDAS_ROWS, help=scaled)
+    parser.add_argument("--format", choices=FORMATS, default="parquet", help="of the files")
     parser.add_argument("--scratch", type=Path, help="folder for the files, some 15 bytes a row")
     given = parser.parse_args()
     rows = QUICK_ROWS if given.quick else given.rows
@@ -35,12 +43,15 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="driftune-ingest-", dir=given.scratch))
     try:
         say(f"writing {rows:,} rows")
-        alone(write_day, folder / "day", rows)
-        alone(write_day, folder / "pandas", pandas_rows)
+        alone(write_day, folder / "day", rows, given.format)
         say("bare copy")
-        copied = alone(bare_copy, folder / "day")
+        copied = alone(bare_copy, folder / "day", given.format)
         say("driftune")
-        ours = alone(taken_in, folder / "day")
+        ours = alone(taken_in, folder / "day", given.format)
+        if given.format != "parquet":
+            report_text(given.format, rows, ours, copied)
+            return
+        alone(write_day, folder / "pandas", pandas_rows, given.format)
         say(f"GX on pandas, {pandas_rows:,} rows")
         theirs = alone(gx_on_pandas, folder / "pandas")
     finally:
@@ -85,6 +96,31 @@ def report(rows: int, pandas_rows: int, ours: Figures, theirs: Figures, copied: 
     )
 
 
+def report_text(kind: str, rows: int, ours: Figures, copied: Figures) -> None:
+    """Print the table and the figures of text files."""
+    stations = ("fetch", "validate", "commit", "seconds", "cpu_seconds", "peak_gb")
+    lines = [
+        ["driftune", *(f"{ours[name]:.1f}" for name in stations)],
+        ["DuckDB alone, to Parquet", "", "", ""],
+    ]
+    lines[1] += [f"{copied[name]:.1f}" for name in stations[3:]]
+    head = ("fetch", "validate", "commit", "all", "CPU seconds", "peak GB")
+    table([f"{rows:,} rows of {kind}", *head], lines)
+    finish(
+        {
+            "benchmark": "ingest",
+            "format": kind,
+            "rows": rows,
+            "rows_per_s": rows / ours["seconds"],
+            "seconds": ours["seconds"],
+            "validate_seconds": ours["validate"],
+            "peak_gb": ours["peak_gb"],
+            "copy_seconds": copied["seconds"],
+            "copies": ours["seconds"] / copied["seconds"],
+        }
+    )
+
+
 def alone(way: Callable[..., Figures], *given: Any) -> Figures:
     """What one way measured in a fresh process, and the process's peak memory in GB."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
@@ -100,8 +136,8 @@ def _with_peak(way: Callable[..., Figures], *given: Any) -> Figures:
     return {**found, "peak_gb": used.ru_maxrss / 1e6}
 
 
-def write_day(folder: Path, rows: int) -> Figures:
-    """A day in several Parquet files: eight domains, ten clicks in a hundred rows."""
+def write_day(folder: Path, rows: int, kind: str) -> Figures:
+    """A day in several files: eight domains, ten clicks in a hundred rows."""
     from driftune.lake.duck import connect
 
     (folder / "logs").mkdir(parents=True)
@@ -126,20 +162,20 @@ def write_day(folder: Path, rows: int) -> Figures:
                            (hash(i, 7) % 10 < 1)::TINYINT AS click,
                            (hash(i, 7) % 10 < 1 AND hash(i, 8) % 5 = 0)::TINYINT AS ordered
                     FROM range({low}, {high}) AS numbers(i)
-                ) TO '{folder}/logs/{DAY}-{part}.parquet' (FORMAT parquet, COMPRESSION zstd)
+                ) TO '{folder}/logs/{DAY}-{part}.{kind}' ({FORMATS[kind]})
                 """
             )
     return {}
 
 
-def bare_copy(folder: Path) -> Figures:
+def bare_copy(folder: Path, kind: str) -> Figures:
     """DuckDB's COPY of the same files."""
     from driftune.lake.duck import connect
 
     started, used = time.perf_counter(), time.process_time()
     with connect() as con:
         con.execute(
-            f"COPY (FROM '{folder}/logs/*.parquet') TO '{folder}/copy.parquet' "
+            f"COPY (FROM '{folder}/logs/*.{kind}') TO '{folder}/copy.parquet' "
             "(FORMAT parquet, COMPRESSION zstd)"
         )
     return {
@@ -148,7 +184,7 @@ def bare_copy(folder: Path) -> Figures:
     }
 
 
-def taken_in(folder: Path) -> Figures:
+def taken_in(folder: Path, kind: str) -> Figures:
     """The product's own way with its own params.yaml, station by station as ``ingest`` does."""
     import yaml
 
@@ -165,7 +201,7 @@ def taken_in(folder: Path) -> Figures:
     for name in ("deltalake", "great_expectations.expectations"):
         import_module(name)
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params["source"] = {"uri": "logs/{day}-*.parquet"}
+    params["source"] = {"uri": f"logs/{{day}}-*.{kind}"}
     params["reference"] = {"first": f"{DAY}", "last": f"{DAY}"}
     file = folder / "params.yaml"
     file.write_text(yaml.safe_dump(params), encoding="utf-8")
