@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import chdir
 from dataclasses import dataclass
 from datetime import date, timedelta
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -27,6 +28,7 @@ from driftune.no_telemetry import silence
 from driftune.registry.ledger import Ledger
 from driftune.training.pretrain import pretrain
 from tests.checkpoint import validate_plainly
+from tests.forks import fork_server
 from tests.servers import LOGIN, object_store
 
 silence()
@@ -128,6 +130,13 @@ class World:
         return self
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that fork processes share a worker: its fork server imports for seconds."""
+    for item in items:
+        if "forks" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("forks"))
+
+
 # Folders whose tests are about a day's verdict, or see to the whole of a deployed project.
 JUDGED_FOR_REAL = ("quality", "deployed", "faults")
 
@@ -197,19 +206,45 @@ def ingested_world(_ingested: Path, tmp_path: Path) -> World:
 
 
 @pytest.fixture(scope="session")
-def _trained(_ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _trained(
+    _ingested: Path, _mlflow_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     def make(folder: Path) -> None:
         world = World(folder)
         with Ledger(world.config) as ledger:
             pretrain(world.config, ledger)
+        shutil.copy(_mlflow_store, world.config.home / "mlflow.db")
 
     return made_once(tmp_path_factory, "trained", make, _ingested)
 
 
 @pytest.fixture
 def trained_world(_trained: Path, tmp_path: Path) -> World:
-    """A world with a small backbone on its reference days: a copy of one made once per session."""
+    """A world with a small backbone on its reference days, and MLflow's empty store.
+
+    It is a copy of one made once per session.
+    """
     return World.copied(_trained, tmp_path / "trained")
+
+
+@pytest.fixture(scope="session")
+def forks() -> ForkServerContext:
+    """Where processes are forked from: a server that has imported everything, see tests.forks."""
+    return fork_server()
+
+
+@pytest.fixture(scope="session")
+def _mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow store: its migrations take seconds, so that tests copy this one."""
+    return made_once(tmp_path_factory, "mlflow", make_mlflow_store) / "mlflow.db"
+
+
+def make_mlflow_store(folder: Path) -> None:
+    """An empty store of MLflow in the folder."""
+    from mlflow.tracking import MlflowClient
+
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    MlflowClient(uri, uri).search_registered_models()
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """Champions after promotion: measured on later days alone, recorded once, taken back when worse."""
 
-import multiprocessing
 import shutil
 from datetime import date
+from multiprocessing.context import ForkServerContext
 
 import numpy as np
 import pytest
@@ -280,9 +280,11 @@ def test_a_new_backbone_s_domains_are_not_checked(bad_champion: World) -> None:
         assert ledger.champion_version(KEY) == 1
 
 
-def test_two_runs_at_once_record_and_take_back_once(bad_champion: World) -> None:
+def test_two_runs_at_once_record_and_take_back_once(
+    bad_champion: World, forks: ForkServerContext
+) -> None:
     day = later(bad_champion, 3)
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
+    with forks.Pool(2) as pool:
         calls = [pool.apply_async(_check, (str(bad_champion.params), day)) for _ in range(2)]
         found = [call.get(timeout=120) for call in calls]
     assert sorted(found) == [0, 1]

@@ -1,10 +1,10 @@
 """Promotion and rollback with a real MLflow store: one pointer, mirrored, audited, reversible."""
 
 import json
-import multiprocessing
 import re
 import shutil
 from datetime import date
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -35,21 +35,7 @@ from driftune.registry.status import domain_status
 from tests.registry.conftest import BACKBONE, KEY, Decide, challenger, report
 
 
-@pytest.fixture(scope="session")
-def _mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty MLflow database: its migrations take seconds."""
-    from mlflow.tracking import MlflowClient
-
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}", f"sqlite:///{path}").search_registered_models()
-    return path
-
-
-@pytest.fixture(autouse=True)
-def mlflow_store(config: Config, _mlflow_store: Path) -> None:
-    """Every test starts from the empty database."""
-    config.home.mkdir(parents=True, exist_ok=True)
-    shutil.copy(_mlflow_store, config.home / "mlflow.db")
+pytestmark = pytest.mark.usefixtures("mlflow_store")
 
 
 def end(
@@ -366,14 +352,14 @@ def test_reconcile_tells_of_challengers_that_wait(
 
 
 def test_two_promotions_at_once_leave_one_and_the_other_is_told_why(
-    config: Config, ledger: Ledger, decide: Decide
+    config: Config, ledger: Ledger, decide: Decide, forks: ForkServerContext
 ) -> None:
     claims = []
     for day in ("2026-03-09", "2026-03-10"):
         decision = decide(day)
         challenger(config, decision, seed=sum(decision.encode()))
         claims.append((str(config.source_file), decision, ledger.claim(decision)))
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
+    with forks.Pool(2) as pool:
         said = pool.starmap(_promote, claims)
     assert sorted(each == "promoted" for each in said) == [False, True]
     (refused,) = [each for each in said if each != "promoted"]

@@ -32,7 +32,7 @@ def no_card(folder: Path) -> None:
 
 
 @pytest.fixture
-def folder(config: Config, ledger: Ledger, decide: Decide) -> Path:
+def folder(config: Config, ledger: Ledger, decide: Decide, mlflow_store: None) -> Path:
     """The files of a champion that MLflow has, too."""
     decision = decide()
     owner = ledger.claim(decision)
