@@ -26,6 +26,7 @@ from driftune.training import pretrain as pretraining
 from driftune.training.pretrain import pretrain
 from tests.conftest import World
 from tests.crowning import bring, crown, pending, random_adapter
+from tests.marks import CI
 
 T = TypeVar("T")
 
@@ -114,9 +115,11 @@ def test_the_table_says_what_a_fault_leads_to(error: Exception, adaptation: End,
     [
         (OvertakenError("older"), "superseded", "older"),
         (RegistryError("the champion moved"), "pending", "the champion moved"),
-        (LedgerBusyError("locked"), "pending", "locked"),
+        pytest.param(LedgerBusyError("locked"), "pending", "locked", marks=CI),
         (LakeError("too few rows"), "failed", "too few rows"),
-        (RuntimeError("out of memory"), "pending", "RuntimeError('out of memory')"),
+        pytest.param(
+            RuntimeError("out of memory"), "pending", "RuntimeError('out of memory')", marks=CI
+        ),
     ],
 )
 def test_a_fault_ends_the_claim_as_the_table_says(

@@ -16,6 +16,7 @@ from driftune.registry.records import GateReport
 from driftune.training.pretrain import load_model
 from tests.conftest import World
 from tests.crowning import KEY, bench, bring, crown, pending, random_adapter, split_of, train
+from tests.marks import CI
 
 
 @pytest.fixture
@@ -134,8 +135,8 @@ def other_backbone(folder: Path) -> None:
     ("damage", "reason"),
     [
         (truncate, "corrupted or truncated"),
-        (flip, "corrupted or truncated"),
-        (no_card, r"card\.json is missing"),
+        pytest.param(flip, "corrupted or truncated", marks=CI),
+        pytest.param(no_card, r"card\.json is missing", marks=CI),
         (other_backbone, "made for backbone 000000000000"),
     ],
 )

@@ -25,6 +25,7 @@ from tests.conftest import World, impressions, made_once
 from tests.crowning import DOMAIN, KEY, bring, pending, split_of
 from tests.forks import kill_at
 from tests.margins import assert_promoted_by_far
+from tests.marks import CI
 
 
 def settings(world: World, *changes: tuple[str, str]) -> None:
@@ -182,6 +183,8 @@ def test_looks_end(small: tuple[World, str]) -> None:
     assert states == ["waiting", "undecided"]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_days_without_rows_of_the_domain_count_as_looks_and_spend_nothing(
     small: tuple[World, str],
 ) -> None:
@@ -231,10 +234,14 @@ def switched(world: World, day: date) -> None:
     ("happens", "note"),
     [
         (redeliver, "was delivered anew"),
-        (newer, "of the domain is newer"),
+        pytest.param(newer, "of the domain is newer", marks=CI),
         (switched, "the champion was switched"),
-        (new_backbone, "the backbone was pre-trained anew"),
-        (lambda world, day: redeliver(world, world.day(2)), "delivered after they were judged"),
+        pytest.param(new_backbone, "the backbone was pre-trained anew", marks=CI),
+        pytest.param(
+            lambda world, _: redeliver(world, world.day(2)),
+            "delivered after they were judged",
+            marks=CI,
+        ),
     ],
 )
 def test_what_overtakes_a_waiting_challenger_ends_it(

@@ -16,6 +16,7 @@ from driftune.quality.shown import releases
 from driftune.registry.ledger import Ledger
 from tests.conftest import World
 from tests.forks import kill_at
+from tests.marks import CI
 from tests.quality.days import run
 
 
@@ -32,10 +33,10 @@ def states(world: World) -> list[str]:
 @pytest.mark.parametrize(
     "point",
     [
-        "driftune.intake.ingest:stage",
-        "driftune.intake.commit:_replace_partition",
+        pytest.param("driftune.intake.ingest:stage", marks=CI),
+        pytest.param("driftune.intake.commit:_replace_partition", marks=CI),
         "driftune.registry.ledger:Ledger.record_day",
-        "driftune.intake.ingest:finish",
+        pytest.param("driftune.intake.ingest:finish", marks=CI),
     ],
     ids=["staging", "commit", "between lake and ledger", "after the ledger"],
 )

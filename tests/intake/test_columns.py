@@ -17,6 +17,7 @@ from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
 from tests.conftest import World, impressions
 from tests.lake.lakes import checksum
+from tests.marks import CI
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -89,7 +90,9 @@ def test_a_missing_needed_column_is_one_line(with_numbers: World) -> None:
         run(with_numbers, 1, lambda frame: numbered(frame).drop(columns="category"))
 
 
-@pytest.mark.parametrize("kind", ["float64", "str", "int16"])
+@pytest.mark.parametrize(
+    "kind", ["float64", pytest.param("str", marks=CI), pytest.param("int16", marks=CI)]
+)
 def test_another_type_is_cast_when_no_value_is_lost(with_numbers: World, kind: str) -> None:
     quality = run(with_numbers, 1, lambda frame: numbered(frame).astype({"user_id": kind}))
     assert quality.rejected == 0
@@ -98,7 +101,9 @@ def test_another_type_is_cast_when_no_value_is_lost(with_numbers: World, kind: s
     assert users(with_numbers, 1) == set(wanted.astype(str))
 
 
-@pytest.mark.parametrize(("kind", "value"), [("float64", 1.5), ("str", "u7"), ("str", "007")])
+@pytest.mark.parametrize(
+    ("kind", "value"), [("float64", 1.5), pytest.param("str", "u7", marks=CI), ("str", "007")]
+)
 def test_another_type_that_loses_a_value_is_critical(
     with_numbers: World, kind: str, value: object
 ) -> None:
@@ -176,7 +181,9 @@ def test_a_column_without_a_value_does_not_fix_its_type(with_numbers: World) -> 
     assert lake_rows(with_numbers, 2, "d_campaign") == [(1.5,)]
 
 
-@pytest.mark.parametrize(("then", "wanted"), [("7", 7), (7.0, 7), (7, 7)])
+@pytest.mark.parametrize(
+    ("then", "wanted"), [("7", 7), pytest.param(7.0, 7, marks=CI), pytest.param(7, 7, marks=CI)]
+)
 def test_a_kept_column_of_another_type_is_cast(
     with_numbers: World, then: object, wanted: int
 ) -> None:
@@ -212,7 +219,15 @@ def test_text_names_that_become_numbers_are_cast_where_they_read_the_same(
     assert all(name.isdigit() for name in users(world, 2))
 
 
-@pytest.mark.parametrize("name", ["user_id", "restaurant_id", "category", "region"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "user_id",
+        pytest.param("restaurant_id", marks=CI),
+        "category",
+        pytest.param("region", marks=CI),
+    ],
+)
 def test_text_names_that_a_number_cannot_tell_are_critical(
     ingested_world: World, name: str
 ) -> None:

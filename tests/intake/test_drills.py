@@ -25,6 +25,7 @@ from driftune.registry.ledger import Ledger
 from tests.conftest import FIRST, World, impressions
 from tests.forks import kill_at
 from tests.lake.lakes import checksum, rows_of
+from tests.marks import CI
 
 Make = Callable[..., World]
 
@@ -188,8 +189,8 @@ def take_in(params: str, day: date) -> None:
 @pytest.mark.parametrize(
     ("point", "held"),
     [
-        ("driftune.intake.stage:find_copies", False),
-        ("driftune.intake.ingest:write_quarantine", False),
+        pytest.param("driftune.intake.stage:find_copies", False, marks=CI),
+        pytest.param("driftune.intake.ingest:write_quarantine", False, marks=CI),
         ("driftune.intake.commit:_replace_partition", False),
         ("driftune.registry.ledger:Ledger.record_day", True),
     ],

@@ -180,6 +180,8 @@ def test_old_versions_are_read_from_the_bucket(remote: World, tmp_path: Path) ->
     assert len(pd.read_parquet(target)) == 1200
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_adapter_from_a_bucket_is_the_one_from_a_folder(
     trained_world: World, bucket: Any
 ) -> None:

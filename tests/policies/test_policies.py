@@ -22,6 +22,7 @@ from driftune.simulate.events import changes
 from driftune.simulate.settings import Event, SimulationConfig
 from tests.conftest import DOMAINS, World, impressions
 from tests.margins import assert_promoted_by_far
+from tests.marks import CI
 
 SHIFTED = "home · north"
 DAYS = 3
@@ -69,6 +70,8 @@ def compare(world: World, wanted: list[Policy] | None = None) -> Comparison:
         return compare_policies(world.config, ledger, chosen, first, last)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.trains
 def test_policies_spend_and_gain_as_they_should(
     compared: tuple[World, dict[str, Followed]],
@@ -94,6 +97,8 @@ def test_policies_spend_and_gain_as_they_should(
     assert found["drift"].finetune_share <= 0.5
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_workspace_decides_and_promotes_nothing(
     compared: tuple[World, dict[str, Followed]],
 ) -> None:
@@ -125,8 +130,7 @@ def test_a_day_that_cannot_be_had_is_left_out(
 ) -> None:
     shifted_world.write(shifted_world.day(4), impressions(shifted_world.day(4), 5))
     chosen = policies(shifted_world.config, shifted_world.day(3))
-    few = [each for each in chosen if each.name in ("never", "every day")]
-    found = compare(shifted_world, few)
+    found = compare(shifted_world, [each for each in chosen if each.name == "never"])
     assert found.domain_days == 2 * len(DOMAINS)
     assert f"{shifted_world.day(4)} is left out" in caplog.text
 
@@ -175,6 +179,8 @@ def test_the_command_prints_figures_and_writes_the_page(shifted_world: World) ->
     for row in figures["policies"]:
         assert row["told"] in page
     assert 'href="policies.html"' in (reports / "index.html").read_text(encoding="utf-8")
+    with Ledger(shifted_world.config) as ledger:
+        assert (ledger.decisions(), ledger.champions()) == ([], {})
 
 
 @pytest.mark.parametrize(
@@ -225,8 +231,8 @@ def trial_of_one_domain(world: World, config: Config, folder: Path) -> Trial:
     ("error", "states", "finetunes"),
     [
         (RegistryError("the lake changed"), ["pending", "promoted"], 1),
-        (LakeError("too few rows"), ["failed", "failed"], 0),
-        (OvertakenError("older"), ["superseded", "superseded"], 0),
+        pytest.param(LakeError("too few rows"), ["failed", "failed"], 0, marks=CI),
+        pytest.param(OvertakenError("older"), ["superseded", "superseded"], 0, marks=CI),
     ],
 )
 def test_faults_end_in_a_trial_as_in_production(
@@ -254,6 +260,8 @@ def test_faults_end_in_a_trial_as_in_production(
     assert (trial.finetunes, trial.promoted) == (finetunes, finetunes)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.trains
 def test_a_challenger_that_waits_is_judged_again_in_a_trial(
     shifted_world: World, tmp_path: Path

@@ -34,7 +34,6 @@ from driftune.registry.rollback import rollback
 from driftune.registry.status import domain_status
 from tests.registry.conftest import BACKBONE, KEY, Decide, challenger, report
 
-
 pytestmark = pytest.mark.usefixtures("mlflow_store")
 
 

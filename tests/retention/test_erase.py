@@ -44,6 +44,7 @@ from driftune.training.pretrain import encoder_folder, load_model
 from tests.conftest import World, impressions, made_once
 from tests.crowning import KEY, crown
 from tests.forks import kill_at
+from tests.marks import CI
 
 USER, OTHER = "ana-77", "bo-78"
 RESPELLED = "SELECT md5(string_agg(r::VARCHAR, '\n' ORDER BY r::VARCHAR)), count(*) FROM ({}) AS r"
@@ -171,6 +172,8 @@ def test_files_that_still_hold_the_user_are_a_no_op_and_later_ones_bring_none_ba
     assert naming(lived, USER) == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_users_one_after_the_other(lived: World) -> None:
     remove(lived, USER)
     remove(lived, OTHER)
@@ -179,6 +182,8 @@ def test_users_one_after_the_other(lived: World) -> None:
         assert not ingest(lived.config, ledger, lived.day(3)).changed
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_text_files_with_expressions_bring_none_back(make_world: Callable[..., World]) -> None:
     world = make_world(
         source={"uri": "logs/{day}.csv"}, columns={"user": {"sql": "'c' || user_id"}}
@@ -283,11 +288,11 @@ def erase_user(params: str, user: str) -> None:
 @pytest.mark.parametrize(
     "point",
     [
-        "driftune.retention.lake_rows:_rewrite",
+        pytest.param("driftune.retention.lake_rows:_rewrite", marks=CI),
         "driftune.intake.commit:_replace_partition",
-        "driftune.retention.lake_rows:align",
+        pytest.param("driftune.retention.lake_rows:align", marks=CI),
         "driftune.retention.erase:redact_records",
-        "driftune.retention.erase:_finish",
+        pytest.param("driftune.retention.erase:_finish", marks=CI),
     ],
 )
 def test_killed_in_between_a_second_call_ends_it(

@@ -31,6 +31,7 @@ from tests.conftest import World, impressions, made_once
 from tests.crowning import pending
 from tests.forks import ended
 from tests.lake.lakes import checksum
+from tests.marks import CI
 
 DAYS = 24 * 3600.0
 
@@ -145,6 +146,8 @@ def test_open_decisions_keep_every_day(make_world: Callable[..., World], state: 
     assert "1 decisions are open" in reasons(world, "lake")[0]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_days_that_a_serving_version_is_compared_with_stay(
     make_world: Callable[..., World],
 ) -> None:
@@ -245,7 +248,7 @@ def prune_until(params: str, left: int, when: float) -> None:
         prune(config, ledger, when)
 
 
-@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize("after", [pytest.param(0, marks=CI), 1])
 def test_killed_in_between_a_second_call_ends_it(
     twice: World, forks: ForkServerContext, after: int
 ) -> None:
