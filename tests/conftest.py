@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import chdir
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,11 @@ def small_params() -> dict[str, Any]:
     return params
 
 
+@cache
+def _loaded(params: Path, _text: bytes) -> Config:
+    return load_config(params, env={})
+
+
 class World:
     """A folder with params.yaml and daily files, as a user would have it."""
 
@@ -110,8 +116,8 @@ class World:
 
     @property
     def config(self) -> Config:
-        """The configuration, loaded."""
-        return load_config(self.params, env={})
+        """The configuration, loaded when its file has changed since it was last asked for."""
+        return _loaded(self.params, self.params.read_bytes())
 
     def day(self, number: int) -> date:
         """The day ``number`` after the first reference day."""
