@@ -28,7 +28,7 @@ from driftune.intake.ingest import ensure_reference
 from driftune.no_telemetry import silence
 from driftune.registry.ledger import Ledger
 from driftune.training.pretrain import pretrain
-from tests.checkpoint import validate_plainly
+from tests.checkpoint import judged_plainly
 from tests.forks import fork_server
 from tests.servers import LOGIN, object_store
 
@@ -148,12 +148,15 @@ JUDGED_FOR_REAL = ("quality", "deployed", "faults")
 
 
 @pytest.fixture(autouse=True)
-def _plain_checkpoint(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _plain_checkpoint(request: pytest.FixtureRequest) -> Iterator[None]:
     """Days are judged without Great Expectations where the verdict is not what is tested."""
     folder = request.path.relative_to(Path(__file__).parent).parts[0]
     marked = request.node.get_closest_marker("great_expectations")
-    if folder not in JUDGED_FOR_REAL and marked is None:
-        monkeypatch.setattr("driftune.intake.ingest.validate", validate_plainly)
+    if folder in JUDGED_FOR_REAL or marked is not None:
+        yield
+    else:
+        with judged_plainly():
+            yield
 
 
 @pytest.fixture

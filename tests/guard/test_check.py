@@ -90,6 +90,8 @@ def test_a_day_is_checked_when_all_its_labels_are_mature(
     assert check(bad_champion, run) == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_that_came_late_is_checked_once_its_labels_are_mature(bad_champion: World) -> None:
     delayed(bad_champion, 24)
     missed, after = bad_champion.day(3), later(bad_champion, 4)

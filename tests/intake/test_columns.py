@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -15,7 +16,8 @@ from driftune.lake.duck import connect
 from driftune.lake.table import Lake
 from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
-from tests.conftest import World, impressions
+from tests.checkpoint import judged_plainly
+from tests.conftest import World, impressions, made_once
 from tests.lake.lakes import checksum
 from tests.marks import CI
 
@@ -43,12 +45,19 @@ def numbered(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(user_id=frame["user_id"].str.removeprefix("u").astype("int64"))
 
 
+@pytest.fixture(scope="session")
+def _with_numbers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def make(folder: Path) -> None:
+        with judged_plainly():
+            run(World(folder), 0, numbered)
+
+    return made_once(tmp_path_factory, "with-numbers", make)
+
+
 @pytest.fixture
-def with_numbers(make_world: Callable[..., World]) -> World:
-    """A world whose first day names users by whole numbers."""
-    world = make_world()
-    run(world, 0, numbered)
-    return world
+def with_numbers(_with_numbers: Path, tmp_path: Path) -> World:
+    """A world whose first day names users by whole numbers: a copy of one made once."""
+    return World.copied(_with_numbers, tmp_path / "numbers")
 
 
 def users(world: World, number: int) -> set[str]:

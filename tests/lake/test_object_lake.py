@@ -168,6 +168,8 @@ def test_an_object_that_is_gone_is_named_and_the_day_brought_in_again(
     assert checksum(remote.config) == before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_old_versions_are_read_from_the_bucket(remote: World, tmp_path: Path) -> None:
     day = remote.day(3)
     take_in(remote, 3)

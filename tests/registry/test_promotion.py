@@ -32,9 +32,16 @@ from driftune.registry.reconcile import reconcile
 from driftune.registry.records import GateReport, TrainingFigures
 from driftune.registry.rollback import rollback
 from driftune.registry.status import domain_status
+from tests.marks import CI
 from tests.registry.conftest import BACKBONE, KEY, Decide, challenger, report
 
-pytestmark = pytest.mark.usefixtures("mlflow_store")
+# On PostgreSQL the ledger's own tests show in `make test` what those here rest on.
+pytestmark = [
+    pytest.mark.usefixtures("mlflow_store"),
+    pytest.mark.parametrize(
+        "config", ["sqlite", pytest.param("postgresql", marks=CI)], indirect=True
+    ),
+]
 
 
 def end(

@@ -15,7 +15,13 @@ from driftune.project import Project
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import Ledger
 from driftune.registry.reconcile import reconcile
+from tests.marks import CI
 from tests.registry.conftest import BACKBONE, KEY, Decide, challenger, report
+
+# The files are the same, whatever the ledger's database.
+pytestmark = pytest.mark.parametrize(
+    "config", ["sqlite", pytest.param("postgresql", marks=CI)], indirect=True
+)
 
 
 def gone(folder: Path) -> None:
