@@ -302,6 +302,8 @@ def test_prefect_holds_a_table_of_the_day_and_links_to_its_pages(simulated: Worl
     assert STABLE_DAY.isoformat() in found["driftune-day"].data
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_fresh_workspace_is_pre_trained_first(
     simulated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -155,6 +155,8 @@ def test_a_commit_that_is_refused_leaves_nothing(
     assert not list(Workspace(remote.config).lake_cache.glob(f"day={remote.day(3)}/*.parquet"))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_object_that_is_gone_is_named_and_the_day_brought_in_again(
     remote: World, bucket: Any
 ) -> None:

@@ -562,10 +562,11 @@ def test_status_shows_champion_and_last_decision(
     assert rows["another"]["drift"] is None
 
 
-@pytest.mark.parametrize("config", ["sqlite"], indirect=True)
 def test_a_report_that_cannot_be_read_holds_up_neither_status_nor_rollback(
     config: Config, ledger: Ledger, three: list[str]
 ) -> None:
+    if ledger.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL keeps nothing in these columns that is not JSON")
     with ledger.write() as connection:
         connection.execute(sa.text("UPDATE decisions SET gate = '{', scores = '{'"))
     assert [row["champion"] for row in domain_status(ledger)] == [3]

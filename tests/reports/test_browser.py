@@ -62,7 +62,7 @@ def long_site(site: Site) -> Iterator[tuple[Path, Server]]:
     [
         "index",
         pytest.param("day", marks=CI),
-        "decision",
+        pytest.param("decision", marks=CI),
         pytest.param("docs", marks=CI),
         pytest.param("domain", marks=CI),
     ],

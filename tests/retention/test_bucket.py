@@ -73,6 +73,8 @@ def test_an_upload_that_no_version_names_goes_after_a_day(remote: World, bucket:
     assert checksum(remote.config) == before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_no_object_names_an_erased_user(remote: World, bucket: Any, tmp_path: Path) -> None:
     with Ledger(remote.config) as ledger:
         told = would_erase(remote.config, ledger, [USER])

@@ -67,6 +67,8 @@ def reasons(world: World, kind: str) -> list[str]:
         return [each.why for each in plan(world.config, ledger)[1] if each.kind == kind]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_old_versions_go_after_their_days_and_say_so(twice: World) -> None:
     day = twice.day(3)
     before = checksum(twice.config)
