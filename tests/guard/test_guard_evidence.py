@@ -9,7 +9,6 @@ from scipy.stats import halfnorm, norm
 
 from driftune.config.guard import Guard
 from driftune.guard.evidence import Reading, always_valid_p, weigh
-from tests.marks import CI
 
 POLICY = Guard()
 DAYS, CHAMPIONS = 60, 2000
@@ -81,7 +80,9 @@ def taken_back(true: float, error: float, policy: Guard = POLICY) -> float:
     return count / (CHAMPIONS // 10)
 
 
-@pytest.mark.parametrize("error", [pytest.param(0.003, marks=CI), 0.02])
+@pytest.mark.slow
+@pytest.mark.ci
+@pytest.mark.parametrize("error", [0.003, 0.02])
 def test_the_look_at_all_days_keeps_its_error_rate_however_often_it_is_taken(error: float) -> None:
     rng = np.random.default_rng(5)
     weights = np.full(DAYS, error**-2.0)

@@ -22,7 +22,6 @@ from driftune.simulate.events import changes
 from driftune.simulate.settings import Event, SimulationConfig
 from tests.conftest import DOMAINS, World, impressions
 from tests.margins import assert_promoted_by_far
-from tests.marks import CI
 
 SHIFTED = "home · north"
 DAYS = 3
@@ -231,12 +230,14 @@ def trial_of_one_domain(world: World, config: Config, folder: Path) -> Trial:
         return Trial.begin(config, ledger, Policy("once", "one domain, once", once), folder)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize(
     ("error", "states", "finetunes"),
     [
         (RegistryError("the lake changed"), ["pending", "promoted"], 1),
-        pytest.param(LakeError("too few rows"), ["failed", "failed"], 0, marks=CI),
-        pytest.param(OvertakenError("older"), ["superseded", "superseded"], 0, marks=CI),
+        (LakeError("too few rows"), ["failed", "failed"], 0),
+        (OvertakenError("older"), ["superseded", "superseded"], 0),
     ],
 )
 def test_faults_end_in_a_trial_as_in_production(

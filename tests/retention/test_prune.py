@@ -135,7 +135,9 @@ def test_days_of_the_lake_go_but_never_those_that_anything_needs(
         ingest(world.config, ledger, later)
 
 
-@pytest.mark.parametrize("state", ["pending", pytest.param("review", marks=CI)])
+@pytest.mark.slow
+@pytest.mark.ci
+@pytest.mark.parametrize("state", ["pending", "review"])
 def test_open_decisions_keep_every_day(make_world: Callable[..., World], state: str) -> None:
     world = long_lived(make_world)
     with Ledger(world.config) as ledger:
