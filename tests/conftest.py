@@ -136,6 +136,8 @@ class World:
         return self
 
 
+# Before xdist reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that fork processes share a worker: its fork server imports for seconds."""
     for item in items:
