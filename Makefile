@@ -18,7 +18,7 @@ demo: setup
 test: setup
 	@$(PYTEST) -m "not slow"
 
-# What takes minutes and was once in `make test`: kills, deployments, servers.
+# What is too slow for `make test`, where a faster test shows the same: see CONTRIBUTING.md.
 test-ci: setup
 	@$(PYTEST) -m ci
 
@@ -28,7 +28,7 @@ test-all: setup
 # Tests under kernels that other processors would choose: "default" are the oldest ones, the others
 # avx2 and native.  All of make test: make test-kernels KERNELS="native avx2 default" TESTS="not slow"
 KERNELS ?= default
-TESTS ?= trains and not slow
+TESTS ?= trains and (not slow or ci)
 test-kernels: setup
 	@for kernels in $(KERNELS); do \
 	    case $$kernels in \

@@ -4,6 +4,10 @@ Great Expectations takes 0.7 s a day whatever its rows. What it would say of the
 counted here by their own SQL conditions; tests/quality holds the two against each other.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest import mock
+
 import duckdb
 
 from driftune.config import Config
@@ -17,6 +21,13 @@ from driftune.quality.summary import summarise
 
 # Read before any test replaces it.
 VALIDATE = checkpoint.validate
+
+
+@contextmanager
+def judged_plainly() -> Iterator[None]:
+    """Days that are taken in within the context are judged without Great Expectations."""
+    with mock.patch("driftune.intake.ingest.validate", validate_plainly):
+        yield
 
 
 def validate_plainly(config: Config, staged: Staged) -> Checkpoint:

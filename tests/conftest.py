@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import chdir
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -26,7 +28,8 @@ from driftune.intake.ingest import ensure_reference
 from driftune.no_telemetry import silence
 from driftune.registry.ledger import Ledger
 from driftune.training.pretrain import pretrain
-from tests.checkpoint import validate_plainly
+from tests.checkpoint import judged_plainly
+from tests.forks import fork_server
 from tests.servers import LOGIN, object_store
 
 silence()
@@ -83,6 +86,11 @@ def small_params() -> dict[str, Any]:
     return params
 
 
+@cache
+def _loaded(params: Path, _text: bytes) -> Config:
+    return load_config(params, env={})
+
+
 class World:
     """A folder with params.yaml and daily files, as a user would have it."""
 
@@ -108,8 +116,8 @@ class World:
 
     @property
     def config(self) -> Config:
-        """The configuration, loaded."""
-        return load_config(self.params, env={})
+        """The configuration, loaded when its file has changed since it was last asked for."""
+        return _loaded(self.params, self.params.read_bytes())
 
     def day(self, number: int) -> date:
         """The day ``number`` after the first reference day."""
@@ -128,17 +136,29 @@ class World:
         return self
 
 
+# Before xdist reads the groups.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that fork processes share a worker: its fork server imports for seconds."""
+    for item in items:
+        if "forks" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("forks"))
+
+
 # Folders whose tests are about a day's verdict, or see to the whole of a deployed project.
 JUDGED_FOR_REAL = ("quality", "deployed", "faults")
 
 
 @pytest.fixture(autouse=True)
-def _plain_checkpoint(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _plain_checkpoint(request: pytest.FixtureRequest) -> Iterator[None]:
     """Days are judged without Great Expectations where the verdict is not what is tested."""
     folder = request.path.relative_to(Path(__file__).parent).parts[0]
     marked = request.node.get_closest_marker("great_expectations")
-    if folder not in JUDGED_FOR_REAL and marked is None:
-        monkeypatch.setattr("driftune.intake.ingest.validate", validate_plainly)
+    if folder in JUDGED_FOR_REAL or marked is not None:
+        yield
+    else:
+        with judged_plainly():
+            yield
 
 
 @pytest.fixture
@@ -197,19 +217,45 @@ def ingested_world(_ingested: Path, tmp_path: Path) -> World:
 
 
 @pytest.fixture(scope="session")
-def _trained(_ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _trained(
+    _ingested: Path, _mlflow_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     def make(folder: Path) -> None:
         world = World(folder)
         with Ledger(world.config) as ledger:
             pretrain(world.config, ledger)
+        shutil.copy(_mlflow_store, world.config.home / "mlflow.db")
 
     return made_once(tmp_path_factory, "trained", make, _ingested)
 
 
 @pytest.fixture
 def trained_world(_trained: Path, tmp_path: Path) -> World:
-    """A world with a small backbone on its reference days: a copy of one made once per session."""
+    """A world with a small backbone on its reference days, and MLflow's empty store.
+
+    It is a copy of one made once per session.
+    """
     return World.copied(_trained, tmp_path / "trained")
+
+
+@pytest.fixture(scope="session")
+def forks() -> ForkServerContext:
+    """Where processes are forked from: a server that has imported everything, see tests.forks."""
+    return fork_server()
+
+
+@pytest.fixture(scope="session")
+def _mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow store: its migrations take seconds, so that tests copy this one."""
+    return made_once(tmp_path_factory, "mlflow", make_mlflow_store) / "mlflow.db"
+
+
+def make_mlflow_store(folder: Path) -> None:
+    """An empty store of MLflow in the folder."""
+    from mlflow.tracking import MlflowClient
+
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    MlflowClient(uri, uri).search_registered_models()
 
 
 @pytest.fixture(scope="session")

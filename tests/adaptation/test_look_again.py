@@ -1,11 +1,9 @@
 """Challengers that wait: judged again by later days' rows, once a day, by one run, until an end."""
 
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from datetime import date
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 
 from driftune.adaptation.adapt import adapt, look_again
 from driftune.adaptation.split import split_rows
+from driftune.config.loading import load_config
 from driftune.config.workspace import Workspace
 from driftune.errors import RegistryError
 from driftune.project import Project
@@ -24,7 +23,9 @@ from driftune.registry.waiting import challengers, claim_look, looks_due
 from driftune.training.pretrain import load_model, pretrain
 from tests.conftest import World, impressions, made_once
 from tests.crowning import DOMAIN, KEY, bring, pending, split_of
+from tests.forks import kill_at
 from tests.margins import assert_promoted_by_far
+from tests.marks import CI
 
 
 def settings(world: World, *changes: tuple[str, str]) -> None:
@@ -148,28 +149,18 @@ def test_one_run_has_a_look_and_a_lost_one_is_taken_over(small: tuple[World, str
     assert again(world, decision, day) == "promoted"
 
 
-KILLED = """
-import os, signal, sys
-from datetime import date
-from driftune.adaptation import adapt as waiting
-from driftune.config.loading import load_config
-from driftune.project import Project
-
-params, decision, day = sys.argv[1:]
-waiting.conclude = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
-config = load_config(params)
-with Project(config) as project:
-    waiting.look_again(project, decision, date.fromisoformat(day))
-"""
+def look(params: str, decision: str, day: date) -> None:
+    with Project(load_config(params, env={})) as project:
+        look_again(project, decision, day)
 
 
 def test_the_look_of_a_killed_process_is_taken_again_and_counts_once(
-    small: tuple[World, str],
+    small: tuple[World, str], forks: ForkServerContext
 ) -> None:
     world, decision = small
     day = bring(world, world.day(4), coffee(world.day(4)))
-    command = [sys.executable, "-c", KILLED, str(world.params), decision, str(day)]
-    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    at = "driftune.adaptation.adapt:conclude"
+    kill_at(forks, at, look, str(world.params), decision, day)
     left = row_of(world, decision)
     assert (left.state, len(left.gate.looks)) == ("waiting", 1)
     assert left.lease_until > time.time()
@@ -192,6 +183,8 @@ def test_looks_end(small: tuple[World, str]) -> None:
     assert states == ["waiting", "undecided"]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_days_without_rows_of_the_domain_count_as_looks_and_spend_nothing(
     small: tuple[World, str],
 ) -> None:
@@ -241,10 +234,14 @@ def switched(world: World, day: date) -> None:
     ("happens", "note"),
     [
         (redeliver, "was delivered anew"),
-        (newer, "of the domain is newer"),
+        pytest.param(newer, "of the domain is newer", marks=CI),
         (switched, "the champion was switched"),
-        (new_backbone, "the backbone was pre-trained anew"),
-        (lambda world, day: redeliver(world, world.day(2)), "delivered after they were judged"),
+        pytest.param(new_backbone, "the backbone was pre-trained anew", marks=CI),
+        pytest.param(
+            lambda world, _: redeliver(world, world.day(2)),
+            "delivered after they were judged",
+            marks=CI,
+        ),
     ],
 )
 def test_what_overtakes_a_waiting_challenger_ends_it(

@@ -29,6 +29,8 @@ def test_the_gate_s_power_is_measured() -> None:
     assert figures["naive_null_promoted"] > 0.2
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_gate_s_speed_is_measured() -> None:
     figures = quick("gate_speed")
     assert 0 < figures["seconds"] < figures["sklearn_loop_seconds"] / 5

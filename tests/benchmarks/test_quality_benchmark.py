@@ -20,6 +20,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return made
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_clean_day_breaks_nothing_and_planted_faults_are_caught_by_name(world: World) -> None:
     last = world.later[-1:]
     assert world.clean(last) == {last[0]: []}

@@ -19,6 +19,7 @@ from tests.conftest import World, impressions
 from tests.crowning import DOMAIN, KEY, crown
 from tests.drift.test_detect import shifted
 from tests.guard.conftest import WORSE, adapter
+from tests.marks import CI
 
 
 def run(config: Config, day: date) -> tuple[dict[str, str], DomainWindow]:
@@ -49,6 +50,8 @@ def test_after_a_rollback_drift_is_judged_against_who_serves_and_cools_down(
     assert rules == [{"cool-down": "watched"}, {"strong evidence": "pending"}]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_cool_down_begins_when_the_labels_took_the_champion_back(trained_world: World) -> None:
     gate = trained_world.config.gate.model_copy(update={"label_delay_hours": 24})
     config = trained_world.config.model_copy(update={"guard": Guard(alone=0.01), "gate": gate})
@@ -64,6 +67,8 @@ def test_the_cool_down_begins_when_the_labels_took_the_champion_back(trained_wor
     assert rules[1:] == [{"cool-down": "watched"}, {"strong evidence": "pending"}]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_switch_by_hand_cools_down_from_where_the_data_stands(trained_world: World) -> None:
     config = trained_world.config.model_copy(update={"guard": Guard(alone=1e-300)})
     crown(trained_world, adapter(trained_world, 1, "residual"), [trained_world.day(2)])
@@ -109,7 +114,7 @@ def test_a_rejection_leaves_the_reference_as_it_was(trained_world: World) -> Non
         assert ledger.champions() == {}
 
 
-@pytest.mark.parametrize("served", [True, False])
+@pytest.mark.parametrize("served", [True, pytest.param(False, marks=CI)])
 def test_a_new_backbone_queues_the_domains_that_had_an_adapter_once(
     trained_world: World, served: bool
 ) -> None:

@@ -151,6 +151,8 @@ def test_an_adapter_is_compared_with_the_days_it_was_trained_on_and_those_that_c
     }
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_was_promoted_by_drift_is_followed_up_while_it_serves(
     trained_world: World, day: date
 ) -> None:

@@ -9,6 +9,7 @@ from driftune.drift.compare import Windows
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict, judge_readings
 from tests.drift.windows import profile, windows
+from tests.marks import CI
 
 HURT = (0.2, 0.45, 0.2, 0.1)
 
@@ -23,7 +24,7 @@ def judge(held: list[Windows]) -> dict[str, list[Verdict]]:
     return found
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.15])
+@pytest.mark.parametrize("noise", [pytest.param(0.0, marks=CI), 0.15])
 def test_p_values_of_days_without_drift_hold(noise: float) -> None:
     rng = np.random.default_rng(11)
     p_values: dict[str, list[float]] = {signal: [] for signal in SIGNALS}

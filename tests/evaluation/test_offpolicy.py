@@ -133,6 +133,8 @@ def test_reordered_lists_are_valued_as_if_they_had_been_shown(truth: float) -> N
     assert np.var(values["dr"]) < np.var(values["ips"])
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_shares_of_the_logged_propensities_among_the_shown_items_would_mislead(
     truth: float,
 ) -> None:

@@ -1,6 +1,5 @@
 """A real Prefect server, worlds to start from, and processes forked from one that has imported."""
 
-import multiprocessing
 import os
 import socket
 import urllib.request
@@ -8,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ import torch
 
 from driftune.deployment.processes import Process, wait_until
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
-from driftune.registry.mlflow_mirror import client
 from driftune.training.pretrain import load_model
 from tests.conftest import World, made_once
 from tests.crowning import crown
@@ -32,9 +31,9 @@ from tests.flows.conftest import (
     copy_world,
     pretrained,
 )
+from tests.forks import PATIENCE, ended
 
 DAYS = {"stable": STABLE_DAY, "shift": SHIFT_DAY, "after": DAY_AFTER}
-PATIENCE = 240
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,8 +42,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if folder in item.path.parents:
             item.add_marker(pytest.mark.flow)
-            # One worker: it starts one server.
-            item.add_marker(pytest.mark.xdist_group("faults"))
 
 
 class Server:
@@ -99,15 +96,15 @@ class Children:
     """Processes that do a scene's work in a world, forked from one that has imported everything."""
 
     server: Server
+    forks: ForkServerContext
 
     def start(
         self, world: World, scene: Scene, work: str, fault: Fault | None = None, **env: str
     ) -> BaseProcess:
         """Start one."""
         given = {"PREFECT_API_URL": self.server.url, "DRIFTUNE__TRIGGER": scene.trigger, **env}
-        context = multiprocessing.get_context("forkserver")
         arguments = (str(world.params), work, str(DAYS[scene.day]), fault, given)
-        process = context.Process(target=live, args=arguments)
+        process = self.forks.Process(target=live, args=arguments)
         process.start()
         return process
 
@@ -118,22 +115,10 @@ class Children:
         return ended(self.start(world, scene, work, fault, **env))
 
 
-def ended(process: BaseProcess) -> int:
-    """The exit code of a child; one that does not end in time is killed."""
-    process.join(PATIENCE)
-    if process.exitcode is None:
-        process.kill()
-        process.join()
-        pytest.fail("a child did not end")
-    return process.exitcode
-
-
 @pytest.fixture(scope="session")
-def children(server: Server) -> Children:
+def children(server: Server, forks: ForkServerContext) -> Children:
     """Where the children come from."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.faults.zygote"])
-    return Children(server)
+    return Children(server, forks)
 
 
 Start = Callable[[Scene, Path], World]
@@ -147,9 +132,7 @@ def start(tmp_path_factory: pytest.TempPathFactory, children: Children) -> Start
     def made(name: str) -> Path:
         folder = tmp_path_factory.mktemp(name) / "world"
         if name == "pretrained":
-            world = copy_world(made_once(tmp_path_factory, "simulated", pretrained), folder)
-            # MLflow makes its store in seconds; tests/registry sees to kills meanwhile.
-            client(world.config)
+            copy_world(made_once(tmp_path_factory, "simulated", pretrained), folder)
             return folder
         world = copy_world(made("pretrained"), folder)
         if name == "crowned":

@@ -16,8 +16,9 @@ from driftune.config.workspace import Workspace
 from tests.conftest import World
 from tests.faults.cases import Undisturbed, parameters, restored, sound
 from tests.faults.child import GO, REACHED
-from tests.faults.conftest import PATIENCE, Children, Start, ended, output
+from tests.faults.conftest import Children, Start, output
 from tests.faults.table import TROUBLES, Fault, Trouble
+from tests.forks import PATIENCE, ended
 
 NOBODY = "http://127.0.0.1:9"
 # Bytes left.

@@ -13,8 +13,9 @@ from driftune.config.workspace import Workspace
 from driftune.deployment.local import deployed
 from driftune.registry.ledger import Ledger
 from tests.faults.cases import Undisturbed, restored, sound
-from tests.faults.conftest import DAYS, PATIENCE, Children, Start, output
+from tests.faults.conftest import DAYS, Children, Start, output
 from tests.faults.table import QUIET
+from tests.forks import PATIENCE
 
 PROJECT = Path(__file__).parents[2]
 

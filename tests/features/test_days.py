@@ -20,22 +20,32 @@ from driftune.features.encoder import load_encoder, number_names
 from driftune.intake.ingest import ingest
 from driftune.lake.table import Lake
 from driftune.registry.ledger import Ledger
-from tests.conftest import REFERENCE_DAYS, World, impressions
+from tests.checkpoint import judged_plainly
+from tests.conftest import REFERENCE_DAYS, World, impressions, made_once
+
+
+@pytest.fixture(scope="session")
+def _fitted(_ingested, tmp_path_factory):
+    def make(folder):
+        world = World(folder)
+        config, day = world.config, world.day(REFERENCE_DAYS)
+        fit_encoder(config, config.reference.days, Workspace(config).model / "encoder")
+        frame = impressions(day)
+        frame.loc[0, "item_id"] = "never-seen"
+        frame.loc[1, "category"] = None
+        world.write(day, frame)
+        with judged_plainly(), Ledger(config) as ledger:
+            ingest(config, ledger, day)
+
+    return made_once(tmp_path_factory, "fitted", make, _ingested)
 
 
 @pytest.fixture
-def fitted(ingested_world):
-    """A world with a fitted encoder and one day after the reference days in the lake."""
-    config = ingested_world.config
-    encoder = fit_encoder(config, config.reference.days, Workspace(config).model / "encoder")
-    day = ingested_world.day(REFERENCE_DAYS)
-    frame = impressions(day)
-    frame.loc[0, "item_id"] = "never-seen"
-    frame.loc[1, "category"] = None
-    ingested_world.write(day, frame)
-    with Ledger(config) as ledger:
-        ingest(config, ledger, day)
-    return ingested_world, encoder, day
+def fitted(_fitted, tmp_path):
+    """A copy of a world with a fitted encoder and one day after the reference days in the lake."""
+    world = World.copied(_fitted, tmp_path / "fitted")
+    encoder = load_encoder(Workspace(world.config).model / "encoder")
+    return world, encoder, world.day(REFERENCE_DAYS)
 
 
 def raw(world, day):

@@ -13,7 +13,7 @@ from driftune.registry.ledger import Ledger
 from driftune.simulate import Event, SimulationConfig, simulate
 from driftune.training.pretrain import pretrain
 from flows.daily import daily
-from tests.conftest import World, made_once, small_params
+from tests.conftest import World, made_once, make_mlflow_store, small_params
 
 SHIFTED = "home · north"
 SIMULATION = SimulationConfig(
@@ -111,6 +111,7 @@ def pretrained(folder: Path) -> None:
     simulate(SIMULATION, folder / "logs")
     with Ledger(world.config) as ledger:
         pretrain(world.config, ledger)
+    make_mlflow_store(world.config.home)
 
 
 @pytest.fixture(scope="session")

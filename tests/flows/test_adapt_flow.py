@@ -24,9 +24,15 @@ def row_of(world: World, decision_id: str) -> Any:
         return ledger.decision(decision_id)
 
 
-def test_two_wake_ups_adapt_once(waiting: tuple[World, str]) -> None:
+def test_two_wake_ups_adapt_once_and_the_report_says_what_came_of_it(
+    waiting: tuple[World, str],
+) -> None:
     world, decision = waiting
+    key = row_of(world, decision).domain_key
+    page = world.config.home / "reports" / "decision" / f"{SHIFT_DAY}" / f"{key}.html"
+    assert "waits for an adaptation" in page.read_text()
     first = adapt(decision, str(world.params))
+    assert "waits for an adaptation" not in page.read_text()
     row = row_of(world, decision)
     assert first in ("promoted", "rejected")
     assert adapt(decision, str(world.params)) == first
@@ -34,6 +40,8 @@ def test_two_wake_ups_adapt_once(waiting: tuple[World, str]) -> None:
     assert row.attempts == 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_domain_s_wake_up_takes_all_that_waits(waiting: tuple[World, str]) -> None:
     world, first = waiting
     daily(DAY_AFTER, str(world.params))
@@ -80,15 +88,6 @@ def test_a_fault_of_the_report_neither_fails_an_adaptation_nor_hides_its_error(
     assert "not up to date: a page cannot be written; then run driftune report" in caplog.text
 
 
-def test_the_report_is_refreshed_when_an_adaptation_ends(waiting: tuple[World, str]) -> None:
-    world, decision = waiting
-    page = world.config.home / "reports" / "decision" / f"{SHIFT_DAY}"
-    key = row_of(world, decision).domain_key
-    assert "waits for an adaptation" in (page / f"{key}.html").read_text()
-    adapt(decision, str(world.params))
-    assert "waits for an adaptation" not in (page / f"{key}.html").read_text()
-
-
 def test_the_alert_names_domain_day_and_decision(waiting: tuple[World, str]) -> None:
     _, decision = waiting
     named = TaskRunFilter(name={"any_": [f"alert {decision}"]})
@@ -97,6 +96,8 @@ def test_the_alert_names_domain_day_and_decision(waiting: tuple[World, str]) -> 
     assert any(run.state.is_completed() for run in runs)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_fault_that_passes_is_tried_again(
     waiting: tuple[World, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

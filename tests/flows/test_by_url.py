@@ -50,7 +50,7 @@ def test_days_whose_parts_lie_elsewhere_end_as_those_in_a_folder(
 ) -> None:
     here, there = (copy_world(_pretrained, tmp_path / name) for name in ("here", "there"))
     port = free_port()
-    moved(there, bucket, ledger=postgres.database(), mlflow=f"http://127.0.0.1:{port}")
+    moved(there, bucket, ledger=postgres.ledger(), mlflow=f"http://127.0.0.1:{port}")
     bucket.mkdir("adapters")
     with mlflow_server(tmp_path, store, "adapters", port):
         for day in (SHIFT_DAY, DAY_AFTER):

@@ -88,6 +88,8 @@ def assert_both_adapted(world: World) -> None:
         assert_promoted_by_far(row.gate, world.config)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.trains
 def test_domains_at_once_end_as_one_after_the_other(worlds: tuple[World, World]) -> None:
     one, other = worlds

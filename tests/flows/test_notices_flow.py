@@ -30,6 +30,8 @@ def test_a_day_tells_its_alert_and_what_became_of_it_once(simulated: World, inbo
     assert titles[1].split(":")[1] in (" promoted", " rejected")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_whose_target_is_away_is_done_all_the_same(simulated: World, inbox: Inbox) -> None:
     inbox.status = 500
     assert daily(SHIFT_DAY, str(simulated.params))["domains"]

@@ -48,6 +48,8 @@ def test_a_decision_is_left_to_its_event_at_first_and_then_adapted_once(
     assert reconcile(str(world.params), 0) == {"outdated": [], "woken": []}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_deployment_is_started_for_it_and_no_second_one_while_that_waits(
     waiting: tuple[World, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,6 +72,8 @@ def test_a_deployment_is_started_for_it_and_no_second_one_while_that_waits(
     assert state_of(world, decision) == ("pending", 0)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_outdated_decision_ends_and_its_page_says_so(waiting: tuple[World, str]) -> None:
     world, decision = waiting
     crown(world, adapter(world, WORSE), [world.day(2)])
@@ -80,6 +84,8 @@ def test_an_outdated_decision_ends_and_its_page_says_so(waiting: tuple[World, st
     assert "the champion was switched to version" in page.read_text()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_cannot_be_mended_fails_the_run_after_all_else_is_done(
     waiting: tuple[World, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,8 @@ def test_approval_emits_the_event_that_nothing_emitted_before(
     assert last in ("promoted", "rejected")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_event_that_cannot_be_emitted_leaves_the_approval(
     simulated: World, monkeypatch: pytest.MonkeyPatch, events: list[dict[str, Any]]
 ) -> None:
@@ -71,6 +73,8 @@ def test_an_event_that_cannot_be_emitted_leaves_the_approval(
         assert ledger.decision(held.id).state == "pending"
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_inline_the_next_day_adapts_what_was_approved(
     simulated: World, events: list[dict[str, Any]]
 ) -> None:

@@ -1,8 +1,8 @@
 """Champions after promotion: measured on later days alone, recorded once, taken back when worse."""
 
-import multiprocessing
 import shutil
 from datetime import date
+from multiprocessing.context import ForkServerContext
 
 import numpy as np
 import pytest
@@ -25,6 +25,7 @@ from driftune.training.pretrain import load_model, pretrain
 from tests.conftest import World, impressions
 from tests.crowning import DOMAIN, KEY, bring, crown, pending
 from tests.guard.conftest import WORSE, adapter
+from tests.marks import CI
 
 PATIENT = Guard(alone=1e-300, confirm={"days": 5, "of": 5, "p": 1e-300}, since_promotion=1e-300)
 
@@ -71,7 +72,10 @@ def delayed(world: World, hours: int) -> World:
     return world
 
 
-@pytest.mark.parametrize(("hours", "days"), [(0, 0), (20, 1), (24, 1), (25, 2)])
+@pytest.mark.parametrize(
+    ("hours", "days"),
+    [(0, 0), pytest.param(20, 1, marks=CI), pytest.param(24, 1, marks=CI), (25, 2)],
+)
 def test_a_day_is_checked_when_all_its_labels_are_mature(
     bad_champion: World, hours: int, days: int
 ) -> None:
@@ -86,6 +90,8 @@ def test_a_day_is_checked_when_all_its_labels_are_mature(
     assert check(bad_champion, run) == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_that_came_late_is_checked_once_its_labels_are_mature(bad_champion: World) -> None:
     delayed(bad_champion, 24)
     missed, after = bad_champion.day(3), later(bad_champion, 4)
@@ -106,6 +112,8 @@ def test_days_matured_in_a_gap_are_checked_by_the_next_run(bad_champion: World) 
     assert (found.day, found.as_of) == (str(first), str(bad_champion.day(6)))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_days_that_another_version_served_do_not_speak_against_the_one_that_serves(
     trained_world: World,
 ) -> None:
@@ -261,6 +269,8 @@ def test_a_previous_champion_that_cannot_be_loaded_is_left_out(trained_world: Wo
     assert (found.against, serving(trained_world)) == (BASE, BASE)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_a_version_showed_before_it_came_back_is_not_counted(bad_champion: World) -> None:
     check(bad_champion, later(bad_champion, 3))
     by_hand(bad_champion, 1)
@@ -280,9 +290,11 @@ def test_a_new_backbone_s_domains_are_not_checked(bad_champion: World) -> None:
         assert ledger.champion_version(KEY) == 1
 
 
-def test_two_runs_at_once_record_and_take_back_once(bad_champion: World) -> None:
+def test_two_runs_at_once_record_and_take_back_once(
+    bad_champion: World, forks: ForkServerContext
+) -> None:
     day = later(bad_champion, 3)
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
+    with forks.Pool(2) as pool:
         calls = [pool.apply_async(_check, (str(bad_champion.params), day)) for _ in range(2)]
         found = [call.get(timeout=120) for call in calls]
     assert sorted(found) == [0, 1]

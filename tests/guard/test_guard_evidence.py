@@ -80,6 +80,8 @@ def taken_back(true: float, error: float, policy: Guard = POLICY) -> float:
     return count / (CHAMPIONS // 10)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize("error", [0.003, 0.02])
 def test_the_look_at_all_days_keeps_its_error_rate_however_often_it_is_taken(error: float) -> None:
     rng = np.random.default_rng(5)

@@ -2,16 +2,17 @@
 
 import os
 import shutil
-import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from datetime import date
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from driftune.config.loading import load_config
 from driftune.config.workspace import Workspace
 from driftune.errors import DriftuneError, LakeError, SourceError, SourceUnavailableError
 from driftune.intake.commit import commit
@@ -23,7 +24,9 @@ from driftune.lake.table import Lake
 from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
 from tests.conftest import FIRST, World, impressions
+from tests.forks import kill_at
 from tests.lake.lakes import checksum, rows_of
+from tests.marks import CI
 
 Make = Callable[..., World]
 
@@ -194,42 +197,30 @@ def test_a_full_disk_while_text_is_staged(small_disk: World) -> None:
 
 # Killed runs
 
-KILL = """
-import importlib, os, signal, sys
-from datetime import date
-from pathlib import Path
-from driftune.intake.ingest import ingest
-from driftune.config.loading import load_config
-from driftune.registry.ledger import Ledger
 
-module, name = sys.argv[3].split(":")
-owner = importlib.import_module(module)
-for part in name.split(".")[:-1]:
-    owner = getattr(owner, part)
-setattr(owner, name.split(".")[-1], lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
-config = load_config(Path(sys.argv[1]))
-with Ledger(config) as ledger:
-    ingest(config, ledger, date.fromisoformat(sys.argv[2]))
-"""
+def take_in(params: str, day: date) -> None:
+    config = load_config(Path(params), env={})
+    with Ledger(config) as ledger:
+        ingest(config, ledger, day)
 
 
 @pytest.mark.parametrize(
     ("point", "held"),
     [
-        ("driftune.intake.stage:find_copies", False),
-        ("driftune.intake.ingest:write_quarantine", False),
+        pytest.param("driftune.intake.stage:find_copies", False, marks=CI),
+        pytest.param("driftune.intake.ingest:write_quarantine", False, marks=CI),
         ("driftune.intake.commit:_replace_partition", False),
         ("driftune.registry.ledger:Ledger.record_day", True),
     ],
     ids=["staging", "validation", "commit", "between lake and ledger"],
 )
-def test_a_run_that_is_killed(ingested_world: World, point: str, held: bool) -> None:
+def test_a_run_that_is_killed(
+    ingested_world: World, forks: ForkServerContext, point: str, held: bool
+) -> None:
     world, day = ingested_world, ingested_world.day(3)
     world.write(day)
     before = checksum(world.config)
-    arguments = [sys.executable, "-c", KILL, str(world.params), str(day), point]
-    ended = subprocess.run(arguments, capture_output=True, timeout=120, check=False)
-    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    kill_at(forks, point, take_in, str(world.params), day)
     assert (day in Lake.of(world.config).days) is held
     if held:
         assert rows_of(world.config, [day]) == 1200

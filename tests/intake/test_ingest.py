@@ -18,6 +18,7 @@ from driftune.lake.table import Lake
 from driftune.registry.ledger import Ledger
 from tests.conftest import World, impressions
 from tests.lake.lakes import checksum
+from tests.marks import CI
 
 
 @pytest.fixture
@@ -175,7 +176,9 @@ def test_a_refused_redelivery_leaves_the_accepted_day_s_records(ready):
     assert read_json(beside)["rejected"] == 600
 
 
-@pytest.mark.parametrize("next_one", [lambda day: impressions(day, seed=4), impressions])
+@pytest.mark.parametrize(
+    "next_one", [pytest.param(lambda day: impressions(day, seed=4), marks=CI), impressions]
+)
 def test_an_accepted_delivery_withdraws_the_refused_one_before_it(ready, next_one):
     world, day = ready
     world.write(day)
@@ -344,7 +347,7 @@ def truncate(file):
     file.write_bytes(file.read_bytes()[:-20])
 
 
-@pytest.mark.parametrize("damage", [truncate, os.remove])
+@pytest.mark.parametrize("damage", [truncate, pytest.param(os.remove, marks=CI)])
 def test_a_damaged_data_file_is_named_and_the_day_brought_in_again(ready, damage):
     world, day = ready
     world.write(day)

@@ -19,6 +19,7 @@ from driftune.lake.source import fetch
 from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
 from tests.conftest import FIRST, World, impressions
+from tests.marks import CI
 
 Make = Callable[..., World]
 ORDERED = {"convert": {"sql": "click * ordered"}}
@@ -237,7 +238,14 @@ def test_days_on_which_clocks_change(make_world: Make, day: str, hours: int, off
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
 @pytest.mark.parametrize("offset", [False, True])
-@pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/New_York", "UTC"])
+@pytest.mark.parametrize(
+    "zone",
+    [
+        pytest.param("Asia/Shanghai", marks=CI),
+        "America/New_York",
+        pytest.param("UTC", marks=CI),
+    ],
+)
 def test_times_without_an_offset_are_in_the_configured_zone(
     make_world: Make, suffix: str, offset: bool, zone: str
 ) -> None:

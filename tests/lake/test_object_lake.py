@@ -155,6 +155,8 @@ def test_a_commit_that_is_refused_leaves_nothing(
     assert not list(Workspace(remote.config).lake_cache.glob(f"day={remote.day(3)}/*.parquet"))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_object_that_is_gone_is_named_and_the_day_brought_in_again(
     remote: World, bucket: Any
 ) -> None:
@@ -168,6 +170,8 @@ def test_an_object_that_is_gone_is_named_and_the_day_brought_in_again(
     assert checksum(remote.config) == before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_old_versions_are_read_from_the_bucket(remote: World, tmp_path: Path) -> None:
     day = remote.day(3)
     take_in(remote, 3)
@@ -180,6 +184,8 @@ def test_old_versions_are_read_from_the_bucket(remote: World, tmp_path: Path) ->
     assert len(pd.read_parquet(target)) == 1200
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_adapter_from_a_bucket_is_the_one_from_a_folder(
     trained_world: World, bucket: Any
 ) -> None:

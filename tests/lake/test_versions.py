@@ -12,18 +12,27 @@ from driftune.errors import LakeError
 from driftune.intake.ingest import ingest
 from driftune.lake.versions import day_versions, export_day
 from driftune.registry.ledger import Ledger
-from tests.conftest import World, impressions
+from tests.checkpoint import judged_plainly
+from tests.conftest import World, impressions, made_once
+
+
+@pytest.fixture(scope="session")
+def _corrected(_ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def make(folder: Path) -> None:
+        world = World(folder)
+        day = world.day(3)
+        with judged_plainly(), Ledger(world.config) as ledger:
+            for rows in (1200, 900):
+                world.write(day, impressions(day, rows=rows, seed=rows))
+                ingest(world.config, ledger, day)
+
+    return made_once(tmp_path_factory, "corrected", make, _ingested)
 
 
 @pytest.fixture
-def corrected(ingested_world: World) -> World:
-    """A world whose fourth day was delivered with 1,200 rows, then with 900."""
-    day = ingested_world.day(3)
-    with Ledger(ingested_world.config) as ledger:
-        for rows in (1200, 900):
-            ingested_world.write(day, impressions(day, rows=rows, seed=rows))
-            ingest(ingested_world.config, ledger, day)
-    return ingested_world
+def corrected(_corrected: Path, tmp_path: Path) -> World:
+    """A world whose fourth day was delivered with 1,200 rows, then with 900: made once, a copy."""
+    return World.copied(_corrected, tmp_path / "corrected")
 
 
 def test_every_delivery_of_a_day_stays_readable(corrected: World, tmp_path: Path) -> None:

@@ -2,11 +2,11 @@
 
 import json
 import logging
-import multiprocessing
 import time
 from collections.abc import Callable
 from email import message_from_bytes
 from email.policy import default
+from multiprocessing.context import ForkServerContext
 from typing import Any
 
 import pytest
@@ -209,11 +209,11 @@ def test_a_sender_that_died_leaves_its_message_to_be_sent_again(
 
 
 def test_processes_that_deliver_at_once_send_once(
-    told: World, ledger: Ledger, inbox: Inbox
+    told: World, ledger: Ledger, inbox: Inbox, forks: ForkServerContext
 ) -> None:
     for day in range(10, 16):
         decide(ledger, f"2026-03-{day}")
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
+    with forks.Pool(2) as pool:
         pool.map(_deliver, [str(told.params)] * 2)
     deliver(told.config, ledger)
     titles = [each["title"] for each in inbox.messages]

@@ -27,6 +27,8 @@ def without_clicks(day, seed=0):
     return frame
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_release_holds_for_the_delivery_that_was_looked_at(
     ingested_world: World, caplog: pytest.LogCaptureFixture
 ) -> None:

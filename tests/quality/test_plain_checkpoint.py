@@ -12,6 +12,7 @@ from driftune.quality.checkpoint import Check, Checkpoint
 from driftune.quality.staged import Staged
 from tests.checkpoint import VALIDATE, validate_plainly
 from tests.conftest import World, impressions
+from tests.marks import CI
 from tests.quality.days import in_north, run
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
@@ -43,7 +44,15 @@ def unreadable_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-@pytest.mark.parametrize("change", [clean, broken_rows, broken_domain, unreadable_numbers])
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(clean, marks=CI),
+        broken_rows,
+        pytest.param(broken_domain, marks=CI),
+        pytest.param(unreadable_numbers, marks=CI),
+    ],
+)
 def test_both_say_the_same_of_a_day(
     change: Change, ingested_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

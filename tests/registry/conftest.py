@@ -1,5 +1,6 @@
 """A pending decision with a challenger, ready to be claimed and concluded."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def config(request: pytest.FixtureRequest, make_world: Callable[..., World]) -> 
     if request.param == "sqlite":
         return make_world().config
     server: Postgres = request.getfixturevalue("postgres")
-    return make_world(registry={"ledger": server.database()}).config
+    return make_world(registry={"ledger": server.ledger()}).config
 
 
 @pytest.fixture
@@ -38,6 +39,13 @@ def ledger(config: Config) -> Any:
     """The world's ledger."""
     with Ledger(config) as opened:
         yield opened
+
+
+@pytest.fixture
+def mlflow_store(config: Config, _mlflow_store: Path) -> None:
+    """The world's empty store of MLflow."""
+    config.home.mkdir(parents=True, exist_ok=True)
+    shutil.copy(_mlflow_store, config.home / "mlflow.db")
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """The ledger: decisions written once, claimed once, ended once; a pointer moved by one hand."""
 
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +57,12 @@ def test_only_pending_decisions_are_claimed(ledger: Ledger, decide: Decide, stat
     assert ledger.claim(decide(state=state)) is None
 
 
-def test_processes_that_race_claim_once(config: Config, ledger: Ledger, decide: Decide) -> None:
+def test_processes_that_race_claim_once(
+    config: Config, ledger: Ledger, decide: Decide, forks: ForkServerContext
+) -> None:
     decision = decide()
     arguments = (str(config.source_file), decision)
-    with multiprocessing.get_context("spawn").Pool(3) as pool:
+    with forks.Pool(3) as pool:
         calls = [pool.apply_async(_claim, arguments) for _ in range(6)]
         owners = [call.get(timeout=120) for call in calls]
     assert sum(owner is not None for owner in owners) == 1
@@ -91,10 +93,10 @@ def test_an_expired_lease_is_claimed_again_and_the_first_owner_has_lost(
 
 
 def test_the_claim_of_a_killed_process_is_free_at_once(
-    config: Config, ledger: Ledger, decide: Decide
+    config: Config, ledger: Ledger, decide: Decide, forks: ForkServerContext
 ) -> None:
     decision = decide()
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with forks.Pool(1) as pool:
         owner = pool.apply(_claim, (str(config.source_file), decision))
         assert ledger.claim(decision) is None
     assert owner is not None
@@ -185,9 +187,11 @@ def test_the_pointer_moves_only_from_where_it_stands(ledger: Ledger) -> None:
     assert [(row.from_version, row.to_version) for row in ledger.switches(KEY)] == [(0, 1), (1, 2)]
 
 
-def test_two_that_move_the_pointer_at_once_leave_one(config: Config, ledger: Ledger) -> None:
-    arguments = (str(config.source_file), time.time() + 3)
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
+def test_two_that_move_the_pointer_at_once_leave_one(
+    config: Config, ledger: Ledger, forks: ForkServerContext
+) -> None:
+    arguments = (str(config.source_file), time.time() + 1)
+    with forks.Pool(2) as pool:
         calls = [pool.apply_async(_move, (*arguments, version)) for version in (1, 2)]
         moved = [call.get(timeout=120) for call in calls]
     assert sorted(moved) == [False, True]
@@ -297,7 +301,7 @@ def test_a_file_that_is_no_ledger_is_one_line(config: Config) -> None:
 
 
 def test_a_ledger_of_an_earlier_release_gets_the_columns_that_it_lacks(
-    config: Config, ledger: Ledger
+    config: Config, ledger: Ledger, forks: ForkServerContext
 ) -> None:
     move(ledger, expected=0, version=1)
     with ledger.write() as connection:
@@ -305,7 +309,7 @@ def test_a_ledger_of_an_earlier_release_gets_the_columns_that_it_lacks(
             connection.execute(sa.text(f"ALTER TABLE switches DROP COLUMN {column}"))
         connection.execute(sa.text("DROP TABLE checks"))
     arguments = [str(config.source_file)] * 2
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
+    with forks.Pool(2) as pool:
         assert pool.map(_open, arguments) == [[(1, None, None)]] * 2
     move(ledger, expected=1, version=2)
     assert _open(arguments[0]) == [(1, None, None), (2, None, None)]

@@ -1,9 +1,9 @@
 """MLflow's store in the workspace: made whole, whoever opens it first."""
 
-import multiprocessing
 import os
 import signal
 import time
+from multiprocessing.context import ForkServerContext
 from multiprocessing.synchronize import Event
 
 import pytest
@@ -22,9 +22,10 @@ def _open(params: str, ready: Event) -> int:
     return len(client(load_config(params, env={})).search_registered_models())
 
 
-def test_processes_that_open_a_store_at_once_find_it_whole(config: Config) -> None:
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, context.Pool(2) as pool:
+def test_processes_that_open_a_store_at_once_find_it_whole(
+    config: Config, forks: ForkServerContext
+) -> None:
+    with forks.Manager() as manager, forks.Pool(2) as pool:
         ready = manager.Event()
         opened = pool.starmap_async(_open, [(str(config.source_file), ready)] * 2)
         ready.set()
@@ -33,11 +34,10 @@ def test_processes_that_open_a_store_at_once_find_it_whole(config: Config) -> No
 
 
 @pytest.mark.slow
-def test_a_kill_while_a_store_is_made_leaves_none(config: Config) -> None:
-    context = multiprocessing.get_context("spawn")
-    ready = context.Event()
+def test_a_kill_while_a_store_is_made_leaves_none(config: Config, forks: ForkServerContext) -> None:
+    ready = forks.Event()
     ready.set()
-    process = context.Process(target=_open, args=(str(config.source_file), ready))
+    process = forks.Process(target=_open, args=(str(config.source_file), ready))
     process.start()
     patience = time.monotonic() + 60
     while not any(path.stat().st_size for path in config.home.glob("*mlflow.db*")):

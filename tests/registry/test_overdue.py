@@ -80,6 +80,7 @@ def test_outdated_decisions_end_without_a_run_and_others_wait_on(
     assert set(ids(overdue(ledger, 0))) == {newer, waits}
 
 
+@pytest.mark.usefixtures("mlflow_store")
 def test_reconcile_ends_what_a_switch_of_the_champion_overtook(
     config: Config, ledger: Ledger, decide: Decide
 ) -> None:

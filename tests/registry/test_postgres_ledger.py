@@ -1,8 +1,8 @@
 """A ledger on PostgreSQL: what its server does that a file does not."""
 
-import multiprocessing
 import sys
 from datetime import date
+from multiprocessing.context import ForkServerContext
 
 import pytest
 import sqlalchemy as sa
@@ -39,9 +39,11 @@ def test_a_row_that_stays_locked_is_one_line_and_others_are_free(
     assert ledger.decision(taken).state == "pending"
 
 
-def test_processes_that_make_a_ledger_at_once_find_it_whole(config: Config) -> None:
+def test_processes_that_make_a_ledger_at_once_find_it_whole(
+    config: Config, forks: ForkServerContext
+) -> None:
     arguments = [(str(config.source_file), number) for number in range(3)]
-    with multiprocessing.get_context("spawn").Pool(3) as pool:
+    with forks.Pool(3) as pool:
         assert pool.starmap(_record, arguments) == [1, 1, 1]
     with Ledger(config) as ledger:
         assert len(ledger.days()) == 3

@@ -15,7 +15,13 @@ from driftune.project import Project
 from driftune.registry.champions import adapter_folder
 from driftune.registry.ledger import Ledger
 from driftune.registry.reconcile import reconcile
+from tests.marks import CI
 from tests.registry.conftest import BACKBONE, KEY, Decide, challenger, report
+
+# The files are the same, whatever the ledger's database.
+pytestmark = pytest.mark.parametrize(
+    "config", ["sqlite", pytest.param("postgresql", marks=CI)], indirect=True
+)
 
 
 def gone(folder: Path) -> None:
@@ -32,7 +38,7 @@ def no_card(folder: Path) -> None:
 
 
 @pytest.fixture
-def folder(config: Config, ledger: Ledger, decide: Decide) -> Path:
+def folder(config: Config, ledger: Ledger, decide: Decide, mlflow_store: None) -> Path:
     """The files of a champion that MLflow has, too."""
     decision = decide()
     owner = ledger.claim(decision)

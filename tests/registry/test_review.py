@@ -1,9 +1,9 @@
 """Review first: what is held, approved, declined, overtaken, and by whom."""
 
 import json
-import multiprocessing
 from collections.abc import Callable
 from datetime import date
+from multiprocessing.context import ForkServerContext
 from typing import Any
 
 import pytest
@@ -76,10 +76,12 @@ def test_a_decision_that_does_not_wait_is_refused_in_a_line(
         approve(ledger, "nothing", "ann", "")
 
 
-def test_processes_that_race_approve_once(config: Config, ledger: Ledger, decide: Decide) -> None:
+def test_processes_that_race_approve_once(
+    config: Config, ledger: Ledger, decide: Decide, forks: ForkServerContext
+) -> None:
     held = decide(state="review")
     arguments = [(str(config.source_file), held, f"person {number}") for number in range(2)]
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
+    with forks.Pool(2) as pool:
         lines = pool.starmap_async(_approve, arguments).get(timeout=120)
     assert lines.count("approved") == 1
     assert all("was approved by person" in line for line in lines if line != "approved")

@@ -9,6 +9,7 @@ import pytest
 
 from driftune.domains import domain_key
 from driftune.reports.serve import Server, serving
+from tests.marks import CI
 from tests.reports.browser import browse, drive
 from tests.reports.records import FIRST, HOSTILE, PLAIN, Site
 
@@ -56,7 +57,16 @@ def long_site(site: Site) -> Iterator[tuple[Path, Server]]:
         yield site.workspace.reports, server
 
 
-@pytest.mark.parametrize("page", ["index", "day", "decision", "docs", "domain"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "index",
+        pytest.param("day", marks=CI),
+        pytest.param("decision", marks=CI),
+        pytest.param("docs", marks=CI),
+        pytest.param("domain", marks=CI),
+    ],
+)
 def test_a_page_draws_its_charts_and_fits_a_phone(
     served: tuple[Path, Server], tmp_path: Path, page: str
 ) -> None:
@@ -173,7 +183,7 @@ def test_the_map_is_one_tab_stop_whose_cells_the_arrow_keys_reach(
     assert found["head"].startswith("day/")
 
 
-@pytest.mark.parametrize("scheme", [0, 1])
+@pytest.mark.parametrize("scheme", [0, pytest.param(1, marks=CI)])
 def test_text_stands_out_from_what_is_behind_it(
     served: tuple[Path, Server], tmp_path: Path, scheme: int
 ) -> None:

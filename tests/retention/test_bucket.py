@@ -61,6 +61,8 @@ def test_old_versions_and_copies_go_and_the_lake_stays(remote: World, bucket: An
     assert len(list(cache.rglob("*.parquet"))) == len(Lake.of(remote.config).days)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_upload_that_no_version_names_goes_after_a_day(remote: World, bucket: Any) -> None:
     before, store = checksum(remote.config), store_of(remote.config)
     left = f"day={remote.day(3)}/part-00000-left.zstd.parquet"
@@ -71,6 +73,8 @@ def test_an_upload_that_no_version_names_goes_after_a_day(remote: World, bucket:
     assert checksum(remote.config) == before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_no_object_names_an_erased_user(remote: World, bucket: Any, tmp_path: Path) -> None:
     with Ledger(remote.config) as ledger:
         told = would_erase(remote.config, ledger, [USER])

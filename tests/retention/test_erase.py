@@ -3,18 +3,19 @@
 import json
 import os
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import date
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 import pytest
 
+from driftune.config.loading import load_config
 from driftune.config.workspace import Workspace
 from driftune.deployment.doctor import examine
 from driftune.drift.detect import decide_day
@@ -42,6 +43,8 @@ from driftune.retention.texts import redacted
 from driftune.training.pretrain import encoder_folder, load_model
 from tests.conftest import World, impressions, made_once
 from tests.crowning import KEY, crown
+from tests.forks import kill_at
+from tests.marks import CI
 
 USER, OTHER = "ana-77", "bo-78"
 RESPELLED = "SELECT md5(string_agg(r::VARCHAR, '\n' ORDER BY r::VARCHAR)), count(*) FROM ({}) AS r"
@@ -169,6 +172,8 @@ def test_files_that_still_hold_the_user_are_a_no_op_and_later_ones_bring_none_ba
     assert naming(lived, USER) == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_users_one_after_the_other(lived: World) -> None:
     remove(lived, USER)
     remove(lived, OTHER)
@@ -177,6 +182,8 @@ def test_users_one_after_the_other(lived: World) -> None:
         assert not ingest(lived.config, ledger, lived.day(3)).changed
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_text_files_with_expressions_bring_none_back(make_world: Callable[..., World]) -> None:
     world = make_world(
         source={"uri": "logs/{day}.csv"}, columns={"user": {"sql": "'c' || user_id"}}
@@ -272,43 +279,27 @@ def test_a_day_that_is_being_taken_in_does_not_bring_the_user_back(lived: World)
         assert ingest(config, ledger, day).quality.rows == 1191
 
 
-KILL = """
-import importlib, os, signal, sys
-from pathlib import Path
-from driftune.config.loading import load_config
-from driftune.registry.ledger import Ledger
-from driftune.retention.erase import erase
-module, name = sys.argv[2].split(":")
-owner = importlib.import_module(module)
-for part in name.split(".")[:-1]:
-    owner = getattr(owner, part)
-setattr(owner, name.split(".")[-1], lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
-config = load_config(Path(sys.argv[1]))
-with Ledger(config) as ledger:
-    erase(config, ledger, [sys.argv[3]], "asked by letter")
-"""
-
-
-def killed(world: World, point: str, user: str) -> None:
-    """An erasure of the user in a process of its own that is killed where it calls ``point``."""
-    arguments = [sys.executable, "-c", KILL, str(world.params), point, user]
-    ended = subprocess.run(arguments, capture_output=True, timeout=120, check=False)
-    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+def erase_user(params: str, user: str) -> None:
+    config = load_config(Path(params), env={})
+    with Ledger(config) as ledger:
+        erase(config, ledger, [user], "asked by letter")
 
 
 @pytest.mark.parametrize(
     "point",
     [
-        "driftune.retention.lake_rows:_rewrite",
+        pytest.param("driftune.retention.lake_rows:_rewrite", marks=CI),
         "driftune.intake.commit:_replace_partition",
-        "driftune.retention.lake_rows:align",
+        pytest.param("driftune.retention.lake_rows:align", marks=CI),
         "driftune.retention.erase:redact_records",
-        "driftune.retention.erase:_finish",
+        pytest.param("driftune.retention.erase:_finish", marks=CI),
     ],
 )
-def test_killed_in_between_a_second_call_ends_it(lived: World, point: str) -> None:
+def test_killed_in_between_a_second_call_ends_it(
+    lived: World, forks: ForkServerContext, point: str
+) -> None:
     before = others(lived)
-    killed(lived, point, USER)
+    kill_at(forks, point, erase_user, str(lived.params), USER)
     assert others(lived) == before
     assert any("did not end" in each["what"] for each in examine(lived.config))
     load_model(lived.config)
@@ -323,15 +314,18 @@ def test_killed_in_between_a_second_call_ends_it(lived: World, point: str) -> No
 
 @pytest.mark.slow
 @pytest.mark.ci
-def test_killed_between_the_encoders_two_files_it_still_loads(trained_world: World) -> None:
+def test_killed_between_the_encoders_two_files_it_still_loads(
+    trained_world: World, forks: ForkServerContext
+) -> None:
     folder = encoder_folder(trained_world.config)
     before = load_encoder(folder)
     known = pd.read_parquet(before.vocabulary)
     user = known[known.field == "user"].value.iloc[0]
-    killed(trained_world, "driftune.features.encoder:write_json", user)
+    given = (erase_user, str(trained_world.params), user)
+    kill_at(forks, "driftune.features.encoder:write_json", *given)
     assert load_encoder(folder) == before
     # Killed after the card: the vocabulary is still the one from before.
-    killed(trained_world, "pathlib:Path.replace", user)
+    kill_at(forks, "pathlib:Path.replace", *given)
     assert load_encoder(folder) == before
     remove(trained_world, user)
     assert load_encoder(folder) == before

@@ -1,5 +1,6 @@
 """Pruning: what is past its time goes, what anything needs stays, and each says why."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -7,10 +8,13 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from driftune.config.loading import load_config
 from driftune.config.workspace import Workspace
 from driftune.errors import LakeError
 from driftune.features.days import encode_day
@@ -19,12 +23,15 @@ from driftune.lake.table import Lake
 from driftune.lake.versions import day_versions, export_day
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import Scores
+from driftune.retention import prune as module
 from driftune.retention.found import Aged
 from driftune.retention.prune import plan, prune
 from driftune.training.pretrain import load_model
 from tests.conftest import World, impressions, made_once
 from tests.crowning import pending
+from tests.forks import ended
 from tests.lake.lakes import checksum
+from tests.marks import CI
 
 DAYS = 24 * 3600.0
 
@@ -60,6 +67,8 @@ def reasons(world: World, kind: str) -> list[str]:
         return [each.why for each in plan(world.config, ledger)[1] if each.kind == kind]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_old_versions_go_after_their_days_and_say_so(twice: World) -> None:
     day = twice.day(3)
     before = checksum(twice.config)
@@ -126,6 +135,8 @@ def test_days_of_the_lake_go_but_never_those_that_anything_needs(
         ingest(world.config, ledger, later)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize("state", ["pending", "review"])
 def test_open_decisions_keep_every_day(make_world: Callable[..., World], state: str) -> None:
     world = long_lived(make_world)
@@ -139,6 +150,8 @@ def test_open_decisions_keep_every_day(make_world: Callable[..., World], state: 
     assert "1 decisions are open" in reasons(world, "lake")[0]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_days_that_a_serving_version_is_compared_with_stay(
     make_world: Callable[..., World],
 ) -> None:
@@ -224,32 +237,29 @@ def test_staging_that_a_killed_run_left_goes_and_what_works_stays(ingested_world
     assert [path.name for path in staging.iterdir()] == ["unknown"]
 
 
-KILL = """
-import os, signal, sys
-from pathlib import Path
-from driftune.config.loading import load_config
-from driftune.registry.ledger import Ledger
-from driftune.retention import prune
-drop, left = prune._drop, int(sys.argv[2])
-def killed(*given):
-    global left
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    left -= 1
-    return drop(*given)
-prune._drop = killed
-config = load_config(Path(sys.argv[1]))
-with Ledger(config) as ledger:
-    prune.prune(config, ledger, float(sys.argv[3]))
-"""
+def prune_until(params: str, left: int, when: float) -> None:
+    """Prune, but be killed in the place of what would go after ``left`` others."""
+    drop, dropped = module._drop, itertools.count()
+
+    def killed(*given: Any) -> Any:
+        if next(dropped) == left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return drop(*given)
+
+    module._drop = killed
+    config = load_config(Path(params), env={})
+    with Ledger(config) as ledger:
+        prune(config, ledger, when)
 
 
-@pytest.mark.parametrize("after", [0, 1])
-def test_killed_in_between_a_second_call_ends_it(twice: World, after: int) -> None:
+@pytest.mark.parametrize("after", [pytest.param(0, marks=CI), 1])
+def test_killed_in_between_a_second_call_ends_it(
+    twice: World, forks: ForkServerContext, after: int
+) -> None:
     before, when = checksum(twice.config), time.time() + 91 * DAYS
-    arguments = [sys.executable, "-c", KILL, str(twice.params), str(after), str(when)]
-    ended = subprocess.run(arguments, capture_output=True, timeout=120, check=False)
-    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    killed = forks.Process(target=prune_until, args=(str(twice.params), after, when))
+    killed.start()
+    assert ended(killed) == -signal.SIGKILL
     assert checksum(twice.config) == before
     assert len(pruned(twice, 91)) == 2 - after
     assert checksum(twice.config) == before
@@ -257,13 +267,15 @@ def test_killed_in_between_a_second_call_ends_it(twice: World, after: int) -> No
 
 @pytest.mark.slow
 @pytest.mark.ci
-def test_two_at_once_and_a_day_taken_in_meanwhile(twice: World) -> None:
+def test_two_at_once_and_a_day_taken_in_meanwhile(twice: World, forks: ForkServerContext) -> None:
     day, when = twice.day(4), time.time() + 91 * DAYS
-    arguments = [sys.executable, "-c", KILL, str(twice.params), "-1", str(when)]
-    running = [subprocess.Popen(arguments) for _ in range(2)]
+    arguments = (str(twice.params), -1, when)
+    running = [forks.Process(target=prune_until, args=arguments) for _ in range(2)]
+    for each in running:
+        each.start()
     twice.write(day)
     with Ledger(twice.config) as ledger:
         ingest(twice.config, ledger, day)
-    assert [each.wait(timeout=120) for each in running] == [0, 0]
+    assert [ended(each) for each in running] == [0, 0]
     assert checksum(twice.config)[0] == 5 * 1200
     assert pruned(twice, 91) == []

@@ -61,6 +61,8 @@ def weights(world: World) -> list[torch.Tensor]:
     return list(load_model(world.config)[1].state_dict().values())
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_two_processes_follow_the_curve_of_one(trained_world: World) -> None:
     epochs(trained_world, 3)
     with Ledger(trained_world.config) as ledger:

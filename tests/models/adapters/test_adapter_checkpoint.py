@@ -78,6 +78,8 @@ def _killed(file: Path) -> None:
     assert ended.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     file = tmp_path / "run" / "checkpoint.safetensors"
     _killed(file)

@@ -1,4 +1,4 @@
-"""What the fork server imports once, so that no case imports it again."""
+"""What the fork server imports once, so that no process of a test imports it again."""
 
 import importlib
 
@@ -12,6 +12,9 @@ HEAVY = (
     "mlflow.exceptions",
     "mlflow.tracking",
     "sklearn.metrics",
+    "driftune.intake.release",
+    "driftune.retention.erase",
+    "driftune.retention.prune",
     "tests.faults.child",
 )
 
