@@ -12,8 +12,11 @@ from driftune.config import Config
 from driftune.errors import SourceError
 from driftune.lake.duck import Connection, identifier, is_out_of_room, literal, one_row, plain_name
 from driftune.lake.readers.csv_dialect import Dialect, find_dialect
+from driftune.lake.readers.encodings import not_utf8
+from driftune.lake.readers.lines import line_numbers
+from driftune.lake.readers.parsed import write_parsed
 from driftune.lake.readers.part import Part, broken_off, check_names
-from driftune.lake.readers.plain_text import PlainText, line_numbers, not_utf8, plain_text
+from driftune.lake.readers.plain_text import PlainText, plain_text
 from driftune.lake.readers.unreadable import (
     Unreadable,
     check_end,
@@ -34,10 +37,10 @@ def read_csv(
     folder: Path,
     wanted: Collection[str],
 ) -> Part:
-    """Read a CSV file into ``table``; a line that is no row goes to the table ``unreadable``.
+    """Read a CSV file; a line that is no row goes to the table ``unreadable``.
 
-    ``wanted``: columns of which the header has some. What must be unpacked or recoded goes to
-    ``folder``.
+    ``wanted``: columns of which the header has some. ``folder`` takes the rows, and what must be
+    unpacked or recoded before; ``table`` names what DuckDB notes of the file.
 
     Raises:
         SourceError: for a damaged file, one of another encoding, or one of whose lines more than
@@ -55,18 +58,18 @@ def read_csv(
         f"rejects_limit=0, rejects_table='{table}_faults', rejects_scan='{table}_scans')"
     )
     try:
-        con.execute(f"CREATE TABLE {table} AS SELECT * FROM {scan}")
+        parsed = write_parsed(con, scan, dialect.names, folder / f"{table}.parquet")
     except duckdb.Error as error:
         if is_out_of_room(error):
             raise
         raise broken_off(file, error) from None
-    rows = int(one_row(con, f"SELECT count(*) FROM {table}")[0])
-    broken = _broken_lines(con, config, text, f"{table}_faults", rows)
-    _account(con, text, dialect, table, rows + len(broken.lines))
-    if len(broken.lines):
+    broken = _broken_lines(con, config, text, f"{table}_faults", parsed.rows)
+    unreadable = len(broken.lines)
+    _account(con, text, dialect, parsed.relation, parsed.rows + unreadable)
+    if unreadable:
         keep_unreadable(con, file, broken)
-    relation = f"(SELECT rowid + 1 AS _driftune_row, * FROM {table})"
-    return Part(file, relation, dict.fromkeys(dialect.names, "VARCHAR"), rows, len(broken.lines))
+    columns = dict.fromkeys(dialect.names, "VARCHAR")
+    return Part(file, parsed.relation, columns, parsed.rows, unreadable)
 
 
 def _broken_lines(
@@ -135,7 +138,7 @@ def _bytes_at(path: Path, place: int) -> str:
         return stream.readline().rstrip(b"\r\n").decode(errors="backslashreplace")
 
 
-def _account(con: Connection, text: PlainText, dialect: Dialect, table: str, found: int) -> None:
+def _account(con: Connection, text: PlainText, dialect: Dialect, relation: str, found: int) -> None:
     """See that every line of the file is in a row, broken, blank, or before the rows.
 
     Raises:
@@ -150,7 +153,7 @@ def _account(con: Connection, text: PlainText, dialect: Dialect, table: str, fou
         "lambda line: rtrim(line, chr(13)) = '')), 0)"
         for name in map(identifier, dialect.names)
     )
-    (within,) = one_row(con, f"SELECT coalesce(sum({feeds}), 0)::BIGINT FROM {table}")
+    (within,) = one_row(con, f"SELECT coalesce(sum({feeds}), 0)::BIGINT FROM {relation}")
     if found + within != wanted:
         raise SourceError(
             f"{text.file.uri}: {wanted:,} of its lines hold something, but {found + within:,} were "

@@ -11,7 +11,7 @@ _LONG = "[0-9]{16,}"
 
 
 def structured(
-    con: Connection, objects: str, table: str, columns: Collection[str]
+    con: Connection, objects: str, relation: str, columns: Collection[str]
 ) -> dict[str, tuple[str, str]]:
     """For those of ``columns`` that hold objects or lists: SQL of their values, and its type.
 
@@ -32,11 +32,11 @@ def structured(
             con,
             f"SELECT json_group_structure({column}::JSON), "
             f"coalesce(bool_or(regexp_matches({column}, '{_LONG}')), false) "
-            f"FROM {table} WHERE json_valid({column})",
+            f"FROM {relation} WHERE json_valid({column})",
         )
         kind = literal(json.dumps(_typed(json.loads(structure), bool(long))))
         sql = f"json_transform({column}, {kind})"
-        ((described),) = con.execute(f"SELECT typeof({sql}) FROM {table} LIMIT 1").fetchall()
+        ((described),) = con.execute(f"SELECT typeof({sql}) FROM {relation} LIMIT 1").fetchall()
         found[name] = (sql, str(described[0]))
     return found
 

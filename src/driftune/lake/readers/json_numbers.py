@@ -3,41 +3,66 @@
 import json
 import re
 from collections.abc import Collection
+from pathlib import Path
 
 from driftune.lake.duck import Connection, identifier, literal, one_row
+from driftune.lake.readers.parsed import Parsed, write_parsed
 
 _NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 
 
 def restore_numbers(
-    con: Connection, objects: str, table: str, columns: list[str], ids: Collection[str]
-) -> None:
-    """Give numbers of ``table`` back the writing that the file's ``objects`` have.
+    con: Connection,
+    objects: str,
+    parsed: Parsed,
+    columns: list[str],
+    ids: Collection[str],
+    target: Path,
+) -> Parsed:
+    """Give numbers back the writing that the file's ``objects`` have.
 
     DuckDB writes a number with a fraction or an exponent anew, from a double. Where that may lose
     something (an id, or more digits than a double holds), the number as it was written takes its
-    place.
+    place, in a file beside ``target``.
     """
-    suspects = [name for name in columns if _is_suspect(con, table, name, name in ids)]
-    for name in suspects:
-        column = identifier(name)
-        key = re.escape(json.dumps(name, ensure_ascii=False))
-        pattern = literal(rf"{key}\s*:\s*({_NUMBER})\s*[,}}]")
-        con.execute(
-            f"""
-            UPDATE {table} SET {column} = found.written
-            FROM (SELECT row_number() OVER () - 1 AS place,
-                         regexp_extract(json::VARCHAR, {pattern}, 1) AS written
-                  FROM {objects}) AS found
-            WHERE found.place = {table}.rowid AND written <> '' AND written <> {column}
-              AND TRY_CAST(written AS DOUBLE) = TRY_CAST({column} AS DOUBLE)
-            """
-        )
+    looks = [f"coalesce(bool_or({_is_suspect(name, name in ids)}), false)" for name in columns]
+    found = one_row(con, f"SELECT {', '.join(looks)} FROM {parsed.relation}")
+    suspects = [name for name, is_one in zip(columns, found, strict=True) if is_one]
+    if not suspects:
+        return parsed
+    texts = ", ".join(f"{_written(name)} AS _driftune_w{n}" for n, name in enumerate(suspects))
+    replaced = ", ".join(_restored(name, n) for n, name in enumerate(suspects))
+    scan = (
+        f"(SELECT * EXCLUDE (_driftune_row) REPLACE ({replaced}) FROM {parsed.relation} "
+        f"POSITIONAL JOIN (SELECT {texts} FROM {objects}))"
+    )
+    own = ", ".join(map(identifier, columns))
+    return write_parsed(
+        con, f"(SELECT {own} FROM {scan})", columns, target.with_suffix(".numbers.parquet")
+    )
 
 
-def _is_suspect(con: Connection, table: str, name: str, is_id: bool) -> bool:
+def _is_suspect(name: str, is_id: bool) -> str:
+    """SQL condition on a value to be a number that DuckDB may have written anew."""
     column = identifier(name)
-    looks = f"regexp_full_match({column}, {literal(_NUMBER)}) AND regexp_matches({column}, '[.eE]')"
+    looks = f"contains({column}, '.') OR contains(lower({column}), 'e')"
     if not is_id:
-        looks += f" AND (length({column}) >= 17 OR {column} ILIKE '%e%')"
-    return bool(one_row(con, f"SELECT coalesce(bool_or({looks}), false) FROM {table}")[0])
+        looks = f"contains(lower({column}), 'e') OR length({column}) >= 17 AND ({looks})"
+    # Most texts begin with a letter, and are told by that alone.
+    return (
+        f"CASE WHEN {column} < ':' AND ({looks}) "
+        f"THEN regexp_full_match({column}, {literal(_NUMBER)}) ELSE false END"
+    )
+
+
+def _written(name: str) -> str:
+    """SQL of the number as an object of the file has it; empty where it has none."""
+    key = re.escape(json.dumps(name, ensure_ascii=False))
+    pattern = literal(rf"{key}\s*:\s*({_NUMBER})\s*[,}}]")
+    return f"regexp_extract(json::VARCHAR, {pattern}, 1)"
+
+
+def _restored(name: str, number: int) -> str:
+    column, written = identifier(name), f"_driftune_w{number}"
+    same = f"TRY_CAST({written} AS DOUBLE) = TRY_CAST({column} AS DOUBLE)"
+    return f"CASE WHEN {written} <> '' AND {same} THEN {written} ELSE {column} END AS {column}"

@@ -10,10 +10,13 @@ import numpy as np
 from driftune.config import Config
 from driftune.errors import SourceError
 from driftune.lake.duck import Connection, identifier, is_out_of_room, literal, one_row, plain_name
+from driftune.lake.readers.encodings import not_utf8
 from driftune.lake.readers.json_nested import structured
 from driftune.lake.readers.json_numbers import restore_numbers
+from driftune.lake.readers.lines import line_count
+from driftune.lake.readers.parsed import Parsed, write_parsed
 from driftune.lake.readers.part import Part, check_names, not_of_format
-from driftune.lake.readers.plain_text import PlainText, not_utf8, plain_text
+from driftune.lake.readers.plain_text import PlainText, plain_text
 from driftune.lake.readers.unreadable import (
     Unreadable,
     check_end,
@@ -33,43 +36,45 @@ def read_jsonl(
     ids: Collection[str],
     looked_into: Collection[str],
 ) -> Part:
-    """Read a file of JSON lines into ``table``; a line that is no row goes to ``unreadable``.
+    """Read a file of JSON lines; a line that is no row goes to the table ``unreadable``.
 
     ``ids``: columns that name something, whose numbers keep their writing. ``looked_into``:
-    columns of expressions, which see what is nested with its structure.
+    columns of expressions, in lower case, which see what is nested with its structure. ``folder``
+    takes the rows, and what must be unpacked before; ``table`` names what is made on the way.
 
     Raises:
         SourceError: for a damaged file, text that is not UTF-8, keys that differ only in case, or
             more lines than ``quality.max_rejected_share`` that cannot be read.
     """
-    text = plain_text(file, folder, "utf-8")
-    broken = None
+    text = plain_text(file, folder, "utf-8", is_counted=False)
+    path, unreadable = text.path, 0
+    target = folder / f"{table}.parquet"
     try:
-        columns = _read(con, file, text.path, table)
+        columns, parsed = _read(con, file, path, target)
     except duckdb.Error as error:
         if is_out_of_room(error):
             raise
-        good, broken = _sorted_out(con, config, text, table, folder, error)
+        path, broken = _sorted_out(con, config, text, table, folder, error)
         try:
-            columns = _read(con, file, good, table)
+            columns, parsed = _read(con, file, path, target)
         except duckdb.Error as again:
             raise not_of_format(file, again) from None
-        text = replace(text, path=good)
         keep_unreadable(con, file, broken)
-    rows = int(one_row(con, f"SELECT count(*) FROM {table}")[0])
-    objects = _objects(text.path)
-    restore_numbers(con, objects, table, columns, ids)
-    nested = structured(con, objects, table, [name for name in columns if name in looked_into])
-    relation = f"(SELECT rowid + 1 AS _driftune_row, * FROM {table})"
+        unreadable = len(broken.lines)
+    objects = _objects(path)
+    parsed = restore_numbers(con, objects, parsed, columns, ids, target)
+    wanted = [name for name in columns if name.lower() in looked_into]
+    nested = structured(con, objects, parsed.relation, wanted)
+    relation = parsed.relation
     if nested:
         replaced = ", ".join(f"{sql} AS {identifier(name)}" for name, (sql, _) in nested.items())
-        relation = f"(SELECT rowid + 1 AS _driftune_row, * REPLACE ({replaced}) FROM {table})"
+        relation = f"(SELECT * REPLACE ({replaced}) FROM {relation})"
     kinds = {name: nested[name][1] if name in nested else "VARCHAR" for name in columns}
-    return Part(file, relation, kinds, rows, 0 if broken is None else len(broken.lines))
+    return Part(file, relation, kinds, parsed.rows, unreadable)
 
 
-def _read(con: Connection, file: SourceFile, path: Path, table: str) -> list[str]:
-    """Read the rows, every column as text; returns the columns' names.
+def _read(con: Connection, file: SourceFile, path: Path, target: Path) -> tuple[list[str], Parsed]:
+    """Read the rows, every column as text; returns the columns' names, and the rows.
 
     Raises:
         duckdb.Error: for a line that is no object.
@@ -79,10 +84,8 @@ def _read(con: Connection, file: SourceFile, path: Path, table: str) -> list[str
     first = con.execute(f"SELECT json_keys(json) FROM {objects} LIMIT 1").fetchall()
     others = con.execute(
         f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM {objects} ORDER BY key"
-    )
-    columns = list(
-        dict.fromkeys([*(first[0][0] if first else []), *(key for (key,) in others.fetchall())])
-    )
+    ).fetchall()
+    columns = list(dict.fromkeys([*(first[0][0] if first else []), *(key for (key,) in others)]))
     if not columns:
         other = f"SELECT 1 FROM {objects} WHERE json_type(json) <> 'OBJECT' LIMIT 1"
         if con.execute(other).fetchall():
@@ -93,12 +96,11 @@ def _read(con: Connection, file: SourceFile, path: Path, table: str) -> list[str
         raise SourceError(f"{file.uri}: the file holds no rows; deliver it again")
     check_names(file, columns)
     kinds = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in columns)
-    con.execute(
-        f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM "
+    scan = (
         f"read_json({literal(plain_name(path))}, hive_partitioning=false, "
         f"format='newline_delimited', records=true, columns={{{kinds}}})"
     )
-    return columns
+    return columns, write_parsed(con, scan, columns, target)
 
 
 def _objects(path: Path) -> str:
@@ -149,7 +151,7 @@ def _sorted_out(
     (last, problem), *_ = con.execute(
         f"SELECT number, problem FROM {table}_broken ORDER BY number DESC LIMIT 1"
     ).fetchall()
-    check_end(text, last, problem)
+    check_end(replace(text, lines=line_count(text.path)), last, problem)
     rows, broken = one_row(
         con,
         f"SELECT (SELECT count(*) FROM {table}_lines WHERE trim(line) <> ''), "
