@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -19,7 +20,15 @@ from driftune.intake.times import Times, look_at_times, misread_times
 from driftune.io import JsonObject
 from driftune.lake import roles, values
 from driftune.lake.clock import clock_of
-from driftune.lake.duck import Connection, connect, first_line, identifier, is_out_of_room, literal
+from driftune.lake.duck import (
+    Connection,
+    connect,
+    first_line,
+    identifier,
+    is_out_of_room,
+    literal,
+    parquet,
+)
 from driftune.lake.evolution import Evolution
 from driftune.lake.loading import Loaded, damaged_file, load
 from driftune.lake.source import Fetched
@@ -84,7 +93,8 @@ def stage(
                 con.execute(insert, [known_domains])
             loaded = load(con, config, fetched, database.parent / "plain")
             _check_columns(config, loaded)
-            evolution, times = _parse(con, config, fetched, loaded, known_domains)
+            parsed = database.with_name("parsed.parquet")
+            evolution, times = _parse(con, config, fetched.day, loaded, known_domains, parsed)
             leave_out(con, erased)
             con.execute(_marked_sql(rules))
             tally(con)
@@ -116,24 +126,30 @@ def stage(
 def _parse(
     con: Connection,
     config: Config,
-    fetched: Fetched,
+    day: date,
     loaded: Loaded,
     known_domains: list[str] | None,
+    file: Path,
 ) -> tuple[Evolution, Times]:
     """Create ``copies`` and ``parsed`` from ``raw``; returns how its columns changed, and its
-    times."""
+    times.
+
+    Where ``parsed`` rests on more than values it lies in ``file``.
+    """
     find_copies(con, loaded.types, loaded.rows)
-    evolution = evolve(con, config, fetched.day, loaded)
+    evolution = evolve(con, config, day, loaded)
     evaluated, source = evaluate(con, without_missing(config, loaded.types), loaded, evolution)
     types = {**loaded.types, **evolution.casts}
-    times = look_at_times(con, evaluated, clock_of(config, fetched.day), source)
-    # A view is read by sessions of another zone, too.
-    kind = "VIEW" if _is_zoneless(config, loaded, types, times) else "TABLE"
+    times = look_at_times(con, evaluated, clock_of(config, day), source)
     fields = _row_numbers(exploded=roles.explodes(config))
     fields |= {**_fields(evaluated, known_domains, types), "event_time": times.event_time}
     fields |= {column.name: column.value for column in evolution.kept}
     parsed = _parsed_sql(times, fields)
-    con.execute(f"CREATE {kind} parsed AS {parsed}")
+    if not _is_zoneless(config, loaded, types, times):
+        # A view would be read by sessions of other zones, and its texts be parsed by each.
+        con.execute(f"COPY ({parsed}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION lz4)")
+        parsed = f"FROM {parquet(file)}"
+    con.execute(f"CREATE VIEW parsed AS {parsed}")
     changes = (*evolution.changes, *row_changes(con, config, loaded))
     return replace(evolution, changes=changes), times
 

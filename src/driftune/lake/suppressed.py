@@ -16,7 +16,7 @@ from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.errors import LakeError, SourceUnavailableError
 from driftune.io import write_json
-from driftune.lake.duck import Connection, literal, one_row
+from driftune.lake.duck import Connection, literal
 from driftune.locks import locked
 
 # What may stand between the values of a line.
@@ -102,10 +102,7 @@ def unless_erased(config: Config, day: date, state: str) -> Iterator[None]:
 
 
 def leave_out(con: Connection, erased: Suppressed) -> int:
-    """Take the rows of suppressed users out of ``raw`` and ``parsed``; returns their number.
-
-    ``parsed`` reads ``raw``, and so does the table that it may be: that one is cut by itself.
-    """
+    """Take the rows of suppressed users out of ``raw`` and ``parsed``; returns their number."""
     if not erased.users:
         return 0
     con.execute("CREATE TEMP TABLE gone (mark VARCHAR)")
@@ -132,11 +129,8 @@ def leave_out(con: Connection, erased: Suppressed) -> int:
         "CREATE VIEW raw AS SELECT * FROM delivered "
         "ANTI JOIN suppressed ON _driftune_id = delivered_id"
     )
-    (kind,) = one_row(
-        con, "SELECT table_type FROM information_schema.tables WHERE table_name = 'parsed'"
-    )
-    if kind != "VIEW":
-        con.execute("DELETE FROM parsed WHERE row_id IN (SELECT row_id FROM suppressed)")
+    con.execute("ALTER VIEW parsed RENAME TO delivered_parsed")
+    con.execute("CREATE VIEW parsed AS FROM delivered_parsed ANTI JOIN suppressed USING (row_id)")
     return int(rows)
 
 
