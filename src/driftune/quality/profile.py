@@ -19,6 +19,8 @@ from driftune.quality.belonging import measure_attribute
 from driftune.quality.day_profile import FORMAT, ColumnProfile, DayProfile, DomainCounts
 from driftune.quality.staged import Staged
 
+# A UUID, or a long run of hexadecimal digits.
+_HEX = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{8,}"
 LOOKED = 200_000
 # A column with more values than these is known by the most frequent of them alone.
 VALUES = 300
@@ -199,7 +201,7 @@ def _column(con: Connection, column: Column, config: Config) -> ColumnProfile:
         found["whole"] = distinct <= VALUES
     else:
         # What an id looks like, its letters kept: u00017 and u00342 look alike, i0017 does not.
-        hexed = f"regexp_replace({name}, '[0-9a-fA-F]{{8,}}', '#', 'g')"
+        hexed = f"regexp_replace({name}, '{_HEX}', '#', 'g')"
         found["formats"] = _counted(con, f"regexp_replace({hexed}, '[0-9]+', '9', 'g')", name, 50)
         found["top"] = _counted(con, name, name, VALUES)
     return found
