@@ -560,11 +560,20 @@ def file_cases(day: date) -> Iterator[Case]:
         column="domain",
         values=["home · Süd"] * ROWS,
     )
-    yield bad(
-        "a column of the path that is not asked for",
-        csv_text([{k: v for k, v in row.items() if k != "region"} for row in plain]).encode(),
-        r"set source\.partitions: \[region\]",
+    without = csv_text([{k: v for k, v in row.items() if k != "region"} for row in plain]).encode()
+    yield good(
+        "a role's column that the path alone has",
+        without,
         "region=S/{day}.csv",
+        column="domain",
+        values=["home · S"] * ROWS,
+    )
+    yield bad(
+        "a role's column of a path that is not asked",
+        without,
+        "column 'region' .* is missing",
+        "region=S/{day}.csv",
+        source={"partitions": []},
     )
     yield bad(
         "a path without the column that is asked for",

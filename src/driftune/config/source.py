@@ -67,9 +67,9 @@ class Source(Section):
     """Format of the files; `auto` goes by the ending."""
     csv: CsvOptions = CsvOptions()
     """How CSV files are written."""
-    partitions: list[str] = []
-    """Columns whose values are parts of the files' paths, `NAME=VALUE`; no other part is a column,
-    and a column of the file goes before its path's."""
+    partitions: list[str] | None = None
+    """Columns whose values are parts of the files' paths, `NAME=VALUE`; null: those that a role
+    names and a file lacks. A column of the file goes before its path's."""
     late_days: int = Field(3, ge=0)
     """Days before the last one that a scheduled run takes in when they arrive late."""
     keep_columns: bool = True

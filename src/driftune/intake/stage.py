@@ -176,11 +176,9 @@ def _check_columns(config: Config, loaded: Loaded) -> None:
             if column in {*part.columns, *part.file.partitions} or key in optional:
                 continue
             given = " ".join(", ".join(part.columns).split())
-            mend = f"the file has {given}"
-            if f"/{column}=" in part.file.uri:
-                mend = f"its path has: set source.partitions: [{column}]"
             raise SourceError(
-                f"{part.file.uri}: column '{column}' ({key} in params.yaml) is missing; {mend}"
+                f"{part.file.uri}: column '{column}' ({key} in params.yaml) is missing; "
+                f"the file has {given}"
             )
 
 

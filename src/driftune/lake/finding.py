@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from driftune.config import Config
 from driftune.errors import SourceError, SourceUnavailableError
+from driftune.lake import roles
 from driftune.lake.duck import first_line
 from driftune.redact import redact
 
@@ -106,13 +107,19 @@ def packing_of(name: str) -> str:
     return next((suffix for suffix in COMPRESSED if name.lower().endswith(suffix)), "")
 
 
-def partitions_of(wanted: list[str], name: str, shown_name: str) -> dict[str, str | None]:
-    """Values of the ``key=value`` parts of a file's path that ``source.partitions`` names.
+def partitions_of(config: Config, shown_name: str) -> dict[str, str | None]:
+    """Values of the ``key=value`` parts of a file's path that are columns.
+
+    Those are what ``source.partitions`` names; where it is null, what a role names. Of a path below
+    the folder of params.yaml the folders above it say nothing.
 
     Raises:
-        SourceError: when the path lacks one.
+        SourceError: when the path lacks one of ``source.partitions``.
     """
-    parts = dict(part.split("=", 1) for part in name.split("/")[:-1] if "=" in part)
+    parts = dict(part.split("=", 1) for part in shown_name.split("/")[:-1] if "=" in part)
+    wanted = config.source.partitions
+    if wanted is None:
+        wanted = [column for column in roles.needed_columns(config) if column in parts]
     for column in wanted:
         if column not in parts:
             raise SourceError(

@@ -103,7 +103,7 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
         )
         if not found.is_local:
             _copy(found.filesystem, name, path, said)
-        files.append(_hashed(config, name, path, said))
+        files.append(_hashed(config, path, said))
     return Fetched(day, tuple(files), found.ignored)
 
 
@@ -116,7 +116,7 @@ def arrived(config: Config, day: date) -> bool:
     return bool(find(config, day).names)
 
 
-def _hashed(config: Config, name: str, path: Path, said: str) -> SourceFile:
+def _hashed(config: Config, path: Path, said: str) -> SourceFile:
     """A fetched file with the hash of its bytes.
 
     Raises:
@@ -133,7 +133,7 @@ def _hashed(config: Config, name: str, path: Path, said: str) -> SourceFile:
     except OSError as error:
         raise SourceUnavailableError(f"{said}: cannot be read ({error})") from None
     kind = format_of(config.source.format, path.name, said)
-    values = partitions_of(config.source.partitions, name, said)
+    values = partitions_of(config, said)
     return SourceFile(said, path, kind, before.st_size, digest, before.st_mtime_ns, values)
 
 
