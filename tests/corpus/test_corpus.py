@@ -13,7 +13,8 @@ from driftune.intake.stage import stage
 from driftune.lake.duck import connect, identifier
 from driftune.lake.source import fetch
 from tests.conftest import FIRST, World
-from tests.corpus.table import Case, cases
+from tests.corpus.table import cases
+from tests.corpus.written import Case
 
 Make = Callable[..., World]
 ALL = cases(FIRST)

@@ -1,0 +1,246 @@
+"""The corpus: files that are damaged, odd, or of another dialect or encoding."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+from tests.corpus.written import ROWS, Case, csv_text, json_text, rows, zstd
+
+
+def file_cases(day: date) -> Iterator[Case]:
+    """Files that are damaged, odd, or of another dialect or encoding."""
+    plain = rows(day, region=[("Nürnberg", "München")[n % 2] for n in range(ROWS)])
+    users = [row["user_id"] for row in plain]
+    text = csv_text(plain)
+    lines = text.splitlines(keepends=True)
+    many = csv_text([row for _ in range(5) for row in plain])
+    packed = gzip.compress(text.encode(), mtime=0)
+
+    def good(name: str, content: bytes, file: str = "{day}.csv", **more: Any) -> Case:
+        return Case(name, file, content, **({"values": users} | more))
+
+    def bad(name: str, content: bytes, says: str, file: str = "{day}.csv", **more: Any) -> Case:
+        return Case(name, file, content, says=says, **more)
+
+    yield good("CRLF", text.replace("\n", "\r\n").encode())
+    yield good("CR alone", text.replace("\n", "\r").encode())
+    yield good("mixed line ends", (lines[0].rstrip() + "\r\n" + "".join(lines[1:])).encode())
+    yield good("no line end at the end", text.rstrip("\n").encode())
+    yield good(
+        "blank lines",
+        "\n".join([*text.split("\n"), "", ""]).replace(lines[3], "\n" + lines[3]).encode(),
+    )
+    yield good("a byte order mark", b"\xef\xbb\xbf" + text.encode())
+    yield good(
+        "a byte order mark in JSON lines",
+        b"\xef\xbb\xbf" + json_text(plain).encode(),
+        "{day}.jsonl",
+    )
+    yield good(
+        "blank lines in JSON lines", json_text(plain).replace("\n", "\n\n").encode(), "{day}.jsonl"
+    )
+    yield good("CRLF in JSON lines", json_text(plain).replace("\n", "\r\n").encode(), "{day}.jsonl")
+    yield good(
+        "a trailing comma", text.replace("\n", ",\n").replace("ordered,\n", "ordered\n", 1).encode()
+    )
+    yield good(
+        "an index without a name",
+        "".join(f"{n - 1 if n else ''},{line}" for n, line in enumerate(lines)).encode(),
+    )
+    yield good(
+        "latin-1 by configuration", text.encode("latin-1"), source={"csv": {"encoding": "latin-1"}}
+    )
+    yield good(
+        "utf-16 by configuration", text.encode("utf-16"), source={"csv": {"encoding": "utf-16"}}
+    )
+    yield good(
+        "shift-jis by configuration",
+        csv_text(rows(day, region=["東京"] * ROWS)).encode("shift_jis"),
+        source={"csv": {"encoding": "shift_jis"}},
+        column="domain",
+        values=["home · 東京"] * ROWS,
+    )
+    yield good(
+        "lines before the header",
+        b'# made by "x\n\n' + text.encode(),
+        source={"csv": {"header": 3}},
+    )
+    yield good(
+        "names by configuration",
+        "".join(lines[1:]).encode(),
+        source={"csv": {"header": lines[0].strip().split(",")}},
+    )
+    yield good(
+        "single quotes",
+        text.replace("sushi", "'su,shi'").encode(),
+        source={"csv": {"quote": "'"}},
+        column="category",
+        values=["su,shi"] * ROWS,
+    )
+    yield good(
+        "no quotes",
+        text.replace("sushi", 'su"shi').encode(),
+        source={"csv": {"quote": ""}},
+        column="category",
+        values=['su"shi'] * ROWS,
+    )
+    yield good(
+        "backslashes before quotes",
+        text.replace("sushi", r'"su\"shi"').encode(),
+        source={"csv": {"escape": "\\"}},
+        column="category",
+        values=['su"shi'] * ROWS,
+    )
+    yield good(
+        "a colon between values",
+        csv_text(rows(day, event_time=[f"{day} 08" for _ in range(ROWS)]), ":").encode(),
+        source={"csv": {"delimiter": ":"}},
+        quarantined={"time_unreadable": ROWS},
+        values=[],
+    )
+    yield good(
+        "gzip of two members",
+        gzip.compress("".join(lines[:5]).encode()) + gzip.compress("".join(lines[5:]).encode()),
+        "{day}.csv.gz",
+    )
+    yield good("gzip with zeros behind", packed + bytes(512), "{day}.csv.gz")
+    yield bad("gzip that is cut", packed[:-20], "is damaged or breaks off", "{day}.csv.gz")
+    yield bad(
+        "gzip with a wrong checksum",
+        packed[:-8] + b"\0\0\0\0" + packed[-4:],
+        "is damaged or breaks off .CRC",
+        "{day}.csv.gz",
+    )
+    yield bad(
+        "zstd that is cut", zstd(text.encode())[:-3], "is damaged or breaks off", "{day}.csv.zst"
+    )
+    yield bad("text that is called gzip", text.encode(), "is damaged or breaks off", "{day}.csv.gz")
+    yield bad(
+        "latin-1 that is not said",
+        text.encode("latin-1"),
+        r"line 2 is not UTF-8 .*cp1252.*source\.csv\.encoding",
+    )
+    yield bad(
+        "utf-16 that is not said",
+        text.encode("utf-16"),
+        r"is not UTF-8; it looks like utf-16.*source\.csv\.encoding",
+    )
+    yield bad("utf-16 without a mark", text.encode("utf-16-le"), "it looks like utf-16-le")
+    yield bad(
+        "latin-1 in JSON lines",
+        json_text(plain).encode("latin-1"),
+        "line 1 is not UTF-8",
+        "{day}.jsonl",
+    )
+    yield bad(
+        "a second header of another width",
+        (many + csv_text([row | {"app": "x"} for row in plain for _ in range(3)])).encode(),
+        "the first is line 62, which has 10 values under 9 names",
+    )
+    yield bad(
+        "a second part of another delimiter",
+        (many + csv_text(plain * 3, ";")).encode(),
+        "the first is line 62, which has 1 values under 9 names",
+    )
+    yield bad(
+        "a quote that is never closed",
+        text.replace("sushi", '"sushi', 1).encode(),
+        "has a quote that is not closed",
+    )
+    yield bad("cut in the last line", text.encode()[:-25], "breaks off in its last line, 13")
+    yield bad(
+        "JSON lines that are cut",
+        json_text(plain).encode()[:-25],
+        "breaks off in its last line, 12",
+        "{day}.jsonl",
+    )
+    yield bad(
+        "a list in a JSON file",
+        json.dumps(plain).encode(),
+        "is no object|cannot be read as jsonl",
+        "{day}.json",
+    )
+    yield bad(
+        "two columns of one name",
+        text.replace("category", "price", 1).encode(),
+        "has the columns 'price' twice",
+    )
+    yield bad(
+        "two spellings",
+        text.replace("category", "Price", 1).encode(),
+        "has the columns 'Price' and 'price'",
+    )
+    yield bad(
+        "another spelling than the role's",
+        text.replace("category", "Category", 1).encode(),
+        r"'Category', which columns\.category in params\.yaml calls 'category'",
+    )
+    yield bad("only a header", lines[0].encode(), "holds no rows")
+    yield bad("no header", b"\n\n\n", "it has no header")
+    broken = [*lines[:4], "only,three,values\n", *lines[4:], "(12 rows)\n"]
+    yield good(
+        "lines that are no rows",
+        "".join(broken).encode(),
+        quarantined={"row_unreadable": 2},
+        said=("row_unreadable",),
+    )
+    objects = json_text(plain).splitlines(keepends=True)
+    yield good(
+        "a JSON line that is none",
+        "".join([*objects[:4], '{"user_id": \n', *objects[4:]]).encode(),
+        "{day}.jsonl",
+        quarantined={"row_unreadable": 1},
+        said=("row_unreadable",),
+    )
+    yield good(
+        "a JSON line that is a list",
+        "".join([*objects[:4], "[1]\n", *objects[4:]]).encode(),
+        "{day}.jsonl",
+        quarantined={"row_unreadable": 1},
+    )
+    yield good(
+        "a key twice in a JSON line",
+        "".join([*objects[:4], '{"user_id": "a", "user_id": "b"}\n', *objects[4:]]).encode(),
+        "{day}.jsonl",
+        quarantined={"row_unreadable": 1},
+    )
+    yield good(
+        "ids that differ only in case",
+        csv_text(rows(day, user_id=["Ann", "ann"] * 6)).encode(),
+        values=["Ann", "ann"] * 6,
+        said=("id_case",),
+    )
+    yield good(
+        "a path that names a column of the file", text.encode(), "user_id=ann/click=1/{day}.csv"
+    )
+    yield good(
+        "a column of the path",
+        csv_text([{k: v for k, v in row.items() if k != "region"} for row in plain]).encode(),
+        "region=S%C3%BCd/{day}.csv",
+        source={"partitions": ["region"]},
+        column="domain",
+        values=["home · Süd"] * ROWS,
+    )
+    without = csv_text([{k: v for k, v in row.items() if k != "region"} for row in plain]).encode()
+    yield good(
+        "a role's column that the path alone has",
+        without,
+        "region=S/{day}.csv",
+        column="domain",
+        values=["home · S"] * ROWS,
+    )
+    yield bad(
+        "a role's column of a path that is not asked",
+        without,
+        "column 'region' .* is missing",
+        "region=S/{day}.csv",
+        source={"partitions": []},
+    )
+    yield bad(
+        "a path without the column that is asked for",
+        text.encode(),
+        r"its path has no part 'city=…'",
+        source={"partitions": ["city"]},
+    )
