@@ -468,7 +468,7 @@ def file_cases(day: date) -> Iterator[Case]:
     yield bad(
         "latin-1 in JSON lines",
         json_text(plain).encode("latin-1"),
-        "line 1 is not UTF-8",
+        r"line 1 is not UTF-8; the file looks like [\w-]+: deliver it as UTF-8$",
         "{day}.jsonl",
     )
     yield bad(

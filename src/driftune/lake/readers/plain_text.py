@@ -30,14 +30,16 @@ _USUAL = ["cp1252", "latin_1", "cp1250", "cp1251", "shift_jis", "gb18030", "big5
 class PlainText:
     """A text file in UTF-8, without a byte order mark, whose line ends are all alike.
 
-    ``lines``: physical lines, ``blank`` ones of them without a sign; ``open_end``: the last one has
-    no line end. The first ``before`` lines of the file are not in it.
+    ``lines``: physical lines, ``blank`` ones of them without a sign; ``end``: the signs that
+    end each; ``open_end``: the last one has no line end. The first ``before`` lines of the file are
+    not in it.
     """
 
     file: SourceFile
     path: Path
     lines: int
     blank: int
+    end: str
     open_end: bool
     before: int = 0
 
@@ -45,12 +47,14 @@ class PlainText:
         """The text without its first ``lines``, of which some are ``blank``."""
         if not lines:
             return self
-        with self.path.open("rb") as stream:
+        # Every byte is a sign of latin-1.
+        with self.path.open(encoding="latin-1", newline=self.end) as stream:
             for _ in range(lines):
                 stream.readline()
-            path = _written(folder / f"{self.file.sha256[:16]}.rows", _blocks(stream))
+            rest = iter(lambda: stream.read(_BLOCK).encode("latin-1"), b"")
+            path = _written(folder / f"{self.file.sha256[:16]}.rows", rest)
         left = self.lines - lines, self.blank - blank
-        return PlainText(self.file, path, *left, self.open_end, lines)
+        return PlainText(self.file, path, *left, self.end, self.open_end, lines)
 
 
 def plain_text(file: SourceFile, folder: Path, encoding: str, quote: str = "") -> PlainText:
@@ -70,7 +74,7 @@ def plain_text(file: SourceFile, folder: Path, encoding: str, quote: str = "") -
     if figures.mixed:
         path = _written(folder / f"{file.sha256[:16]}.lines", _line_feeds(path, quote.encode()))
         figures = _figures(path)
-    return PlainText(file, path, figures.lines, figures.blank, figures.open_end)
+    return PlainText(file, path, figures.lines, figures.blank, figures.end, figures.open_end)
 
 
 def not_utf8(file: SourceFile, path: Path, how_many: str = "") -> SourceError:
@@ -79,9 +83,15 @@ def not_utf8(file: SourceFile, path: Path, how_many: str = "") -> SourceError:
     looks = _looks_like(text)
     said = f"looks like {looks}" if looks else "is of no encoding that can be told"
     return SourceError(
-        f"{file.uri}: line {line} is not UTF-8{how_many}; the file {said}: "
-        f"set source.csv.encoding{f': {looks}' if looks else ''}, or deliver it as UTF-8"
+        f"{file.uri}: line {line} is not UTF-8{how_many}; the file {said}: {_mend(file, looks)}"
     )
+
+
+def _mend(file: SourceFile, looks: str | None) -> str:
+    """What helps against an encoding; JSON lines have no other than UTF-8."""
+    if file.format != "csv":
+        return "deliver it as UTF-8"
+    return f"set source.csv.encoding{f': {looks}' if looks else ''}, or deliver it as UTF-8"
 
 
 def line_numbers(path: Path, positions: np.ndarray) -> np.ndarray:
@@ -102,6 +112,7 @@ def line_numbers(path: Path, positions: np.ndarray) -> np.ndarray:
 class _Figures:
     lines: int
     blank: int
+    end: str
     open_end: bool
     mixed: bool
 
@@ -119,10 +130,11 @@ def _figures(path: Path) -> _Figures:
             last = (last + block)[-2:]
     if not feeds:
         open_end = last[-1:] != b"\r"
-        return _Figures(returns + open_end, 0, open_end, False)
+        return _Figures(returns + open_end, 0, "\r", open_end, False)
     mixed = 0 < both < feeds
     open_end = last[-1:] != b"\n"
-    return _Figures(feeds + open_end, blank, open_end, mixed)
+    end = "\r\n" if both == feeds else "\n"
+    return _Figures(feeds + open_end, blank, end, open_end, mixed)
 
 
 def _blank_lines(before: bytes, block: bytes) -> int:
@@ -177,10 +189,7 @@ def _decoded(file: SourceFile, path: Path, folder: Path, encoding: str) -> Path:
     looks = _BOMS.get(mark) or _wide(start)
     utf8 = codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
     if utf8 and looks and looks != "utf-8":
-        raise SourceError(
-            f"{file.uri}: is not UTF-8; it looks like {looks}: set source.csv.encoding: {looks}, "
-            "or deliver it as UTF-8"
-        )
+        raise SourceError(f"{file.uri}: is not UTF-8; it looks like {looks}: {_mend(file, looks)}")
     target = folder / f"{file.sha256[:16]}.utf8"
     if not utf8:
         return _written(target, _recoded(file, path, encoding))
