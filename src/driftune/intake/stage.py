@@ -85,7 +85,7 @@ def stage(
             loaded = load(con, config, fetched, database.parent / "plain")
             _check_columns(config, loaded)
             evolution, times = _parse(con, config, fetched, loaded, known_domains)
-            leave_out(con, erased)
+            leave_out(con, config, erased)
             con.execute(_marked_sql(rules))
             tally(con)
             changes = [
