@@ -131,18 +131,18 @@ def file_cases(day: date) -> Iterator[Case]:
     yield bad(
         "latin-1 in JSON lines",
         json_text(plain).encode("latin-1"),
-        "line 1 is not UTF-8",
+        r"line 1 is not UTF-8; the file looks like [\w-]+: deliver it as UTF-8$",
         "{day}.jsonl",
     )
     yield bad(
         "a second header of another width",
         (many + csv_text([row | {"app": "x"} for row in plain for _ in range(3)])).encode(),
-        "the first is line 62, which has 10 values under 9 names",
+        "the first is line 62, which has 10 values, the header 9 names",
     )
     yield bad(
         "a second part of another delimiter",
         (many + csv_text(plain * 3, ";")).encode(),
-        "the first is line 62, which has 1 values under 9 names",
+        "the first is line 62, which has 1 value, the header 9 names",
     )
     yield bad(
         "a quote that is never closed",

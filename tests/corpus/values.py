@@ -163,7 +163,7 @@ def typed_cases(day: date) -> Iterator[Case]:
             [str(2**64 - 1 - n) for n in count],
         ),
         "int8": (pa.array(list(count), pa.int8()), [str(n) for n in count]),
-        "float-whole": (pa.array([float(n) for n in count]), [f"{n}.0" for n in count]),
+        "float-whole": (pa.array([float(n) for n in count]), [str(n) for n in count]),
         "float-fraction": (pa.array([n + 0.5 for n in count]), [f"{n}.5" for n in count]),
         "decimal-whole": (
             pa.array([Decimal(10**25 + n) for n in count], pa.decimal128(30, 0)),

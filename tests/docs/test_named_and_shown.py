@@ -114,11 +114,16 @@ def test_no_python_block_is_left_untested() -> None:
 def test_settings_that_pages_show_are_valid(tmp_path: Path) -> None:
     from driftune.simulate import SimulationConfig
 
-    (logs,) = blocks(ROOT / "docs/howto/own-logs.md", "yaml")
+    logs, *others = blocks(ROOT / "docs/howto/own-logs.md", "yaml")
     (world,) = blocks(ROOT / "docs/howto/simulation.md", "yaml")
     (tmp_path / "params.yaml").write_text(logs, encoding="utf-8")
     (tmp_path / "sim.yaml").write_text(world, encoding="utf-8")
     assert load_config(tmp_path / "params.yaml", {}).timezone == "Europe/Berlin"
+    for other in others:
+        merged = yaml.safe_load(logs) | yaml.safe_load(other)
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(merged), encoding="utf-8")
+        csv = load_config(tmp_path / "params.yaml", {}).source.csv
+        assert (csv.escape, csv.null) == ("\\", ["", r"\N"])
     assert load_settings(SimulationConfig, tmp_path / "sim.yaml").events
 
 

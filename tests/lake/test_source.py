@@ -100,7 +100,11 @@ CUT_GZIP = gzip.compress(b"a,b\n1,2\n" * 999, mtime=0)[:-20]
         ("{day}.csv.gz", b"not gzip", "is damaged or breaks off"),
         ("{day}.csv.gz", CUT_GZIP, "is damaged or breaks off"),
         ("{day}.jsonl", b'{"a": 1}\n{"a": ', "breaks off in its last line, 2, which is no JSON"),
-        ("{day}.csv", b"a,b\n1,2\n3", "breaks off in its last line, 3, which has 1 values under 2"),
+        (
+            "{day}.csv",
+            b"a,b\n1,2\n3",
+            "breaks off in its last line, 3, which has 1 value, the",
+        ),
         ("{day}.xlsx", b"PK", "unknown file type; set source.format"),
     ],
 )

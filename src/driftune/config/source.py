@@ -9,6 +9,9 @@ from pydantic import Field, field_validator, model_validator
 from driftune.config.base import Section, Share
 from driftune.redact import redact
 
+# An option before it is validated.
+Given = str | int | bool | list[str] | None
+
 
 class CsvOptions(Section):
     """How CSV files are written. What is not said is found from the header, the same for all rows.
@@ -30,12 +33,21 @@ class CsvOptions(Section):
     null: list[str] = [""]
     """What is written for no value; the empty text by default."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_a_key(cls, given: dict[str | None, Given]) -> dict[str | None, Given]:
+        # YAML reads a bare `null:` as no name at all.
+        if not isinstance(given, dict):
+            return given
+        return {"null" if key is None else key: value for key, value in given.items()}
+
     @field_validator("encoding")
     @classmethod
     def _known(cls, encoding: str) -> str:
         try:
+            "".encode(encoding)
             return codecs.lookup(encoding).name
-        except LookupError:
+        except (LookupError, ValueError):
             raise ValueError("is no encoding that Python knows, such as utf-16 or cp1252") from None
 
     @field_validator("header", mode="before")

@@ -67,6 +67,7 @@ def kept_changes(con: Connection, loaded: Loaded, kept: Iterable[Kept]) -> list[
 
     What rows in quarantine hold does not count.
     """
+    accepted = "SELECT delivered_id FROM parsed ANTI JOIN broken USING (row_id)"
     found = []
     for column in kept:
         if not column.moved:
@@ -75,7 +76,7 @@ def kept_changes(con: Connection, loaded: Loaded, kept: Iterable[Kept]) -> list[
         ((lost, file, example),) = con.execute(
             f"SELECT count(*), any_value(_driftune_file), left(any_value({value}::VARCHAR), 60) "
             f"FROM raw WHERE {column.lost} "
-            "AND _driftune_id NOT IN (SELECT delivered_id FROM staged WHERE rejected = 1)"
+            f"AND _driftune_id IN ({accepted})"
         ).fetchall()
         said = f"Column '{column.source}' keeps its type: the lake holds it as {column.kind}"
         if lost:

@@ -20,12 +20,12 @@ def file_changes(con: Connection, fetched: Fetched) -> list[Change]:
     found = []
     if fetched.ignored:
         names = ", ".join(name.rsplit("/", 1)[-1] for name in fetched.ignored[:3])
-        sentence = f"Every file is a log: {names} {_are(len(fetched.ignored))} not; ignored."
+        others = len(fetched.ignored) - 3
+        more = f" and {others} others" if others > 0 else ""
+        sentence = f"Every file of the day is a log: {names}{more} are ignored."
         found.append(Change.of("files_ignored", sentence, len(fetched.ignored)))
-    rows, file, line, problem = one_row(
-        con,
-        "SELECT count(*), min(file), min(line), any_value(problem ORDER BY line) FROM unreadable",
-    )
+    first = ", ".join(f"arg_min({name}, (file, line))" for name in ("file", "line", "problem"))
+    rows, file, line, problem = one_row(con, f"SELECT count(*), {first} FROM unreadable")
     if rows:
         sentence = f"Every line of the files is a row: line {line} of {file} {problem}."
         found.append(Change.of("row_unreadable", sentence, rows))
@@ -89,7 +89,3 @@ def id_changes(con: Connection, config: Config, loaded: Loaded) -> list[Change]:
             said = f"No {role} differ only in case: '{one}' and '{other}' are two, one of {pairs}"
             found.append(Change.of("id_case", f"{said} such pairs{about}.", pairs))
     return found
-
-
-def _are(number: int) -> str:
-    return "is" if number == 1 else f"and others, {number} in all, are" if number > 3 else "are"

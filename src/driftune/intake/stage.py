@@ -95,7 +95,7 @@ def stage(
             _check_columns(config, loaded)
             parsed = database.with_name("parsed.parquet")
             evolution, times = _parse(con, config, fetched.day, loaded, known_domains, parsed)
-            leave_out(con, erased)
+            leave_out(con, config, erased)
             con.execute(_marked_sql(rules))
             tally(con)
             changes = [

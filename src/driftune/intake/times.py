@@ -103,7 +103,7 @@ def _mixed(con: Connection, config: Config, found: Times, zoned: int) -> Iterato
 
 
 def _shifted(con: Connection, found: Times) -> Iterator[Change]:
-    """Times without an offset that the clock showed twice, and such that it never showed."""
+    """Times without an offset that the clock showed twice, and times that it never showed."""
     for rule, spans, expected, what in (
         (
             "time_ambiguous",
@@ -190,7 +190,7 @@ def _unreadable(con: Connection, found: Times) -> str | None:
     if found.role.format is not None:
         return f"'{example}' is not written as {found.as_said}; mend columns.time.format"
     if found.role.unit == "timestamp" and is_number(found.kind):
-        return f"'{example}' ({found.kind}) is none; set columns.time.unit or format"
+        return f"'{example}' ({found.kind}) is no time; set columns.time.unit or format"
     if found.role.unit == "timestamp":
-        return f"'{example}' is none; set columns.time.format, such as '%d.%m.%Y %H:%M'"
+        return f"'{example}' is no time; set columns.time.format, such as '%d.%m.%Y %H:%M'"
     return f"'{example}' ({found.kind}) is no number of {found.as_said}; mend columns.time.unit"

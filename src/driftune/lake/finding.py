@@ -72,6 +72,8 @@ def find(config: Config, day: date) -> Found:
         # Each store's client has errors of its own.
         reason = redact(first_line(error))
         raise SourceUnavailableError(f"{uri}: cannot be listed ({reason})") from None
+    if not entries and "file" in protocols(filesystem) and Path(pattern).is_symlink():
+        entries = {pattern: {}}
     ignored = {name for name in entries if _is_beside(name, pattern)}
     names = sorted(set(entries) - ignored)
     files = [name for name in names if _is_file(config, filesystem, name, entries[name], pattern)]

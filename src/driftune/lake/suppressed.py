@@ -5,6 +5,7 @@ than its files have: the list says which, so that the same files again stay a no
 """
 
 import hashlib
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,8 +20,10 @@ from driftune.io import write_json
 from driftune.lake.duck import Connection, literal
 from driftune.locks import locked
 
-# What may stand between the values of a line.
-BETWEEN = r"[,;|\t\"'{}:\[\]\s]+"
+# What may stand between the words of a line, and between its values.
+_BETWEEN = r"[,;|\t\"'{}:\[\]\s]+"
+_DELIMITERS = ",;|\t"
+_AROUND = " \"'\r"
 
 
 class Erasure(BaseModel):
@@ -101,7 +104,7 @@ def unless_erased(config: Config, day: date, state: str) -> Iterator[None]:
         yield
 
 
-def leave_out(con: Connection, erased: Suppressed) -> int:
+def leave_out(con: Connection, config: Config, erased: Suppressed) -> int:
     """Take the rows of suppressed users out of ``raw`` and ``parsed``; returns their number."""
     if not erased.users:
         return 0
@@ -111,12 +114,11 @@ def leave_out(con: Connection, erased: Suppressed) -> int:
         "CREATE TABLE suppressed AS SELECT row_id, delivered_id FROM parsed "
         f"WHERE sha256({literal(erased.salt)} || user_id) IN (SELECT mark FROM gone)"
     )
-    # Of a line that is no row, every word may be an id.
     con.execute(
         f"""
         DELETE FROM unreadable WHERE rowid IN (
             SELECT place FROM (SELECT rowid AS place, unnest(
-                regexp_split_to_array(text, {literal(BETWEEN)})) AS word FROM unreadable)
+                {words(config, "text")}) AS word FROM unreadable)
             WHERE sha256({literal(erased.salt)} || word) IN (SELECT mark FROM gone)
         )
         """
@@ -132,6 +134,18 @@ def leave_out(con: Connection, erased: Suppressed) -> int:
     con.execute("ALTER VIEW parsed RENAME TO delivered_parsed")
     con.execute("CREATE VIEW parsed AS FROM delivered_parsed ANTI JOIN suppressed USING (row_id)")
     return int(rows)
+
+
+def words(config: Config, text: str) -> str:
+    """SQL of a list: what of a line that is no row may be an id.
+
+    That is each word, and for ids of several words or with a colon each value and quoted text.
+    """
+    delimiters = re.escape(_DELIMITERS + (config.source.csv.delimiter or ""))
+    values = f"regexp_split_to_array({text}, {literal(f'[{delimiters}]')})"
+    bare = f"list_transform({values}, lambda value: trim(value, {literal(_AROUND)}))"
+    single = f"regexp_split_to_array({text}, {literal(_BETWEEN)})"
+    return f"list_concat({single}, string_split({text}, '\"'), {bare})"
 
 
 def marks(erased: Suppressed, users: Iterable[str]) -> list[str]:

@@ -56,6 +56,8 @@ def put_together(con: Connection, config: Config, parts: Sequence[Part]) -> Toge
         values = [given[number][name] for number in here]
         if name.lower() in used:
             values = [_decoded(sql, kind) for sql, kind in values]
+        if name in ids:
+            values = [_id(con, parts[n], *value) for n, value in zip(here, values, strict=True)]
         kinds = [kind for _, kind in values]
         target = _common(con, [parts[number] for number in here], values, is_id=name in ids)
         if target is None and not any(parts[number].is_text for number in here):
@@ -89,6 +91,24 @@ def _decoded(sql: str, kind: str) -> tuple[str, str]:
         if kind == "BLOB"
         else (sql, kind)
     )
+
+
+def _id(con: Connection, part: Part, sql: str, kind: str) -> tuple[str, str]:
+    """An id that a float holds: its digits where all are whole, as in a column with gaps.
+
+    What is not finite is no id.
+    """
+    if family(kind) != "DOUBLE":
+        return sql, kind
+    finite = f"CASE WHEN isfinite({sql}) THEN {sql} END"
+    if _any(con, part, f"isfinite({sql}) AND {_not_whole(sql)}"):
+        return finite, kind
+    return f"({finite})::BIGINT", "BIGINT"
+
+
+def _not_whole(sql: str) -> str:
+    """SQL condition on a finite float to be no whole number, or one that it may not hold."""
+    return f"({sql} <> trunc({sql}) OR abs({sql}) >= {_EXACT})"
 
 
 def _common(
@@ -126,8 +146,7 @@ def _number(
     whole = exact = True
     for part, (sql, kind) in zip(parts, values, strict=True):
         if family(kind) == "DOUBLE" and (whole or exact):
-            broken = f"{sql} <> trunc({sql}) OR abs({sql}) >= {_EXACT} OR NOT isfinite({sql})"
-            whole &= not _any(con, part, broken)
+            whole &= not _any(con, part, f"NOT isfinite({sql}) OR {_not_whole(sql)}")
         elif family(kind) == "whole":
             exact &= not _any(con, part, f"abs({sql}::HUGEINT) > {_EXACT}")
     if whole:

@@ -17,7 +17,7 @@ _LINES = f"""
     UNION ALL BY NAME
     SELECT 'row_unreadable' AS _reasons, file AS _file, line AS _line, problem AS _problem,
            text AS {TEXT}
-    FROM unreadable ORDER BY file, line
+    FROM (FROM unreadable ORDER BY file, line)
 """
 # The user's id as the lake would have it: the delivered column may be of any type or expression.
 USER = "_driftune_user"
@@ -43,10 +43,10 @@ def write_quarantine(staged: Staged, target: Path) -> int:
                     SELECT * FROM (
                         SELECT staged.reasons AS _reasons, staged.domain AS _domain,
                                staged.user_id AS {USER},
-                               _driftune_file AS _file, _driftune_row AS _row, {_element(con)}
+                               staged.file AS _file, staged.file_row AS _row, {_element(con)}
                                raw.* EXCLUDE (_driftune_id, _driftune_file, _driftune_row,
                                               _driftune_fingerprint)
-                        FROM staged JOIN raw ON raw._driftune_id = staged.delivered_id
+                        FROM staged LEFT JOIN raw ON raw._driftune_id = staged.delivered_id
                         WHERE staged.rejected = 1 ORDER BY staged.row_id
                     ) {lines}
                 ) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)

@@ -11,7 +11,7 @@ from driftune.config.workspace import Workspace
 from driftune.features.days import hashed
 from driftune.io import replacing
 from driftune.lake.duck import Connection, connect, identifier, literal
-from driftune.lake.suppressed import BETWEEN
+from driftune.lake.suppressed import words
 from driftune.lake.values import identity
 from driftune.quality.quarantine import TEXT, USER
 from driftune.retention.spelling import alike
@@ -64,9 +64,9 @@ def quarantined_ids(config: Config, users: Sequence[str]) -> set[str]:
             for text in _texts(con, config, path):
                 query = f"SELECT DISTINCT {text} FROM {_read(path)} WHERE {text} IN {_ASKED}"
                 found |= {user for (user,) in con.execute(query, [list(users)]).fetchall()}
-            if words := _words(con, path):
+            if maybe := _words(con, config, path):
                 query = (
-                    f"SELECT DISTINCT word FROM (SELECT unnest({words}) AS word FROM {_read(path)})"
+                    f"SELECT DISTINCT word FROM (SELECT unnest({maybe}) AS word FROM {_read(path)})"
                 )
                 query += f" WHERE word IN {_ASKED}"
                 found |= {user for (user,) in con.execute(query, [list(users)]).fetchall()}
@@ -118,16 +118,16 @@ def _quarantines(config: Config) -> list[Path]:
 def _theirs(con: Connection, config: Config, path: Path) -> str:
     """The condition on a quarantined row to be of one of the users ``$1``."""
     conditions = [f"{text} IN {_ASKED}" for text in _texts(con, config, path)]
-    if words := _words(con, path):
-        conditions.append(f"list_has_any({words}, $1::VARCHAR[])")
+    if maybe := _words(con, config, path):
+        conditions.append(f"list_has_any({maybe}, $1::VARCHAR[])")
     return " OR ".join(f"coalesce({each}, false)" for each in conditions)
 
 
-def _words(con: Connection, path: Path) -> str:
-    """SQL of the words of lines that are no rows, each maybe an id; empty without such lines."""
+def _words(con: Connection, config: Config, path: Path) -> str:
+    """SQL of what may be an id in lines that are no rows; empty without such lines."""
     described = con.execute(f"DESCRIBE FROM {_read(path)}").fetchall()
     has_lines = TEXT in {name for name, *_ in described}
-    return f"regexp_split_to_array({TEXT}, {literal(BETWEEN)})" if has_lines else ""
+    return words(config, TEXT) if has_lines else ""
 
 
 def _texts(con: Connection, config: Config, path: Path) -> list[str]:

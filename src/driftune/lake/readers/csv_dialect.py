@@ -17,9 +17,15 @@ _HEADER_LINES = 100
 
 @dataclass(frozen=True)
 class Dialect:
-    """``names`` of the columns in their order; the first ``skipped`` lines hold no rows, and
-    ``skipped_blank`` of them nothing at all."""
+    """``names`` of the columns in their order, and how many values the first line has (``width``);
+    the first ``skipped`` lines hold no rows, and ``skipped_blank`` of them nothing at all.
 
+    ``has_plain_header``: the rows begin at the first line or behind one. DuckDB skips records, not
+    lines, and a quoted name may hold line ends, of which it takes a CR for one, too.
+    """
+
+    end: str
+    width: int
     delimiter: str
     quote: str
     escape: str
@@ -27,39 +33,46 @@ class Dialect:
     names: tuple[str, ...]
     skipped: int
     skipped_blank: int
-
-    @property
-    def has_plain_header(self) -> bool:
-        """Whether the rows begin at the first line or behind one: DuckDB skips records, not lines,
-        and a quoted name may hold line ends."""
-        return self.skipped <= 1
+    has_plain_header: bool
 
     @property
     def options(self) -> str:
         """The dialect as arguments of DuckDB's ``read_csv``."""
         kinds = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in self.names)
         nulls = ", ".join(map(literal, self.nulls))
+        # Said, as it is told else from the first line end, which may lie within quotes.
+        end = self.end.replace("\r", r"\r").replace("\n", r"\n")
         return (
             f"auto_detect=false, hive_partitioning=false, header=false, skip={self.skipped}, "
-            f"columns={{{kinds}}}, delim={literal(self.delimiter)}, quote={literal(self.quote)}, "
-            f"escape={literal(self.escape)}, nullstr=[{nulls}], allow_quoted_nulls=false"
+            f"columns={{{kinds}}}, new_line='{end}', delim={literal(self.delimiter)}, "
+            f"quote={literal(self.quote)}, escape={literal(self.escape)}, nullstr=[{nulls}], "
+            "allow_quoted_nulls=false"
         )
 
 
 def find_dialect(text: PlainText, options: CsvOptions, wanted: Collection[str]) -> Dialect:
     """Find how a file is written; what the configuration says is not asked.
 
-    The delimiter is the sign by which the header has most of the ``wanted`` columns.
+    The delimiter is the sign by which the header has most of the ``wanted`` columns; where the
+    configuration names them, the one by which the first line has as many values.
 
     Raises:
         SourceError: when the file has no header.
     """
     delimiters = [options.delimiter] if options.delimiter else _DELIMITERS
-    found = [_with_delimiter(text, options, delimiter) for delimiter in delimiters]
+    found, errors = [], []
+    for delimiter in delimiters:
+        try:
+            found.append(_with_delimiter(text, options, delimiter))
+        except SourceError as error:
+            errors.append(error)
+    if not found:
+        raise errors[0]
     lower = {name.lower() for name in wanted}
 
-    def fit(dialect: Dialect) -> tuple[int, int]:
-        return sum(name.lower() in lower for name in dialect.names), len(dialect.names)
+    def fit(dialect: Dialect) -> tuple[bool, int, int]:
+        known = sum(name.lower() in lower for name in dialect.names)
+        return dialect.width == len(dialect.names), known, dialect.width
 
     return max(found, key=fit)
 
@@ -73,6 +86,8 @@ def _with_delimiter(text: PlainText, options: CsvOptions, delimiter: str) -> Dia
         names = options.header
     has_header = names is record
     return Dialect(
+        text.end,
+        len(record),
         delimiter,
         options.quote,
         options.escape or options.quote,
@@ -80,6 +95,7 @@ def _with_delimiter(text: PlainText, options: CsvOptions, delimiter: str) -> Dia
         tuple(_named(names)),
         lines if has_header else 0,
         blank if has_header else 0,
+        not has_header or (lines <= 1 and not any("\r" in name for name in record)),
     )
 
 
@@ -92,10 +108,10 @@ def _first_record(
         SourceError: when there is none.
     """
     before = 0 if isinstance(options.header, list) else max(0, options.header - 1)
-    with text.path.open(encoding="utf-8", errors="replace", newline="") as stream:
-        blank = sum(not line.strip("\r\n") for line in islice(stream, before))
+    with text.path.open(encoding="utf-8", errors="replace", newline=text.end) as stream:
+        lines = list(islice(stream, before + _HEADER_LINES))
         reader = csv.reader(
-            islice(stream, _HEADER_LINES),
+            lines[before:],
             delimiter=delimiter,
             quotechar=options.quote or None,
             escapechar=options.escape if options.escape != options.quote else None,
@@ -104,10 +120,10 @@ def _first_record(
         try:
             for record in reader:
                 if any(name.strip() for name in record):
-                    return record, before + reader.line_num, blank
-                blank += not record
+                    end = before + reader.line_num
+                    return record, end, sum(line in ("\n", "\r\n") for line in lines[:end])
         except csv.Error as error:
-            raise _no_header(text, str(error)) from None
+            raise _no_header(text, str(error).split(" - ")[0]) from None
     raise _no_header(text, "no line of it has a name")
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import duckdb
@@ -15,7 +16,7 @@ from driftune.lake.readers.csv_dialect import Dialect, find_dialect
 from driftune.lake.readers.encodings import not_utf8
 from driftune.lake.readers.lines import line_numbers
 from driftune.lake.readers.parsed import write_parsed
-from driftune.lake.readers.part import Part, broken_off, check_names
+from driftune.lake.readers.part import Part, check_names, not_of_format
 from driftune.lake.readers.plain_text import PlainText, plain_text
 from driftune.lake.readers.unreadable import (
     Unreadable,
@@ -62,7 +63,7 @@ def read_csv(
     except duckdb.Error as error:
         if is_out_of_room(error):
             raise
-        raise broken_off(file, error) from None
+        raise not_of_format(file, error) from None
     broken = _broken_lines(con, config, text, f"{table}_faults", parsed.rows)
     unreadable = len(broken.lines)
     _account(con, text, dialect, parsed.relation, parsed.rows + unreadable)
@@ -107,7 +108,10 @@ def _broken_lines(
     places = np.array([place for place, *_ in found], np.int64)
     numbers, problems, texts = text.before + line_numbers(text.path, places), [], []
     for place, line, message, encoding in found:
-        texts.append((_bytes_at(text.path, place) if encoding else line.rstrip("\r\n")).split("\n"))
+        delivered = line.rstrip("\r\n")
+        if encoding:
+            delivered = _bytes_at(text.path, place, delivered.count("\n") + 1)
+        texts.append(delivered.split("\n"))
         problems.append("is not UTF-8" if encoding else _worded(message))
     if found:
         check_end(text, int(numbers[-1]) + len(texts[-1]) - 1, problems[-1])
@@ -125,17 +129,19 @@ def _broken_lines(
 def _worded(message: str) -> str:
     """DuckDB's word on a line as a clause after it."""
     if found := _COUNTS.search(message):
-        return f"has {found[2]} values under {found[1]} names"
+        values = "value" if found[2] == "1" else "values"
+        return f"has {found[2]} {values}, the header {found[1]} names"
     if "quote" in message.lower():
         return "has a quote that is not closed, or text behind one"
     return f"cannot be read ({message.splitlines()[0].rstrip('.')})"
 
 
-def _bytes_at(path: Path, place: int) -> str:
-    """The line that begins at a byte, its bytes that are no UTF-8 as escapes."""
+def _bytes_at(path: Path, place: int, lines: int) -> str:
+    """The lines that begin at a byte, their bytes that are no UTF-8 as escapes."""
     with path.open("rb") as stream:
         stream.seek(place)
-        return stream.readline().rstrip(b"\r\n").decode(errors="backslashreplace")
+        delivered = b"".join(islice(stream, lines))
+    return delivered.rstrip(b"\r\n").decode(errors="backslashreplace")
 
 
 def _account(con: Connection, text: PlainText, dialect: Dialect, relation: str, found: int) -> None:
@@ -157,5 +163,5 @@ def _account(con: Connection, text: PlainText, dialect: Dialect, relation: str, 
     if found + within != wanted:
         raise SourceError(
             f"{text.file.uri}: {wanted:,} of its lines hold something, but {found + within:,} were "
-            "read; none is used; see to its quotes and line ends, or set source.csv"
+            "read as rows; none is used; see to its quotes and line ends, or set source.csv"
         )

@@ -25,9 +25,38 @@ def not_utf8(file: SourceFile, path: Path, how_many: str = "") -> SourceError:
     looks = _looks_like(text)
     said = f"looks like {looks}" if looks else "is of no encoding that can be told"
     return SourceError(
-        f"{file.uri}: line {line} is not UTF-8{how_many}; the file {said}: "
-        f"set source.csv.encoding{f': {looks}' if looks else ''}, or deliver it as UTF-8"
+        f"{file.uri}: line {line} is not UTF-8{how_many}; the file {said}: {_mend(file, looks)}"
     )
+
+
+def _mend(file: SourceFile, looks: str | None) -> str:
+    """What helps against an encoding; JSON lines have no other than UTF-8."""
+    if file.format != "csv":
+        return "deliver it as UTF-8"
+    return f"set source.csv.encoding{f': {looks}' if looks else ''}, or deliver it as UTF-8"
+
+
+def with_escapes(path: Path, target: Path) -> tuple[Path, list[int]]:
+    """A copy of text with line feeds, in which bytes that are not UTF-8 are escapes.
+
+    Returns its path, and the lines (from 1) that have such.
+    """
+    foreign: list[int] = []
+
+    def lines() -> Iterator[bytes]:
+        before = 0
+        with path.open("rb") as stream:
+            for raw in whole_lines(stream):
+                block = raw.replace(b"\r\n", b"\n")
+                escaped = block.decode(errors="backslashreplace").encode()
+                if escaped != block:
+                    pairs = zip(block.split(b"\n"), escaped.split(b"\n"), strict=True)
+                    changed = (n for n, (one, other) in enumerate(pairs, 1) if one != other)
+                    foreign.extend(before + number for number in changed)
+                yield escaped
+                before += block.count(b"\n")
+
+    return written(target, lines()), foreign
 
 
 def decoded(file: SourceFile, path: Path, folder: Path, encoding: str) -> Path:
@@ -40,12 +69,9 @@ def decoded(file: SourceFile, path: Path, folder: Path, encoding: str) -> Path:
         start = stream.read(4096)
     mark = next((sign for sign in _BOMS if start.startswith(sign)), b"")
     looks = _BOMS.get(mark) or _wide(start)
-    utf8 = codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
+    utf8 = looks == "utf-8" or codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
     if utf8 and looks and looks != "utf-8":
-        raise SourceError(
-            f"{file.uri}: is not UTF-8; it looks like {looks}: set source.csv.encoding: {looks}, "
-            "or deliver it as UTF-8"
-        )
+        raise SourceError(f"{file.uri}: is not UTF-8; it looks like {looks}: {_mend(file, looks)}")
     target = folder / f"{file.sha256[:16]}.utf8"
     if not utf8:
         return written(target, _recoded(file, path, encoding))

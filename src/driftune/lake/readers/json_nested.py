@@ -19,7 +19,7 @@ def structured(
     """
     found = {}
     for name in columns:
-        path = literal(f'$."{name}"')
+        path = literal(f"$.{json.dumps(name, ensure_ascii=False)}")
         (nested,) = one_row(
             con,
             f"SELECT coalesce(bool_or(json_type(json, {path}) IN ('OBJECT', 'ARRAY')), false) "
@@ -35,7 +35,7 @@ def structured(
             f"FROM {relation} WHERE json_valid({column})",
         )
         kind = literal(json.dumps(_typed(json.loads(structure), bool(long))))
-        sql = f"json_transform({column}, {kind})"
+        sql = f"json_transform(CASE WHEN json_valid({column}) THEN {column} END, {kind})"
         ((described),) = con.execute(f"SELECT typeof({sql}) FROM {relation} LIMIT 1").fetchall()
         found[name] = (sql, str(described[0]))
     return found

@@ -56,13 +56,14 @@ def _is_suspect(name: str, is_id: bool) -> str:
 
 
 def _written(name: str) -> str:
-    """SQL of the number as an object of the file has it; empty where it has none."""
+    """SQL of the numbers that an object has under a name, also within what is nested."""
     key = re.escape(json.dumps(name, ensure_ascii=False))
     pattern = literal(rf"{key}\s*:\s*({_NUMBER})\s*[,}}]")
-    return f"regexp_extract(json::VARCHAR, {pattern}, 1)"
+    return f"regexp_extract_all(json::VARCHAR, {pattern}, 1)"
 
 
 def _restored(name: str, number: int) -> str:
-    column, written = identifier(name), f"_driftune_w{number}"
-    same = f"TRY_CAST({written} AS DOUBLE) = TRY_CAST({column} AS DOUBLE)"
-    return f"CASE WHEN {written} <> '' AND {same} THEN {written} ELSE {column} END AS {column}"
+    column = identifier(name)
+    same = f"TRY_CAST(written AS DOUBLE) = TRY_CAST({column} AS DOUBLE)"
+    found = f"list_filter(_driftune_w{number}, lambda written: {same})[1]"
+    return f"coalesce({found}, {column}) AS {column}"

@@ -1,28 +1,21 @@
 """JSON lines: every scalar as the text that was written, what is nested as JSON text."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from pathlib import Path
 
 import duckdb
-import numpy as np
 
 from driftune.config import Config
 from driftune.errors import SourceError
-from driftune.lake.duck import Connection, identifier, is_out_of_room, literal, one_row, plain_name
-from driftune.lake.readers.encodings import not_utf8
+from driftune.lake.duck import Connection, identifier, is_out_of_room, literal, plain_name
+from driftune.lake.readers.json_lines import sort_out
 from driftune.lake.readers.json_nested import structured
 from driftune.lake.readers.json_numbers import restore_numbers
-from driftune.lake.readers.lines import line_count
 from driftune.lake.readers.parsed import Parsed, write_parsed
 from driftune.lake.readers.part import Part, check_names, not_of_format
-from driftune.lake.readers.plain_text import PlainText, plain_text
+from driftune.lake.readers.plain_text import plain_text
 from driftune.lake.readers.unreadable import (
-    Unreadable,
-    check_end,
     keep_unreadable,
-    refusal,
-    too_many,
 )
 from driftune.lake.source import SourceFile
 
@@ -54,7 +47,7 @@ def read_jsonl(
     except duckdb.Error as error:
         if is_out_of_room(error):
             raise
-        path, broken = _sorted_out(con, config, text, table, folder, error)
+        path, broken = sort_out(con, config, text, table, folder, error)
         try:
             columns, parsed = _read(con, file, path, target)
         except duckdb.Error as again:
@@ -82,10 +75,16 @@ def _read(con: Connection, file: SourceFile, path: Path, target: Path) -> tuple[
     """
     objects = _objects(path)
     first = con.execute(f"SELECT json_keys(json) FROM {objects} LIMIT 1").fetchall()
-    others = con.execute(
-        f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM {objects} ORDER BY key"
-    ).fetchall()
-    columns = list(dict.fromkeys([*(first[0][0] if first else []), *(key for (key,) in others)]))
+    # What is no object has no keys, and is told by a null.
+    found = "CASE WHEN json_type(json) = 'OBJECT' THEN json_keys(json) ELSE [NULL] END"
+    others = con.execute(f"SELECT DISTINCT unnest({found}) AS key FROM {objects} ORDER BY key")
+    keys = [key for (key,) in others.fetchall()]
+    if None in keys and len(keys) > 1:
+        raise duckdb.InvalidInputException("a line is no object")
+    named = dict.fromkeys([*(first[0][0] if first else []), *keys])
+    columns = [key for key in named if key is not None]
+    if "" in columns:
+        raise SourceError(f"{file.uri}: has a key without a name; deliver it with one")
     if not columns:
         other = f"SELECT 1 FROM {objects} WHERE json_type(json) <> 'OBJECT' LIMIT 1"
         if con.execute(other).fetchall():
@@ -105,69 +104,3 @@ def _read(con: Connection, file: SourceFile, path: Path, target: Path) -> tuple[
 
 def _objects(path: Path) -> str:
     return f"read_ndjson_objects({literal(plain_name(path))}, hive_partitioning=false)"
-
-
-def _sorted_out(
-    con: Connection,
-    config: Config,
-    text: PlainText,
-    table: str,
-    folder: Path,
-    error: Exception,
-) -> tuple[Path, Unreadable]:
-    """A copy of the file with the lines that are objects, and the others.
-
-    Raises:
-        SourceError: when too many are none, or not UTF-8.
-    """
-    lines = (
-        f"read_csv({literal(plain_name(text.path))}, auto_detect=false, hive_partitioning=false, "
-        "header=false, columns={'line': 'VARCHAR'}, delim='\x1f', quote='', escape='', nullstr='', "
-        "max_line_size=16777216)"
-    )
-    try:
-        con.execute(f"CREATE TEMP TABLE {table}_lines AS SELECT line FROM {lines}")
-    except duckdb.Error as fault:
-        if is_out_of_room(fault):
-            raise
-        if "utf-8" in str(fault).lower() or "unicode" in str(fault).lower():
-            raise not_utf8(text.file, text.path) from None
-        raise not_of_format(text.file, error) from None
-    con.execute(
-        f"""
-        CREATE TEMP TABLE {table}_broken AS
-        SELECT number, line, CASE WHEN NOT json_valid(line) THEN 'is no JSON'
-               WHEN json_type(line) <> 'OBJECT' THEN 'is no object'
-               WHEN len(json_keys(line)) > len(list_distinct(json_keys(line)))
-               THEN 'has a key twice' END AS problem
-        FROM (SELECT rowid + 1 AS number, line FROM {table}_lines
-              WHERE trim(line, chr(32) || chr(9) || chr(13)) <> '')
-        WHERE problem IS NOT NULL
-        """
-    )
-    found = con.execute(f"FROM {table}_broken ORDER BY number LIMIT 1").fetchall()
-    if not found:
-        raise not_of_format(text.file, error)
-    (last, problem), *_ = con.execute(
-        f"SELECT number, problem FROM {table}_broken ORDER BY number DESC LIMIT 1"
-    ).fetchall()
-    check_end(replace(text, lines=line_count(text.path)), last, problem)
-    rows, broken = one_row(
-        con,
-        f"SELECT (SELECT count(*) FROM {table}_lines WHERE trim(line) <> ''), "
-        f"(SELECT count(*) FROM {table}_broken)",
-    )
-    if too_many(config, rows - broken, broken):
-        (number, line, problem), *_ = found
-        raise refusal(text.file, rows - broken, broken, number, problem, line)
-    good = folder / f"{text.file.sha256[:16]}.objects"
-    folder.mkdir(parents=True, exist_ok=True)
-    con.execute(
-        f"COPY (SELECT line FROM {table}_lines WHERE line IS NOT NULL AND rowid + 1 NOT IN "
-        f"(SELECT number FROM {table}_broken) ORDER BY rowid) TO {literal(str(good))} "
-        "(FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x1f')"
-    )
-    broken_lines = con.execute(f"FROM {table}_broken ORDER BY number").fetchnumpy()
-    return good, Unreadable(
-        broken_lines["number"], broken_lines["problem"], np.asarray(broken_lines["line"], object)
-    )

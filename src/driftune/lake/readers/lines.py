@@ -14,10 +14,12 @@ _BLOCK = 1 << 22
 
 @dataclass(frozen=True)
 class Figures:
-    """A file's lines, ``blank`` ones, an end without a line end, line ends of both kinds."""
+    """A file's lines, the ``blank`` ones, the ``end`` of each, whether the last one has none
+    (``open_end``), and whether some have another (``mixed``)."""
 
     lines: int
     blank: int
+    end: str
     open_end: bool
     mixed: bool
 
@@ -36,10 +38,11 @@ def figures(path: Path) -> Figures:
             last = (last + block)[-2:]
     if not feeds:
         open_end = last[-1:] != b"\r"
-        return Figures(returns + open_end, 0, open_end, False)
+        return Figures(returns + open_end, 0, "\r", open_end, False)
     mixed = 0 < both < feeds
     open_end = last[-1:] != b"\n"
-    return Figures(feeds + open_end, blank, open_end, mixed)
+    end = "\r\n" if both == feeds else "\n"
+    return Figures(feeds + open_end, blank, end, open_end, mixed)
 
 
 def line_count(path: Path) -> int:
@@ -64,6 +67,8 @@ def line_numbers(path: Path, positions: np.ndarray) -> np.ndarray:
 def has_open_end(path: Path) -> bool:
     """Whether the last line of a file has no line end."""
     with path.open("rb") as stream:
+        if not stream.seek(0, os.SEEK_END):
+            return False
         stream.seek(-1, os.SEEK_END)
         return stream.read(1) != b"\n"
 

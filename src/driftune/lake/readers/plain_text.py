@@ -19,14 +19,16 @@ _BLOCK = 1 << 22
 class PlainText:
     """A text file in UTF-8, without a byte order mark, whose line ends are all alike.
 
-    ``lines``: physical lines, ``blank`` ones of them without a sign; ``open_end``: the last one has
-    no line end. The first ``before`` lines of the file are not in it.
+    ``lines``: physical lines, ``blank`` ones of them without a sign; ``end``: the signs that
+    end each; ``open_end``: the last one has no line end. The first ``before`` lines of the file are
+    not in it.
     """
 
     file: SourceFile
     path: Path
     lines: int
     blank: int
+    end: str
     open_end: bool
     before: int = 0
 
@@ -34,12 +36,14 @@ class PlainText:
         """The text without its first ``lines``, of which some are ``blank``."""
         if not lines:
             return self
-        with self.path.open("rb") as stream:
+        # Every byte is a sign of latin-1.
+        with self.path.open(encoding="latin-1", newline=self.end) as stream:
             for _ in range(lines):
                 stream.readline()
-            path = written(folder / f"{self.file.sha256[:16]}.rows", blocks(stream))
+            rest = iter(lambda: stream.read(_BLOCK).encode("latin-1"), b"")
+            path = written(folder / f"{self.file.sha256[:16]}.rows", rest)
         left = self.lines - lines, self.blank - blank
-        return PlainText(self.file, path, *left, self.open_end, lines)
+        return PlainText(self.file, path, *left, self.end, self.open_end, lines)
 
 
 def plain_text(
@@ -59,12 +63,12 @@ def plain_text(
         path = written(folder / f"{file.sha256[:16]}.plain", _unpacked(file, packed))
     path = decoded(file, path, folder, encoding)
     if not is_counted:
-        return PlainText(file, path, 0, 0, has_open_end(path))
+        return PlainText(file, path, 0, 0, "\n", has_open_end(path))
     found = figures(path)
     if found.mixed:
         path = written(folder / f"{file.sha256[:16]}.lines", line_feeds(path, quote.encode()))
         found = figures(path)
-    return PlainText(file, path, found.lines, found.blank, found.open_end)
+    return PlainText(file, path, found.lines, found.blank, found.end, found.open_end)
 
 
 def _unpacked(file: SourceFile, packed: str) -> Iterator[bytes]:
