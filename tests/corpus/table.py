@@ -486,6 +486,16 @@ def file_cases(day: date) -> Iterator[Case]:
         text.replace("sushi", '"sushi', 1).encode(),
         "has a quote that is not closed",
     )
+    yield bad(
+        "a quote that is never closed before CRLF",
+        text.replace("sushi", '"sushi', 1).replace("\n", "\r\n").encode(),
+        "the first is line 2, which has a quote that is not closed.*: 'u0,i0,",
+    )
+    yield bad(
+        "a CR within a line",
+        text.replace("sushi", "su\rshi", 1).encode(),
+        "or a CR within a line, hides where its lines end",
+    )
     yield bad("cut in the last line", text.encode()[:-25], "breaks off in its last line, 13")
     yield bad(
         "JSON lines that are cut",
