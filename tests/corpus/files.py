@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -131,7 +132,7 @@ def file_cases(day: date) -> Iterator[Case]:
     yield bad(
         "latin-1 in JSON lines",
         json_text(plain).encode("latin-1"),
-        r"line 1 is not UTF-8; the file looks like [\w-]+: deliver it as UTF-8$",
+        r"line 1 is not UTF-8 \(12 of 12 lines are not\); the file looks like [\w-]+: deliver it as UTF-8$",
         "{day}.jsonl",
     )
     yield bad(
@@ -143,6 +144,16 @@ def file_cases(day: date) -> Iterator[Case]:
         "a second part of another delimiter",
         (many + csv_text(plain * 3, ";")).encode(),
         "the first is line 62, which has 1 value, the header 9 names",
+    )
+    yield bad(
+        "a quote that is never closed before CRLF",
+        text.replace("sushi", '"sushi', 1).replace("\n", "\r\n").encode(),
+        "the first is line 2, which has a quote that is not closed.*: 'u0,i0,",
+    )
+    yield bad(
+        "a CR within a line",
+        text.replace("sushi", "su\rshi", 1).encode(),
+        "or a CR within a line, hides where its lines end",
     )
     yield bad(
         "a quote that is never closed",
@@ -205,6 +216,48 @@ def file_cases(day: date) -> Iterator[Case]:
         "".join([*objects[:4], '{"user_id": "a", "user_id": "b"}\n', *objects[4:]]).encode(),
         "{day}.jsonl",
         quarantined={"row_unreadable": 1},
+    )
+    umlaut = "".join([*objects[:3], objects[3].replace("north", "nörth"), *objects[4:]])
+    yield good(
+        "a JSON line that is not UTF-8",
+        b"".join(
+            line.encode("latin-1" if number == 3 else "utf-8")
+            for number, line in enumerate(umlaut.splitlines(keepends=True))
+        ).replace(b"\n", b"\r\n", 2),
+        "{day}.jsonl",
+        values=[*users[:3], *users[4:]],
+        quarantined={"row_unreadable": 1},
+    )
+    yield good(
+        "a null in the place of a JSON line",
+        "".join([*objects[:4], "null\n", *objects[4:]]).encode(),
+        "{day}.jsonl",
+        quarantined={"row_unreadable": 1},
+    )
+    yield good(
+        "an id behind a nested one of its name",
+        re.sub(
+            '{"user_id": "u(.)"', r'{"item": {"user_id": 7.0}, "user_id": 1.1\1', "".join(objects)
+        ).encode(),
+        "{day}.jsonl",
+        values=[f"1.1{user[1:]}" for user in users],
+    )
+    yield bad(
+        "a key without a name",
+        objects[0].replace("category", "").encode(),
+        "has a key without a name",
+        "{day}.jsonl",
+    )
+    yield bad("an empty packed file", gzip.compress(b""), "holds no rows", "{day}.jsonl.gz")
+    yield good(
+        "names by configuration, between semicolons",
+        "".join(csv_text(plain, ";").splitlines(keepends=True)[1:]).encode(),
+        source={"csv": {"header": lines[0].strip().split(",")}},
+    )
+    yield good(
+        "a byte order mark goes before the configured encoding",
+        b"\xef\xbb\xbf" + text.encode(),
+        source={"csv": {"encoding": "latin-1"}},
     )
     yield good(
         "ids that differ only in case",

@@ -63,6 +63,11 @@ def read_csv(
     except duckdb.Error as error:
         if is_out_of_room(error):
             raise
+        if "invalid state" in str(error):
+            raise SourceError(
+                f"{file.uri}: a quote that is not closed, or a CR within a line, hides where its "
+                "lines end; none of its rows is used; deliver it again or set source.csv"
+            ) from None
         raise not_of_format(file, error) from None
     broken = _broken_lines(con, config, text, f"{table}_faults", parsed.rows)
     unreadable = len(broken.lines)
@@ -95,8 +100,8 @@ def _broken_lines(
     )
     lines, foreign = one_row(
         con,
-        f"SELECT coalesce(sum(1 + length(rtrim(line, chr(10))) "
-        f"- length(replace(rtrim(line, chr(10)), chr(10), ''))), 0)::BIGINT, "
+        f"SELECT coalesce(sum(1 + length(trim(line, chr(10))) "
+        f"- length(replace(trim(line, chr(10)), chr(10), ''))), 0)::BIGINT, "
         f"count(*) FILTER (encoding) FROM {faults}_once",
     )
     refused = too_many(config, rows, lines)
@@ -115,15 +120,17 @@ def _broken_lines(
         problems.append("is not UTF-8" if encoding else _worded(message))
     if found:
         check_end(text, int(numbers[-1]) + len(texts[-1]) - 1, problems[-1])
-    if refused:
-        raise refusal(text.file, rows, lines, int(numbers[0]), problems[0], texts[0][0])
     sizes = [len(each) for each in texts]
     within = np.concatenate([np.arange(size) for size in sizes]) if sizes else places
-    return Unreadable(
+    broken = Unreadable(
         np.repeat(numbers, sizes) + within,
         np.repeat(np.array(problems, object), sizes),
-        np.array([line for each in texts for line in each], object),
+        np.array([line.rstrip("\r") for each in texts for line in each], object),
     ).without_blank()
+    if refused:
+        first = int(broken.lines[0]), broken.problems[0], broken.texts[0]
+        raise refusal(text.file, rows, lines, *first)
+    return broken
 
 
 def _worded(message: str) -> str:
