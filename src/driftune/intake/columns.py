@@ -45,17 +45,17 @@ def evolve(con: Connection, config: Config, day: date, loaded: Loaded) -> Evolut
     untyped = loaded.has_text
     casts = {}
     for name in identities(config):
-        was, now = before.get(name), types.get(name)
+        was, now = before.get(name) or _older(config, day, name), types.get(name)
         if was is None or now is None or not is_changed(was, now):
             continue
-        if untyped:
+        if untyped and now == "VARCHAR":
             found = misread(con, name, was, config.quality.max_rejected_share)
         else:
             found = recast(con, config, name, was, now, day)
         if found is None:
             continue
         changes.append(_recast(con, name, was, now, found))
-        if found.target and not found.lost:
+        if found.target and (found.few or not found.lost):
             casts[name] = found.target
     # Text files say no types: what was known of them stays known.
     known = {name: before.get(name, kind) if untyped else kind for name, kind in types.items()}
@@ -103,6 +103,19 @@ def _earlier(config: Config, day: date) -> dict[str, str] | None:
             found = read_json(workspace.columns(date.fromisoformat(name)))
             if isinstance(found, dict):
                 return found
+    return None
+
+
+def _older(config: Config, day: date, name: str) -> str | None:
+    """The type that a column had on the newest day before that had it."""
+    workspace = Workspace(config)
+    folder = workspace.columns(day).parent
+    days = sorted(path.stem for path in folder.glob("*.json") if path.stem < day.isoformat())
+    for earlier in reversed(days):
+        with suppress(ValueError):
+            found = read_json(workspace.columns(date.fromisoformat(earlier)))
+            if isinstance(found, dict) and name in found:
+                return str(found[name])
     return None
 
 
@@ -166,6 +179,11 @@ def _mixed(con: Connection, loaded: Loaded) -> list[Change]:
 
 def _recast(con: Connection, name: str, was: str, now: str, found: Recast) -> Change:
     what = f"Column '{name}' keeps its type: it was {was} and is {now}"
+    if found.few and found.lost:
+        said = f"Column '{name}' keeps its form: it was {was}, and '{found.example}' {found.where}"
+        return Change.of(
+            "column_type", f"{said} is none; such values keep their writing.", found.lost
+        )
     if found.lost:
         where = f"{what}, and '{found.example}' {found.where} does not fit"
         return Change.of("column_lossy", f"{where}; {ACCEPT}.", found.lost)

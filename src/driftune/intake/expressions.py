@@ -55,6 +55,7 @@ def _number_types(con: Connection, config: Config) -> dict[str, str]:
     The share of others that is tolerated is ``quality.max_rejected_share``.
     """
     tolerated, mentioned = config.quality.max_rejected_share, roles.mentioned(config)
+    ids = roles.mentioned(config, ("user", "item", "request"))
     described = con.execute("DESCRIBE raw").fetchall()
     names = [name for name, kind, *_ in described if kind == "VARCHAR"]
     names = [name for name in names if name.lower() in mentioned]
@@ -74,8 +75,12 @@ def _number_types(con: Connection, config: Config) -> dict[str, str]:
     found = {}
     for place, name in enumerate(names):
         given, integers, numbers, codes, truths = figures[5 * place : 5 * place + 5]
-        if given and truths >= (1 - tolerated) * given:
+        if given and name.lower() not in ids and truths >= (1 - tolerated) * given:
             found[name] = "BOOLEAN"
-        if given and not codes and numbers >= (1 - tolerated) * given:
+        if name.lower() in ids:
+            # A fraction or a word among ids must not change how the others are written.
+            if given and integers == given:
+                found[name] = "BIGINT"
+        elif given and not codes and numbers >= (1 - tolerated) * given:
             found[name] = "BIGINT" if integers == numbers else "DOUBLE"
     return found

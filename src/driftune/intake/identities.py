@@ -4,7 +4,7 @@ The lake holds names as text. A change of type is harmless where every value rea
 read before; else the same user, item or domain would go by two names.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from driftune.config import ColumnRole, Config
@@ -18,12 +18,14 @@ from driftune.lake.types import EMPTY, family, is_nested
 @dataclass(frozen=True)
 class Recast:
     """A change of type: the ``target`` to cast to (None: values read the same without), and how
-    many rows (``lost``) name something else, with an ``example`` and ``where`` it is from."""
+    many rows (``lost``) name something else, with an ``example`` and ``where`` it is from; where
+    they are ``few``, they keep their writing."""
 
     target: str | None
     lost: int = 0
     example: str = ""
     where: str = ""
+    few: bool = False
 
 
 def identities(config: Config) -> dict[str, str]:
@@ -80,17 +82,18 @@ def recast(con: Connection, config: Config, name: str, was: str, now: str, day: 
 def misread(con: Connection, name: str, was: str, tolerated: float) -> Recast | None:
     """Judge a column of text files that was of type ``was`` before; None where its text fits.
 
-    A share of ``tolerated`` may be broken values.
+    A share of ``tolerated`` may be of another form: such values keep their writing.
     """
     column = identifier(name)
     target = "HUGEINT" if family(was) == "whole" else was
     wrong = f"nullif(trim({column}), '') IS NOT NULL AND {_differs(column, target, 'VARCHAR')}"
     # Of a UUID the lake knows one writing; others of the same are cast to it.
     found = _lost(con, wrong, column, "UUID" if was == "UUID" else None)
-    if found.target and not found.lost and _any(con, f"{column} <> lower({column})"):
-        return found
     ((given,),) = con.execute(f"SELECT count({column}) FROM raw").fetchall()
-    return found if found.lost > tolerated * given else None
+    few = found.lost <= tolerated * given
+    if found.target and few and _any(con, f"{column} <> lower({column})"):
+        return replace(found, few=True)
+    return replace(found, target=None, few=few) if found.lost else None
 
 
 def _any(con: Connection, condition: str) -> bool:

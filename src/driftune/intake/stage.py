@@ -171,7 +171,7 @@ def _not_staged(
 
 def _check_columns(config: Config, loaded: Loaded) -> None:
     optional = {f"columns.{name}" for name in roles.OPTIONAL}
-    for part in loaded.parts:
+    for part in [part for part in loaded.parts if part.rows]:
         for column, key in roles.needed_columns(config).items():
             if column in {*part.columns, *part.file.partitions} or key in optional:
                 continue
@@ -251,11 +251,11 @@ def _fields(
     for name in roles.OPTIONAL_NUMBERS:
         role = numbers.get(name)
         text = "NULL" if role is None else roles.expression(role)
-        fields[name] = values.number(text)
+        fields[name] = values.number(text, types.get(role) if isinstance(role, str) else None)
     for name in config.features.categorical:
         fields[f"f_{name}"] = f"{identifier(name)}::VARCHAR"
     for name in config.features.numerical:
-        fields[f"x_{name}"] = values.number(identifier(name))
+        fields[f"x_{name}"] = values.number(identifier(name), types.get(name))
     return fields
 
 

@@ -35,7 +35,14 @@ class Evolution:
         if not self.casts:
             return "raw"
         replaced = ", ".join(
-            f"TRY_CAST({identifier(name)} AS {kind}) AS {identifier(name)}"
+            f"{_cast(identifier(name), kind)} AS {identifier(name)}"
             for name, kind in self.casts.items()
         )
         return f"(SELECT * REPLACE ({replaced}) FROM raw) AS raw"
+
+
+def _cast(column: str, kind: str) -> str:
+    """A value as it read before; of text, what is no UUID keeps its writing."""
+    if kind == "UUID":
+        return f"coalesce(TRY_CAST({column} AS UUID)::VARCHAR, {column}::VARCHAR)"
+    return f"TRY_CAST({column} AS {kind})"

@@ -1,5 +1,6 @@
 """Find: the names of a day's files, and what lies beside them that is no log."""
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import date
@@ -74,6 +75,8 @@ def find(config: Config, day: date) -> Found:
         raise SourceUnavailableError(f"{uri}: cannot be listed ({reason})") from None
     if not entries and "file" in protocols(filesystem) and Path(pattern).is_symlink():
         entries = {pattern: {}}
+    if "file" in protocols(filesystem) and "**" in pattern:
+        _check_folders(config, "/".join(_fixed(pattern)))
     ignored = {name for name in entries if _is_beside(name, pattern)}
     names = sorted(set(entries) - ignored)
     files = [name for name in names if _is_file(config, filesystem, name, entries[name], pattern)]
@@ -131,6 +134,27 @@ def partitions_of(config: Config, shown_name: str) -> dict[str, str | None]:
     return {column: None if parts[column] == _NULL else unquote(parts[column]) for column in wanted}
 
 
+def _check_folders(config: Config, root: str) -> None:
+    """See that every folder below one can be looked into.
+
+    Raises:
+        SourceUnavailableError: for one that cannot; its files would go unseen.
+    """
+
+    def refuse(error: OSError) -> None:
+        said = shown(config, Path(str(error.filename)))
+        raise SourceUnavailableError(f"{said}: cannot be listed ({error.strerror})")
+
+    for folder, inner, _ in os.walk(root, onerror=refuse):
+        for name in inner:
+            path = Path(folder) / name
+            if path.is_symlink() and not name.startswith(("_", ".")):
+                raise SourceError(
+                    f"{shown(config, path)}: is a link to a folder, which source.uri does not go "
+                    "into; link its files"
+                )
+
+
 def _is_beside(name: str, pattern: str) -> bool:
     """Whether a name has a hidden part, and the template asks for none of that kind."""
     fixed = len(_fixed(pattern))
@@ -159,6 +183,10 @@ def _is_file(
     """
     said = shown(config, Path(name)) if "file" in protocols(filesystem) else redact(name)
     if entry.get("type") == "directory" or filesystem.isdir(name):
+        if "file" in protocols(filesystem) and Path(name).is_symlink():
+            raise SourceError(
+                f"{said}: is a link to a folder, which source.uri does not go into; link its files"
+            )
         if "**" in pattern or not filesystem.ls(name, detail=False):
             return False
         deeper = f"{config.source.uri}/*" if _GLOB.search(pattern) is None else "…/**/*"

@@ -94,6 +94,10 @@ def _moved(column: Kept, kind: str) -> Kept:
     cast = f"TRY_CAST({column.value} AS {column.kind})"
     lost = f"TRY_CAST({cast} AS {kind}) IS DISTINCT FROM {column.value}"
     if kind == "VARCHAR" and column.kind == "DOUBLE":
-        # 0.50 is the number that the lake writes 0.5.
-        lost = f"{cast} IS NULL AND trim({column.value}) <> ''"
+        # 0.50 is the number that the lake writes 0.5; 007 is a code, and long numbers lose digits.
+        digits = f"length(regexp_replace({column.value}, '[^0-9]', '', 'g'))"
+        code = f"regexp_matches({column.value}, '^[+-]?0[0-9]')"
+        lost = f"trim({column.value}) <> '' AND ({cast} IS NULL OR {digits} > 17 OR {code})"
+    elif kind == "VARCHAR" and (is_timestamp(column.kind) or column.kind in ("BOOLEAN", "DATE")):
+        lost = f"trim({column.value}) <> '' AND {cast} IS NULL"
     return replace(column, value=cast, lost=lost)

@@ -1,6 +1,7 @@
 """Column roles as DuckDB expressions over the source columns: the one place that knows them."""
 
 import re
+from collections.abc import Collection
 
 from driftune.config import ColumnRole, Config
 from driftune.config.columns import Columns, SqlRole
@@ -60,9 +61,10 @@ def explodes(config: Config) -> bool:
     return bool(_UNNEST.search(" ".join(expressions(config).values())))
 
 
-def mentioned(config: Config) -> frozenset[str]:
-    """Names, in lower case, that the expressions of the roles may take for columns."""
-    texts = " ".join(expressions(config).values())
+def mentioned(config: Config, names: Collection[str] | None = None) -> frozenset[str]:
+    """Names, in lower case, that the expressions of the roles (these, or all) take for columns."""
+    found = expressions(config)
+    texts = " ".join(sql for role, sql in found.items() if names is None or role in names)
     return frozenset(
         (quoted.replace('""', '"') or plain).lower() for quoted, plain in _NAMES.findall(texts)
     )

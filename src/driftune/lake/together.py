@@ -1,5 +1,6 @@
 """Columns of a day's files put together: one spelling, one type that changes no value."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,12 +13,12 @@ from driftune.lake.types import (
     EMPTY,
     as_text,
     family,
-    is_number,
     is_timestamp,
 )
 
 # The largest whole number below which a double holds every one.
 _EXACT = 2**53
+_WIDTHS = re.compile(r"\b(TINYINT|SMALLINT|INTEGER|UTINYINT|USMALLINT|UINTEGER)\b")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,13 @@ def put_together(con: Connection, config: Config, parts: Sequence[Part]) -> Toge
         if name in ids:
             values = [_id(con, parts[n], *value) for n, value in zip(here, values, strict=True)]
         kinds = [kind for _, kind in values]
-        target = _common(con, [parts[number] for number in here], values, is_id=name in ids)
+        filled = [n for n, number in enumerate(here) if parts[number].rows]
+        target = _common(
+            con,
+            [parts[here[n]] for n in filled],
+            [values[n] for n in filled],
+            is_id=name in ids,
+        )
         if target is None and not any(parts[number].is_text for number in here):
             first = {
                 kind: parts[n].file.uri for n, kind in zip(here[::-1], kinds[::-1], strict=True)
@@ -121,11 +128,12 @@ def _common(
         return kinds[0] if kinds else "VARCHAR"
     if families == {"whole", "DOUBLE"}:
         return _number(con, parts, values)
-    alike = len(families) == 1 or all(kind.endswith("]") for kind in kinds)
-    times = all(is_timestamp(kind) or kind == "DATE" for kind in kinds)
-    numbers = all(map(is_number, kinds)) and not is_id
-    structs = all(kind.startswith("STRUCT(") for kind in kinds)
-    return _union(con, kinds) if alike or times or numbers or structs else None
+    if is_id and families == {"DOUBLE"}:
+        return None
+    times = all(is_timestamp(kind) or kind == "DATE" for kind in kinds) and not is_id
+    # Lists and structs of whole numbers differ in their widths alone.
+    alike = len(families) == 1 or len({_WIDTHS.sub("BIGINT", kind) for kind in kinds}) == 1
+    return _union(con, kinds) if alike or times else None
 
 
 def _union(con: Connection, kinds: Sequence[str]) -> str:

@@ -7,13 +7,17 @@ more than all rules together.
 from driftune.config import ColumnRole
 from driftune.lake import roles
 from driftune.lake.duck import literal
-from driftune.lake.types import FLOATS, WHOLE
+from driftune.lake.types import FLOATS, WHOLE, as_text
+
+# A text that means 0 or 1.
+_LABEL = r"\+?0*[01](\.0*)?|-0+(\.0*)?"
 
 
 def identity(role: ColumnRole, types: dict[str, str]) -> str:
     """A name or number that identifies something, as text; null when it is empty."""
-    text = f"{roles.expression(role)}::VARCHAR"
-    return text if _kind(role, types) in WHOLE else f"nullif({text}, '')"
+    kind = _kind(role, types)
+    text = as_text(roles.expression(role), kind or "")
+    return text if kind in WHOLE else f"nullif({text}, '')"
 
 
 def label(role: ColumnRole, types: dict[str, str]) -> str:
@@ -24,8 +28,12 @@ def label(role: ColumnRole, types: dict[str, str]) -> str:
         return f"coalesce({text}::VARCHAR, 'null')"
     if kind == "BOOLEAN":
         return f"CASE {text} WHEN true THEN '1' WHEN false THEN '0' ELSE 'null' END"
+    means = f"TRY_CAST({text} AS DOUBLE) IN (0, 1)"
+    if kind == "VARCHAR":
+        # A double would take 1e-400 for 0, and 0_1 for 1.
+        means = f"regexp_full_match(trim({text}), {literal(_LABEL)})"
     return (
-        f"CASE WHEN TRY_CAST({text} AS DOUBLE) IN (0, 1) "
+        f"CASE WHEN {means} "
         f"THEN (TRY_CAST({text} AS DOUBLE))::TINYINT::VARCHAR "
         f"WHEN lower(trim({text}::VARCHAR)) = 'true' THEN '1' "
         f"WHEN lower(trim({text}::VARCHAR)) = 'false' THEN '0' "
@@ -44,10 +52,16 @@ def label_value(role: ColumnRole, types: dict[str, str]) -> str:
     return f"CASE {written} WHEN '1' THEN 1::TINYINT WHEN '0' THEN 0::TINYINT END"
 
 
-def number(text: str) -> str:
-    """A number; null where the value is none, or not finite."""
-    value = f"TRY_CAST({text} AS DOUBLE)"
+def number(text: str, kind: str | None) -> str:
+    """A number, of a value of type ``kind``; null where the value is none, or not finite."""
+    value = _double(text, kind)
     return f"CASE WHEN isfinite({value}) THEN {value} END"
+
+
+def _double(text: str, kind: str | None) -> str:
+    """A value as DOUBLE, null where it is none; 1_000 is none, though DuckDB takes it for one."""
+    plain = f"CASE WHEN NOT contains({text}, '_') THEN {text} END" if kind == "VARCHAR" else text
+    return f"TRY_CAST({plain} AS DOUBLE)"
 
 
 def unreadable(numbers: dict[str, ColumnRole], types: dict[str, str]) -> str:
@@ -61,7 +75,7 @@ def unreadable(numbers: dict[str, ColumnRole], types: dict[str, str]) -> str:
         if kind not in FLOATS:
             broken = (
                 f"{text} IS NOT NULL AND trim({text}::VARCHAR) <> '' "
-                f"AND NOT coalesce(isfinite(TRY_CAST({text} AS DOUBLE)), false)"
+                f"AND NOT coalesce(isfinite({_double(text, kind)}), false)"
             )
         cases.append(f"CASE WHEN {broken} THEN {literal(name.removeprefix('x_'))} END")
     return f"nullif(concat_ws(', ', {', '.join(cases)}), '')" if cases else "NULL::VARCHAR"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from driftune.config.quality import DOMAIN_REFUSED
 from driftune.io import replacing
-from driftune.lake.duck import Connection, connect, literal, one_row
+from driftune.lake.duck import Connection, connect, identifier, literal, one_row
 from driftune.quality.parts import Example, Rejection
 from driftune.quality.staged import Staged
 
@@ -45,7 +45,7 @@ def write_quarantine(staged: Staged, target: Path) -> int:
                                staged.user_id AS {USER},
                                staged.file AS _file, staged.file_row AS _row, {_element(con)}
                                raw.* EXCLUDE (_driftune_id, _driftune_file, _driftune_row,
-                                              _driftune_fingerprint)
+                                              _driftune_fingerprint) {_exact(con)}
                         FROM staged LEFT JOIN raw ON raw._driftune_id = staged.delivered_id
                         WHERE staged.rejected = 1 ORDER BY staged.row_id
                     ) {lines}
@@ -59,6 +59,13 @@ def _element(con: Connection) -> str:
     """The number of an unnested list's element, where roles unnest one."""
     found = con.execute("SELECT 1 FROM parsed WHERE element IS NOT NULL LIMIT 1").fetchall()
     return "staged.element AS _element," if found else ""
+
+
+def _exact(con: Connection) -> str:
+    """Whole numbers that Parquet would hold as floats, as their digits."""
+    described = con.execute("DESCRIBE raw").fetchall()
+    wide = [identifier(name) for name, kind, *_ in described if kind in ("HUGEINT", "UHUGEINT")]
+    return f"REPLACE ({', '.join(f'{name}::VARCHAR AS {name}' for name in wide)})" if wide else ""
 
 
 def accepted_hash(staged: Staged) -> str:

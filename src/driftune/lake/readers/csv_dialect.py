@@ -46,7 +46,7 @@ class Dialect:
             f"auto_detect=false, hive_partitioning=false, header=false, skip={self.skipped}, "
             f"columns={{{kinds}}}, new_line='{end}', delim={literal(self.delimiter)}, "
             f"quote={literal(self.quote)}, escape={literal(self.escape)}, nullstr=[{nulls}], "
-            "allow_quoted_nulls=false"
+            "allow_quoted_nulls=false, max_line_size=16777216"
         )
 
 

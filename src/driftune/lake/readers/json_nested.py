@@ -7,15 +7,16 @@ from driftune.io import Json
 from driftune.lake.duck import Connection, identifier, literal, one_row
 
 # More digits than a 64-bit number or a double is sure to hold.
-_LONG = "[0-9]{16,}"
+_LONG = r"[0-9]{19,}|\.[0-9]{16,}"
 
 
 def structured(
-    con: Connection, objects: str, relation: str, columns: Collection[str]
+    con: Connection, objects: str, relation: str, columns: Collection[str], ids: Collection[str]
 ) -> dict[str, tuple[str, str]]:
     """For those of ``columns`` that hold objects or lists: SQL of their values, and its type.
 
-    Texts within stay texts; so do numbers where one has more digits than a number may keep.
+    Texts within stay texts; so do numbers where one has more digits than a number may keep, and of
+    columns whose expressions name something (``ids``, in lower case).
     """
     found = {}
     for name in columns:
@@ -34,7 +35,8 @@ def structured(
             f"coalesce(bool_or(regexp_matches({column}, '{_LONG}')), false) "
             f"FROM {relation} WHERE json_valid({column})",
         )
-        kind = literal(json.dumps(_typed(json.loads(structure), bool(long))))
+        as_text = bool(long) or name.lower() in ids
+        kind = literal(json.dumps(_typed(json.loads(structure), as_text)))
         sql = f"json_transform(CASE WHEN json_valid({column}) THEN {column} END, {kind})"
         ((described),) = con.execute(f"SELECT typeof({sql}) FROM {relation} LIMIT 1").fetchall()
         found[name] = (sql, str(described[0]))

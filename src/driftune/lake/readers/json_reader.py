@@ -7,6 +7,7 @@ import duckdb
 
 from driftune.config import Config
 from driftune.errors import SourceError
+from driftune.lake import roles
 from driftune.lake.duck import Connection, identifier, is_out_of_room, literal, plain_name
 from driftune.lake.readers.json_lines import sort_out
 from driftune.lake.readers.json_nested import structured
@@ -57,7 +58,8 @@ def read_jsonl(
     objects = _objects(path)
     parsed = restore_numbers(con, objects, parsed, columns, ids, target)
     wanted = [name for name in columns if name.lower() in looked_into]
-    nested = structured(con, objects, parsed.relation, wanted)
+    named = roles.mentioned(config, ("user", "item", "request"))
+    nested = structured(con, objects, parsed.relation, wanted, named)
     relation = parsed.relation
     if nested:
         replaced = ", ".join(f"{sql} AS {identifier(name)}" for name, (sql, _) in nested.items())

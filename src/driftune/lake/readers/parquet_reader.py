@@ -27,8 +27,8 @@ def read_parquet(con: Connection, file: SourceFile, table: str) -> Part:
     except duckdb.Error as error:
         raise not_of_format(file, error) from None
     columns = {name: kind for name, kind, *_ in described}
-    if may_be_renamed(list(columns)):
-        check_names(file, _delivered_names(file))
+    renamed = may_be_renamed(list(columns))
+    check_names(file, _delivered_names(file) if renamed else list(columns))
     try:
         # The footer says how many rows there are.
         rows = int(one_row(con, f"SELECT count(*) FROM {scan}")[0])

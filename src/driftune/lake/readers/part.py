@@ -39,6 +39,11 @@ def check_names(file: SourceFile, names: Sequence[str]) -> None:
     Raises:
         SourceError: for two columns of one name; no query could tell them apart.
     """
+    if own := [name for name in names if name.lower().startswith("_driftune_")]:
+        raise SourceError(
+            f"{file.uri}: has the column '{_line(own[0])}'; names that begin with _driftune_ are "
+            "taken; deliver it under another one"
+        )
     seen: dict[str, str] = {}
     for name in names:
         other = seen.setdefault(name.lower(), name)
