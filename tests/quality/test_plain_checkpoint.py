@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from driftune.config import Config
+from driftune.lake.duck import connect
 from driftune.quality.checkpoint import Check, Checkpoint
 from driftune.quality.staged import Staged
 from tests.checkpoint import VALIDATE, validate_plainly
@@ -61,6 +62,9 @@ def test_both_say_the_same_of_a_day(
     def both(config: Config, staged: Staged) -> Checkpoint:
         # Judging marks the rows of broken domains in the staged day's own database.
         beside = staged.database.with_name("beside.duckdb")
+        with connect(staged.database) as con:
+            # What is not in the file yet: the day is open.
+            con.execute("CHECKPOINT")
         shutil.copy(staged.database, beside)
         plain = validate_plainly(config, replace(staged, database=beside))
         real = VALIDATE(config, staged)

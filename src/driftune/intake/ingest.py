@@ -109,7 +109,9 @@ def check(config: Config, staged: Staged) -> DayQuality:
         LakeError: when the records cannot be written.
     """
     try:
-        return _checked(config, staged)
+        # Kept open, for all that looks at the staged day to join it.
+        with connect(staged.database, memory=config.resources.memory):
+            return _checked(config, staged)
     except (OSError, duckdb.Error) as error:
         staged.fetched.check_unchanged()
         home = Workspace(config).home
@@ -158,7 +160,7 @@ def _recorded(config: Config, staged: Staged, checkpoint: Checkpoint) -> DayQual
 def _empty(staged: Staged) -> list[Check]:
     """The check that a day without an accepted row breaks, whatever the limits in params.yaml: it
     would take the place of rows that can be learnt from."""
-    with connect(staged.database, read_only=True) as con:
+    with connect(staged.database) as con:
         if con.execute("SELECT 1 FROM tally WHERE NOT rejected LIMIT 1").fetchall():
             return []
     sentence = "At least one row is accepted."
@@ -236,8 +238,11 @@ def take_in(
     known = unchanged(config, ledger, fetched, again=again)
     if known is not None:
         return known
-    staged = stage(config, fetched, domains_for(config, fetched.day), folder / "day.duckdb")
-    return commit_day(config, ledger, staged, check(config, staged))
+    database = folder / "day.duckdb"
+    # Kept open from here on: each step would open it anew.
+    with connect(database):
+        staged = stage(config, fetched, domains_for(config, fetched.day), database)
+        return commit_day(config, ledger, staged, check(config, staged))
 
 
 def _announce_refused_domains(ledger: Ledger, quality: DayQuality, revision: int) -> None:

@@ -10,6 +10,7 @@ from driftune.config import Config
 from driftune.config.quality import DOMAIN_RULES
 from driftune.errors import SourceError
 from driftune.io import Json
+from driftune.lake.duck import connect
 from driftune.quality.check import Check
 from driftune.quality.docs import DocSection, rendered
 from driftune.quality.expectations import EXTRA, TABLES, expectations
@@ -72,13 +73,11 @@ def validate(config: Config, staged: Staged) -> Checkpoint:
     judged = judge(config, staged)
     summary = summarise(config, staged, judged)
     apart = set_apart(config, staged)
-    with gx_context() as context:
-        source = context.data_sources.add_or_update_sql(
-            "staging",
-            connection_string=f"duckdb:///{staged.database}",
-            # Great Expectations takes it and leaves it out of its signature.
-            kwargs=_limited(config, staged),  # type: ignore[call-arg]
-        )
+    # Great Expectations joins what is open, and its limit.
+    with (
+        connect(staged.database, memory=config.resources.memory),
+        gx_context(staged.database) as (context, source),
+    ):
         run = _Run(context, source, staged)
         runs = {
             table: run.extra(apart, listed) if table == "raw" else run.suite(table, listed)
@@ -95,13 +94,6 @@ def validate(config: Config, staged: Staged) -> Checkpoint:
         for check in checks
     ]
     return Checkpoint(tuple(checks), docs, judged)
-
-
-def _limited(config: Config, staged: Staged) -> dict[str, dict[str, dict[str, str]]]:
-    """DuckDB stays out of core: what does not fit goes to a folder beside the staged day."""
-    spilled = str(staged.database.with_suffix(".spill"))
-    settings = {"memory_limit": config.resources.memory, "temp_directory": spilled}
-    return {"connect_args": {"config": settings}}
 
 
 @dataclass(frozen=True)

@@ -5,27 +5,32 @@ import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from great_expectations.data_context.data_context.ephemeral_data_context import (
         EphemeralDataContext,
     )
+    from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
     from sqlalchemy import Connection
     from sqlalchemy.engine.default import DefaultExecutionContext
     from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-    from sqlalchemy.pool import ConnectionPoolEntry
 
 
 @contextmanager
-def gx_context() -> Iterator["EphemeralDataContext"]:
-    """Yield the context; warnings and progress bars of Great Expectations are silent."""
+def gx_context(database: Path) -> Iterator[tuple["EphemeralDataContext", "SQLDatasource"]]:
+    """Yield the context and its source, a DuckDB database that is open in this process.
+
+    Warnings and progress bars of Great Expectations are silent.
+    """
+    import duckdb
     import great_expectations as gx
+    from duckdb_engine import ConnectionWrapper
     from great_expectations.data_context.types.base import ProgressBarsConfig
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
     from sqlalchemy.engine.cursor import FullyBufferedCursorFetchStrategy
-    from sqlalchemy.pool import Pool
 
     opened: list[DBAPIConnection] = []
 
@@ -38,32 +43,38 @@ def gx_context() -> Iterator["EphemeralDataContext"]:
         many: bool,
     ) -> None:
         # GX fetches after it has closed the connection, and DuckDB's results die with it.
-        if connection.dialect.name == "duckdb" and cursor.description:
+        if connection.connection.dbapi_connection in opened and cursor.description:
             # Type objects of DuckDB that outlive it are reported as leaks when Python exits.
             names = [(column[0], str(column[1])) + (None,) * 5 for column in cursor.description]
             context.cursor_fetch_strategy = FullyBufferedCursorFetchStrategy(
                 cursor, names, deque(cursor.fetchall())
             )
 
-    def remember(connection: "DBAPIConnection", _record: "ConnectionPoolEntry") -> None:
-        if type(connection).__module__.startswith("duckdb_engine"):
-            opened.append(connection)
+    def join() -> "DBAPIConnection":
+        # duckdb_engine sets an option of its own, and DuckDB opens no file with two configurations.
+        connection = ConnectionWrapper(duckdb.connect(str(database)))
+        opened.append(cast("DBAPIConnection", connection))
+        return opened[-1]
 
     for name in ("great_expectations", "great_expectations.data_context.types.base"):
         logging.getLogger(name).setLevel(logging.ERROR)
     # It logs a traceback where an expectation of columns as a whole has no share of values.
     logging.getLogger("great_expectations.render").setLevel(logging.CRITICAL)
     event.listen(Engine, "after_cursor_execute", buffer)
-    event.listen(Pool, "connect", remember)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             context = gx.get_context(mode="ephemeral")
             context.variables.progress_bars = ProgressBarsConfig(globally=False)
-            yield context
+            # Great Expectations takes arguments of the engine and leaves them out of its signature.
+            source = context.data_sources.add_or_update_sql(
+                "staging",
+                connection_string=f"duckdb:///{database}",
+                kwargs={"creator": join},  # type: ignore[call-arg]
+            )
+            yield context, source
     finally:
         event.remove(Engine, "after_cursor_execute", buffer)
-        event.remove(Pool, "connect", remember)
         # GX leaves connections open; DuckDB complains about each of them when Python exits.
         for connection in opened:
             connection.close()

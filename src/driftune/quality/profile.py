@@ -259,7 +259,7 @@ def _written_early(config: Config, staged: Staged) -> int:
     """
     start, end = day_start(config, staged.day), day_end(config, staged.day)
     early = 0
-    with connect(staged.database, read_only=True) as con:
+    with connect(staged.database) as con:
         names = con.execute("SELECT DISTINCT file FROM tally").fetchall()
     for (name,) in names:
         path = config.root / name

@@ -70,6 +70,10 @@ def summarise(config: Config, staged: Staged, judged: Judged) -> list[SummaryRul
     domains = [finding for finding in found.domains if finding.about not in judged.released]
     rules += _rules(domains)
     rules += _rules(found.columns)
+    largest: dict[str, float] = {}
+    for finding in [*found.day, *domains, *found.columns]:
+        largest[finding.rule] = max(finding.excess, largest.get(finding.rule, -math.inf))
+    figures = "".join(f", ?::DOUBLE AS {rule}" for rule in largest)
     judged_alone = f"NOT contains(reasons, '{DOMAIN_REFUSED}')"
     with connect(staged.database, memory=config.resources.memory) as con:
         con.execute(
@@ -81,16 +85,11 @@ def summarise(config: Config, staged: Staged, judged: Judged) -> list[SummaryRul
                    {judged.refused_share}::DOUBLE AS domains_refused,
                    count(DISTINCT hour)::DOUBLE AS hours_covered,
                    sum(clicks) FILTER ({judged_alone})
-                       / nullif(sum(labelled) FILTER ({judged_alone}), 0) AS click_rate
+                       / nullif(sum(labelled) FILTER ({judged_alone}), 0) AS click_rate {figures}
             FROM tally
-            """
+            """,
+            [*largest.values()],
         )
-        largest: dict[str, float] = {}
-        for finding in [*found.day, *domains, *found.columns]:
-            largest[finding.rule] = max(finding.excess, largest.get(finding.rule, -math.inf))
-        for rule, excess in largest.items():
-            con.execute(f"ALTER TABLE quality ADD COLUMN {rule} DOUBLE")
-            con.execute(f"UPDATE quality SET {rule} = ?", [excess])
     return [rule for rule in rules if config.quality.severity_of(rule.name) != "off"]
 
 
