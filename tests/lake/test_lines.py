@@ -31,12 +31,14 @@ def test_lines_are_counted_and_numbered(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "_BLOCK", block)
         found = lines.figures(path)
-        numbers = lines.line_numbers(path, starts.astype(np.int64)) if texts else starts
+        numbers = (
+            lines.line_numbers(path, starts.astype(np.int64), end.decode()) if texts else starts
+        )
     whole = [*texts] if closed or (texts and texts[-1]) else texts[:-1]
+    assert numbers.tolist() == list(range(1, len(texts) + 1))
+    assert found.lines == len(whole)
     if end != b"\r":
-        assert found.lines == len(whole)
         assert found.blank == sum(not text for text in whole)
-        assert numbers.tolist() == list(range(1, len(texts) + 1))
     assert not found.mixed
 
 

@@ -111,7 +111,7 @@ def _broken_lines(
         f"FROM {faults}_once ORDER BY place" + (" LIMIT 1" if refused else "")
     ).fetchall()
     places = np.array([place for place, *_ in found], np.int64)
-    numbers, problems, texts = text.before + line_numbers(text.path, places), [], []
+    numbers, problems, texts = text.before + line_numbers(text.path, places, text.end), [], []
     for place, line, message, encoding in found:
         delivered = line.rstrip("\r\n")
         if encoding:

@@ -37,7 +37,7 @@ def figures(path: Path) -> Figures:
             blank += _blank_lines(last[-2:] if last == b"\n\r" else last[-1:], block)
             last = (last + block)[-2:]
     if not feeds:
-        open_end = last[-1:] != b"\r"
+        open_end = last[-1:] not in (b"\r", b"\n")
         return Figures(returns + open_end, 0, "\r", open_end, False)
     mixed = 0 < both < feeds
     open_end = last[-1:] != b"\n"
@@ -50,12 +50,16 @@ def line_count(path: Path) -> int:
     return figures(path).lines
 
 
-def line_numbers(path: Path, positions: np.ndarray) -> np.ndarray:
-    """The lines (from 1) that begin at the given bytes (from 0), in order."""
+def line_numbers(path: Path, positions: np.ndarray, end: str) -> np.ndarray:
+    """The lines (from 1) that begin at the given bytes (from 0), in order.
+
+    ``end``: what ends each line of the file.
+    """
+    sign = ord(end[-1])
     found, before, start = np.ones(len(positions), np.int64), 0, 0
     with path.open("rb") as stream:
         for block in blocks(stream):
-            ends = _line_ends(block)
+            ends = np.flatnonzero(np.frombuffer(block, np.uint8) == sign)
             here = (positions >= start) & (positions <= start + len(block))
             within = np.searchsorted(ends, positions[here] - start, side="left")
             found[here] = 1 + before + within
@@ -82,12 +86,6 @@ def _blank_lines(before: bytes, block: bytes) -> int:
     gaps = np.diff(ends)
     second = np.frombuffer(block, np.uint8)[ends[:-1] + 1]
     return int((gaps == 1).sum() + ((gaps == 2) & (second == 13)).sum())
-
-
-def _line_ends(block: bytes) -> np.ndarray:
-    signs = np.frombuffer(block, np.uint8)
-    ends = np.flatnonzero(signs == 10)
-    return ends if len(ends) else np.flatnonzero(signs == 13)
 
 
 def line_feeds(path: Path, quote: bytes) -> Iterator[bytes]:
