@@ -29,7 +29,7 @@ def test_lines_are_counted_and_numbered(
         np.cumsum([0, *(len(text) + len(end) for text in texts[:-1])]) if texts else np.array([])
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lines, "_BLOCK", block)
+        patch.setattr(lines, "BLOCK", block)
         found = lines.figures(path)
         numbers = (
             lines.line_numbers(path, starts.astype(np.int64), end.decode()) if texts else starts
@@ -48,6 +48,6 @@ def test_line_ends_are_made_alike_but_within_quotes(
 ) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b'a,b\r\n1,"x\r\ny"\n2,z\r\n')
-    monkeypatch.setattr(lines, "_BLOCK", block)
+    monkeypatch.setattr(lines, "BLOCK", block)
     assert lines.figures(path).mixed
     assert b"".join(lines.line_feeds(path, b'"')) == b'a,b\n1,"x\r\ny"\n2,z\n'

@@ -15,7 +15,7 @@ from driftune.intake.commit import replace_day
 from driftune.intake.scratch import scratch
 from driftune.intake.turns import turn
 from driftune.io import read_json, write_json
-from driftune.lake.duck import connect, literal, one_row
+from driftune.lake.duck import connect, literal, one_row, parquet
 from driftune.lake.store import StoredFile
 from driftune.lake.suppressed import note_day, read_suppressed, rewriting, without
 from driftune.lake.table import Lake, open_table, short_hash
@@ -108,7 +108,7 @@ def spelled_alike(config: Config, users: Sequence[str]) -> list[tuple[str, str]]
     for file in view.store.files():
         with suppress(LakeDamageError, duckdb.Error), connect() as con:
             path = view.store.read(file.name, file.size)
-            found |= set(alike(con, "user_id", _read(path), users))
+            found |= set(alike(con, "user_id", parquet(path), users))
     return sorted(found)
 
 
@@ -174,7 +174,7 @@ def _rewrite(config: Config, ledger: Ledger, day: date, users: Sequence[str], ma
                 (rows,) = one_row(
                     con,
                     f"COPY (SELECT * EXCLUDE (gone) FROM (SELECT *, coalesce(user_id IN "
-                    f"(SELECT unnest($1::VARCHAR[])), false) AS gone FROM {_read(file)}) "
+                    f"(SELECT unnest($1::VARCHAR[])), false) AS gone FROM {parquet(file)}) "
                     f"WHERE NOT gone) TO {literal(str(target))} "
                     "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)",
                     [list(users)],
@@ -198,12 +198,8 @@ def _rows(view: Lake, day: date, users: Sequence[str]) -> int:
 def _of(file: Path, users: Sequence[str]) -> str:
     if len(users) == 1:
         # A plain comparison is held against the file's statistics.
-        return f"FROM {_read(file)} WHERE user_id = $1[1]"
-    return f"FROM {_read(file)} WHERE user_id IN (SELECT unnest($1::VARCHAR[]))"
-
-
-def _read(file: Path) -> str:
-    return f"read_parquet({literal(str(file))}, hive_partitioning = false)"
+        return f"FROM {parquet(file)} WHERE user_id = $1[1]"
+    return f"FROM {parquet(file)} WHERE user_id IN (SELECT unnest($1::VARCHAR[]))"
 
 
 def _content(ledger: Ledger, view: Lake, day: date) -> str:

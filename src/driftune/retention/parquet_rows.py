@@ -10,7 +10,7 @@ from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.features.days import hashed
 from driftune.io import replacing
-from driftune.lake.duck import Connection, connect, identifier, literal
+from driftune.lake.duck import Connection, connect, identifier, literal, parquet
 from driftune.lake.suppressed import words
 from driftune.lake.values import identity
 from driftune.quality.quarantine import TEXT, USER
@@ -28,7 +28,7 @@ def encoded_with(config: Config, users: Sequence[str]) -> list[Path]:
     for path in sorted(Workspace(config).features.glob("*.parquet")):
         with connect() as con:
             row = con.execute(
-                f"SELECT count(*) FROM {_read(path)} WHERE user_hash IN "
+                f"SELECT count(*) FROM {parquet(path)} WHERE user_hash IN "
                 f"(SELECT {hashed('id')} FROM (SELECT unnest($1::VARCHAR[]) AS id))",
                 [list(users)],
             ).fetchone()
@@ -49,7 +49,7 @@ def quarantined_with(config: Config, users: Sequence[str]) -> dict[Path, int]:
     found = {}
     for path in _quarantines(config):
         with connect(timezone=config.timezone) as con:
-            query = f"SELECT count(*) FROM {_read(path)} WHERE {_theirs(con, config, path)}"
+            query = f"SELECT count(*) FROM {parquet(path)} WHERE {_theirs(con, config, path)}"
             row = con.execute(query, [list(users)]).fetchone()
         if row and row[0]:
             found[path] = int(row[0])
@@ -62,12 +62,10 @@ def quarantined_ids(config: Config, users: Sequence[str]) -> set[str]:
     for path in _quarantines(config) if users else []:
         with connect(timezone=config.timezone) as con:
             for text in _texts(con, config, path):
-                query = f"SELECT DISTINCT {text} FROM {_read(path)} WHERE {text} IN {_ASKED}"
+                query = f"SELECT DISTINCT {text} FROM {parquet(path)} WHERE {text} IN {_ASKED}"
                 found |= {user for (user,) in con.execute(query, [list(users)]).fetchall()}
             if maybe := _words(con, config, path):
-                query = (
-                    f"SELECT DISTINCT word FROM (SELECT unnest({maybe}) AS word FROM {_read(path)})"
-                )
+                query = f"SELECT DISTINCT word FROM (SELECT unnest({maybe}) AS word FROM {parquet(path)})"
                 query += f" WHERE word IN {_ASKED}"
                 found |= {user for (user,) in con.execute(query, [list(users)]).fetchall()}
     return found
@@ -79,7 +77,7 @@ def quarantined_alike(config: Config, users: Sequence[str]) -> list[tuple[str, s
     for path in _quarantines(config):
         with connect(timezone=config.timezone) as con:
             for text in _texts(con, config, path):
-                found |= set(alike(con, text, _read(path), users))
+                found |= set(alike(con, text, parquet(path), users))
     return sorted(found)
 
 
@@ -89,7 +87,7 @@ def erase_quarantined(config: Config, path: Path, users: Sequence[str]) -> None:
         where = _theirs(con, config, path)
         with replacing(path) as part:
             row = con.execute(
-                f"COPY (FROM {_read(path)} WHERE NOT coalesce({where}, false)) "
+                f"COPY (FROM {parquet(path)} WHERE NOT coalesce({where}, false)) "
                 f"TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)",
                 [list(users)],
             ).fetchone()
@@ -102,10 +100,10 @@ def names(path: Path, users: Sequence[str]) -> bool:
     looked = [user for user in users if not NUMBER.fullmatch(user)]
     with connect() as con:
         try:
-            described = con.execute(f"DESCRIBE FROM {_read(path)}").fetchall()
+            described = con.execute(f"DESCRIBE FROM {parquet(path)}").fetchall()
             texts = [identifier(name) for name, kind, *_ in described if kind == "VARCHAR"]
             where = " OR ".join(f"{name} IN {_ASKED}" for name in texts) or "false"
-            query = f"SELECT 1 FROM {_read(path)} WHERE {where} LIMIT 1"
+            query = f"SELECT 1 FROM {parquet(path)} WHERE {where} LIMIT 1"
             return con.execute(query, [looked] if texts else []).fetchone() is not None
         except duckdb.Error:
             return False
@@ -125,7 +123,7 @@ def _theirs(con: Connection, config: Config, path: Path) -> str:
 
 def _words(con: Connection, config: Config, path: Path) -> str:
     """SQL of what may be an id in lines that are no rows; empty without such lines."""
-    described = con.execute(f"DESCRIBE FROM {_read(path)}").fetchall()
+    described = con.execute(f"DESCRIBE FROM {parquet(path)}").fetchall()
     has_lines = TEXT in {name for name, *_ in described}
     return words(config, TEXT) if has_lines else ""
 
@@ -136,18 +134,13 @@ def _texts(con: Connection, config: Config, path: Path) -> list[str]:
     Files of old have the delivered columns alone, of the types that they were delivered in. Where
     the user's role cannot be computed over them, that is any delivered column.
     """
-    described = con.execute(f"DESCRIBE FROM {_read(path)}").fetchall()
+    described = con.execute(f"DESCRIBE FROM {parquet(path)}").fetchall()
     types = {name: kind for name, kind, *_ in described}
     if USER in types:
         return [USER]
     role = identity(config.columns.user, types)
     try:
-        con.execute(f"SELECT count({role}) FROM {_read(path)}").fetchone()
+        con.execute(f"SELECT count({role}) FROM {parquet(path)}").fetchone()
     except duckdb.Error:
         return [f"{identifier(name)}::VARCHAR" for name in types if name not in _OURS]
     return [role]
-
-
-def _read(path: Path) -> str:
-    """The relation of a file's own columns, whatever its path is called."""
-    return f"read_parquet({literal(str(path))}, hive_partitioning = false)"

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-_BLOCK = 1 << 22
+BLOCK = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def whole_lines(stream: BinaryIO) -> Iterator[bytes]:
 
 def blocks(stream: BinaryIO | GzipFile) -> Iterator[bytes]:
     """What is left of a stream, piece by piece."""
-    while block := stream.read(_BLOCK):
+    while block := stream.read(BLOCK):
         yield block
 
 

@@ -9,10 +9,8 @@ from pathlib import Path
 from driftune.errors import SourceError
 from driftune.lake.finding import packing_of
 from driftune.lake.readers.encodings import decoded
-from driftune.lake.readers.lines import blocks, figures, has_open_end, line_feeds, written
+from driftune.lake.readers.lines import BLOCK, blocks, figures, has_open_end, line_feeds, written
 from driftune.lake.source import SourceFile
-
-_BLOCK = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class PlainText:
         with self.path.open(encoding="latin-1", newline=self.end) as stream:
             for _ in range(lines):
                 stream.readline()
-            rest = iter(lambda: stream.read(_BLOCK).encode("latin-1"), b"")
+            rest = iter(lambda: stream.read(BLOCK).encode("latin-1"), b"")
             path = written(folder / f"{self.file.sha256[:16]}.rows", rest)
         left = self.lines - lines, self.blank - blank
         return PlainText(self.file, path, *left, self.end, self.open_end, lines)
@@ -85,7 +83,7 @@ def _unpacked(file: SourceFile, packed: str) -> Iterator[bytes]:
         import pyarrow as pa
 
         with pa.CompressedInputStream(pa.OSFile(str(file.path)), "zstd") as stream:
-            while block := stream.read(_BLOCK):
+            while block := stream.read(BLOCK):
                 yield block
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError(
