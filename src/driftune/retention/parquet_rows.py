@@ -65,8 +65,8 @@ def quarantined_ids(config: Config, users: Sequence[str]) -> set[str]:
                 query = f"SELECT DISTINCT {text} FROM {parquet(path)} WHERE {text} IN {_ASKED}"
                 found |= {user for (user,) in con.execute(query, [list(users)]).fetchall()}
             if maybe := _words(con, config, path):
-                query = f"SELECT DISTINCT word FROM (SELECT unnest({maybe}) AS word FROM {parquet(path)})"
-                query += f" WHERE word IN {_ASKED}"
+                each = f"(SELECT unnest({maybe}) AS word FROM {parquet(path)})"
+                query = f"SELECT DISTINCT word FROM {each} WHERE word IN {_ASKED}"
                 found |= {user for (user,) in con.execute(query, [list(users)]).fetchall()}
     return found
 
