@@ -128,9 +128,9 @@ def detect_drift(settings: Config, day: date, spread: FanOut) -> None:
         given = [(window.domain, {"window": window}) for window in windows]
         states = spread.each(drift.measure_domain, given)
         measured = [state.result(raise_on_failure=False) for state in states]
-        # Quoted: Prefect would look into every array for futures to wait for. Its types know no
-        # quoted parameters.
-        drift.decide_day(settings, quote(windows), quote(measured))  # type: ignore[call-overload]
+        # Quoted: Prefect would look into every array for futures to wait for.
+        quoted = quote(windows), quote(measured)
+        drift.decide_day(settings, *quoted)  # type: ignore[call-overload]  # its types know no quote
 
 
 def catch_up(settings: Config, day: date) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """How the columns of a day differ from those of the day before it: kept, reported, cast."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import date
 
@@ -38,7 +38,7 @@ def evolve(con: Connection, config: Config, day: date, loaded: Loaded) -> Evolut
     types, rows = loaded.types, loaded.rows
     kept = tuple(kept_columns(con, config, types))
     changes = [*_missing(config, types, rows), *_mixed(con, loaded)]
-    before = _earlier(config, day)
+    before = next(_records(config, day), None)
     if before is None:
         return Evolution(types, {}, tuple(changes), kept)
     changes += [*_new(con, config, types, before, kept), *_gone(config, types, before, rows)]
@@ -93,8 +93,8 @@ def record_columns(config: Config, day: date, types: dict[str, str]) -> None:
     write_json(Workspace(config).columns(day), types)
 
 
-def _earlier(config: Config, day: date) -> dict[str, str] | None:
-    """The types of the newest day before whose record can be read."""
+def _records(config: Config, day: date) -> Iterator[dict[str, str]]:
+    """The types of the days before that have a record that can be read, newest first."""
     workspace = Workspace(config)
     folder = workspace.columns(day).parent
     days = sorted(path.stem for path in folder.glob("*.json") if path.stem < day.isoformat())
@@ -102,21 +102,12 @@ def _earlier(config: Config, day: date) -> dict[str, str] | None:
         with suppress(ValueError):
             found = read_json(workspace.columns(date.fromisoformat(name)))
             if isinstance(found, dict):
-                return found
-    return None
+                yield found
 
 
 def _older(config: Config, day: date, name: str) -> str | None:
     """The type that a column had on the newest day before that had it."""
-    workspace = Workspace(config)
-    folder = workspace.columns(day).parent
-    days = sorted(path.stem for path in folder.glob("*.json") if path.stem < day.isoformat())
-    for earlier in reversed(days):
-        with suppress(ValueError):
-            found = read_json(workspace.columns(date.fromisoformat(earlier)))
-            if isinstance(found, dict) and name in found:
-                return str(found[name])
-    return None
+    return next((types[name] for types in _records(config, day) if name in types), None)
 
 
 def _missing(config: Config, types: dict[str, str], rows: int) -> list[Change]:

@@ -98,6 +98,6 @@ def read_profile(workspace: Workspace, day: date) -> DayProfile | None:
         return None
     if not all(isinstance(found.get(part), dict) for part in ("domains", "columns")):
         return None
-    # Written by this module in this format; its parts were looked at above.
-    profile: DayProfile = {**found}  # type: ignore[typeddict-item]
+    # Written by this module in this format.
+    profile: DayProfile = {**found}  # type: ignore[typeddict-item]  # its parts were seen above
     return profile if profile.get("day") == day.isoformat() else None

@@ -66,11 +66,10 @@ def gx_context(database: Path) -> Iterator[tuple["EphemeralDataContext", "SQLDat
             warnings.simplefilter("ignore")
             context = gx.get_context(mode="ephemeral")
             context.variables.progress_bars = ProgressBarsConfig(globally=False)
-            # Great Expectations takes arguments of the engine and leaves them out of its signature.
             source = context.data_sources.add_or_update_sql(
                 "staging",
                 connection_string=f"duckdb:///{database}",
-                kwargs={"creator": join},  # type: ignore[call-arg]
+                kwargs={"creator": join},  # type: ignore[call-arg]  # its signature leaves them out
             )
             yield context, source
     finally:

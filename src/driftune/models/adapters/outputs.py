@@ -26,8 +26,8 @@ def parts_of(output: Output) -> tuple[Tensor, ...]:
         values = tuple(output)
     else:
         values = (output,)
-    # The type is recursive; what is nested deeper was refused when the module was attached.
-    return values  # type: ignore[return-value]
+    # What is nested deeper was refused when the module was attached.
+    return values  # type: ignore[return-value]  # the type of outputs is recursive
 
 
 def like(output: Output, parts: Sequence[Tensor]) -> Output:
