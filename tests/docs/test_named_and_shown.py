@@ -108,7 +108,10 @@ def test_the_example_of_adapters_alone_runs(
 
 
 def test_no_python_block_is_left_untested() -> None:
-    assert [page.name for page in PAGES if blocks(page, "python")] == ["adapters.md"]
+    assert [page.name for page in PAGES if blocks(page, "python")] == [
+        "adapters.md",
+        "serve.md",
+    ]
 
 
 def test_settings_that_pages_show_are_valid(tmp_path: Path) -> None:
@@ -125,6 +128,11 @@ def test_settings_that_pages_show_are_valid(tmp_path: Path) -> None:
         csv = load_config(tmp_path / "params.yaml", {}).source.csv
         assert (csv.escape, csv.null) == ("\\", ["", r"\N"])
     assert load_settings(SimulationConfig, tmp_path / "sim.yaml").events
+    (extra,) = blocks(ROOT / "docs/howto/quarantine.md", "yaml")
+    merged = yaml.safe_load(logs) | yaml.safe_load(extra)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(merged), encoding="utf-8")
+    (stated,) = load_config(tmp_path / "params.yaml", {}).quality.extra
+    assert stated.arguments.keys() == {"column", "value_set", "mostly"}
 
 
 def test_every_key_of_params_has_a_meaning_in_the_reference() -> None:

@@ -1,0 +1,71 @@
+"""What the pages on serving and on backups show works: champions load, a copy is enough."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from driftune.deployment.doctor import examine
+from driftune.registry.ledger import Ledger
+from driftune.registry.rollback import rollback
+from tests.conftest import World
+from tests.crowning import KEY, crown, random_adapter
+from tests.docs.test_named_and_shown import ROOT, blocks
+
+SERVE = ROOT / "docs/howto/serve.md"
+
+
+def run_block(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run the page's Python block in a project's folder; returns its names."""
+    monkeypatch.chdir(folder)
+    (code,) = blocks(SERVE, "python")
+    values: dict[str, Any] = {}
+    exec(compile(code, str(SERVE), "exec"), values)
+    return values
+
+
+def test_the_example_of_serving_follows_a_promotion_and_a_rollback(
+    trained_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = trained_world
+    crown(world, random_adapter(world), world.config.reference.days)
+    first = run_block(world.root, monkeypatch)
+    with Ledger(world.config) as ledger:
+        rollback(world.config, ledger, KEY, None, "complaints")
+    then = run_block(world.root, monkeypatch)
+    served = [values["champions"][KEY].serves for values in (first, then)]
+    assert served == [1, 0]
+    rows = first["rows"]
+    own = np.asarray(rows.domain_key) == KEY
+    one, other = np.asarray(first["p_click"]), np.asarray(then["p_click"])
+    assert own.any() and not own.all()
+    assert np.abs(one - other)[own].max() > 0.01
+    assert np.array_equal(one[~own], other[~own])
+
+
+def kept_folders() -> list[str]:
+    """The paths below the workspace that the page on backups says to keep."""
+    text = (ROOT / "docs/howto/backup.md").read_text(encoding="utf-8")
+    table = text.split("## What to back up")[1].split("## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    return re.findall(r"`workspace/([^`]+)`", " ".join(rows))
+
+
+def test_what_the_page_says_to_back_up_is_enough(trained_world: World, tmp_path: Path) -> None:
+    world = trained_world
+    crown(world, random_adapter(world), world.config.reference.days)
+    before = examine(world.config)
+    assert all(finding["ok"] for finding in before), before
+    names, home = kept_folders(), world.config.home
+    assert {"ledger.db", "erased.json", "lake/", "adapters/", "model/"} <= set(names)
+    lost = home.rename(tmp_path / "lost")
+    home.mkdir()
+    for name in names:
+        if (lost / name).is_dir():
+            shutil.copytree(lost / name, home / name)
+        elif (lost / name).exists():
+            shutil.copy(lost / name, home / name)
+    assert examine(world.config) == before
