@@ -39,10 +39,26 @@ def params_page() -> str:
         "shows a default. An unknown key or a wrong value stops the command before anything runs. "
         "`DRIFTUNE__SECTION__KEY` in the environment overrides a value, except in `reference`, "
         "`columns`, `domains`, `features`, `backbone`, `timezone` and `seed`, which DVC tracks.",
+        "## Paths",
+        _paths(),
     ]
     for name, model in _sections("", Config):
         parts += [f"## {name or 'Top level'}", *_table(name, model)]
     return "\n\n".join(parts) + "\n"
+
+
+def _paths() -> str:
+    """What local paths may hold."""
+    from driftune.config.paths import KEYS
+
+    keys = ", ".join(f"`{key}`" for key in KEYS)
+    return (
+        f"Local paths ({keys}) may begin with `~` and name variables, `$DATA/…` or `${{DATA}}/…`, "
+        "in `params.yaml` and in the environment's overrides alike. A variable that is not set, "
+        "or a home that is not known, is an error of one line; `$$` is the sign `$` itself. DVC "
+        "tracks the path as it is written. URLs of stores and servers are left as they are. A "
+        "worker fills paths in from its own environment."
+    )
 
 
 def _sections(name: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
