@@ -10,8 +10,8 @@ from driftune.config import Config
 from driftune.lake import roles, times, values
 from driftune.lake.duck import identifier
 
-UNREADABLE, WALL, INSTANT, HAS_OFFSET = (
-    f"_driftune_{name}" for name in ("unreadable", "wall", "instant", "has_offset")
+UNREADABLE, WALL, INSTANT, HAS_OFFSET, HASH = (
+    f"_driftune_{name}" for name in ("unreadable", "wall", "instant", "has_offset", "hash")
 )
 # Groups of columns: SQL by name.
 Derived = list[dict[str, str]]
@@ -58,6 +58,7 @@ def derived(config: Config, columns: Collection[str]) -> Derived:
         WALL: times.wall_clock(time, value, "VARCHAR", "some", HAS_OFFSET) or "NULL::TIMESTAMP",
         INSTANT: times.instant(time, value, "VARCHAR", "some", HAS_OFFSET) or "NULL::TIMESTAMP",
     }
+    first[HASH] = f"hash({', '.join(map(identifier, columns))})"
     return [first, second]
 
 

@@ -13,6 +13,7 @@ import duckdb
 from driftune.config import Config
 from driftune.errors import SourceError
 from driftune.lake import roles
+from driftune.lake.derived import HASH
 from driftune.lake.duck import Connection, identifier, literal
 from driftune.lake.readers.csv_reader import read_csv
 from driftune.lake.readers.json_reader import read_jsonl
@@ -83,7 +84,9 @@ def load(con: Connection, config: Config, fetched: Fetched, folder: Path) -> Loa
     if rows == 0:
         raise SourceError(f"{fetched.files[0].uri}: the file holds no rows; deliver it again")
     values = ", ".join(map(identifier, together.types))
-    own = f"_driftune_id, _driftune_row, _driftune_file, hash({values}) AS _driftune_fingerprint"
+    alike = derived and all(list(part.columns) == list(together.types) for part in parts)
+    fingerprint = HASH if alike else f"hash({values})"
+    own = f"_driftune_id, _driftune_row, _driftune_file, {fingerprint} AS _driftune_fingerprint"
     all_parts = f"({' UNION ALL BY NAME '.join(selected)})"
     con.execute(f"CREATE VIEW raw AS SELECT {own}, {values} FROM {all_parts}")
     if derived:

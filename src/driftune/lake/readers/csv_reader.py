@@ -106,6 +106,8 @@ def _broken_lines(
         f"- length(replace(trim(line, chr(10)), chr(10), ''))), 0)::BIGINT, "
         f"count(*) FILTER (encoding) FROM {faults}_once",
     )
+    if not lines:
+        return Unreadable(*(np.array([], kind) for kind in (np.int64, object, object)))
     refused = too_many(config, rows, lines)
     if refused and foreign > lines / 2:
         raise not_utf8(text.file, text.path, f" ({foreign:,} of {rows + lines:,} lines are not)")

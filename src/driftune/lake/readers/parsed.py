@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from driftune.lake.derived import Derived, names, with_derived
-from driftune.lake.duck import Connection, literal, parquet
+from driftune.lake.duck import DICTIONARY, Connection, literal, parquet
 
 _ROW_NUMBER = "file_row_number"
-# Columns of more different values in a row group are written without a dictionary: it would be
-# made in vain.
-_DICTIONARY = 10_000
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ def write_parsed(
     numbered = "row_number() OVER () AS _driftune_row, " if taken else ""
     (rows,) = con.execute(
         f"COPY (SELECT {numbered}* FROM {with_derived(scan, derived)}) TO {literal(str(target))} "
-        f"(FORMAT parquet, COMPRESSION lz4, DICTIONARY_SIZE_LIMIT {_DICTIONARY})"
+        f"(FORMAT parquet, COMPRESSION lz4, DICTIONARY_SIZE_LIMIT {DICTIONARY})"
     ).fetchall()[0]
     if taken:
         return Parsed(parquet(target), int(rows), made)
