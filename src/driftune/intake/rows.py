@@ -91,7 +91,7 @@ def _case_changes(con: Connection, column: str, role: str, parts: int) -> list[C
     one, other, pairs = one_row(
         con,
         f"""
-        SELECT any_value(one), any_value(other), count(*) FROM (
+        SELECT min(one), arg_min(other, one), count(*) FROM (
             SELECT min({column}) AS one, max({column}) AS other {looked_at}
             GROUP BY lower({column}) HAVING one <> other
         )

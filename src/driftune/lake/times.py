@@ -50,8 +50,8 @@ def wall_clock(
     if offsets == "all":
         return None
     wall = f"TRY_CAST({value}::VARCHAR AS TIMESTAMP)"
-    zoned = offset or offset_of(value)
-    return wall if offsets == "none" else f"CASE WHEN NOT {zoned} THEN {wall} END"
+    with_offset = offset or offset_of(value)
+    return wall if offsets == "none" else f"CASE WHEN NOT {with_offset} THEN {wall} END"
 
 
 def instant(
@@ -72,8 +72,8 @@ def instant(
     if not is_text(role, kind) or offsets == "none":
         return None
     given = _of_zoned(f"TRY_CAST({value}::VARCHAR AS TIMESTAMPTZ)")
-    zoned = offset or offset_of(value)
-    return given if offsets == "all" else f"CASE WHEN {zoned} THEN {given} END"
+    with_offset = offset or offset_of(value)
+    return given if offsets == "all" else f"CASE WHEN {with_offset} THEN {given} END"
 
 
 def _since_1970(unit: str, value: str, kind: str) -> str:
