@@ -1,6 +1,6 @@
 """How the columns of a day differ from those of the day before it: kept, reported, cast."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import date
 
@@ -15,16 +15,6 @@ from driftune.lake.kept import Kept, kept_columns
 from driftune.lake.loading import Loaded
 
 ACCEPT = "deliver it as before, or accept it by quality.severity: {column_lossy: warning}"
-
-
-def without_missing(config: Config, delivered: Collection[str]) -> Config:
-    """The configuration without the optional roles whose column is not delivered: they are null."""
-    gone = {
-        name: None
-        for name in roles.OPTIONAL
-        if isinstance(role := getattr(config.columns, name), str) and role not in delivered
-    }
-    return config.model_copy(update={"columns": config.columns.model_copy(update=gone)})
 
 
 def evolve(con: Connection, config: Config, day: date, loaded: Loaded) -> Evolution:

@@ -12,7 +12,15 @@ import duckdb
 from driftune.config import Config
 from driftune.domains import domain_key
 from driftune.errors import LakeError
-from driftune.lake.duck import Connection, connect, first_line, identifier, is_out_of_room, literal
+from driftune.lake.duck import (
+    DICTIONARY,
+    Connection,
+    connect,
+    first_line,
+    identifier,
+    is_out_of_room,
+    literal,
+)
 from driftune.lake.loading import damaged_file
 from driftune.lake.store import LakeStore, reason, store_of
 from driftune.lake.suppressed import unless_erased
@@ -134,7 +142,8 @@ def _write(con: Connection, config: Config, staged: Staged) -> tuple["pa.Schema"
     target = staged.database.with_name("accepted.parquet")
     ((rows,),) = con.execute(
         f"COPY ({accepted}) TO {literal(str(target))} "
-        "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
+        "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, "
+        f"DICTIONARY_SIZE_LIMIT {DICTIONARY})"
     ).fetchall()
     schema = con.sql(f"SELECT {literal(str(staged.day))} AS day, * FROM ({accepted}) LIMIT 0")
     return schema.to_arrow_table().schema, target, rows

@@ -7,7 +7,7 @@ from driftune.lake.duck import Connection, identifier, one_row
 from driftune.lake.evolution import Change
 from driftune.lake.loading import Loaded
 from driftune.lake.source import Fetched
-from driftune.lake.types import FLOATS
+from driftune.lake.types import FLOATS, WHOLE
 
 # Ids that are compared with each other; of more, a part of them.
 _COMPARED = 1_000_000
@@ -72,20 +72,33 @@ def id_changes(con: Connection, config: Config, loaded: Loaded) -> list[Change]:
                 said = f"Ids are exact: '{name}' is {kind}, which cannot tell {example} from"
                 sentence = f"{said} its neighbours; deliver whole numbers or text."
                 found.append(Change.of("id_inexact", sentence, rows))
-    for column, role in (("user_id", "users"), ("item_id", "items")):
-        parts = max(1, loaded.rows // _COMPARED)
-        one, other, pairs = one_row(
-            con,
-            f"""
-            SELECT any_value(one), any_value(other), count(*) FROM (
-                SELECT min({column}) AS one, max({column}) AS other FROM parsed
-                WHERE hash(lower({column})) % {parts} = 0
-                GROUP BY lower({column}) HAVING one <> other
-            )
-            """,
-        )
-        if pairs:
-            about = "" if parts == 1 else f" (of 1 in {parts} looked at)"
-            said = f"No {role} differ only in case: '{one}' and '{other}' are two, one of {pairs}"
-            found.append(Change.of("id_case", f"{said} such pairs{about}.", pairs))
+    for column, role, source in (
+        ("user_id", "users", config.columns.user),
+        ("item_id", "items", config.columns.item),
+    ):
+        # Numbers have no case.
+        if not isinstance(source, str) or loaded.types.get(source) not in WHOLE:
+            found += _case_changes(con, column, role, max(1, loaded.rows // _COMPARED))
     return found
+
+
+def _case_changes(con: Connection, column: str, role: str, parts: int) -> list[Change]:
+    """Ids that differ only in case, among one in ``parts`` of them."""
+    looked_at = f"FROM parsed WHERE hash(lower({column})) % {parts} = 0"
+    # Of two such ids one at least has a capital.
+    if not con.execute(f"SELECT 1 {looked_at} AND lower({column}) <> {column} LIMIT 1").fetchall():
+        return []
+    one, other, pairs = one_row(
+        con,
+        f"""
+        SELECT min(one), arg_min(other, one), count(*) FROM (
+            SELECT min({column}) AS one, max({column}) AS other {looked_at}
+            GROUP BY lower({column}) HAVING one <> other
+        )
+        """,
+    )
+    if not pairs:
+        return []
+    about = "" if parts == 1 else f" (of 1 in {parts} looked at)"
+    said = f"No {role} differ only in case: '{one}' and '{other}' are two, one of {pairs}"
+    return [Change.of("id_case", f"{said} such pairs{about}.", pairs)]

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import duckdb
 
-from driftune.config import ColumnRole, Config
+from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.errors import LakeError, SourceError
-from driftune.intake.columns import evolve, kept_changes, without_missing
+from driftune.intake.columns import evolve, kept_changes
 from driftune.intake.duplicates import find_copies
 from driftune.intake.expressions import evaluate
 from driftune.intake.rows import file_changes, id_changes, row_changes
 from driftune.intake.times import Times, look_at_times, misread_times
 from driftune.io import JsonObject
-from driftune.lake import roles, values
+from driftune.lake import derived, roles, values
 from driftune.lake.clock import clock_of
 from driftune.lake.duck import (
     Connection,
@@ -138,14 +138,20 @@ def _parse(
     """
     find_copies(con, loaded.types, loaded.rows)
     evolution = evolve(con, config, day, loaded)
-    evaluated, source = evaluate(con, without_missing(config, loaded.types), loaded, evolution)
+    given = roles.without_missing(config, loaded.types)
+    evaluated, source = evaluate(con, given, loaded, evolution)
     types = {**loaded.types, **evolution.casts}
-    times = look_at_times(con, evaluated, clock_of(config, day), source)
+    read = None
+    if _is_derived(given, loaded, evolution):
+        read = evolution.relation("raw_derived")
+    times = look_at_times(con, evaluated, clock_of(config, day), source, read)
     fields = _row_numbers(exploded=roles.explodes(config))
     fields |= {**_fields(evaluated, known_domains, types), "event_time": times.event_time}
+    if read is not None:
+        fields |= derived.fields(given)
     fields |= {column.name: column.value for column in evolution.kept}
     parsed = _parsed_sql(times, fields)
-    if not _is_zoneless(config, loaded, types, times):
+    if not _is_zoneless(config, loaded, evolution, times):
         # A view would be read by sessions of other zones, and its texts be parsed by each.
         con.execute(f"COPY ({parsed}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION lz4)")
         parsed = f"FROM {parquet(file)}"
@@ -182,12 +188,21 @@ def _check_columns(config: Config, loaded: Loaded) -> None:
             )
 
 
-def _is_zoneless(config: Config, loaded: Loaded, types: dict[str, str], times: Times) -> bool:
-    """Whether the parsed rows are the same in a session of any time zone."""
-    if loaded.has_text or roles.explodes(config):
+def _is_derived(config: Config, loaded: Loaded, evolution: Evolution) -> bool:
+    """Whether the files' reader has derived all that the roles make of texts as they are."""
+    wanted = derived.names(derived.derived(config, loaded.types))
+    return loaded.derived == wanted != () and not derived.sources(config) & set(evolution.casts)
+
+
+def _is_zoneless(config: Config, loaded: Loaded, evolution: Evolution, times: Times) -> bool:
+    """Whether the parsed rows are the same in a session of any time zone, and cheap to read."""
+    if (loaded.has_text and times.derived is None) or roles.explodes(config):
         return False
     texts = " ".join(roles.expressions(config).values())
+    types = {**loaded.types, **evolution.casts}
     if _ZONED.search(texts) or (texts and any(map(has_offset, types.values()))):
+        return False
+    if any(column.moved and has_offset(column.kind) for column in evolution.kept):
         return False
     return not times.is_parsed
 
@@ -219,12 +234,7 @@ def _fields(
 ) -> dict[str, str]:
     """The canonical columns but the time by name, as SQL over the delivered ones (of ``types``)."""
     columns = config.columns
-    numbers: dict[str, ColumnRole] = {
-        name: role
-        for name in roles.OPTIONAL_NUMBERS
-        if (role := getattr(columns, name)) is not None
-    }
-    numbers |= {f"x_{name}": name for name in config.features.numerical}
+    numbers = roles.numbers(config)
     domain = roles.domain_expression(config)
     if known_domains is not None and config.domains.unknown == "other":
         known = "SELECT domain FROM known_domains"

@@ -7,6 +7,7 @@ from driftune.config import Config
 from driftune.config.columns import TimeRole
 from driftune.lake import roles, times
 from driftune.lake.clock import Clock, Span
+from driftune.lake.derived import HAS_OFFSET, INSTANT, WALL
 from driftune.lake.duck import Connection, one_row
 from driftune.lake.evolution import Change
 from driftune.lake.types import is_number
@@ -26,7 +27,8 @@ MOST = 0.5
 class Times:
     """The times of a day's relation ``source``: ``value`` is their SQL over it, of type ``kind``.
 
-    ``changes`` is what the day's record says of them.
+    ``derived`` is a relation like ``source`` that holds them as read with the texts, where there is
+    one (see ``lake.derived``). ``changes`` is what the day's record says of them.
     """
 
     role: TimeRole
@@ -35,18 +37,27 @@ class Times:
     value: str
     kind: str
     offsets: times.Offsets
+    derived: str | None = None
     changes: tuple[Change, ...] = ()
 
     @property
     def wall(self) -> str | None:
         """SQL of local times without an offset; None where there is none."""
-        return times.wall_clock(self.role, self.value, self.kind, self.offsets)
+        wall = times.wall_clock(self.role, self.value, self.kind, self.offsets)
+        return wall if wall is None or self.derived is None else WALL
+
+    @property
+    def counted(self) -> str:
+        """The relation over which ``wall`` is SQL."""
+        return self.derived or self.source
 
     @property
     def relation(self) -> str:
         """``source`` with the columns that ``event_time`` needs: a text is parsed but once."""
+        if self.derived is not None:
+            return self.derived
         instant = times.instant(self.role, self.value, self.kind, self.offsets)
-        parsed = {"_driftune_wall": self.wall, "_driftune_instant": instant}
+        parsed = {WALL: self.wall, INSTANT: instant}
         columns = [f"{sql or 'NULL::TIMESTAMP'} AS {name}" for name, sql in parsed.items()]
         return f"(SELECT *, {', '.join(columns)} FROM {self.source}) AS raw"
 
@@ -54,14 +65,15 @@ class Times:
     def event_time(self) -> str:
         """SQL of the instants (TIMESTAMP in UTC) over ``relation``; null where unreadable."""
         if self.wall is None:
-            return "_driftune_instant"
-        zoned = self.clock.utc("_driftune_wall")
-        return f"coalesce(_driftune_instant, {zoned})" if self.offsets == "some" else zoned
+            return INSTANT
+        zoned = self.clock.utc(WALL)
+        return f"coalesce({INSTANT}, {zoned})" if self.offsets == "some" else zoned
 
     @property
     def is_parsed(self) -> bool:
         """Whether they are parsed from texts, so that reading them again and again is dear."""
-        return self.role.format is not None or times.is_text(self.role, self.kind)
+        parsed = self.role.format is not None or times.is_text(self.role, self.kind)
+        return parsed and self.derived is None
 
     @property
     def as_said(self) -> str:
@@ -69,7 +81,9 @@ class Times:
         return UNITS[self.role.unit] if self.role.format is None else repr(self.role.format)
 
 
-def look_at_times(con: Connection, config: Config, clock: Clock, source: str) -> Times:
+def look_at_times(
+    con: Connection, config: Config, clock: Clock, source: str, derived: str | None = None
+) -> Times:
     """See how the day's times are written.
 
     Offsets are looked for in texts alone, and times that a clock skips or shows twice on the few
@@ -78,11 +92,11 @@ def look_at_times(con: Connection, config: Config, clock: Clock, source: str) ->
     role = config.columns.time
     value = roles.expression(role.role)
     kind = str(one_row(con, f"DESCRIBE SELECT {value} AS value FROM {source}")[1])
-    found = Times(role, clock, source, value, kind, "none")
+    found = Times(role, clock, source, value, kind, "none", derived)
     if not times.is_text(role, kind):
         return replace(found, changes=tuple(_shifted(con, found)))
-    marked = f"count(*) FILTER ({times.offset_of(value)})"
-    given, zoned = one_row(con, f"SELECT count({value}), {marked} FROM {source}")
+    marked = f"count(*) FILTER ({times.offset_of(value) if derived is None else HAS_OFFSET})"
+    given, zoned = one_row(con, f"SELECT count({value}), {marked} FROM {found.counted}")
     if zoned:
         found = replace(found, offsets="all" if zoned == given else "some")
     mixed = _mixed(con, config, found, int(zoned))
@@ -92,7 +106,7 @@ def look_at_times(con: Connection, config: Config, clock: Clock, source: str) ->
 def _mixed(con: Connection, config: Config, found: Times, zoned: int) -> Iterator[Change]:
     if found.offsets != "some":
         return
-    (plain,) = one_row(con, f"SELECT count({found.wall}) FROM {found.source}")
+    (plain,) = one_row(con, f"SELECT count({found.wall}) FROM {found.counted}")
     if plain:
         yield Change.of(
             "time_mixed",
@@ -132,7 +146,7 @@ def _within(con: Connection, found: Times, spans: tuple[Span, ...]) -> int:
         f"wall >= '{first.isoformat()}'::TIMESTAMP AND wall < '{last.isoformat()}'::TIMESTAMP"
         for first, last in spans
     )
-    walls = f"(SELECT {found.wall} AS wall FROM {found.source})"
+    walls = f"(SELECT {found.wall} AS wall FROM {found.counted})"
     return int(one_row(con, f"SELECT count(*) FROM {walls} WHERE {within}")[0])
 
 
@@ -169,7 +183,7 @@ def _other_unit(con: Connection, found: Times, rows: int) -> str | None:
         if unit == found.role.unit and found.role.format is None:
             continue
         role = found.role.model_copy(update={"unit": unit, "format": None})
-        other = replace(found, role=role, offsets="some")
+        other = replace(found, role=role, offsets="some", derived=None)
         holds = other.clock.holds("event_time")
         instants = f"(SELECT {other.event_time} AS event_time FROM {other.relation})"
         (here,) = one_row(con, f"SELECT count(*) FILTER ({holds}) FROM {instants}")

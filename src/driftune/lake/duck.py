@@ -8,6 +8,9 @@ from typing import Any
 import duckdb
 
 Connection = duckdb.DuckDBPyConnection
+# Columns of Parquet files that have more different values in a row group are written as they are:
+# DuckDB's own limit lets it make many a dictionary in vain, which takes a fourth of the time.
+DICTIONARY = 10_000
 
 
 @contextmanager

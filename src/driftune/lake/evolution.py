@@ -30,15 +30,15 @@ class Evolution:
     changes: tuple[Change, ...]
     kept: tuple[Kept, ...] = ()
 
-    def relation(self) -> str:
-        """``raw`` with the casts."""
+    def relation(self, view: str = "raw") -> str:
+        """The view ``raw``, or another one of its columns, with the casts."""
         if not self.casts:
-            return "raw"
+            return f"{view} AS raw"
         replaced = ", ".join(
             f"{_cast(identifier(name), kind)} AS {identifier(name)}"
             for name, kind in self.casts.items()
         )
-        return f"(SELECT * REPLACE ({replaced}) FROM raw) AS raw"
+        return f"(SELECT * REPLACE ({replaced}) FROM {view}) AS raw"
 
 
 def _cast(column: str, kind: str) -> str:

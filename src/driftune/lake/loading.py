@@ -4,6 +4,7 @@ Parquet is read where it lies, as often as it is needed: a copy of it would cost
 whole checkpoint. Text is parsed once, into a table.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import duckdb
 from driftune.config import Config
 from driftune.errors import SourceError
 from driftune.lake import roles
+from driftune.lake.derived import HASH
 from driftune.lake.duck import Connection, identifier, literal
 from driftune.lake.readers.csv_reader import read_csv
 from driftune.lake.readers.json_reader import read_jsonl
@@ -28,12 +30,14 @@ _OWN = ("_driftune_id", "_driftune_row", "_driftune_file", "_driftune_fingerprin
 @dataclass(frozen=True)
 class Loaded:
     """The day's files as read: ``parts`` in their order, ``rows`` in ``raw``, so many
-    ``unreadable`` lines, and the columns ``together``."""
+    ``unreadable`` lines, and the columns ``together``; those ``derived`` from the texts of every
+    file, which the view ``raw_derived`` holds beside those of ``raw``."""
 
     parts: tuple[Part, ...]
     rows: int
     unreadable: int
     together: Together
+    derived: tuple[str, ...]
 
     @property
     def types(self) -> dict[str, str]:
@@ -66,23 +70,36 @@ def load(con: Connection, config: Config, fetched: Fetched, folder: Path) -> Loa
     create_unreadable(con)
     parts = read_parts(con, config, fetched, folder)
     together = put_together(con, config, parts)
+    derived = _derived(parts)
+    made = [identifier(name) for name in derived]
     selected, rows = [], 0
     for part, columns in zip(parts, together.columns, strict=True):
         named = ", ".join(f"{sql} AS {identifier(name)}" for name, sql in columns.items())
         selected.append(
             f"SELECT {rows} + _driftune_row AS _driftune_id, _driftune_row, "
-            f"{literal(part.file.uri)} AS _driftune_file, {named} FROM {part.relation}"
+            f"{literal(part.file.uri)} AS _driftune_file, "
+            f"{', '.join([named, *(made if part.derived else ())])} FROM {part.relation}"
         )
         rows += part.rows
     if rows == 0:
         raise SourceError(f"{fetched.files[0].uri}: the file holds no rows; deliver it again")
     values = ", ".join(map(identifier, together.types))
-    con.execute(
-        f"CREATE VIEW raw AS SELECT _driftune_id, _driftune_row, _driftune_file, "
-        f"hash({values}) AS _driftune_fingerprint, {values} "
-        f"FROM ({' UNION ALL BY NAME '.join(selected)})"
-    )
-    return Loaded(tuple(parts), rows, sum(part.unreadable for part in parts), together)
+    alike = derived and all(list(part.columns) == list(together.types) for part in parts)
+    fingerprint = HASH if alike else f"hash({values})"
+    own = f"_driftune_id, _driftune_row, _driftune_file, {fingerprint} AS _driftune_fingerprint"
+    all_parts = f"({' UNION ALL BY NAME '.join(selected)})"
+    con.execute(f"CREATE VIEW raw AS SELECT {own}, {values} FROM {all_parts}")
+    if derived:
+        more = ", ".join([values, *made])
+        con.execute(f"CREATE VIEW raw_derived AS SELECT {own}, {more} FROM {all_parts}")
+    unreadable = sum(part.unreadable for part in parts)
+    return Loaded(tuple(parts), rows, unreadable, together, derived)
+
+
+def _derived(parts: Sequence[Part]) -> tuple[str, ...]:
+    """The columns that every file with rows has derived; none where one lacks any."""
+    found = {part.derived for part in parts if part.rows}
+    return found.pop() if len(found) == 1 else ()
 
 
 def read_parts(con: Connection, config: Config, fetched: Fetched, folder: Path) -> list[Part]:

@@ -46,6 +46,13 @@ def needed_columns(config: Config) -> dict[str, str]:
     return needed
 
 
+def numbers(config: Config) -> dict[str, ColumnRole]:
+    """Roles and features that are numbers, by their canonical names."""
+    given = {name: getattr(config.columns, name) for name in OPTIONAL_NUMBERS}
+    found: dict[str, ColumnRole] = {name: role for name, role in given.items() if role is not None}
+    return found | {f"x_{name}": name for name in config.features.numerical}
+
+
 def id_columns(config: Config) -> frozenset[str]:
     """Delivered columns whose values name something: users, items, lists, domains, categories."""
     columns, domain = config.columns, config.columns.domain
@@ -54,6 +61,16 @@ def id_columns(config: Config) -> frozenset[str]:
     return frozenset(
         [*(role for role in given if isinstance(role, str)), *config.features.categorical]
     )
+
+
+def without_missing(config: Config, delivered: Collection[str]) -> Config:
+    """The configuration without the optional roles whose column is not delivered: they are null."""
+    gone = {
+        name: None
+        for name in OPTIONAL
+        if isinstance(role := getattr(config.columns, name), str) and role not in delivered
+    }
+    return config.model_copy(update={"columns": config.columns.model_copy(update=gone)})
 
 
 def explodes(config: Config) -> bool:

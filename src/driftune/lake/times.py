@@ -28,10 +28,13 @@ def offset_of(value: str) -> str:
     return f"regexp_matches({value}::VARCHAR, {literal(_OFFSET)})"
 
 
-def wall_clock(role: TimeRole, value: str, kind: str, offsets: Offsets) -> str | None:
+def wall_clock(
+    role: TimeRole, value: str, kind: str, offsets: Offsets, offset: str | None = None
+) -> str | None:
     """SQL of the local time (TIMESTAMP) of ``value``, of type ``kind``, where it has no offset.
 
-    None where no time can be one; null where it cannot be read.
+    None where no time can be one; null where it cannot be read. ``offset``: a column that says
+    whether a text has an offset, where there is one.
     """
     if role.unit != "timestamp":
         return None
@@ -47,13 +50,16 @@ def wall_clock(role: TimeRole, value: str, kind: str, offsets: Offsets) -> str |
     if offsets == "all":
         return None
     wall = f"TRY_CAST({value}::VARCHAR AS TIMESTAMP)"
-    return wall if offsets == "none" else f"CASE WHEN NOT {offset_of(value)} THEN {wall} END"
+    with_offset = offset or offset_of(value)
+    return wall if offsets == "none" else f"CASE WHEN NOT {with_offset} THEN {wall} END"
 
 
-def instant(role: TimeRole, value: str, kind: str, offsets: Offsets) -> str | None:
+def instant(
+    role: TimeRole, value: str, kind: str, offsets: Offsets, offset: str | None = None
+) -> str | None:
     """SQL of the instant (TIMESTAMP in UTC) of ``value``, where it says one by itself.
 
-    None where no time does; null where it cannot be read.
+    None where no time does; null where it cannot be read. ``offset`` as in ``wall_clock``.
     """
     if role.unit != "timestamp":
         return None if is_timestamp(kind) or kind == "DATE" else _since_1970(role.unit, value, kind)
@@ -66,7 +72,8 @@ def instant(role: TimeRole, value: str, kind: str, offsets: Offsets) -> str | No
     if not is_text(role, kind) or offsets == "none":
         return None
     given = _of_zoned(f"TRY_CAST({value}::VARCHAR AS TIMESTAMPTZ)")
-    return given if offsets == "all" else f"CASE WHEN {offset_of(value)} THEN {given} END"
+    with_offset = offset or offset_of(value)
+    return given if offsets == "all" else f"CASE WHEN {with_offset} THEN {given} END"
 
 
 def _since_1970(unit: str, value: str, kind: str) -> str:

@@ -4,6 +4,8 @@ A column that is a number already is not written out as text to be read again: t
 more than all rules together.
 """
 
+from collections.abc import Mapping
+
 from driftune.config import ColumnRole
 from driftune.lake import roles
 from driftune.lake.duck import literal
@@ -48,8 +50,11 @@ def label_value(role: ColumnRole, types: dict[str, str]) -> str:
         return f"CASE WHEN {text} IN (0, 1) THEN {text}::TINYINT END"
     if kind == "BOOLEAN":
         return f"{text}::TINYINT"
-    written = label(role, types)
-    return f"CASE {written} WHEN '1' THEN 1::TINYINT WHEN '0' THEN 0::TINYINT END"
+    means = f"CASE {label(role, types)} WHEN '1' THEN 1::TINYINT WHEN '0' THEN 0::TINYINT END"
+    if kind != "VARCHAR":
+        return means
+    # Nearly all are written so.
+    return f"CASE {text} WHEN '0' THEN 0::TINYINT WHEN '1' THEN 1::TINYINT ELSE {means} END"
 
 
 def number(text: str, kind: str | None) -> str:
@@ -64,8 +69,13 @@ def _double(text: str, kind: str | None) -> str:
     return f"TRY_CAST({plain} AS DOUBLE)"
 
 
-def unreadable(numbers: dict[str, ColumnRole], types: dict[str, str]) -> str:
-    """Names of the columns whose value is given and no finite number; null where there is none."""
+def unreadable(
+    numbers: dict[str, ColumnRole], types: dict[str, str], read: Mapping[str, str] | None = None
+) -> str:
+    """Names of the columns whose value is given and no finite number; null where there is none.
+
+    ``read``: columns that hold the finite numbers of texts already, by the names of ``numbers``.
+    """
     cases = []
     for name, role in numbers.items():
         text, kind = roles.expression(role), _kind(role, types)
@@ -73,10 +83,10 @@ def unreadable(numbers: dict[str, ColumnRole], types: dict[str, str]) -> str:
             continue
         broken = f"NOT isfinite({text})"
         if kind not in FLOATS:
-            broken = (
-                f"{text} IS NOT NULL AND trim({text}::VARCHAR) <> '' "
-                f"AND NOT coalesce(isfinite({_double(text, kind)}), false)"
-            )
+            none = f"NOT coalesce(isfinite({_double(text, kind)}), false)"
+            if read is not None:
+                none = f"{read[name]} IS NULL"
+            broken = f"{text} IS NOT NULL AND {none} AND trim({text}::VARCHAR) <> ''"
         cases.append(f"CASE WHEN {broken} THEN {literal(name.removeprefix('x_'))} END")
     return f"nullif(concat_ws(', ', {', '.join(cases)}), '')" if cases else "NULL::VARCHAR"
 

@@ -82,7 +82,7 @@ def measure(config: Config, staged: Staged) -> DayProfile:
                 "SELECT hour, sum(n)::BIGINT FROM tally WHERE NOT rejected GROUP BY 1"
             ).fetchall()
         )
-        _draw(con, config, staged, max(1, rows // LOOKED))
+        _draw(con, config, max(1, rows // LOOKED))
         columns, vocabulary = _columns(con, config)
         repeated, trace = _repeats(con)
     silent = None
@@ -150,21 +150,24 @@ def _columns(con: Connection, config: Config) -> tuple[dict[str, ColumnProfile],
     return profiles, vocabulary
 
 
-def _draw(con: Connection, config: Config, staged: Staged, step: int) -> None:
+def _draw(con: Connection, config: Config, step: int) -> None:
     """Draw ``looked`` (one of ``step`` accepted rows) and ``by_user`` (all rows of one of ``step``
     users) in one reading of the day, which costs more than everything that is then made of them.
 
-    Numbers that are NaN or infinite, of rows that were let in all the same, are null in them.
+    Only what is looked at is read. Numbers that are NaN or infinite, of rows that were let in all
+    the same, are null in them.
     """
-    unread = ", ".join(identifier(column.name) for column in staged.evolution.kept)
-    numbers = [identifier(each.staged) for each in columns_of(config) if each.kind == NUMBER]
-    finite = ", ".join(f"CASE WHEN isfinite({name}) THEN {name} END AS {name}" for name in numbers)
-    columns = f"* EXCLUDE ({unread})" if unread else "*"
-    columns += f" REPLACE ({finite})" if finite else ""
+    trace = ("user_id", "item_id", "request_id", "event_time", "click_label")
+    columns = {name: name for name in trace}
+    for each in columns_of(config):
+        name = columns[each.staged] = identifier(each.staged)
+        if each.kind == NUMBER:
+            columns[each.staged] = f"CASE WHEN isfinite({name}) THEN {name} END"
+    read = ", ".join(f"{sql} AS {identifier(name)}" for name, sql in columns.items())
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE drawn AS
-        SELECT {columns},
+        SELECT {read},
                hash(row_id) % {step} = 0 AS is_looked, hash(user_id) % {step} = 0 AS is_of_user
         FROM staged
         WHERE rejected = 0 AND (hash(row_id) % {step} = 0 OR hash(user_id) % {step} = 0);

@@ -13,6 +13,8 @@ from driftune.lake.readers.plain_text import PlainText
 _DELIMITERS = (",", "\t", ";", "|")
 # A header of more lines than this is none.
 _HEADER_LINES = 100
+# Bytes of the longest line. To read in pieces of that size, not of more, takes half the memory.
+_LONGEST = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Dialect:
             f"auto_detect=false, hive_partitioning=false, header=false, skip={self.skipped}, "
             f"columns={{{kinds}}}, new_line='{end}', delim={literal(self.delimiter)}, "
             f"quote={literal(self.quote)}, escape={literal(self.escape)}, nullstr=[{nulls}], "
-            "allow_quoted_nulls=false, max_line_size=16777216"
+            f"allow_quoted_nulls=false, max_line_size={_LONGEST}, buffer_size={_LONGEST}"
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from driftune.config import Config
 from driftune.errors import SourceError
+from driftune.lake.derived import derived
 from driftune.lake.duck import Connection, identifier, is_out_of_room, literal, one_row, plain_name
 from driftune.lake.readers.csv_dialect import Dialect, find_dialect
 from driftune.lake.readers.encodings import not_utf8
@@ -59,7 +60,8 @@ def read_csv(
         f"rejects_limit=0, rejects_table='{table}_faults', rejects_scan='{table}_scans')"
     )
     try:
-        parsed = write_parsed(con, scan, dialect.names, folder / f"{table}.parquet")
+        made = derived(config, dialect.names)
+        parsed = write_parsed(con, scan, dialect.names, made, folder / f"{table}.parquet")
     except duckdb.Error as error:
         if is_out_of_room(error):
             raise
@@ -75,7 +77,7 @@ def read_csv(
     if unreadable:
         keep_unreadable(con, file, broken)
     columns = dict.fromkeys(dialect.names, "VARCHAR")
-    return Part(file, parsed.relation, columns, parsed.rows, unreadable)
+    return Part(file, parsed.relation, columns, parsed.rows, unreadable, parsed.derived)
 
 
 def _broken_lines(
@@ -104,6 +106,8 @@ def _broken_lines(
         f"- length(replace(trim(line, chr(10)), chr(10), ''))), 0)::BIGINT, "
         f"count(*) FILTER (encoding) FROM {faults}_once",
     )
+    if not lines:
+        return Unreadable(*(np.array([], kind) for kind in (np.int64, object, object)))
     refused = too_many(config, rows, lines)
     if refused and foreign > lines / 2:
         raise not_utf8(text.file, text.path, f" ({foreign:,} of {rows + lines:,} lines are not)")

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from driftune.lake.derived import Derived
 from driftune.lake.duck import Connection, identifier, literal, one_row
 from driftune.lake.readers.parsed import Parsed, write_parsed
 
@@ -16,6 +17,7 @@ def restore_numbers(
     objects: str,
     parsed: Parsed,
     columns: list[str],
+    derived: Derived,
     ids: Collection[str],
     target: Path,
 ) -> Parsed:
@@ -37,9 +39,8 @@ def restore_numbers(
         f"POSITIONAL JOIN (SELECT {texts} FROM {objects}))"
     )
     own = ", ".join(map(identifier, columns))
-    return write_parsed(
-        con, f"(SELECT {own} FROM {scan})", columns, target.with_suffix(".numbers.parquet")
-    )
+    again = target.with_suffix(".numbers.parquet")
+    return write_parsed(con, f"(SELECT {own} FROM {scan})", columns, derived, again)
 
 
 def _is_suspect(name: str, is_id: bool) -> str:

@@ -8,6 +8,7 @@ import duckdb
 from driftune.config import Config
 from driftune.errors import SourceError
 from driftune.lake import roles
+from driftune.lake.derived import derived
 from driftune.lake.duck import Connection, identifier, is_out_of_room, literal, plain_name
 from driftune.lake.readers.json_lines import sort_out
 from driftune.lake.readers.json_nested import structured
@@ -44,19 +45,20 @@ def read_jsonl(
     path, unreadable = text.path, 0
     target = folder / f"{table}.parquet"
     try:
-        columns, parsed = _read(con, file, path, target)
+        columns, parsed = _read(con, config, file, path, target)
     except duckdb.Error as error:
         if is_out_of_room(error):
             raise
         path, broken = sort_out(con, config, text, table, folder, error)
         try:
-            columns, parsed = _read(con, file, path, target)
+            columns, parsed = _read(con, config, file, path, target)
         except duckdb.Error as again:
             raise not_of_format(file, again) from None
         keep_unreadable(con, file, broken)
         unreadable = len(broken.lines)
     objects = _objects(path)
-    parsed = restore_numbers(con, objects, parsed, columns, ids, target)
+    made = derived(config, columns)
+    parsed = restore_numbers(con, objects, parsed, columns, made, ids, target)
     wanted = [name for name in columns if name.lower() in looked_into]
     named = roles.mentioned(config, ("user", "item", "request"))
     nested = structured(con, objects, parsed.relation, wanted, named)
@@ -65,10 +67,12 @@ def read_jsonl(
         replaced = ", ".join(f"{sql} AS {identifier(name)}" for name, (sql, _) in nested.items())
         relation = f"(SELECT * REPLACE ({replaced}) FROM {relation})"
     kinds = {name: nested[name][1] if name in nested else "VARCHAR" for name in columns}
-    return Part(file, relation, kinds, parsed.rows, unreadable)
+    return Part(file, relation, kinds, parsed.rows, unreadable, parsed.derived)
 
 
-def _read(con: Connection, file: SourceFile, path: Path, target: Path) -> tuple[list[str], Parsed]:
+def _read(
+    con: Connection, config: Config, file: SourceFile, path: Path, target: Path
+) -> tuple[list[str], Parsed]:
     """Read the rows, every column as text; returns the columns' names, and the rows.
 
     Raises:
@@ -101,7 +105,7 @@ def _read(con: Connection, file: SourceFile, path: Path, target: Path) -> tuple[
         f"read_json({literal(plain_name(path))}, hive_partitioning=false, "
         f"format='newline_delimited', records=true, columns={{{kinds}}})"
     )
-    return columns, write_parsed(con, scan, columns, target)
+    return columns, write_parsed(con, scan, columns, derived(config, columns), target)
 
 
 def _objects(path: Path) -> str:

@@ -10,6 +10,9 @@ from typing import BinaryIO
 import numpy as np
 
 BLOCK = 1 << 22
+# Pieces that a core's cache holds are counted faster.
+_COUNTED = 1 << 18
+_FEED, _RETURN = b"\n\r"
 
 
 @dataclass(frozen=True)
@@ -26,23 +29,30 @@ class Figures:
 
 def figures(path: Path) -> Figures:
     """Count lines and blank lines, and see whether some end in CR LF and others in LF."""
-    feeds = both = returns = blank = 0
-    last = b"\n"
+    feeds = both = returns = blank = start = 0
+    previous, last = -1, b"\n"
     with path.open("rb") as stream:
-        for block in blocks(stream):
-            feeds += block.count(b"\n")
-            if b"\r" in block or last[-1:] == b"\r":
-                both += block.count(b"\r\n") + (last[-1:] == b"\r" and block[:1] == b"\n")
-            returns += block.count(b"\r") if b"\r" in block else 0
-            blank += _blank_lines(last[-2:] if last == b"\n\r" else last[-1:], block)
-            last = (last + block)[-2:]
+        for block in blocks(stream, _COUNTED):
+            signs = np.frombuffer(block, np.uint8)
+            ends = np.flatnonzero(signs == _FEED)
+            gaps = np.diff(ends, prepend=previous - start)
+            blank += int(np.count_nonzero(gaps == 1))
+            if b"\r" in block or last == b"\r":
+                returns += block.count(b"\r")
+                before = np.concatenate([np.frombuffer(last, np.uint8), signs])[ends]
+                both += int(np.count_nonzero(before == _RETURN))
+                blank += int(np.count_nonzero((gaps == 2) & (before == _RETURN)))
+            feeds += len(ends)
+            if len(ends):
+                previous = start + int(ends[-1])
+            start += len(block)
+            last = block[-1:]
     if not feeds:
-        open_end = last[-1:] not in (b"\r", b"\n")
+        open_end = last not in (b"\r", b"\n")
         return Figures(returns + open_end, 0, "\r", open_end, False)
-    mixed = 0 < both < feeds
-    open_end = last[-1:] != b"\n"
     end = "\r\n" if both == feeds else "\n"
-    return Figures(feeds + open_end, blank, end, open_end, mixed)
+    open_end = last != b"\n"
+    return Figures(feeds + open_end, blank, end, open_end, 0 < both < feeds)
 
 
 def line_count(path: Path) -> int:
@@ -77,17 +87,6 @@ def has_open_end(path: Path) -> bool:
         return stream.read(1) != b"\n"
 
 
-def _blank_lines(before: bytes, block: bytes) -> int:
-    """Lines without a sign that end in a block, by what stands before it."""
-    block = before + block
-    if b"\n\n" not in block and not (b"\r" in block and b"\n\r\n" in block):
-        return 0
-    ends = np.flatnonzero(np.frombuffer(block, np.uint8) == 10)
-    gaps = np.diff(ends)
-    second = np.frombuffer(block, np.uint8)[ends[:-1] + 1]
-    return int((gaps == 1).sum() + ((gaps == 2) & (second == 13)).sum())
-
-
 def line_feeds(path: Path, quote: bytes) -> Iterator[bytes]:
     """The file with CR LF as LF, except within quotes, where it is part of a value."""
     quoted = False
@@ -110,9 +109,9 @@ def whole_lines(stream: BinaryIO) -> Iterator[bytes]:
     yield rest
 
 
-def blocks(stream: BinaryIO | GzipFile) -> Iterator[bytes]:
-    """What is left of a stream, piece by piece."""
-    while block := stream.read(BLOCK):
+def blocks(stream: BinaryIO | GzipFile, size: int = BLOCK) -> Iterator[bytes]:
+    """What is left of a stream, in pieces of ``size`` bytes."""
+    while block := stream.read(size):
         yield block
 
 

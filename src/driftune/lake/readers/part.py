@@ -18,7 +18,8 @@ class Part:
 
     ``relation``: SQL over its ``rows`` with the delivered ``columns`` (and their DuckDB types) and
     ``_driftune_row`` (1 … in the order of the file). ``unreadable``: how many lines could not be
-    read as rows; they lie in the table ``unreadable``.
+    read as rows; they lie in the table ``unreadable``. ``derived``: columns of ``relation`` that
+    hold what the roles make of the texts (see ``lake.derived``).
     """
 
     file: SourceFile
@@ -26,6 +27,7 @@ class Part:
     columns: dict[str, str]
     rows: int
     unreadable: int = 0
+    derived: tuple[str, ...] = ()
 
     @property
     def is_text(self) -> bool:
