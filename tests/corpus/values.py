@@ -94,6 +94,25 @@ def text_cases(day: date) -> Iterator[Case]:
             yield Case(named, f"{{day}}.{ending}", content, staged, values)
 
 
+def domain_cases(day: date) -> Iterator[Case]:
+    """Domains of two columns whose values hold what stands between them."""
+    pairs = {
+        ("a · b", "c"): r"a \· b · c", ("a", "b · c"): r"a · b \· c", ("a ·", "c"): r"a \· · c",
+        ("a", "· c"): r"a · \· c", ("·", "·"): r"\· · \·", (r"a \·", "c"): r"a \\· · c",
+        ("a·b", "c"): "a·b · c", ("a · · b", "c"): r"a \· \· b · c", ("a\\", "c"): "a\\ · c",
+    }  # fmt: skip
+    for ending in ("csv", "parquet"):
+        scenes, regions = (list(values) for values in zip(*pairs, strict=True))
+        lines = rows(day, number=len(pairs), scene=scenes, region=regions)
+        yield Case(
+            f"dots in the parts of a domain in {ending}",
+            f"{{day}}.{ending}",
+            WRITERS[ending](lines),
+            "domain",
+            list(pairs.values()),
+        )
+
+
 def number_cases(day: date) -> Iterator[Case]:
     """Scalars of JSON that are no strings."""
     written = {
