@@ -213,6 +213,30 @@ def typed_cases(day: date) -> Iterator[Case]:
                 staged,
                 values,
             )
+    start = int(datetime(2026, 3, 2, 8, tzinfo=UTC).timestamp()) * 10**9
+    for name, step, naive, zoned in (
+        (
+            "nanoseconds",
+            123_456_789,
+            [f"2026-03-02 08:00:0{n}.123456789" for n in range(5)],
+            [f"2026-03-02 08:00:0{n}.123456789+00" for n in range(5)],
+        ),
+        (
+            "microseconds",
+            123_456_000,
+            [datetime(2026, 3, 2, 8, 0, n, 123_456) for n in range(5)],
+            [datetime(2026, 3, 2, 8, 0, n, 123_456, UTC) for n in range(5)],
+        ),
+    ):
+        times = [start + step + n * 10**9 for n in range(5)]
+        for zone, values in ((None, naive), ("UTC", zoned)):
+            yield Case(
+                f"{name} in a kept column of zone {zone}",
+                "{day}.parquet",
+                table(rows(day, number=5), weight=pa.array(times, pa.timestamp("ns", zone))),
+                "d_weight",
+                values,
+            )
     exact = pa.array([float(2**53 + 2 * n) for n in count])
     yield Case(
         "floats beyond what they tell apart",
