@@ -284,6 +284,25 @@ def test_delivered_columns_may_be_called_anything(make_world: Make) -> None:
     assert kept[["delivered", "rowid", "raw", "staged"]].to_numpy().tolist() == [[True, 3, 1, 2]]
 
 
+@pytest.mark.parametrize("is_line_broken", [False, True])
+def test_delivered_columns_may_be_called_like_those_of_the_quarantine(
+    make_world: Make, is_line_broken: bool
+) -> None:
+    frame = impressions(FIRST, rows=100).assign(_row="mine", _LINE="yours", _text="ours", d__row=1)
+    frame.loc[3, "click"] = 7
+    world = csv_world(make_world, frame)
+    path = world.root / "logs" / f"{FIRST}.csv"
+    if is_line_broken:
+        path.write_text(path.read_text() + "no,row\n")
+    run(world)
+    with connect() as con:
+        found = con.execute(
+            "SELECT _reasons, _row, d_d__row, d__LINE, d__text, d__row "
+            f"FROM '{Workspace(world.config).quarantine(FIRST)}' WHERE _row IS NOT NULL"
+        ).fetchall()
+    assert found == [("click_label", 4, "mine", "yours", "ours", "1")]
+
+
 def test_an_infinite_time_is_unreadable(make_world: Make) -> None:
     world = make_world()
     path = world.write(FIRST, impressions(FIRST, rows=600))
