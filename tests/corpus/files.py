@@ -217,6 +217,58 @@ def file_cases(day: date) -> Iterator[Case]:
         "{day}.jsonl",
         quarantined={"row_unreadable": 1},
     )
+    yield bad(
+        "a key twice in every JSON line",
+        "".join(objects).replace('"click"', '"price"').encode(),
+        "12 of 12 lines are no rows; the first is line 1, which has a key twice",
+        "{day}.jsonl",
+    )
+    yield good(
+        "lines of blanks in JSON lines",
+        "".join([*objects[:4], "  \n", "\n\t\n\r\n\f\n", *objects[4:], "  "]).encode(),
+        "{day}.jsonl",
+    )
+    yield good(
+        "blank lines beside a JSON line that is none",
+        "".join([*objects[:4], "{\n", "\n \n\v\n", *objects[4:], "\n"]).encode(),
+        "{day}.jsonl",
+        quarantined={"row_unreadable": 1},
+    )
+    yield good(
+        "two objects in a JSON line",
+        "".join([*objects[:3], objects[3].strip(), *objects[4:]]).encode(),
+        "{day}.jsonl",
+        values=[*users[:3], *users[5:]],
+        quarantined={"row_unreadable": 1},
+    )
+    yield good(
+        "an object over two JSON lines",
+        "".join([*objects[:3], objects[3].replace(", ", ",\n", 1), *objects[4:]]).encode(),
+        "{day}.jsonl",
+        values=[*users[:3], *users[4:]],
+        quarantined={"row_unreadable": 2},
+    )
+    yield good(
+        "a JSON line without a key",
+        "".join([*objects[:4], "{}\n", *objects[4:]]).encode(),
+        "{day}.jsonl",
+        quarantined={
+            "user_missing, item_missing, time_unreadable, domain_missing, "
+            "click_label, convert_label": 1
+        },
+    )
+    yield bad(
+        "no JSON line with a key",
+        b"{}\n{}\n",
+        r"no line of it has a key; column 'event_time' \(columns\.time\.column",
+        "{day}.jsonl",
+    )
+    yield bad(
+        "no JSON line with a key that a role needs",
+        "".join(objects).replace('"user_id"', '"user"').encode(),
+        r"column 'user_id' \(columns\.user in params\.yaml\) is missing",
+        "{day}.jsonl",
+    )
     umlaut = "".join([*objects[:3], objects[3].replace("north", "nörth"), *objects[4:]])
     yield good(
         "a JSON line that is not UTF-8",
@@ -248,7 +300,9 @@ def file_cases(day: date) -> Iterator[Case]:
         "has a key without a name",
         "{day}.jsonl",
     )
-    yield bad("an empty packed file", gzip.compress(b""), "holds no rows", "{day}.jsonl.gz")
+    for ending in ("jsonl", "csv"):
+        name = f"an empty packed file of {ending}"
+        yield bad(name, gzip.compress(b""), "holds no rows", f"{{day}}.{ending}.gz")
     yield good(
         "names by configuration, between semicolons",
         "".join(csv_text(plain, ";").splitlines(keepends=True)[1:]).encode(),

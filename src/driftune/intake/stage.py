@@ -99,7 +99,7 @@ def stage(
             con.execute(_marked_sql(rules))
             tally(con)
             changes = [
-                *file_changes(con, fetched),
+                *file_changes(con, fetched, loaded),
                 *evolution.changes,
                 *kept_changes(con, loaded, evolution.kept),
                 *id_changes(con, config, loaded),

@@ -16,9 +16,10 @@ from driftune.lake.readers.csv_dialect import Dialect, find_dialect
 from driftune.lake.readers.encodings import not_utf8
 from driftune.lake.readers.lines import line_numbers
 from driftune.lake.readers.parsed import write_parsed
-from driftune.lake.readers.part import Part, check_names, not_of_format
+from driftune.lake.readers.part import Part, check_names, empty_part, not_of_format
 from driftune.lake.readers.plain_text import PlainText, plain_text
 from driftune.lake.readers.unreadable import (
+    TooManyUnreadableError,
     Unreadable,
     check_end,
     keep_unreadable,
@@ -44,11 +45,14 @@ def read_csv(
     unpacked or recoded before; ``table`` names what DuckDB notes of the file.
 
     Raises:
-        SourceError: for a damaged file, one of another encoding, or one of whose lines more than
-            ``quality.max_rejected_share`` cannot be read.
+        SourceError: for a damaged file, or one of another encoding.
+        TooManyUnreadableError: when more of its lines than ``quality.max_rejected_share`` cannot
+            be read.
     """
     options = config.source.csv
     text = plain_text(file, folder, options.encoding, options.quote)
+    if not text.lines:
+        return empty_part(file)
     dialect = find_dialect(text, options, wanted)
     check_names(file, dialect.names)
     if not dialect.has_plain_header:
@@ -106,7 +110,8 @@ def _broken_lines(
     )
     refused = too_many(config, rows, lines)
     if refused and foreign > lines / 2:
-        raise not_utf8(text.file, text.path, f" ({foreign:,} of {rows + lines:,} lines are not)")
+        said = not_utf8(text.file, text.path, f" ({foreign:,} of {rows + lines:,} lines are not)")
+        raise TooManyUnreadableError(str(said), rows, lines)
     found = con.execute(
         f"FROM {faults}_once ORDER BY place" + (" LIMIT 1" if refused else "")
     ).fetchall()
