@@ -1,5 +1,6 @@
 """Staging: part files of many shapes, expressions over text files, times and their zone."""
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -188,6 +189,29 @@ def test_codes_keep_their_text(make_world: Make) -> None:
         held = f"{Workspace(world.config).lake}/**/*.parquet"
         found = con.execute(f"SELECT DISTINCT item_id, length(user_id) FROM '{held}'").fetchall()
     assert found == [("i900719925474099312345", 5)]
+
+
+@pytest.mark.parametrize(
+    ("value", "seen", "says"),
+    [
+        ("007", "VARCHAR", r"'007'; expressions see all as text"),
+        ("n/a", "BIGINT", r"'n/a'; expressions see BIGINT, and null for those"),
+        ("1.5", "DOUBLE", None),
+        ("", "BIGINT", None),
+    ],
+)
+def test_a_value_of_another_form_than_most_is_told(
+    make_world: Make, value: str, seen: str, says: str | None
+) -> None:
+    frame = impressions(FIRST, rows=300).assign(size=[value, *map(str, range(1, 300))])
+    quality = run(csv_world(make_world, frame, category={"sql": "typeof(size)"}))
+    told = [check["sentence"] for check in quality.checks if check["rule"] == "column_mixed"]
+    assert len(told) == (says is not None)
+    assert says is None or re.search(says, told[0])
+    with connect() as con:
+        held = f"{Workspace(make_world().config).lake}/**/*.parquet"
+        found = con.execute(f"SELECT DISTINCT category FROM '{held}'").fetchall()
+    assert found == [(seen,)]
 
 
 def test_an_expression_over_text_that_is_no_number_is_one_line(make_world: Make) -> None:

@@ -138,7 +138,9 @@ def _parse(
     """
     find_copies(con, loaded.types, loaded.rows)
     evolution = evolve(con, config, day, loaded)
-    evaluated, source = evaluate(con, without_missing(config, loaded.types), loaded, evolution)
+    evaluated, source, mixed = evaluate(
+        con, without_missing(config, loaded.types), loaded, evolution
+    )
     types = {**loaded.types, **evolution.casts}
     times = look_at_times(con, evaluated, clock_of(config, day), source)
     fields = _row_numbers(exploded=roles.explodes(config))
@@ -150,7 +152,7 @@ def _parse(
         con.execute(f"COPY ({parsed}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION lz4)")
         parsed = f"FROM {parquet(file)}"
     con.execute(f"CREATE VIEW parsed AS {parsed}")
-    changes = (*evolution.changes, *row_changes(con, config, loaded))
+    changes = (*evolution.changes, *mixed, *row_changes(con, config, loaded))
     return replace(evolution, changes=changes), times
 
 
