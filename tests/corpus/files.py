@@ -150,11 +150,44 @@ def file_cases(day: date) -> Iterator[Case]:
         text.replace("sushi", '"sushi', 1).replace("\n", "\r\n").encode(),
         "the first is line 2, which has a quote that is not closed.*: 'u0,i0,",
     )
+    held = text.replace("Nürnberg", '"Nürn\nberg"').replace("home", '"ho,""me"')
+    for name, content in (
+        ("LF", text),
+        ("CRLF", text.replace("\n", "\r\n")),
+        ("CRLF and line ends in values", held.replace("\n", "\r\n")),
+        ("line ends in values", held),
+    ):
+        yield bad(
+            f"CRs within lines of {name}",
+            content.replace("sushi", "su\rshi", 4).encode(),
+            "lines are no rows; the first is line 2, which has a CR within it",
+        )
+        lost = 2 if "values" in name else 1
+        yield good(
+            f"a CR within a line of {name}",
+            content.replace("sushi", "su\rshi", 1).encode(),
+            values=users[1:],
+            quarantined={"row_unreadable": lost},
+            said=("row_unreadable",),
+        )
     yield bad(
-        "a CR within a line",
-        text.replace("sushi", "su\rshi", 1).encode(),
-        "or a CR within a line, hides where its lines end",
+        "a CR within a last line that is cut",
+        (text + "u1,i\r1,x").encode(),
+        "breaks off in its last line, 14, which has a CR within it",
     )
+    yield good(
+        "a CR within a line between lines of another width",
+        "".join([*lines[:2], "x\n", lines[2].replace("i", "i\r", 1), "y\n", *lines[3:]]).encode(),
+        values=[users[0], *users[2:]],
+        quarantined={"row_unreadable": 3},
+    )
+    yield good(
+        "a quote that is never closed before CRLF among values of several lines",
+        held.replace("sushi", '"sushi', 2).replace('"sushi', "sushi", 1)
+        .replace("\n", "\r\n").encode(),
+        values=[users[0], *users[2:]],
+        quarantined={"row_unreadable": 1},
+    )  # fmt: skip
     yield bad(
         "a quote that is never closed",
         text.replace("sushi", '"sushi', 1).encode(),
