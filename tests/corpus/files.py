@@ -150,11 +150,44 @@ def file_cases(day: date) -> Iterator[Case]:
         text.replace("sushi", '"sushi', 1).replace("\n", "\r\n").encode(),
         "the first is line 2, which has a quote that is not closed.*: 'u0,i0,",
     )
+    held = text.replace("Nürnberg", '"Nürn\nberg"').replace("home", '"ho,""me"')
+    for name, content in (
+        ("LF", text),
+        ("CRLF", text.replace("\n", "\r\n")),
+        ("CRLF and line ends in values", held.replace("\n", "\r\n")),
+        ("line ends in values", held),
+    ):
+        yield bad(
+            f"CRs within lines of {name}",
+            content.replace("sushi", "su\rshi", 4).encode(),
+            "lines are no rows; the first is line 2, which has a CR within it",
+        )
+        lost = 2 if "values" in name else 1
+        yield good(
+            f"a CR within a line of {name}",
+            content.replace("sushi", "su\rshi", 1).encode(),
+            values=users[1:],
+            quarantined={"row_unreadable": lost},
+            said=("row_unreadable",),
+        )
     yield bad(
-        "a CR within a line",
-        text.replace("sushi", "su\rshi", 1).encode(),
-        "or a CR within a line, hides where its lines end",
+        "a CR within a last line that is cut",
+        (text + "u1,i\r1,x").encode(),
+        "breaks off in its last line, 14, which has a CR within it",
     )
+    yield good(
+        "a CR within a line between lines of another width",
+        "".join([*lines[:2], "x\n", lines[2].replace("i", "i\r", 1), "y\n", *lines[3:]]).encode(),
+        values=[users[0], *users[2:]],
+        quarantined={"row_unreadable": 3},
+    )
+    yield good(
+        "a quote that is never closed before CRLF among values of several lines",
+        held.replace("sushi", '"sushi', 2).replace('"sushi', "sushi", 1)
+        .replace("\n", "\r\n").encode(),
+        values=[users[0], *users[2:]],
+        quarantined={"row_unreadable": 1},
+    )  # fmt: skip
     yield bad(
         "a quote that is never closed",
         text.replace("sushi", '"sushi', 1).encode(),
@@ -217,6 +250,58 @@ def file_cases(day: date) -> Iterator[Case]:
         "{day}.jsonl",
         quarantined={"row_unreadable": 1},
     )
+    yield bad(
+        "a key twice in every JSON line",
+        "".join(objects).replace('"click"', '"price"').encode(),
+        "12 of 12 lines are no rows; the first is line 1, which has a key twice",
+        "{day}.jsonl",
+    )
+    yield good(
+        "lines of blanks in JSON lines",
+        "".join([*objects[:4], "  \n", "\n\t\n\r\n\f\n", *objects[4:], "  "]).encode(),
+        "{day}.jsonl",
+    )
+    yield good(
+        "blank lines beside a JSON line that is none",
+        "".join([*objects[:4], "{\n", "\n \n\v\n", *objects[4:], "\n"]).encode(),
+        "{day}.jsonl",
+        quarantined={"row_unreadable": 1},
+    )
+    yield good(
+        "two objects in a JSON line",
+        "".join([*objects[:3], objects[3].strip(), *objects[4:]]).encode(),
+        "{day}.jsonl",
+        values=[*users[:3], *users[5:]],
+        quarantined={"row_unreadable": 1},
+    )
+    yield good(
+        "an object over two JSON lines",
+        "".join([*objects[:3], objects[3].replace(", ", ",\n", 1), *objects[4:]]).encode(),
+        "{day}.jsonl",
+        values=[*users[:3], *users[4:]],
+        quarantined={"row_unreadable": 2},
+    )
+    yield good(
+        "a JSON line without a key",
+        "".join([*objects[:4], "{}\n", *objects[4:]]).encode(),
+        "{day}.jsonl",
+        quarantined={
+            "user_missing, item_missing, time_unreadable, domain_missing, "
+            "click_label, convert_label": 1
+        },
+    )
+    yield bad(
+        "no JSON line with a key",
+        b"{}\n{}\n",
+        r"no line of it has a key; column 'event_time' \(columns\.time\.column",
+        "{day}.jsonl",
+    )
+    yield bad(
+        "no JSON line with a key that a role needs",
+        "".join(objects).replace('"user_id"', '"user"').encode(),
+        r"column 'user_id' \(columns\.user in params\.yaml\) is missing",
+        "{day}.jsonl",
+    )
     umlaut = "".join([*objects[:3], objects[3].replace("north", "nörth"), *objects[4:]])
     yield good(
         "a JSON line that is not UTF-8",
@@ -248,7 +333,9 @@ def file_cases(day: date) -> Iterator[Case]:
         "has a key without a name",
         "{day}.jsonl",
     )
-    yield bad("an empty packed file", gzip.compress(b""), "holds no rows", "{day}.jsonl.gz")
+    for ending in ("jsonl", "csv"):
+        name = f"an empty packed file of {ending}"
+        yield bad(name, gzip.compress(b""), "holds no rows", f"{{day}}.{ending}.gz")
     yield good(
         "names by configuration, between semicolons",
         "".join(csv_text(plain, ";").splitlines(keepends=True)[1:]).encode(),

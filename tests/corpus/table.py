@@ -4,6 +4,7 @@ from datetime import date
 
 from tests.corpus.files import file_cases
 from tests.corpus.values import (
+    domain_cases,
     label_cases,
     null_cases,
     number_cases,
@@ -15,5 +16,13 @@ from tests.corpus.written import Case
 
 def cases(day: date) -> list[Case]:
     """All of them."""
-    made = (text_cases, number_cases, null_cases, typed_cases, label_cases, file_cases)
+    made = (
+        text_cases,
+        domain_cases,
+        number_cases,
+        null_cases,
+        typed_cases,
+        label_cases,
+        file_cases,
+    )
     return [case for make in made for case in make(day)]

@@ -94,6 +94,25 @@ def text_cases(day: date) -> Iterator[Case]:
             yield Case(named, f"{{day}}.{ending}", content, staged, values)
 
 
+def domain_cases(day: date) -> Iterator[Case]:
+    """Domains of two columns whose values hold what stands between them."""
+    pairs = {
+        ("a · b", "c"): r"a \· b · c", ("a", "b · c"): r"a · b \· c", ("a ·", "c"): r"a \· · c",
+        ("a", "· c"): r"a · \· c", ("·", "·"): r"\· · \·", (r"a \·", "c"): r"a \\· · c",
+        ("a·b", "c"): "a·b · c", ("a · · b", "c"): r"a \· \· b · c", ("a\\", "c"): "a\\ · c",
+    }  # fmt: skip
+    for ending in ("csv", "parquet"):
+        scenes, regions = (list(values) for values in zip(*pairs, strict=True))
+        lines = rows(day, number=len(pairs), scene=scenes, region=regions)
+        yield Case(
+            f"dots in the parts of a domain in {ending}",
+            f"{{day}}.{ending}",
+            WRITERS[ending](lines),
+            "domain",
+            list(pairs.values()),
+        )
+
+
 def number_cases(day: date) -> Iterator[Case]:
     """Scalars of JSON that are no strings."""
     written = {
@@ -192,6 +211,30 @@ def typed_cases(day: date) -> Iterator[Case]:
                 "{day}.parquet",
                 table(rows(day), **{delivered: column}),
                 staged,
+                values,
+            )
+    start = int(datetime(2026, 3, 2, 8, tzinfo=UTC).timestamp()) * 10**9
+    for name, step, naive, zoned in (
+        (
+            "nanoseconds",
+            123_456_789,
+            [f"2026-03-02 08:00:0{n}.123456789" for n in range(5)],
+            [f"2026-03-02 08:00:0{n}.123456789+00" for n in range(5)],
+        ),
+        (
+            "microseconds",
+            123_456_000,
+            [datetime(2026, 3, 2, 8, 0, n, 123_456) for n in range(5)],
+            [datetime(2026, 3, 2, 8, 0, n, 123_456, UTC) for n in range(5)],
+        ),
+    ):
+        times = [start + step + n * 10**9 for n in range(5)]
+        for zone, values in ((None, naive), ("UTC", zoned)):
+            yield Case(
+                f"{name} in a kept column of zone {zone}",
+                "{day}.parquet",
+                table(rows(day, number=5), weight=pa.array(times, pa.timestamp("ns", zone))),
+                "d_weight",
                 values,
             )
     exact = pa.array([float(2**53 + 2 * n) for n in count])

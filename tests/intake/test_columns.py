@@ -217,6 +217,42 @@ def test_a_kept_column_that_does_not_fit_its_type_is_critical(with_numbers: Worl
     assert lake_rows(easy, 2, "d_campaign") == [(None,)]
 
 
+@pytest.mark.parametrize("zone", [None, pytest.param("UTC", marks=CI)])
+def test_times_that_are_too_fine_for_a_kept_column_are_critical(
+    with_numbers: World, zone: str | None
+) -> None:
+    def at(text: str) -> Change:
+        return lambda frame: numbered(frame).assign(shown=pd.Timestamp(text, tz=zone))
+
+    run(with_numbers, 1, at("2026-03-03 08:00:00.123456"))
+    wanted = r"'shown' keeps its type: .*123456789.* does not fit"
+    with pytest.raises(DayRefusedError, match=wanted):
+        run(with_numbers, 2, at("2026-03-04 08:00:00.123456789"))
+    easy = World(with_numbers.root, quality={"severity": {"column_lossy": "warning"}})
+    run(easy, 2, at("2026-03-04 08:00:00.123456789"))
+    assert lake_rows(easy, 2, "d_shown") == [(None,)]
+
+
+@pytest.mark.parametrize(("first", "then"), [("Weight", "weight"), ("Größe (cm)", "größe (CM)")])
+def test_a_kept_column_of_another_case_is_the_same_column(
+    with_numbers: World, first: str, then: str
+) -> None:
+    run(with_numbers, 1, lambda frame: numbered(frame).assign(**{first: 1.5}))
+    with connect() as con:
+        before = Lake.of(with_numbers.config).types(con)
+    ((severity, sentence),) = told(
+        run(with_numbers, 2, lambda frame: numbered(frame).assign(**{then: 2.5}))
+    )
+    assert severity == "warning"
+    assert f"'{then}' was '{first}' on the day before" in sentence
+    assert told(run(with_numbers, 3, lambda frame: numbered(frame).assign(**{then: 3.5}))) == []
+    with connect() as con:
+        assert Lake.of(with_numbers.config).types(con) == before
+    (name,) = [name for name in before if name.startswith("d_")]
+    values = [lake_rows(with_numbers, number, f'"{name}"') for number in (1, 2, 3)]
+    assert values == [[(1.5,)], [(2.5,)], [(3.5,)]]
+
+
 def test_text_names_that_become_numbers_are_cast_where_they_read_the_same(
     make_world: Callable[..., World],
 ) -> None:

@@ -1,5 +1,6 @@
 """Staging: part files of many shapes, expressions over text files, times and their zone."""
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -190,6 +191,29 @@ def test_codes_keep_their_text(make_world: Make) -> None:
     assert found == [("i900719925474099312345", 5)]
 
 
+@pytest.mark.parametrize(
+    ("value", "seen", "says"),
+    [
+        ("007", "VARCHAR", r"'007'; expressions see all as text"),
+        ("n/a", "BIGINT", r"'n/a'; expressions see BIGINT, and null for those"),
+        ("1.5", "DOUBLE", None),
+        ("", "BIGINT", None),
+    ],
+)
+def test_a_value_of_another_form_than_most_is_told(
+    make_world: Make, value: str, seen: str, says: str | None
+) -> None:
+    frame = impressions(FIRST, rows=300).assign(size=[value, *map(str, range(1, 300))])
+    quality = run(csv_world(make_world, frame, category={"sql": "typeof(size)"}))
+    told = [check["sentence"] for check in quality.checks if check["rule"] == "column_mixed"]
+    assert len(told) == (says is not None)
+    assert says is None or re.search(says, told[0])
+    with connect() as con:
+        held = f"{Workspace(make_world().config).lake}/**/*.parquet"
+        found = con.execute(f"SELECT DISTINCT category FROM '{held}'").fetchall()
+    assert found == [(seen,)]
+
+
 def test_an_expression_over_text_that_is_no_number_is_one_line(make_world: Make) -> None:
     frame = impressions(FIRST, rows=300)
     world = csv_world(make_world, frame, price={"sql": "category * 2"})
@@ -282,6 +306,25 @@ def test_delivered_columns_may_be_called_anything(make_world: Make) -> None:
     assert sum(reasons(quality).values()) == 1
     kept = pd.read_parquet(Workspace(world.config).quarantine(FIRST))
     assert kept[["delivered", "rowid", "raw", "staged"]].to_numpy().tolist() == [[True, 3, 1, 2]]
+
+
+@pytest.mark.parametrize("is_line_broken", [False, True])
+def test_delivered_columns_may_be_called_like_those_of_the_quarantine(
+    make_world: Make, is_line_broken: bool
+) -> None:
+    frame = impressions(FIRST, rows=100).assign(_row="mine", _LINE="yours", _text="ours", d__row=1)
+    frame.loc[3, "click"] = 7
+    world = csv_world(make_world, frame)
+    path = world.root / "logs" / f"{FIRST}.csv"
+    if is_line_broken:
+        path.write_text(path.read_text() + "no,row\n")
+    run(world)
+    with connect() as con:
+        found = con.execute(
+            "SELECT _reasons, _row, d_d__row, d__LINE, d__text, d__row "
+            f"FROM '{Workspace(world.config).quarantine(FIRST)}' WHERE _row IS NOT NULL"
+        ).fetchall()
+    assert found == [("click_label", 4, "mine", "yours", "ours", "1")]
 
 
 def test_an_infinite_time_is_unreadable(make_world: Make) -> None:

@@ -51,3 +51,17 @@ def test_line_ends_are_made_alike_but_within_quotes(
     monkeypatch.setattr(lines, "BLOCK", block)
     assert lines.figures(path).mixed
     assert b"".join(lines.line_feeds(path, b'"')) == b'a,b\n1,"x\r\ny"\n2,z\n'
+
+
+@pytest.mark.parametrize("block", [1, 2, 5, 1 << 22])
+@pytest.mark.parametrize("end", [b"", b"\n", b" ", b"\nx", b"\n\t\n"])
+def test_lines_of_blanks_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, end: bytes
+) -> None:
+    path = tmp_path / "a.jsonl"
+    content = b"\n a \n\n\t\r\nb\r\n\r\n \v\f\n  \nc" + end
+    path.write_bytes(content)
+    monkeypatch.setattr(lines, "BLOCK", block)
+    whole = content.removesuffix(b"\n").split(b"\n")
+    assert lines.feed_lines(path) == len(whole)
+    assert lines.blank_lines(path) == sum(not line.strip() for line in whole)

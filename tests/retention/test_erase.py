@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -32,6 +33,7 @@ from driftune.lake.source import fetch
 from driftune.lake.suppressed import read_suppressed
 from driftune.lake.table import Lake
 from driftune.lake.versions import day_versions, export_day
+from driftune.locks import locked
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
 from driftune.quality.record import read_quality
 from driftune.registry.champions import champions_for
@@ -277,6 +279,24 @@ def test_a_day_that_is_being_taken_in_does_not_bring_the_user_back(lived: World)
     assert day not in Lake.of(config).days
     with Ledger(config) as ledger:
         assert ingest(config, ledger, day).quality.rows == 1191
+
+
+def test_an_id_that_lands_meanwhile_is_erased(lived: World) -> None:
+    config, day = lived.config, lived.day(4)
+    frame = impressions(day)
+    frame.loc[frame.index[:9], "user_id"] = "new-79"
+    lived.write(day, frame)
+    with scratch(config, day) as folder, ThreadPoolExecutor() as pool:
+        fetched = fetch(config, day, folder)
+        staged = stage(config, fetched, domains_for(config, day), folder / "day.duckdb")
+        # As a run has it while it commits.
+        with locked(Workspace(config).suppressed_lock, shared=True):
+            erasure = pool.submit(remove, lived, "new-79")
+            with pytest.raises(TimeoutError):
+                erasure.result(timeout=1)
+            commit(config, staged)
+        found = erasure.result()
+    assert (found.unknown, found.rows) == ({}, 9)
 
 
 def erase_user(params: str, user: str) -> None:

@@ -67,6 +67,7 @@ COLUMN_RULES: dict[str, Severity] = {
 CHANGE_RULES: dict[str, Severity] = {
     "column_new": "warning",
     "column_missing": "warning",
+    "column_case": "warning",
     "column_type": "warning",
     "column_lossy": "critical",
     "column_mixed": "warning",
@@ -74,6 +75,7 @@ CHANGE_RULES: dict[str, Severity] = {
     "id_case": "warning",
     "list_empty": "warning",
     "files_ignored": "info",
+    "files_empty": "info",
 }
 # Rules about how times are written; time_unit: most are unreadable or of other days, and another
 # columns.time would read them.

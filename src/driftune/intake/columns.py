@@ -26,7 +26,7 @@ def evolve(con: Connection, config: Config, day: date, loaded: Loaded) -> Evolut
     rows would name other users, items or domains than they did.
     """
     types, rows = loaded.types, loaded.rows
-    kept = tuple(kept_columns(con, config, types))
+    kept = tuple(kept_columns(con, config, types, lambda: _spellings(config, day)))
     changes = [*_missing(config, types, rows), *_mixed(con, loaded)]
     before = next(_records(config, day), None)
     if before is None:
@@ -48,7 +48,8 @@ def evolve(con: Connection, config: Config, day: date, loaded: Loaded) -> Evolut
         if found.target and (found.few or not found.lost):
             casts[name] = found.target
     # Text files say no types: what was known of them stays known.
-    known = {name: before.get(name, kind) if untyped else kind for name, kind in types.items()}
+    was_of = {name.lower(): kind for name, kind in before.items()} if untyped else {}
+    known = {name: was_of.get(name.lower(), kind) for name, kind in types.items()}
     return Evolution({**known, **casts}, casts, tuple(changes), kept)
 
 
@@ -95,6 +96,11 @@ def _records(config: Config, day: date) -> Iterator[dict[str, str]]:
                 yield found
 
 
+def _spellings(config: Config, day: date) -> set[str]:
+    """Every name that a column had on a day before."""
+    return {name for types in _records(config, day) for name in types}
+
+
 def _older(config: Config, day: date, name: str) -> str | None:
     """The type that a column had on the newest day before that had it."""
     return next((types[name] for types in _records(config, day) if name in types), None)
@@ -122,9 +128,14 @@ def _new(
     kept: tuple[Kept, ...],
 ) -> list[Change]:
     names = {column.source: column.name for column in kept}
+    spelt = {name.lower(): name for name in before}
     found = []
     for name in [name for name in types if name not in before]:
         ((rows,),) = con.execute(f"SELECT count({identifier(name)}) FROM raw").fetchall()
+        if other := spelt.get(name.lower()):
+            said = f"Columns keep their spelling: '{name}' was '{other}' on the day before"
+            found.append(Change.of("column_case", f"{said}; it is the same column.", rows))
+            continue
         where = f"kept in the lake as {names[name]}; " if name in names else ""
         said = f"No column is new: '{name}' ({types[name]}) is; "
         found.append(
@@ -135,7 +146,7 @@ def _new(
 
 def _gone(config: Config, types: dict[str, str], before: dict[str, str], rows: int) -> list[Change]:
     """Columns that the day before had, no role names, and no file has any more."""
-    named = roles.needed_columns(config)
+    named, there = roles.needed_columns(config), {name.lower() for name in types}
     return [
         Change.of(
             "column_missing",
@@ -143,7 +154,7 @@ def _gone(config: Config, types: dict[str, str], before: dict[str, str], rows: i
             rows,
         )
         for name in before
-        if name not in types and name not in named
+        if name.lower() not in there and name not in named
     ]
 
 

@@ -4,10 +4,12 @@ An expression sees a column as a number where its values read as numbers, else a
 name a column directly always see its text, so that a broken value is quarantined as delivered.
 """
 
+from typing import NamedTuple
+
 from driftune.config import Config
 from driftune.lake import roles
 from driftune.lake.duck import Connection, identifier, one_row
-from driftune.lake.evolution import Evolution
+from driftune.lake.evolution import Change, Evolution
 from driftune.lake.loading import Loaded
 
 # A leading zero or more digits than an integer holds make a code, which a number would spoil.
@@ -17,23 +19,20 @@ _CODE = "[+-]?(0[0-9].*|[0-9]{19,})"
 
 def evaluate(
     con: Connection, config: Config, loaded: Loaded, evolution: Evolution
-) -> tuple[Config, str]:
+) -> tuple[Config, str, list[Change]]:
     """Evaluate the expression roles of a day that needs it, into the table ``evaluated``.
 
     That is one of text files, or one whose roles make several rows of one. Returns the
-    configuration whose roles name the results, and the relation that holds them beside the columns
-    of ``raw`` (as ``evolution`` reads them). Other days keep their configuration.
+    configuration whose roles name the results, the relation that holds them beside the columns
+    of ``raw`` (as ``evolution`` reads them), and what is to be said of columns few of whose values
+    have another form. Other days keep their configuration.
     """
     wanted = roles.expressions(config)
-    if not loaded.has_text and not roles.explodes(config):
-        return config, evolution.relation()
-    if not wanted:
-        return config, evolution.relation()
-    types = _number_types(con, config) if loaded.has_text else {}
-    replaced = ", ".join(
-        f"TRY_CAST({identifier(name)} AS {kind}) AS {identifier(name)}"
-        for name, kind in types.items()
-    )
+    if not wanted or not (loaded.has_text or roles.explodes(config)):
+        return config, evolution.relation(), []
+    forms = _forms(con, config) if loaded.has_text else []
+    types = {form.column: form.kind for form in forms if form.kind != "VARCHAR"}
+    replaced = ", ".join(f"TRY_CAST({name} AS {kind}) AS {name}" for name, kind in types.items())
     columns = "*" + (f" REPLACE ({replaced})" if replaced else "")
     names = {role: f"_driftune_{role}" for role in wanted}
     values = ", ".join(f"({sql}) AS {identifier(names[role])}" for role, sql in wanted.items())
@@ -46,41 +45,69 @@ def evaluate(
     )
     renamed = config.model_copy(update={"columns": config.columns.named(names)})
     placed = "(SELECT *, rowid AS _driftune_place FROM evaluated)"
-    return renamed, f"{evolution.relation()} JOIN {placed} USING (_driftune_id)"
+    relation = f"{evolution.relation()} JOIN {placed} USING (_driftune_id)"
+    return renamed, relation, [_told(con, form) for form in forms if form.others]
 
 
-def _number_types(con: Connection, config: Config) -> dict[str, str]:
-    """A type for each text column of the expressions whose values, but few, are numbers or truths.
+class _Form(NamedTuple):
+    """How expressions see a text column (quoted): its type, how many values are to be told, as
+    most have another form, and the condition on those."""
 
-    The share of others that is tolerated is ``quality.max_rejected_share``.
+    column: str
+    kind: str
+    others: int
+    other: str
+
+
+def _forms(con: Connection, config: Config) -> list[_Form]:
+    """How the expressions see text columns: as numbers or truths where all values but few are.
+
+    The share of others that is tolerated is ``quality.max_rejected_share``. Where one is a code,
+    or the column names something and one is no whole number, all stay texts: 007 is not 7.
     """
-    tolerated, mentioned = config.quality.max_rejected_share, roles.mentioned(config)
+    few, mentioned = config.quality.max_rejected_share, roles.mentioned(config)
     ids = roles.mentioned(config, ("user", "item", "request"))
     described = con.execute("DESCRIBE raw").fetchall()
     names = [name for name, kind, *_ in described if kind == "VARCHAR"]
     names = [name for name in names if name.lower() in mentioned]
     counts = []
-    for name in map(identifier, names):
-        text = f"trim({name})"
-        integer, code = (f"regexp_full_match({text}, '{pattern}')" for pattern in (_INTEGER, _CODE))
-        number = f"coalesce(isfinite(TRY_CAST({text} AS DOUBLE)), false)"
-        counts += [
-            f"count(*) FILTER ({text} <> '')",
-            f"count(*) FILTER ({integer})",
-            f"count(*) FILTER ({number})",
-            f"count(*) FILTER ({code})",
-            f"count(*) FILTER (lower({text}) IN ('true', 'false'))",
-        ]
+    for name in names:
+        counts += [f"count(*) FILTER ({condition})" for condition in _conditions(name)]
     figures = one_row(con, f"SELECT {', '.join(counts)} FROM raw") if counts else ()
-    found = {}
+    found = []
     for place, name in enumerate(names):
         given, integers, numbers, codes, truths = figures[5 * place : 5 * place + 5]
-        if given and name.lower() not in ids and truths >= (1 - tolerated) * given:
-            found[name] = "BOOLEAN"
+        filled, _, number, code, truth = _conditions(name)
+        most = (1 - few) * given
+        kind, others, other = "VARCHAR", 0, ""
         if name.lower() in ids:
             # A fraction or a word among ids must not change how the others are written.
-            if given and integers == given:
-                found[name] = "BIGINT"
-        elif given and not codes and numbers >= (1 - tolerated) * given:
-            found[name] = "BIGINT" if integers == numbers else "DOUBLE"
+            kind = "BIGINT" if given and integers == given else "VARCHAR"
+        elif given and not codes and numbers >= most:
+            kind = "BIGINT" if integers == numbers else "DOUBLE"
+            others, other = given - numbers, f"{filled} AND NOT {number}"
+        elif given and truths >= most:
+            kind, others, other = "BOOLEAN", given - truths, f"{filled} AND NOT {truth}"
+        elif given and numbers - codes >= most:
+            others, other = codes, code
+        found.append(_Form(identifier(name), kind, others, other))
     return found
+
+
+def _conditions(name: str) -> tuple[str, str, str, str, str]:
+    """SQL of a value to be given, a whole number, a number, a code, or a truth."""
+    text = f"trim({identifier(name)})"
+    integer, code = (f"regexp_full_match({text}, '{pattern}')" for pattern in (_INTEGER, _CODE))
+    number = f"coalesce(isfinite(TRY_CAST({text} AS DOUBLE)), false)"
+    return f"{text} <> ''", integer, number, code, f"(lower({text}) IN ('true', 'false'))"
+
+
+def _told(con: Connection, form: _Form) -> Change:
+    """What is said of values that have not the form of most."""
+    (example,) = one_row(con, f"SELECT left(min({form.column}), 40) FROM raw WHERE {form.other}")
+    seen = "all as text" if form.kind == "VARCHAR" else f"{form.kind}, and null for those"
+    sentence = (
+        f"Column {form.column} has one form: {form.others:,} of its values have not that of most, "
+        f"such as '{example}'; expressions see {seen}."
+    )
+    return Change.of("column_mixed", sentence, form.others)

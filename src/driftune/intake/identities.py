@@ -35,7 +35,7 @@ def identities(config: Config) -> dict[str, str]:
     named = f"nullif(domain, {literal(roles.OTHER_DOMAIN)})" if _folds(config) else "domain"
     texts: dict[str, str] = {}
     for number, part in enumerate(parts, 1):
-        split = f"split_part({named}, {literal(roles.DOMAIN_JOIN)}, {number})"
+        split = roles.domain_part(named, number)
         texts[part if isinstance(part, str) else ""] = split if len(parts) > 1 else named
     given: dict[str, ColumnRole | None] = {
         "user_id": columns.user,

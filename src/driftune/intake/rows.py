@@ -15,9 +15,13 @@ _COMPARED = 1_000_000
 _EXACT = {"FLOAT": 2**24, "DOUBLE": 2**53}
 
 
-def file_changes(con: Connection, fetched: Fetched) -> list[Change]:
-    """Files that were ignored, and lines that are no rows."""
+def file_changes(con: Connection, fetched: Fetched, loaded: Loaded) -> list[Change]:
+    """Files that were ignored or hold nothing, and lines that are no rows."""
     found = []
+    empty = [part.file.uri for part in loaded.parts if not part.rows]
+    if empty:
+        sentence = f"Every file of the day holds rows: {empty[0]} is the first that holds none."
+        found.append(Change.of("files_empty", sentence, len(empty)))
     if fetched.ignored:
         names = ", ".join(name.rsplit("/", 1)[-1] for name in fetched.ignored[:3])
         others = len(fetched.ignored) - 3

@@ -99,7 +99,7 @@ def stage(
             con.execute(_marked_sql(rules))
             tally(con)
             changes = [
-                *file_changes(con, fetched),
+                *file_changes(con, fetched, loaded),
                 *evolution.changes,
                 *kept_changes(con, loaded, evolution.kept),
                 *id_changes(con, config, loaded),
@@ -139,7 +139,7 @@ def _parse(
     find_copies(con, loaded.types, loaded.rows)
     evolution = evolve(con, config, day, loaded)
     given = roles.without_missing(config, loaded.types)
-    evaluated, source = evaluate(con, given, loaded, evolution)
+    evaluated, source, mixed = evaluate(con, given, loaded, evolution)
     types = {**loaded.types, **evolution.casts}
     read = None
     if _is_derived(given, loaded, evolution):
@@ -156,7 +156,7 @@ def _parse(
         con.execute(f"COPY ({parsed}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION lz4)")
         parsed = f"FROM {parquet(file)}"
     con.execute(f"CREATE VIEW parsed AS {parsed}")
-    changes = (*evolution.changes, *row_changes(con, config, loaded))
+    changes = (*evolution.changes, *mixed, *row_changes(con, config, loaded))
     return replace(evolution, changes=changes), times
 
 

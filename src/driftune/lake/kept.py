@@ -4,6 +4,7 @@ Their names have a prefix, so that a platform's column never meets one of the la
 """
 
 import re
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 from driftune.config import Config
@@ -49,11 +50,14 @@ def lake_name(column: str) -> str:
     return PREFIX + (column if _PLAIN.fullmatch(column) else domain_key(column))
 
 
-def kept_columns(con: Connection, config: Config, types: dict[str, str]) -> list[Kept]:
+def kept_columns(
+    con: Connection, config: Config, types: dict[str, str], earlier: Callable[[], Iterable[str]]
+) -> list[Kept]:
     """The columns of ``raw`` (of ``types``) that the lake keeps though no role names them.
 
     A column is stored in the type of the first day that had a value in it: whole numbers as BIGINT,
-    fractions as DOUBLE, what is nested as JSON text.
+    fractions as DOUBLE, what is nested as JSON text. ``earlier``: names of the days before, by
+    which a column is found that is spelt otherwise now.
     """
     if not config.source.keep_columns:
         return []
@@ -61,26 +65,49 @@ def kept_columns(con: Connection, config: Config, types: dict[str, str]) -> list
     wanted = [name for name in types if name.lower() not in named]
     if not wanted:
         return []
-    (counts,) = con.execute(
-        f"SELECT {', '.join(f'count({identifier(name)})' for name in wanted)} FROM raw"
-    ).fetchall()
+    figures = [f"count({identifier(name)}), {_is_fine(name, types[name])}" for name in wanted]
+    (found,) = con.execute(f"SELECT {', '.join(figures)} FROM raw").fetchall()
     stored = {name.lower(): (name, kind) for name, kind in Lake.of(config).types(con).items()}
-    found = []
-    for column, given in zip(wanted, counts, strict=True):
-        name = lake_name(column)
-        value, kind = _as_kept(column, types[column])
+    kept = []
+    for column, given, fine in zip(wanted, found[::2], found[1::2], strict=True):
+        name = _known_name(column, stored, earlier)
+        value, kind = _as_kept(column, types[column], fine=fine)
         name, wanted_kind = stored.get(name.lower(), (name, kind))
         if wanted_kind == kind and given:
-            found.append(Kept(column, name, value, kind))
+            kept.append(Kept(column, name, value, kind))
         elif given:
-            found.append(_moved(Kept(column, name, value, wanted_kind, True), kind))
-    return found
+            # Nanoseconds have no type in the lake, and are compared as they are.
+            value, kind = (identifier(column), types[column]) if fine else (value, kind)
+            kept.append(_moved(Kept(column, name, value, wanted_kind, True), kind))
+    return kept
 
 
-def _as_kept(column: str, kind: str) -> tuple[str, str]:
-    """The value of a delivered column as the lake would hold it first, and that type."""
+def _known_name(column: str, stored: Collection[str], earlier: Callable[[], Iterable[str]]) -> str:
+    """What the lake calls a column: as its other spellings where it has one of those.
+
+    ``stored``: the lake's names, in lower case.
+    """
+    name = lake_name(column)
+    if _PLAIN.fullmatch(column) or name.lower() in stored:
+        return name
+    spelt = (lake_name(other) for other in earlier() if other.lower() == column.lower())
+    return next((other for other in spelt if other.lower() in stored), name)
+
+
+def _is_fine(column: str, kind: str) -> str:
+    """SQL of whether a column has times between two microseconds: the lake has no type for them."""
+    if not kind.endswith("_NS") or not is_timestamp(kind):
+        return "false"
+    return f"coalesce(bool_or(epoch_ns({identifier(column)}) % 1000 <> 0), false)"
+
+
+def _as_kept(column: str, kind: str, *, fine: bool) -> tuple[str, str]:
+    """The value of a delivered column as the lake would hold it first, and that type.
+
+    ``fine``: some of its times lie between two microseconds; they are text then.
+    """
     value = identifier(column)
-    if is_timestamp(kind):
+    if is_timestamp(kind) and not fine:
         stored = "TIMESTAMP WITH TIME ZONE" if has_offset(kind) else "TIMESTAMP"
     else:
         stored = kind if kind.startswith("DECIMAL(") else _TYPES.get(kind, "VARCHAR")
@@ -100,4 +127,4 @@ def _moved(column: Kept, kind: str) -> Kept:
         lost = f"trim({column.value}) <> '' AND ({cast} IS NULL OR {digits} > 17 OR {code})"
     elif kind == "VARCHAR" and (is_timestamp(column.kind) or column.kind in ("BOOLEAN", "DATE")):
         lost = f"trim({column.value}) <> '' AND {cast} IS NULL"
-    return replace(column, value=cast, lost=lost)
+    return replace(column, value=f"CASE WHEN NOT ({lost}) THEN {cast} END", lost=lost)

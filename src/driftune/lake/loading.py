@@ -19,8 +19,12 @@ from driftune.lake.readers.csv_reader import read_csv
 from driftune.lake.readers.json_reader import read_jsonl
 from driftune.lake.readers.parquet_reader import read_parquet
 from driftune.lake.readers.part import Part, broken_off
-from driftune.lake.readers.unreadable import create_unreadable
-from driftune.lake.source import Fetched
+from driftune.lake.readers.unreadable import (
+    TooManyUnreadableError,
+    create_unreadable,
+    too_many,
+)
+from driftune.lake.source import Fetched, SourceFile
 from driftune.lake.together import Together, put_together
 
 # Every name of our own is prefixed: a delivered column may be called anything else.
@@ -74,11 +78,12 @@ def load(con: Connection, config: Config, fetched: Fetched, folder: Path) -> Loa
     made = [identifier(name) for name in derived]
     selected, rows = [], 0
     for part, columns in zip(parts, together.columns, strict=True):
-        named = ", ".join(f"{sql} AS {identifier(name)}" for name, sql in columns.items())
+        named = "".join(f", {sql} AS {identifier(name)}" for name, sql in columns.items())
         selected.append(
             f"SELECT {rows} + _driftune_row AS _driftune_id, _driftune_row, "
-            f"{literal(part.file.uri)} AS _driftune_file, "
-            f"{', '.join([named, *(made if part.derived else ())])} FROM {part.relation}"
+            f"{literal(part.file.uri)} AS _driftune_file{named}"
+            f"{''.join(f', {name}' for name in made) if part.derived else ''} "
+            f"FROM {part.relation}"
         )
         rows += part.rows
     if rows == 0:
@@ -106,26 +111,57 @@ def read_parts(con: Connection, config: Config, fetched: Fetched, folder: Path) 
     """Read each file.
 
     Raises:
-        SourceError: for one that cannot be read, or that changed meanwhile.
+        SourceError: for one that cannot be read, or that changed meanwhile, and where more lines
+            of the day than ``quality.max_rejected_share`` are no rows.
     """
-    needed = roles.needed_columns(config)
-    ids = roles.id_columns(config)
-    parts = []
-    for number, file in enumerate(fetched.files):
-        table = f"delivered_{number}"
-        try:
-            if file.format == "parquet":
-                part = read_parquet(con, file, table)
-            elif file.format == "csv":
-                part = read_csv(con, config, file, table, folder, needed)
-            else:
-                looked_into = roles.mentioned(config)
-                part = read_jsonl(con, config, file, table, folder, ids, looked_into)
-        except SourceError:
-            fetched.check_unchanged()
-            raise
-        parts.append(part)
-    return parts
+    parts: dict[int, Part] = {}
+    late: dict[int, TooManyUnreadableError] = {}
+    try:
+        for number, file in enumerate(fetched.files):
+            try:
+                parts[number] = _read(con, config, file, f"delivered_{number}", folder)
+            except TooManyUnreadableError as error:
+                late[number] = error
+        if late:
+            _check_share(config, list(parts.values()), list(late.values()))
+        quality = config.quality.model_copy(update={"max_rejected_share": 1.0})
+        lenient = config.model_copy(update={"quality": quality})
+        for number in late:
+            file = fetched.files[number]
+            parts[number] = _read(con, lenient, file, f"again_{number}", folder)
+    except SourceError:
+        fetched.check_unchanged()
+        raise
+    return [parts[number] for number in range(len(fetched.files))]
+
+
+def _read(con: Connection, config: Config, file: SourceFile, table: str, folder: Path) -> Part:
+    """Read a file; ``table`` names what is made on the way."""
+    if file.format == "parquet":
+        return read_parquet(con, file, table)
+    if file.format == "csv":
+        return read_csv(con, config, file, table, folder, roles.needed_columns(config))
+    ids, looked_into = roles.id_columns(config), roles.mentioned(config)
+    return read_jsonl(con, config, file, table, folder, ids, looked_into)
+
+
+def _check_share(
+    config: Config, parts: Sequence[Part], late: Sequence[TooManyUnreadableError]
+) -> None:
+    """See that enough lines of the day are rows, and some of each file that has lines.
+
+    Raises:
+        TooManyUnreadableError: with the file that has most of the others.
+    """
+    worst = max(late, key=lambda error: (not error.rows, error.unreadable))
+    rows = sum(part.rows for part in parts) + sum(error.rows for error in late)
+    unreadable = sum(part.unreadable for part in parts) + sum(error.unreadable for error in late)
+    if worst.rows and not too_many(config, rows, unreadable):
+        return
+    if len(parts) + len(late) == 1 or not worst.rows:
+        raise worst
+    said = f"of all files' lines {unreadable:,} of {rows + unreadable:,} are none"
+    raise TooManyUnreadableError(f"{worst}; {said}", rows, unreadable)
 
 
 def delivered_types(con: Connection) -> dict[str, str]:

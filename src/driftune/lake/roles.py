@@ -7,7 +7,8 @@ from driftune.config import ColumnRole, Config
 from driftune.config.columns import Columns, SqlRole
 from driftune.lake.duck import identifier
 
-DOMAIN_JOIN = " · "
+_DOT = "·"
+DOMAIN_JOIN = f" {_DOT} "
 OTHER_DOMAIN = "other"
 OPTIONAL_NUMBERS = ("price", "position", "propensity")
 _NAMES = re.compile(r'"((?:[^"]|"")+)"|([^\W\d]\w*)')
@@ -88,9 +89,35 @@ def mentioned(config: Config, names: Collection[str] | None = None) -> frozenset
 
 
 def domain_expression(config: Config) -> str:
-    """The domain's name; null when a part of it is null or empty."""
+    """The domain's name; null when a part of it is null or empty.
+
+    Of several columns, no two lists of parts make one name: a middle dot that stands alone in a
+    part has a backslash before it.
+    """
     role = config.columns.domain
     if isinstance(role, list):
         parts = [f"nullif(trim({identifier(column)}::VARCHAR), '')" for column in role]
+        if len(parts) > 1:
+            parts = [_escaped(part) for part in parts]
         return f" || '{DOMAIN_JOIN}' || ".join(parts)
     return f"nullif(trim({expression(role)}::VARCHAR), '')"
+
+
+def domain_part(domain: str, number: int) -> str:
+    """SQL of the part (from 1) that a domain of several columns has from one of them."""
+    part = f"split_part({domain}, '{DOMAIN_JOIN}', {number})"
+    return _words(part, rf"'\\+{_DOT}'", "word[2:]")
+
+
+def _escaped(part: str) -> str:
+    """A part without the separator: a word that is a dot, or escapes one, has a backslash more."""
+    return _words(part, rf"'\\*{_DOT}'", r"'\' || word")
+
+
+def _words(text: str, pattern: str, changed: str) -> str:
+    """SQL of a text whose words of a pattern are changed; few texts have a dot, and are split."""
+    word = f"CASE WHEN regexp_full_match(word, {pattern}) THEN {changed} ELSE word END"
+    words = f"list_transform(string_split({text}, ' '), lambda word: {word})"
+    return (
+        f"CASE WHEN contains({text}, '{_DOT}') THEN array_to_string({words}, ' ') ELSE {text} END"
+    )

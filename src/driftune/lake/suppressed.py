@@ -81,11 +81,13 @@ def read_suppressed(config: Config) -> Suppressed:
 
 @contextmanager
 def rewriting(config: Config) -> Iterator[Suppressed]:
-    """Yield the list to be changed, and write it; what is being committed ends before."""
+    """Yield the list to be changed, and write what was; what is being committed ends before."""
     with locked(Workspace(config).suppressed_lock):
         erased = read_suppressed(config)
+        before = erased.model_dump(mode="json")
         yield erased
-        write_json(Workspace(config).suppressed, erased.model_dump(mode="json"))
+        if (now := erased.model_dump(mode="json")) != before:
+            write_json(Workspace(config).suppressed, now)
 
 
 @contextmanager

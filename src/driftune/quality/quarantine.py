@@ -6,6 +6,8 @@ from pathlib import Path
 from driftune.config.quality import DOMAIN_REFUSED
 from driftune.io import replacing
 from driftune.lake.duck import Connection, connect, identifier, literal, one_row
+from driftune.lake.kept import PREFIX
+from driftune.lake.loading import delivered_types
 from driftune.quality.parts import Example, Rejection
 from driftune.quality.staged import Staged
 
@@ -21,6 +23,8 @@ _LINES = f"""
 """
 # The user's id as the lake would have it: the delivered column may be of any type or expression.
 USER = "_driftune_user"
+# What a quarantine file has beside the delivered columns, in lower case.
+OURS = ("_reasons", "_domain", "_file", "_row", "_element", "_line", "_problem", TEXT, USER)
 
 
 def write_quarantine(staged: Staged, target: Path) -> int:
@@ -44,8 +48,7 @@ def write_quarantine(staged: Staged, target: Path) -> int:
                         SELECT staged.reasons AS _reasons, staged.domain AS _domain,
                                staged.user_id AS {USER},
                                staged.file AS _file, staged.file_row AS _row, {_element(con)}
-                               raw.* EXCLUDE (_driftune_id, _driftune_file, _driftune_row,
-                                              _driftune_fingerprint) {_exact(con)}
+                               {_delivered(con)}
                         FROM staged LEFT JOIN raw ON raw._driftune_id = staged.delivered_id
                         WHERE staged.rejected = 1 ORDER BY staged.row_id
                     ) {lines}
@@ -61,11 +64,23 @@ def _element(con: Connection) -> str:
     return "staged.element AS _element," if found else ""
 
 
-def _exact(con: Connection) -> str:
-    """Whole numbers that Parquet would hold as floats, as their digits."""
-    described = con.execute("DESCRIBE raw").fetchall()
-    wide = [identifier(name) for name, kind, *_ in described if kind in ("HUGEINT", "UHUGEINT")]
-    return f"REPLACE ({', '.join(f'{name}::VARCHAR AS {name}' for name in wide)})" if wide else ""
+def _delivered(con: Connection) -> str:
+    """The delivered columns; one that is called like a column of ours has a prefix.
+
+    Whole numbers that Parquet would hold as floats are their digits.
+    """
+    types = delivered_types(con)
+    taken = {*OURS, *(name.lower() for name in types)}
+    selected = []
+    for name, kind in types.items():
+        value, shown = f"raw.{identifier(name)}", name
+        if name.lower() in OURS:
+            while shown.lower() in taken:
+                shown = PREFIX + shown
+            taken.add(shown.lower())
+        wide = "::VARCHAR" if kind in ("HUGEINT", "UHUGEINT") else ""
+        selected.append(f"{value}{wide} AS {identifier(shown)}")
+    return ", ".join(selected)
 
 
 def accepted_hash(staged: Staged) -> str:

@@ -71,13 +71,14 @@ def erase(
         DriftuneError: without users or a reason, or when a file that may name them is damaged.
         LakeError: when the lake takes no commit.
     """
-    asked = _asked(config, ledger, users, why, in_advance)
-    if not asked.held:
-        return _nothing(asked)
-    wanted, workspace = asked.held, Workspace(config)
-    with locked(workspace.upkeep_lock):
+    wanted = _checked(users, why)
+    with locked(Workspace(config).upkeep_lock):
+        # Looked for while no day can be committed: one that lands later lands without them.
         with rewriting(config) as held:
-            hashes = marks(held, wanted)
+            asked = _asked(config, ledger, wanted, in_advance)
+            if not asked.held:
+                return _nothing(asked)
+            hashes = marks(held, asked.held)
             held.users = sorted({*held.users, *hashes})
             _begin(held, hashes, why)
         found = _removed(config, ledger, asked, hashes)
@@ -94,7 +95,7 @@ def would_erase(
     Raises:
         DriftuneError: as ``erase``.
     """
-    asked = _asked(config, ledger, users, "-", in_advance)
+    asked = _asked(config, ledger, _checked(users, "-"), in_advance)
     if not asked.held:
         return _nothing(asked)
     wanted = asked.held
@@ -157,11 +158,9 @@ def _removed(config: Config, ledger: Ledger, asked: Asked, hashes: list[str]) ->
     )
 
 
-def _asked(
-    config: Config, ledger: Ledger, users: Sequence[str], why: str, in_advance: bool
-) -> Asked:
+def _asked(config: Config, ledger: Ledger, users: Sequence[str], in_advance: bool) -> Asked:
     """The ids that are to be erased, apart from those that nothing holds."""
-    asked = sort_out(config, ledger, _checked(users, why))
+    asked = sort_out(config, ledger, users)
     if in_advance:
         return Asked(sorted([*asked.held, *asked.unknown]), asked.erased)
     return asked

@@ -13,12 +13,10 @@ from driftune.io import replacing
 from driftune.lake.duck import Connection, connect, identifier, literal, parquet
 from driftune.lake.suppressed import words
 from driftune.lake.values import identity
-from driftune.quality.quarantine import TEXT, USER
+from driftune.quality.quarantine import OURS, TEXT, USER
 from driftune.retention.spelling import alike
 from driftune.retention.texts import NUMBER
 
-# Columns of a quarantine file that are Driftune's own.
-_OURS = ("_reasons", "_domain", "_file", "_row")
 _ASKED = "(SELECT unnest($1::VARCHAR[]))"
 
 
@@ -142,5 +140,5 @@ def _texts(con: Connection, config: Config, path: Path) -> list[str]:
     try:
         con.execute(f"SELECT count({role}) FROM {parquet(path)}").fetchone()
     except duckdb.Error:
-        return [f"{identifier(name)}::VARCHAR" for name in types if name not in _OURS]
+        return [f"{identifier(name)}::VARCHAR" for name in types if name not in OURS]
     return [role]

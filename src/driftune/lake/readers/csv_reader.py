@@ -14,12 +14,14 @@ from driftune.errors import SourceError
 from driftune.lake.derived import derived
 from driftune.lake.duck import Connection, identifier, is_out_of_room, literal, one_row, plain_name
 from driftune.lake.readers.csv_dialect import Dialect, find_dialect
+from driftune.lake.readers.csv_lost import without_lost_lines
 from driftune.lake.readers.encodings import not_utf8
 from driftune.lake.readers.lines import line_numbers
-from driftune.lake.readers.parsed import write_parsed
-from driftune.lake.readers.part import Part, check_names, not_of_format
+from driftune.lake.readers.parsed import Parsed, write_parsed
+from driftune.lake.readers.part import Part, check_names, empty_part, not_of_format
 from driftune.lake.readers.plain_text import PlainText, plain_text
 from driftune.lake.readers.unreadable import (
+    TooManyUnreadableError,
     Unreadable,
     check_end,
     keep_unreadable,
@@ -45,16 +47,52 @@ def read_csv(
     unpacked or recoded before; ``table`` names what DuckDB notes of the file.
 
     Raises:
-        SourceError: for a damaged file, one of another encoding, or one of whose lines more than
-            ``quality.max_rejected_share`` cannot be read.
+        SourceError: for a damaged file, or one of another encoding.
+        TooManyUnreadableError: when more of its lines than ``quality.max_rejected_share`` cannot
+            be read.
     """
     options = config.source.csv
     text = plain_text(file, folder, options.encoding, options.quote)
+    if not text.lines:
+        return empty_part(file)
     dialect = find_dialect(text, options, wanted)
     check_names(file, dialect.names)
     if not dialect.has_plain_header:
         text = text.without(dialect.skipped, dialect.skipped_blank, folder)
         dialect = replace(dialect, skipped=0, skipped_blank=0)
+    try:
+        parsed, broken = _attempt(con, config, text, dialect, table, folder)
+    except _LostLinesError as error:
+        found = without_lost_lines(text, dialect, folder)
+        if found is None:
+            raise
+        rest, lost = found
+        try:
+            parsed, broken = _attempt(con, config, rest, dialect, f"{table}_found", folder)
+        except _LostLinesError:
+            first = f"the first of them may be line {lost.lines[0]}, which {lost.problems[0]}"
+            raise SourceError(f"{error}; {first}") from None
+        broken = _with_lost(config, text, parsed.rows, broken, lost)
+    unreadable = len(broken.lines)
+    if unreadable:
+        keep_unreadable(con, file, broken)
+    columns = dict.fromkeys(dialect.names, "VARCHAR")
+    return Part(file, parsed.relation, columns, parsed.rows, unreadable, parsed.derived)
+
+
+class _LostLinesError(SourceError):
+    """A file of which nobody can tell where its lines end."""
+
+
+def _attempt(
+    con: Connection, config: Config, text: PlainText, dialect: Dialect, table: str, folder: Path
+) -> tuple[Parsed, Unreadable]:
+    """The rows, and the lines that are none.
+
+    Raises:
+        SourceError: when the file cannot be read.
+        TooManyUnreadableError: when too many lines are no rows.
+    """
     scan = (
         f"read_csv({literal(plain_name(text.path))}, {dialect.options}, store_rejects=true, "
         f"rejects_limit=0, rejects_table='{table}_faults', rejects_scan='{table}_scans')"
@@ -66,18 +104,33 @@ def read_csv(
         if is_out_of_room(error):
             raise
         if "invalid state" in str(error):
-            raise SourceError(
-                f"{file.uri}: a quote that is not closed, or a CR within a line, hides where its "
-                "lines end; none of its rows is used; deliver it again or set source.csv"
+            raise _LostLinesError(
+                f"{text.file.uri}: a quote that is not closed, or a CR within a line, hides where "
+                "its lines end; none of its rows is used; deliver it again or set source.csv"
             ) from None
-        raise not_of_format(file, error) from None
+        raise not_of_format(text.file, error) from None
     broken = _broken_lines(con, config, text, f"{table}_faults", parsed.rows)
-    unreadable = len(broken.lines)
-    _account(con, text, dialect, parsed.relation, parsed.rows + unreadable)
-    if unreadable:
-        keep_unreadable(con, file, broken)
-    columns = dict.fromkeys(dialect.names, "VARCHAR")
-    return Part(file, parsed.relation, columns, parsed.rows, unreadable, parsed.derived)
+    _account(con, text, dialect, parsed.relation, parsed.rows + len(broken.lines))
+    return parsed, broken
+
+
+def _with_lost(
+    config: Config, text: PlainText, rows: int, broken: Unreadable, lost: Unreadable
+) -> Unreadable:
+    """The lines that are no rows, with those that hid where others end.
+
+    Raises:
+        TooManyUnreadableError: when there are too many.
+    """
+    pairs = zip(broken, lost, strict=True)
+    every = Unreadable(*(np.concatenate(pair) for pair in pairs))
+    order = np.argsort(every.lines)
+    every = Unreadable(*(values[order] for values in every))
+    check_end(text, int(lost.lines[-1]), lost.problems[-1])
+    if too_many(config, rows, len(order)):
+        first = int(every.lines[0]), every.problems[0], every.texts[0]
+        raise refusal(text.file, rows, len(order), *first)
+    return every
 
 
 def _broken_lines(
@@ -110,7 +163,8 @@ def _broken_lines(
         return Unreadable(*(np.array([], kind) for kind in (np.int64, object, object)))
     refused = too_many(config, rows, lines)
     if refused and foreign > lines / 2:
-        raise not_utf8(text.file, text.path, f" ({foreign:,} of {rows + lines:,} lines are not)")
+        said = not_utf8(text.file, text.path, f" ({foreign:,} of {rows + lines:,} lines are not)")
+        raise TooManyUnreadableError(str(said), rows, lines)
     found = con.execute(
         f"FROM {faults}_once ORDER BY place" + (" LIMIT 1" if refused else "")
     ).fetchall()
@@ -159,7 +213,7 @@ def _account(con: Connection, text: PlainText, dialect: Dialect, relation: str, 
     """See that every line of the file is in a row, broken, blank, or before the rows.
 
     Raises:
-        SourceError: when some are not: rows would vanish.
+        _LostLinesError: when some are not: rows would vanish.
     """
     wanted = text.lines - dialect.skipped - (text.blank - dialect.skipped_blank)
     if found == wanted:
@@ -172,7 +226,7 @@ def _account(con: Connection, text: PlainText, dialect: Dialect, relation: str, 
     )
     (within,) = one_row(con, f"SELECT coalesce(sum({feeds}), 0)::BIGINT FROM {relation}")
     if found + within != wanted:
-        raise SourceError(
+        raise _LostLinesError(
             f"{text.file.uri}: {wanted:,} of its lines hold something, but {found + within:,} were "
             "read as rows; none is used; see to its quotes and line ends, or set source.csv"
         )

@@ -12,9 +12,15 @@ from driftune.lake.readers.encodings import not_utf8, with_escapes
 from driftune.lake.readers.lines import line_count
 from driftune.lake.readers.part import not_of_format
 from driftune.lake.readers.plain_text import PlainText
-from driftune.lake.readers.unreadable import Unreadable, check_end, refusal, too_many
+from driftune.lake.readers.unreadable import (
+    TooManyUnreadableError,
+    Unreadable,
+    check_end,
+    refusal,
+    too_many,
+)
 
-_BLANK = "trim(line, chr(32) || chr(9) || chr(13)) = ''"
+_BLANK = "trim(line, chr(32) || chr(9) || chr(11) || chr(12) || chr(13)) = ''"
 
 
 def sort_out(
@@ -77,7 +83,8 @@ def _broken(
     if too_many(config, lines - number, number):
         foreign = int((broken.problems == "is not UTF-8").sum())
         if foreign > number / 2:
-            raise not_utf8(text.file, text.path, f" ({foreign:,} of {lines:,} lines are not)")
+            said = not_utf8(text.file, text.path, f" ({foreign:,} of {lines:,} lines are not)")
+            raise TooManyUnreadableError(str(said), lines - number, number)
         first = int(broken.lines[0]), str(broken.problems[0]), str(broken.texts[0])
         raise refusal(text.file, lines - number, number, *first)
     return broken

@@ -13,12 +13,11 @@ from driftune.lake.duck import Connection, identifier, is_out_of_room, literal, 
 from driftune.lake.readers.json_lines import sort_out
 from driftune.lake.readers.json_nested import structured
 from driftune.lake.readers.json_numbers import restore_numbers
+from driftune.lake.readers.lines import blank_lines, feed_lines
 from driftune.lake.readers.parsed import Parsed, write_parsed
-from driftune.lake.readers.part import Part, check_names, not_of_format
+from driftune.lake.readers.part import Part, check_names, empty_part, not_of_format
 from driftune.lake.readers.plain_text import plain_text
-from driftune.lake.readers.unreadable import (
-    keep_unreadable,
-)
+from driftune.lake.readers.unreadable import keep_unreadable
 from driftune.lake.source import SourceFile
 
 
@@ -38,8 +37,9 @@ def read_jsonl(
     takes the rows, and what must be unpacked before; ``table`` names what is made on the way.
 
     Raises:
-        SourceError: for a damaged file, text that is not UTF-8, keys that differ only in case, or
-            more lines than ``quality.max_rejected_share`` that cannot be read.
+        SourceError: for a damaged file, text that is not UTF-8, or keys that differ only in case.
+        TooManyUnreadableError: when more of its lines than ``quality.max_rejected_share`` cannot
+            be read.
     """
     text = plain_text(file, folder, "utf-8", is_counted=False)
     path, unreadable = text.path, 0
@@ -56,6 +56,9 @@ def read_jsonl(
             raise not_of_format(file, again) from None
         keep_unreadable(con, file, broken)
         unreadable = len(broken.lines)
+    if parsed is None:
+        return empty_part(file)
+    _account(file, text.path, parsed.rows + unreadable)
     objects = _objects(path)
     made = derived(config, columns)
     parsed = restore_numbers(con, objects, parsed, columns, made, ids, target)
@@ -72,12 +75,12 @@ def read_jsonl(
 
 def _read(
     con: Connection, config: Config, file: SourceFile, path: Path, target: Path
-) -> tuple[list[str], Parsed]:
-    """Read the rows, every column as text; returns the columns' names, and the rows.
+) -> tuple[list[str], Parsed | None]:
+    """Read the rows, every column as text; returns the columns' names, and the rows if any.
 
     Raises:
         duckdb.Error: for a line that is no object.
-        SourceError: for keys that differ only in case, or no row at all.
+        SourceError: for keys that differ only in case, or lines none of which has a key.
     """
     objects = _objects(path)
     first = con.execute(f"SELECT json_keys(json) FROM {objects} LIMIT 1").fetchall()
@@ -98,7 +101,13 @@ def _read(
                 f"{file.uri}: is not of JSON lines (its first line is no object); "
                 "deliver one object a line"
             )
-        raise SourceError(f"{file.uri}: the file holds no rows; deliver it again")
+        if first:
+            needed = next(iter(roles.needed_columns(config).items()), None)
+            lacks = (
+                f"; column '{needed[0]}' ({needed[1]} in params.yaml) is missing" if needed else ""
+            )
+            raise SourceError(f"{file.uri}: no line of it has a key{lacks}; deliver it again")
+        return [], None
     check_names(file, columns)
     kinds = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in columns)
     scan = (
@@ -106,6 +115,21 @@ def _read(
         f"format='newline_delimited', records=true, columns={{{kinds}}})"
     )
     return columns, write_parsed(con, scan, columns, derived(config, columns), target)
+
+
+def _account(file: SourceFile, path: Path, found: int) -> None:
+    """See that every line that holds something is a row or unreadable.
+
+    Raises:
+        SourceError: when some are not: rows would vanish.
+    """
+    lines = feed_lines(path)
+    # Few files have blank lines, and those are counted slowly.
+    if found != lines and found != (lines := lines - blank_lines(path)):
+        raise SourceError(
+            f"{file.uri}: {lines:,} of its lines hold something, but {found:,} were read as rows; "
+            "none is used; see to its line ends, and deliver it again"
+        )
 
 
 def _objects(path: Path) -> str:

@@ -1,6 +1,7 @@
 """Lines of plain text, as bytes: counted, numbered, and their ends made alike."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from gzip import GzipFile
@@ -13,6 +14,7 @@ BLOCK = 1 << 22
 # Pieces that a core's cache holds are counted faster.
 _COUNTED = 1 << 18
 _FEED, _RETURN = b"\n\r"
+_BLANK = re.compile(rb"\n[ \t\r\v\f]*(?=\n)|\n[ \t\r\v\f]+\Z")
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,22 @@ def line_numbers(path: Path, positions: np.ndarray, end: str) -> np.ndarray:
             found[here] = 1 + before + within
             before += len(ends)
             start += len(block)
+    return found
+
+
+def feed_lines(path: Path) -> int:
+    """The lines of a file, each of which ends in a line feed, but perhaps the last one."""
+    with path.open("rb") as stream:
+        return sum(block.count(b"\n") for block in blocks(stream)) + has_open_end(path)
+
+
+def blank_lines(path: Path) -> int:
+    """Of these lines, those that hold nothing but blanks, tabs and the like."""
+    found, before = 0, b"\n"
+    with path.open("rb") as stream:
+        for block in whole_lines(stream):
+            found += sum(1 for _ in _BLANK.finditer(before + block))
+            before = b"\n" if block else before
     return found
 
 

@@ -35,6 +35,11 @@ class Part:
         return self.file.format != "parquet"
 
 
+def empty_part(file: SourceFile) -> Part:
+    """A file that holds nothing: no rows, and none of the columns that others have."""
+    return Part(file, "(SELECT 0 AS _driftune_row WHERE false)", {}, 0)
+
+
 def check_names(file: SourceFile, names: Sequence[str]) -> None:
     """See that a file's columns have different names, also where case does not count.
 

@@ -13,6 +13,17 @@ from driftune.lake.source import SourceFile
 _SHOWN = 60
 
 
+class TooManyUnreadableError(SourceError):
+    """A file more of whose lines are no rows than the configuration tolerates.
+
+    It may still be used where the day has enough other lines, unless it has no ``rows`` at all.
+    """
+
+    def __init__(self, message: str, rows: int, unreadable: int) -> None:
+        super().__init__(message)
+        self.rows, self.unreadable = rows, unreadable
+
+
 class Unreadable(NamedTuple):
     """Lines of one file: their numbers (from 1), what is wrong with each, and their text."""
 
@@ -58,16 +69,18 @@ def check_end(text: PlainText, last: int, problem: str) -> None:
 
 
 def too_many(config: Config, rows: int, unreadable: int) -> bool:
-    """Whether more of a file's lines are no rows than the configuration tolerates."""
-    return unreadable > config.quality.max_rejected_share * (rows + unreadable)
+    """Whether more lines are no rows than the configuration tolerates, or all are none."""
+    tolerated = config.quality.max_rejected_share * (rows + unreadable) if rows else 0
+    return unreadable > tolerated
 
 
 def refusal(
     file: SourceFile, rows: int, unreadable: int, line: int, why: str, text: str
-) -> SourceError:
+) -> TooManyUnreadableError:
     """The error for a file too many of whose lines are no rows, with the first of them."""
     start = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    return SourceError(
+    message = (
         f"{file.uri}: {unreadable:,} of {rows + unreadable:,} lines are no rows; the first is line "
         f"{line}, which {why}: {' '.join(start.split())!r}; none is used; deliver the file again"
     )
+    return TooManyUnreadableError(message, rows, unreadable)
