@@ -90,7 +90,7 @@ def _lake(config: Config) -> str:
     view = Lake.of(config)
     days = view.days
     for day in days:
-        if problem := view.damage(day):
+        if problem := view.damage(day, deep=False):
             raise LakeError(f"{problem}; bring the day in again: driftune run --day {day}")
     return f"lake: {len(days)} days" + (f", {days[0]} to {days[-1]}" if days else "")
 

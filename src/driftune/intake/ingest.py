@@ -11,8 +11,9 @@ import duckdb
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.errors import DayRefusedError, LakeError, SourceError
-from driftune.intake.columns import record_columns
+from driftune.intake.columns import read_columns, record_columns
 from driftune.intake.commit import commit
+from driftune.intake.lost import check_days
 from driftune.intake.scratch import scratch
 from driftune.intake.stage import content_hash, stage
 from driftune.intake.turns import turn
@@ -23,7 +24,7 @@ from driftune.lake.suppressed import read_suppressed, unless_erased
 from driftune.lake.table import Lake, short_hash
 from driftune.quality.check import Check
 from driftune.quality.checkpoint import Checkpoint, validate
-from driftune.quality.day_profile import write_profile
+from driftune.quality.day_profile import read_profile, write_profile
 from driftune.quality.quarantine import write_quarantine
 from driftune.quality.record import DayQuality, read_quality, record_quality
 from driftune.quality.released import finish, read_release, rules_hash, withdraw
@@ -81,7 +82,7 @@ def unchanged(
     row, quality = ledger.day(day), read_quality(workspace, day)
     if row is None or quality is None or row.content_hash != quality.content_hash:
         return None
-    if not _is_stored(config, day, row.content_hash):
+    if not _is_stored(config, day, row.content_hash) or not _has_records(config, day):
         return None
     if not is_judged(config, fetched, quality, again=again):
         return None
@@ -97,6 +98,16 @@ def _is_stored(config: Config, day: date, content: str) -> bool:
     """Whether the lake holds rows of this content hash, and their files are whole."""
     view = Lake.of(config)
     return view.contents.get(day) == short_hash(content) and view.damage(day) is None
+
+
+def _has_records(config: Config, day: date) -> bool:
+    """Whether what later days are compared with is whole; a day of an early release has none."""
+    try:
+        read_profile(Workspace(config), day)
+        read_columns(config, day)
+    except LakeError:
+        return False
+    return True
 
 
 def check(config: Config, staged: Staged) -> DayQuality:
@@ -234,10 +245,15 @@ def ingest(config: Config, ledger: Ledger, day: date, *, again: bool = True) -> 
 def take_in(
     config: Config, ledger: Ledger, fetched: Fetched, folder: Path, *, again: bool = True
 ) -> Ingested:
-    """Take in a fetched day, as ``ingest`` does; the caller has the day's turn and scratch."""
+    """Take in a fetched day, as ``ingest`` does; the caller has the day's turn and scratch.
+
+    Raises:
+        LakeError: when the lake has lost a day that this one is compared with.
+    """
     known = unchanged(config, ledger, fetched, again=again)
     if known is not None:
         return known
+    check_days(config, ledger, fetched.day)
     database = folder / "day.duckdb"
     # Kept open from here on: each step would open it anew.
     with connect(database):
