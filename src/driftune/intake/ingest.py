@@ -30,6 +30,7 @@ from driftune.quality.record import DayQuality, read_quality, record_quality
 from driftune.quality.released import finish, read_release, rules_hash, withdraw
 from driftune.quality.staged import Staged
 from driftune.registry.ledger import Ledger
+from driftune.registry.rows import DayRecord
 
 log = logging.getLogger("driftune")
 
@@ -82,7 +83,7 @@ def unchanged(
     row, quality = ledger.day(day), read_quality(workspace, day)
     if row is None or quality is None or row.content_hash != quality.content_hash:
         return None
-    if not _is_stored(config, day, row.content_hash) or not _has_records(config, day):
+    if not _is_stored(config, row) or not _has_records(config, day):
         return None
     if not is_judged(config, fetched, quality, again=again):
         return None
@@ -94,10 +95,13 @@ def unchanged(
     return Ingested(quality, row.revision, changed=False)
 
 
-def _is_stored(config: Config, day: date, content: str) -> bool:
-    """Whether the lake holds rows of this content hash, and their files are whole."""
-    view = Lake.of(config)
-    return view.contents.get(day) == short_hash(content) and view.damage(day) is None
+def _is_stored(config: Config, record: DayRecord) -> bool:
+    """Whether the lake holds what the ledger says of a day, and its files are whole."""
+    view, day = Lake.of(config), date.fromisoformat(record.day)
+    if view.contents.get(day) != short_hash(record.content_hash):
+        return False
+    # Early releases did not count the rows of a file.
+    return view.rows[day] in (0, record.rows) and view.damage(day) is None
 
 
 def _has_records(config: Config, day: date) -> bool:
@@ -212,7 +216,7 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
     same = (
         recorded is not None
         and recorded.content_hash == quality.content_hash
-        and _is_stored(config, day, recorded.content_hash)
+        and _is_stored(config, recorded)
     )
     if recorded is not None and same:
         version = recorded.lake_version

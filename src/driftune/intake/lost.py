@@ -38,7 +38,7 @@ def check_days(config: Config, ledger: Ledger, day: date) -> None:
     looked = {*config.reference.days}
     lost = [
         (each, why)
-        for each, why in lost_days(config, ledger)
+        for each, why in lost_days(config, ledger, own=day)
         if each in looked or first <= each <= day
     ]
     if not lost or day in [each for each, _ in lost]:
@@ -51,10 +51,13 @@ def check_days(config: Config, ledger: Ledger, day: date) -> None:
     )
 
 
-def lost_days(config: Config, ledger: Ledger) -> Iterator[tuple[date, str]]:
+def lost_days(
+    config: Config, ledger: Ledger, own: date | None = None
+) -> Iterator[tuple[date, str]]:
     """The days that lake and ledger differ in, in order, each with a clause that says how.
 
-    A day at work is none of them: its run commits to the lake first.
+    A day at work is none of them: its run commits to the lake first. ``own``: the day of the
+    caller, who may be at work on it.
 
     Raises:
         LakeError: when the lake's log cannot be read.
@@ -63,11 +66,11 @@ def lost_days(config: Config, ledger: Ledger) -> Iterator[tuple[date, str]]:
     lake = Lake.of(config)
     for record in records:
         day = date.fromisoformat(record.day)
-        if _problem(lake, record) is None or _is_at_work(config, day):
+        if _problem(lake, record) is None or (day != own and _is_at_work(config, day)):
             continue
         # An erasure rewrites the lake before the ledger.
         erased = read_suppressed(config).days.get(record.day, {})
-        if lake.contents.get(day) in map(short_hash, erased.values()):
+        if lake.contents.get(day, -1) in map(short_hash, erased.values()):
             continue
         now = ledger.day(day)
         if now is not None and (problem := _problem(Lake.of(config), now)):

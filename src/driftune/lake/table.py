@@ -56,7 +56,7 @@ class Lake:
         files: dict[date, dict[str, int]] = {}
         rows: dict[date, int] = {}
         for iso, name, size, number in sorted(zip(*columns, strict=True)):
-            day = date.fromisoformat(iso)
+            day = _day(store, iso)
             files.setdefault(day, {})[unquote(name)] = size
             rows[day] = rows.get(day, 0) + (number or 0)
         contents = {day: _content(table, day, files[day]) for day in files}
@@ -150,6 +150,16 @@ def _content(table: "DeltaTable", day: date, files: Iterable[str]) -> int:
             return int(found[1], 16)
     # Earlier releases only had the transaction say it, for which the log is read each time.
     return table.transaction_version(application(day)) or 0
+
+
+def _day(store: LakeStore, iso: str) -> date:
+    try:
+        return date.fromisoformat(iso)
+    except ValueError:
+        raise LakeError(
+            f"the lake {store} is damaged (its log names a day {iso!r}); put a backup back, or "
+            "move it away and replay its days"
+        ) from None
 
 
 def short_hash(content_hash: str) -> int:

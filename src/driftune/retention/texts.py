@@ -39,8 +39,10 @@ def redact_records(config: Config, users: Collection[str], *, write: bool = True
         if after != before:
             changed += 1
             if write:
-                write = write_sealed if isinstance(after, dict) else write_json
-                write(path, after)
+                if isinstance(after, dict):
+                    write_sealed(path, after)
+                else:
+                    write_json(path, after)
     return changed
 
 
