@@ -34,7 +34,7 @@ class LakeError(DriftuneError):
 
 
 class LakeDamageError(LakeError):
-    """A data file of the lake is missing, or another than was written."""
+    """A day or a data file of the lake is missing, or another than was written."""
 
 
 class BackboneError(DriftuneError):

@@ -3,10 +3,12 @@
 import json
 import math
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from driftune.seals import sealed, unsealed
 
 # What JSON may hold.
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
@@ -68,6 +70,15 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json_text(value))
 
 
+def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object with its checksum in it: of records that decide."""
+    write_json(path, sealed(value))
+
+
 def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a JSON file; an object that was sealed comes without its checksum.
+
+    Raises:
+        ValueError: when it is no JSON, or does not fit its checksum.
+    """
+    return unsealed(json.loads(path.read_text(encoding="utf-8")))

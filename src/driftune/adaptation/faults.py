@@ -6,7 +6,14 @@ The one table for all who adapt: flows, looks at waiting challengers, trials of 
 from dataclasses import dataclass
 from enum import Enum
 
-from driftune.errors import DriftuneError, LedgerBusyError, OvertakenError, RegistryError
+from driftune.errors import (
+    BackboneError,
+    DriftuneError,
+    LakeDamageError,
+    LedgerBusyError,
+    OvertakenError,
+    RegistryError,
+)
 
 
 class End(Enum):
@@ -37,6 +44,9 @@ FAULTS = (
     # The champion moved, files are damaged, or MLflow or the ledger was away.
     Fault(RegistryError, adaptation=End.GIVE_BACK, look=End.GIVE_BACK),
     Fault(LedgerBusyError, adaptation=End.GIVE_BACK, look=End.GIVE_BACK),
+    # What is damaged or lost can be made whole: the same rows and weights come back.
+    Fault(LakeDamageError, adaptation=End.GIVE_BACK, look=End.GIVE_BACK),
+    Fault(BackboneError, adaptation=End.GIVE_BACK, look=End.GIVE_BACK),
     # Wrong input stays wrong. A look's are a later day's rows, which can be delivered again: that
     # does not cost a trained challenger.
     Fault(DriftuneError, adaptation=End.FAIL, look=End.GIVE_BACK),

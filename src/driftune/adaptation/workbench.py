@@ -6,6 +6,7 @@ from pathlib import Path
 
 from driftune.adaptation.split import Split, lake_version, split_of_decision
 from driftune.errors import BACKBONE_CHANGED, OvertakenError, RegistryError
+from driftune.intake.lost import check_days
 from driftune.models.adapters import Adapter, AdapterBank, AdapterFileError, Card, load_adapter
 from driftune.project import Project, Served
 from driftune.registry.champions import Champion, champions_for
@@ -51,8 +52,9 @@ class Workbench:
         """The rows that train, select and judge.
 
         Raises:
-            LakeError: when there are too few, or days are missing or damaged.
+            LakeError: when there are too few, or days are missing, damaged or lost.
         """
+        check_days(self.config, self.project.ledger, date.fromisoformat(self.decision.day))
         return split_of_decision(self.config, self.served.encoder, self.decision)
 
     def champion(self) -> tuple[Champion, AdapterBank]:

@@ -8,7 +8,7 @@ import typer
 
 from driftune.cli.options import PARAMS, AsJson, ConfigPath, day_of, load
 
-app = typer.Typer(help="Look at the lake's versions of a day.")
+app = typer.Typer(help="Look at the lake's versions of a day; give up a day that is lost.")
 
 Day = Annotated[str, typer.Argument(help="YYYY-MM-DD.")]
 
@@ -42,3 +42,17 @@ def export(
 
     rows = export_day(load(config), day_of(day), version, to)
     typer.echo(f"{day} at version {version}: {rows:,} rows in {to}")
+
+
+@app.command()
+def forget(day: Day, config: ConfigPath = PARAMS) -> None:
+    """Give up a day that the lake has lost and whose files are gone: later days do without it."""
+    from driftune.intake.lost import forget_day
+    from driftune.registry.ledger import Ledger
+
+    settings = load(config)
+    with Ledger(settings) as ledger:
+        forget_day(settings, ledger, day_of(day))
+    typer.echo(
+        f"{day} is given up: runs no longer ask for it; driftune run --day {day} undoes that"
+    )

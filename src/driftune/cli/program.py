@@ -313,13 +313,18 @@ def simulate(
 @app.command()
 def doctor(
     config: ConfigPath = PARAMS,
-    mend: Annotated[bool, typer.Option("--mend", help="Set wrong aliases right.")] = False,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Set aliases right, drop damaged files made anew.")
+    ] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read every file and verify its checksum.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check versions, configuration, lake, backbone, ledger and champions; exit 1 on a problem."""
     from driftune.deployment.doctor import examine
 
-    findings = examine(load(config), mend=mend)
+    findings = examine(load(config), mend=mend, deep=deep)
     if as_json:
         typer.echo(json.dumps({"checks": findings}))
     else:

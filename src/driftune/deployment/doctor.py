@@ -6,6 +6,7 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 
 from driftune.config import Config
+from driftune.deployment.whole import lost, whole_files
 from driftune.errors import DriftuneError, LakeError
 from driftune.registry.ledger import Ledger
 from driftune.registry.mlflow_mirror import answers
@@ -16,14 +17,20 @@ from driftune.registry.rows import Finding
 _PACKAGES = ("prefect", "torch", "dvc", "great-expectations", "duckdb", "evidently", "mlflow")
 
 
-def examine(config: Config, *, mend: bool = False) -> list[Finding]:
-    """Run every check; each finding has ``what`` (a line) and ``ok``."""
+def examine(config: Config, *, mend: bool = False, deep: bool = False) -> list[Finding]:
+    """Run every check; each finding has ``what`` (a line) and ``ok``.
+
+    ``deep``: the checksums of all files are verified, too; with ``mend`` damaged ones that can be
+    made anew are dropped.
+    """
     findings = [_packages()]
     checks: list[Callable[[Config], str]] = [_source, _lake, _backbone]
     for check in checks:
         findings.append(_finding(check, config))
     findings += [found for found in [_finding(_erasures, config)] if not found["ok"]]
     with Ledger(config) as ledger:
+        findings += lost(config, ledger)
+        findings += whole_files(config, ledger, mend=mend) if deep else []
         if mend:
             findings += recover_all(config, ledger)
         findings += _champions(config, ledger)
@@ -90,7 +97,7 @@ def _lake(config: Config) -> str:
     view = Lake.of(config)
     days = view.days
     for day in days:
-        if problem := view.damage(day):
+        if problem := view.damage(day, deep=False):
             raise LakeError(f"{problem}; bring the day in again: driftune run --day {day}")
     return f"lake: {len(days)} days" + (f", {days[0]} to {days[-1]}" if days else "")
 

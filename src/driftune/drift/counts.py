@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from driftune.checksums import replacing_checked
 from driftune.drift.cells import SIZES
-from driftune.io import replacing
 
 
 class Counted(NamedTuple):
@@ -39,7 +39,7 @@ def read_counts(path: Path, key: str | None = None) -> list[Counted]:
 
 
 def write_counts(path: Path, counted: Iterable[Counted]) -> None:
-    """Write counts, atomically; those of a domain lie together."""
+    """Write counts with their checksum beside them; those of a domain lie together."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -58,5 +58,5 @@ def write_counts(path: Path, counted: Iterable[Counted]) -> None:
             "counts": pa.array(counts, pa.list_(pa.float64())),
         }
     )
-    with replacing(path) as part:
+    with replacing_checked(path) as part:
         pq.write_table(table, part, compression="zstd", row_group_size=1 << 14)

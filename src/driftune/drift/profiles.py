@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from driftune.checksums import is_whole
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.drift.cells import SIZES, Cells
@@ -81,7 +82,7 @@ class Profiler:
     def of_day(self, day: date, keys: list[str]) -> dict[str, Profile]:
         """Profiles of the domains (keys) that have rows on the day; kept ones are read again."""
         path = self._path(day)
-        kept = {each.key: each for each in (read_counts(path) if path.exists() else ())}
+        kept = {each.key: each for each in (read_counts(path) if is_whole(path) else ())}
         marks = {key: self.served[key].label for key in keys}
         missing = [key for key in keys if key not in kept or kept[key].label != marks[key]]
         if missing:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from driftune.checksums import is_damaged
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.drift.cells import FIRST, MOST, NEW, NONE
@@ -26,9 +27,10 @@ from driftune.drift.references import (
     settled_days,
     trained_days,
 )
-from driftune.errors import LedgerBusyError, LedgerError
+from driftune.errors import DriftuneError, LedgerBusyError, LedgerError
 from driftune.features.encoder import Encoder
-from driftune.io import read_json, write_json
+from driftune.intake.lost import check_days
+from driftune.io import read_json, write_sealed
 from driftune.lake.duck import connect, parquet
 from driftune.lake.table import Lake
 from driftune.registry.champions import Champion, champions_for
@@ -76,12 +78,14 @@ def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow
 
     Raises:
         LedgerError: when the day was not ingested.
+        LakeError: when the lake has lost a day that the windows rest on.
         Exception: what the drawing of every domain has failed with.
     """
     record = ledger.day(day)
     if record is None:
         raise LedgerError(f"{day} is not in the lake; run driftune run --day {day}")
     encoder, model, backbone = load_model(config)
+    check_days(config, ledger, day)
     view = Lake.of(config)
     known = day_domains(config, ledger, view, day)
     champions, bank = champions_for(config, ledger, backbone, list(known.names))
@@ -168,8 +172,15 @@ def windows_path(config: Config, day: date) -> Path:
 
 
 def read_profiles(config: Config, window: DomainWindow) -> dict[date, Profile]:
-    """What a domain's windows hold, by day: of the day itself and of its reference."""
-    counted = read_counts(windows_path(config, window.day), window.key)
+    """What a domain's windows hold, by day: of the day itself and of its reference.
+
+    Raises:
+        DriftuneError: when their file is damaged.
+    """
+    path = windows_path(config, window.day)
+    if is_damaged(path):
+        raise DriftuneError(f"{path}: is damaged; run driftune run --day {window.day} again")
+    counted = read_counts(path, window.key)
     held = {date.fromisoformat(each.label): Profile(whole(each.parts)) for each in counted}
     return {day: held[day] for day in (window.day, *window.reference) if day in held}
 
@@ -198,15 +209,25 @@ def read_windows(config: Config, window: DomainWindow) -> Windows | None:
 
 
 def category_names(config: Config, day: date) -> dict[int, str]:
-    """The names of the category cells of the day's windows."""
-    names = read_json(windows_path(config, day).with_name("categories.json"))
+    """The names of the category cells of the day's windows.
+
+    Raises:
+        DriftuneError: when their file is damaged.
+    """
+    path = windows_path(config, day).with_name("categories.json")
+    try:
+        found = read_json(path)
+    except ValueError:
+        raise DriftuneError(f"{path}: is damaged; run driftune run --day {day} again") from None
+    names = found["names"] if isinstance(found, dict) else found
     cells = {FIRST + place: str(name) for place, name in enumerate(names)}
     return {**cells, NONE: "no category", NEW: "new categories", FIRST + MOST: "other categories"}
 
 
 def _write_windows(config: Config, drawing: Drawing, day: date) -> None:
     path = windows_path(config, day)
-    write_json(path.with_name("categories.json"), _categories(drawing.profiler.encoder))
+    names = _categories(drawing.profiler.encoder)
+    write_sealed(path.with_name("categories.json"), {"names": names})
     write_counts(
         path,
         [

@@ -4,6 +4,7 @@ import hashlib
 from datetime import date
 from pathlib import Path
 
+from driftune.checksums import is_whole, replacing_checked
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.features.counters import build_counters, counter_joins, counter_select, history
@@ -17,7 +18,6 @@ from driftune.features.encoder import (
     number_names,
     save_encoder,
 )
-from driftune.io import replacing
 from driftune.lake.duck import Connection, connect, identifier, literal, one_row
 from driftune.lake.table import Lake
 
@@ -54,7 +54,7 @@ def fit_encoder(config: Config, days: list[date], folder: Path) -> Encoder:
 
 
 def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = None) -> Path:
-    """Encode one day, or return the file of an earlier run with the same inputs.
+    """Encode one day, or return the file of an earlier run with the same inputs, if it is whole.
 
     The file holds ``c_*`` (ids), ``x_*`` (numbers), labels, hashes of user and request (−1: no
     request is named), position and propensity (null where not logged), and the columns that
@@ -62,14 +62,14 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
     """
     view = view or Lake.of(config)
     target = encoded_path(config, encoder, day, view)
-    if target.exists():
+    if is_whole(target):
         return target
     with connect() as con:
         _numbers(con, config, view, day)
         load_vocabulary(con, encoder)
         fields, joins = encoded_fields(config, encoder)
         order = ", ".join(f"day_rows.{identifier(column)}" for column in _ORDER)
-        with replacing(target) as part:
+        with replacing_checked(target) as part:
             con.execute(
                 f"""
                 COPY (

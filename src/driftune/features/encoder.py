@@ -11,7 +11,7 @@ from pathlib import Path
 from driftune.config import Config
 from driftune.errors import BackboneError
 from driftune.features.counters import counter_columns, lake_column
-from driftune.io import json_text, read_json, replacing, write_json
+from driftune.io import json_text, read_json, replacing, write_sealed
 from driftune.lake.duck import Connection, connect, identifier, literal, one_row, parquet
 
 _BASE_FIELDS = ("user", "item", "domain", "category")
@@ -99,7 +99,7 @@ def save_encoder(
         "features": config.features.model_dump(mode="json"),
         "vocabulary_sha256": _vocabulary_hash(folder / "vocabulary.parquet"),
     }
-    write_json(folder / "encoder.json", card)
+    write_sealed(folder / "encoder.json", card)
     return load_encoder(folder)
 
 
@@ -157,7 +157,7 @@ def erase_users(folder: Path, users: list[str], *, write: bool = True) -> int:
                 [users],
             )
             accepted = [_vocabulary_hash(vocabulary), _vocabulary_hash(part)]
-            write_json(card_path, {**read_json(card_path), "erased": accepted})
+            write_sealed(card_path, {**read_json(card_path), "erased": accepted})
     return int(known)
 
 

@@ -1,13 +1,13 @@
 """How the columns of a day differ from those of the day before it: kept, reported, cast."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from datetime import date
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
+from driftune.errors import LakeError
 from driftune.intake.identities import Recast, identities, is_changed, misread, recast
-from driftune.io import read_json, write_json
+from driftune.io import read_json, write_sealed
 from driftune.lake import roles
 from driftune.lake.duck import Connection, identifier
 from driftune.lake.evolution import Change, Evolution
@@ -81,19 +81,38 @@ def kept_changes(con: Connection, loaded: Loaded, kept: Iterable[Kept]) -> list[
 
 def record_columns(config: Config, day: date, types: dict[str, str]) -> None:
     """Keep the types of an accepted day's columns for the days that follow."""
-    write_json(Workspace(config).columns(day), types)
+    write_sealed(Workspace(config).columns(day), {"types": types})
+
+
+def read_columns(config: Config, day: date) -> dict[str, str]:
+    """The types of an accepted day's columns; none where there is no record of them.
+
+    Raises:
+        LakeError: when the record is damaged.
+    """
+    path = Workspace(config).columns(day)
+    try:
+        found = read_json(path) if path.exists() else {}
+        # Earlier releases kept nothing else in it: a column may be called types.
+        types = found.get("types", found)
+        return dict(found if isinstance(types, str) else types)
+    except (ValueError, TypeError, AttributeError):
+        raise LakeError(
+            f"{path}: the record of the day's columns is damaged; take the day in again: driftune "
+            f"run --day {day}; or delete the file, then days before it say which types columns have"
+        ) from None
 
 
 def _records(config: Config, day: date) -> Iterator[dict[str, str]]:
-    """The types of the days before that have a record that can be read, newest first."""
-    workspace = Workspace(config)
-    folder = workspace.columns(day).parent
+    """The types of the days before that have a record, newest first.
+
+    Raises:
+        LakeError: when one is damaged: ids and values could take another form than they had.
+    """
+    folder = Workspace(config).columns(day).parent
     days = sorted(path.stem for path in folder.glob("*.json") if path.stem < day.isoformat())
     for name in reversed(days):
-        with suppress(ValueError):
-            found = read_json(workspace.columns(date.fromisoformat(name)))
-            if isinstance(found, dict):
-                yield found
+        yield read_columns(config, date.fromisoformat(name))
 
 
 def _spellings(config: Config, day: date) -> set[str]:

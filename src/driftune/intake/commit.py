@@ -79,7 +79,7 @@ def replace_day(
     parts: list[_Part] = []
     try:
         for number, (path, rows) in enumerate(written.items()):
-            name = f"day={day}/{file_name(number, content_hash)}"
+            name = f"day={day}/{file_name(number, content_hash, path)}"
             parts.append(_Part(name, path.stat().st_size, rows))
             store.add(path, name)
         _replace_partition(store, day.isoformat(), content_hash, parts, arrow)

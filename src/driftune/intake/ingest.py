@@ -11,8 +11,9 @@ import duckdb
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.errors import DayRefusedError, LakeError, SourceError
-from driftune.intake.columns import record_columns
+from driftune.intake.columns import read_columns, record_columns
 from driftune.intake.commit import commit
+from driftune.intake.lost import check_days
 from driftune.intake.scratch import scratch
 from driftune.intake.stage import content_hash, stage
 from driftune.intake.turns import turn
@@ -23,12 +24,13 @@ from driftune.lake.suppressed import read_suppressed, unless_erased
 from driftune.lake.table import Lake, short_hash
 from driftune.quality.check import Check
 from driftune.quality.checkpoint import Checkpoint, validate
-from driftune.quality.day_profile import write_profile
+from driftune.quality.day_profile import read_profile, write_profile
 from driftune.quality.quarantine import write_quarantine
 from driftune.quality.record import DayQuality, read_quality, record_quality
 from driftune.quality.released import finish, read_release, rules_hash, withdraw
 from driftune.quality.staged import Staged
 from driftune.registry.ledger import Ledger
+from driftune.registry.rows import DayRecord
 
 log = logging.getLogger("driftune")
 
@@ -81,7 +83,7 @@ def unchanged(
     row, quality = ledger.day(day), read_quality(workspace, day)
     if row is None or quality is None or row.content_hash != quality.content_hash:
         return None
-    if not _is_stored(config, day, row.content_hash):
+    if not _is_stored(config, row) or not _has_records(config, day):
         return None
     if not is_judged(config, fetched, quality, again=again):
         return None
@@ -93,10 +95,23 @@ def unchanged(
     return Ingested(quality, row.revision, changed=False)
 
 
-def _is_stored(config: Config, day: date, content: str) -> bool:
-    """Whether the lake holds rows of this content hash, and their files are whole."""
-    view = Lake.of(config)
-    return view.contents.get(day) == short_hash(content) and view.damage(day) is None
+def _is_stored(config: Config, record: DayRecord) -> bool:
+    """Whether the lake holds what the ledger says of a day, and its files are whole."""
+    view, day = Lake.of(config), date.fromisoformat(record.day)
+    if view.contents.get(day) != short_hash(record.content_hash):
+        return False
+    # Early releases did not count the rows of a file.
+    return view.rows[day] in (0, record.rows) and view.damage(day) is None
+
+
+def _has_records(config: Config, day: date) -> bool:
+    """Whether what later days are compared with is whole; a day of an early release has none."""
+    try:
+        read_profile(Workspace(config), day)
+        read_columns(config, day)
+    except LakeError:
+        return False
+    return True
 
 
 def check(config: Config, staged: Staged) -> DayQuality:
@@ -201,7 +216,7 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
     same = (
         recorded is not None
         and recorded.content_hash == quality.content_hash
-        and _is_stored(config, day, recorded.content_hash)
+        and _is_stored(config, recorded)
     )
     if recorded is not None and same:
         version = recorded.lake_version
@@ -234,10 +249,15 @@ def ingest(config: Config, ledger: Ledger, day: date, *, again: bool = True) -> 
 def take_in(
     config: Config, ledger: Ledger, fetched: Fetched, folder: Path, *, again: bool = True
 ) -> Ingested:
-    """Take in a fetched day, as ``ingest`` does; the caller has the day's turn and scratch."""
+    """Take in a fetched day, as ``ingest`` does; the caller has the day's turn and scratch.
+
+    Raises:
+        LakeError: when the lake has lost a day that this one is compared with.
+    """
     known = unchanged(config, ledger, fetched, again=again)
     if known is not None:
         return known
+    check_days(config, ledger, fetched.day)
     database = folder / "day.duckdb"
     # Kept open from here on: each step would open it anew.
     with connect(database):

@@ -1,7 +1,8 @@
 """Where the lake's files lie: in a folder, or in an object store behind a cache on disk.
 
-Data files never change once they are written, and have names of their own for ever: a file of the
-cache that has its size is the one of the store.
+Data files never change once they are written, and have names of their own for ever, which hold the
+SHA-256 of their bytes: what is read is what was written. Files of earlier releases have their size
+alone to go by.
 """
 
 import errno
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from driftune.checksums import sha256_of
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.errors import LakeDamageError, LakeError
@@ -32,6 +34,7 @@ _DRESS = re.compile(
     r"| in [\d.]+\ws(?:, after \d+ retries)?(?:, max_retries \d+)?(?:, retry_timeout \d+s)?"
 )
 _ANSWER = re.compile(r"<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", re.DOTALL)
+_CHECKSUM = re.compile(r"-([0-9a-f]{64})\.")
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
@@ -69,18 +72,24 @@ class LakeFolder:
         """The path of a data file.
 
         Raises:
-            LakeDamageError: when it is missing or has another size.
+            LakeDamageError: when it is missing or does not hold what was written.
         """
         if problem := self.damage({name: size}):
             raise LakeDamageError(problem)
         return self.folder / name
 
-    def damage(self, files: Mapping[str, int]) -> str | None:
-        """What is wrong with data files (names with their bytes), None where nothing is."""
+    def damage(self, files: Mapping[str, int], *, deep: bool = True) -> str | None:
+        """What is wrong with data files (names with their bytes), None where nothing is.
+
+        Without ``deep`` their bytes are not read.
+        """
         for name, size in files.items():
             path = self.folder / name
             found = path.stat().st_size if path.exists() else None
-            if problem := _wrong(str(path), size, found):
+            problem = _wrong(str(path), size, found) or (
+                _changed(path, str(path)) if deep else None
+            )
+            if problem:
                 return problem
         return None
 
@@ -137,11 +146,11 @@ class LakeBucket:
         """The path of a data file in the cache, where it is put unless it is there.
 
         Raises:
-            LakeDamageError: when the store lacks it, or has one of another size.
+            LakeDamageError: when the store lacks it, or it does not hold what was written.
             LakeError: when the store cannot be read, or the cache not be written.
         """
         path = self.cache / name
-        if path.exists() and path.stat().st_size == size:
+        if path.exists() and path.stat().st_size == size and _changed(path, name) is None:
             # Says that it is in use: prune drops what nobody has read for long.
             with suppress(OSError):
                 os.utime(path)
@@ -151,12 +160,16 @@ class LakeBucket:
                 files.get_file(f"{root}/{name}", str(part))
             except FileNotFoundError:
                 raise LakeDamageError(f"{self.url}/{name} is missing") from None
-            if problem := _wrong(f"{self.url}/{name}", size, part.stat().st_size):
+            shown = f"{self.url}/{name}"
+            problem = _wrong(shown, size, part.stat().st_size) or _changed(part, shown, name)
+            if problem:
                 raise LakeDamageError(problem)
         return path
 
-    def damage(self, files: Mapping[str, int]) -> str | None:
+    def damage(self, files: Mapping[str, int], *, deep: bool = True) -> str | None:
         """What is wrong with data files (names with their bytes) in the store, None if nothing is.
+
+        With ``deep`` those that the cache lacks are fetched, for their bytes to be read.
 
         Raises:
             LakeError: when the store cannot be read.
@@ -168,6 +181,11 @@ class LakeBucket:
         for name, size in files.items():
             if problem := _wrong(f"{self.url}/{name}", size, there.get(name)):
                 return problem
+        for name, size in files.items() if deep else ():
+            try:
+                self.read(name, size)
+            except LakeDamageError as error:
+                return str(error)
         return None
 
     def add(self, finished: Path, name: str) -> None:
@@ -258,6 +276,19 @@ def _wrong(shown: str, size: int, found: int | None) -> str | None:
     if found is None:
         return f"{shown} is missing"
     return None if found == size else f"{shown} has {found:,} bytes instead of {size:,}"
+
+
+def _changed(path: Path, shown: str, name: str | None = None) -> str | None:
+    """What is wrong with the bytes of a file by the checksum in its name; None without one."""
+    said = _CHECKSUM.search(name or path.name)
+    if said is None or said[1] == sha256_of(path):
+        return None
+    return f"{shown} holds other bytes than were written (its SHA-256 differs)"
+
+
+def has_checksum(name: str) -> bool:
+    """Whether a data file's name says what its bytes are; those of earlier releases do not."""
+    return _CHECKSUM.search(name) is not None
 
 
 def _move(finished: Path, target: Path) -> None:

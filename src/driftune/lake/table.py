@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from driftune.checksums import sha256_of
 from driftune.config import Config
 from driftune.errors import LakeDamageError, LakeError
 from driftune.lake.duck import Connection, identifier, parquet
@@ -55,7 +56,7 @@ class Lake:
         files: dict[date, dict[str, int]] = {}
         rows: dict[date, int] = {}
         for iso, name, size, number in sorted(zip(*columns, strict=True)):
-            day = date.fromisoformat(iso)
+            day = _day(store, iso)
             files.setdefault(day, {})[unquote(name)] = size
             rows[day] = rows.get(day, 0) + (number or 0)
         contents = {day: _content(table, day, files[day]) for day in files}
@@ -76,9 +77,12 @@ class Lake:
         named = {day.isoformat(): self.contents.get(day) for day in sorted(days)}
         return sha256(json.dumps(named).encode()).hexdigest()[:16]
 
-    def damage(self, day: date) -> str | None:
-        """What is wrong with the day's files: one that is missing or has another size."""
-        return self.store.damage(self.files.get(day, {}))
+    def damage(self, day: date, *, deep: bool = True) -> str | None:
+        """What is wrong with the day's files: one is missing, has another size or other bytes.
+
+        Without ``deep`` the bytes are not read.
+        """
+        return self.store.damage(self.files.get(day, {}), deep=deep)
 
     def paths(self, day: date) -> list[Path]:
         """The day's files on disk.
@@ -93,7 +97,9 @@ class Lake:
         try:
             return [self.store.read(name, size) for name, size in self.files[day].items()]
         except LakeDamageError as error:
-            raise LakeError(f"{error}; bring the day in again: driftune run --day {day}") from None
+            raise LakeDamageError(
+                f"{error}; bring the day in again: driftune run --day {day}"
+            ) from None
 
     def types(self, con: Connection) -> dict[str, str]:
         """The lake's columns and their DuckDB types; none before the first day."""
@@ -131,9 +137,10 @@ class Lake:
         return f"(SELECT * EXCLUDE (_driftune_file), {day} AS day FROM {found})"
 
 
-def file_name(number: int, content_hash: str) -> str:
-    """A new name for a data file, which says what content it is part of."""
-    return f"part-{number:05d}-{short_hash(content_hash):016x}-{uuid.uuid4()}.zstd.parquet"
+def file_name(number: int, content_hash: str, finished: Path) -> str:
+    """A new name for a data file: what content it is part of, and the SHA-256 of its bytes."""
+    content, own = short_hash(content_hash), uuid.uuid4().hex[:12]
+    return f"part-{number:05d}-{content:016x}-{own}-{sha256_of(finished)}.zstd.parquet"
 
 
 def _content(table: "DeltaTable", day: date, files: Iterable[str]) -> int:
@@ -143,6 +150,16 @@ def _content(table: "DeltaTable", day: date, files: Iterable[str]) -> int:
             return int(found[1], 16)
     # Earlier releases only had the transaction say it, for which the log is read each time.
     return table.transaction_version(application(day)) or 0
+
+
+def _day(store: LakeStore, iso: str) -> date:
+    try:
+        return date.fromisoformat(iso)
+    except ValueError:
+        raise LakeError(
+            f"the lake {store} is damaged (its log names a day {iso!r}); put a backup back, or "
+            "move it away and replay its days"
+        ) from None
 
 
 def short_hash(content_hash: str) -> int:
@@ -174,6 +191,12 @@ def open_table(store: LakeStore, version: int | None = None) -> "DeltaTable | No
             f"the lake {store} is damaged ({reason(error)}); put a backup back, or move it "
             "away and replay its days"
         ) from None
+
+
+def last_content(store: LakeStore, day: date) -> int | None:
+    """The short hash of what the day's last commit put there, be it nothing; None before any."""
+    table = open_table(store)
+    return None if table is None else table.transaction_version(application(day))
 
 
 def application(day: date) -> str:

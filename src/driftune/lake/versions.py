@@ -43,7 +43,7 @@ def day_versions(config: Config, day: date) -> list[DayVersion]:
         if not _is_of(entry, day):
             continue
         view = Lake.at(store, entry["version"])
-        readable = day in view.files and view.damage(day) is None
+        readable = day in view.files and view.damage(day, deep=False) is None
         moment = datetime.fromtimestamp(entry["timestamp"] / 1000, UTC)
         found.append(
             {
@@ -67,7 +67,7 @@ def export_day(config: Config, day: date, version: int, target: Path) -> int:
             cannot be written.
     """
     view = Lake.at(store_of(config), version)
-    if day in view.files and view.damage(day) is not None:
+    if day in view.files and view.damage(day, deep=False) is not None:
         raise LakeError(
             f"{day} at version {version} is gone (pruned, or rows were erased); driftune lake "
             f"versions {day} lists what is left"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from driftune.errors import BackboneError
-from driftune.io import read_json, replacing, write_json
+from driftune.io import read_json, replacing, write_sealed
 from driftune.models.esmm import ESMM
 from driftune.models.recommender import Recommender
 
@@ -26,7 +26,7 @@ def save_backbone(folder: Path, model: Recommender, encoder: str, trained_until:
         "encoder": encoder,
         "trained_until": trained_until,
     }
-    write_json(folder / "backbone.json", card)
+    write_sealed(folder / "backbone.json", card)
     return mark
 
 
@@ -79,6 +79,19 @@ def load_backbone(folder: Path, encoder: str) -> tuple[Recommender, str]:
             f"{card_path}: trained with another encoder than {folder.parent / 'encoder'}; "
             "run driftune pretrain"
         )
+    if wrong := _not_finite(model):
+        raise BackboneError(
+            f"{tensors_path}: NaN or infinity in {', '.join(wrong[:3])}; run driftune pretrain"
+        )
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return model.eval(), mark
+
+
+def _not_finite(model: Recommender) -> list[str]:
+    """The names of tensors that hold NaN or infinity."""
+    return sorted(
+        name
+        for name, tensor in model.state_dict().items()
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all())
+    )

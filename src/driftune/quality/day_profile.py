@@ -4,7 +4,8 @@ from datetime import date
 from typing import NotRequired, TypedDict
 
 from driftune.config.workspace import Workspace
-from driftune.io import read_json, write_json
+from driftune.errors import LakeError
+from driftune.io import read_json, write_sealed
 
 FORMAT = 1
 
@@ -84,16 +85,23 @@ class DayProfile(TypedDict):
 
 def write_profile(workspace: Workspace, profile: DayProfile) -> None:
     """Keep the profile of an accepted day."""
-    write_json(workspace.quality_profile(date.fromisoformat(profile["day"])), profile)
+    write_sealed(workspace.quality_profile(date.fromisoformat(profile["day"])), profile)
 
 
 def read_profile(workspace: Workspace, day: date) -> DayProfile | None:
-    """The profile of a day; None when it has none, a damaged one or one of another format."""
+    """The profile of a day; None when it has none or one of another format.
+
+    Raises:
+        LakeError: when it is damaged: later days would be compared with something else.
+    """
     path = workspace.quality_profile(day)
     try:
         found = read_json(path) if path.exists() else None
     except ValueError:
-        return None
+        raise LakeError(
+            f"{path}: the day's figures are damaged; take the day in again: driftune run --day "
+            f"{day}; or delete the file, then later days are compared with its quality record alone"
+        ) from None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         return None
     if not all(isinstance(found.get(part), dict) for part in ("domains", "columns")):

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from driftune.config.workspace import Workspace
 from driftune.domains import domain_key
-from driftune.io import read_json, write_json
+from driftune.io import read_json, write_sealed
 from driftune.lake.duck import connect, one_row
 from driftune.quality.parts import (
     CheckRecord,
@@ -78,8 +78,8 @@ class DayQuality:
         return lines
 
     def write(self, target: Path) -> None:
-        """Write the record as JSON."""
-        write_json(target, {**vars(self), "day": self.day.isoformat()})
+        """Write the record as JSON, with its checksum."""
+        write_sealed(target, {**vars(self), "day": self.day.isoformat()})
 
 
 def record_quality(

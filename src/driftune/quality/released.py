@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.errors import DriftuneError, LakeError
-from driftune.io import read_json, write_json
+from driftune.io import Json, read_json, write_sealed
 from driftune.quality.parts import ReleaseRecord
 
 
@@ -85,11 +85,16 @@ def read_release(workspace: Workspace, day: date) -> Release:
     if not path.exists():
         return Release()
     try:
-        return Release(tuple(TypeAdapter(list[Entry]).validate_python(read_json(path))))
+        return Release(tuple(TypeAdapter(list[Entry]).validate_python(_entries(read_json(path)))))
     except (OSError, ValueError):
         raise DriftuneError(
             f"{path}: the record of releases is damaged; put it back from a backup"
         ) from None
+
+
+def _entries(found: Json) -> Json:
+    """The entries of a record; earlier releases kept nothing else in it."""
+    return found["entries"] if isinstance(found, dict) and "entries" in found else found
 
 
 def keep(workspace: Workspace, day: date, entries: Sequence[Entry]) -> None:
@@ -101,7 +106,7 @@ def keep(workspace: Workspace, day: date, entries: Sequence[Entry]) -> None:
     path = workspace.released(day)
     try:
         if entries:
-            write_json(path, [entry.model_dump() for entry in entries])
+            write_sealed(path, {"entries": [entry.model_dump() for entry in entries]})
         else:
             path.unlink(missing_ok=True)
     except OSError as error:

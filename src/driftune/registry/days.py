@@ -32,3 +32,11 @@ def rename_content(
             .where(days.c.day == day.isoformat(), days.c.revision == revision)
             .values(content_hash=content_hash, lake_version=lake_version, rows=rows)
         )
+
+
+def give_up_day(ledger: Ledger, day: date, verdict: str) -> None:
+    """Say by its verdict that the lake no longer holds a day."""
+    with ledger.write() as connection:
+        connection.execute(
+            days.update().where(days.c.day == day.isoformat()).values(verdict=verdict)
+        )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from urllib.parse import unquote
 
+from driftune.checksums import beside
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.drift.profiles import profile_path
@@ -116,7 +117,10 @@ def aged_caches(config: Config, now: float) -> Iterator[Finding]:
                 what = f"{path.name[:10]}: drawn from a content that is gone"
                 if folder == workspace.lake_cache:
                     what = f"{path.parent.name.removeprefix('day=')}: a copy of the lake's file"
-                yield Aged("caches", what, (path,))
+                yield Aged("caches", what, (path, beside(path)))
+        for note in sorted(folder.rglob("*.sha256")):
+            if not note.with_suffix("").exists() and now - note.stat().st_mtime > AT_WORK:
+                yield Aged("leftovers", f"{note.name}: a checksum without its file", (note,))
 
 
 def _replaced(store: LakeStore) -> dict[str, float]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from driftune.checksums import drop
 from driftune.config import Config
 from driftune.config.workspace import Workspace, shown_path
 from driftune.errors import DriftuneError
@@ -133,7 +134,7 @@ def _removed(config: Config, ledger: Ledger, asked: Asked, hashes: list[str]) ->
         store_of(config).drop(file.name)
     copies = lake_rows.copies_with(config, wanted)
     for path in [*copies, *encoded, *parquet_rows.counted_of(config, days)]:
-        path.unlink(missing_ok=True)
+        drop(path)
     for path in quarantined:
         parquet_rows.erase_quarantined(config, path, wanted)
     for folder in left:

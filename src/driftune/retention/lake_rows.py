@@ -14,7 +14,7 @@ from driftune.errors import LakeDamageError
 from driftune.intake.commit import replace_day
 from driftune.intake.scratch import scratch
 from driftune.intake.turns import turn
-from driftune.io import read_json, write_json
+from driftune.io import read_json, write_sealed
 from driftune.lake.duck import connect, literal, one_row, parquet
 from driftune.lake.store import StoredFile
 from driftune.lake.suppressed import note_day, read_suppressed, rewriting, without
@@ -30,7 +30,7 @@ def days_with(config: Config, users: Sequence[str]) -> dict[date, int]:
     view = Lake.of(config)
     found = {}
     for day in view.days:
-        rows = _rows(view, day, users) if view.damage(day) is None else 0
+        rows = _rows(view, day, users) if view.damage(day, deep=False) is None else 0
         if rows:
             found[day] = rows
     return found
@@ -152,7 +152,7 @@ def _rename_content(config: Config, day: date, before: str, now: str) -> None:
     with suppress(OSError, ValueError):
         record = read_json(path)
         if record["content_hash"] == before:
-            write_json(path, {**record, "content_hash": now})
+            write_sealed(path, {**record, "content_hash": now})
 
 
 def _rewrite(config: Config, ledger: Ledger, day: date, users: Sequence[str], mark: str) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 
+from driftune.checksums import is_whole
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.features.days import hashed
@@ -21,9 +22,12 @@ _ASKED = "(SELECT unnest($1::VARCHAR[]))"
 
 
 def encoded_with(config: Config, users: Sequence[str]) -> list[Path]:
-    """Encoded days that hold rows of the users, whom they know by a hash."""
+    """Encoded days that hold rows of the users, whom they know by a hash, or may: damaged ones."""
     found = []
     for path in sorted(Workspace(config).features.glob("*.parquet")):
+        if not is_whole(path):
+            found.append(path)
+            continue
         with connect() as con:
             row = con.execute(
                 f"SELECT count(*) FROM {parquet(path)} WHERE user_hash IN "

@@ -5,7 +5,6 @@ does for a day. Each file goes by itself, after what names it: killed in between
 ends it.
 """
 
-import hashlib
 import shutil
 import time
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from itertools import chain
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.intake.commit import replace_day
+from driftune.intake.lost import PRUNED
 from driftune.intake.turns import turn
 from driftune.lake.store import store_of
 from driftune.locks import locked
@@ -111,8 +111,7 @@ def _drop_day(config: Config, ledger: Ledger, day: date) -> bool:
     with turn(config, day), locked(Workspace(config).suppressed_lock):
         if open_decisions(ledger):
             return False
-        nothing = hashlib.sha256(b"pruned").hexdigest()
-        replace_day(store_of(config), day, nothing, {})
+        replace_day(store_of(config), day, PRUNED, {})
     return True
 
 

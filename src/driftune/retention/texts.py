@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.errors import DriftuneError
-from driftune.io import read_json, write_json
+from driftune.io import read_json, write_json, write_sealed
 from driftune.registry.ledger import Ledger
 from driftune.registry.outbox import rewrite_facts
 
@@ -39,7 +39,10 @@ def redact_records(config: Config, users: Collection[str], *, write: bool = True
         if after != before:
             changed += 1
             if write:
-                write_json(path, after)
+                if isinstance(after, dict):
+                    write_sealed(path, after)
+                else:
+                    write_json(path, after)
     return changed
 
 
