@@ -15,6 +15,7 @@ from driftune.cli import review as review_commands
 from driftune.cli.deploy import app as deploy_app
 from driftune.cli.flow_runs import running
 from driftune.cli.lake import app as lake_app
+from driftune.cli.lines import say
 from driftune.cli.options import PARAMS, AsJson, ConfigPath, Json, day_of, load
 from driftune.errors import DriftuneError
 from driftune.no_telemetry import silence
@@ -149,7 +150,7 @@ def replay(
         result = replay_flow(*days, str(config))
     _print(result, as_json, quiet=True)
     if not as_json:
-        typer.echo(f"report: {settings.home / 'reports' / 'index.html'}")
+        say(f"report: {settings.home / 'reports' / 'index.html'}")
     if result["failed"]:
         raise typer.Exit(1)
 
@@ -170,7 +171,7 @@ def adapt(
 
         state = adapt_flow(decision_id, str(config))
     held = f"; first: driftune approve {decision_id}" if state == "review" else ""
-    typer.echo(f"{decision_id}: {state}{held}")
+    say(f"{decision_id}: {state}{held}")
     if state in ("failed", "review"):
         raise typer.Exit(1)
 
@@ -255,10 +256,10 @@ def report(
         from driftune.reports.serve import PORT, serving
 
         with serving(index.parent, PORT if port is None else port) as server:
-            typer.echo(f"{server.url} (Ctrl-C ends it)")
+            say(f"{server.url} (Ctrl-C ends it)")
             server.wait()
     else:
-        typer.echo(index)
+        say(index)
 
 
 @importers.command("kuairand")
@@ -272,7 +273,7 @@ def import_kuairand(
 
     with progress():
         summary = read(source, to)
-    typer.echo(
+    say(
         f"{summary.rows:,} rows in {len(summary.days)} days"
         + (f"; kept the {summary.params} that was there" if summary.params_kept else "")
         + "; "
@@ -307,7 +308,7 @@ def simulate(
     paths = write_days(world, to, days=days, truth=probabilities)
     if truth is not None:
         write_truth(world, truth)
-    typer.echo(f"{len(paths)} days in {to}")
+    say(f"{len(paths)} days in {to}")
 
 
 @app.command()
@@ -336,4 +337,4 @@ def _print(figures: Mapping[str, Json], as_json: bool, quiet: bool = False) -> N
     elif not quiet:
         for name, value in figures.items():
             shown = f"{value:.4f}" if isinstance(value, float) else value
-            typer.echo(f"{name}: {shown}")
+            say(f"{name}: {shown}")

@@ -5,13 +5,13 @@ Figures are plain JSON: plotly.js in the page draws them, Plotly's own classes a
 Colours are CSS variables that the page's script resolves, so charts follow the page's theme.
 """
 
-import html
 import json
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
 from driftune.io import JsonObject
 from driftune.reports.timelines import TimelinesSpec, timelines
+from driftune.visible import plotly_text as plain
 
 SERIES = 6
 # Each highlighted line has a marker of its own, so that colour alone tells nothing apart.
@@ -80,12 +80,6 @@ class CurvesSpec(TypedDict):
     y: str
     curves: Mapping[str, Sequence[tuple[float, float]]]
     legend: list[LegendEntry]
-
-
-def plain(text: str, length: int = 40) -> str:
-    """Text for Plotly, which reads markup in names: escaped and shortened."""
-    short = text if len(text) <= length else f"{text[: length - 1]}…"
-    return html.escape(short, quote=False)
 
 
 def lines_spec(days: list[str], series: list[tuple[str, list[float | None]]]) -> LinesSpec | None:
