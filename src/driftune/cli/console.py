@@ -45,7 +45,7 @@ class _Lines(logging.Handler):
         text = visible(record.getMessage())
         if record.exc_info:
             text += "\n" + redact(traceback_text(record.exc_info))
-        self.console.print(_text(text, style), soft_wrap=True, highlight=False)
+        self.console.print(Text(text, style), soft_wrap=True, highlight=False)
 
 
 class _Bars(logging.Handler):
@@ -176,7 +176,7 @@ def show_history(rows: "list[SwitchEntry]", reviews: "list[ReviewEntry]") -> Non
 
 def _text(text: str, style: str = "") -> Text:
     """Text as it is: no markup in it, control characters as escapes."""
-    return Text(visible(text, keep="\n"), style)
+    return Text(visible(text), style)
 
 
 def _with_stale(text: str, stale: str | None) -> str:

@@ -208,7 +208,7 @@ def _intervals(spec: IntervalsSpec) -> tuple[list[JsonObject], JsonObject]:
         "x": [row["estimate"] for row in rows],
         "y": [*places],
         "customdata": [[row["low"], row["high"]] for row in rows],
-        "hovertemplate": "%{x:+.4f} (%{customdata[0]:+.4f} to %{customdata[1]:+.4f})"
+        "hovertemplate": "%{x:.4f} (%{customdata[0]:.4f} to %{customdata[1]:.4f})"
         "<extra></extra>",
         "marker": {"size": 11, "symbol": "diamond", "color": "var(--series-1)"},
         "error_x": {
@@ -223,7 +223,7 @@ def _intervals(spec: IntervalsSpec) -> tuple[list[JsonObject], JsonObject]:
     }
     layout: JsonObject = {
         "margin": {"l": 8, "r": 16, "t": 8, "b": 34},
-        "xaxis": {"tickformat": "+.3~f", "range": [*_range(rows)], "nticks": 5, "tickangle": 0},
+        "xaxis": {"tickformat": ".3~f", "range": [*_range(rows)], "nticks": 5, "tickangle": 0},
         "yaxis": {
             "tickvals": [*places],
             "ticktext": [plain(row["label"]) for row in rows],

@@ -26,7 +26,7 @@ class Renderer:
 
         def shown(value: Shown) -> Shown | str:
             plain = isinstance(value, str) and not isinstance(value, Markup)
-            return visible(str(value), "\n\t") if plain else value
+            return visible(str(value)) if plain else value
 
         class Views(Environment):
             """Looks for a key first: views are dicts, and a failed ``getattr`` is slow."""
@@ -42,7 +42,6 @@ class Renderer:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
-            # Lines of a longer text stay lines.
             finalize=shown,
         )
         self.environment.filters |= {
@@ -54,6 +53,7 @@ class Renderer:
             "short": short,
             "month": month,
             "visible": visible,
+            "lines": lambda text: Markup.escape(visible(text, keep="\n\t")),
         }
         self.environment.globals |= {
             "policy": in_page(SITE),
