@@ -82,3 +82,30 @@ def test_a_file_with_hostile_keys_is_told_in_one_line(
         done = driftune("status", "--config", str(world.params))
         assert done.code == 1
         assert not OBEYED.search(done.err) and len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status", "--config"),
+        ("simulate", "--to"),
+        ("import", "kuairand", "--to", "x"),
+        ("erase", "--users-file"),
+    ],
+)
+def test_a_path_that_is_too_long_is_one_line(
+    driftune: Callable[..., Ended], world: World, arguments: tuple[str, ...]
+) -> None:
+    done = driftune(*arguments, "x" * 6000, folder=world.root)
+    assert done.code == 1 and done.out == ""
+    assert done.err.startswith("error: ") and len(done.err.splitlines()) == 1
+    assert "too long" in done.err.lower()
+
+
+def test_a_full_disk_is_one_line_before_the_run(
+    driftune: Callable[..., Ended], world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("driftune.cli.flow_runs.ROOM", 2**60)
+    done = driftune("run", "--day", str(world.day(3)), "--config", str(world.params))
+    assert done.code == 1
+    assert re.fullmatch(r"error: workspace: .* MB are free in .*; free some .*\n", done.err)

@@ -1,5 +1,6 @@
 """The command line. Heavy packages are imported by the commands that need them."""
 
+import errno
 import json
 import sys
 from collections.abc import Mapping
@@ -38,6 +39,16 @@ app.add_typer(retention.app)
 app.add_typer(quarantine.app, name="quarantine")
 
 
+# Errors of the operating system that are no crash of ours, with what to do.
+TOLD = {
+    errno.ENAMETOOLONG: "give a shorter path",
+    errno.ENOSPC: "free some space and say it again",
+    errno.EDQUOT: "free some space and say it again",
+    errno.EROFS: "choose a place that can be written to",
+    errno.EACCES: "see that its owner may read and write it",
+}
+
+
 def main() -> None:
     """Run the command line; errors of the user's making are one line, exit code 1."""
     from driftune.cli import console
@@ -55,6 +66,13 @@ def main() -> None:
         if debug:
             raise
         console.fail(str(error))
+        sys.exit(1)
+    except OSError as error:
+        if debug or error.errno not in TOLD:
+            raise
+        place = str(error.filename or "")
+        place = place if len(place) <= 200 else f"{place[:100]}…{place[-60:]}"
+        console.fail(f"{place or 'a file'}: {(error.strerror or '').lower()}; {TOLD[error.errno]}")
         sys.exit(1)
 
 

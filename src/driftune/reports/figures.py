@@ -208,8 +208,7 @@ def _intervals(spec: IntervalsSpec) -> tuple[list[JsonObject], JsonObject]:
         "x": [row["estimate"] for row in rows],
         "y": [*places],
         "customdata": [[row["low"], row["high"]] for row in rows],
-        "hovertemplate": "%{x:.4f} (%{customdata[0]:.4f} to %{customdata[1]:.4f})"
-        "<extra></extra>",
+        "hovertemplate": "%{x:.4f} (%{customdata[0]:.4f} to %{customdata[1]:.4f})<extra></extra>",
         "marker": {"size": 11, "symbol": "diamond", "color": "var(--series-1)"},
         "error_x": {
             "type": "data",
