@@ -1,16 +1,19 @@
 """Errors that a user can act on. Each message is one line: what, where, which value, what to do."""
 
 from driftune.redact import redact
+from driftune.visible import visible
 
 
 class DriftuneError(Exception):
     """Base of every error that the command line prints without a traceback.
 
-    Passwords and tokens in its message are left out, wherever it ends up.
+    Passwords and tokens in its message are left out, and control characters of a name in it are
+    escapes, wherever it ends up.
     """
 
     def __init__(self, *parts: object) -> None:
-        super().__init__(*(redact(part) if isinstance(part, str) else part for part in parts))
+        shown = (visible(redact(part)) if isinstance(part, str) else part for part in parts)
+        super().__init__(*shown)
 
 
 class ConfigError(DriftuneError):

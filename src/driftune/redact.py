@@ -3,6 +3,8 @@
 import logging
 import re
 
+from driftune.visible import traceback_text, visible
+
 HIDDEN = "…"
 # User and password of a URL; a password may hold any sign that ends no word.
 _LOGIN = re.compile(r"(?<=://)(?:[^\s/:'\"]*:[^\s'\"]*@|[^\s/@:'\"]+@)")
@@ -10,7 +12,13 @@ _NAMES = r"[\w.-]*(?:password|passwd|pwd|token|secret|key|signature|sig|credenti
 _QUERY = re.compile(rf"([?&;]{_NAMES}=)[^&;\s'\"#]+", re.IGNORECASE)
 _SETTING = re.compile(r"\b((?:password|passwd|secret)\s*=\s*)[^&;\s'\"]+", re.IGNORECASE)
 # Driftune's own, and those by which Prefect tells of a run's exceptions.
-_LOGGERS = ("driftune", "prefect.flow_runs", "prefect.task_runs", "prefect.engine")
+_LOGGERS = (
+    "driftune",
+    "driftune.progress",
+    "prefect.flow_runs",
+    "prefect.task_runs",
+    "prefect.engine",
+)
 
 
 def redact(text: str) -> str:
@@ -20,12 +28,12 @@ def redact(text: str) -> str:
 
 
 class _Redacting(logging.Filter):
-    """Redacts records, tracebacks included, before any handler has them."""
+    """Redacts records, tracebacks included, and makes each a line, before any handler has them."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redact(record.getMessage()), None
+        record.msg, record.args = visible(redact(record.getMessage())), None
         if record.exc_info and not record.exc_text:
-            record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
+            record.exc_text = redact(traceback_text(record.exc_info))
         return True
 
 

@@ -69,8 +69,12 @@ def test_only_the_domain_that_shifted_is_found(trained_world: World, day: date) 
     workspace = Workspace(trained_world.config)
     assert "coffee +" in row.sentence
     assert row.score > 1
-    assert workspace.drift_page(day, row.domain_key).stat().st_size > 1_000_000
-    assert len(list(workspace.reports.glob("drift/*/*.html"))) == 1
+    page, framed = (
+        path(day, row.domain_key) for path in (workspace.drift_page, workspace.evidently_page)
+    )
+    assert sorted(workspace.reports.glob("drift/*/*.html")) == sorted([page, framed])
+    assert framed.stat().st_size > 1_000_000
+    assert f'sandbox="allow-scripts" src="{framed.name}"' in page.read_text(encoding="utf-8")
 
 
 def test_a_day_is_decided_once(trained_world: World, day: date) -> None:
@@ -298,6 +302,7 @@ def test_evidently_s_page_of_a_past_decision_on_demand(trained_world: World, day
         assert not page.exists()
         write_drift_page(trained_world.config, ledger, row.id)
         assert page.exists()
+        assert Workspace(trained_world.config).evidently_page(day, row.domain_key).exists()
         windows_path(trained_world.config, day).unlink()
         with pytest.raises(LedgerError, match="no longer kept"):
             write_drift_page(trained_world.config, ledger, row.id)

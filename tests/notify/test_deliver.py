@@ -267,7 +267,7 @@ def test_a_hostile_name_arrives_as_text_in_one_line(
     decide(ledger, domain=name)
     deliver(told.config, ledger)
     (message,) = inbox.messages
-    shown = " ".join(name.replace("\x1b", " ").split())
+    shown = name.replace("\n", r"\n").replace("\r", r"\r").replace("\x1b", r"\x1b")
     assert message["title"] == f"Driftune: drift: {shown}, 2026-03-10"
     assert len(message["message"].splitlines()) == 4
 

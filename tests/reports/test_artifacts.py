@@ -43,7 +43,7 @@ def test_names_are_text_in_markdown(day: Site) -> None:
     text = day_summary(FIRST, None, day_rows(day.ledger, FIRST), day.workspace.reports)
     assert "<script" not in text
     assert r"&lt;script&gt;alert\(1\)&lt;/script&gt;" in text
-    assert plain("a|b\n# c `d` [e](f)") == r"a\|b \# c \`d\` \[e\]\(f\)"
+    assert plain("a|b\n# c `d` [e](f)") == r"a\|b\\n\# c \`d\` \[e\]\(f\)"
 
 
 def test_the_table_has_every_domain_with_its_counts_and_its_page(day: Site) -> None:

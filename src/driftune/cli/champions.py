@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from driftune.cli.lines import say
 from driftune.cli.options import PARAMS, AsJson, ConfigPath, load
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def promote(
     with Project(settings) as project:
         version = promote_by_hand(project, decision_id, reason)
         # Told first: a fault of the report does not undo it.
-        typer.echo(f"{decision_id}: promoted as version {version}")
+        say(f"{decision_id}: promoted as version {version}")
         build_site(settings, project.ledger)
         deliver(settings, project.ledger)
 
@@ -55,9 +56,9 @@ def rollback(
         found = roll_back(settings, ledger, key, to, reason)
         # Told first: a fault of the report does not undo it.
         for line in found.skipped:
-            typer.echo(f"{domain}: skipped: {line}")
+            say(f"{domain}: skipped: {line}")
         serving = f"version {found.version} serves" + ("" if found.version else " (frozen base)")
-        typer.echo(f"{domain}: {serving}")
+        say(f"{domain}: {serving}")
         build_site(settings, ledger)
         deliver(settings, ledger)
 
@@ -109,7 +110,7 @@ def reconcile(config: ConfigPath = PARAMS, as_json: AsJson = False) -> None:
 
         show_findings(findings)
         if not findings:
-            typer.echo("nothing waits, and there is no champion to mirror")
+            say("nothing waits, and there is no champion to mirror")
     if not all(finding["ok"] for finding in findings):
         raise typer.Exit(1)
 

@@ -4,19 +4,21 @@ import atexit
 import logging
 import os
 import sys
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from driftune.cli.lines import say
 from driftune.observe.logs import structured
 from driftune.progress import LOGGER
 from driftune.redact import redact
+from driftune.visible import traceback_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,9 +42,9 @@ class _Lines(logging.Handler):
         style = "red" if record.levelno >= logging.ERROR else ""
         if record.levelno == logging.WARNING:
             style = "yellow"
-        text = record.getMessage()
+        text = visible(record.getMessage())
         if record.exc_info:
-            text += "\n" + redact("".join(traceback.format_exception(*record.exc_info))).rstrip()
+            text += "\n" + redact(traceback_text(record.exc_info))
         self.console.print(Text(text, style), soft_wrap=True, highlight=False)
 
 
@@ -59,7 +61,7 @@ class _Bars(logging.Handler):
         if what is None or total is None:
             return
         if what not in self.known:
-            self.known[what] = self.bars.add_task(what, total=total)
+            self.known[what] = self.bars.add_task(escape(visible(what)), total=total)
         self.bars.update(self.known[what], completed=done, total=total)
         if done == total:
             self.bars.remove_task(self.known.pop(what))
@@ -108,7 +110,7 @@ def show_debug(on: bool) -> None:
 def fail(message: str) -> None:
     """Print an error on stderr, in one line."""
     line = " ".join(message.split())
-    Console(stderr=True).print(Text(f"error: {line}", "bold red"), soft_wrap=True, highlight=False)
+    Console(stderr=True).print(_text(f"error: {line}", "bold red"), soft_wrap=True, highlight=False)
 
 
 def show_status(rows: "list[DomainStatus]") -> None:
@@ -125,12 +127,12 @@ def show_status(rows: "list[DomainStatus]") -> None:
     for row in rows:
         state = row["state"] or ""
         table.add_row(
-            Text(row["domain"]),
+            _text(row["domain"]),
             "base" if row["champion"] == 0 else f"v{row['champion']}",
             row["since"] or "",
             row["day"] or "",
             "" if row["drift"] is None else f"{row['drift']:.2f}×",
-            Text(_with_stale(word(state), row["stale"]), _STYLES.get(state, "")),
+            _text(_with_stale(word(state), row["stale"]), _STYLES.get(state, "")),
         )
     console.print(table)
     held = sum(row["state"] == "review" for row in rows)
@@ -141,7 +143,7 @@ def show_status(rows: "list[DomainStatus]") -> None:
 def show_findings(findings: "Sequence[Finding]") -> None:
     """Print findings, a line each: whether it is ``ok``, and ``what`` it is."""
     for finding in findings:
-        sys.stdout.write(f"{'ok  ' if finding['ok'] else 'FAIL'}  {finding['what']}\n")
+        say(f"{'ok  ' if finding['ok'] else 'FAIL'}  {finding['what']}")
 
 
 def show_history(rows: "list[SwitchEntry]", reviews: "list[ReviewEntry]") -> None:
@@ -150,7 +152,7 @@ def show_history(rows: "list[SwitchEntry]", reviews: "list[ReviewEntry]") -> Non
     for each in reviews:
         at = each["at"].removesuffix("+00:00").replace("T", " ")
         line = f"{at}  {each['verdict']} {each['decision']} by {each['who']}: {each['why']}"
-        console.print(Text(line), soft_wrap=True)
+        console.print(_text(line), soft_wrap=True)
     if not rows:
         console.print("No champion was switched; the frozen base serves")
         return
@@ -163,13 +165,18 @@ def show_history(rows: "list[SwitchEntry]", reviews: "list[ReviewEntry]") -> Non
             row["at"].removesuffix("+00:00").replace("T", " "),
             row["action"],
             " → ".join(versions),
-            Text(row["who"]),
-            Text(row["why"]),
-            Text(_with_stale(row["decision"] or "", row["stale"])),
+            _text(row["who"]),
+            _text(row["why"]),
+            _text(_with_stale(row["decision"] or "", row["stale"])),
             (row["data_version"] or "")[:12],
             (row["backbone"] or "")[:12],
         )
     console.print(table)
+
+
+def _text(text: str, style: str = "") -> Text:
+    """Text as it is: no markup in it, control characters as escapes."""
+    return Text(visible(text), style)
 
 
 def _with_stale(text: str, stale: str | None) -> str:
@@ -185,7 +192,7 @@ def show_policies(found: dict[str, Any]) -> None:
     for row in found["policies"]:
         gain, part = row["gain"], row["gain_share"]["value"]
         table.add_row(
-            Text(row["policy"]),
+            _text(row["policy"]),
             f"{row['finetunes']:,}",
             f"{row['promoted']:,}",
             f"{row['seconds'] / 60:.1f}",
@@ -208,7 +215,7 @@ def show_needs(found: dict[str, Any]) -> None:
     for row in found["domains"]:
         needed, confidence = row["gate_rows"], row["confidence"]
         table.add_row(
-            Text(row["domain"]),
+            _text(row["domain"]),
             f"{row['rows_a_day']:,.0f}",
             f"{row['click_rate']:.1%}",
             f"{row['auc']:.3f}" + ("" if row["auc_known"] else " ?"),

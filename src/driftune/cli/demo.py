@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from driftune.cli import console
+from driftune.cli.lines import say
 from driftune.errors import DriftuneError
 from driftune.no_telemetry import silence
 
@@ -31,11 +32,11 @@ def main() -> None:
         console.fail("workspace/ holds work that is not the demo's; move it away, or make clean")
         sys.exit(1)
     try:
-        _say("1/4  reference data (dvc pull)")
+        say("1/4  reference data (dvc pull)")
         _run("dvc", "pull", "--quiet", "data.dvc")
-        _say("2/4  pre-training on ten reference days (dvc repro)")
+        say("2/4  pre-training on ten reference days (dvc repro)")
         _run("dvc", "repro", "--quiet")
-        _say("3/4  twelve simulated days: fetch, validate, detect drift, adapt, gate, promote")
+        say("3/4  twelve simulated days: fetch, validate, detect drift, adapt, gate, promote")
         _run(
             "driftune",
             "simulate",
@@ -48,7 +49,7 @@ def main() -> None:
             quiet=True,
         )
         _run("driftune", "replay", "--from", "2026-03-12", "--to", "2026-03-23", quiet=True)
-        _say("4/4  summary")
+        say("4/4  summary")
         good = _summary(time.monotonic() - started)
     except (subprocess.CalledProcessError, DriftuneError) as error:
         console.fail(f"demo: {error}")
@@ -72,10 +73,6 @@ def clear(home: Path) -> bool:
         elif path.is_file() and path != mark:
             path.unlink()
     return True
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
 
 
 def _run(program: str, *arguments: str, quiet: bool = False) -> None:
@@ -104,16 +101,16 @@ def _summary(seconds: float) -> bool:
     for row in acted:
         figures = _figures(row.gate)
         why = evidence(row.scores.rule, row.score or 0)
-        _say(f"     {row.day}  {row.domain:20} {why:11}  {row.state}{figures}")
+        say(f"     {row.day}  {row.domain:20} {why:11}  {row.state}{figures}")
     quiet = sorted({row.domain for row in rows} - {row.domain for row in acted})
-    _say(f"     left alone: {', '.join(quiet)}")
+    say(f"     left alone: {', '.join(quiet)}")
     truth = check_against_truth(
         TRUTH,
         [{"domain": row.domain, "day": row.day, "judged": row.judged} for row in acted],
     )
     promoted = sum(row.state == "promoted" for row in acted)
-    _say(f"     {truth.sentence()}; promoted {promoted}")
-    _say(f"     review page: {config.home / 'reports' / 'index.html'}   ({seconds:.0f} s)")
+    say(f"     {truth.sentence()}; promoted {promoted}")
+    say(f"     review page: {config.home / 'reports' / 'index.html'}   ({seconds:.0f} s)")
     return truth.found == truth.planted and not truth.false_domains and promoted > 0
 
 

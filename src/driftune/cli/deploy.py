@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from driftune.cli.lines import say
 from driftune.cli.options import PARAMS, ConfigPath, load
 
 app = typer.Typer()
@@ -35,12 +36,12 @@ def deploy(
     # What a service manager sends ends it as Ctrl-C does, also where a shell had Ctrl-C ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), deployed(Path.cwd(), home, port, typer.echo) as there:
-        typer.echo(
-            f"there; runs, schedules and events: {there.url}\n"
+    with suppress(KeyboardInterrupt), deployed(Path.cwd(), home, port, say) as there:
+        say(f"there; runs, schedules and events: {there.url}")
+        say(
             f"another terminal starts one: PREFECT_API_URL={there.api} "
-            f"prefect deployment run daily/daily --watch\n"
-            "Ctrl-C ends all of it"
+            "prefect deployment run daily/daily --watch"
         )
+        say("Ctrl-C ends all of it")
         there.wait()
-    typer.echo("ended")
+    say("ended")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from driftune.cli.lines import say
 from driftune.cli.options import PARAMS, AsJson, ConfigPath, day_of, load
 
 app = typer.Typer(help="Look at the lake's versions of a day; give up a day that is lost.")
@@ -25,9 +26,9 @@ def versions(day: Day, config: ConfigPath = PARAMS, as_json: AsJson = False) -> 
         return
     for row in found:
         state = "" if row["readable"] else "  files are gone"
-        typer.echo(f"version {row['version']}  {row['at']}  {row['rows']:,} rows{state}")
+        say(f"version {row['version']}  {row['at']}  {row['rows']:,} rows{state}")
     if not found:
-        typer.echo(f"the lake has never held {day}")
+        say(f"the lake has never held {day}")
 
 
 @app.command()
@@ -41,7 +42,7 @@ def export(
     from driftune.lake.versions import export_day
 
     rows = export_day(load(config), day_of(day), version, to)
-    typer.echo(f"{day} at version {version}: {rows:,} rows in {to}")
+    say(f"{day} at version {version}: {rows:,} rows in {to}")
 
 
 @app.command()
@@ -53,6 +54,4 @@ def forget(day: Day, config: ConfigPath = PARAMS) -> None:
     settings = load(config)
     with Ledger(settings) as ledger:
         forget_day(settings, ledger, day_of(day))
-    typer.echo(
-        f"{day} is given up: runs no longer ask for it; driftune run --day {day} undoes that"
-    )
+    say(f"{day} is given up: runs no longer ask for it; driftune run --day {day} undoes that")

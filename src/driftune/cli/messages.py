@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from driftune.cli.lines import say
 from driftune.cli.options import PARAMS, AsJson, ConfigPath, load
 
 app = typer.Typer()
@@ -42,6 +43,6 @@ def notify(
         typer.echo(json.dumps({"targets": answers}))
     else:
         for name, reason in answers.items():
-            typer.echo(f"{name}: {'taken' if reason is None else f'not taken: {reason}'}")
+            say(f"{name}: {'taken' if reason is None else f'not taken: {reason}'}")
     if any(reason is not None for reason in answers.values()):
         raise typer.Exit(1)

@@ -1,5 +1,6 @@
 """The command line. Heavy packages are imported by the commands that need them."""
 
+import errno
 import json
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from driftune.cli import review as review_commands
 from driftune.cli.deploy import app as deploy_app
 from driftune.cli.flow_runs import running
 from driftune.cli.lake import app as lake_app
+from driftune.cli.lines import say
 from driftune.cli.options import PARAMS, AsJson, ConfigPath, Json, day_of, load
 from driftune.errors import DriftuneError
 from driftune.no_telemetry import silence
@@ -37,6 +39,16 @@ app.add_typer(retention.app)
 app.add_typer(quarantine.app, name="quarantine")
 
 
+# Errors of the operating system that are no crash of ours, with what to do.
+TOLD = {
+    errno.ENAMETOOLONG: "give a shorter path",
+    errno.ENOSPC: "free some space and say it again",
+    errno.EDQUOT: "free some space and say it again",
+    errno.EROFS: "choose a place that can be written to",
+    errno.EACCES: "see that its owner may read and write it",
+}
+
+
 def main() -> None:
     """Run the command line; errors of the user's making are one line, exit code 1."""
     from driftune.cli import console
@@ -54,6 +66,13 @@ def main() -> None:
         if debug:
             raise
         console.fail(str(error))
+        sys.exit(1)
+    except OSError as error:
+        if debug or error.errno not in TOLD:
+            raise
+        place = str(error.filename or "")
+        place = place if len(place) <= 200 else f"{place[:100]}…{place[-60:]}"
+        console.fail(f"{place or 'a file'}: {(error.strerror or '').lower()}; {TOLD[error.errno]}")
         sys.exit(1)
 
 
@@ -149,7 +168,7 @@ def replay(
         result = replay_flow(*days, str(config))
     _print(result, as_json, quiet=True)
     if not as_json:
-        typer.echo(f"report: {settings.home / 'reports' / 'index.html'}")
+        say(f"report: {settings.home / 'reports' / 'index.html'}")
     if result["failed"]:
         raise typer.Exit(1)
 
@@ -170,7 +189,7 @@ def adapt(
 
         state = adapt_flow(decision_id, str(config))
     held = f"; first: driftune approve {decision_id}" if state == "review" else ""
-    typer.echo(f"{decision_id}: {state}{held}")
+    say(f"{decision_id}: {state}{held}")
     if state in ("failed", "review"):
         raise typer.Exit(1)
 
@@ -255,10 +274,10 @@ def report(
         from driftune.reports.serve import PORT, serving
 
         with serving(index.parent, PORT if port is None else port) as server:
-            typer.echo(f"{server.url} (Ctrl-C ends it)")
+            say(f"{server.url} (Ctrl-C ends it)")
             server.wait()
     else:
-        typer.echo(index)
+        say(index)
 
 
 @importers.command("kuairand")
@@ -272,7 +291,7 @@ def import_kuairand(
 
     with progress():
         summary = read(source, to)
-    typer.echo(
+    say(
         f"{summary.rows:,} rows in {len(summary.days)} days"
         + (f"; kept the {summary.params} that was there" if summary.params_kept else "")
         + "; "
@@ -307,7 +326,7 @@ def simulate(
     paths = write_days(world, to, days=days, truth=probabilities)
     if truth is not None:
         write_truth(world, truth)
-    typer.echo(f"{len(paths)} days in {to}")
+    say(f"{len(paths)} days in {to}")
 
 
 @app.command()
@@ -341,4 +360,4 @@ def _print(figures: Mapping[str, Json], as_json: bool, quiet: bool = False) -> N
     elif not quiet:
         for name, value in figures.items():
             shown = f"{value:.4f}" if isinstance(value, float) else value
-            typer.echo(f"{name}: {shown}")
+            say(f"{name}: {shown}")

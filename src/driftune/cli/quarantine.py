@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from driftune.cli.lines import say
 from driftune.cli.options import PARAMS, AsJson, ConfigPath, Json, day_of, load
 
 app = typer.Typer(help="Rejected rows: what they are, and letting them in after a fix.")
@@ -36,19 +37,17 @@ def show(
     if as_json:
         typer.echo(json.dumps(found, default=str))
         return
-    typer.echo(f"{found['day']}: {found['verdict']}, {found['rejected']:,} rows rejected")
+    say(f"{found['day']}: {found['verdict']}, {found['rejected']:,} rows rejected")
     for refused in found["refused_domains"]:
-        typer.echo(f"  {refused['domain']}: refused whole: {'; '.join(refused['why'])}")
+        say(f"  {refused['domain']}: refused whole: {'; '.join(refused['why'])}")
     for count in found["counts"]:
         where = count["domain"] or "no domain"
-        typer.echo(f"  {count['rows']:,} {count['reason']} · {where} · {count['file']}")
+        say(f"  {count['rows']:,} {count['reason']} · {where} · {count['file']}")
     for row in found["rows"]:
-        typer.echo(json.dumps(row, default=str, ensure_ascii=False))
+        say(json.dumps(row, default=str, ensure_ascii=False))
     for entry in found["releases"]:
         what = ", ".join([*entry["reasons"], *entry["domains"]]) or "judged again"
-        typer.echo(
-            f"  released {entry['at']} by {entry['by']}: {what} ({entry['why']}): {entry['state']}"
-        )
+        say(f"  released {entry['at']} by {entry['by']}: {what} ({entry['why']}): {entry['state']}")
 
 
 @app.command()
@@ -95,7 +94,7 @@ def release(
         typer.echo(json.dumps(figures))
     else:
         what = "" if done.changed else ", as before"
-        typer.echo(
+        say(
             f"{day}: {done.quality.accepted:,} rows in the lake{what}, {done.quality.rejected:,} "
             f"rejected (revision {done.revision}); next: driftune run --day {day}"
         )

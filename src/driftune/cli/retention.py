@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from driftune.cli.lines import say
 from driftune.cli.options import PARAMS, AsJson, ConfigPath, load
 
 if TYPE_CHECKING:
@@ -51,10 +52,10 @@ def prune(
         return
     for each, size in dropped:
         said = "would drop" if dry_run else "dropped"
-        typer.echo(f"{said}  {each.kind}: {each.what} ({size / 1e6:.2f} MB)")
+        say(f"{said}  {each.kind}: {each.what} ({size / 1e6:.2f} MB)")
     for why in kept:
-        typer.echo(f"kept  {why.kind}: {why.why}")
-    typer.echo(f"{len(dropped)} in all, {freed / 1e6:.1f} MB" + (" (dry run)" if dry_run else ""))
+        say(f"kept  {why.kind}: {why.why}")
+    say(f"{len(dropped)} in all, {freed / 1e6:.1f} MB" + (" (dry run)" if dry_run else ""))
 
 
 @app.command()
@@ -102,20 +103,20 @@ def erase(
 def _tell(found: "Erased", dry_run: bool) -> None:
     """Print what was erased, or would be."""
     for name, day in found.before.items():
-        typer.echo(f"{name!r}: was erased on {day}; nothing has held it since")
+        say(f"{name!r}: was erased on {day}; nothing has held it since")
     if not found.users:
         return
     said = "would be erased" if dry_run else "erased"
-    typer.echo(
+    say(
         f"{said} of {_counted(len(found.users))}: {found.rows:,} rows of {len(found.days)} days, "
         f"{found.old_files} files of old versions, {found.encoded} encoded days, "
         f"{found.quarantined} quarantined rows, {found.records} records, "
         f"{found.vocabulary} entries of the vocabulary"
     )
     for name in found.elsewhere:
-        typer.echo(f"still named in {name}: not rewritten; see to it yourself")
+        say(f"still named in {name}: not rewritten; see to it yourself")
     if not dry_run:
-        typer.echo(
+        say(
             "the source's files, the DVC remote and backups are not Driftune's to rewrite; rows of "
             "these users in them stay out of the lake"
         )
@@ -126,7 +127,7 @@ def _tell_unknown(found: "Erased") -> None:
     from driftune.retention.asked import told
 
     for name, alike in found.unknown.items():
-        typer.echo(told(name, alike), err=True)
+        say(told(name, alike), err=True)
     if found.unknown:
         raise typer.Exit(UNKNOWN)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 from driftune.cli.flow_runs import running
+from driftune.cli.lines import say
 from driftune.cli.options import PARAMS, AsJson, ConfigPath, load
 from driftune.redact import redact
 
@@ -52,7 +53,7 @@ def approve(
         typer.echo(json.dumps({"decisions": lines}))
     else:
         for line in lines:
-            typer.echo(f"{line['decision']}: {line['told']}", err=not line["ok"])
+            say(f"{line['decision']}: {line['told']}", err=not line["ok"])
     if accepted:
         from driftune.registry.ledger import Ledger
         from driftune.reports import build_site
@@ -76,9 +77,9 @@ def _list(settings: "Config", as_json: bool) -> None:
         return
     for row in rows:
         stale = f" (stale: {row.stale})" if row.stale else ""
-        typer.echo(f"{row.id}  {row.domain}: {row.sentence}{stale}")
+        say(f"{row.id}  {row.domain}: {row.sentence}{stale}")
     if not rows:
-        typer.echo("nothing waits for approval")
+        say("nothing waits for approval")
 
 
 def _review(

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from driftune.config import Config
 
+# How names of Evidently's own pages end: they are served and shown apart from the site's.
+EVIDENTLY = ".evidently.html"
+
 
 class Workspace:
     """The folders and files of one workspace; nothing is created by asking for a path."""
@@ -101,8 +104,12 @@ class Workspace:
         return self.home / "drift" / f"{day}" / f"{key}.snapshot.json"
 
     def drift_page(self, day: date, key: str) -> Path:
-        """Evidently's page of a domain and day."""
+        """The site's page of a domain and day that shows Evidently's in a frame."""
         return self.drift_pages / f"{day}" / f"{key}.html"
+
+    def evidently_page(self, day: date, key: str) -> Path:
+        """Evidently's own page of a domain and day."""
+        return self.drift_pages / f"{day}" / f"{key}{EVIDENTLY}"
 
     @property
     def evidently(self) -> Path:

@@ -72,7 +72,10 @@ class Windows:
         _, cells = self.groups
         unique: list[str] = []
         for name in [*(names.get(cell, f"category {cell}") for cell in cells), "(other)"]:
-            unique.append(f"{name} ({len(unique)})" if name in unique else name)
+            new, number = name, len(unique)
+            while new in unique:
+                new, number = f"{name} ({number})", number + 1
+            unique.append(new)
         return unique
 
     @cached_property

@@ -18,6 +18,7 @@ from driftune.drift.signals import (
     counted_signals,
 )
 from driftune.io import finite
+from driftune.visible import plotly_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,9 +53,12 @@ def compare(
 ) -> "Snapshot":
     """Evidently's report of the same comparison, plots included: a snapshot.
 
+    Names of categories in it are text for its plots: no markup, shortened.
+
     ``at``: the time that it bears.
     """
-    return _run(*frames(windows, names, rows), at)
+    shown = {cell: plotly_text(name) for cell, name in names.items()}
+    return _run(*frames(windows, shown, rows), at)
 
 
 def whole_counts(counts: np.ndarray, most: int) -> np.ndarray:

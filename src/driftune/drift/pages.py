@@ -6,10 +6,11 @@ from typing import Any
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.drift.distances import compare
+from driftune.drift.evidently_page import frame_text, page_text
 from driftune.drift.signals import counted_signals
 from driftune.drift.windows import DomainWindow, category_names, read_windows, windows_path
 from driftune.errors import LedgerError
-from driftune.io import read_json, replacing, write_json
+from driftune.io import read_json, write_json, write_text
 from driftune.registry.decision_queries import decisions_of_day
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import Decision
@@ -28,7 +29,9 @@ def write_pages(config: Config, ledger: Ledger, day: date) -> int:
             continue
         alert = row.state not in QUIET
         page = workspace.drift_page(day, row.domain_key)
-        fresh = page.exists() and page.stat().st_mtime >= row.decided_at
+        # Without the other one it is of a release that put Evidently's into the site itself.
+        both = page.exists() and workspace.evidently_page(day, row.domain_key).exists()
+        fresh = both and page.stat().st_mtime >= row.decided_at
         if (alert or wanted == "all") and not fresh:
             write_drift_page(config, ledger, row.id)
             written += 1
@@ -42,7 +45,7 @@ def write_pages(config: Config, ledger: Ledger, day: date) -> int:
 
 
 def write_drift_page(config: Config, ledger: Ledger, decision_id: str) -> None:
-    """Write Evidently's page of a past decision, from the windows kept then.
+    """Write Evidently's page of a past decision, from the windows kept then, and its frame.
 
     Raises:
         LedgerError: when there is no such decision, a newer one of its domain and day has taken
@@ -50,10 +53,12 @@ def write_drift_page(config: Config, ledger: Ledger, decision_id: str) -> None:
     """
     row = ledger.decision(decision_id)
     snapshot = _compared(config, ledger, row)
-    page = Workspace(config).drift_page(date.fromisoformat(row.day), row.domain_key)
+    workspace, day = Workspace(config), date.fromisoformat(row.day)
+    framed = workspace.evidently_page(day, row.domain_key)
     # About 4 MB.
-    with replacing(page) as part:
-        snapshot.save_html(str(part))
+    write_text(framed, page_text(snapshot))
+    frame = frame_text(row.domain, row.domain_key, day, framed.name)
+    write_text(workspace.drift_page(day, row.domain_key), frame)
 
 
 def add_snapshots(config: Config, ledger: Ledger, day: date) -> int:

@@ -1,6 +1,5 @@
 """Words: what a message says of an event, in plain text."""
 
-import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,9 +9,8 @@ from driftune.drift.rules import DUE
 from driftune.redact import redact
 from driftune.registry.rows import Message as Queued
 from driftune.registry.rows import MessageFacts
+from driftune.visible import visible
 
-# Control signs, and those that turn the direction of text.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _LONGEST_NAME, _LONGEST_TEXT = 80, 600
 
 
@@ -131,6 +129,6 @@ def _page(config: Config, row: Queued) -> str:
 
 
 def _line(text: str, longest: int) -> str:
-    """Text in one line without control signs, cut where it is too long."""
-    text = " ".join(_CONTROL.sub(" ", text).split())
+    """Text in one line, control signs as escapes, cut where it is too long."""
+    text = " ".join(visible(text).split())
     return text if len(text) <= longest else f"{text[: longest - 1]}…"

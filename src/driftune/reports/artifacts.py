@@ -10,11 +10,14 @@ from driftune.domains import domain_key
 from driftune.quality.record import DayQuality
 from driftune.reports.states import STATES, domain_quality
 from driftune.reports.summary import DayRow, moved
+from driftune.visible import visible
 
 # Broken rules come by severity, the gravest first.
 SEVERITIES = ("critical", "warning", "info")
 REFUSED = "refused"
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~>-])")
+# What a reader of markdown takes for an address: a scheme's colon, the dot of www., an at sign.
+_ADDRESS = re.compile(r":(?=//)|(?<=www)\.|@", re.IGNORECASE)
 
 
 class TableRow(TypedDict):
@@ -77,7 +80,7 @@ def day_table(quality: DayQuality | None, rows: list[DayRow], site: Path) -> lis
         refused = quality is not None and quality.verdict == REFUSED
         table.append(
             {
-                "domain": row["domain"] if row else counts["domain"] if counts else None,
+                "domain": _shown(row["domain"] if row else counts["domain"] if counts else None),
                 "quality": own["label"]
                 if own and not refused
                 else (quality.verdict if quality else ""),
@@ -93,9 +96,11 @@ def day_table(quality: DayQuality | None, rows: list[DayRow], site: Path) -> lis
                 "auc_after": row["after"] if row else None,
                 "champion": row["champion"] if row else None,
                 "rolled_back": row["rolled_back"] if row else None,
-                "why": (row["why"] if row else "")
-                or "; ".join(own["reasons"] if own else [])
-                or ("the day was refused whole" if refused else ""),
+                "why": visible(
+                    (row["why"] if row else "")
+                    or "; ".join(own["reasons"] if own else [])
+                    or ("the day was refused whole" if refused else "")
+                ),
                 "page": (site / "domain" / f"{key}.html").as_uri() if row else None,
             }
         )
@@ -114,7 +119,13 @@ def day_links(day: date, site: Path) -> dict[str, str]:
 
 def plain(text: str) -> str:
     """Text of any kind as markdown that shows it as it is, in one line."""
-    return _MARKUP.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    text = html.escape(" ".join(visible(text).split()), quote=False)
+    # An address of data is no link.
+    return _ADDRESS.sub(lambda found: f"&#{ord(found[0])};", _MARKUP.sub(r"\\\1", text))
+
+
+def _shown(name: str | None) -> str | None:
+    return None if name is None else visible(name)
 
 
 def _rows(quality: DayQuality) -> str:

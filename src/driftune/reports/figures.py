@@ -5,13 +5,13 @@ Figures are plain JSON: plotly.js in the page draws them, Plotly's own classes a
 Colours are CSS variables that the page's script resolves, so charts follow the page's theme.
 """
 
-import html
 import json
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
 from driftune.io import JsonObject
 from driftune.reports.timelines import TimelinesSpec, timelines
+from driftune.visible import plotly_text as plain
 
 SERIES = 6
 # Each highlighted line has a marker of its own, so that colour alone tells nothing apart.
@@ -80,12 +80,6 @@ class CurvesSpec(TypedDict):
     y: str
     curves: Mapping[str, Sequence[tuple[float, float]]]
     legend: list[LegendEntry]
-
-
-def plain(text: str, length: int = 40) -> str:
-    """Text for Plotly, which reads markup in names: escaped and shortened."""
-    short = text if len(text) <= length else f"{text[: length - 1]}…"
-    return html.escape(short, quote=False)
 
 
 def lines_spec(days: list[str], series: list[tuple[str, list[float | None]]]) -> LinesSpec | None:
@@ -214,8 +208,7 @@ def _intervals(spec: IntervalsSpec) -> tuple[list[JsonObject], JsonObject]:
         "x": [row["estimate"] for row in rows],
         "y": [*places],
         "customdata": [[row["low"], row["high"]] for row in rows],
-        "hovertemplate": "%{x:+.4f} (%{customdata[0]:+.4f} to %{customdata[1]:+.4f})"
-        "<extra></extra>",
+        "hovertemplate": "%{x:.4f} (%{customdata[0]:.4f} to %{customdata[1]:.4f})<extra></extra>",
         "marker": {"size": 11, "symbol": "diamond", "color": "var(--series-1)"},
         "error_x": {
             "type": "data",
@@ -229,7 +222,7 @@ def _intervals(spec: IntervalsSpec) -> tuple[list[JsonObject], JsonObject]:
     }
     layout: JsonObject = {
         "margin": {"l": 8, "r": 16, "t": 8, "b": 34},
-        "xaxis": {"tickformat": "+.3~f", "range": [*_range(rows)], "nticks": 5, "tickangle": 0},
+        "xaxis": {"tickformat": ".3~f", "range": [*_range(rows)], "nticks": 5, "tickangle": 0},
         "yaxis": {
             "tickvals": [*places],
             "ticktext": [plain(row["label"]) for row in rows],

@@ -3,15 +3,18 @@
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TypeAlias, TypeGuard
+from typing import TypeAlias, TypeGuard, TypeVar
 
+from driftune.content_policy import SITE, in_page
 from driftune.reports.figures import draw, in_script
+from driftune.visible import visible
 
 NOTHING = "–"
 # What a template shows by name: plain values, lists and dicts of them.
 View = Mapping[str, object]
 # What a format may be given.
 Value: TypeAlias = float | str | None
+Shown = TypeVar("Shown")
 
 
 class Renderer:
@@ -20,6 +23,10 @@ class Renderer:
     def __init__(self) -> None:
         from jinja2 import Environment, PackageLoader, StrictUndefined
         from markupsafe import Markup
+
+        def shown(value: Shown) -> Shown | str:
+            plain = isinstance(value, str) and not isinstance(value, Markup)
+            return visible(str(value)) if plain else value
 
         class Views(Environment):
             """Looks for a key first: views are dicts, and a failed ``getattr`` is slow."""
@@ -35,6 +42,7 @@ class Renderer:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            finalize=shown,
         )
         self.environment.filters |= {
             "number": number,
@@ -44,16 +52,18 @@ class Renderer:
             "moment": moment,
             "short": short,
             "month": month,
+            "visible": visible,
+            "lines": lambda text: Markup.escape(visible(text, keep="\n\t")),
         }
         self.environment.globals |= {
+            "policy": in_page(SITE),
             "draw": lambda spec: Markup(draw(spec)),
             "in_script": lambda value: Markup(in_script(value)),
         }
 
     def render(self, template: str, view: View) -> str:
-        """The page's text; half a surrogate pair in a name becomes a question mark."""
-        text = self.environment.get_template(template).render(view)
-        return text.encode("utf-8", "replace").decode("utf-8")
+        """The page's text."""
+        return self.environment.get_template(template).render(view)
 
 
 def _usable(value: Value) -> TypeGuard[float]:

@@ -3,6 +3,9 @@
 (() => {
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+  // Words of data in a figure, which may look like a colour's name.
+  const WORDS = new Set(["name", "text", "ticktext", "title", "customdata", "hovertemplate"]);
+
   // Figures name colours as var(--name); they become the theme's values.
   const resolve = (value) => {
     if (typeof value === "string") {
@@ -11,7 +14,9 @@
     }
     if (Array.isArray(value)) return value.map(resolve);
     if (value && typeof value === "object") {
-      return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, resolve(part)]));
+      return Object.fromEntries(
+        Object.entries(value).map(([key, part]) => [key, WORDS.has(key) ? part : resolve(part)]),
+      );
     }
     return value;
   };
