@@ -75,7 +75,7 @@ def validate(config: Config, staged: Staged) -> Checkpoint:
     apart = set_apart(config, staged)
     # Great Expectations joins what is open, and its limit.
     with (
-        connect(staged.database, memory=config.resources.memory),
+        connect(staged.database, reach=staged.reach, memory=config.resources.memory),
         gx_context(staged.database) as (context, source),
     ):
         run = _Run(context, source, staged)

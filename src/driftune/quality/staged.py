@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.lake.evolution import Evolution
 from driftune.lake.source import Fetched
 from driftune.lake.suppressed import Suppressed
@@ -18,7 +20,8 @@ class Staged:
 
     The first two are views over the fetched files, which must stay until the day is committed.
     They lack the rows of the users whom the list ``erased`` names. ``content_hash`` is that of the
-    delivery, ``released`` what was let out of its quarantine.
+    delivery, ``released`` what was let out of its quarantine, ``reach`` the files and folders that
+    DuckDB may open for the day.
     """
 
     day: date
@@ -30,3 +33,13 @@ class Staged:
     evolution: Evolution
     released: Release
     erased: Suppressed
+    reach: tuple[Path, ...]
+
+
+def within_reach(config: Config, fetched: Fetched, database: Path) -> tuple[Path, ...]:
+    """What DuckDB may open to take a day in: its files, the folder of the staged day, the encoder,
+    and where its quarantine goes."""
+    workspace = Workspace(config)
+    files = [file.path for file in fetched.files]
+    quarantine = workspace.quarantine(fetched.day).parent
+    return (*files, database.parent, workspace.model, quarantine)
