@@ -8,6 +8,7 @@ from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.lake.evolution import Evolution
 from driftune.lake.source import Fetched
+from driftune.lake.store import store_of
 from driftune.lake.suppressed import Suppressed
 from driftune.quality.released import Release
 from driftune.quality.rules import RowRule
@@ -37,9 +38,9 @@ class Staged:
 
 
 def within_reach(config: Config, fetched: Fetched, database: Path) -> tuple[Path, ...]:
-    """What DuckDB may open to take a day in: its files, the folder of the staged day, the encoder,
-    and where its quarantine goes."""
+    """What DuckDB may open to take a day in: its files, the folder of the staged day, the lake, the
+    encoder, and where its quarantine goes."""
     workspace = Workspace(config)
     files = [file.path for file in fetched.files]
     quarantine = workspace.quarantine(fetched.day).parent
-    return (*files, database.parent, workspace.model, quarantine)
+    return (*files, database.parent, store_of(config).place, workspace.model, quarantine)
