@@ -16,8 +16,9 @@ from tests.flows.conftest import SHIFT_DAY, SIMULATION, simulated_world
 from tests.hostile import NAMES
 
 PLAIN = sorted(SIMULATION.domains, key=domain_key)
+HOSTILE = ["".join(NAMES[number :: len(PLAIN)]).strip(" ") for number in range(len(PLAIN))]
 # In the same order, for whatever goes through domains by their keys to be the same.
-RENAMED = dict(zip(PLAIN, sorted(NAMES[: len(PLAIN)], key=domain_key), strict=True))
+RENAMED = dict(zip(PLAIN, sorted(HOSTILE, key=domain_key), strict=True))
 
 
 def decided(world: World) -> dict[str, tuple[str, bool]]:
