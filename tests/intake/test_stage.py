@@ -61,7 +61,7 @@ def test_part_files_of_different_columns_and_types_make_one_day(
     frame[:200].to_parquet(world.root / "logs" / f"{FIRST}-a.parquet", index=False)
     texts.to_parquet(world.root / "logs" / f"{FIRST}-b.parquet", index=False)
     staged = staged_days(world, tmp_path)
-    with connect(staged.database) as con:
+    with connect(staged.database, reach=staged.reach) as con:
         rows = con.execute(
             "SELECT user_id, item_id, click_label, file_row FROM staged ORDER BY row_id"
         ).fetchall()
@@ -94,7 +94,7 @@ def test_copies_of_rows_are_found_across_files_of_any_format(
     frame[:400].to_parquet(world.root / "logs" / f"{FIRST}-a.parquet", index=False)
     frame[390:][frame.columns[::-1]].to_csv(world.root / "logs" / f"{FIRST}-b.csv", index=False)
     staged = staged_days(world, tmp_path)
-    with connect(staged.database) as con:
+    with connect(staged.database, reach=staged.reach) as con:
         rejected = con.execute(
             "SELECT file_row, reasons, copy_number FROM staged WHERE rejected = 1 ORDER BY file_row"
         ).fetchall()
