@@ -141,7 +141,7 @@ def write_day(folder: Path, rows: int, kind: str) -> Figures:
     from driftune.lake.duck import connect
 
     (folder / "logs").mkdir(parents=True)
-    with connect(memory="1GB") as con:
+    with connect(reach=[folder], memory="1GB") as con:
         for part in range(FILES):
             low, high = rows * part // FILES, rows * (part + 1) // FILES
             con.execute(
@@ -173,7 +173,7 @@ def bare_copy(folder: Path, kind: str) -> Figures:
     from driftune.lake.duck import connect
 
     started, used = time.perf_counter(), time.process_time()
-    with connect() as con:
+    with connect(reach=[folder]) as con:
         con.execute(
             f"COPY (FROM '{folder}/logs/*.{kind}') TO '{folder}/copy.parquet' "
             "(FORMAT parquet, COMPRESSION zstd)"

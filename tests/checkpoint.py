@@ -40,7 +40,7 @@ def validate_plainly(config: Config, staged: Staged) -> Checkpoint:
         return VALIDATE(config, staged)
     judged = judge(config, staged)
     summary = summarise(config, staged, judged)
-    with connect(staged.database) as con:
+    with connect(staged.database, reach=staged.reach) as con:
         counted = [_broken(con, rule.broken) for rule in staged.rules]
         days = []
         for rule in summary:

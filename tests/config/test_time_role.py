@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from driftune.config.columns import TimeRole
-from driftune.lake.duck import connect
+from tests.anywhere import anywhere
 
 
 def test_a_column_or_an_expression() -> None:
@@ -42,7 +42,7 @@ def test_what_a_format_may_have_duckdb_reads() -> None:
     every = "%Y-%m-%d %j %H %I %p %M %S %f %a %A %b %B %y %z %% %-d %-m %-H %-M %-S %-I %-j %-y"
     assert TimeRole(column="a", format=every).format == every
     finer = ("%Y-%m-%d %H:%M:%S.%g", "%Y-%m-%d %H:%M:%S.%n")
-    with connect() as con:
+    with anywhere() as con:
         for form in (every, *finer):
             moment = "TIMESTAMPTZ '2026-03-08 13:05:07.123'"
             text = f"strftime({moment}, '{form}')"

@@ -44,7 +44,7 @@ def test_what_was_delivered_arrives(make_world: Make, tmp_path: Path, case: Case
         assert "\n" not in str(error.value)
         return
     staged = stage(world.config, fetched(), None, database)
-    with connect(database) as con:
+    with connect(database, reach=staged.reach) as con:
         found = con.execute(
             f"SELECT {identifier(case.column)} FROM staged WHERE rejected = 0 ORDER BY row_id"
         ).fetchall()

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from driftune.config import Config
 from driftune.config.source import CsvOptions
-from driftune.lake.duck import connect, identifier
+from driftune.lake.duck import identifier
 from driftune.lake.loading import load
 from driftune.lake.source import fetch
-from tests.conftest import FIRST, World
 
 # What formats give a meaning to, more often than chance would have it.
+from tests.anywhere import anywhere
+from tests.conftest import FIRST, World
+
 SIGNS = st.sampled_from(
     [*",;|\t\"'\\\n\r #{}[]:", "\r\n", '""', "\n\n", "\ufeff", "\u2028", "\x85"]
 )
@@ -111,7 +113,7 @@ def read(config: Config, names: list[str], folder: Path) -> dict[str, list[list[
     """The rows of the day's files in their order."""
     columns = ", ".join(map(identifier, names))
     found: dict[str, list[list[str | None]]] = {}
-    with connect() as con:
+    with anywhere() as con:
         load(con, config, fetch(config, FIRST, folder), folder)
         assert not con.execute("FROM unreadable").fetchall()
         query = f"SELECT _driftune_file, {columns} FROM raw ORDER BY _driftune_id"

@@ -70,7 +70,7 @@ def prepared(world: World) -> Drill:
 def rows_of_lake(drill: Drill) -> object:
     world = drill.world
     lake = Lake.of(world.config)
-    with Ledger(world.config) as ledger, connect() as con:
+    with Ledger(world.config) as ledger, connect(reach=[world.root]) as con:
         check_days(world.config, ledger, world.day(4))
         table = lake.relation(lake.days)
         return con.execute(f"SELECT count(*), bit_xor(hash(r)) FROM {table} AS r").fetchone()
@@ -97,7 +97,7 @@ def windows_of_day(drill: "Drill") -> object:
 def encoder(drill: Drill) -> object:
     world = drill.world
     found = load_encoder(encoder_folder(world.config))
-    with connect() as con:
+    with connect(reach=[world.root]) as con:
         load_vocabulary(con, found)
         tables = [
             con.execute(f"SELECT bit_xor(hash(v)), count(*) FROM vocabulary_{n} AS v").fetchone()

@@ -14,7 +14,6 @@ import sqlalchemy as sa
 
 from driftune.config.workspace import Workspace
 from driftune.io import read_json
-from driftune.lake.duck import connect
 from driftune.lake.table import Lake
 from driftune.models.adapters import load_adapter
 from driftune.models.backbone import backbone_mark
@@ -22,9 +21,11 @@ from driftune.registry.champions import adapter_folder, champions_for
 from driftune.registry.ledger import Ledger
 from driftune.registry.mlflow_mirror import client, mirrored, model_name
 from driftune.registry.schema import metadata
+from tests.anywhere import anywhere
 from tests.conftest import World
 
 OF_A_RUN = {"owner", "lease_until", "attempts", "lake_version"}
+
 MOMENT = re.compile(r"_at$|^at$")
 # How long the run took that took the day in: one that was killed has not said.
 DURATIONS = re.compile(r'\s*<section aria-labelledby="run">.*?</section>\s*', re.DOTALL)
@@ -85,7 +86,7 @@ def soundness(world: World) -> list[str]:
 def _lake(world: World) -> dict[str, Any]:
     lake = Lake.of(world.config)
     found: dict[str, Any] = {}
-    with connect() as con:
+    with anywhere() as con:
         for day in lake.days:
             table = lake.relation([day])
             rows = con.execute(f"SELECT count(*), bit_xor(hash(r)) FROM {table} AS r").fetchone()

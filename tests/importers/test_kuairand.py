@@ -300,7 +300,7 @@ def test_params_fit_the_days(source: Path, target: Path) -> None:
     day = date(2022, 5, 2)
     staged = stage(config, fetch(config, day, target), ["tab 1", "tab 2"], target / "day.duckdb")
     assert count_rejected(staged) == []
-    with connect(staged.database) as con:
+    with connect(staged.database, reach=staged.reach) as con:
         staged_rows = con.execute(
             "SELECT item_id, domain, category, click_value, convert_value, hour, x_duration_ms "
             "FROM staged ORDER BY row_id"

@@ -12,10 +12,10 @@ from driftune.config.workspace import Workspace
 from driftune.errors import DayRefusedError, SourceError
 from driftune.intake.ingest import ingest
 from driftune.io import write_text
-from driftune.lake.duck import connect
 from driftune.lake.table import Lake
 from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
+from tests.anywhere import anywhere
 from tests.checkpoint import judged_plainly
 from tests.conftest import World, impressions, made_once
 from tests.lake.lakes import checksum
@@ -61,7 +61,7 @@ def with_numbers(_with_numbers: Path, tmp_path: Path) -> World:
 
 
 def users(world: World, number: int) -> set[str]:
-    with connect() as con:
+    with anywhere() as con:
         table = Lake.of(world.config).relation([world.day(number)])
         return {name for (name,) in con.execute(f"SELECT DISTINCT user_id FROM {table}").fetchall()}
 
@@ -89,7 +89,7 @@ def test_a_missing_optional_column_is_null_and_reported(with_numbers: World) -> 
     assert told(quality) == [
         ("warning", "Every optional column is there: 'price' (columns.price) is not; it is null.")
     ]
-    with connect() as con:
+    with anywhere() as con:
         table = Lake.of(with_numbers.config).relation([with_numbers.day(1)])
         assert con.execute(f"SELECT count(*), count(price) FROM {table}").fetchone() == (1200, 0)
 
@@ -133,7 +133,7 @@ def test_another_type_that_loses_a_value_is_critical(
 def lake_rows(world: World, number: int, columns: str) -> list[tuple[object, ...]]:
     """Distinct values of a day in the lake, read with every column that the lake has."""
     view = Lake.of(world.config)
-    with connect() as con:
+    with anywhere() as con:
         table = view.whole_relation(con, [world.day(number)])
         return con.execute(f"SELECT DISTINCT {columns} FROM {table} ORDER BY ALL").fetchall()
 
@@ -162,7 +162,7 @@ def test_columns_that_no_role_names_can_be_left_out(with_numbers: World) -> None
     world = World(with_numbers.root, source={"keep_columns": False})
     quality = run(world, 1, lambda frame: numbered(frame).assign(campaign="spring"))
     assert "kept" not in told(quality)[0][1]
-    with connect() as con:
+    with anywhere() as con:
         assert "d_campaign" not in Lake.of(world.config).types(con)
 
 
@@ -176,7 +176,7 @@ def test_a_kept_column_never_meets_one_of_the_lakes_own(with_numbers: World) -> 
     plain = lake_rows(with_numbers, 0, "domain_key")
     run(with_numbers, 1, change)
     assert lake_rows(with_numbers, 1, "domain_key") == plain
-    with connect() as con:
+    with anywhere() as con:
         types = Lake.of(with_numbers.config).types(con)
     kept = [name for name in types if name.startswith("d_")]
     assert len(kept) == len(names)

@@ -15,14 +15,15 @@ from driftune.config.quality import TIME_RULES
 from driftune.errors import DayRefusedError
 from driftune.intake.ingest import ingest
 from driftune.intake.stage import content_hash
-from driftune.lake.duck import connect
 from driftune.lake.source import Fetched, SourceFile
 from driftune.lake.table import Lake
 from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
+from tests.anywhere import anywhere
 from tests.conftest import FIRST, World, impressions, small_params
 
 Make = Callable[..., World]
+
 MORNING = datetime.combine(FIRST, datetime.min.time())
 
 
@@ -42,7 +43,7 @@ def told(quality: DayQuality) -> dict[str, tuple[str, int | None]]:
 
 def hours(world: World, day: date = FIRST) -> list[int]:
     """The hours of the day's rows in the lake, in order of their time."""
-    with connect() as con:
+    with anywhere() as con:
         relation = Lake.of(world.config).relation([day])
         rows = con.execute(f"SELECT hour FROM {relation} ORDER BY event_time").fetchall()
     return [hour for (hour,) in rows]

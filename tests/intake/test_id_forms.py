@@ -11,14 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from driftune.intake.ingest import ingest
-from driftune.lake.duck import connect
 from driftune.lake.table import Lake
 from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
+from tests.anywhere import anywhere
 from tests.conftest import World, impressions
 
 Make = Callable[..., World]
 ROWS = 1_200
+
 NUMBERS = np.arange(ROWS) % 60
 
 
@@ -48,7 +49,7 @@ def taken_in(world: World, number: int, files: dict[str, Any]) -> DayQuality:
 
 
 def users(world: World, number: int) -> set[str]:
-    with connect() as con:
+    with anywhere() as con:
         rows = Lake.of(world.config).relation([world.day(number)])
         return {user for (user,) in con.execute(f"SELECT user_id FROM {rows}").fetchall()}
 
@@ -103,7 +104,7 @@ def test_a_column_that_was_away_for_a_day_keeps_its_form(world: World) -> None:
     for change in ({}, {"request_id": NUMBERS.astype(float) + 0.0}):
         frame = change or {"request_id": [None] * ROWS}
         taken_in(world, 1 if not change else 2, {"a.parquet": frame})
-    with connect() as con:
+    with anywhere() as con:
         rows = Lake.of(world.config).relation([world.day(0), world.day(2)])
         found = con.execute(f"SELECT DISTINCT request_id FROM {rows}").fetchall()
     assert {name for (name,) in found} == {str(number) for number in range(60)}

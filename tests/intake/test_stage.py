@@ -19,6 +19,7 @@ from driftune.lake.duck import connect
 from driftune.lake.source import fetch
 from driftune.quality.record import DayQuality
 from driftune.registry.ledger import Ledger
+from tests.anywhere import anywhere
 from tests.conftest import FIRST, World, impressions
 from tests.marks import CI
 
@@ -61,7 +62,7 @@ def test_part_files_of_different_columns_and_types_make_one_day(
     frame[:200].to_parquet(world.root / "logs" / f"{FIRST}-a.parquet", index=False)
     texts.to_parquet(world.root / "logs" / f"{FIRST}-b.parquet", index=False)
     staged = staged_days(world, tmp_path)
-    with connect(staged.database) as con:
+    with connect(staged.database, reach=staged.reach) as con:
         rows = con.execute(
             "SELECT user_id, item_id, click_label, file_row FROM staged ORDER BY row_id"
         ).fetchall()
@@ -94,7 +95,7 @@ def test_copies_of_rows_are_found_across_files_of_any_format(
     frame[:400].to_parquet(world.root / "logs" / f"{FIRST}-a.parquet", index=False)
     frame[390:][frame.columns[::-1]].to_csv(world.root / "logs" / f"{FIRST}-b.csv", index=False)
     staged = staged_days(world, tmp_path)
-    with connect(staged.database) as con:
+    with connect(staged.database, reach=staged.reach) as con:
         rejected = con.execute(
             "SELECT file_row, reasons, copy_number FROM staged WHERE rejected = 1 ORDER BY file_row"
         ).fetchall()
@@ -105,7 +106,7 @@ def test_copies_of_rows_are_found_across_files_of_any_format(
 def test_copies_are_the_same_in_one_pass_and_in_many(pass_rows: int) -> None:
     rng = np.random.default_rng(7)
     values = rng.integers(0, 40, (300, 2))
-    with connect() as con:
+    with anywhere() as con:
         con.execute("CREATE TABLE given (_driftune_id BIGINT, a BIGINT, b BIGINT)")
         con.execute(
             "INSERT INTO given SELECT unnest($1), unnest($2), unnest($3)",
@@ -136,7 +137,7 @@ def test_delivered_columns_may_have_any_name(make_world: Make) -> None:
     kept = pd.read_parquet(Workspace(world.config).quarantine(FIRST))
     assert kept["_file"].tolist() == [f"logs/{FIRST}.parquet"]
     assert kept["_row"].tolist() == [1]
-    with connect() as con:
+    with anywhere() as con:
         held = f"{Workspace(world.config).lake}/**/*.parquet"
         found = con.execute(f"SELECT DISTINCT f__file FROM '{held}'").fetchall()
     assert found == [("theirs",)]
@@ -185,7 +186,7 @@ def test_codes_keep_their_text(make_world: Make) -> None:
     quality = run(world)
     assert quality.rejected == 0
     assert {row["domain"] for row in quality.domains} == {f"shop {n:05d}" for n in range(40)}
-    with connect() as con:
+    with anywhere() as con:
         held = f"{Workspace(world.config).lake}/**/*.parquet"
         found = con.execute(f"SELECT DISTINCT item_id, length(user_id) FROM '{held}'").fetchall()
     assert found == [("i900719925474099312345", 5)]
@@ -249,7 +250,7 @@ def test_days_on_which_clocks_change(make_world: Make, day: str, hours: int, off
     assert (quality.rows, quality.rejected) == (hours * 60, 0)
     # The hour from 2 to 3 is skipped in spring; in autumn it comes twice.
     assert quality.hours == sorted(set(range(24)) - ({2} if hours == 23 else set()))
-    with connect() as con:
+    with anywhere() as con:
         held = f"{Workspace(world.config).lake}/**/*.parquet"
         low, high = con.execute(
             f"SELECT min(event_time)::TIMESTAMP, max(event_time)::TIMESTAMP FROM '{held}'"
@@ -288,7 +289,7 @@ def test_times_without_an_offset_are_in_the_configured_zone(
             frame.to_json(path, orient="records", lines=True)
     quality = run(world)
     assert (quality.rejected, quality.hours) == (0, list(range(24)))
-    with connect() as con:
+    with anywhere() as con:
         held = f"{Workspace(world.config).lake}/**/*.parquet"
         low, high = con.execute(
             f"SELECT min(event_time)::TIMESTAMP, max(event_time)::TIMESTAMP FROM '{held}'"
@@ -330,7 +331,7 @@ def test_delivered_columns_may_be_called_like_those_of_the_quarantine(
 def test_an_infinite_time_is_unreadable(make_world: Make) -> None:
     world = make_world()
     path = world.write(FIRST, impressions(FIRST, rows=600))
-    with connect() as con:
+    with anywhere() as con:
         con.execute(f"CREATE TABLE t AS FROM '{path}'")
         con.execute("UPDATE t SET event_time = 'infinity'::TIMESTAMP WHERE rowid < 4")
         con.execute(f"COPY t TO '{path}' (FORMAT parquet)")

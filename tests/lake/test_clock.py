@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from driftune.config import Config
 from driftune.lake.clock import Clock, clock_of
-from driftune.lake.duck import connect
+from tests.anywhere import anywhere
 from tests.conftest import small_params
 
 ZONES = sorted(available_timezones() - {"localtime", "Factory"})
@@ -47,7 +47,7 @@ def clock(zone: str, day: date) -> Clock:
 
 def of_sql(expression: str, column: str, times: list[datetime]) -> list[object]:
     """An expression over a column of these times."""
-    with connect() as con:
+    with anywhere() as con:
         rows = con.execute(
             f"SELECT {expression} FROM (SELECT unnest($1::TIMESTAMP[]) AS {column})", [times]
         ).fetchall()

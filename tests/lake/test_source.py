@@ -14,6 +14,7 @@ from driftune.lake.loading import read_parts
 from driftune.lake.readers.unreadable import create_unreadable
 from driftune.lake.source import Fetched, fetch
 from driftune.registry.ledger import Ledger
+from tests.anywhere import anywhere
 from tests.conftest import FIRST, World, impressions
 
 Make = Callable[..., World]
@@ -25,7 +26,7 @@ def get(world: World, tmp_path: Path) -> Fetched:
 
 def read(world: World, tmp_path: Path) -> tuple[dict[str, str], list[tuple[str, ...]]]:
     """The columns of the first day's only file, and its rows."""
-    with connect(tmp_path / "read.duckdb") as con:
+    with connect(tmp_path / "read.duckdb", reach=[tmp_path]) as con:
         create_unreadable(con)
         (part,) = read_parts(con, world.config, get(world, tmp_path), tmp_path / "plain")
         names = ", ".join(part.columns)
@@ -144,6 +145,6 @@ def test_every_text_format_is_known_plain_and_compressed(
     world = make_world(source={"uri": "logs/{day}." + suffix + packed})
     kind = {"": "none", ".gz": "gzip", ".zst": "zstd"}[packed]
     path = world.root / "logs" / f"{FIRST}.{suffix}{packed}"
-    with connect() as con:
+    with anywhere() as con:
         con.execute(f"COPY (SELECT 7 AS a, 'x' AS b) TO '{path}' ({options}, COMPRESSION {kind})")
     assert read(world, tmp_path) == ({"a": "VARCHAR", "b": "VARCHAR"}, [("7", "x")])

@@ -8,11 +8,12 @@ from driftune.config import Config
 from driftune.config.columns import TimeRole
 from driftune.lake import times
 from driftune.lake.clock import clock_of
-from driftune.lake.duck import connect
 from driftune.lake.times import Offsets
+from tests.anywhere import anywhere
 from tests.conftest import small_params
 
 ZONE = "Asia/Kathmandu"  # UTC+05:45
+
 CONFIG = Config.model_validate({**small_params(), "timezone": ZONE})
 CLOCK = clock_of(CONFIG, date(2026, 3, 8))
 # 2026-03-08 12:00 in Kathmandu.
@@ -26,7 +27,7 @@ def read(value: str, kind: str, offsets: Offsets = "none", **role: str) -> datet
     wall = times.wall_clock(given, "value", kind, offsets)
     parts = [times.instant(given, "value", kind, offsets), wall and CLOCK.utc(wall)]
     found = ", ".join([*filter(None, parts), "NULL::TIMESTAMP"])
-    with connect(timezone=ZONE) as con:
+    with anywhere(ZONE) as con:
         sql = f"SELECT coalesce({found}) FROM (SELECT ({value})::{kind} AS value)"
         ((instant,),) = con.execute(sql).fetchall()
     return instant  # type: ignore[no-any-return]
@@ -72,7 +73,7 @@ def test_a_text_with_an_offset(text: str, offsets: Offsets) -> None:
     "text", ["2026-03-08", "2026-03-08 12:00", "2026-3-8 1:02:03", "2026/03/08 12:00:00.5", "soon"]
 )
 def test_texts_without_an_offset_are_seen(text: str) -> None:
-    with connect() as con:
+    with anywhere() as con:
         found = con.execute(f"SELECT {times.offset_of(repr(text))}").fetchall()
     assert found == [(False,)]
 

@@ -62,7 +62,7 @@ def test_both_say_the_same_of_a_day(
     def both(config: Config, staged: Staged) -> Checkpoint:
         # Judging marks the rows of broken domains in the staged day's own database.
         beside = staged.database.with_name("beside.duckdb")
-        with connect(staged.database) as con:
+        with connect(staged.database, reach=staged.reach) as con:
             # What is not in the file yet: the day is open.
             con.execute("CHECKPOINT")
         shutil.copy(staged.database, beside)

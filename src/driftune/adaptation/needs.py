@@ -142,7 +142,7 @@ def _traffic(config: Config, min_rows: int) -> tuple[list[date], list[Traffic]]:
     if not days:
         raise LakeError(f"the lake {lake.store} holds no day yet; run driftune replay first")
     label = "click" if config.gate.metric == "ctr_auc" else 'click * "convert"'
-    with connect() as con:
+    with connect(reach=[lake.place]) as con:
         rows = con.execute(
             f"""
             SELECT domain_key, any_value(domain), sum(n) / ?, sum(positives) / sum(n),

@@ -103,6 +103,12 @@ class Columns(Section):
     propensity: ColumnRole | None = None
     """Probability with which the item was shown there."""
 
+    def expressions(self) -> dict[str, str]:
+        """The SQL expressions among the roles, by role."""
+        roles = {name: getattr(self, name) for name in type(self).model_fields}
+        roles["time"] = self.time.role
+        return {name: role.sql for name, role in roles.items() if isinstance(role, SqlRole)}
+
     def named(self, names: dict[str, str]) -> Self:
         """The same with columns of these names in place of some roles, by role."""
         given: dict[str, str | TimeRole] = dict(names)

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from driftune.config import Config
+from driftune.config.expressions import refused_expressions
 from driftune.config.paths import KEYS, expanded
 from driftune.errors import ConfigError
 
@@ -55,6 +56,7 @@ def load_config(path: str | Path, env: Mapping[str, str] | None = None) -> Confi
     _apply_env(tree, env)
     _expand(tree, env, file)
     config = _validated(Config, tree, file).read_from(file)
+    _check_expressions(config, file)
     wrong = sorted(set(_NOT_IN_PATHS) & set(str(config.home)))
     if wrong:
         raise ConfigError(
@@ -92,6 +94,22 @@ def _validated(model: type[Settings], tree: Tree, file: Path) -> Settings:
         return model.model_validate(tree)
     except ValidationError as error:
         raise ConfigError("; ".join(_lines(error, file))) from None
+
+
+def _check_expressions(config: Config, file: Path) -> None:
+    """See that each SQL of the configuration is one expression over the columns of a row.
+
+    Raises:
+        ConfigError: naming those that are not.
+    """
+    given = config.columns.expressions()
+    refused = refused_expressions({f"columns.{role}.sql": sql for role, sql in given.items()})
+    if refused:
+        lines = [
+            f"{file}: {key} = {given[key.split('.')[1]]!r}: {problem}"
+            for key, problem in refused.items()
+        ]
+        raise ConfigError("; ".join(lines))
 
 
 def _apply_env(tree: Tree, env: Mapping[str, str]) -> None:

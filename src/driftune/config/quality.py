@@ -1,10 +1,11 @@
 """The section ``quality`` of params.yaml: limits, bands, severities, expectations of one's own."""
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from driftune.config.base import RANGE, RISING, Bound, Positive, Section, Share
 
@@ -12,6 +13,11 @@ Severity = Literal["critical", "warning", "info"]
 
 # An argument of an expectation, as YAML gives it.
 Argument = str | int | float | bool | list[str] | None
+
+# Expectations whose arguments are whole queries.
+_QUERIES = {"expectqueryresultstomatchcomparison", "unexpectedrowsexpectation"}
+# What SQLAlchemy takes for a parameter, wherever it stands in a statement.
+_PLACE = re.compile(r"%\([^)]+\)s")
 
 # Rules about single rows. A broken row goes to quarantine; `off` and releases let it in again.
 ROW_RULES = (
@@ -162,7 +168,21 @@ class Extra(Section):
                 "is no expectation of Great Expectations; write its class, "
                 "such as ExpectColumnValuesToBeInSet"
             )
+        if name.lower() in _QUERIES:
+            raise ValueError("runs queries of its own; write an expectation about columns")
         return name
+
+    @model_validator(mode="after")
+    def _columns_can_be_named(self) -> Self:
+        for argument, value in self.arguments.items():
+            names = value if isinstance(value, list) else [value]
+            found = [name for name in names if _PLACE.search(str(name))]
+            if "column" in argument.lower() and found:
+                raise ValueError(
+                    f"{argument}: Great Expectations takes {found[0]!r} for a parameter; "
+                    "deliver the column under another name"
+                )
+        return self
 
     @property
     def arguments(self) -> dict[str, Argument]:

@@ -85,7 +85,7 @@ def _source(config: Config) -> str:
     day = config.reference.last
     with scratch(config, day) as folder:
         fetched = fetch(config, day, folder)
-        with connect(folder / "doctor.duckdb") as con:
+        with connect(folder / "doctor.duckdb", reach=[fetched.files[0].path, folder]) as con:
             create_unreadable(con)
             first, *_ = read_parts(con, config, replace(fetched, files=fetched.files[:1]), folder)
     return f"source: {len(fetched.files)} file(s) of {day}, {len(first.columns)} columns"

@@ -32,7 +32,7 @@ def day_domains(config: Config, ledger: Ledger, view: Lake, day: date) -> DayDom
     """
     rows = view.relation([day])
     names = "SELECT DISTINCT domain_key, domain FROM"
-    with connect() as con:
+    with connect(reach=[view.place]) as con:
         there = dict(con.execute(f"{names} {rows} ORDER BY 1").fetchall())
         ((hours,),) = con.execute(f"SELECT count(DISTINCT hour) FROM {rows}").fetchall()
         days = [each for each in config.reference.days if each in view.contents]

@@ -134,7 +134,7 @@ def sample(
     """
     identity = "hash(user_hash, event_time, c_1, click)"
     source = parquet(encoded, options="file_row_number = true")
-    with connect() as con:
+    with connect(reach=[encoded]) as con:
         con.execute("CREATE TEMP TABLE wanted AS SELECT unnest(?::VARCHAR[]) AS domain_key", [keys])
         totals = con.execute(
             f"SELECT domain_key, count(*), sum(click)::BIGINT FROM {source} "

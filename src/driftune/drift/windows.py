@@ -239,7 +239,7 @@ def _write_windows(config: Config, drawing: Drawing, day: date) -> None:
 
 
 def _categories(encoder: Encoder) -> list[str]:
-    with connect() as con:
+    with connect(reach=[encoder.vocabulary]) as con:
         found = con.execute(
             f"SELECT value FROM {parquet(encoder.vocabulary)} "
             f"WHERE field = 'category' ORDER BY id LIMIT {MOST}"

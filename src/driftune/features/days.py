@@ -35,9 +35,9 @@ def fit_encoder(config: Config, days: list[date], folder: Path) -> Encoder:
     """Fit vocabularies and number statistics on the reference days and save them."""
     view = Lake.of(config)
     folder.mkdir(parents=True, exist_ok=True)
-    fields, sizes = fit_vocabulary(config, view.relation(days), folder / "vocabulary.parquet")
+    fields, sizes = fit_vocabulary(config, view, days, folder / "vocabulary.parquet")
     names = number_names(config)
-    with connect() as con:
+    with connect(reach=[view.place]) as con:
         for day in days:
             _numbers(con, config, view, day)
             mode = "CREATE TEMP TABLE fitted AS" if day == days[0] else "INSERT INTO fitted"
@@ -64,7 +64,7 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
     target = encoded_path(config, encoder, day, view)
     if is_whole(target):
         return target
-    with connect() as con:
+    with connect(reach=[view.place, encoder.vocabulary, target.parent]) as con:
         _numbers(con, config, view, day)
         load_vocabulary(con, encoder)
         fields, joins = encoded_fields(config, encoder)

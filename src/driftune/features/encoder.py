@@ -5,7 +5,9 @@ of the value, the same on every machine and version), the vocabulary follows.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from driftune.config import Config
@@ -13,6 +15,7 @@ from driftune.errors import BackboneError
 from driftune.features.counters import counter_columns, lake_column
 from driftune.io import json_text, read_json, replacing, write_sealed
 from driftune.lake.duck import Connection, connect, identifier, literal, one_row, parquet
+from driftune.lake.table import Lake
 
 _BASE_FIELDS = ("user", "item", "domain", "category")
 CLIP = 5.0
@@ -55,12 +58,14 @@ def number_names(config: Config) -> list[str]:
     return [*number_columns(config), *counter_columns(config)]
 
 
-def fit_vocabulary(config: Config, rows: str, target: Path) -> tuple[list[str], list[int]]:
-    """Write the vocabulary of the relation ``rows``; returns fields and table sizes."""
-    fields = field_columns(config)
+def fit_vocabulary(
+    config: Config, view: Lake, days: Sequence[date], target: Path
+) -> tuple[list[str], list[int]]:
+    """Write the vocabulary of some days of the lake; returns fields and table sizes."""
+    fields, rows = field_columns(config), view.relation(days)
     buckets = config.features.oov_buckets
     sizes = []
-    with connect() as con, replacing(target) as part:
+    with connect(reach=[view.place, target.parent]) as con, replacing(target) as part:
         con.execute("CREATE TABLE vocabulary (field VARCHAR, value VARCHAR, id INTEGER)")
         for name, text in fields.items():
             con.execute(
@@ -143,7 +148,7 @@ def erase_users(folder: Path, users: list[str], *, write: bool = True) -> int:
         return 0
     theirs = "field = 'user' AND value IN (SELECT unnest($1::VARCHAR[]))"
     source = parquet(vocabulary, options="file_row_number = true")
-    with connect() as con:
+    with connect(reach=[folder]) as con:
         query = f"SELECT count(*) FROM {source} WHERE {theirs}"
         ((known,),) = con.execute(query, [users]).fetchall()
         if not known or not write:

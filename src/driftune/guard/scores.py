@@ -110,7 +110,7 @@ def _metric(config: Config, rows: Rows, model: Recommender, bank: AdapterBank | 
 
 def _batches(encoded: Path, keys: list[str]) -> list[list[str]]:
     """The keys that have rows, in groups that fit in memory."""
-    with connect() as con:
+    with connect(reach=[encoded]) as con:
         counts = con.execute(
             f"SELECT domain_key, count(*) FROM {parquet(encoded)} "
             "WHERE domain_key IN (SELECT unnest(?)) GROUP BY 1 ORDER BY 1",
@@ -129,7 +129,7 @@ def _batches(encoded: Path, keys: list[str]) -> list[list[str]]:
 
 def _rows(encoder: Encoder, encoded: Path, keys: list[str]) -> Rows:
     numbered = parquet(encoded, options="file_row_number = true")
-    with connect() as con:
+    with connect(reach=[encoded]) as con:
         table = con.sql(
             f"SELECT {columns(encoder)} FROM {numbered} "
             "WHERE domain_key IN (SELECT unnest(?)) ORDER BY file_row_number",

@@ -124,9 +124,9 @@ def import_kuairand(
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".import-", dir=target) as folder:
         scratch = Path(folder)
-        with connect(scratch / "cut.duckdb") as con:
-            con.execute("SET memory_limit = '1GB'; SET threads = 4")
-            con.execute(f"SET temp_directory = {literal(str(scratch / 'spill'))}")
+        reach = [scratch, *(path for _, path, _ in parts)]
+        with connect(scratch / "cut.duckdb", reach=reach, memory="1GB") as con:
+            con.execute("SET threads = 4")
             _load(con, parts, say)
             found = _days(con)
             days = {day: rows for day, (rows, _) in found.items()}

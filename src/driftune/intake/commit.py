@@ -47,7 +47,7 @@ def commit(config: Config, staged: Staged) -> int:
         LakeError: when the rows cannot be written, such as for want of room.
     """
     store = store_of(config)
-    with connect(staged.database, memory=config.resources.memory) as con:
+    with connect(staged.database, reach=staged.reach, memory=config.resources.memory) as con:
         try:
             schema, written, rows = _write(con, config, staged)
         except (duckdb.Error, OSError) as error:

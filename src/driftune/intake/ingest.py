@@ -28,7 +28,7 @@ from driftune.quality.day_profile import read_profile, write_profile
 from driftune.quality.quarantine import write_quarantine
 from driftune.quality.record import DayQuality, read_quality, record_quality
 from driftune.quality.released import finish, read_release, rules_hash, withdraw
-from driftune.quality.staged import Staged
+from driftune.quality.staged import Staged, within_reach
 from driftune.registry.ledger import Ledger
 from driftune.registry.rows import DayRecord
 
@@ -64,9 +64,10 @@ def domains_for(config: Config, day: date) -> list[str] | None:
     days = config.reference.days
     if day in days:
         return None
-    with connect() as con:
+    view = Lake.of(config)
+    with connect(reach=[view.place]) as con:
         rows = con.execute(
-            f"SELECT DISTINCT domain FROM {Lake.of(config).relation(days)} ORDER BY domain"
+            f"SELECT DISTINCT domain FROM {view.relation(days)} ORDER BY domain"
         ).fetchall()
     return [name for (name,) in rows]
 
@@ -125,7 +126,7 @@ def check(config: Config, staged: Staged) -> DayQuality:
     """
     try:
         # Kept open, for all that looks at the staged day to join it.
-        with connect(staged.database, memory=config.resources.memory):
+        with connect(staged.database, reach=staged.reach, memory=config.resources.memory):
             return _checked(config, staged)
     except (OSError, duckdb.Error) as error:
         staged.fetched.check_unchanged()
@@ -175,7 +176,7 @@ def _recorded(config: Config, staged: Staged, checkpoint: Checkpoint) -> DayQual
 def _empty(staged: Staged) -> list[Check]:
     """The check that a day without an accepted row breaks, whatever the limits in params.yaml: it
     would take the place of rows that can be learnt from."""
-    with connect(staged.database) as con:
+    with connect(staged.database, reach=staged.reach) as con:
         if con.execute("SELECT 1 FROM tally WHERE NOT rejected LIMIT 1").fetchall():
             return []
     sentence = "At least one row is accepted."
@@ -260,7 +261,7 @@ def take_in(
     check_days(config, ledger, fetched.day)
     database = folder / "day.duckdb"
     # Kept open from here on: each step would open it anew.
-    with connect(database):
+    with connect(database, reach=within_reach(config, fetched, database)):
         staged = stage(config, fetched, domains_for(config, fetched.day), database)
         return commit_day(config, ledger, staged, check(config, staged))
 

@@ -36,7 +36,7 @@ from driftune.lake.suppressed import leave_out, read_suppressed
 from driftune.lake.types import has_offset
 from driftune.quality.released import read_release
 from driftune.quality.rules import RowRule, row_rules
-from driftune.quality.staged import Staged
+from driftune.quality.staged import Staged, within_reach
 from driftune.quality.tally import tally
 
 _ZONED = re.compile(r"timestamptz|time\s*zone|timezone|now|current|today", re.IGNORECASE)
@@ -85,7 +85,9 @@ def stage(
     rules = row_rules(config, fetched.day, allowed, released.reasons)
     database.parent.mkdir(parents=True, exist_ok=True)
     # The session's zone is what times without an offset are read in.
-    with connect(database, timezone=config.timezone, memory=config.resources.memory) as con:
+    reach = within_reach(config, fetched, database)
+    memory, zone = config.resources.memory, config.timezone
+    with connect(database, reach=reach, timezone=zone, memory=memory) as con:
         try:
             con.execute("CREATE TABLE known_domains (domain VARCHAR)")
             if known_domains:
@@ -120,6 +122,7 @@ def stage(
         replace(evolution, changes=tuple(changes)),
         released,
         erased,
+        reach,
     )
 
 

@@ -1,6 +1,6 @@
 """DuckDB connections, and quoting for the few places where SQL text is assembled."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,28 +13,69 @@ Connection = duckdb.DuckDBPyConnection
 DICTIONARY = 10_000
 
 
+# What a locked connection may still be told: its zone, and how much of the machine it uses.
+_CHANGEABLE = "['TimeZone', 'memory_limit', 'threads']"
+# The extensions that are needed (json, parquet, icu) are built in.
+_LOCKS = """
+    SET enable_progress_bar = false;
+    SET autoinstall_known_extensions = false;
+    SET autoload_known_extensions = false;
+    SET allow_community_extensions = false;
+    SET allow_persistent_secrets = false;
+    SET enable_external_access = false;
+    SET lock_configuration = true;
+"""
+
+
 @contextmanager
 def connect(
     path: Path | None = None,
     *,
+    reach: Iterable[Path] = (),
     timezone: str = "UTC",
     memory: str | None = None,
+    spill: Path | None = None,
 ) -> Iterator[Connection]:
     """Open a DuckDB database (in memory without ``path``) in a zone and close it at the end.
 
-    With ``memory`` (such as ``2GB``) what does not fit goes to a file beside the database. A file
-    that is open in this process is joined, which costs next to nothing; to open one takes longer
-    than most queries on a small day. The zone is the connection's own, ``memory`` of all together.
+    It is locked: no statement reads or writes a file that is not in ``reach`` (files, and folders
+    with all that is in them), beside the database itself, or installs an extension.
+
+    With ``memory`` (such as ``2GB``) what does not fit goes to ``spill``, by default a file beside
+    the database. A file that is open in this process is joined, which costs next to nothing, and
+    its reach is that of who opened it; to open one takes longer than most queries on a small day.
+    The zone is the connection's own, ``memory`` of all together.
     """
-    con = duckdb.connect(str(path) if path else ":memory:")
+    con = open_locked(path, reach, spill)
     try:
         con.execute(f"SET TimeZone = {literal(timezone)}")
-        con.execute("SET enable_progress_bar = false")
         if memory is not None:
             con.execute(f"SET memory_limit = {literal(memory)}")
         yield con
     finally:
         con.close()
+
+
+def open_locked(
+    path: Path | None = None, reach: Iterable[Path] = (), spill: Path | None = None
+) -> Connection:
+    """A connection as ``connect`` yields it, which the caller must close."""
+    con = duckdb.connect(str(path) if path else ":memory:")
+    try:
+        if not one_row(con, "SELECT current_setting('lock_configuration')")[0]:
+            # A reader is asked for a path with its glob signs quoted, and a writer for the path.
+            named = [str(each) for each in reach]
+            named += [plain_name(Path(each)) for each in named]
+            allowed = ", ".join(literal(name) for name in dict.fromkeys(named))
+            place = f"SET temp_directory = {literal(str(spill))};" if spill else ""
+            con.execute(
+                f"{place} SET allowed_directories = [{allowed}]; SET allowed_paths = [{allowed}]; "
+                f"SET allowed_configs = {_CHANGEABLE}; {_LOCKS}"
+            )
+    except BaseException:
+        con.close()
+        raise
+    return con
 
 
 def parquet(*paths: Path, options: str = "") -> str:

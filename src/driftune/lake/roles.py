@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 
 from driftune.config import ColumnRole, Config
-from driftune.config.columns import Columns, SqlRole
+from driftune.config.columns import SqlRole
 from driftune.lake.duck import identifier
 
 _DOT = "·"
@@ -23,9 +23,7 @@ def expression(role: ColumnRole) -> str:
 
 def expressions(config: Config) -> dict[str, str]:
     """The SQL expressions among the roles, by role name."""
-    roles = {name: getattr(config.columns, name) for name in Columns.model_fields}
-    roles["time"] = config.columns.time.role
-    return {name: role.sql for name, role in roles.items() if isinstance(role, SqlRole)}
+    return config.columns.expressions()
 
 
 def needed_columns(config: Config) -> dict[str, str]:

@@ -68,6 +68,11 @@ class LakeFolder:
         """What deltalake opens."""
         return str(self.folder)
 
+    @property
+    def place(self) -> Path:
+        """The folder of the data files."""
+        return self.folder
+
     def read(self, name: str, size: int) -> Path:
         """The path of a data file.
 
@@ -141,6 +146,11 @@ class LakeBucket:
             found |= {"aws_endpoint": endpoint}
             found |= {"allow_http": "true"} if urlsplit(endpoint).scheme == "http" else {}
         return found
+
+    @property
+    def place(self) -> Path:
+        """The folder of the data files that were read."""
+        return self.cache
 
     def read(self, name: str, size: int) -> Path:
         """The path of a data file in the cache, where it is put unless it is there.

@@ -68,6 +68,11 @@ class Lake:
         return Lake.at(store_of(config))
 
     @property
+    def place(self) -> Path:
+        """The folder on disk that holds its data files, or those of an object store when read."""
+        return self.store.place
+
+    @property
     def days(self) -> list[date]:
         """The days that the lake holds, in order."""
         return list(self.files)

@@ -73,7 +73,7 @@ def export_day(config: Config, day: date, version: int, target: Path) -> int:
             f"versions {day} lists what is left"
         )
     try:
-        with connect() as con, replacing(target) as part:
+        with connect(reach=[view.place, target.parent]) as con, replacing(target) as part:
             relation = view.whole_relation(con, [day])
             copy = f"COPY (FROM {relation}) TO {literal(str(part))}"
             return int(one_row(con, f"{copy} (FORMAT parquet, COMPRESSION zstd)")[0])

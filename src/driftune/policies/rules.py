@@ -169,9 +169,10 @@ def every_domain(
 
 def large_domains(config: Config, day: date) -> dict[str, str]:
     """Names by key of the day's domains with the rows and clicks that a drift decision needs."""
-    rows = Lake.of(config).relation([day])
+    view = Lake.of(config)
+    rows = view.relation([day])
     limits = config.drift
-    with connect() as con:
+    with connect(reach=[view.place]) as con:
         found = con.execute(
             f"SELECT domain_key, any_value(domain) FROM {rows} GROUP BY 1 "
             f"HAVING count(*) >= {limits.min_rows} AND sum(click) >= {limits.min_clicks} "

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from driftune.lake.duck import open_locked
+
 if TYPE_CHECKING:
     from great_expectations.data_context.data_context.ephemeral_data_context import (
         EphemeralDataContext,
@@ -24,7 +26,6 @@ def gx_context(database: Path) -> Iterator[tuple["EphemeralDataContext", "SQLDat
 
     Warnings and progress bars of Great Expectations are silent.
     """
-    import duckdb
     import great_expectations as gx
     from duckdb_engine import ConnectionWrapper
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -52,7 +53,7 @@ def gx_context(database: Path) -> Iterator[tuple["EphemeralDataContext", "SQLDat
 
     def join() -> "DBAPIConnection":
         # duckdb_engine sets an option of its own, and DuckDB opens no file with two configurations.
-        connection = ConnectionWrapper(duckdb.connect(str(database)))
+        connection = ConnectionWrapper(open_locked(database))
         opened.append(cast("DBAPIConnection", connection))
         return opened[-1]
 

@@ -61,7 +61,7 @@ def judge(config: Config, staged: Staged) -> Judged:
 
 def refuse(config: Config, staged: Staged, domains: list[str]) -> None:
     """Mark every row of some domains as rejected, beside the reasons that rows have already."""
-    with connect(staged.database, memory=config.resources.memory) as con:
+    with connect(staged.database, reach=staged.reach, memory=config.resources.memory) as con:
         con.execute(
             f"""
             CREATE TEMP TABLE refused AS

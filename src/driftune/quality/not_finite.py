@@ -52,7 +52,7 @@ def set_apart(config: Config, staged: Staged) -> dict[int, NotFinite]:
     """Set rows with NaN or infinities apart, by the number of ``quality.extra`` that they break."""
     if not config.quality.extra:
         return {}
-    with connect(staged.database, memory=config.resources.memory) as con:
+    with connect(staged.database, reach=staged.reach, memory=config.resources.memory) as con:
         floats = {name for name, kind in delivered_types(con).items() if kind in FLOATS}
         about = [
             [name for name in _columns(extra) if name in floats] for extra in config.quality.extra

@@ -66,7 +66,7 @@ def columns_of(config: Config) -> list[Column]:
 
 def measure(config: Config, staged: Staged) -> DayProfile:
     """Profile a staged day."""
-    with connect(staged.database, memory=config.resources.memory) as con:
+    with connect(staged.database, reach=staged.reach, memory=config.resources.memory) as con:
         domains = _domains(con)
         delivered, rows, files, last = one_row(
             con,
@@ -262,7 +262,7 @@ def _written_early(config: Config, staged: Staged) -> int:
     """
     start, end = day_start(config, staged.day), day_end(config, staged.day)
     early = 0
-    with connect(staged.database) as con:
+    with connect(staged.database, reach=staged.reach) as con:
         names = con.execute("SELECT DISTINCT file FROM tally").fetchall()
     for (name,) in names:
         path = config.root / name

@@ -32,7 +32,7 @@ def write_quarantine(staged: Staged, target: Path) -> int:
 
     One without rejected rows has no quarantine file; that of an earlier delivery is removed.
     """
-    with connect(staged.database) as con:
+    with connect(staged.database, reach=staged.reach) as con:
         (rejected,) = one_row(con, "SELECT count(*) FROM broken")
         (unreadable,) = one_row(con, "SELECT count(*) FROM unreadable")
         rejected = int(rejected + unreadable)
@@ -85,7 +85,7 @@ def _delivered(con: Connection) -> str:
 
 def accepted_hash(staged: Staged) -> str:
     """Hash of which of the delivery's rows are accepted; its content hash where all are."""
-    with connect(staged.database) as con:
+    with connect(staged.database, reach=staged.reach) as con:
         count, *marks = one_row(
             con, "SELECT count(*), bit_xor(hash(row_id)), sum(hash(row_id)) FROM broken"
         )
@@ -101,7 +101,7 @@ def count_rejected(staged: Staged) -> list[Rejection]:
     """Count rejected rows by file, reason, column and domain (a row may break several rules)."""
     columns = {rule.name: rule.column for rule in staged.rules}
     columns |= {DOMAIN_REFUSED: "(domain)", "row_unreadable": "(whole row)"}
-    with connect(staged.database) as con:
+    with connect(staged.database, reach=staged.reach) as con:
         rows = con.execute(
             """
             SELECT file, reason, coalesce(domain, '') AS domain, sum(n)::BIGINT AS rows
@@ -118,7 +118,7 @@ def count_rejected(staged: Staged) -> list[Rejection]:
 
 def examples(staged: Staged) -> list[Example]:
     """A few rejected rows for the report, one or two of each reason, with their values."""
-    with connect(staged.database) as con:
+    with connect(staged.database, reach=staged.reach) as con:
         cursor = con.execute(
             f"""
             SELECT file, file_row, reasons, user_id, item_id, event_time::VARCHAR AS event_time,

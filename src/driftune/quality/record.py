@@ -86,7 +86,7 @@ def record_quality(
     staged: Staged, checkpoint: "Checkpoint", target: Path, rules: str
 ) -> DayQuality:
     """Collect a delivery's figures and write its record; ``rules``: the hash of what judged it."""
-    with connect(staged.database) as con:
+    with connect(staged.database, reach=staged.reach) as con:
         rows, rejected = one_row(
             con, "SELECT coalesce(sum(n), 0), coalesce(sum(n) FILTER (rejected), 0) FROM tally"
         )

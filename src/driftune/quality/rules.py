@@ -55,7 +55,7 @@ def row_rules(
 
 def unreadable_columns(config: Config, staged: "Staged") -> tuple[str, ...]:
     """The columns, by their names in params.yaml, that hold what is no number."""
-    with connect(staged.database) as con:
+    with connect(staged.database, reach=staged.reach) as con:
         rows = con.execute(
             "SELECT DISTINCT unreadable_numbers FROM parsed WHERE unreadable_numbers IS NOT NULL"
         ).fetchall()

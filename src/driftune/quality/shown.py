@@ -130,7 +130,7 @@ def _rows(
     if reason is not None:
         where.append("list_contains(string_split(_reasons, ', '), ?)")
         values.append(reason)
-    with connect(timezone=config.timezone) as con:
+    with connect(reach=[path], timezone=config.timezone) as con:
         try:
             relation = parquet(path)
             columns = [row[0] for row in con.execute(f"DESCRIBE FROM {relation}").fetchall()]

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.lake.evolution import Evolution
 from driftune.lake.source import Fetched
+from driftune.lake.store import store_of
 from driftune.lake.suppressed import Suppressed
 from driftune.quality.released import Release
 from driftune.quality.rules import RowRule
@@ -18,7 +21,8 @@ class Staged:
 
     The first two are views over the fetched files, which must stay until the day is committed.
     They lack the rows of the users whom the list ``erased`` names. ``content_hash`` is that of the
-    delivery, ``released`` what was let out of its quarantine.
+    delivery, ``released`` what was let out of its quarantine, ``reach`` the files and folders that
+    DuckDB may open for the day.
     """
 
     day: date
@@ -30,3 +34,13 @@ class Staged:
     evolution: Evolution
     released: Release
     erased: Suppressed
+    reach: tuple[Path, ...]
+
+
+def within_reach(config: Config, fetched: Fetched, database: Path) -> tuple[Path, ...]:
+    """What DuckDB may open to take a day in: its files, the folder of the staged day, the lake, the
+    encoder, and where its quarantine goes."""
+    workspace = Workspace(config)
+    files = [file.path for file in fetched.files]
+    quarantine = workspace.quarantine(fetched.day).parent
+    return (*files, database.parent, store_of(config).place, workspace.model, quarantine)

@@ -75,7 +75,7 @@ def summarise(config: Config, staged: Staged, judged: Judged) -> list[SummaryRul
         largest[finding.rule] = max(finding.excess, largest.get(finding.rule, -math.inf))
     figures = "".join(f", ?::DOUBLE AS {rule}" for rule in largest)
     judged_alone = f"NOT contains(reasons, '{DOMAIN_REFUSED}')"
-    with connect(staged.database, memory=config.resources.memory) as con:
+    with connect(staged.database, reach=staged.reach, memory=config.resources.memory) as con:
         con.execute(
             f"""
             CREATE OR REPLACE TABLE quality AS

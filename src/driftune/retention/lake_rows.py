@@ -95,7 +95,7 @@ def held_ids(config: Config, users: Sequence[str]) -> set[str]:
         if not left:
             break
         # One that cannot be read tells nothing.
-        with suppress(LakeDamageError, duckdb.Error), connect() as con:
+        with suppress(LakeDamageError, duckdb.Error), connect(reach=[view.place]) as con:
             source = _of(view.store.read(file.name, file.size), sorted(left))
             rows = con.execute(f"SELECT DISTINCT user_id {source}", [sorted(left)]).fetchall()
             left -= {user for (user,) in rows}
@@ -106,7 +106,7 @@ def spelled_alike(config: Config, users: Sequence[str]) -> list[tuple[str, str]]
     """Pairs of an id and another that rows of the lake have and that is spelled alike."""
     view, found = Lake.of(config), set()
     for file in view.store.files():
-        with suppress(LakeDamageError, duckdb.Error), connect() as con:
+        with suppress(LakeDamageError, duckdb.Error), connect(reach=[view.place]) as con:
             path = view.store.read(file.name, file.size)
             found |= set(alike(con, "user_id", parquet(path), users))
     return sorted(found)
@@ -115,7 +115,7 @@ def spelled_alike(config: Config, users: Sequence[str]) -> list[tuple[str, str]]
 def _names(path: Path, users: Sequence[str]) -> bool:
     """Whether a data file holds rows of the users; one that cannot be read may."""
     try:
-        with connect() as con:
+        with connect(reach=[path]) as con:
             row = con.execute(f"SELECT count(*) {_of(path, users)}", [list(users)]).fetchone()
     except duckdb.Error:
         return True
@@ -167,8 +167,9 @@ def _rewrite(config: Config, ledger: Ledger, day: date, users: Sequence[str], ma
         # A day that was delivered anew since it was noted has a content of its own.
         after = without(before, mark) if without(before, mark) in noted else before
         written: dict[Path, int] = {}
-        with connect(memory=config.resources.memory) as con:
-            con.execute(f"SET temp_directory = {literal(str(folder / 'spill'))}")
+        with connect(
+            reach=[view.place, folder], memory=config.resources.memory, spill=folder / "spill"
+        ) as con:
             for file in view.paths(day):
                 target = folder / f"{len(written)}.parquet"
                 (rows,) = one_row(
@@ -186,7 +187,7 @@ def _rewrite(config: Config, ledger: Ledger, day: date, users: Sequence[str], ma
 
 def _rows(view: Lake, day: date, users: Sequence[str]) -> int:
     total = 0
-    with connect() as con:
+    with connect(reach=[view.place]) as con:
         for file in view.paths(day):
             ((rows,),) = con.execute(
                 f"SELECT count(*) {_of(file, users)}", [list(users)]

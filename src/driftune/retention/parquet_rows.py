@@ -28,7 +28,7 @@ def encoded_with(config: Config, users: Sequence[str]) -> list[Path]:
         if not is_whole(path):
             found.append(path)
             continue
-        with connect() as con:
+        with connect(reach=[path]) as con:
             row = con.execute(
                 f"SELECT count(*) FROM {parquet(path)} WHERE user_hash IN "
                 f"(SELECT {hashed('id')} FROM (SELECT unnest($1::VARCHAR[]) AS id))",
@@ -50,7 +50,7 @@ def quarantined_with(config: Config, users: Sequence[str]) -> dict[Path, int]:
     """Quarantine files that hold rows of the users, and how many."""
     found = {}
     for path in _quarantines(config):
-        with connect(timezone=config.timezone) as con:
+        with connect(reach=[path], timezone=config.timezone) as con:
             query = f"SELECT count(*) FROM {parquet(path)} WHERE {_theirs(con, config, path)}"
             row = con.execute(query, [list(users)]).fetchone()
         if row and row[0]:
@@ -62,7 +62,7 @@ def quarantined_ids(config: Config, users: Sequence[str]) -> set[str]:
     """Those of the ids that quarantined rows have."""
     found: set[str] = set()
     for path in _quarantines(config) if users else []:
-        with connect(timezone=config.timezone) as con:
+        with connect(reach=[path], timezone=config.timezone) as con:
             for text in _texts(con, config, path):
                 query = f"SELECT DISTINCT {text} FROM {parquet(path)} WHERE {text} IN {_ASKED}"
                 found |= {user for (user,) in con.execute(query, [list(users)]).fetchall()}
@@ -77,7 +77,7 @@ def quarantined_alike(config: Config, users: Sequence[str]) -> list[tuple[str, s
     """Pairs of an id and another that quarantined rows have and that is spelled alike."""
     found = set()
     for path in _quarantines(config):
-        with connect(timezone=config.timezone) as con:
+        with connect(reach=[path], timezone=config.timezone) as con:
             for text in _texts(con, config, path):
                 found |= set(alike(con, text, parquet(path), users))
     return sorted(found)
@@ -85,7 +85,7 @@ def quarantined_alike(config: Config, users: Sequence[str]) -> list[tuple[str, s
 
 def erase_quarantined(config: Config, path: Path, users: Sequence[str]) -> None:
     """Write a quarantine file anew without the users' rows; one without any rows is removed."""
-    with connect(timezone=config.timezone) as con:
+    with connect(reach=[path.parent], timezone=config.timezone) as con:
         where = _theirs(con, config, path)
         with replacing(path) as part:
             row = con.execute(
@@ -100,7 +100,7 @@ def erase_quarantined(config: Config, path: Path, users: Sequence[str]) -> None:
 def names(path: Path, users: Sequence[str]) -> bool:
     """Whether a Parquet file has one of the ids for a text; bare numbers are not looked for."""
     looked = [user for user in users if not NUMBER.fullmatch(user)]
-    with connect() as con:
+    with connect(reach=[path]) as con:
         try:
             described = con.execute(f"DESCRIBE FROM {parquet(path)}").fetchall()
             texts = [identifier(name) for name, kind, *_ in described if kind == "VARCHAR"]

@@ -56,7 +56,7 @@ class Rows:
 def load_rows(encoder: Encoder, files: Sequence[Path], domain_key: str | None = None) -> Rows:
     """Load encoded days in time order; with ``domain_key`` only that domain's rows."""
     where = f"WHERE domain_key = {literal(domain_key)}" if domain_key is not None else ""
-    with connect() as con:
+    with connect(reach=files) as con:
         table = con.sql(
             f"""
             SELECT {columns(encoder)}
