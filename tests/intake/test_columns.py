@@ -238,7 +238,7 @@ def test_a_kept_column_of_another_case_is_the_same_column(
     with_numbers: World, first: str, then: str
 ) -> None:
     run(with_numbers, 1, lambda frame: numbered(frame).assign(**{first: 1.5}))
-    with connect() as con:
+    with anywhere() as con:
         before = Lake.of(with_numbers.config).types(con)
     ((severity, sentence),) = told(
         run(with_numbers, 2, lambda frame: numbered(frame).assign(**{then: 2.5}))
@@ -246,7 +246,7 @@ def test_a_kept_column_of_another_case_is_the_same_column(
     assert severity == "warning"
     assert f"'{then}' was '{first}' on the day before" in sentence
     assert told(run(with_numbers, 3, lambda frame: numbered(frame).assign(**{then: 3.5}))) == []
-    with connect() as con:
+    with anywhere() as con:
         assert Lake.of(with_numbers.config).types(con) == before
     (name,) = [name for name in before if name.startswith("d_")]
     values = [lake_rows(with_numbers, number, f'"{name}"') for number in (1, 2, 3)]
