@@ -204,7 +204,7 @@ TROUBLES = (
     Trouble("full-windows", QUIET, "full", "drift", ends=1),
     Trouble("two-days-at-once", QUIET, "beside", "daily", run="ci"),
     Trouble("two-drifting-days-at-once", DRIFTS, "beside", "daily"),
-    Trouble("two-adapts-at-once", ADAPTS, "beside", "adapt", run="fast"),
+    Trouble("two-adapts-at-once", ADAPTS, "beside", "adapt", run="ci"),
     Trouble("reconcile-beside-a-day", DRIFTS, "beside", "reconcile", run="ci"),
     Trouble("reconcile-beside-an-adapt", ADAPTS, "beside", "reconcile"),
     Trouble("reconcile-beside-a-guarded-day", GUARDS, "beside", "reconcile"),

@@ -311,7 +311,7 @@ def erase_user(params: str, user: str) -> None:
         pytest.param("driftune.retention.lake_rows:_rewrite", marks=CI),
         "driftune.intake.commit:_replace_partition",
         pytest.param("driftune.retention.lake_rows:align", marks=CI),
-        "driftune.retention.erase:redact_records",
+        pytest.param("driftune.retention.erase:redact_records", marks=CI),
         pytest.param("driftune.retention.erase:_finish", marks=CI),
     ],
 )
