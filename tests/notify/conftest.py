@@ -17,6 +17,8 @@ from tests.records import as_records
 from tests.registry.conftest import BACKBONE, KEY
 
 SECRET = "T0kenT0kenT0ken"
+# How often a server looks whether it is to end (seconds): each test waits for it.
+POLL = 0.02
 
 
 class Inbox:
@@ -41,7 +43,7 @@ class Inbox:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(POLL,), daemon=True)
         self.thread.start()
 
     @property
@@ -83,7 +85,7 @@ def mail_server() -> Iterator[tuple[int, list[bytes]]]:
     handler = type("Handler", (_Mail,), {"mails": mails})
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(POLL,), daemon=True).start()
         yield server.server_address[1], mails
         server.shutdown()
 

@@ -142,7 +142,7 @@ def test_metrics_are_pushed_and_a_gateway_that_is_away_is_a_warning(
             pass
 
     with HTTPServer(("127.0.0.1", 0), Gateway) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
         world = make_world(observe={"push_gateway": url, "metrics": False})
         with observed(world.config, "guard"):
