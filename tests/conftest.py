@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import chdir
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -38,6 +39,9 @@ quiet_exit()
 settings.register_profile("driftune", deadline=None, derandomize=True)
 settings.load_profile("driftune")
 
+# libyaml's, where PyYAML has it.
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
 FIRST = date(2026, 3, 2)
 REFERENCE_DAYS = 3
 DOMAINS = ("home · north", "home · south", "search · north", "search · south")
@@ -69,10 +73,16 @@ def impressions(day: date, rows: int = 1200, seed: int = 0) -> pd.DataFrame:
     )
 
 
+@cache
+def _shipped() -> dict[str, Any]:
+    text = Path(__file__).parents[1].joinpath("params.yaml").read_text(encoding="utf-8")
+    params: dict[str, Any] = yaml.safe_load(text)
+    return params
+
+
 def small_params() -> dict[str, Any]:
     """The project's own params.yaml, made small."""
-    text = Path(__file__).parents[1].joinpath("params.yaml").read_text(encoding="utf-8")
-    params = yaml.safe_load(text)
+    params = deepcopy(_shipped())
     params["source"] = {"uri": "logs/{day}.parquet"}
     params["reference"] = {
         "first": FIRST.isoformat(),
@@ -104,7 +114,7 @@ class World:
                 params[section] = values
         (root / "logs").mkdir(parents=True, exist_ok=True)
         self.params = root / "params.yaml"
-        self.params.write_text(yaml.safe_dump(params), encoding="utf-8")
+        self.params.write_text(yaml.dump(params, Dumper=_DUMPER), encoding="utf-8")
 
     @classmethod
     def copied(cls, source: Path, folder: Path) -> "World":
