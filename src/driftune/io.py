@@ -1,18 +1,24 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and JSON that says itself whether it is whole."""
 
+import hashlib
 import json
 import math
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeAlias
-
-from driftune.seals import sealed, unsealed
+from typing import Any, TypeAlias, TypeVar
 
 # What JSON may hold.
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 JsonObject: TypeAlias = dict[str, Json]
+Value = TypeVar("Value")
+_SEAL = ("sealed", "sha256")
+_DIGITS = 64
+
+
+class DamagedFileError(ValueError):
+    """A file holds something else than was written to it. The message does not name the file."""
 
 
 @contextmanager
@@ -70,9 +76,9 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json_text(value))
 
 
-def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+def write_sealed(path: Path, value: Mapping[str, Value]) -> None:
     """Write a JSON object with its checksum in it: of records that decide."""
-    write_json(path, sealed(value))
+    write_json(path, sealed(json.loads(json_text(value))))
 
 
 def read_json(path: Path) -> Any:
@@ -82,3 +88,35 @@ def read_json(path: Path) -> Any:
         ValueError: when it is no JSON, or does not fit its checksum.
     """
     return unsealed(json.loads(path.read_text(encoding="utf-8")))
+
+
+def sealed(value: JsonObject) -> JsonObject:
+    """A JSON object with its own checksum in it.
+
+    Two keys, so that damage to one of them does not make it look like an object without.
+    """
+    return {**value, "sealed": True, "sha256": _digest(value)}
+
+
+def unsealed(value: Json) -> Json:
+    """A JSON value as it was before ``sealed``; one that has no checksum is returned as it is.
+
+    Raises:
+        DamagedFileError: when it does not fit its checksum.
+    """
+    if not isinstance(value, dict) or not _is_sealed(value):
+        return value
+    plain = {name: part for name, part in value.items() if name not in _SEAL}
+    if value.get("sealed") is not True or value.get("sha256") != _digest(plain):
+        raise DamagedFileError("its values do not fit its checksum")
+    return plain
+
+
+def _is_sealed(value: JsonObject) -> bool:
+    said = value.get("sha256")
+    return value.get("sealed") is True or (isinstance(said, str) and len(said) == _DIGITS)
+
+
+def _digest(plain: JsonObject) -> str:
+    text = json.dumps(plain, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftune.seals import DamagedFileError, sealed, unsealed
+from driftune.io import DamagedFileError, sealed, unsealed
 
 VALUES = st.recursive(
     st.none()
