@@ -12,6 +12,7 @@ from driftune.adaptation.adapt import adapt, look_again
 from driftune.adaptation.faults import FAULTS, End, fault_of
 from driftune.adaptation.steps import Steps
 from driftune.errors import (
+    BackboneError,
     LakeDamageError,
     LakeError,
     LedgerBusyError,
@@ -95,7 +96,8 @@ def test_a_decision_that_is_not_in_the_ledger(next_day_world: World) -> None:
         (LedgerBusyError("locked"), End.GIVE_BACK, End.GIVE_BACK),
         (LedgerError("no longer claimed"), End.FAIL, End.GIVE_BACK),
         (LakeError("too few rows"), End.FAIL, End.GIVE_BACK),
-        (LakeDamageError("a file is missing"), End.FAIL, End.GIVE_BACK),
+        (LakeDamageError("a file is missing"), End.GIVE_BACK, End.GIVE_BACK),
+        (BackboneError("damaged"), End.GIVE_BACK, End.GIVE_BACK),
         (OSError("the disk was away"), End.GIVE_BACK, End.GIVE_BACK),
         (MemoryError(), End.GIVE_BACK, End.GIVE_BACK),
     ],

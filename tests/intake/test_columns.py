@@ -9,7 +9,7 @@ import pytest
 
 from driftune.config.quality import CHANGE_RULES
 from driftune.config.workspace import Workspace
-from driftune.errors import DayRefusedError, SourceError
+from driftune.errors import DayRefusedError, LakeError, SourceError
 from driftune.intake.ingest import ingest
 from driftune.io import write_text
 from driftune.lake.table import Lake
@@ -319,13 +319,17 @@ def test_text_files_that_no_longer_fit_a_number_are_critical(with_numbers: World
     assert told(delivered(lambda frame: frame)) == []
 
 
-@pytest.mark.parametrize("text", ["", "[]"])
-def test_a_damaged_record_of_columns_is_passed_over(ingested_world: World, text: str) -> None:
-    world = ingested_world
-    write_text(Workspace(world.config).columns(world.day(2)), text)
-    write_text(
-        Workspace(world.config).columns(world.day(2)).with_name(f"{world.day(2)}x.json"), "{}"
-    )
+@pytest.mark.parametrize("text", ["", "[]", '{"sealed": true, "types": {}}'])
+def test_a_damaged_record_of_columns_is_one_line_until_its_day_is_taken_in_again(
+    ingested_world: World, text: str
+) -> None:
+    world, damaged = ingested_world, ingested_world.day(2)
+    write_text(Workspace(world.config).columns(damaged), text)
+    # What is not named like a day is no record.
+    write_text(Workspace(world.config).columns(damaged).with_name(f"{damaged}x.json"), "{}")
+    with pytest.raises(LakeError, match=f"columns is damaged.*driftune run --day {damaged}"):
+        run(world, 3, lambda frame: frame.assign(device="phone"))
+    run(world, 2, lambda frame: frame)
     quality = run(world, 3, lambda frame: frame.assign(device="phone"))
     ((_, sentence),) = told(quality)
     assert "'device'" in sentence

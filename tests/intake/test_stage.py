@@ -209,7 +209,7 @@ def test_a_value_of_another_form_than_most_is_told(
     told = [check["sentence"] for check in quality.checks if check["rule"] == "column_mixed"]
     assert len(told) == (says is not None)
     assert says is None or re.search(says, told[0])
-    with connect() as con:
+    with anywhere() as con:
         held = f"{Workspace(make_world().config).lake}/**/*.parquet"
         found = con.execute(f"SELECT DISTINCT category FROM '{held}'").fetchall()
     assert found == [(seen,)]
@@ -320,7 +320,7 @@ def test_delivered_columns_may_be_called_like_those_of_the_quarantine(
     if is_line_broken:
         path.write_text(path.read_text() + "no,row\n")
     run(world)
-    with connect() as con:
+    with anywhere() as con:
         found = con.execute(
             "SELECT _reasons, _row, d_d__row, d__LINE, d__text, d__row "
             f"FROM '{Workspace(world.config).quarantine(FIRST)}' WHERE _row IS NOT NULL"

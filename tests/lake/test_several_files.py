@@ -50,7 +50,7 @@ def test_lines_that_are_no_rows_are_judged_for_the_day(tmp_path: Path, ending: s
     files[f"a.{ending}"] = GOOD[ending] + BROKEN[ending] * MANY
     staged = staged_day(tmp_path, files)
     assert staged.rows == 5 * ROWS + MANY + 2
-    with connect(staged.database) as con:
+    with connect(staged.database, reach=staged.reach) as con:
         found = con.execute("SELECT line, text FROM unreadable ORDER BY line").fetchall()
         ((accepted,),) = con.execute("SELECT count(*) FROM staged").fetchall()
     first = GOOD[ending].count(b"\n") + 1

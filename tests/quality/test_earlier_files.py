@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 from driftune.config.workspace import Workspace
+from driftune.io import read_json
 from driftune.quality.day_profile import read_profile, write_profile
 from driftune.quality.record import read_quality
 from driftune.quality.released import Entry, keep, read_release
@@ -23,7 +24,7 @@ def test_a_quality_record_reads_and_writes_as_before(make_world, tmp_path: Path)
     assert record is not None
     assert record.checks and record.domains and record.accepted > 0
     record.write(tmp_path / "again.json")
-    assert (tmp_path / "again.json").read_bytes() == (KEPT / "record.json").read_bytes()
+    assert read_json(tmp_path / "again.json") == read_json(KEPT / "record.json")
 
 
 def test_a_profile_reads_and_writes_as_before(make_world) -> None:
@@ -36,7 +37,7 @@ def test_a_profile_reads_and_writes_as_before(make_world) -> None:
     assert {column["kind"] for column in profile["columns"].values()} == {"id", "number", "value"}
     path.unlink()
     write_profile(workspace, profile)
-    assert path.read_bytes() == (KEPT / "profile.json").read_bytes()
+    assert read_json(path) == read_json(KEPT / "profile.json")
 
 
 def test_releases_of_old_hold_for_each_delivery(make_world) -> None:

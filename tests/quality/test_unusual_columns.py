@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 from driftune.config.workspace import Workspace
-from driftune.errors import ConfigError, DayRefusedError
+from driftune.errors import ConfigError, DayRefusedError, LakeError
+from driftune.intake.ingest import ingest
 from driftune.io import read_json, write_json, write_text
 from driftune.quality.usual import history_of
+from driftune.registry.ledger import Ledger
 from tests.conftest import World, impressions
 from tests.marks import CI
 from tests.quality.days import broken, run
@@ -113,13 +115,28 @@ def test_days_taken_in_before_there_were_profiles_count_by_their_records(
     }
 
 
-@pytest.mark.parametrize("text", ['{"format": 1}', '{"format": 1, "day": "x", "domains": {}}', "{"])
-def test_a_damaged_profile_counts_by_its_day_s_record(ingested_world: World, text: str) -> None:
+@pytest.mark.parametrize("text", ['{"format": 1}', '{"format": 1, "day": "x", "domains": {}}'])
+def test_a_profile_of_another_format_counts_by_its_day_s_record(
+    ingested_world: World, text: str
+) -> None:
     world = ingested_world
     write_text(Workspace(world.config).quality_profile(world.day(1)), text)
     history = history_of(world.config, world.day(3))
     assert [each["day"] for each in history.profiles] == [str(world.day(n)) for n in range(3)]
     assert [bool(each["columns"]) for each in history.profiles] == [True, False, True]
+
+
+@pytest.mark.parametrize("text", ["{", '{"sealed": true, "format": 1}'])
+def test_a_damaged_profile_is_one_line_until_its_day_is_taken_in_again(
+    ingested_world: World, text: str
+) -> None:
+    world, damaged = ingested_world, ingested_world.day(1)
+    write_text(Workspace(world.config).quality_profile(damaged), text)
+    with pytest.raises(LakeError, match=f"figures are damaged.*driftune run --day {damaged}"):
+        history_of(world.config, world.day(3))
+    with Ledger(world.config) as ledger:
+        ingest(world.config, ledger, damaged)
+    assert len(history_of(world.config, world.day(3)).profiles) == 3
 
 
 def test_an_expectation_of_one_s_own_is_run_on_the_columns_as_delivered(

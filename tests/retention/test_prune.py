@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from driftune.checksums import beside, is_whole
 from driftune.config.loading import load_config
 from driftune.config.workspace import Workspace
 from driftune.errors import LakeError
@@ -196,8 +197,11 @@ def test_encoded_days_of_contents_that_are_gone_go(trained_world: World) -> None
             ingest(world.config, ledger, day)
             files.append(encode_day(world.config, encoder, day))
     assert pruned(world, 29) == []
-    assert [each.paths for each in pruned(world, 31) if each.kind == "caches"] == [(files[0],)]
-    assert files[1].exists()
+    assert [each.paths for each in pruned(world, 31) if each.kind == "caches"] == [
+        (files[0], beside(files[0]))
+    ]
+    assert not beside(files[0]).exists()
+    assert is_whole(files[1])
 
 
 def test_quarantine_and_data_docs_go_by_the_clock_of_the_data(

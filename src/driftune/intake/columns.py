@@ -1,6 +1,7 @@
 """How the columns of a day differ from those of the day before it: kept, reported, cast."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import date
 
 from driftune.config import Config
@@ -110,9 +111,10 @@ def _records(config: Config, day: date) -> Iterator[dict[str, str]]:
         LakeError: when one is damaged: ids and values could take another form than they had.
     """
     folder = Workspace(config).columns(day).parent
-    days = sorted(path.stem for path in folder.glob("*.json") if path.stem < day.isoformat())
-    for name in reversed(days):
-        yield read_columns(config, date.fromisoformat(name))
+    for name in sorted((path.stem for path in folder.glob("*.json")), reverse=True):
+        with suppress(ValueError):
+            if (before := date.fromisoformat(name)) < day:
+                yield read_columns(config, before)
 
 
 def _spellings(config: Config, day: date) -> set[str]:
