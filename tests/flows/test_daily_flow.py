@@ -19,7 +19,6 @@ from driftune.drift.profiles import Profiler
 from driftune.errors import DayRefusedError, DriftuneError, LakeError, SourceError
 from driftune.guard.check import check_champions
 from driftune.intake.ingest import ingest
-from driftune.io import read_json
 from driftune.lake.table import Lake
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
 from driftune.registry.ledger import BASE, Ledger
@@ -318,7 +317,7 @@ def test_equal_input_gives_equal_adapters_and_decisions(
         outcomes.append(
             (
                 [(row.id, row.state, row.score, row.sentence) for row in rows],
-                read_json(card)["sha256"],
+                json.loads(card.read_text())["sha256"],
                 json.dumps(drifted.gate.document(), sort_keys=True),
             )
         )

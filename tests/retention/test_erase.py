@@ -342,7 +342,7 @@ def test_killed_between_the_encoders_two_files_it_still_loads(
     known = pd.read_parquet(before.vocabulary)
     user = known[known.field == "user"].value.iloc[0]
     given = (erase_user, str(trained_world.params), user)
-    kill_at(forks, "driftune.features.encoder:write_json", *given)
+    kill_at(forks, "driftune.features.encoder:write_sealed", *given)
     assert load_encoder(folder) == before
     # Killed after the card: the vocabulary is still the one from before.
     kill_at(forks, "pathlib:Path.replace", *given)
