@@ -333,7 +333,8 @@ def simulate(
 def doctor(
     config: ConfigPath = PARAMS,
     mend: Annotated[
-        bool, typer.Option("--mend", help="Set aliases right, drop damaged files made anew.")
+        bool,
+        typer.Option("--mend", help="Set aliases right; drop damaged files that runs make anew."),
     ] = False,
     deep: Annotated[
         bool, typer.Option("--deep", help="Read every file and verify its checksum.")

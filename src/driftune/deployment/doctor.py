@@ -30,7 +30,7 @@ def examine(config: Config, *, mend: bool = False, deep: bool = False) -> list[F
     findings += [found for found in [_finding(_erasures, config)] if not found["ok"]]
     with Ledger(config) as ledger:
         findings += lost(config, ledger)
-        findings += whole_files(config, ledger, mend=mend) if deep else []
+        findings += whole_files(config, mend=mend) if deep else []
         if mend:
             findings += recover_all(config, ledger)
         findings += _champions(config, ledger)

@@ -31,14 +31,14 @@ def lost(config: Config, ledger: Ledger) -> list[Finding]:
         return []
 
 
-def whole_files(config: Config, ledger: Ledger, *, mend: bool = False) -> list[Finding]:
+def whole_files(config: Config, *, mend: bool = False) -> list[Finding]:
     """Verify every checksum; ``mend`` drops damaged files that the next run makes anew."""
     try:
         lake = Lake.of(config)
         problems = [*_lake(lake), *_caches(config, mend), *_records(config, lake.days)]
     except LakeError as error:
         return [{"what": str(error), "ok": False}]
-    problems += _adapters(config, ledger)
+    problems += _adapters(config)
     found: list[Finding] = [{"what": what, "ok": False} for what in problems]
     old = sum(not has_checksum(name) for files in lake.files.values() for name in files)
     note = f"; {old} files of the lake are of an earlier release and have none" if old else ""
@@ -95,10 +95,9 @@ def _is_json(path: Path) -> bool:
     return True
 
 
-def _adapters(config: Config, ledger: Ledger) -> Iterator[str]:
-    """Damaged files of versions; those that MLflow holds whole come from there when they serve."""
-    folder = Workspace(config).adapters
-    for card in sorted(folder.glob("*/*/card.json")):
+def _adapters(config: Config) -> Iterator[str]:
+    """Damaged files of adapter versions."""
+    for card in sorted(Workspace(config).adapters.glob("*/*/card.json")):
         try:
             load_adapter(card.parent, backbone=None)
         except AdapterFileError as error:

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import date, timedelta
 
 from filelock import FileLock, Timeout
@@ -104,13 +103,11 @@ def _problem(lake: Lake, record: DayRecord) -> str | None:
 
 def _is_at_work(config: Config, day: date) -> bool:
     """Whether a run or release of the day is at work now."""
-    lock = FileLock(Workspace(config).turn(day))
     try:
-        with lock.acquire(timeout=0):
+        with FileLock(Workspace(config).turn(day)).acquire(timeout=0):
             return False
     except Timeout:
         return True
     except OSError:
-        with suppress(OSError):
-            lock.release(force=True)
+        # Nobody can hold a lock that cannot be made.
         return False
