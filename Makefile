@@ -1,5 +1,5 @@
 # make demo | make test | make setup | make lint | make docs | make clean
-# make test-ci | make test-kernels | make test-all
+# make test-ci | make test-kernels | make test-all | make lock | make sbom | make audit
 # Another interpreter: PYTHON=python3.12 make setup.  Another torch build: TORCH_INDEX=<index URL> make setup.
 PYTHON ?= python3
 TORCH_INDEX ?=

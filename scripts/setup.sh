@@ -12,8 +12,13 @@ case $version in
         exit 1
         ;;
 esac
+# requirements.lock is for 3.11.5 and newer: the tool that builds the pages needs it.
+"$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11, 5))' || {
+    echo "setup: '$PYTHON' is older than Python 3.11.5; PYTHON=python3.12 make setup" >&2
+    exit 1
+}
 stamp="$VENV/.driftune-setup"
-want="$version $TORCH_INDEX $(cat pyproject.toml constraints.txt scripts/setup.sh | cksum)"
+want="$version $TORCH_INDEX $(cat pyproject.toml requirements.lock constraints.txt scripts/setup.sh | cksum)"
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ]; then
     exit 0
 fi
@@ -24,11 +29,28 @@ if [ "$have" != "$version" ]; then
     "$PYTHON" -m venv "$VENV"
 fi
 rm -f "$stamp"
-extra=""
-[ -z "$TORCH_INDEX" ] || extra="--extra-index-url $TORCH_INDEX"
-# shellcheck disable=SC2086
-"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check $extra \
-    --constraint constraints.txt --editable ".[dev,docs,postgres,ray]"
+# Installs what groups of requirements.lock need: files whose hashes stand there, and nothing else.
+install_locked() {
+    "$PYTHON" scripts/lock.py "$@" >"$VENV/.driftune-lock"
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+        --no-deps --no-build-isolation --requirement "$VENV/.driftune-lock"
+}
+if [ -n "$TORCH_INDEX" ]; then
+    # Another build of torch brings files and libraries that the lock cannot know.
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
+        --extra-index-url "$TORCH_INDEX" --constraint constraints.txt \
+        --editable ".[dev,docs,postgres,ray]"
+else
+    install_locked build
+    install_locked base dev docs postgres ray
+    # A CUDA build of torch names its libraries, one for the CPU has none.
+    if grep -qsE '^Requires-Dist: (cuda|nvidia|triton)' \
+        "$VENV"/lib/python*/site-packages/torch-*.dist-info/METADATA; then
+        install_locked cuda
+    fi
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
+        --no-deps --no-build-isolation --editable .
+fi
 "$VENV/bin/dvc" config --local core.analytics false 2>/dev/null || true
 printf '%s' "$want" >"$stamp"
 echo "setup: done"
