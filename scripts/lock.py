@@ -1,8 +1,8 @@
 """Reads requirements.lock: ``python scripts/lock.py base dev ray`` prints what these groups need.
 
 Groups: ``base`` (the project itself), the name of an extra, ``build`` (what builds from source),
-``lock`` (what makes the lock), ``cuda`` (libraries that CUDA builds of torch bring). Set-up calls it
-before anything is installed: only Python's own modules are used.
+``lock`` (what makes the lock), ``torch``, and ``cuda`` (libraries that its CUDA builds bring). Set-up
+calls it before anything is installed: only Python's own modules are used.
 """
 
 import re

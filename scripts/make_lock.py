@@ -38,7 +38,7 @@ TORCH_CPU = {
 }
 LOCK_HEAD = """\
 # Made by `make lock`. Every package of every extra, with the SHA-256 of each file of its version;
-# a line above it names the groups that need it: base, extras, build, lock, cuda.
+# a line above it names the groups that need it: base, extras, build, lock, torch, cuda.
 # Set-up installs the groups it needs from here. The versions are those of constraints.txt.
 """
 CONSTRAINTS_HEAD = (
@@ -154,6 +154,7 @@ def _with_groups(uv: str, packages: list[Locked]) -> Iterator[Locked]:
             groups = {"cuda"}
         hashes = each.hashes
         if each.name == "torch":
+            groups |= {"torch"}
             hashes = tuple(sorted({*hashes, *TORCH_CPU.get(each.version, ())}))
         yield Locked(each.name, each.version, each.marker, hashes, frozenset(groups))
 

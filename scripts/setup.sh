@@ -29,11 +29,28 @@ if [ "$have" != "$version" ]; then
     "$PYTHON" -m venv "$VENV"
 fi
 rm -f "$stamp"
-# Installs what groups of requirements.lock need: files whose hashes stand there, and nothing else.
+# Installs what a group of requirements.lock needs, or several: files whose hashes stand there, and
+# nothing else.  install_locked "GROUP ..." [OPTION OF PIP ...]
 install_locked() {
-    "$PYTHON" scripts/lock.py "$@" >"$VENV/.driftune-lock"
+    # shellcheck disable=SC2086
+    "$PYTHON" scripts/lock.py $1 >"$VENV/.driftune-lock"
+    shift
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
-        --no-deps --no-build-isolation --requirement "$VENV/.driftune-lock"
+        --no-deps --no-build-isolation --requirement "$VENV/.driftune-lock" "$@"
+}
+# pip chooses the build of torch as it does without hashes, by its configuration on this machine;
+# held to hashes from the start, it would prefer an index to a folder, and take CUDA's.
+install_torch() {
+    pin=$("$PYTHON" scripts/lock.py torch | sed -n 's/^\(torch==[^ ]*\).*/\1/p')
+    if "$VENV/bin/python" -c 'import sys; from importlib.metadata import version
+sys.exit(version("torch").split("+")[0] != sys.argv[1])' "${pin#torch==}" 2>/dev/null; then
+        return
+    fi
+    rm -rf "$VENV/.driftune-torch"
+    "$VENV/bin/python" -m pip download --quiet --disable-pip-version-check \
+        --no-deps --dest "$VENV/.driftune-torch" "$pin"
+    install_locked torch --no-index --find-links "$VENV/.driftune-torch"
+    rm -rf "$VENV/.driftune-torch"
 }
 if [ -n "$TORCH_INDEX" ]; then
     # Another build of torch brings files and libraries that the lock cannot know.
@@ -42,7 +59,8 @@ if [ -n "$TORCH_INDEX" ]; then
         --editable ".[dev,docs,postgres,ray]"
 else
     install_locked build
-    install_locked base dev docs postgres ray
+    install_torch
+    install_locked "base dev docs postgres ray"
     # A CUDA build of torch names its libraries, one for the CPU has none.
     if grep -qsE '^Requires-Dist: (cuda|nvidia|triton)' \
         "$VENV"/lib/python*/site-packages/torch-*.dist-info/METADATA; then
