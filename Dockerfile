@@ -3,16 +3,14 @@
 FROM python:3.11-slim-bookworm AS build
 ARG EXTRAS=postgres,objects
 ARG TORCH_INDEX=
-RUN python -m venv /opt/driftune
-ENV PATH=/opt/driftune/bin:$PATH
+ENV PIP_NO_CACHE_DIR=1
 WORKDIR /build
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml requirements.lock constraints.txt README.md LICENSE ./
+COPY scripts/setup.sh scripts/lock.py scripts/
 COPY src src
 COPY flows flows
 COPY tasks tasks
-RUN pip install --no-cache-dir --disable-pip-version-check \
-    ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
-    --constraint constraints.txt ".[$EXTRAS]"
+RUN PYTHON=python VENV=/opt/driftune EDITABLE= sh scripts/setup.sh
 
 FROM python:3.11-slim-bookworm
 # DVC asks git what a project is.

@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: setup demo test test-ci test-all test-kernels lint format docs clean
+.PHONY: setup demo test test-ci test-all test-kernels lint format docs lock sbom audit clean
 
 setup:
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" VENV="$(VENV)" sh scripts/setup.sh
@@ -50,6 +50,25 @@ lint: setup
 docs: setup
 	@NO_MKDOCS_2_WARNING=1 PYTHONPATH=src $(BIN)/mkdocs build --strict --quiet
 	@echo site/index.html
+
+# Newer versions of packages, where pyproject.toml allows: make lock UPGRADE="NAME NAME".
+UPGRADE ?=
+lock: setup
+	@$(BIN)/python scripts/lock.py lock >$(VENV)/.driftune-lock
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps \
+	    --target $(VENV)/lock --upgrade --requirement $(VENV)/.driftune-lock
+	@$(BIN)/python scripts/make_lock.py --uv $(VENV)/lock/bin/uv --upgrade $(UPGRADE)
+	@$(BIN)/python scripts/licences.py
+
+# The bill of materials of what is installed. Checking it against its schema takes a minute.
+sbom: setup
+	@mkdir -p dist
+	@$(BIN)/python -m cyclonedx_py environment --output-format JSON --output-reproducible --no-validate \
+	    --pyproject pyproject.toml --output-file dist/sbom.json $(BIN)/python
+	@echo dist/sbom.json
+
+audit: setup
+	@$(BIN)/python scripts/audit.py
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,10 @@
 #!/bin/sh
 # Creates $VENV with the locked versions; does nothing when interpreter, lock and project are unchanged.
+# EXTRAS: those to install (dev,docs,postgres,ray); EDITABLE=: a copy of the project, not its folder.
 set -eu
+TORCH_INDEX=${TORCH_INDEX-}
+EXTRAS=${EXTRAS-dev,docs,postgres,ray}
+EDITABLE=${EDITABLE---editable}
 version=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || {
     echo "setup: '$PYTHON' does not run; name an interpreter: PYTHON=python3.12 make setup" >&2
     exit 1
@@ -18,7 +22,7 @@ esac
     exit 1
 }
 stamp="$VENV/.driftune-setup"
-want="$version $TORCH_INDEX $(cat pyproject.toml requirements.lock constraints.txt scripts/setup.sh | cksum)"
+want="$version $TORCH_INDEX $EXTRAS $EDITABLE $(cat pyproject.toml requirements.lock constraints.txt scripts/setup.sh | cksum)"
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ]; then
     exit 0
 fi
@@ -54,20 +58,21 @@ sys.exit(version("torch").split("+")[0] != sys.argv[1])' "${pin#torch==}" 2>/dev
 }
 if [ -n "$TORCH_INDEX" ]; then
     # Another build of torch brings files and libraries that the lock cannot know.
+    # shellcheck disable=SC2086
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --extra-index-url "$TORCH_INDEX" --constraint constraints.txt \
-        --editable ".[dev,docs,postgres,ray]"
+        --extra-index-url "$TORCH_INDEX" --constraint constraints.txt $EDITABLE ".[$EXTRAS]"
 else
     install_locked build
     install_torch
-    install_locked "base dev docs postgres ray"
+    install_locked "base $(echo "$EXTRAS" | tr , ' ')"
     # A CUDA build of torch names its libraries, one for the CPU has none.
     if grep -qsE '^Requires-Dist: (cuda|nvidia|triton)' \
         "$VENV"/lib/python*/site-packages/torch-*.dist-info/METADATA; then
         install_locked cuda
     fi
+    # shellcheck disable=SC2086
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --no-deps --no-build-isolation --editable .
+        --no-deps --no-build-isolation $EDITABLE .
 fi
 "$VENV/bin/dvc" config --local core.analytics false 2>/dev/null || true
 printf '%s' "$want" >"$stamp"
