@@ -1,4 +1,4 @@
-"""Writes docs/reference/licences.md: the licence of every locked package (part of ``make lock``)."""
+"""Writes docs/reference/licences.md: the licence of every locked package, for ``make lock``."""
 
 import json
 import re
@@ -15,7 +15,8 @@ PAGE = ROOT / "docs/reference/licences.md"
 PERMISSIVE = re.compile(
     r"(the )?(mit|mit license|mit-0|mit-cmu|0bsd|(new )?bsd([ -][23][ -]clause)?( license)?"
     r"|(3|2)-clause bsd( license)?|modified bsd( license)?|bsd license"
-    r"|apache[ -]?2\.0( license| with llvm-exception)?|dfsg approved|apache( software)?( license)?,?( version)? ?2?(\.0)?"
+    r"|apache[ -]?2\.0( license| with llvm-exception)?|dfsg approved"
+    r"|apache( software)?( license)?,?( version)? ?2?(\.0)?"
     r"|isc|isc license( iscl)?|psf-2\.0|psfl|python software foundation license|cc0-1\.0"
     r"|unlicense|the unlicense unlicense|zlib|hpnd|bsl-1\.0|cnri-python|tcl|zpl-2\.1"
     r"|zope public license|public domain)",
@@ -44,11 +45,16 @@ ACCEPTED = {
 HEAD = """\
 # Licences
 
-Made by `make lock` from what the packages say of themselves: every package of `requirements.lock`, for all extras and platforms. The last column names who needs it: `base` is the project itself, `docs` and `dev` are never needed to run it, `cuda` comes with CUDA builds of torch. `make sbom` lists what is installed, with its licences, as CycloneDX (`dist/sbom.json`).
+Made by `make lock` from what the packages say of themselves: every package of \
+`requirements.lock`, for all extras and platforms. The last column names who needs it: `base` is the project itself, `docs` and \
+`dev` are never needed to run it, `cuda` comes with CUDA builds of torch. `make sbom` \
+lists what is installed, with its licences, as CycloneDX (`dist/sbom.json`).
 
 ## Not permissive
 
-A licence that asks for more than its own text to be kept, or that a package does not state clearly, stands here with the reason why the package is used. A test fails for one without a reason (`ACCEPTED` in `scripts/licences.py`).
+A licence that asks for more than its own text to be kept, or that a package does not state clearly, \
+stands here with the reason why the package is used. A test fails for one without a reason \
+(`ACCEPTED` in `scripts/licences.py`).
 
 """
 
@@ -93,7 +99,7 @@ def page(packages: list[Locked], stated: Mapping[str, str]) -> str:
 
 
 def stated_licence(metadata: Mapping) -> str:
-    """What metadata (core metadata as JSON) says: the expression, classifiers, or its first line."""
+    """What core metadata (as JSON) says: an expression, classifiers, or a text's first line."""
     if said := metadata.get("license_expression"):
         return said
     classified = [

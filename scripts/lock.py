@@ -1,8 +1,8 @@
 """Reads requirements.lock: ``python scripts/lock.py base dev ray`` prints what these groups need.
 
 Groups: ``base`` (the project itself), the name of an extra, ``build`` (what builds from source),
-``lock`` (what makes the lock), ``torch``, and ``cuda`` (libraries that its CUDA builds bring). Set-up
-calls it before anything is installed: only Python's own modules are used.
+``lock`` (what makes the lock), ``torch``, and ``cuda`` (libraries that its CUDA builds bring).
+Set-up calls it before anything is installed: only Python's own modules are used.
 """
 
 import re
@@ -40,7 +40,7 @@ def normalized(name: str) -> str:
 
 
 def parse(text: str) -> list[Locked]:
-    """The packages of a file of requirements with hashes; a comment line names an entry's groups."""
+    """The packages of a file of requirements with hashes; a comment names an entry's groups."""
     packages, groups = [], ""
     for entry in text.replace("\\\n", " ").splitlines():
         if entry.startswith("# for "):

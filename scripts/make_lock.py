@@ -11,7 +11,6 @@ import tempfile
 import tomllib
 from collections.abc import Iterator
 from itertools import product
-from pathlib import Path
 
 from lock import ASIDE, LOCK, ROOT, Locked, locked, normalized, parse
 from packaging.markers import Marker

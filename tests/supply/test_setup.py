@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# Stands for the environment's interpreter: notes each call of pip, with the file it is given.
+# Stands for the interpreter of an empty environment (-S: it sees no package): notes each call of
+# pip, with the file it is given.
 PYTHON = """\
 #!/bin/sh
-if [ "$1" != -m ]; then exec {real} "$@"; fi
+if [ "$1" != -m ]; then exec {real} -S "$@"; fi
 {{ echo "$@"; for each in "$@"; do case $each in *.driftune-lock) cat "$each" ;; esac; done
   echo ----; }} >>{calls}
 """
@@ -41,11 +42,16 @@ class SetUp:
 
 
 def test_files_are_held_to_hashes_and_the_project_comes_alone(tmp_path: Path) -> None:
-    build, rest, project = SetUp(tmp_path).run()
-    for call in (build, rest):
+    build, choice, torch, rest, project = SetUp(tmp_path).run()
+    for call in (build, torch, rest):
         first = call.splitlines()[0]
         assert "--require-hashes --no-deps --no-build-isolation" in first
     assert "hatchling==" in build and "torch==" not in build
+    # pip chooses a build of torch as it does alone; then the file is held to its hash.
+    version = choice.split("torch==")[1].strip()
+    assert "pip download" in choice and "--require-hashes" not in choice
+    assert "--no-index --find-links" in torch and f"\ntorch=={version} " in torch
+    assert "pandas==" not in torch
     assert all(f"\n{name}==" in rest for name in ("torch", "mlflow", "pytest", "mkdocs", "ray"))
     assert "gcsfs==" not in rest and "peft==" not in rest and "nvidia-" not in rest
     assert "--no-deps --no-build-isolation --editable ." in project
@@ -53,9 +59,9 @@ def test_files_are_held_to_hashes_and_the_project_comes_alone(tmp_path: Path) ->
 
 def test_libraries_of_cuda_come_with_a_build_that_names_them(tmp_path: Path) -> None:
     plain = "Name: torch\nRequires-Dist: sympy\n"
-    assert len(SetUp(tmp_path / "cpu").run(have_torch=plain)) == 3
+    assert len(SetUp(tmp_path / "cpu").run(have_torch=plain)) == 5
     cuda = f"{plain}Requires-Dist: nvidia-cublas==1; platform_system == 'Linux'\n"
-    _, _, libraries, _ = SetUp(tmp_path / "cuda").run(have_torch=cuda)
+    *_, libraries, _ = SetUp(tmp_path / "cuda").run(have_torch=cuda)
     assert "--require-hashes" in libraries and "nvidia-cublas==" in libraries
     assert "pandas==" not in libraries
 
@@ -67,13 +73,13 @@ def test_another_build_of_torch_takes_the_versions_without_hashes(tmp_path: Path
 
 
 def test_an_image_has_its_extras_and_a_copy_of_the_project(tmp_path: Path) -> None:
-    _, rest, project = SetUp(tmp_path).run(EXTRAS="postgres,objects", EDITABLE="")
+    *_, rest, project = SetUp(tmp_path).run(EXTRAS="postgres,objects", EDITABLE="")
     assert "psycopg==" in rest and "gcsfs==" in rest and "pytest==" not in rest
     assert project.split()[-1] == "." and "--editable" not in project
 
 
 def test_a_second_set_up_does_nothing_until_another_build_is_asked_for(tmp_path: Path) -> None:
     here = SetUp(tmp_path)
-    assert len(here.run()) == 3
+    assert len(here.run()) == 5
     assert here.run() == []
     assert len(here.run(torch_index="file:///builds")) == 1
