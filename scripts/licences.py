@@ -46,15 +46,16 @@ HEAD = """\
 # Licences
 
 Made by `make lock` from what the packages say of themselves: every package of \
-`requirements.lock`, for all extras and platforms. The last column names who needs it: `base` is the project itself, `docs` and \
-`dev` are never needed to run it, `cuda` comes with CUDA builds of torch. `make sbom` \
-lists what is installed, with its licences, as CycloneDX (`dist/sbom.json`).
+`requirements.lock`, for all extras and platforms. The last column names who needs it: \
+`base` is the project itself, `docs` and `dev` are never needed to run it, `cuda` comes with \
+CUDA builds of torch. `make sbom` lists what is installed, with its licences, as CycloneDX \
+(`dist/sbom.json`).
 
 ## Not permissive
 
-A licence that asks for more than its own text to be kept, or that a package does not state clearly, \
-stands here with the reason why the package is used. A test fails for one without a reason \
-(`ACCEPTED` in `scripts/licences.py`).
+A licence that asks for more than its own text to be kept, or that a package does not state \
+clearly, stands here with the reason why the package is used. A test fails for one without a \
+reason (`ACCEPTED` in `scripts/licences.py`).
 
 """
 
