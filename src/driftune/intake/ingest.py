@@ -13,6 +13,7 @@ from driftune.config.workspace import Workspace
 from driftune.errors import DayRefusedError, LakeError, SourceError
 from driftune.intake.columns import read_columns, record_columns
 from driftune.intake.commit import commit
+from driftune.intake.erasures import check_erasures, check_unchanged
 from driftune.intake.lost import check_days
 from driftune.intake.scratch import scratch
 from driftune.intake.stage import content_hash, stage
@@ -79,7 +80,11 @@ def unchanged(
 
     It stands when lake and ledger hold its rows and, with ``again``, when it was judged by the
     rules of now. A redelivery that was refused in between is withdrawn then.
+
+    Raises:
+        LakeError: when list, ledger and lake do not agree on who was erased.
     """
+    check_erasures(config, ledger)
     workspace, day = Workspace(config), fetched.day
     row, quality = ledger.day(day), read_quality(workspace, day)
     if row is None or quality is None or row.content_hash != quality.content_hash:
@@ -196,8 +201,10 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
     Raises:
         DayRefusedError: when a critical rule is broken; nothing has changed then, and releases
             that no run has ended are withdrawn.
+        SourceUnavailableError: when users were erased meanwhile.
     """
     workspace, day = Workspace(config), staged.day
+    check_unchanged(config, ledger, staged.erased)
     if quality.verdict == "refused":
         ledger.announce(
             "refused_day",

@@ -1,0 +1,267 @@
+"""Erasures: list, ledger and lake must agree on who was erased before a row is taken in or used.
+
+Each of the three has the number of the last erasure. Where one of them was lost, or is an older
+one from a backup, its number is behind: nothing is taken in then, and ``driftune erase --again``
+brings the list together from what is left and applies it again.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from driftune.config import Config
+from driftune.config.workspace import Workspace
+from driftune.errors import LakeDamageError, LakeError, LedgerError, SourceUnavailableError
+from driftune.lake.applied import applied, note_applied
+from driftune.lake.store import store_of
+from driftune.lake.suppressed import (
+    Erasure,
+    Suppressed,
+    new_list,
+    read_suppressed,
+    write_suppressed,
+)
+from driftune.locks import is_held, locked
+from driftune.registry.erasures import Standing, keep_list, kept_list, standing
+from driftune.registry.ledger import Ledger
+
+_AGAIN = "say driftune erase --again"
+
+
+@dataclass(frozen=True)
+class _Places:
+    """What the list on disk, the ledger and the lake (None: no day yet) say of erasures."""
+
+    listed: Suppressed
+    said: Standing
+    lake: int | None
+
+    @property
+    def open(self) -> set[int]:
+        return self.listed.open & self.said.open
+
+
+def check_erasures(config: Config, ledger: Ledger) -> Suppressed:
+    """See that list, ledger and lake know of the same erasures; returns the list.
+
+    One that is at work now may be half done: its rows are excluded already.
+
+    Raises:
+        LakeDamageError: when one of them is missing, older, or another, or an erasure did not end.
+        LakeError: when the list or the lake's log cannot be read.
+    """
+    if problem := erasure_problem(config, ledger):
+        raise LakeDamageError(problem)
+    return read_suppressed(config)
+
+
+def check_unchanged(config: Config, ledger: Ledger, held: Suppressed) -> None:
+    """See that nobody was erased since the list was read.
+
+    Raises:
+        SourceUnavailableError: when somebody was.
+        LakeError: as ``check_erasures`` does.
+    """
+    if check_erasures(config, ledger).state != held.state:
+        raise SourceUnavailableError(
+            "users were erased while the day was taken in; the lake is unchanged; run the day again"
+        )
+
+
+def erasure_problem(config: Config, ledger: Ledger) -> str | None:
+    """What is wrong with the list of erased users, in one line with the way back.
+
+    Raises:
+        LakeError: when the list or the lake's log cannot be read.
+    """
+    workspace = Workspace(config)
+    with locked(workspace.suppressed_lock, shared=True):
+        places = _look(config, ledger)
+        # Asked before the lock is let go of: what is half done now may be done then.
+        working = is_held(workspace.erasing_lock)
+    if places.listed.number is None and not places.said.number and places.listed.erasures:
+        with rewriting(config, ledger):
+            # The list of an earlier release joins the ledger.
+            pass
+        places = _look(config, ledger)
+    if problem := _lists(config, places):
+        return problem
+    return None if working else _unfinished(places) or _behind(config, places)
+
+
+@contextmanager
+def rewriting(config: Config, ledger: Ledger, *, again: bool = False) -> Iterator[Suppressed]:
+    """Yield the list to be changed, and write it to ledger and disk; commits of days end before.
+
+    ``again``: the caller applies every erasure again, so that list and ledger may differ; what
+    one of them lacks is taken from the other. Else only an erasure that was killed may differ.
+
+    Raises:
+        LakeDamageError: when list, ledger and lake do not agree otherwise.
+        LakeError: when the list is damaged and the ledger has none.
+    """
+    with locked(Workspace(config).suppressed_lock):
+        held = _joined(config, ledger) if again else _agreed(config, ledger)
+        held = held.model_copy(deep=True)
+        before = None if held.number is None else held.model_dump()
+        yield held
+        if held.model_dump() != before:
+            # Killed in between, the two differ, and the day is refused.
+            keep_list(ledger, held)
+            write_suppressed(config, held)
+
+
+def note_lake(config: Config, held: Suppressed) -> None:
+    """Let the lake say which erasures it has had: all up to the first that did not end.
+
+    Raises:
+        LakeError: when it takes no commit.
+    """
+    note_applied(store_of(config), held.done)
+
+
+def _look(config: Config, ledger: Ledger) -> _Places:
+    return _Places(read_suppressed(config), standing(ledger), applied(store_of(config)))
+
+
+def _lists(config: Config, places: _Places) -> str | None:
+    """How list and ledger differ."""
+    path, listed, said = Workspace(config).suppressed, places.listed, places.said
+    has, wanted = len(listed.erasures), said.number
+    if listed.state == said.state:
+        return None
+    if has and wanted and listed.salt != said.salt:
+        return (
+            f"{path}: is the list of erased users of another ledger; move it away, then "
+            f"{_AGAIN}, which writes the ledger's; or set registry.ledger to the list's own"
+        )
+    if not has:
+        return (
+            f"{path}: the list of erased users is missing, the ledger has {_counted(wanted)}; "
+            f"{_AGAIN}, which writes it anew"
+        )
+    if has < wanted:
+        return (
+            f"{path}: the list of erased users is an older one, with {_counted(has)}, the ledger "
+            f"has {wanted}; {_AGAIN}, which mends it and applies them again"
+        )
+    if has > wanted:
+        return (
+            f"registry.ledger: is an older one, with {_counted(wanted)}, {path} has {has}; "
+            f"{_AGAIN}, which takes them back into the ledger"
+        )
+    return f"{path}: has other erasures than the ledger; {_AGAIN}, which joins them"
+
+
+def _unfinished(places: _Places) -> str | None:
+    if not places.open:
+        return None
+    number = min(places.open)
+    each = places.listed.erasures[number - 1]
+    users = "driftune erase again with the same users, or " if each.users else ""
+    return f"erasure {number} of {each.at} did not end; say {users}driftune erase --again"
+
+
+def _behind(config: Config, places: _Places) -> str | None:
+    """How the lake differs from the list."""
+    lake, known = places.lake, len(places.listed.erasures)
+    if lake is None or lake == known:
+        return None
+    if lake > known:
+        return lost_line(config, lake, known)
+    return (
+        f"the lake {store_of(config)} is from before erasure {lake + 1} of {known}, whose rows may "
+        f"be back in it; {_AGAIN}, which applies them again"
+    )
+
+
+def lost_line(config: Config, lake: int, known: int) -> str:
+    """That the lake has had more erasures than list and ledger know of."""
+    return (
+        f"the lake {store_of(config)} has had {_counted(lake)}, list and ledger know of {known}; "
+        f"put a newer {Workspace(config).suppressed} or ledger back; where both are gone for good, "
+        "say driftune erase --forget-lost, then erase those users again"
+    )
+
+
+def _agreed(config: Config, ledger: Ledger) -> Suppressed:
+    """The list as list, ledger and lake have it, but for an erasure that was killed."""
+    places = _look(config, ledger)
+    listed, said, lake = places.listed, places.said, places.lake
+    if listed.number is None and not said.number and lake in (None, 0, listed.done):
+        # The list of an earlier release, which neither ledger nor lake knew of.
+        note_applied(store_of(config), listed.done)
+        return listed
+    problem = _lists(config, places)
+    held = kept_list(ledger) or listed
+    if problem:
+        # An erasure writes to the ledger first.
+        same = held.model_copy(update={"erasures": held.erasures[: len(listed.erasures)]})
+        new = {*range(len(listed.erasures) + 1, len(held.erasures) + 1)}
+        if same.state != listed.state or not new or not new <= held.open:
+            raise LakeDamageError(problem)
+    held = _finished_in_either(held, listed)
+    if lake is not None and not held.done <= lake <= len(held.erasures):
+        raise LakeDamageError(
+            _behind(config, _Places(held, said, lake)) or "the lake has had other erasures"
+        )
+    return held
+
+
+def _joined(config: Config, ledger: Ledger) -> Suppressed:
+    """All erasures that list or ledger know of."""
+    listed, kept = _readable(config, ledger)
+    if kept is None or not listed.erasures:
+        return listed if kept is None else kept
+    if kept.salt != listed.salt:
+        places = _look(config, ledger)
+        raise LakeDamageError(_lists(config, places) or "the lists have different keys")
+    longer, other = (kept, listed) if len(kept.erasures) >= len(listed.erasures) else (listed, kept)
+    known = {_identity(each) for each in longer.erasures}
+    lacking = [each for each in other.erasures if _identity(each) not in known]
+    both = longer.model_copy(update={"erasures": [*longer.erasures, *lacking], "number": 0})
+    days = {
+        day: {**kept.days.get(day, {}), **listed.days.get(day, {})}
+        for day in {*kept.days, *listed.days}
+    }
+    return _finished_in_either(both.model_copy(update={"days": days}), other)
+
+
+def _readable(config: Config, ledger: Ledger) -> tuple[Suppressed, Suppressed | None]:
+    """The list on disk and the ledger's; of two that are damaged neither can stand for the other.
+
+    Raises:
+        LakeError: when the list on disk is damaged, and the ledger has none.
+        LedgerError: when the ledger's is, and the list on disk is an older one.
+    """
+    try:
+        listed = read_suppressed(config)
+    except LakeError:
+        kept = kept_list(ledger)
+        if kept is None:
+            raise
+        return new_list(), kept
+    try:
+        return listed, kept_list(ledger)
+    except LedgerError:
+        if len(listed.erasures) < standing(ledger).number:
+            raise
+        return listed, None
+
+
+def _finished_in_either(held: Suppressed, other: Suppressed) -> Suppressed:
+    """The list with what the other one knows of how its erasures ended."""
+    ended = {_identity(each): each for each in other.erasures if each.finished is not None}
+    whole = [
+        each if each.finished is not None else ended.get(_identity(each), each)
+        for each in held.erasures
+    ]
+    return held.model_copy(update={"erasures": whole})
+
+
+def _identity(each: Erasure) -> tuple[str, ...]:
+    return (each.at, each.by, each.why, *each.users)
+
+
+def _counted(erasures: int) -> str:
+    return "1 erasure" if erasures == 1 else f"{erasures} erasures"
