@@ -103,9 +103,9 @@ def rewriting(config: Config, ledger: Ledger, *, again: bool = False) -> Iterato
     with locked(Workspace(config).suppressed_lock):
         held = _joined(config, ledger) if again else _agreed(config, ledger)
         held = held.model_copy(deep=True)
-        before = None if held.number is None else held.model_dump()
         yield held
-        if held.model_dump() != before:
+        held.number = len(held.erasures)
+        if held.erasures and not _is_written(config, ledger, held):
             # Killed in between, the two differ, and the day is refused.
             keep_list(ledger, held)
             write_suppressed(config, held)
@@ -225,6 +225,14 @@ def _joined(config: Config, ledger: Ledger) -> Suppressed:
         for day in {*kept.days, *listed.days}
     }
     return _finished_in_either(both.model_copy(update={"days": days}), other)
+
+
+def _is_written(config: Config, ledger: Ledger, held: Suppressed) -> bool:
+    """Whether disk and ledger have this list."""
+    try:
+        return read_suppressed(config) == held and kept_list(ledger) == held
+    except (LakeError, LedgerError):
+        return False
 
 
 def _readable(config: Config, ledger: Ledger) -> tuple[Suppressed, Suppressed | None]:
