@@ -7,12 +7,12 @@ brings the list together from what is left and applies it again.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
-from driftune.errors import LakeDamageError, LakeError, LedgerError, SourceUnavailableError
-from driftune.lake.applied import applied, note_applied
+from driftune.errors import LakeDamageError, LakeError, LedgerError
+from driftune.intake.erasure_problems import Places, lake_differs, lists_differ, look, unfinished
+from driftune.lake.applied import note_applied
 from driftune.lake.store import store_of
 from driftune.lake.suppressed import (
     Erasure,
@@ -22,23 +22,8 @@ from driftune.lake.suppressed import (
     write_suppressed,
 )
 from driftune.locks import is_held, locked
-from driftune.registry.erasures import Standing, keep_list, kept_list, standing
+from driftune.registry.erasures import keep_list, kept_list, standing
 from driftune.registry.ledger import Ledger
-
-_AGAIN = "say driftune erase --again"
-
-
-@dataclass(frozen=True)
-class _Places:
-    """What the list on disk, the ledger and the lake (None: no day yet) say of erasures."""
-
-    listed: Suppressed
-    said: Standing
-    lake: int | None
-
-    @property
-    def open(self) -> set[int]:
-        return self.listed.open & self.said.open
 
 
 def check_erasures(config: Config, ledger: Ledger) -> Suppressed:
@@ -55,19 +40,6 @@ def check_erasures(config: Config, ledger: Ledger) -> Suppressed:
     return read_suppressed(config)
 
 
-def check_unchanged(config: Config, ledger: Ledger, held: Suppressed) -> None:
-    """See that nobody was erased since the list was read.
-
-    Raises:
-        SourceUnavailableError: when somebody was.
-        LakeError: as ``check_erasures`` does.
-    """
-    if check_erasures(config, ledger).state != held.state:
-        raise SourceUnavailableError(
-            "users were erased while the day was taken in; the lake is unchanged; run the day again"
-        )
-
-
 def erasure_problem(config: Config, ledger: Ledger) -> str | None:
     """What is wrong with the list of erased users, in one line with the way back.
 
@@ -76,17 +48,17 @@ def erasure_problem(config: Config, ledger: Ledger) -> str | None:
     """
     workspace = Workspace(config)
     with locked(workspace.suppressed_lock, shared=True):
-        places = _look(config, ledger)
+        places = look(config, ledger)
         # Asked before the lock is let go of: what is half done now may be done then.
         working = is_held(workspace.erasing_lock)
     if places.listed.number is None and not places.said.number and places.listed.erasures:
         with rewriting(config, ledger):
             # The list of an earlier release joins the ledger.
             pass
-        places = _look(config, ledger)
-    if problem := _lists(config, places):
+        places = look(config, ledger)
+    if problem := lists_differ(config, places):
         return problem
-    return None if working else _unfinished(places) or _behind(config, places)
+    return None if working else unfinished(places) or lake_differs(config, places)
 
 
 @contextmanager
@@ -120,79 +92,15 @@ def note_lake(config: Config, held: Suppressed) -> None:
     note_applied(store_of(config), held.done)
 
 
-def _look(config: Config, ledger: Ledger) -> _Places:
-    return _Places(read_suppressed(config), standing(ledger), applied(store_of(config)))
-
-
-def _lists(config: Config, places: _Places) -> str | None:
-    """How list and ledger differ."""
-    path, listed, said = Workspace(config).suppressed, places.listed, places.said
-    has, wanted = len(listed.erasures), said.number
-    if listed.state == said.state:
-        return None
-    if has and wanted and listed.salt != said.salt:
-        return (
-            f"{path}: is the list of erased users of another ledger; move it away, then "
-            f"{_AGAIN}, which writes the ledger's; or set registry.ledger to the list's own"
-        )
-    if not has:
-        return (
-            f"{path}: the list of erased users is missing, the ledger has {_counted(wanted)}; "
-            f"{_AGAIN}, which writes it anew"
-        )
-    if has < wanted:
-        return (
-            f"{path}: the list of erased users is an older one, with {_counted(has)}, the ledger "
-            f"has {wanted}; {_AGAIN}, which mends it and applies them again"
-        )
-    if has > wanted:
-        return (
-            f"registry.ledger: is an older one, with {_counted(wanted)}, {path} has {has}; "
-            f"{_AGAIN}, which takes them back into the ledger"
-        )
-    return f"{path}: has other erasures than the ledger; {_AGAIN}, which joins them"
-
-
-def _unfinished(places: _Places) -> str | None:
-    if not places.open:
-        return None
-    number = min(places.open)
-    each = places.listed.erasures[number - 1]
-    users = "driftune erase again with the same users, or " if each.users else ""
-    return f"erasure {number} of {each.at} did not end; say {users}driftune erase --again"
-
-
-def _behind(config: Config, places: _Places) -> str | None:
-    """How the lake differs from the list."""
-    lake, known = places.lake, len(places.listed.erasures)
-    if lake is None or lake == known:
-        return None
-    if lake > known:
-        return lost_line(config, lake, known)
-    return (
-        f"the lake {store_of(config)} is from before erasure {lake + 1} of {known}, whose rows may "
-        f"be back in it; {_AGAIN}, which applies them again"
-    )
-
-
-def lost_line(config: Config, lake: int, known: int) -> str:
-    """That the lake has had more erasures than list and ledger know of."""
-    return (
-        f"the lake {store_of(config)} has had {_counted(lake)}, list and ledger know of {known}; "
-        f"put a newer {Workspace(config).suppressed} or ledger back; where both are gone for good, "
-        "say driftune erase --forget-lost, then erase those users again"
-    )
-
-
 def _agreed(config: Config, ledger: Ledger) -> Suppressed:
     """The list as list, ledger and lake have it, but for an erasure that was killed."""
-    places = _look(config, ledger)
+    places = look(config, ledger)
     listed, said, lake = places.listed, places.said, places.lake
     if listed.number is None and not said.number and lake in (None, 0, listed.done):
         # The list of an earlier release, which neither ledger nor lake knew of.
         note_applied(store_of(config), listed.done)
         return listed
-    problem = _lists(config, places)
+    problem = lists_differ(config, places)
     held = kept_list(ledger) or listed
     if problem:
         # An erasure writes to the ledger first.
@@ -203,7 +111,7 @@ def _agreed(config: Config, ledger: Ledger) -> Suppressed:
     held = _finished_in_either(held, listed)
     if lake is not None and not held.done <= lake <= len(held.erasures):
         raise LakeDamageError(
-            _behind(config, _Places(held, said, lake)) or "the lake has had other erasures"
+            lake_differs(config, Places(held, said, lake)) or "the lake has had other erasures"
         )
     return held
 
@@ -214,8 +122,8 @@ def _joined(config: Config, ledger: Ledger) -> Suppressed:
     if kept is None or not listed.erasures:
         return listed if kept is None else kept
     if kept.salt != listed.salt:
-        places = _look(config, ledger)
-        raise LakeDamageError(_lists(config, places) or "the lists have different keys")
+        places = look(config, ledger)
+        raise LakeDamageError(lists_differ(config, places) or "the lists have different keys")
     longer, other = (kept, listed) if len(kept.erasures) >= len(listed.erasures) else (listed, kept)
     known = {_identity(each) for each in longer.erasures}
     lacking = [each for each in other.erasures if _identity(each) not in known]
@@ -269,7 +177,3 @@ def _finished_in_either(held: Suppressed, other: Suppressed) -> Suppressed:
 
 def _identity(each: Erasure) -> tuple[str, ...]:
     return (each.at, each.by, each.why, *each.users)
-
-
-def _counted(erasures: int) -> str:
-    return "1 erasure" if erasures == 1 else f"{erasures} erasures"

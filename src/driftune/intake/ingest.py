@@ -13,7 +13,7 @@ from driftune.config.workspace import Workspace
 from driftune.errors import DayRefusedError, LakeError, SourceError
 from driftune.intake.columns import read_columns, record_columns
 from driftune.intake.commit import commit
-from driftune.intake.erasures import check_erasures, check_unchanged
+from driftune.intake.erasures import check_erasures
 from driftune.intake.lost import check_days
 from driftune.intake.scratch import scratch
 from driftune.intake.stage import content_hash, stage
@@ -21,7 +21,7 @@ from driftune.intake.turns import turn
 from driftune.io import write_json
 from driftune.lake.duck import connect, first_line, is_out_of_room
 from driftune.lake.source import Fetched, fetch
-from driftune.lake.suppressed import read_suppressed, unless_erased
+from driftune.lake.suppressed import erased_meanwhile, read_suppressed, unless_erased
 from driftune.lake.table import Lake, short_hash
 from driftune.quality.check import Check
 from driftune.quality.checkpoint import Checkpoint, validate
@@ -204,7 +204,8 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
         SourceUnavailableError: when users were erased meanwhile.
     """
     workspace, day = Workspace(config), staged.day
-    check_unchanged(config, ledger, staged.erased)
+    if check_erasures(config, ledger).state != staged.erased.state:
+        raise erased_meanwhile(day)
     if quality.verdict == "refused":
         ledger.announce(
             "refused_day",

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
-from driftune.errors import LakeError, SourceUnavailableError
+from driftune.errors import LakeDamageError, SourceUnavailableError
 from driftune.io import read_json, write_sealed
 from driftune.lake.duck import Connection, literal
 from driftune.locks import locked
@@ -126,7 +126,7 @@ def read_suppressed(config: Config) -> Suppressed:
     """Read the list; an empty one with a new key where there is none. Not to be changed.
 
     Raises:
-        LakeError: when it is damaged: without it erased users would come back.
+        LakeDamageError: when it is damaged: without it erased users would come back.
     """
     path = Workspace(config).suppressed
     try:
@@ -135,7 +135,7 @@ def read_suppressed(config: Config) -> Suppressed:
     except FileNotFoundError:
         return new_list()
     except (ValidationError, ValueError, OSError):
-        raise LakeError(
+        raise LakeDamageError(
             f"{path}: the list of erased users is damaged; driftune erase --again writes it anew "
             "from the ledger"
         ) from None
@@ -164,11 +164,15 @@ def unless_erased(config: Config, day: date, state: str) -> Iterator[None]:
     """
     with locked(Workspace(config).suppressed_lock, shared=True):
         if read_suppressed(config).state != state:
-            raise SourceUnavailableError(
-                f"{day}: users were erased while it was taken in; the lake is unchanged; run the "
-                "day again"
-            )
+            raise erased_meanwhile(day)
         yield
+
+
+def erased_meanwhile(day: date) -> SourceUnavailableError:
+    """That a day was staged under a list that has changed since."""
+    return SourceUnavailableError(
+        f"{day}: users were erased while it was taken in; the lake is unchanged; run the day again"
+    )
 
 
 def leave_out(con: Connection, config: Config, erased: Suppressed) -> int:

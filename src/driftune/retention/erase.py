@@ -20,7 +20,8 @@ from driftune.config import Config
 from driftune.config.workspace import Workspace, shown_path
 from driftune.errors import DriftuneError, LakeDamageError
 from driftune.features.encoder import erase_users
-from driftune.intake.erasures import lost_line, note_lake, rewriting
+from driftune.intake.erasure_problems import lost_line
+from driftune.intake.erasures import note_lake, rewriting
 from driftune.intake.scratch import left_behind
 from driftune.lake.applied import applied
 from driftune.lake.store import store_of
