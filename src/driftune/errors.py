@@ -37,7 +37,7 @@ class LakeError(DriftuneError):
 
 
 class LakeDamageError(LakeError):
-    """A day or a data file of the lake is missing, or another than was written."""
+    """A day, a data file, or the list of erased users is missing, or another than was written."""
 
 
 class BackboneError(DriftuneError):

@@ -22,7 +22,7 @@ from driftune.deployment.doctor import examine
 from driftune.drift.detect import decide_day
 from driftune.drift.measure import measure_domain
 from driftune.drift.windows import draw_windows
-from driftune.errors import DriftuneError, LakeError, SourceUnavailableError
+from driftune.errors import DriftuneError, LakeDamageError, LakeError, SourceUnavailableError
 from driftune.features.encoder import load_encoder
 from driftune.intake.commit import commit
 from driftune.intake.ingest import check, domains_for, ingest
@@ -40,7 +40,7 @@ from driftune.registry.champions import champions_for
 from driftune.registry.ledger import Ledger
 from driftune.registry.outbox import owed
 from driftune.reports import build_site
-from driftune.retention.erase import Erased, erase, would_erase
+from driftune.retention.erase import Erased, apply_again, erase, would_erase
 from driftune.retention.texts import redacted
 from driftune.training.pretrain import encoder_folder, load_model
 from tests.conftest import World, impressions, made_once
@@ -329,6 +329,35 @@ def test_killed_in_between_a_second_call_ends_it(
     (entry,) = read_suppressed(lived.config).erasures
     assert entry.finished is not None
     with Ledger(lived.config) as ledger:
+        assert not ingest(lived.config, ledger, lived.day(3)).changed
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "driftune.intake.erasures:write_suppressed",
+        pytest.param("driftune.intake.erasures:note_applied", marks=CI),
+        pytest.param("driftune.retention.parquet_rows:erase_quarantined", marks=CI),
+    ],
+)
+@pytest.mark.parametrize("way", ["erase", "again"])
+def test_killed_between_list_ledger_and_lake_the_day_waits_for_the_end(
+    lived: World, forks: ForkServerContext, point: str, way: str
+) -> None:
+    day = lived.day(4)
+    frame = impressions(day)
+    frame.loc[frame.index[:9], "user_id"] = USER
+    lived.write(day, frame)
+    kill_at(forks, point, erase_user, str(lived.params), USER)
+    with Ledger(lived.config) as ledger:
+        with pytest.raises(LakeDamageError, match="driftune erase --again"):
+            ingest(lived.config, ledger, day)
+        if way == "erase":
+            erase(lived.config, ledger, [USER], "asked by letter")
+        else:
+            apply_again(lived.config, ledger)
+        assert naming(lived, USER) == []
+        assert ingest(lived.config, ledger, day).quality.rows == 1191
         assert not ingest(lived.config, ledger, lived.day(3)).changed
 
 

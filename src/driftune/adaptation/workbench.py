@@ -6,6 +6,7 @@ from pathlib import Path
 
 from driftune.adaptation.split import Split, lake_version, split_of_decision
 from driftune.errors import BACKBONE_CHANGED, OvertakenError, RegistryError
+from driftune.intake.erasures import check_erasures
 from driftune.intake.lost import check_days
 from driftune.models.adapters import Adapter, AdapterBank, AdapterFileError, Card, load_adapter
 from driftune.project import Project, Served
@@ -52,9 +53,10 @@ class Workbench:
         """The rows that train, select and judge.
 
         Raises:
-            LakeError: when there are too few, or days are missing, damaged or lost.
+            LakeError: when there are too few, or days or erasures are missing, damaged or lost.
         """
         check_days(self.config, self.project.ledger, date.fromisoformat(self.decision.day))
+        check_erasures(self.config, self.project.ledger)
         return split_of_decision(self.config, self.served.encoder, self.decision)
 
     def champion(self) -> tuple[Champion, AdapterBank]:

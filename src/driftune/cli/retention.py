@@ -9,6 +9,7 @@ import typer
 
 from driftune.cli.lines import say
 from driftune.cli.options import PARAMS, AsJson, ConfigPath, load
+from driftune.errors import ConfigError
 
 if TYPE_CHECKING:
     from driftune.retention.erase import Erased
@@ -71,42 +72,63 @@ def erase(
     in_advance: Annotated[
         bool, typer.Option("--in-advance", help="Keep ids that nothing holds out of later files.")
     ] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again",
+            help="Erase all who were ever erased again: after a backup was put back, or when the "
+            "list or the ledger lost some. No ids are needed.",
+        ),
+    ] = False,
+    forget_lost: Annotated[
+        bool,
+        typer.Option(
+            "--forget-lost", help="As --again, and give up erasures that only the lake knows of."
+        ),
+    ] = False,
     config: ConfigPath = PARAMS,
     as_json: AsJson = False,
 ) -> None:
     """Erase users: lake, its old versions, quarantine, records, pages; later files bring none back.
 
-    The audit and the list that keeps them out know them by salted hashes. The source's own files,
-    a DVC remote and backups are not rewritten. Killed in between, say it again.
+    The audit and the list that keeps them out, on disk and in the ledger, know them by keyed
+    hashes. The source's own files, a DVC remote and backups are not rewritten. Killed in between,
+    say it again.
 
     Exit code 3: nothing holds one of the ids (lake, quarantine, records); the others are erased.
     Such an id is told, with ids that differ in letter case, blanks, leading zeros or .0 alone.
     """
     from driftune.registry.ledger import Ledger
+    from driftune.retention.erase import apply_again, read_users, would_erase
     from driftune.retention.erase import erase as erase_users
-    from driftune.retention.erase import read_users, would_erase
 
     settings = load(config)
     users = [*(user or []), *(read_users(users_file) if users_file is not None else [])]
+    if (again or forget_lost) and (users or in_advance or dry_run):
+        raise ConfigError("--again and --forget-lost take no users, --in-advance or --dry-run")
     with Ledger(settings) as ledger:
-        if dry_run:
+        if again or forget_lost:
+            found = apply_again(settings, ledger, why, forget_lost=forget_lost)
+        elif dry_run:
             found = would_erase(settings, ledger, users, in_advance=in_advance)
         else:
             found = erase_users(settings, ledger, users, why, in_advance=in_advance)
     if as_json:
         typer.echo(json.dumps({**asdict(found), "dry_run": dry_run}))
     else:
-        _tell(found, dry_run)
+        _tell(found, dry_run, again=again or forget_lost)
     _tell_unknown(found)
 
 
-def _tell(found: "Erased", dry_run: bool) -> None:
+def _tell(found: "Erased", dry_run: bool, *, again: bool) -> None:
     """Print what was erased, or would be."""
+    if again and not found.users:
+        say("erased again: nothing held rows of users who were erased; list and ledger agree")
     for name, day in found.before.items():
         say(f"{name!r}: was erased on {day}; nothing has held it since")
     if not found.users:
         return
-    said = "would be erased" if dry_run else "erased"
+    said = "would be erased" if dry_run else "erased again" if again else "erased"
     say(
         f"{said} of {_counted(len(found.users))}: {found.rows:,} rows of {len(found.days)} days, "
         f"{found.old_files} files of old versions, {found.encoded} encoded days, "

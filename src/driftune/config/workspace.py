@@ -132,6 +132,11 @@ class Workspace:
         return self.home / ".erased.lock"
 
     @property
+    def erasing_lock(self) -> Path:
+        """Held by an erasure at work."""
+        return self.home / ".erasing.lock"
+
+    @property
     def upkeep_lock(self) -> Path:
         """Held by what prunes or erases: one at a time."""
         return self.home / ".upkeep.lock"

@@ -27,8 +27,9 @@ def examine(config: Config, *, mend: bool = False, deep: bool = False) -> list[F
     checks: list[Callable[[Config], str]] = [_source, _lake, _backbone]
     for check in checks:
         findings.append(_finding(check, config))
-    findings += [found for found in [_finding(_erasures, config)] if not found["ok"]]
     with Ledger(config) as ledger:
+        erased = _finding(lambda config: _erasures(config, ledger), config)
+        findings += [] if erased["ok"] else [erased]
         findings += lost(config, ledger)
         findings += whole_files(config, mend=mend) if deep else []
         if mend:
@@ -48,15 +49,12 @@ def _finding(check: Callable[[Config], str], config: Config) -> Finding:
         return {"what": str(error), "ok": False}
 
 
-def _erasures(config: Config) -> str:
-    from driftune.lake.suppressed import read_suppressed
+def _erasures(config: Config, ledger: Ledger) -> str:
+    from driftune.intake.erasures import check_erasures
+    from driftune.registry.erasures import kept_list
 
-    erased = read_suppressed(config)
-    left = [erasure for erasure in erased.erasures if erasure.finished is None]
-    if left:
-        raise LakeError(
-            f"erasure of {left[0].at}: did not end; say driftune erase again with the same users"
-        )
+    erased = check_erasures(config, ledger)
+    kept_list(ledger)
     return f"erasures: {len(erased.users)} users are kept out, all done"
 
 

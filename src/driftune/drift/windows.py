@@ -29,6 +29,7 @@ from driftune.drift.references import (
 )
 from driftune.errors import DriftuneError, LedgerBusyError, LedgerError
 from driftune.features.encoder import Encoder
+from driftune.intake.erasures import check_erasures
 from driftune.intake.lost import check_days
 from driftune.io import read_json, write_sealed
 from driftune.lake.duck import connect, parquet
@@ -78,7 +79,7 @@ def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow
 
     Raises:
         LedgerError: when the day was not ingested.
-        LakeError: when the lake has lost a day that the windows rest on.
+        LakeError: when the lake has lost a day that the windows rest on, or an erasure.
         Exception: what the drawing of every domain has failed with.
     """
     record = ledger.day(day)
@@ -86,6 +87,7 @@ def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow
         raise LedgerError(f"{day} is not in the lake; run driftune run --day {day}")
     encoder, model, backbone = load_model(config)
     check_days(config, ledger, day)
+    check_erasures(config, ledger)
     view = Lake.of(config)
     known = day_domains(config, ledger, view, day)
     champions, bank = champions_for(config, ledger, backbone, list(known.names))

@@ -12,6 +12,7 @@ import duckdb
 from driftune.config import Config
 from driftune.domains import domain_key
 from driftune.errors import LakeError
+from driftune.lake.applied import saying
 from driftune.lake.duck import (
     DICTIONARY,
     Connection,
@@ -29,7 +30,7 @@ from driftune.quality.staged import Staged
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from deltalake import DeltaTable, Schema
+    from deltalake import DeltaTable, Schema, Transaction
 
 
 def commit(config: Config, staged: Staged) -> int:
@@ -59,7 +60,10 @@ def commit(config: Config, staged: Staged) -> int:
             ) from None
     staged.fetched.check_unchanged()
     with unless_erased(config, staged.day, staged.erased.state):
-        return replace_day(store, staged.day, staged.content_hash, {written: rows}, schema)
+        erasures = staged.erased.done
+        return replace_day(
+            store, staged.day, staged.content_hash, {written: rows}, schema, erasures=erasures
+        )
 
 
 def replace_day(
@@ -68,10 +72,13 @@ def replace_day(
     content_hash: str,
     written: dict[Path, int],
     arrow: "pa.Schema | None" = None,
+    *,
+    erasures: int = 0,
 ) -> int:
     """Put finished files (with their rows) in the place of a day's; returns the table's version.
 
-    ``arrow`` is their schema; without it they have that of the lake.
+    ``arrow`` is their schema; without it they have that of the lake. ``erasures``: the number of
+    the last one, which a lake that is made by this says that it has had.
 
     Raises:
         LakeError: when the lake takes no file or no commit; the files are gone then.
@@ -82,7 +89,7 @@ def replace_day(
             name = f"day={day}/{file_name(number, content_hash, path)}"
             parts.append(_Part(name, path.stat().st_size, rows))
             store.add(path, name)
-        _replace_partition(store, day.isoformat(), content_hash, parts, arrow)
+        _replace_partition(store, day.isoformat(), content_hash, parts, arrow, erasures)
     except BaseException as error:
         named = _is_named(store, day, parts)
         if named is False:
@@ -150,7 +157,12 @@ def _write(con: Connection, config: Config, staged: Staged) -> tuple["pa.Schema"
 
 
 def _replace_partition(
-    store: LakeStore, day: str, content_hash: str, parts: list[_Part], arrow: "pa.Schema | None"
+    store: LakeStore,
+    day: str,
+    content_hash: str,
+    parts: list[_Part],
+    arrow: "pa.Schema | None",
+    erasures: int,
 ) -> None:
     from deltalake import DeltaTable, Schema
     from deltalake.exceptions import DeltaError
@@ -163,7 +175,9 @@ def _replace_partition(
             schema = table.schema()
         else:
             raise LakeError(f"the lake {store} holds no days yet; run driftune run first")
+        said: list[Transaction] = []
         if table is None:
+            said = saying(erasures)
             table = DeltaTable.create(
                 store.url,
                 schema,
@@ -172,15 +186,20 @@ def _replace_partition(
                 configuration=store.properties,
                 storage_options=store.options,
             )
-        _overwrite(table, schema, day, content_hash, parts)
+        _overwrite(table, schema, day, content_hash, parts, said)
     except (DeltaError, OSError) as error:
         raise LakeError(f"the lake {store} takes no commit ({reason(error)})") from None
 
 
 def _overwrite(
-    table: "DeltaTable", schema: "Schema", day: str, content_hash: str, parts: list[_Part]
+    table: "DeltaTable",
+    schema: "Schema",
+    day: str,
+    content_hash: str,
+    parts: list[_Part],
+    said: "list[Transaction]",
 ) -> None:
-    """Commit the day's files; columns that are new to the table join it."""
+    """Commit the day's files, and what is ``said`` with them; new columns join the table."""
     from deltalake import CommitProperties, Schema, Transaction
     from deltalake.transaction import AddAction, RemoveAction
 
@@ -206,7 +225,8 @@ def _overwrite(
         commit_properties=CommitProperties(
             custom_metadata={"driftune.content": content_hash, "driftune.day": day},
             app_transactions=[
-                Transaction(application(date.fromisoformat(day)), short_hash(content_hash))
+                Transaction(application(date.fromisoformat(day)), short_hash(content_hash)),
+                *said,
             ],
         ),
     )

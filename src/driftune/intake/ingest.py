@@ -13,6 +13,7 @@ from driftune.config.workspace import Workspace
 from driftune.errors import DayRefusedError, LakeError, SourceError
 from driftune.intake.columns import read_columns, record_columns
 from driftune.intake.commit import commit
+from driftune.intake.erasures import check_erasures
 from driftune.intake.lost import check_days
 from driftune.intake.scratch import scratch
 from driftune.intake.stage import content_hash, stage
@@ -20,7 +21,7 @@ from driftune.intake.turns import turn
 from driftune.io import write_json
 from driftune.lake.duck import connect, first_line, is_out_of_room
 from driftune.lake.source import Fetched, fetch
-from driftune.lake.suppressed import read_suppressed, unless_erased
+from driftune.lake.suppressed import erased_meanwhile, read_suppressed, unless_erased
 from driftune.lake.table import Lake, short_hash
 from driftune.quality.check import Check
 from driftune.quality.checkpoint import Checkpoint, validate
@@ -79,7 +80,11 @@ def unchanged(
 
     It stands when lake and ledger hold its rows and, with ``again``, when it was judged by the
     rules of now. A redelivery that was refused in between is withdrawn then.
+
+    Raises:
+        LakeError: when list, ledger and lake do not agree on who was erased.
     """
+    check_erasures(config, ledger)
     workspace, day = Workspace(config), fetched.day
     row, quality = ledger.day(day), read_quality(workspace, day)
     if row is None or quality is None or row.content_hash != quality.content_hash:
@@ -196,8 +201,11 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
     Raises:
         DayRefusedError: when a critical rule is broken; nothing has changed then, and releases
             that no run has ended are withdrawn.
+        SourceUnavailableError: when users were erased meanwhile.
     """
     workspace, day = Workspace(config), staged.day
+    if check_erasures(config, ledger).state != staged.erased.state:
+        raise erased_meanwhile(day)
     if quality.verdict == "refused":
         ledger.announce(
             "refused_day",

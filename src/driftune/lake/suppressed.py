@@ -1,22 +1,27 @@
 """Suppressed users: rows of those who were erased never come back, from whatever file.
 
-The list knows users by a salted hash alone. A day whose rows were erased holds another content
-than its files have: the list says which, so that the same files again stay a no-op.
+The list knows users by a keyed hash alone, and numbers its erasures; the ledger holds the same
+list (see ``intake.erasures``). A day whose rows were erased holds another content than its files
+have: the list says which, so that the same files again stay a no-op.
 """
 
 import hashlib
+import hmac
 import re
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
-from driftune.errors import LakeError, SourceUnavailableError
-from driftune.io import write_json
+from driftune.errors import LakeDamageError, SourceUnavailableError
+from driftune.io import read_json, write_sealed
 from driftune.lake.duck import Connection, literal
 from driftune.locks import locked
 
@@ -25,9 +30,16 @@ _BETWEEN = r"[,;|\t\"'{}:\[\]\s]+"
 _DELIMITERS = ",;|\t"
 _AROUND = " \"'\r"
 
+# What is hashed names the column, so that the same key may serve other columns' values.
+_COLUMN = b"user_id\0"
+_BLOCK = 64
+
 
 class Erasure(BaseModel):
-    """One erasure as the audit keeps it: users by their marks; ``finished`` is null meanwhile."""
+    """One erasure as the audit keeps it: users by their marks; ``finished`` is null meanwhile.
+
+    One without users applied all that were before it again.
+    """
 
     at: str
     by: str
@@ -38,56 +50,109 @@ class Erasure(BaseModel):
 
 
 class Suppressed(BaseModel):
-    """Who was erased. ``days``: per day (ISO) the content hash that its files have by themselves,
-    and the one that the lake has of them without those rows.
+    """Who was erased: the erasure at place n of ``erasures`` has the number n, from 1.
+
+    ``salt``: the key of the marks (hex), made once; ``keyed``: how they are made of it, ``sha256``
+    in lists of earlier releases. ``days``: per day (ISO) the content hash that its files have by
+    themselves, and the one that the lake has of them without those rows. ``number``: how many
+    erasures there are; null in a file of an earlier release.
     """
 
     salt: str
-    users: list[str] = []
+    keyed: Literal["sha256", "hmac-sha256"] = "sha256"
+    number: int | None = None
     days: dict[str, dict[str, str]] = {}
     erasures: list[Erasure] = []
 
     @property
+    def users(self) -> list[str]:
+        """The marks of all who were erased, in order."""
+        return sorted({mark for each in self.erasures for mark in each.users})
+
+    @property
     def state(self) -> str:
-        """A hash of who is on the list."""
-        return hashlib.sha256(" ".join(self.users).encode()).hexdigest()
+        """A hash of who was erased, by which erasure; empty before the first."""
+        return chain(self.salt, [each.users for each in self.erasures])[-1]
+
+    @property
+    def open(self) -> set[int]:
+        """The numbers of erasures that did not end."""
+        return {number for number, each in enumerate(self.erasures, 1) if each.finished is None}
+
+    @property
+    def done(self) -> int:
+        """The number of the last erasure before which, itself included, all have ended."""
+        return min(self.open, default=len(self.erasures) + 1) - 1
 
     def mark(self, user: str) -> str:
-        """A user's salted hash."""
-        return hashlib.sha256(f"{self.salt}{user}".encode()).hexdigest()
+        """A user's keyed hash (hex)."""
+        if self.keyed == "sha256":
+            return hashlib.sha256(f"{self.salt}{user}".encode()).hexdigest()
+        return hmac.new(bytes.fromhex(self.salt), _COLUMN + user.encode(), "sha256").hexdigest()
+
+    def mark_sql(self, text: str) -> str:
+        """The mark of an id as SQL, over the expression ``text``."""
+        if self.keyed == "sha256":
+            return f"sha256({literal(self.salt)} || {text})"
+        key = bytes.fromhex(self.salt).ljust(_BLOCK, b"\0")
+        inner, outer = (bytes(byte ^ pad for byte in key) for pad in (0x36, 0x5C))
+        within = f"sha256({_blob(inner + _COLUMN)} || encode({text}))"
+        return f"sha256({_blob(outer)} || unhex({within}))"
 
     def content(self, day: date, source: str) -> str:
         """The content hash of the day in the lake, by that of its files."""
         return self.days.get(day.isoformat(), {}).get(source, source)
 
 
+def _blob(value: bytes) -> str:
+    return f"unhex('{value.hex()}')"
+
+
+def new_list() -> Suppressed:
+    """An empty list with a key of its own."""
+    return Suppressed(salt=secrets.token_hex(32), keyed="hmac-sha256", number=0)
+
+
+def chain(salt: str, users: Iterable[list[str]]) -> list[str]:
+    """Hashes of a list after each of its erasures, by their users' marks; the first is empty."""
+    found = [""]
+    for number, marked in enumerate(users, 1):
+        said = " ".join([found[-1], salt, str(number), *marked])
+        found.append(hashlib.sha256(said.encode()).hexdigest())
+    return found
+
+
 def read_suppressed(config: Config) -> Suppressed:
-    """Read the list; an empty one with a new salt where there is none.
+    """Read the list; an empty one with a new key where there is none. Not to be changed.
 
     Raises:
-        LakeError: when it is damaged: without it erased users would come back.
+        LakeDamageError: when it is damaged: without it erased users would come back.
     """
     path = Workspace(config).suppressed
     try:
-        return Suppressed.model_validate_json(path.read_text(encoding="utf-8"))
+        now = path.stat()
+        return _read(path, now.st_size, now.st_mtime_ns, now.st_ino)
     except FileNotFoundError:
-        return Suppressed(salt=secrets.token_hex(16))
+        return new_list()
     except (ValidationError, ValueError, OSError):
-        raise LakeError(
-            f"{path}: the list of erased users is damaged; put it back from a backup: without it "
-            "they would come back"
+        raise LakeDamageError(
+            f"{path}: the list of erased users is damaged; driftune erase --again writes it anew "
+            "from the ledger"
         ) from None
 
 
-@contextmanager
-def rewriting(config: Config) -> Iterator[Suppressed]:
-    """Yield the list to be changed, and write what was; what is being committed ends before."""
-    with locked(Workspace(config).suppressed_lock):
-        erased = read_suppressed(config)
-        before = erased.model_dump(mode="json")
-        yield erased
-        if (now := erased.model_dump(mode="json")) != before:
-            write_json(Workspace(config).suppressed, now)
+@lru_cache(maxsize=4)
+def _read(path: Path, _size: int, _modified: int, _inode: int) -> Suppressed:
+    held = Suppressed.model_validate(read_json(path))
+    if held.number not in (None, len(held.erasures)):
+        raise ValueError("its number is not that of its erasures")
+    return held
+
+
+def write_suppressed(config: Config, held: Suppressed) -> None:
+    """Write the list, with its number and checksum."""
+    whole = held.model_copy(update={"number": len(held.erasures)})
+    write_sealed(Workspace(config).suppressed, whole.model_dump(mode="json"))
 
 
 @contextmanager
@@ -99,35 +164,43 @@ def unless_erased(config: Config, day: date, state: str) -> Iterator[None]:
     """
     with locked(Workspace(config).suppressed_lock, shared=True):
         if read_suppressed(config).state != state:
-            raise SourceUnavailableError(
-                f"{day}: users were erased while it was taken in; the lake is unchanged; run the "
-                "day again"
-            )
+            raise erased_meanwhile(day)
         yield
+
+
+def erased_meanwhile(day: date) -> SourceUnavailableError:
+    """That a day was staged under a list that has changed since."""
+    return SourceUnavailableError(
+        f"{day}: users were erased while it was taken in; the lake is unchanged; run the day again"
+    )
 
 
 def leave_out(con: Connection, config: Config, erased: Suppressed) -> int:
     """Take the rows of suppressed users out of ``raw`` and ``parsed``; returns their number."""
     if not erased.users:
         return 0
-    con.execute("CREATE TEMP TABLE gone (mark VARCHAR)")
-    con.execute("INSERT INTO gone SELECT unnest(?::VARCHAR[])", [erased.users])
+    # Each id is hashed once, however many rows it has.
+    con.execute("CREATE TEMP TABLE gone AS SELECT unnest(?::VARCHAR[]) AS mark", [erased.users])
     con.execute(
-        "CREATE TABLE suppressed AS SELECT row_id, delivered_id FROM parsed "
-        f"WHERE sha256({literal(erased.salt)} || user_id) IN (SELECT mark FROM gone)"
+        "CREATE TEMP TABLE gone_ids AS SELECT id FROM (SELECT DISTINCT user_id AS id FROM parsed) "
+        f"WHERE {erased.mark_sql('id')} IN (SELECT mark FROM gone)"
     )
     con.execute(
         f"""
         DELETE FROM unreadable WHERE rowid IN (
             SELECT place FROM (SELECT rowid AS place, unnest(
                 {words(config, "text")}) AS word FROM unreadable)
-            WHERE sha256({literal(erased.salt)} || word) IN (SELECT mark FROM gone)
+            WHERE {erased.mark_sql("word")} IN (SELECT mark FROM gone)
         )
         """
     )
-    ((rows,),) = con.execute("SELECT count(*) FROM suppressed").fetchall()
-    if not rows:
+    if not con.execute("SELECT 1 FROM gone_ids LIMIT 1").fetchall():
         return 0
+    con.execute(
+        "CREATE TABLE suppressed AS SELECT row_id, delivered_id FROM parsed "
+        "WHERE user_id IN (SELECT id FROM gone_ids)"
+    )
+    ((rows,),) = con.execute("SELECT count(*) FROM suppressed").fetchall()
     con.execute("ALTER VIEW raw RENAME TO delivered")
     con.execute(
         "CREATE VIEW raw AS SELECT * FROM delivered "

@@ -23,6 +23,7 @@ from driftune.guard.check import check_champions
 from driftune.policies.rules import Policy
 from driftune.project import Project
 from driftune.registry.days import copy_days
+from driftune.registry.erasures import copy_erasures
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import GateReport, TrainingFigures
 from driftune.registry.waiting import decided_with, looks_due
@@ -107,6 +108,8 @@ class Trial:
         for path in (shared.lake, shared.lake_cache, shared.features, shared.model):
             if path.exists():
                 (home / path.name).symlink_to(path, target_is_directory=True)
+        if shared.suppressed.exists():
+            (home / shared.suppressed.name).symlink_to(shared.suppressed)
         own = policy.settings(config).model_copy(
             update={
                 "workspace": str(home),
@@ -117,6 +120,7 @@ class Trial:
         )
         trial = cls(policy, Project(own, mirrored=False))
         copy_days(ledger, trial.ledger)
+        copy_erasures(ledger, trial.ledger)
         return trial
 
     @property

@@ -188,6 +188,32 @@ messages = Table(
     Column("sent_at", Float, index=True),
 )
 
+# Who was erased: the list of ``lake.suppressed`` once more. ``users``: their marks under the key
+# ``salt``; ``chain``: a hash of the list up to this erasure.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("salt", String(64), nullable=False),
+    Column("keyed", String(16), nullable=False),
+    Column("chain", String(64), nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("users", JSON, nullable=False),
+    Column("finished", String(32)),
+    Column("removed", JSON, nullable=False),
+)
+
+# Days that lost rows: ``content`` is what the lake has of files whose own content is ``source``.
+erased_days = Table(
+    "erased_days",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("source", String(64), primary_key=True),
+    Column("content", String(64), nullable=False),
+)
+
 
 def complete(engine: Engine) -> None:
     """Give a ledger the tables, and one of an earlier release the columns, that it lacks.

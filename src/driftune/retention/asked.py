@@ -32,23 +32,27 @@ class Asked:
     unknown: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
-def sort_out(config: Config, ledger: Ledger, users: Sequence[str]) -> Asked:
+def sort_out(
+    config: Config, ledger: Ledger, users: Sequence[str], held: Suppressed | None = None
+) -> Asked:
     """Sort ids by what the workspace has of them; nothing is written.
+
+    ``held``: the list of erased users, where it is not the one on disk.
 
     Raises:
         DriftuneError: when a record that may name them is damaged.
     """
-    suppressed = read_suppressed(config)
-    held = set(_begun(suppressed, users))
-    held |= lake_rows.held_ids(config, [user for user in users if user not in held])
-    held |= parquet_rows.quarantined_ids(config, [user for user in users if user not in held])
+    suppressed = read_suppressed(config) if held is None else held
+    here = set(_begun(suppressed, users))
+    here |= lake_rows.held_ids(config, [user for user in users if user not in here])
+    here |= parquet_rows.quarantined_ids(config, [user for user in users if user not in here])
     for finds in _places(config, ledger):
-        held |= _found([user for user in users if user not in held], finds)
-    others = [user for user in users if user not in held]
+        here |= _found([user for user in users if user not in here], finds)
+    others = [user for user in users if user not in here]
     erased = {user: day for user in others if (day := _erased_on(suppressed, user)) is not None}
     unknown = [user for user in others if user not in erased]
     alike = _alike(config, unknown)
-    return Asked(sorted(held), erased, {user: alike.get(user, {}) for user in unknown})
+    return Asked(sorted(here), erased, {user: alike.get(user, {}) for user in unknown})
 
 
 def told(user: str, alike: dict[str, str]) -> str:

@@ -1,13 +1,16 @@
 """Erase: every row of some users out of the workspace, old versions of the lake included.
 
-The list of suppressed users is written first: from then on no file brings them back. What follows
-can be done again, in whole or in part, so that a run that is killed is finished by a second one.
+The list of suppressed users is written first, to the ledger and to disk: from then on no file
+brings them back. What follows can be done again, in whole or in part, so that a run that is killed
+is finished by a second one. ``apply_again`` does it for all who were ever erased, whom it finds by
+their marks: for a workspace that came from a backup, or that has lost the list.
 """
 
 import getpass
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -15,16 +18,20 @@ from pathlib import Path
 from driftune.checksums import drop
 from driftune.config import Config
 from driftune.config.workspace import Workspace, shown_path
-from driftune.errors import DriftuneError
+from driftune.errors import DriftuneError, LakeDamageError
 from driftune.features.encoder import erase_users
+from driftune.intake.erasure_problems import lost_line
+from driftune.intake.erasures import note_lake, rewriting
 from driftune.intake.scratch import left_behind
+from driftune.lake.applied import applied
 from driftune.lake.store import store_of
-from driftune.lake.suppressed import Erasure, Suppressed, marks, read_suppressed, rewriting
+from driftune.lake.suppressed import Erasure, Suppressed, marks, read_suppressed
 from driftune.locks import locked
 from driftune.registry.ledger import Ledger
 from driftune.reports import build_site
 from driftune.retention import lake_rows, parquet_rows
 from driftune.retention.asked import Asked, sort_out
+from driftune.retention.listed import listed_ids
 from driftune.retention.texts import mentions, redact_messages, redact_records
 from driftune.training.pretrain import encoder_folder
 
@@ -70,22 +77,68 @@ def erase(
 
     Raises:
         DriftuneError: without users or a reason, or when a file that may name them is damaged.
-        LakeError: when the lake takes no commit.
+        LakeError: when the lake takes no commit, or list, ledger and lake do not agree on who was
+            erased before.
     """
     wanted = _checked(users, why)
-    with locked(Workspace(config).upkeep_lock):
+    with _at_work(config):
         # Looked for while no day can be committed: one that lands later lands without them.
-        with rewriting(config) as held:
-            asked = _asked(config, ledger, wanted, in_advance)
+        with rewriting(config, ledger) as held:
+            asked = _asked(config, ledger, wanted, in_advance, held)
             if not asked.held:
                 return _nothing(asked)
             hashes = marks(held, asked.held)
-            held.users = sorted({*held.users, *hashes})
             _begin(held, hashes, why)
         found = _removed(config, ledger, asked, hashes)
-        with rewriting(config) as held:
-            _finish(held, hashes, found)
+        with rewriting(config, ledger) as held:
+            _finish(found, [each for each in held.erasures if _is_of(each, hashes)])
+            note_lake(config, held)
     return found
+
+
+def apply_again(
+    config: Config, ledger: Ledger, why: str = "applied again", *, forget_lost: bool = False
+) -> Erased:
+    """Bring the list of erased users together from disk and ledger, and erase all of them again.
+
+    That is an erasure with a number of its own. Their rows are found by their marks; encoded days
+    and drift counts are dropped as a whole, and made anew. ``forget_lost``: erasures that only the
+    lake knows of, whose users nobody can tell, are given up.
+
+    Raises:
+        DriftuneError: when a file that may name them is damaged.
+        LakeError: when list and ledger are of different workspaces, both are damaged, or the lake
+            knows of more erasures.
+    """
+    with _at_work(config):
+        with rewriting(config, ledger, again=True) as held:
+            _see_to_lost(config, held, why, forget_lost)
+            if not held.erasures:
+                return _nothing(Asked([]))
+            _begin(held, [], why)
+        users = listed_ids(config, ledger, held)
+        asked = Asked(users)
+        found = _removed(config, ledger, asked, marks(held, users), again=True)
+        with rewriting(config, ledger, again=True) as held:
+            _finish(found, held.erasures)
+            note_lake(config, held)
+    return found
+
+
+@contextmanager
+def _at_work(config: Config) -> Iterator[None]:
+    """One erasure at a time, and no pruning beside it."""
+    workspace = Workspace(config)
+    with locked(workspace.upkeep_lock), locked(workspace.erasing_lock):
+        yield
+
+
+def _see_to_lost(config: Config, held: Suppressed, why: str, forget: bool) -> None:
+    lake, known = applied(store_of(config)) or 0, len(held.erasures)
+    if lake > known and not forget:
+        raise LakeDamageError(lost_line(config, lake, known))
+    for _ in range(known, lake):
+        held.erasures.append(_erasure([], f"lost: {why}"))
 
 
 def would_erase(
@@ -96,7 +149,7 @@ def would_erase(
     Raises:
         DriftuneError: as ``erase``.
     """
-    asked = _asked(config, ledger, _checked(users, "-"), in_advance)
+    asked = _asked(config, ledger, _checked(users, "-"), in_advance, read_suppressed(config))
     if not asked.held:
         return _nothing(asked)
     wanted = asked.held
@@ -119,21 +172,24 @@ def would_erase(
     )
 
 
-def _removed(config: Config, ledger: Ledger, asked: Asked, hashes: list[str]) -> Erased:
+def _removed(
+    config: Config, ledger: Ledger, asked: Asked, hashes: list[str], *, again: bool = False
+) -> Erased:
     """Remove what the workspace holds of the users, whom the list has by these hashes."""
     wanted, workspace = asked.held, Workspace(config)
     days = set(lake_rows.days_with(config, wanted))
     mark = hashlib.sha256(" ".join(hashes).encode()).hexdigest()
-    rows = lake_rows.erase_rows(config, ledger, wanted, mark)
+    rows = lake_rows.erase_rows(config, ledger, wanted, mark, again=again)
     old = lake_rows.old_files(config, wanted)
     days |= {date.fromisoformat(file.day) for file in old}
-    encoded = parquet_rows.encoded_with(config, wanted)
+    # An encoded day knows users by a hash that their marks do not tell.
+    encoded = parquet_rows.encoded_with(config, None if again else wanted)
     quarantined = parquet_rows.quarantined_with(config, wanted)
     left = left_behind(workspace.staging)
     for file in old:
         store_of(config).drop(file.name)
     copies = lake_rows.copies_with(config, wanted)
-    for path in [*copies, *encoded, *parquet_rows.counted_of(config, days)]:
+    for path in [*copies, *encoded, *parquet_rows.counted_of(config, None if again else days)]:
         drop(path)
     for path in quarantined:
         parquet_rows.erase_quarantined(config, path, wanted)
@@ -159,9 +215,11 @@ def _removed(config: Config, ledger: Ledger, asked: Asked, hashes: list[str]) ->
     )
 
 
-def _asked(config: Config, ledger: Ledger, users: Sequence[str], in_advance: bool) -> Asked:
+def _asked(
+    config: Config, ledger: Ledger, users: Sequence[str], in_advance: bool, held: Suppressed
+) -> Asked:
     """The ids that are to be erased, apart from those that nothing holds."""
-    asked = sort_out(config, ledger, users)
+    asked = sort_out(config, ledger, users, held)
     if in_advance:
         return Asked(sorted([*asked.held, *asked.unknown]), asked.erased)
     return asked
@@ -193,17 +251,27 @@ def _checked(users: Sequence[str], why: str) -> list[str]:
     return wanted
 
 
+def _erasure(hashes: list[str], why: str) -> Erasure:
+    return Erasure(at=_now(), by=getpass.getuser(), why=why.strip(), users=hashes)
+
+
 def _begin(held: Suppressed, hashes: list[str], why: str) -> None:
-    now = datetime.now(UTC).isoformat(timespec="seconds")
     if not any(each.users == hashes and each.finished is None for each in held.erasures):
-        held.erasures.append(Erasure(at=now, by=getpass.getuser(), why=why.strip(), users=hashes))
+        held.erasures.append(_erasure(hashes, why))
 
 
-def _finish(held: Suppressed, hashes: list[str], found: Erased) -> None:
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    for each in held.erasures:
-        if each.finished is None and set(each.users) <= set(hashes):
-            each.finished, each.removed = now, found.counts
+def _is_of(each: Erasure, hashes: list[str]) -> bool:
+    return bool(each.users) and set(each.users) <= set(hashes)
+
+
+def _finish(found: Erased, ended: list[Erasure]) -> None:
+    for each in ended:
+        if each.finished is None:
+            each.finished, each.removed = _now(), found.counts
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _names(path: Path, users: Sequence[str]) -> bool:

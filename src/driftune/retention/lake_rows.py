@@ -12,12 +12,13 @@ from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.errors import LakeDamageError
 from driftune.intake.commit import replace_day
+from driftune.intake.erasures import rewriting
 from driftune.intake.scratch import scratch
 from driftune.intake.turns import turn
 from driftune.io import read_json, write_sealed
 from driftune.lake.duck import connect, literal, one_row, parquet
 from driftune.lake.store import StoredFile
-from driftune.lake.suppressed import note_day, read_suppressed, rewriting, without
+from driftune.lake.suppressed import note_day, read_suppressed, without
 from driftune.lake.table import Lake, open_table, short_hash
 from driftune.locks import locked
 from driftune.registry.days import rename_content
@@ -36,8 +37,12 @@ def days_with(config: Config, users: Sequence[str]) -> dict[date, int]:
     return found
 
 
-def erase_rows(config: Config, ledger: Ledger, users: Sequence[str], mark: str) -> int:
+def erase_rows(
+    config: Config, ledger: Ledger, users: Sequence[str], mark: str, *, again: bool = False
+) -> int:
     """Rewrite the days that hold rows of the users without them; returns the rows.
+
+    ``again``: the lake may be from before erasures.
 
     A day at a time and in one transaction each: killed in between, the rest is done by a second
     call. Revisions stay: the days were not delivered anew.
@@ -48,7 +53,7 @@ def erase_rows(config: Config, ledger: Ledger, users: Sequence[str], mark: str) 
     erased = 0
     for day in days_with(config, users):
         with turn(config, day):
-            with rewriting(config) as held:
+            with rewriting(config, ledger, again=again) as held:
                 note_day(held, day, _content(ledger, Lake.of(config), day), mark)
             erased += _rewrite(config, ledger, day, users, mark)
             align(config, ledger)

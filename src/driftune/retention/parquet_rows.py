@@ -21,11 +21,14 @@ from driftune.retention.texts import NUMBER
 _ASKED = "(SELECT unnest($1::VARCHAR[]))"
 
 
-def encoded_with(config: Config, users: Sequence[str]) -> list[Path]:
-    """Encoded days that hold rows of the users, whom they know by a hash, or may: damaged ones."""
+def encoded_with(config: Config, users: Sequence[str] | None) -> list[Path]:
+    """Encoded days that hold rows of the users, whom they know by a hash, or may: damaged ones.
+
+    Without ``users``: all of them.
+    """
     found = []
     for path in sorted(Workspace(config).features.glob("*.parquet")):
-        if not is_whole(path):
+        if users is None or not is_whole(path):
             found.append(path)
             continue
         with connect(reach=[path]) as con:
@@ -39,11 +42,11 @@ def encoded_with(config: Config, users: Sequence[str]) -> list[Path]:
     return found
 
 
-def counted_of(config: Config, days: Collection[date]) -> list[Path]:
-    """Drift counts drawn from the days."""
-    names = {day.isoformat() for day in days}
+def counted_of(config: Config, days: Collection[date] | None) -> list[Path]:
+    """Drift counts drawn from the days, or all."""
+    names = None if days is None else {day.isoformat() for day in days}
     kept = sorted(Workspace(config).profiles.glob("*.parquet"))
-    return [path for path in kept if path.name[:10] in names]
+    return [path for path in kept if names is None or path.name[:10] in names]
 
 
 def quarantined_with(config: Config, users: Sequence[str]) -> dict[Path, int]:
@@ -70,6 +73,21 @@ def quarantined_ids(config: Config, users: Sequence[str]) -> set[str]:
                 each = f"(SELECT unnest({maybe}) AS word FROM {parquet(path)})"
                 query = f"SELECT DISTINCT word FROM {each} WHERE word IN {_ASKED}"
                 found |= {user for (user,) in con.execute(query, [list(users)]).fetchall()}
+    return found
+
+
+def quarantined_like(config: Config, condition: str, values: Sequence[str]) -> set[str]:
+    """The ids of quarantined rows for which SQL over ``id`` and the parameter ``$1`` holds."""
+    found: set[str] = set()
+    for path in _quarantines(config):
+        with connect(reach=[path], timezone=config.timezone) as con:
+            texts = _texts(con, config, path)
+            if maybe := _words(con, config, path):
+                texts.append(f"unnest({maybe})")
+            for text in texts:
+                each = f"(SELECT DISTINCT {text} AS id FROM {parquet(path)})"
+                query = f"SELECT id FROM {each} WHERE {condition}"
+                found |= {user for (user,) in con.execute(query, [list(values)]).fetchall()}
     return found
 
 

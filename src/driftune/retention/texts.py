@@ -1,7 +1,7 @@
 """Users' ids in records of words and values: quality records, Data Docs, quarantined examples."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -30,10 +30,8 @@ def redact_records(config: Config, users: Collection[str], *, write: bool = True
     Raises:
         DriftuneError: when a record cannot be read.
     """
-    workspace, wanted, changed = Workspace(config), frozenset(users), 0
-    kept = ("quality", "quality/profiles", "quality/released", "data_docs")
-    folders = [workspace.home / name for name in kept]
-    for path in sorted(path for folder in folders for path in folder.glob("*.json")):
+    wanted, changed = frozenset(users), 0
+    for path in _records(config):
         before = _read(path)
         after = redacted(before, wanted)
         if after != before:
@@ -44,6 +42,47 @@ def redact_records(config: Config, users: Collection[str], *, write: bool = True
                 else:
                     write_json(path, after)
     return changed
+
+
+def _records(config: Config) -> list[Path]:
+    kept = ("quality", "quality/profiles", "quality/released", "data_docs")
+    folders = [Workspace(config).home / name for name in kept]
+    return sorted(path for folder in folders for path in folder.glob("*.json"))
+
+
+def recorded_words(config: Config, ledger: Ledger) -> set[str]:
+    """Whatever in records of days and in messages may be an id.
+
+    Raises:
+        DriftuneError: when a record cannot be read.
+        LedgerBusyError: when another process keeps the ledger locked.
+    """
+    found: set[str] = set()
+
+    def look(value: JsonValue) -> JsonValue:
+        found.update(_texts_in(value))
+        return value
+
+    for path in _records(config):
+        look(_read(path))
+    rewrite_facts(ledger, look, write=False)
+    return found
+
+
+def _texts_in(value: JsonValue) -> Iterator[str]:
+    """Every text in a record, whole, its quoted parts, and its words."""
+    if isinstance(value, str):
+        yield value
+        yield from _QUOTED.findall(value)
+        for word in _WORD.findall(value):
+            yield from (word, word.rstrip("."))
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts_in(each)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield name
+            yield from _texts_in(each)
 
 
 def redact_messages(ledger: Ledger, users: Collection[str], *, write: bool = True) -> int:
