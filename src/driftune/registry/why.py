@@ -12,12 +12,12 @@ def why(row: Decision) -> str:
 
     A report that is damaged is told as such.
     """
+    if row.note or row.state in QUIET or row.state in _UNJUDGED:
+        return row.note or row.sentence
     row = row.readable()
-    if row.note:
-        return row.note
     gate = row.gate
-    if row.state in QUIET or row.state in _UNJUDGED or gate is None:
-        return row.sentence
+    if row.note or gate is None:
+        return row.note or row.sentence
     scarce = gate.decision == GateVerdict.INSUFFICIENT or gate.waits_for == WaitsFor.DATA
     wanted = RuleVerdict.INSUFFICIENT if scarce else RuleVerdict.FAIL
     broken = (rule.sentence for rule in gate.rules if rule.verdict == wanted and rule.sentence)
