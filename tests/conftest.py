@@ -249,6 +249,19 @@ def trained_world(_trained: Path, tmp_path: Path) -> World:
 
 
 @pytest.fixture(scope="session")
+def _undefined(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.undefined import make
+
+    return made_once(tmp_path_factory, "undefined", make)
+
+
+@pytest.fixture
+def undefined_world(_undefined: Path, tmp_path: Path) -> World:
+    """A copy of a world whose domains have figures that are not defined, see tests.undefined."""
+    return World.copied(_undefined, tmp_path / "undefined")
+
+
+@pytest.fixture(scope="session")
 def forks() -> ForkServerContext:
     """Where processes are forked from: a server that has imported everything, see tests.forks."""
     return fork_server()

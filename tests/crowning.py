@@ -33,14 +33,14 @@ def bring(world: World, day: date, frame: pd.DataFrame | None = None) -> date:
     return day
 
 
-def pending(world: World, day: date, number: int = 1) -> str:
+def pending(world: World, day: date, number: int = 1, domain: str = DOMAIN) -> str:
     """A drift decision that waits for its adaptation; returns its id."""
     _, _, backbone = load_model(world.config)
     with Ledger(world.config) as ledger:
         row, _ = ledger.decide(
-            id=f"{day}.home-north.r{number}",
-            domain=DOMAIN,
-            domain_key=KEY,
+            id=f"{day}.{'home-north' if domain == DOMAIN else domain_key(domain)}.r{number}",
+            domain=domain,
+            domain_key=domain_key(domain),
             day=str(day),
             revision=number,
             backbone=backbone,
@@ -49,7 +49,7 @@ def pending(world: World, day: date, number: int = 1) -> str:
             scores=Scores(),
             sentence="Moved.",
             data_version="v",
-            champion_version=ledger.champion_version(KEY),
+            champion_version=ledger.champion_version(domain_key(domain)),
         )
     return row.id
 
@@ -71,32 +71,40 @@ def train(world: World, decision: str) -> bytes:
     return (Workspace(world.config).challenger(decision) / "adapter.safetensors").read_bytes()
 
 
-def crown(world: World, adapter: Adapter, reference: list[date], version: int = 1) -> str:
+def crown(
+    world: World,
+    adapter: Adapter,
+    reference: list[date],
+    version: int = 1,
+    domain: str = DOMAIN,
+    decision: str = "by the test",
+) -> str:
     """Make the adapter the domain's champion, in the place of the version before it, without a
     gate; returns its SHA-256.
     """
     _, _, backbone = load_model(world.config)
+    key = domain_key(domain)
     made = save_adapter(world.root / "made", adapter, {"backbone": backbone})
     sha256 = pd.read_json(made / "card.json", typ="series")["sha256"]
-    target = adapter_folder(world.config, KEY, version, sha256)
+    target = adapter_folder(world.config, key, version, sha256)
     target.parent.mkdir(parents=True, exist_ok=True)
     made.rename(target)
     with Ledger(world.config) as ledger, ledger.write() as connection:
         ledger.add_adapter(
             connection,
-            domain_key=KEY,
+            domain_key=key,
             version=version,
-            domain=DOMAIN,
+            domain=domain,
             sha256=sha256,
             backbone=backbone,
-            decision_id="by the test",
+            decision_id=decision,
             reference_days=[day.isoformat() for day in reference],
         )
         ledger.switch(
             connection,
             Switch(
-                key=KEY,
-                domain=DOMAIN,
+                key=key,
+                domain=domain,
                 action="promote",
                 expected=version - 1,
                 version=version,

@@ -44,6 +44,10 @@ class BackboneError(DriftuneError):
     """The pre-trained backbone is missing, damaged or does not fit the encoder."""
 
 
+class ModelOutputError(DriftuneError):
+    """What a model gives for rows of a domain is NaN or infinite."""
+
+
 class LedgerError(DriftuneError):
     """The ledger cannot be reached, or a record is not in the state that a step needs."""
 

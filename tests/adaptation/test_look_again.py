@@ -9,8 +9,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 from driftune.adaptation.adapt import adapt, look_again
+from driftune.adaptation.settings import settings_marks
 from driftune.adaptation.split import split_rows
 from driftune.config.loading import load_config
 from driftune.config.workspace import Workspace
@@ -19,6 +21,7 @@ from driftune.project import Project
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import Scores
 from driftune.registry.rows import Switch
+from driftune.registry.schema import decisions
 from driftune.registry.waiting import challengers, claim_look, looks_due
 from driftune.training.pretrain import load_model, pretrain
 from tests.conftest import World, impressions, made_once
@@ -35,6 +38,15 @@ def settings(world: World, *changes: tuple[str, str]) -> None:
         assert old in text, old
         text = text.replace(old, new)
     world.params.write_text(text)
+
+
+def planned_by_them(world: World, decision: str) -> None:
+    """Let the challenger's plan be of the settings as they are now."""
+    with Ledger(world.config) as ledger, ledger.write() as connection:
+        own = decisions.c.id == decision
+        gate = connection.scalar(sa.select(decisions.c.gate).where(own))
+        gate["plan"]["settings"] = settings_marks(world.config)
+        connection.execute(decisions.update().where(own).values(gate=gate))
 
 
 def coffee(day: date) -> pd.DataFrame:
@@ -121,6 +133,7 @@ def test_a_day_is_looked_at_once(small: tuple[World, str]) -> None:
     assert again(world, decision, date.fromisoformat(before.day)) == "waiting"
     assert row_of(world, decision) == before
     settings(world, ("min_rows: 400", "min_rows: 4000"))
+    planned_by_them(world, decision)
     day = bring(world, world.day(4), coffee(world.day(4)))
     with Ledger(world.config) as ledger:
         assert looks_due(ledger, day) == [decision]
@@ -176,6 +189,7 @@ def test_the_look_of_a_killed_process_is_taken_again_and_counts_once(
 def test_looks_end(small: tuple[World, str]) -> None:
     world, decision = small
     settings(world, ("min_rows: 400", "min_rows: 4000"), ("looks: 5", "looks: 3"))
+    planned_by_them(world, decision)
     states = []
     for number in (4, 5):
         day = bring(world, world.day(number), coffee(world.day(number)))
@@ -190,6 +204,7 @@ def test_days_without_rows_of_the_domain_count_as_looks_and_spend_nothing(
 ) -> None:
     world, decision = small
     settings(world, ("looks: 5", "looks: 3"))
+    planned_by_them(world, decision)
     states = []
     for number in (4, 5):
         frame = impressions(world.day(number), 1200)
@@ -211,6 +226,26 @@ def redeliver(world: World, day: date) -> None:
 
 def newer(world: World, day: date) -> None:
     pending(world, bring(world, world.day(4)), number=1)
+
+
+def other_gate(world: World, day: date) -> None:
+    settings(world, ("confidence: 0.95", "confidence: 0.9"))
+
+
+def other_seed(world: World, day: date) -> None:
+    settings(world, ("seed: 7", "seed: 8"))
+
+
+def other_zone(world: World, day: date) -> None:
+    settings(world, ("timezone: UTC", "timezone: Europe/Lisbon"))
+
+
+def other_drift(world: World, day: date) -> None:
+    settings(world, ("alpha: 0.001", "alpha: 0.01"))
+
+
+def other_adapter(world: World, day: date) -> None:
+    settings(world, ("bottleneck: 4", "bottleneck: 5"))
 
 
 def switched(world: World, day: date) -> None:
@@ -235,6 +270,11 @@ def switched(world: World, day: date) -> None:
     [
         (redeliver, "was delivered anew"),
         pytest.param(newer, "of the domain is newer", marks=CI),
+        (other_gate, "gate of params.yaml changed after the challenger was first judged"),
+        pytest.param(other_seed, "seed of params.yaml changed", marks=CI),
+        pytest.param(other_zone, "timezone of params.yaml changed", marks=CI),
+        pytest.param(other_drift, "drift of params.yaml changed", marks=CI),
+        pytest.param(other_adapter, "adapter of params.yaml changed", marks=CI),
         (switched, "the champion was switched"),
         pytest.param(new_backbone, "the backbone was pre-trained anew", marks=CI),
         pytest.param(
@@ -251,7 +291,11 @@ def test_what_overtakes_a_waiting_challenger_ends_it(
     happens(world, world.day(3))
     day = bring(world, world.day(5), coffee(world.day(5)))
     assert again(world, decision, day) == "superseded"
-    assert note in row_of(world, decision).note
+    ended = row_of(world, decision)
+    assert note in ended.note
+    assert "\n" not in ended.note
+    with Ledger(world.config) as ledger:
+        assert ledger.champion_version(KEY) == (1 if happens is switched else 0)
 
 
 def test_a_look_that_fails_is_given_back_and_tried_again(small: tuple[World, str]) -> None:

@@ -60,8 +60,14 @@ def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_status_shows_hostile_names_as_text(capsys: pytest.CaptureFixture[str]) -> None:
-    row = {"champion": 2, "since": None, "day": "2026-03-05", "drift": 1.25, "state": "pending"}
-    row["stale"] = None
+    row: dict[str, object] = {
+        "champion": 2,
+        "since": None,
+        "day": "2026-03-05",
+        "drift": 1.25,
+        "state": "pending",
+    }
+    row |= {"stale": None, "champion_stale": None, "why": "Moved."}
     console.show_status([{"domain": "[bold]x[/bold]", **row}])
     printed = capsys.readouterr().out
     assert "[bold]x[/bold]" in printed

@@ -1,5 +1,6 @@
 """What belongs to an item or a user: the same in all its rows, today and on the days before."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -98,6 +99,33 @@ def test_values_that_are_not_their_owner_s_stand_out(
     found = broken(config, column, change(rows(99)))
     assert rules <= set(found)
     assert {each.about for each in found.values()} == {column}
+
+
+@pytest.mark.parametrize(
+    ("usual", "now", "detail"),
+    [
+        (1.7e308, 1.7e308, None),
+        (1.7e308, 1e-300, "1.01e+304 times below the days before"),
+        (1e-300, 1.7e308, "1.01e+304 times above the days before"),
+    ],
+)
+def test_prices_at_the_ends_of_the_range_are_compared_without_a_warning(
+    config: Config, usual: float, now: float, detail: str | None
+) -> None:
+    def priced(price: float) -> dict[str, Any]:
+        items = {f"i{n}": price for n in range(CATALOGUE)}
+        return {"looked": ROWS, "per_item": 0.0, "items": items}
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        before = [priced(usual)] * 6
+        found = {
+            each.rule: each.detail
+            for each in attribute_findings(config, "price", priced(now), before, number=True)
+            if each.broken
+        }
+    assert ("column_item_level" in found) == (detail is not None)
+    assert detail is None or found["column_item_level"].endswith(detail)
 
 
 def test_a_rise_of_all_prices_is_told_with_its_size(config: Config) -> None:

@@ -7,6 +7,7 @@ import pytest
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.rows import Switch
 from tests.registry.conftest import KEY, Decide
+from tests.registry.test_ledger import DAY, VALUES
 
 
 def switch(ledger: Ledger, version: int) -> None:
@@ -62,3 +63,15 @@ def test_why_an_attempt_did_not_end_is_forgotten_when_the_next_one_does(
     with ledger.write() as connection:
         ledger.finish(connection, decision, owner, "rejected")
     assert ledger.decision(decision).note is None
+
+
+def test_a_day_delivered_anew_ends_what_waits_though_the_clock_was_set_back(
+    ledger: Ledger, decide: Decide, request: pytest.FixtureRequest
+) -> None:
+    decision = decide()
+    ledger.record_day(DAY, content_hash="one", **VALUES)
+    request.getfixturevalue("clock_set_back")
+    assert ledger.record_day(DAY, content_hash="other", **VALUES) == 2
+    row = ledger.decision(decision)
+    assert (row.state, row.stale is None) == ("superseded", False)
+    assert ledger.claim(decision) is None

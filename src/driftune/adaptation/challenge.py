@@ -6,6 +6,7 @@ from datetime import date
 
 import numpy as np
 
+from driftune.adaptation.settings import changed_settings, settings_marks
 from driftune.adaptation.split import lake_version, rows_since
 from driftune.adaptation.workbench import Workbench, lake_changed
 from driftune.config.gate import Gate
@@ -66,7 +67,7 @@ def challenge(bench: Workbench) -> GateReport:
         split.day_rows,
         decided_with(bench.project.ledger, row),
     )
-    before = Before(split.spans(), Plan(**planned))
+    before = Before(split.spans(), Plan(**planned, settings=settings_marks(bench.config)))
     day = date.fromisoformat(row.day)
     judged = Judged(split.gate, [split.train, split.select], day, split.lake)
     return _look(bench, adapter, card.sha256, judged, before)
@@ -78,8 +79,8 @@ def challenge_again(bench: Workbench, day: date) -> GateReport:
     Returns the new report, its look added to those before.
 
     Raises:
-        OvertakenError: when the backbone is another one, or days that a look has seen were
-            delivered since.
+        OvertakenError: when the backbone is another one, days that a look has seen were delivered
+            since, or settings are no longer those of the first look.
         RegistryError: when the challenger's files are missing or not those that were judged.
     """
     row, config = bench.decision, bench.config
@@ -88,6 +89,11 @@ def challenge_again(bench: Workbench, day: date) -> GateReport:
     if report is None or report.split is None or report.plan is None:
         raise LedgerError(f"decision '{row.id}': its gate report has no plan of looks")
     before = Before(report.split, report.plan, report.looks)
+    if other := changed_settings(before.plan.settings, settings_marks(config)):
+        raise OvertakenError(
+            f"{', '.join(other)} of {config.source_file.name} changed after the challenger was "
+            "first judged; the domain's next drift is adapted for anew"
+        )
     if lake_version(view, last.day) != last.lake:
         raise OvertakenError(f"days up to {last.day} were delivered after they were judged")
     begins, gate_begins = _begins(row.id, before.split.train), _begins(row.id, before.split.gate)

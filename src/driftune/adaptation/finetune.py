@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from driftune.adaptation.workbench import Workbench
 from driftune.config import Config
 from driftune.config.adapter import Adapter as AdapterSettings
-from driftune.errors import ConfigError
+from driftune.errors import ConfigError, ModelOutputError
 from driftune.models.adapters import (
     AdaptedModel,
     Adapter,
@@ -19,6 +19,7 @@ from driftune.models.adapters import (
     AttachError,
     Examples,
     IAKConfig,
+    NotFiniteError,
     TrainConfig,
     TrainReport,
     attach,
@@ -61,14 +62,21 @@ def finetune(bench: Workbench, progress: Progress | None = None) -> TrainingFigu
 
     Raises:
         OvertakenError: when the backbone is not the one that the decision was made under.
+        ModelOutputError: when what the frozen model gives for the rows is no number.
     """
     config, decision_id = bench.config, bench.decision_id
     seed = int(hashlib.sha256(f"{config.seed} {decision_id}".encode()).hexdigest()[:8], 16)
-    with one_thread():
-        trained = [
-            _train(bench, number, rows, seed, progress)
-            for number, rows in enumerate(bench.split.windows)
-        ]
+    try:
+        with one_thread():
+            trained = [
+                _train(bench, number, rows, seed, progress)
+                for number, rows in enumerate(bench.split.windows)
+            ]
+    except NotFiniteError:
+        raise ModelOutputError(
+            f"{bench.decision.domain}: the frozen model overflows on its rows (NaN or infinity), "
+            "so that no adapter can be trained; train the model anew: driftune pretrain"
+        ) from None
     window = min(range(len(trained)), key=lambda number: trained[number].loss)
     figures = _figures(trained[window], bench.split.spans(window))
     save_adapter(bench.folder, trained[window].adapter, _card(bench, seed, figures))

@@ -128,16 +128,29 @@ def show_status(rows: "list[DomainStatus]") -> None:
         state = row["state"] or ""
         table.add_row(
             _text(row["domain"]),
-            "base" if row["champion"] == 0 else f"v{row['champion']}",
+            "base"
+            if row["champion"] == 0
+            else f"v{row['champion']}" + (" (stale)" if row["champion_stale"] else ""),
             row["since"] or "",
             row["day"] or "",
             "" if row["drift"] is None else f"{row['drift']:.2f}×",
             _text(_with_stale(word(state), row["stale"]), _STYLES.get(state, "")),
         )
     console.print(table)
+    _show_reasons(console, rows)
     held = sum(row["state"] == "review" for row in rows)
     if held:
         console.print(f"{held} domain(s) wait for approval: driftune approve --list")
+
+
+def _show_reasons(console: Console, rows: "list[DomainStatus]") -> None:
+    """Print why champions are stale, and why domains were not measured or not promoted."""
+    lines = [f"{row['domain']}: {row['champion_stale']}" for row in rows if row["champion_stale"]]
+    lines += [f"{row['domain']}: {row['why']}" for row in rows if row["state"] in _EXPLAINED]
+    for line in lines[:_MOST_REASONS]:
+        console.print(_text(line), soft_wrap=True)
+    if len(lines) > _MOST_REASONS:
+        console.print(f"… and {len(lines) - _MOST_REASONS} more: driftune status --json")
 
 
 def show_findings(findings: "Sequence[Finding]") -> None:
@@ -236,6 +249,12 @@ def show_needs(found: dict[str, Any]) -> None:
     )
 
 
+# States whose reason is shown below the table of domains.
+_EXPLAINED = (
+    *("insufficient", "new", "partial", "no-clicks", "only-clicks", "refused", "error"),
+    *("rejected", "undecided", "waiting", "superseded", "failed"),
+)
+_MOST_REASONS = 30
 _STYLES = {
     "promoted": "green",
     "review": "yellow",

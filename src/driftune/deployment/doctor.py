@@ -109,6 +109,7 @@ def _backbone(config: Config) -> str:
 
 def _champions(config: Config, ledger: Ledger) -> list[Finding]:
     from driftune.registry.champions import champions_for
+    from driftune.registry.stale_champions import stale_champions
     from driftune.training.pretrain import load_model
 
     pointers = ledger.champions()
@@ -117,10 +118,12 @@ def _champions(config: Config, ledger: Ledger) -> list[Finding]:
     except DriftuneError:
         return []
     champions, _ = champions_for(config, ledger, mark, list(pointers))
+    stale = stale_champions(ledger)
     return [
         {
             "what": f"champion of {pointers[key].domain}: version {champion.version}"
-            + (f" does not serve: {champion.problem}" if champion.problem else ""),
+            + (f" does not serve: {champion.problem}" if champion.problem else "")
+            + (f"; stale: {stale[key].told}" if key in stale else ""),
             "ok": champion.problem is None,
         }
         for key, champion in champions.items()

@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 
 from driftune.config import Config
+from driftune.drift.cells import LOGIT_LIMIT, LOGITS
 from driftune.drift.distances import distances
 from driftune.drift.problem import Problem, fault
 from driftune.drift.profiles import Profile
@@ -44,7 +45,7 @@ def measure_domain(config: Config, window: DomainWindow) -> Measured:
     if window.day not in held:
         return Measured(window.key, counts, Problem(State.ABSENT, "No impression on the day."))
     counts |= _counts(window, held)
-    problem = _problem(config, counts)
+    problem = _problem(config, counts) or _certain(held[window.day])
     if problem is not None:
         return Measured(window.key, counts, problem)
     windows = compared(config, window, held)
@@ -117,6 +118,18 @@ def _problem(config: Config, counts: Mapping[str, int]) -> Problem | None:
     if short := _short(config, counts["reference_rows"], counts["reference_clicks"]):
         return Problem(State.NEW, f"New: {short[0]} on the reference days, {short[1]} needed.")
     return None
+
+
+def _certain(day: Profile) -> Problem | None:
+    """Why a champion that is sure of the same on all rows cannot be judged: it ranks nothing, and
+    clicks cannot be set against what it foresees.
+    """
+    predicted = day.parts["ranking"].reshape(2, LOGITS).sum(axis=0)
+    if np.count_nonzero(predicted) != 1 or day.parts["information"].sum() > 1:
+        return None
+    what = "a click" if predicted.argmax() > LOGIT_LIMIT else "no click"
+    text = f"the champion is sure of {what} on each of {day.rows:,} impressions"
+    return Problem(State.INSUFFICIENT, f"Cannot be judged: {text}.")
 
 
 def _short(config: Config, rows: int, clicks: int) -> tuple[str, str] | None:

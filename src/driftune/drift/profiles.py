@@ -6,7 +6,7 @@ days add up, and those of past days are kept and read again as long as the champ
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -19,6 +19,7 @@ from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.drift.cells import SIZES, Cells
 from driftune.drift.counts import Counted, read_counts, write_counts
+from driftune.errors import ModelOutputError
 from driftune.features.days import encode_day
 from driftune.features.encoder import Encoder
 from driftune.lake.duck import connect, parquet
@@ -106,6 +107,7 @@ class Profiler:
         rows = from_arrow(self.encoder, table)
         predicted = score_clicks(self.model, rows, self.bank)
         names, domain = domains(table)
+        self._require_numbers(day, domain, [str(name) for name in names], predicted)
         first_unseen = np.array([self.served[str(name)].unseen_from for name in names])
         cells = Cells(self.encoder, self.model, table)
         parts = cells.count(domain, len(names), predicted, rows.time >= first_unseen[domain])
@@ -114,6 +116,26 @@ class Profiler:
             str(name): {part: values[n] for part, values in parts.items()}
             for n, name in enumerate(names)
         }
+
+    def _require_numbers(
+        self, day: date, domain: np.ndarray, names: Sequence[str], predicted: np.ndarray
+    ) -> None:
+        """Refuse predictions (n,) of which some are NaN; ``domain`` (n,): their place in ``names``.
+
+        Raises:
+            ModelOutputError: telling of the first such domain.
+        """
+        broken = np.isnan(predicted)
+        if not broken.any():
+            return
+        first = int(domain[broken].min())
+        own = domain == first
+        adapted = names[first] in self.bank.domains
+        todo = "driftune rollback takes it back" if adapted else "train it anew: driftune pretrain"
+        raise ModelOutputError(
+            f"{int((own & broken).sum()):,} of {int(own.sum()):,} predictions of {day} are no "
+            f"numbers: {'its adapter' if adapted else 'the frozen model'} overflows; {todo}"
+        )
 
 
 def profile_path(config: Config, day: date, encoded: Path) -> Path:

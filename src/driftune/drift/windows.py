@@ -4,8 +4,9 @@ Every domain that is known has windows, also one without an impression on the da
 ``references`` for the days of its reference, and ``problem`` for what keeps one from being drawn.
 """
 
+import logging
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -38,6 +39,10 @@ from driftune.registry.champions import Champion, champions_for
 from driftune.registry.decision_queries import decision_ids
 from driftune.registry.ledger import Ledger
 from driftune.training.pretrain import load_model
+
+log = logging.getLogger("driftune")
+# Domains that a line of the log names.
+NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,7 @@ def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow
     champions, bank = champions_for(config, ledger, backbone, list(known.names))
     # A day that the champion was trained on, or one before, says nothing about drift since.
     judged = {key: each for key, each in champions.items() if day > max(each.reference)}
+    _tell_later(day, [known.names[key] for key in champions if key not in judged])
     wanted = {decision_id(day, key, record.revision, backbone) for key in judged}
     if wanted <= decision_ids(ledger, day):
         return []
@@ -126,6 +132,18 @@ def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow
             )
         )
     return windows
+
+
+def _tell_later(day: date, names: Sequence[str]) -> None:
+    """Say in the log which domains the day is too early for."""
+    if names:
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        log.info(
+            "%s is not decided for %s%s: the champion was trained on it or on later days",
+            day,
+            ", ".join(names[:NAMED]),
+            more,
+        )
 
 
 def _served(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date
 
+import numpy as np
 from scipy.special import ndtri
 
 from driftune.config import Config
@@ -207,12 +208,15 @@ def _judge(
         positives = int(scored.labels.sum())
         today = _reading(difference)
         scarce = _scarce(config, difference, positives, len(scored.labels))
-        if scarce is None:
+        broken = _broken(scored, contest.champion, against)
+        if broken is not None:
+            evidence = broken
+        elif scarce is not None:
+            evidence = Evidence("insufficient", scarce)
+        else:
             past = readings.get((contest.key, against), [])
             evidence = weigh([*past, today], config.guard)
-        else:
-            evidence = Evidence("insufficient", scarce)
-        usable = scarce is None
+        usable = broken is None and scarce is None
         values = {
             "domain_key": contest.key,
             "domain": domain,
@@ -229,7 +233,9 @@ def _judge(
     worse = [check for check in found if check.verdict == "worse"]
     if not worse:
         return found
-    best = min(worse, key=lambda check: check.pooled or 0.0)
+    pooled = [check for check in worse if check.pooled is not None]
+    # One that gives no numbers cannot be pooled: back to what it replaced, which comes last.
+    best = min(pooled, key=lambda check: check.pooled or 0.0) if pooled else worse[-1]
     return [replace(check, restored=check.against) if check is best else check for check in found]
 
 
@@ -255,15 +261,35 @@ def _reading(difference: PairedDifference) -> Reading:
     return Reading(difference.estimate, reach / float(ndtri((1 + CONFIDENCE) / 2)))
 
 
+def _broken(scored: Scored, champion: int, against: int) -> Evidence | None:
+    """What scores that are no numbers amount to; None where all are.
+
+    No look at labels is needed to see that such a champion is worse than a model without them.
+    """
+    broken = {
+        version: int(np.count_nonzero(~np.isfinite(scored.scores[version])))
+        for version in (champion, against)
+    }
+    if not any(broken.values()):
+        return None
+    whose = against if broken[against] else champion
+    text = f"{broken[whose]:,} of {len(scored.labels):,} predictions are no numbers"
+    if whose == champion:
+        return Evidence("worse", text)
+    return Evidence("insufficient", f"{text} in what it is set against")
+
+
 def _scarce(config: Config, difference: PairedDifference, positives: int, rows: int) -> str | None:
     """Why the day says too little about a domain to be counted; None when it may be."""
     policy = config.guard
-    if finite(_reading(difference).error) is None:
-        return "no interval"
-    if min(positives, rows - positives) < policy.min_positives:
+    if positives < policy.min_positives:
         return "too few positives"
+    if rows - positives < policy.min_positives:
+        return "too few negatives"
     if difference.effective_users < policy.min_users:
         return "too few users"
+    if finite(_reading(difference).error) is None:
+        return "no interval"
     return None
 
 
@@ -293,9 +319,11 @@ def _conclude(ledger: Ledger, pointer: Pointer, judged: list[Check]) -> list[Che
 
 
 def told(check: Check) -> str:
-    """A check that can be judged, in a line with its figures."""
+    """A check that decides, in a line with its figures."""
     metric = {"ctr_auc": "CTR-AUC", "ctcvr_auc": "CTCVR-AUC"}[check.metric]
     other = f"version {check.against}" if check.against else "the frozen base"
+    if check.estimate is None:
+        return f"worse than {other} on {check.day}: {check.rule}"
     text = f"{metric} {check.estimate:+.4f} against {other} on {check.day}"
     if check.pooled is not None and check.pooled_error is not None:
         text += f", {check.pooled:+.4f} ± {1.96 * check.pooled_error:.4f} since promotion"

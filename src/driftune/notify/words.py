@@ -73,6 +73,11 @@ def _rollback(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
     return f"rolled back: {about.name}", lines
 
 
+def _stale(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
+    text = facts["sentence"]
+    return f"champion is stale: {about.name}", [f"{text[:1].upper()}{text[1:]}."]
+
+
 def _refused_day(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
     todo = "The lake is as before. Deliver the day again, or mend params.yaml, and run it again."
     return f"day refused: {about.day}", [*facts["problems"][:5], todo]
@@ -98,6 +103,7 @@ _SAY: dict[str, Callable[[About, MessageFacts], tuple[str, list[str]]]] = {
     "promotion": _promotion,
     "rejection": _rejection,
     "rollback": _rollback,
+    "stale": _stale,
     "refused_day": _refused_day,
     "kept_out": _kept_out,
     "failure": _failure,

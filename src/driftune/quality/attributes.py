@@ -23,6 +23,8 @@ LEAST_ITEMS = 20
 RECENT = 3
 # Relative difference of numbers that is none.
 SAME = 0.01
+# From so large a difference of logarithms on a percentage is hard to read.
+MANY_TIMES = math.log(100)
 Values = Mapping[str, float | str]
 
 
@@ -67,7 +69,7 @@ def _day_by_day(
     if number and owner == "item":
         today, limits = _beside([_level(table) for table in so_far], slack.item_level, deviations)
         if today is not None and limits is not None:
-            detail = f"the same items have values {math.expm1(today):+.1%} beside the days before"
+            detail = f"the same items have values {_level_words(today)} the days before"
             yield Finding("column_item_level", name, abs(limits.excess(today)), detail)
 
 
@@ -101,7 +103,9 @@ def _changed(table: np.ndarray, number: bool) -> float | None:
     if both.sum() < LEAST_ITEMS:
         return None
     near = SAME * np.abs(today[both]) if number else 0.0
-    same = np.abs(recent[:, both] - today[both]) <= near
+    # Near the end of the range of floats a difference is infinite: another value.
+    with np.errstate(over="ignore"):
+        same = np.abs(recent[:, both] - today[both]) <= near
     return float(1 - same.any(axis=0).mean())
 
 
@@ -112,7 +116,16 @@ def _level(table: np.ndarray) -> float | None:
     """
     today, recent = table[-1], table[-1 - RECENT : -1]
     both = (today > 0) & ~np.isnan(recent).all(axis=0)
-    usual = np.nanmedian(recent[:, both], axis=0)
-    if (usual > 0).sum() < LEAST_ITEMS:
+    # Halves, and a difference of logarithms: neither a sum of two nor a ratio leaves the range.
+    usual = np.nanmedian(recent[:, both] / 2, axis=0)
+    there = usual > 0
+    if there.sum() < LEAST_ITEMS:
         return None
-    return float(np.median(np.log(today[both][usual > 0] / usual[usual > 0])))
+    return float(np.median(np.log(today[both][there] / 2) - np.log(usual[there])))
+
+
+def _level_words(level: float) -> str:
+    """A difference of logarithms in words: a percentage, or how many times, of a large one."""
+    if abs(level) < MANY_TIMES:
+        return f"{math.expm1(level):+.1%} beside"
+    return f"{math.exp(min(abs(level), 700.0)):.3g} times {'above' if level > 0 else 'below'}"

@@ -19,8 +19,8 @@ class Check:
 
     ``as_of``: the day whose run made it, later than ``day`` where labels take time.
     ``estimate``: AUC of the first less that of the second, ``error`` its standard error (None when
-    the day cannot be judged); ``pooled…``: all days since promotion; ``restored``: the version
-    that a rollback for this check's sake put in its place.
+    the day cannot be judged, or the first gives no numbers); ``pooled…``: all days since promotion;
+    ``restored``: the version that a rollback for this check's sake put in its place.
     """
 
     day: str

@@ -43,6 +43,7 @@ from driftune.registry.schema import (
     switches,
 )
 from driftune.registry.stale import give_way, mark_stale
+from driftune.registry.stale_champions import tell_stale
 
 BASE = 0
 # The action of a switch that goes back; every other one is a promotion.
@@ -87,7 +88,8 @@ class Ledger(Database):
                 return int(row.revision)
             revision = int(row.revision) + 1
             connection.execute(days.update().where(identity).values(revision=revision, **record))
-            mark_stale(connection, day, revision, self.zone)
+            marked = mark_stale(connection, day, revision, self.zone)
+            tell_stale(connection, self.tell, marked, day, revision)
             return revision
 
     # Decisions

@@ -43,7 +43,9 @@ def mark_stale(
         if row.id not in own and (_compared(row, day) or _trained_or_judged(row, day, zone))
     ]
     connection.execute(
-        decisions.update().where(decisions.c.id.in_([*own, *later])).values(stale=note)
+        decisions.update()
+        .where(decisions.c.id.in_([*own, *later]))
+        .values(stale=note, updated_at=now)
     )
     connection.execute(
         decisions.update()

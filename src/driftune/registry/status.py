@@ -5,25 +5,31 @@ from typing import TypedDict
 
 import sqlalchemy as sa
 
+from driftune.registry.decision_queries import decisions_by_id
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.records.states import QUIET
 from driftune.registry.schema import decisions
+from driftune.registry.stale_champions import stale_champions
+from driftune.registry.why import why
 
 
 class DomainStatus(TypedDict):
-    """A domain: ``champion`` serves since a moment (UTC); ``day`` to ``stale`` are of its last
-    decision, ``last_adaptation`` the last one that asked for a fine-tune.
+    """A domain: ``champion`` serves since a moment (UTC), ``champion_stale`` says which of its days
+    was delivered anew since; ``day`` to ``why`` are of its last decision, ``why`` a sentence on why
+    it stands where it does; ``last_adaptation`` is the last one that asked for a fine-tune.
     """
 
     domain: str
     key: str
     champion: int
     since: str | None
+    champion_stale: str | None
     day: str | None
     drift: float | None
     state: str | None
     decision: str | None
     stale: str | None
+    why: str | None
     last_adaptation: str | None
 
 
@@ -36,6 +42,8 @@ def domain_status(ledger: Ledger) -> list[DomainStatus]:
     told = ledger.read(query.order_by(decisions.c.day, decisions.c.revision))
     last = {row.domain_key: row for row in told}
     moved = {row.domain_key: row for row in told if row.state not in QUIET}
+    stale = stale_champions(ledger)
+    whole = decisions_by_id(ledger, [row.id for row in last.values()])
     rows: list[DomainStatus] = []
     for key in sorted({*last, *champions}):
         decision, champion = last.get(key), champions.get(key)
@@ -46,11 +54,13 @@ def domain_status(ledger: Ledger) -> list[DomainStatus]:
                 "key": key,
                 "champion": champion.version if champion else BASE,
                 "since": _day(champion.switched_at) if champion else None,
+                "champion_stale": stale[key].told if key in stale else None,
                 "day": decision.day if decision else None,
                 "drift": decision.score if decision else None,
                 "state": decision.state if decision else None,
                 "decision": decision.id if decision else None,
                 "stale": decision.stale if decision else None,
+                "why": why(whole[decision.id]) if decision and decision.id in whole else None,
                 "last_adaptation": acted.id if acted else None,
             }
         )

@@ -63,6 +63,7 @@ class DecisionView(TypedDict):
     outcome: str
     sentence: str
     note: str | None
+    stale: str | None
     drift: DriftView
     evidently: str | None
     evidently_possible: bool
@@ -95,6 +96,7 @@ def decision_view(config: Config, history: History, rows: Sequence[Decision]) ->
         "outcome": _outcome(row),
         "sentence": row.sentence,
         "note": row.note,
+        "stale": _stale(history, row),
         "drift": drift_view(row.scores),
         "evidently": f"{ROOT}drift/{row.day}/{row.domain_key}.html" if has_page else None,
         "evidently_possible": bool(row.scores.signals),
@@ -167,7 +169,6 @@ def _facts(history: History, row: Decision) -> list[FactView]:
         ("Champion now", champion_text(history.champions[row.domain_key]), "text"),
         ("Adapter version", row.adapter_version, "number"),
         ("Challenger's SHA-256", None if row.gate is None else row.gate.challenger_sha256, "code"),
-        ("Stale", row.stale, "text"),
         ("Reviewed", _reviewed(history, row), "text"),
         ("Attempts", row.attempts if made else None, "number"),
         ("Claimed by", row.owner if row.lease_until else None, "code"),
@@ -180,6 +181,14 @@ def _facts(history: History, row: Decision) -> list[FactView]:
         for label, value, kind in facts
         if value is not None
     ]
+
+
+def _stale(history: History, row: Decision) -> str | None:
+    """Which day that the decision used has changed, and what to do where its version serves."""
+    champion = history.stale.get(row.domain_key)
+    if champion is not None and champion.decision == row.id:
+        return champion.told
+    return row.stale
 
 
 def _reviewed(history: History, row: Decision) -> str | None:

@@ -82,6 +82,7 @@ class DomainView(TypedDict):
     key: str
     domain: str
     champion: str
+    stale: str | None
     counts: list[tuple[str, int]]
     chart: TimelinesSpec | None
     base_known: bool
@@ -103,6 +104,7 @@ def domain_view(history: History, key: str) -> DomainView:
         "key": key,
         "domain": history.domains[key],
         "champion": champion_text(history.champions[key]),
+        "stale": history.stale[key].told if key in history.stale else None,
         "counts": [
             ("days with impressions", sum(rows is not None for rows in lines["rows"])),
             ("drifted", len(asked)),

@@ -64,6 +64,14 @@ class SwitchRow(TypedDict):
     href: str | None
 
 
+class StaleRow(TypedDict):
+    """A champion that rests on a day that was delivered anew."""
+
+    domain: str
+    domain_href: str
+    told: str
+
+
 class FrontView(TypedDict):
     """The front page."""
 
@@ -79,6 +87,7 @@ class FrontView(TypedDict):
     data: MapData
     span: str
     counts: list[tuple[str, int]]
+    stale: list[StaleRow]
     steps: list[StepView]
     found: list[str]
     states: list[StateView]
@@ -124,6 +133,10 @@ def front_view(history: History, *, compared: bool = False) -> FrontView:
             ("drifted", sum(count for state, count in latest.items() if state not in QUIET)),
             ("promoted", latest["promoted"]),
             ("waiting", sum(latest[state] for state in WAITING)),
+        ],
+        "stale": [
+            {"domain": each.domain, "domain_href": domain_href("", key), "told": each.told}
+            for key, each in history.stale.items()
         ],
         "steps": steps_legend(),
         "found": [name for name in STATES if latest[name]],

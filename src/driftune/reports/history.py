@@ -16,6 +16,7 @@ from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.review import ReviewEntry, reviews_of
 from driftune.registry.rows import DayRecord, RunRecord, SwitchRecord
 from driftune.registry.runs import newest_runs
+from driftune.registry.stale_champions import StaleChampion, stale_champions
 from driftune.reports.decided import all_decided
 from driftune.reports.states import QUIET
 
@@ -64,6 +65,7 @@ class History:
     reference: list[DayEntry]
     domains: dict[str, str]
     champions: dict[str, int]
+    stale: dict[str, StaleChampion]
     decisions: dict[tuple[str, str], list[Decided]]
     stamps: dict[str, Stamp]
     kept: str
@@ -221,6 +223,7 @@ def load_history(config: Config, ledger: Ledger, release: str) -> History:
         reference=[entry for entry in entries if entry.reference],
         domains=dict(sorted(domains.items(), key=_by_name)),
         champions={key: champions[key].version if key in champions else BASE for key in domains},
+        stale=stale_champions(ledger),
         decisions=decisions,
         stamps=stamps,
         kept=_kept(rows),

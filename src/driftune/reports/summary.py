@@ -102,7 +102,8 @@ def _rolled_back(check: Check | None) -> str | None:
         return None
     to = f"version {check.restored}" if check.restored else "the frozen base"
     seen = "that day" if check.day == check.as_of else f"on {check.day}"
-    return f"version {check.version} taken back for {to} (AUC {check.estimate:+.3f} {seen})"
+    why = check.rule if check.estimate is None else f"AUC {check.estimate:+.3f}"
+    return f"version {check.version} taken back for {to} ({why} {seen})"
 
 
 def evidence(rule: str | None, score: float) -> str:

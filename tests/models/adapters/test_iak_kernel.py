@@ -11,6 +11,7 @@ from torch.distributions import Normal, kl_divergence
 from driftune.models.adapters import (
     IAKConfig,
     IAKKernel,
+    NotFiniteError,
     gaussian_kl,
     reconstruction_loss,
 )
@@ -117,6 +118,16 @@ def test_column_that_hardly_varied_is_not_blown_up() -> None:
     assert 0.02 < float(kernel.scale[2]) < 0.1
     kernel.fit_scale(torch.full((5, 4), 3.0))
     assert torch.equal(kernel.scale, torch.ones(4))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2.4e38])
+def test_a_scale_is_not_fitted_on_what_is_no_number_or_overflows(value: float) -> None:
+    h = torch.randn(100, 4)
+    h[:50, 1] = value
+    kernel = IAKKernel(4, IAKConfig())
+    with pytest.raises(NotFiniteError, match="NaN or infinity"):
+        kernel.fit_scale(h)
+    assert kernel.needs_scale
 
 
 def test_scale_is_part_of_the_state(make_kernel: Callable[..., IAKKernel]) -> None:

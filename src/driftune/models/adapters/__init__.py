@@ -25,7 +25,7 @@ from driftune.models.adapters.methods.iak.kernel import (
     gaussian_kl,
     reconstruction_loss,
 )
-from driftune.models.adapters.methods.kernel import Adapted, Kernel
+from driftune.models.adapters.methods.kernel import Adapted, Kernel, NotFiniteError
 from driftune.models.adapters.methods.lora import LoRAConfig
 from driftune.models.adapters.methods.method import Method, Phase, Schedule, Site
 from driftune.models.adapters.methods.registry import register
@@ -50,6 +50,7 @@ __all__ = [
     "KernelConfig",
     "LoRAConfig",
     "Method",
+    "NotFiniteError",
     "Phase",
     "Schedule",
     "Site",

@@ -140,13 +140,15 @@ class Plan(Record):
     """What the looks may spend of the error, fixed at the first one.
 
     ``error`` is this decision's, shared with ``decisions`` of its day; ``looks`` the most that
-    there are, ``rows`` those expected at the last.
+    there are, ``rows`` those expected at the last; ``settings``: marks of those that it was made
+    under, by the section of params.yaml.
     """
 
     decisions: int = 1
     error: float
     looks: int
     rows: int
+    settings: dict[str, str] = Field(default_factory=dict)
 
 
 class Look(Record):

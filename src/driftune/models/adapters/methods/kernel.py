@@ -8,6 +8,10 @@ from torch import Generator, Tensor, nn
 from driftune.models.adapters.methods.config import KernelConfig
 
 
+class NotFiniteError(ValueError):
+    """What the model gives for some rows is NaN or infinite: nothing can be learnt from it."""
+
+
 class Adapted(NamedTuple):
     """What a kernel makes of a batch: ``h`` (rows, width); ``kl`` (rows, bottleneck) in nats.
 

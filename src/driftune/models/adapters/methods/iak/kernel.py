@@ -23,7 +23,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from driftune.models.adapters.methods.iak.config import IAKConfig
-from driftune.models.adapters.methods.kernel import Adapted, Kernel
+from driftune.models.adapters.methods.kernel import Adapted, Kernel, NotFiniteError
 
 SIGMA_SHIFT = 5.0
 SIGMA_FLOOR = 1e-6
@@ -96,16 +96,19 @@ class IAKKernel(Kernel):
         hardly varied in these rows is not blown up when it varies later.
 
         Raises:
-            ValueError: when there are no rows, the width differs or a value is not finite.
+            NotFiniteError: when a value, or what comes of the values, is not finite.
+            ValueError: when there are no rows or the width differs.
         """
         self._check(h)
         if len(h) == 0:
             raise ValueError("no rows to fit the scale on")
         spread = h.std(dim=0, correction=0)
-        if not bool(spread.isfinite().all()):
-            raise ValueError("representations to fit the scale on hold NaN or infinity")
         usual = spread.square().mean().sqrt()
-        self.center.copy_(h.mean(dim=0))
+        center = h.mean(dim=0)
+        # Of values near the end of the range the mean or the square is infinite.
+        if not bool((center + spread + usual).isfinite().all()):
+            raise NotFiniteError("representations to fit the scale on hold NaN or infinity")
+        self.center.copy_(center)
         self.scale.copy_(spread.clamp_min(SCALE_FLOOR * usual) if usual > 0 else torch.ones(1))
         self.fitted.fill_(True)
 

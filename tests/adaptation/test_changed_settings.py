@@ -1,0 +1,55 @@
+"""Settings that change while a decision is adapted for: no claim is concluded by a mixture."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+from driftune.adaptation.adapt import adapt
+from driftune.adaptation.settings import changed_settings, settings_marks
+from driftune.adaptation.steps import Steps
+from driftune.adaptation.workbench import Workbench
+from driftune.config.workspace import Workspace
+from driftune.models.adapters import save_adapter
+from driftune.project import Project
+from driftune.registry.ledger import Ledger
+from driftune.registry.records import TrainingFigures
+from tests.conftest import World
+from tests.crowning import pending, random_adapter
+
+
+class ChangedMeanwhile(Steps):
+    """Steps with an untrained challenger; params.yaml is another one when it is judged."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.params = world, Path(world.params)
+
+    def fine_tune(self, bench: Workbench, renew: Callable[[], None]) -> TrainingFigures:
+        """Plant a challenger, and change what the gate asks for."""
+        card = {"backbone": bench.served.backbone, "lake": bench.split.lake}
+        folder = Workspace(bench.config).challenger(bench.decision_id)
+        save_adapter(folder, random_adapter(self.world), card)
+        text = self.params.read_text(encoding="utf-8")
+        changed = text.replace("min_rows: 50", "min_rows: 1").replace("seed: 7", "seed: 8")
+        self.params.write_text(changed, encoding="utf-8")
+        return TrainingFigures()
+
+
+def test_a_run_concludes_by_the_settings_that_it_claimed_with(
+    next_day_world: World, day: date
+) -> None:
+    world, decision = next_day_world, pending(next_day_world, day)
+    claimed = world.config
+    with Ledger(claimed) as ledger:
+        adapt(Project(claimed, ledger, mirrored=False), decision, ChangedMeanwhile(world))
+        gate = ledger.decision(decision).gate
+    assert gate is not None and gate.plan is not None
+    assert gate.plan.settings == settings_marks(claimed)
+    assert changed_settings(gate.plan.settings, settings_marks(world.config)) == ["seed", "gate"]
+    assert {rule.limit for rule in gate.rules if rule.name == "enough rows"} == {"≥ 50"}
+
+
+def test_marks_leave_out_how_pages_are_kept_and_what_was_not_marked(next_day_world: World) -> None:
+    config = next_day_world.config
+    shown = config.model_copy(update={"drift": config.drift.model_copy(update={"html": "never"})})
+    assert settings_marks(shown) == settings_marks(config)
+    assert changed_settings({}, settings_marks(config)) == []
