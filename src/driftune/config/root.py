@@ -13,6 +13,7 @@ from driftune.config.backbone import Backbone
 from driftune.config.base import Section
 from driftune.config.columns import Columns
 from driftune.config.drift import Drift
+from driftune.config.explode import CLICKED, LIST_ID, PLACE
 from driftune.config.features import Domains, Features
 from driftune.config.gate import Gate
 from driftune.config.guard import Guard
@@ -23,6 +24,7 @@ from driftune.config.registry import Registry
 from driftune.config.retention import Retention
 from driftune.config.runner import Runner, RunnerRole
 from driftune.config.source import Reference, Resources, Source
+from driftune.io import JsonObject
 
 
 class Config(Section):
@@ -84,6 +86,19 @@ class Config(Section):
     """For how long files are kept."""
 
     _file: Path = PrivateAttr(default_factory=lambda: Path("params.yaml").resolve())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_have_roles(cls, given: JsonObject) -> JsonObject:
+        source, columns = given.get("source"), given.get("columns")
+        if not isinstance(source, dict) or not isinstance(columns, dict):
+            return given
+        if not (explode := source.get("explode")):
+            return given
+        roles: JsonObject = {"request": LIST_ID, "position": PLACE}
+        if isinstance(explode, dict) and explode.get("clicked"):
+            roles["click"] = CLICKED
+        return {**given, "columns": roles | columns}
 
     @field_validator("lake")
     @classmethod

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from driftune.config.base import Section, Share
+from driftune.config.explode import Explode
 from driftune.redact import redact
 
 # An option before it is validated.
@@ -82,6 +83,8 @@ class Source(Section):
     partitions: list[str] | None = None
     """Columns whose values are parts of the files' paths, `NAME=VALUE`; null: those that a role
     names and a file lacks. A column of the file goes before its path's."""
+    explode: Explode | None = None
+    """Lists of a row whose elements become rows; null: a row is an impression."""
     late_days: int = Field(3, ge=0)
     """Days before the last one that a scheduled run takes in when they arrive late."""
     keep_columns: bool = True

@@ -113,7 +113,7 @@ def leave_out(con: Connection, config: Config, erased: Suppressed) -> int:
     con.execute("CREATE TEMP TABLE gone (mark VARCHAR)")
     con.execute("INSERT INTO gone SELECT unnest(?::VARCHAR[])", [erased.users])
     con.execute(
-        "CREATE TABLE suppressed AS SELECT row_id, delivered_id FROM parsed "
+        "CREATE TABLE suppressed AS SELECT row_id FROM parsed "
         f"WHERE sha256({literal(erased.salt)} || user_id) IN (SELECT mark FROM gone)"
     )
     con.execute(
@@ -130,8 +130,7 @@ def leave_out(con: Connection, config: Config, erased: Suppressed) -> int:
         return 0
     con.execute("ALTER VIEW raw RENAME TO delivered")
     con.execute(
-        "CREATE VIEW raw AS SELECT * FROM delivered "
-        "ANTI JOIN suppressed ON _driftune_id = delivered_id"
+        "CREATE VIEW raw AS SELECT * FROM delivered ANTI JOIN suppressed ON _driftune_id = row_id"
     )
     con.execute("ALTER VIEW parsed RENAME TO delivered_parsed")
     con.execute("CREATE VIEW parsed AS FROM delivered_parsed ANTI JOIN suppressed USING (row_id)")
