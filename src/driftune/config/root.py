@@ -12,6 +12,7 @@ from driftune.config.adapter import Adapter
 from driftune.config.backbone import Backbone
 from driftune.config.base import Section
 from driftune.config.columns import Columns
+from driftune.config.days import with_day
 from driftune.config.drift import Drift
 from driftune.config.explode import CLICKED, LIST_ID, PLACE
 from driftune.config.features import Domains, Features
@@ -164,5 +165,5 @@ class Config(Section):
         """The template of the day's files, absolute where it is a local path."""
         inside = self.reference.first <= day <= self.reference.last
         template = (self.reference.uri if inside else None) or self.source.uri
-        uri = template.replace("{day}", day.isoformat())
+        uri = with_day(template, day)
         return uri if "://" in uri else str(self.root / uri)
