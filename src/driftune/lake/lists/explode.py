@@ -1,6 +1,6 @@
 """Explode: each element of a row's lists becomes a row of ``raw``, as if delivered so."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,9 @@ def explode(
     described = con.sql("FROM lists LIMIT 0")
     types = dict(zip(described.columns, described.types, strict=True))
     delivered = {name: kind for name, kind in types.items() if name not in OWN}
-    plan = _Plan(config, settings, loaded.parts[0].file.uri, delivered)
+    item, named = config.columns.item, set(roles.needed_columns(config))
+    shown = item if isinstance(item, str) else None
+    plan = ListPlan(settings, loaded.parts[0].file.uri, delivered, shown, named)
     plan.check_texts(con)
     con.execute(plan.table(day))
     con.execute("CREATE VIEW raw AS SELECT rowid + 1 AS _driftune_id, * FROM elements")
@@ -62,23 +64,37 @@ def no_click(con: Connection) -> list[Change]:
     return [Change.of("list_no_click", said, without)] if without else []
 
 
-class _Plan:
+class ListPlan:
     """SQL by which the columns of one day's ``lists`` become rows of elements."""
 
     def __init__(
-        self, config: Config, settings: Explode, uri: str, types: dict[str, "DuckDBPyType"]
+        self,
+        settings: Explode,
+        uri: str,
+        types: dict[str, "DuckDBPyType"],
+        item: str | None,
+        named: Collection[str],
     ) -> None:
+        """Plan the rows.
+
+        Args:
+            settings: the lists.
+            uri: the file that errors name.
+            types: the delivered columns.
+            item: the column that says what was shown, if it is one; else the first list's is it.
+            named: columns that are kept though lists are taken from them.
+
+        Raises:
+            SourceError: for a path that leads to no list, or names that are taken.
+        """
         self.settings, self.uri, self.types = settings, uri, types
         self.paths = {
             name: self._find(path, f"columns.{name}") for name, path in settings.columns.items()
         }
         # Several fields of one list are taken from it at once.
         self.lists = list(dict.fromkeys(path.sql for path in self.paths.values()))
-        # What was shown is the item; where an expression gives that, the first of the columns.
-        item = config.columns.item
         self.shown = item if item in self.paths else next(iter(self.paths))
         self.clicks = _clicks(settings, self.paths[self.shown], self._find)
-        named = set(roles.needed_columns(config))
         self.others = self._others(named)
 
     def check_texts(self, con: Connection) -> None:
@@ -171,7 +187,7 @@ class _Plan:
                 f"{self.uri}: '{path}' (source.explode.{key} in params.yaml) {error}"
             ) from None
 
-    def _others(self, named: set[str]) -> dict[str, str]:
+    def _others(self, named: Collection[str]) -> dict[str, str]:
         """The delivered columns beside the lists, which every row of a list repeats: by name, SQL.
 
         What the lists are taken from is left out, but where a role names it.
