@@ -30,6 +30,7 @@ def init(
     from driftune.deployment.doctor import examine
     from driftune.io import write_text
     from driftune.proposal.propose import propose
+    from driftune.proposal.text import reference_days
 
     if to.exists():
         raise ConfigError(f"{to}: is there already; give another one with --to")
@@ -41,6 +42,9 @@ def init(
     say(f"{to}: written; it is a proposal: read it")
     for finding in examine(load_config(to)):
         say(f"{'ok' if finding['ok'] else 'to do'}: {finding['what']}")
+    days = list(proposal.files.days)
+    rest = days[reference_days(len(days)) :] or days[-1:]
+    say(f"next: driftune replay --from {rest[0]} --to {rest[-1]} -c {to}")
 
 
 def _answers(given: list[str]) -> dict[str, str]:

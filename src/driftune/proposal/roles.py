@@ -19,7 +19,7 @@ _NAMES: dict[str, frozenset[str]] = {
     role: frozenset(words.split())
     for role, words in {
         "user": "user uid userid customer member visitor cookie account client reader viewer buyer "
-        "person device session history",
+        "person device session",
         "item": "item iid itemid product article news video ad doc document movie hotel song track "
         "sku creative banner dish recipe offer listing restaurant photo impression impressions "
         "shown content post book",
@@ -37,6 +37,8 @@ _NAMES: dict[str, frozenset[str]] = {
         "propensity": "propensity probability pscore prob",
     }.items()
 }
+# They name a user where nothing else does.
+_WEAK = frozenset(["device", "session"])
 _RATINGS = frozenset(["rating", "ratings", "stars", "score", "grade"])
 MIN_DOMAIN_ROWS = 2_000
 
@@ -174,7 +176,8 @@ def _id(log: _Log, role: str, least: int) -> Guess:
         if not fits(role, column.name) and column.distinct > 0.9 * column.filled:
             # Each row has its own: that names the row.
             continue
-        score = 2 * fits(role, column.name) + (words[-1:] == ["id"] or words[0] == "id")
+        weak = bool(_WEAK & set(words))
+        score = 2 * fits(role, column.name) - weak + (words[-1:] == ["id"] or words[0] == "id")
         found.append((score, column.distinct, column))
     found.sort(key=lambda each: (-each[0], -each[1]))
     if not found:
