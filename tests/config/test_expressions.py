@@ -15,7 +15,6 @@ PLAIN = """
 clicked * ordered
 'shop ' || user_id
 coalesce(user_id, 'nobody')
-unnest(items)
 context.city
 items[1].price
 {'a': 1}.a
@@ -26,6 +25,7 @@ a IS NOT DISTINCT FROM b AND NOT c OR d BETWEEN 1 AND 2
 list_transform(l, lambda x: x + 1)
 [x * 2 for x in l if x > 1]
 (SELECT max(x) FROM unnest(l) t(x))
+(SELECT sum(x) FROM (SELECT unnest(l) AS x))
 exists(SELECT 1 FROM unnest(l) t(x) WHERE x = a)
 a = ANY(l)
 j->>'$.a'
@@ -46,6 +46,8 @@ a /* of the shop */ + b
 """.strip().splitlines()
 
 REFUSED = {
+    "unnest(items)": "calls unnest, which makes several rows of one: source.explode does",
+    "lower(generate_subscripts(a, 1))": "which makes several rows of one",
     "": "is no expression",
     "a AS b": "a name or a comment follows it",
     "1, 2": "holds 2 expressions",

@@ -15,6 +15,7 @@ from driftune.cli import quarantine, retention
 from driftune.cli import review as review_commands
 from driftune.cli.deploy import app as deploy_app
 from driftune.cli.flow_runs import running
+from driftune.cli.init import app as init_app
 from driftune.cli.lake import app as lake_app
 from driftune.cli.lines import say
 from driftune.cli.options import PARAMS, AsJson, ConfigPath, Json, day_of, load
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 importers = typer.Typer(help="Bring public logs into a folder that driftune reads.")
+app.add_typer(init_app)
 app.add_typer(importers, name="import")
 app.add_typer(deploy_app)
 app.add_typer(lake_app, name="lake")

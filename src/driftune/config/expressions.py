@@ -124,7 +124,10 @@ def _check_node(node: Node, known: Mapping[str, str], *, subquery: bool) -> None
         raise ValueError(f"holds {_WORDS.get(kind, kind)}, which is not allowed")
     if kind in ("FUNCTION", "WINDOW"):
         _check_function(name, known.get(name), subquery=subquery or kind == "WINDOW")
-    for part in node.values():
+    for key, part in node.items():
+        # Where a subquery selects from, a function may give several rows: they are looked at above.
+        if key == "function" and node.get("type") == "TABLE_FUNCTION" and isinstance(part, dict):
+            part = part.get("children")
         _check_node(part, known, subquery=inside)
 
 
@@ -136,6 +139,8 @@ def _check_function(name: str, kind: str | None, *, subquery: bool) -> None:
     """
     if kind is None:
         raise ValueError(f"calls {name}, which is not allowed")
+    if kind == "rows" and not subquery:
+        raise ValueError(f"calls {name}, which makes several rows of one: source.explode does")
     if kind == "aggregate" and not subquery:
         raise ValueError(f"calls {name}, which makes one row of many")
 
@@ -164,8 +169,8 @@ def _sources(source: Node) -> Iterator[dict[str, Node]]:
 
 
 def _functions(con: "duckdb.DuckDBPyConnection") -> dict[str, str]:
-    """The functions that may be called: ``aggregate`` ones in subqueries and over a window, others
-    everywhere."""
+    """The functions that may be called: ``aggregate`` ones in subqueries and over a window,
+    ``rows`` ones in subqueries alone, others everywhere."""
     rows = con.execute(
         """
         SELECT lower(function_name), function_type IN ('aggregate', 'window'),
@@ -173,13 +178,15 @@ def _functions(con: "duckdb.DuckDBPyConnection") -> dict[str, str]:
                    AND stability IS NOT DISTINCT FROM 'CONSISTENT'
                    OR function_type = 'macro' AND schema_name = 'main'
                    AND NOT contains(upper(macro_definition), 'SELECT')
-                   AND NOT contains(macro_definition, 'current_database')
+                   AND NOT contains(macro_definition, 'current_database'),
+               coalesce(contains(lower(macro_definition), 'unnest('), false)
         FROM duckdb_functions()
         """
     ).fetchall()
-    found = {name: "aggregate" for name, aggregate, _ in rows if aggregate}
-    found |= {name: "scalar" for name, _, plain in rows if plain}
+    found = {name: "aggregate" for name, aggregate, *_ in rows if aggregate}
+    found |= {name: "scalar" for name, _, plain, _ in rows if plain}
     found |= dict.fromkeys([*_CLOCK, *_ROW_SOURCES, "->"], "scalar")
+    found |= {name: "rows" for name, *_, several in rows if several} | {"unnest": "rows"}
     return {name: kind for name, kind in found.items() if name not in _REFUSED}
 
 

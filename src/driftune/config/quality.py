@@ -80,6 +80,9 @@ CHANGE_RULES: dict[str, Severity] = {
     "id_inexact": "critical",
     "id_case": "warning",
     "list_empty": "warning",
+    "list_unequal": "warning",
+    "list_click_outside": "warning",
+    "list_no_click": "info",
     "files_ignored": "info",
     "files_empty": "info",
 }

@@ -12,7 +12,9 @@ from driftune.config.adapter import Adapter
 from driftune.config.backbone import Backbone
 from driftune.config.base import Section
 from driftune.config.columns import Columns
+from driftune.config.days import with_day
 from driftune.config.drift import Drift
+from driftune.config.explode import CLICKED, LIST_ID, PLACE
 from driftune.config.features import Domains, Features
 from driftune.config.gate import Gate
 from driftune.config.guard import Guard
@@ -23,6 +25,7 @@ from driftune.config.registry import Registry
 from driftune.config.retention import Retention
 from driftune.config.runner import Runner, RunnerRole
 from driftune.config.source import Reference, Resources, Source
+from driftune.io import JsonObject
 
 
 class Config(Section):
@@ -84,6 +87,19 @@ class Config(Section):
     """For how long files are kept."""
 
     _file: Path = PrivateAttr(default_factory=lambda: Path("params.yaml").resolve())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_have_roles(cls, given: JsonObject) -> JsonObject:
+        source, columns = given.get("source"), given.get("columns")
+        if not isinstance(source, dict) or not isinstance(columns, dict):
+            return given
+        if not (explode := source.get("explode")):
+            return given
+        roles: JsonObject = {"request": LIST_ID, "position": PLACE}
+        if isinstance(explode, dict) and explode.get("clicked"):
+            roles["click"] = CLICKED
+        return {**given, "columns": roles | columns}
 
     @field_validator("lake")
     @classmethod
@@ -149,5 +165,5 @@ class Config(Section):
         """The template of the day's files, absolute where it is a local path."""
         inside = self.reference.first <= day <= self.reference.last
         template = (self.reference.uri if inside else None) or self.source.uri
-        uri = template.replace("{day}", day.isoformat())
+        uri = with_day(template, day)
         return uri if "://" in uri else str(self.root / uri)

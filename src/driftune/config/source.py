@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from driftune.config.base import Section, Share
+from driftune.config.days import checked_template
+from driftune.config.explode import Explode
 from driftune.redact import redact
 
 # An option before it is validated.
@@ -74,7 +76,8 @@ class Source(Section):
     """
 
     uri: str = Field(repr=False)
-    """Template of the day's files with `{day}`: path, `s3://`, `gs://`; globs allowed."""
+    """Template of the day's files with `{day}`, or its form, such as `{day:%Y/%m/%d}`: path,
+    `s3://`, `gs://`; globs allowed."""
     format: Literal["auto", "parquet", "csv", "jsonl"] = "auto"
     """Format of the files; `auto` goes by the ending."""
     csv: CsvOptions = CsvOptions()
@@ -82,6 +85,8 @@ class Source(Section):
     partitions: list[str] | None = None
     """Columns whose values are parts of the files' paths, `NAME=VALUE`; null: those that a role
     names and a file lacks. A column of the file goes before its path's."""
+    explode: Explode | None = None
+    """Lists of a row whose elements become rows; null: a row is an impression."""
     late_days: int = Field(3, ge=0)
     """Days before the last one that a scheduled run takes in when they arrive late."""
     keep_columns: bool = True
@@ -92,9 +97,7 @@ class Source(Section):
     @field_validator("uri")
     @classmethod
     def _has_day(cls, uri: str) -> str:
-        if "{day}" not in uri:
-            raise ValueError("must contain {day}")
-        return uri
+        return checked_template(uri)
 
 
 class Resources(Section):
@@ -124,6 +127,8 @@ class Reference(Section):
     @field_validator("uri")
     @classmethod
     def _no_secret(cls, uri: str | None) -> str | None:
+        if uri is not None:
+            checked_template(uri)
         if uri is not None and redact(uri) != uri:
             raise ValueError("DVC would keep its password in dvc.lock; give it to fsspec")
         return uri

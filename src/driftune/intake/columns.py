@@ -59,7 +59,7 @@ def kept_changes(con: Connection, loaded: Loaded, kept: Iterable[Kept]) -> list[
 
     What rows in quarantine hold does not count.
     """
-    accepted = "SELECT delivered_id FROM parsed ANTI JOIN broken USING (row_id)"
+    accepted = "SELECT row_id FROM parsed ANTI JOIN broken USING (row_id)"
     found = []
     for column in kept:
         if not column.moved:

@@ -22,15 +22,14 @@ def evaluate(
 ) -> tuple[Config, str, list[Change]]:
     """Evaluate the expression roles of a day that needs it, into the table ``evaluated``.
 
-    That is one of text files, or one whose roles make several rows of one. Returns the
-    configuration whose roles name the results, the relation that holds them beside the columns
-    of ``raw`` (as ``evolution`` reads them), and what is to be said of columns few of whose values
-    have another form. Other days keep their configuration.
+    That is one of text files. Returns the configuration whose roles name the results, the relation
+    that holds them beside the columns of ``raw`` (as ``evolution`` reads them), and what is to be
+    said of columns few of whose values have another form. Other days keep their configuration.
     """
     wanted = roles.expressions(config)
-    if not wanted or not (loaded.has_text or roles.explodes(config)):
+    if not wanted or not (loaded.has_text):
         return config, evolution.relation(), []
-    forms = _forms(con, config) if loaded.has_text else []
+    forms = _forms(con, config)
     types = {form.column: form.kind for form in forms if form.kind != "VARCHAR"}
     replaced = ", ".join(f"TRY_CAST({name} AS {kind}) AS {name}" for name, kind in types.items())
     columns = "*" + (f" REPLACE ({replaced})" if replaced else "")
@@ -44,8 +43,7 @@ def evaluate(
         """
     )
     renamed = config.model_copy(update={"columns": config.columns.named(names)})
-    placed = "(SELECT *, rowid AS _driftune_place FROM evaluated)"
-    relation = f"{evolution.relation()} JOIN {placed} USING (_driftune_id)"
+    relation = f"{evolution.relation()} JOIN evaluated USING (_driftune_id)"
     return renamed, relation, [_told(con, form) for form in forms if form.others]
 
 

@@ -36,28 +36,20 @@ def file_changes(con: Connection, fetched: Fetched, loaded: Loaded) -> list[Chan
     return found
 
 
-def row_changes(con: Connection, config: Config, loaded: Loaded) -> list[Change]:
-    """Delivered rows that expressions make none of.
+def check_rows(con: Connection, config: Config, loaded: Loaded) -> None:
+    """See that expressions make one row of each.
 
     Raises:
-        SourceError: when expressions make several rows of one without ``unnest``: no row could be
-            told from the others.
+        SourceError: when they do not: no row could be told from the others.
     """
     if not roles.expressions(config):
-        return []
-    if not roles.explodes(config):
-        (rows,) = one_row(con, "SELECT count(*) FROM parsed")
-        if rows != loaded.rows:
-            raise SourceError(
-                f"{loaded.parts[0].file.uri}: the expressions of the roles make {rows:,} rows of "
-                f"{loaded.rows:,}; let each be a value of its row, or unnest a list"
-            )
-        return []
-    (empty,) = one_row(
-        con, "SELECT count(*) FROM raw ANTI JOIN parsed ON _driftune_id = delivered_id"
-    )
-    said = "Every list that a role unnests has an element: a row without one is no impression."
-    return [Change.of("list_empty", said, empty)] if empty else []
+        return
+    (rows,) = one_row(con, "SELECT count(*) FROM parsed")
+    if rows != loaded.rows:
+        raise SourceError(
+            f"{loaded.parts[0].file.uri}: the expressions of the roles make {rows:,} rows of "
+            f"{loaded.rows:,}; let each be a value of its row; source.explode makes rows of lists"
+        )
 
 
 def id_changes(con: Connection, config: Config, loaded: Loaded) -> list[Change]:

@@ -10,12 +10,13 @@ from pathlib import Path
 import duckdb
 
 from driftune.config import Config
+from driftune.config.explode import LIST_ID
 from driftune.config.workspace import Workspace
 from driftune.errors import LakeError, SourceError
 from driftune.intake.columns import evolve, kept_changes
 from driftune.intake.duplicates import find_copies
 from driftune.intake.expressions import evaluate
-from driftune.intake.rows import file_changes, id_changes, row_changes
+from driftune.intake.rows import check_rows, file_changes, id_changes
 from driftune.intake.times import Times, look_at_times, misread_times
 from driftune.io import JsonObject
 from driftune.lake import derived, roles, values
@@ -29,7 +30,8 @@ from driftune.lake.duck import (
     literal,
     parquet,
 )
-from driftune.lake.evolution import Evolution
+from driftune.lake.evolution import Change, Evolution
+from driftune.lake.lists.explode import explode, no_click
 from driftune.lake.loading import Loaded, damaged_file, load
 from driftune.lake.source import Fetched
 from driftune.lake.suppressed import leave_out, read_suppressed
@@ -60,6 +62,8 @@ def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | No
         "unknown": config.domains.unknown,
         "known": known_domains,
     }
+    if config.source.explode is not None:
+        meaning["explode"] = config.source.explode.model_dump(mode="json", exclude_defaults=True)
     if not config.source.keep_columns:
         meaning["keep_columns"] = False
     if written := config.source.csv.model_dump(mode="json", exclude_defaults=True):
@@ -95,6 +99,9 @@ def stage(
                 con.execute(insert, [known_domains])
             loaded = load(con, config, fetched, database.parent / "plain")
             _check_columns(config, loaded)
+            listed: list[Change] = []
+            if config.source.explode:
+                loaded, listed = explode(con, config, f"{fetched.day:%Y%m%d}", loaded)
             parsed = database.with_name("parsed.parquet")
             evolution, times = _parse(con, config, fetched.day, loaded, known_domains, parsed)
             leave_out(con, config, erased)
@@ -102,6 +109,8 @@ def stage(
             tally(con)
             changes = [
                 *file_changes(con, fetched, loaded),
+                *listed,
+                *(no_click(con) if config.source.explode else []),
                 *evolution.changes,
                 *kept_changes(con, loaded, evolution.kept),
                 *id_changes(con, config, loaded),
@@ -139,7 +148,8 @@ def _parse(
 
     Where ``parsed`` rests on more than values it lies in ``file``.
     """
-    find_copies(con, loaded.types, loaded.rows)
+    # Two deliveries of one list are copies, whatever number each has.
+    find_copies(con, [name for name in loaded.types if name != LIST_ID], loaded.rows)
     evolution = evolve(con, config, day, loaded)
     given = roles.without_missing(config, loaded.types)
     evaluated, source, mixed = evaluate(con, given, loaded, evolution)
@@ -148,8 +158,11 @@ def _parse(
     if _is_derived(given, loaded, evolution):
         read = evolution.relation("raw_derived")
     times = look_at_times(con, evaluated, clock_of(config, day), source, read)
-    fields = _row_numbers(exploded=roles.explodes(config))
-    fields |= {**_fields(evaluated, known_domains, types), "event_time": times.event_time}
+    fields = {
+        **_fields(evaluated, known_domains, types),
+        "event_time": times.event_time,
+        "element": "raw._driftune_element" if config.source.explode else "NULL::BIGINT",
+    }
     if read is not None:
         fields |= derived.fields(given)
     fields |= {column.name: column.value for column in evolution.kept}
@@ -159,8 +172,8 @@ def _parse(
         con.execute(f"COPY ({parsed}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION lz4)")
         parsed = f"FROM {parquet(file)}"
     con.execute(f"CREATE VIEW parsed AS {parsed}")
-    changes = (*evolution.changes, *mixed, *row_changes(con, config, loaded))
-    return replace(evolution, changes=changes), times
+    check_rows(con, config, loaded)
+    return replace(evolution, changes=(*evolution.changes, *mixed)), times
 
 
 def _not_staged(
@@ -181,14 +194,21 @@ def _not_staged(
 def _check_columns(config: Config, loaded: Loaded) -> None:
     optional = {f"columns.{name}" for name in roles.OPTIONAL}
     for part in [part for part in loaded.parts if part.rows]:
-        for column, key in roles.needed_columns(config).items():
-            if column in {*part.columns, *part.file.partitions} or key in optional:
+        for column, key in roles.delivered_columns(config).items():
+            there = {*part.columns, *part.file.partitions}
+            if any(name in there for name in _prefixes(column)) or key in optional:
                 continue
             given = " ".join(", ".join(part.columns).split())
             raise SourceError(
                 f"{part.file.uri}: column '{column}' ({key} in params.yaml) is missing; "
                 f"the file has {given}"
             )
+
+
+def _prefixes(path: str) -> list[str]:
+    """A column's name, and where it may be a path into a column, that one's."""
+    parts = path.split(".")
+    return [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
 
 
 def _is_derived(config: Config, loaded: Loaded, evolution: Evolution) -> bool:
@@ -199,7 +219,7 @@ def _is_derived(config: Config, loaded: Loaded, evolution: Evolution) -> bool:
 
 def _is_zoneless(config: Config, loaded: Loaded, evolution: Evolution, times: Times) -> bool:
     """Whether the parsed rows are the same in a session of any time zone, and cheap to read."""
-    if (loaded.has_text and times.derived is None) or roles.explodes(config):
+    if loaded.has_text and times.derived is None:
         return False
     texts = " ".join(roles.expressions(config).values())
     types = {**loaded.types, **evolution.casts}
@@ -208,14 +228,6 @@ def _is_zoneless(config: Config, loaded: Loaded, evolution: Evolution, times: Ti
     if any(column.moved and has_offset(column.kind) for column in evolution.kept):
         return False
     return not times.is_parsed
-
-
-def _row_numbers(*, exploded: bool) -> dict[str, str]:
-    """A row's number, and of an unnested list the number of its element (from 1)."""
-    if not exploded:
-        return {"row_id": "raw._driftune_id", "element": "NULL::BIGINT"}
-    element = "row_number() OVER (PARTITION BY raw._driftune_id ORDER BY raw._driftune_place)"
-    return {"row_id": "raw._driftune_place + 1", "element": element}
 
 
 def _parsed_sql(times: Times, fields: dict[str, str]) -> str:
@@ -244,7 +256,7 @@ def _fields(
         domain = f"CASE WHEN ({domain}) IN ({known}) THEN ({domain}) WHEN ({domain}) IS NOT NULL "
         domain += f"THEN {literal(roles.OTHER_DOMAIN)} END"
     fields = {
-        "delivered_id": "raw._driftune_id",
+        "row_id": "raw._driftune_id",
         "file": "_driftune_file",
         "file_row": "_driftune_row",
         "fingerprint": "_driftune_fingerprint",
@@ -278,7 +290,7 @@ def _marked_sql(rules: list[RowRule]) -> str:
     return f"""
         CREATE VIEW numbered AS
         SELECT parsed.*, coalesce(copies.copy_number, 1) AS copy_number
-        FROM parsed LEFT JOIN copies ON copies.row_id = parsed.delivered_id;
+        FROM parsed LEFT JOIN copies USING (row_id);
         CREATE TABLE broken AS
         SELECT row_id, reasons
         FROM (SELECT row_id, concat_ws(', ', {reasons}) AS reasons FROM numbered)

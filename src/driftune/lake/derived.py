@@ -33,11 +33,12 @@ def derived(config: Config, columns: Collection[str]) -> Derived:
     """SQL of the derived columns of a text file, by their names, over its ``columns``.
 
     The second and later groups use the names of those before. None is made where roles are
-    expressions, which see other values than the texts, or where one has no column.
+    expressions, which see other values than the texts, where a row is a list, or where one has no
+    column.
     """
     config = roles.without_missing(config, columns)
     time = config.columns.time
-    if roles.expressions(config) or not sources(config) <= set(columns):
+    if config.source.explode or roles.expressions(config) or not sources(config) <= set(columns):
         return []
     types = dict.fromkeys(columns, "VARCHAR")
     value = roles.expression(time.role)

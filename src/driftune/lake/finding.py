@@ -124,7 +124,7 @@ def partitions_of(config: Config, shown_name: str) -> dict[str, str | None]:
     parts = dict(part.split("=", 1) for part in shown_name.split("/")[:-1] if "=" in part)
     wanted = config.source.partitions
     if wanted is None:
-        wanted = [column for column in roles.needed_columns(config) if column in parts]
+        wanted = [column for column in roles.delivered_columns(config) if column in parts]
     for column in wanted:
         if column not in parts:
             raise SourceError(

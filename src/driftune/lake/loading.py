@@ -28,7 +28,10 @@ from driftune.lake.source import Fetched, SourceFile
 from driftune.lake.together import Together, put_together
 
 # Every name of our own is prefixed: a delivered column may be called anything else.
-_OWN = ("_driftune_id", "_driftune_row", "_driftune_file", "_driftune_fingerprint")
+OWN = (
+    *("_driftune_id", "_driftune_row", "_driftune_file", "_driftune_fingerprint"),
+    *("_driftune_sha", "_driftune_element"),
+)
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,15 @@ def load(con: Connection, config: Config, fetched: Fetched, folder: Path) -> Loa
     together = put_together(con, config, parts)
     derived = _derived(parts)
     made = [identifier(name) for name in derived]
+    # What was read of lists is known by the file's bytes.
+    sha = config.source.explode is not None
     selected, rows = [], 0
     for part, columns in zip(parts, together.columns, strict=True):
         named = "".join(f", {sql} AS {identifier(name)}" for name, sql in columns.items())
         selected.append(
             f"SELECT {rows} + _driftune_row AS _driftune_id, _driftune_row, "
-            f"{literal(part.file.uri)} AS _driftune_file{named}"
+            f"{literal(part.file.uri)} AS _driftune_file"
+            f"{f', {literal(part.file.sha256[:12])} AS _driftune_sha' if sha else ''}{named}"
             f"{''.join(f', {name}' for name in made) if part.derived else ''} "
             f"FROM {part.relation}"
         )
@@ -92,6 +98,7 @@ def load(con: Connection, config: Config, fetched: Fetched, folder: Path) -> Loa
     alike = derived and all(list(part.columns) == list(together.types) for part in parts)
     fingerprint = HASH if alike else f"hash({values})"
     own = f"_driftune_id, _driftune_row, _driftune_file, {fingerprint} AS _driftune_fingerprint"
+    own += ", _driftune_sha" if sha else ""
     all_parts = f"({' UNION ALL BY NAME '.join(selected)})"
     con.execute(f"CREATE VIEW raw AS SELECT {own}, {values} FROM {all_parts}")
     if derived:
@@ -140,8 +147,8 @@ def _read(con: Connection, config: Config, file: SourceFile, table: str, folder:
     if file.format == "parquet":
         return read_parquet(con, file, table)
     if file.format == "csv":
-        return read_csv(con, config, file, table, folder, roles.needed_columns(config))
-    ids, looked_into = roles.id_columns(config), roles.mentioned(config)
+        return read_csv(con, config, file, table, folder, roles.delivered_columns(config))
+    ids, looked_into = roles.id_columns(config), roles.looked_into(config)
     return read_jsonl(con, config, file, table, folder, ids, looked_into)
 
 
@@ -167,7 +174,7 @@ def _check_share(
 def delivered_types(con: Connection) -> dict[str, str]:
     """The delivered columns of ``raw`` and their types."""
     rows = con.execute("DESCRIBE raw").fetchall()
-    return {name: kind for name, kind, *_ in rows if name not in _OWN}
+    return {name: kind for name, kind, *_ in rows if name not in OWN}
 
 
 def damaged_file(con: Connection, fetched: Fetched) -> SourceError | None:

@@ -12,7 +12,6 @@ DOMAIN_JOIN = f" {_DOT} "
 OTHER_DOMAIN = "other"
 OPTIONAL_NUMBERS = ("price", "position", "propensity")
 _NAMES = re.compile(r'"((?:[^"]|"")+)"|([^\W\d]\w*)')
-_UNNEST = re.compile(r"\bunnest\s*\(", re.IGNORECASE)
 OPTIONAL = (*OPTIONAL_NUMBERS, "request")
 
 
@@ -45,6 +44,24 @@ def needed_columns(config: Config) -> dict[str, str]:
     return needed
 
 
+def delivered_columns(config: Config) -> dict[str, str]:
+    """Columns that the files must have, with the params.yaml key that names each: those of the
+    roles, and where lists become rows, what the lists are taken from."""
+    needed, explode = needed_columns(config), config.source.explode
+    if explode is None:
+        return needed
+    found = {name: key for name, key in needed.items() if name not in explode.made}
+    return found | explode.sources
+
+
+def looked_into(config: Config) -> frozenset[str]:
+    """Names, in lower case, of columns that are read with the structure of their values."""
+    explode = config.source.explode
+    paths = explode.sources if explode else {}
+    found = {name.lower() for path in paths for name in (path, path.split(".")[0])}
+    return mentioned(config) | found
+
+
 def numbers(config: Config) -> dict[str, ColumnRole]:
     """Roles and features that are numbers, by their canonical names."""
     given = {name: getattr(config.columns, name) for name in OPTIONAL_NUMBERS}
@@ -70,11 +87,6 @@ def without_missing(config: Config, delivered: Collection[str]) -> Config:
         if isinstance(role := getattr(config.columns, name), str) and role not in delivered
     }
     return config.model_copy(update={"columns": config.columns.model_copy(update=gone)})
-
-
-def explodes(config: Config) -> bool:
-    """Whether an expression makes several rows of one, one for each element of a list."""
-    return bool(_UNNEST.search(" ".join(expressions(config).values())))
 
 
 def mentioned(config: Config, names: Collection[str] | None = None) -> frozenset[str]:

@@ -197,14 +197,13 @@ def leave_out(con: Connection, config: Config, erased: Suppressed) -> int:
     if not con.execute("SELECT 1 FROM gone_ids LIMIT 1").fetchall():
         return 0
     con.execute(
-        "CREATE TABLE suppressed AS SELECT row_id, delivered_id FROM parsed "
+        "CREATE TABLE suppressed AS SELECT row_id FROM parsed "
         "WHERE user_id IN (SELECT id FROM gone_ids)"
     )
     ((rows,),) = con.execute("SELECT count(*) FROM suppressed").fetchall()
     con.execute("ALTER VIEW raw RENAME TO delivered")
     con.execute(
-        "CREATE VIEW raw AS SELECT * FROM delivered "
-        "ANTI JOIN suppressed ON _driftune_id = delivered_id"
+        "CREATE VIEW raw AS SELECT * FROM delivered ANTI JOIN suppressed ON _driftune_id = row_id"
     )
     con.execute("ALTER VIEW parsed RENAME TO delivered_parsed")
     con.execute("CREATE VIEW parsed AS FROM delivered_parsed ANTI JOIN suppressed USING (row_id)")

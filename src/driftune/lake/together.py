@@ -46,7 +46,7 @@ def put_together(con: Connection, config: Config, parts: Sequence[Part]) -> Toge
     """
     _check_spelling(config, parts)
     given = [_with_paths(part) for part in parts]
-    ids, used = roles.id_columns(config), {name.lower() for name in roles.needed_columns(config)}
+    ids, used = roles.id_columns(config), {name.lower() for name in roles.delivered_columns(config)}
     used |= roles.mentioned(config)
     names = list(dict.fromkeys(name for columns in given for name in columns))
     types: dict[str, str] = {}
@@ -177,7 +177,7 @@ def _cast(sql: str, kind: str, target: str) -> str:
 
 def _check_spelling(config: Config, parts: Sequence[Part]) -> None:
     """See that every column has one spelling, that of the roles where one names it."""
-    named = {name.lower(): (name, key) for name, key in roles.needed_columns(config).items()}
+    named = {name.lower(): (name, key) for name, key in roles.delivered_columns(config).items()}
     seen: dict[str, tuple[str, str]] = {}
     for part in parts:
         for name in part.columns:

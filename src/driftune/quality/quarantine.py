@@ -49,7 +49,7 @@ def write_quarantine(staged: Staged, target: Path) -> int:
                                staged.user_id AS {USER},
                                staged.file AS _file, staged.file_row AS _row, {_element(con)}
                                {_delivered(con)}
-                        FROM staged LEFT JOIN raw ON raw._driftune_id = staged.delivered_id
+                        FROM staged LEFT JOIN raw ON raw._driftune_id = staged.row_id
                         WHERE staged.rejected = 1 ORDER BY staged.row_id
                     ) {lines}
                 ) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)
@@ -59,7 +59,7 @@ def write_quarantine(staged: Staged, target: Path) -> int:
 
 
 def _element(con: Connection) -> str:
-    """The number of an unnested list's element, where roles unnest one."""
+    """The number of a list's element, where rows are lists."""
     found = con.execute("SELECT 1 FROM parsed WHERE element IS NOT NULL LIMIT 1").fetchall()
     return "staged.element AS _element," if found else ""
 

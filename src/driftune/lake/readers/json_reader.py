@@ -64,6 +64,10 @@ def read_jsonl(
     parsed = restore_numbers(con, objects, parsed, columns, made, ids, target)
     wanted = [name for name in columns if name.lower() in looked_into]
     named = roles.mentioned(config, ("user", "item", "request"))
+    explode = config.source.explode
+    if explode is not None:
+        # Elements are texts, as scalars are: their types come from the roles.
+        named |= {path.split(".")[0].lower() for path in explode.sources}
     nested = structured(con, objects, parsed.relation, wanted, named)
     relation = parsed.relation
     if nested:
@@ -102,7 +106,7 @@ def _read(
                 "deliver one object a line"
             )
         if first:
-            needed = next(iter(roles.needed_columns(config).items()), None)
+            needed = next(iter(roles.delivered_columns(config).items()), None)
             lacks = (
                 f"; column '{needed[0]}' ({needed[1]} in params.yaml) is missing" if needed else ""
             )

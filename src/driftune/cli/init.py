@@ -1,0 +1,100 @@
+"""``driftune init``: a params.yaml from files of logs."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from driftune.cli.lines import say
+from driftune.errors import ConfigError
+
+if TYPE_CHECKING:
+    from driftune.proposal.propose import Proposal
+
+app = typer.Typer()
+
+
+@app.command()
+def init(
+    files: Annotated[list[Path], typer.Argument(help="Files of some days, or folders of them.")],
+    to: Annotated[Path, typer.Option(help="The file to write.")] = Path("params.yaml"),
+    answer: Annotated[
+        list[str] | None, typer.Option(help="A role's column, such as domain=scene; repeat it.")
+    ] = None,
+    timezone: Annotated[str, typer.Option(help="IANA zone of the days.")] = "UTC",
+    yes: Annotated[bool, typer.Option("--yes", help="Take the best guess where unsure.")] = False,
+) -> None:
+    """Look at a few days of logs and write a params.yaml for them, each guess with its reason."""
+    from driftune.config.loading import load_config
+    from driftune.deployment.doctor import examine
+    from driftune.io import write_text
+    from driftune.proposal.propose import propose
+    from driftune.proposal.text import reference_days
+
+    if to.exists():
+        raise ConfigError(f"{to}: is there already; give another one with --to")
+    proposal = propose(files, to.resolve().parent).answered(_answers(answer or []))
+    _show(proposal)
+    if not yes:
+        proposal = _asked(proposal)
+    write_text(to, proposal.text(timezone))
+    say(f"{to}: written; it is a proposal: read it")
+    for finding in examine(load_config(to)):
+        say(f"{'ok' if finding['ok'] else 'to do'}: {finding['what']}")
+    days = list(proposal.files.days)
+    rest = days[reference_days(len(days)) :] or days[-1:]
+    say(f"next: driftune replay --from {rest[0]} --to {rest[-1]} -c {to}")
+
+
+def _answers(given: list[str]) -> dict[str, str]:
+    """Answers by role.
+
+    Raises:
+        typer.BadParameter: for one that is no ROLE=COLUMN.
+    """
+    found = {}
+    for each in given:
+        role, sign, name = each.partition("=")
+        if not sign or not name:
+            raise typer.BadParameter(f"--answer {each}: write ROLE=COLUMN, such as domain=scene")
+        found[role] = name
+    return found
+
+
+def _show(proposal: "Proposal") -> None:
+    days = list(proposal.files.days)
+    say(
+        f"{len(days)} day{'s' if len(days) > 1 else ''}, {days[0]} to {days[-1]}: "
+        f"{proposal.files.template}"
+    )
+    if proposal.lists:
+        say(f"lists: {proposal.lists}")
+    for guess in proposal.guesses:
+        if guess.value is not None or guess.sure == "question":
+            say(f"{guess.role}: {guess.value or '?'} ({guess.sure}; {guess.why})")
+
+
+def _asked(proposal: "Proposal") -> "Proposal":
+    """The proposal with the questions answered at the terminal.
+
+    Raises:
+        ConfigError: where nobody can be asked, or an answer is missing.
+    """
+    open_ones = proposal.questions
+    if not open_ones:
+        return proposal
+    if not sys.stdin.isatty():
+        asked = "; ".join(f"{guess.role}: {guess.why}" for guess in open_ones)
+        raise ConfigError(
+            f"cannot tell {asked}; say --answer {open_ones[0].role}=COLUMN, or --yes for the best "
+            "guess"
+        )
+    answers = {}
+    for guess in open_ones:
+        best = guess.value if isinstance(guess.value, str) else ""
+        others = f" ({', '.join(guess.others)})" if guess.others else ""
+        name = typer.prompt(f"{guess.role}{others}", default=best, show_default=bool(best))
+        if name:
+            answers[guess.role] = str(name)
+    return proposal.answered(answers)

@@ -1,0 +1,27 @@
+"""The day in a template of file names: ``{day}``, or ``{day:%Y/%m/%d}`` in any form of strftime."""
+
+import re
+from datetime import date, timedelta
+
+_DAY = re.compile(r"\{day(?::([^{}]*))?\}")
+_ISO = "%Y-%m-%d"
+# A leap year and the one after it: forms that do not tell days apart meet within them.
+_SPAN = [date(2024, 1, 1) + timedelta(days=n) for n in range(731)]
+
+
+def with_day(template: str, day: date) -> str:
+    """A template with the day filled in."""
+    return _DAY.sub(lambda found: day.strftime(found[1] or _ISO), template)
+
+
+def checked_template(template: str) -> str:
+    """A template that gives each day a name of its own.
+
+    Raises:
+        ValueError: for one that does not.
+    """
+    if not _DAY.search(template):
+        raise ValueError("must contain {day}, or its form, such as {day:%Y/%m/%d}")
+    if len({with_day(template, day) for day in _SPAN}) < len(_SPAN):
+        raise ValueError("gives several days one name; write year, month and day: {day:%Y%m%d}")
+    return template

@@ -1,0 +1,1 @@
+"""Lists of delivered rows whose elements become rows (``source.explode``)."""

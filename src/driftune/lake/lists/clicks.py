@@ -1,0 +1,93 @@
+"""Where the clicks of a list stand, as SQL: in its elements, as places, or as ids."""
+
+import re
+from typing import Protocol
+
+from driftune.config.explode import PLACE
+from driftune.lake.duck import literal
+from driftune.lake.lists.paths import ListPath
+
+
+class Clicks(Protocol):
+    """The clicks of a list.
+
+    ``source``: the column that says them, if any. ``marks``: SQL of what it says of a row, which
+    the row's elements see as ``_marks``. ``outside``: the condition on a row one of whose clicks is
+    no element.
+    """
+
+    source: ListPath | None
+    marks: str
+    outside: str
+
+    def shown(self, value: str) -> str:
+        """SQL of what was shown, of the first list's value."""
+
+    def label(self, element: str) -> str:
+        """SQL of an element's label, null or another text where none can be read."""
+
+
+class Suffix:
+    """The label stands behind the id: `N123-1`."""
+
+    def __init__(self, sign: str, first: ListPath) -> None:
+        self.source: ListPath | None = None
+        self.marks, self.outside = "NULL", "false"
+        # The last sign counts: ids may hold it, too.
+        self.pattern = literal(f"(?s)(.*){re.escape(sign)}(.*)")
+        self.first = first
+
+    def shown(self, value: str) -> str:
+        """What stands before the sign."""
+        return f"coalesce(nullif(regexp_extract({value}, {self.pattern}, 1), ''), {value})"
+
+    def label(self, element: str) -> str:
+        """What stands behind it; null where it is not there."""
+        return f"nullif(regexp_extract({self.first.text(element)}, {self.pattern}, 2), '')"
+
+
+class At:
+    """A column holds the places of the clicked elements."""
+
+    def __init__(self, source: ListPath, first: ListPath, start: int) -> None:
+        self.source: ListPath | None = source
+        place = f"TRY_CAST(m AS BIGINT) - {start} + 1"
+        self.marks = f"list_transform({_filled(source)}, lambda m: {place})"
+        length = f"coalesce(len({first.sql}), 0)"
+        self.outside = f"len(list_filter({self.marks}, lambda m: m < 1 OR m > {length})) > 0"
+
+    def shown(self, value: str) -> str:
+        """The value itself."""
+        return value
+
+    def label(self, element: str) -> str:
+        """1 at a clicked place; null in a list one of whose places is no number."""
+        unreadable = "len(list_filter(_marks, lambda m: m IS NULL)) > 0"
+        clicked = f"coalesce(list_contains(_marks, {PLACE}), false)"
+        return f"CASE WHEN {unreadable} THEN NULL ELSE {clicked}::TINYINT END"
+
+
+class Ids:
+    """A column holds the clicked ids."""
+
+    def __init__(self, source: ListPath, first: ListPath) -> None:
+        self.source: ListPath | None = source
+        self.first = first
+        self.marks = _filled(source)
+        elements = f"coalesce(list_transform({first.sql}, lambda e: {first.text('e')}), [])"
+        none = f"lambda m: NOT list_contains({elements}, m)"
+        self.outside = f"len(list_filter({self.marks}, {none})) > 0"
+
+    def shown(self, value: str) -> str:
+        """The value itself."""
+        return value
+
+    def label(self, element: str) -> str:
+        """1 for a clicked id."""
+        return f"coalesce(list_contains(_marks, {self.first.text(element)}), false)::TINYINT"
+
+
+def _filled(source: ListPath) -> str:
+    """What a column says, as texts without nulls and empty ones; of a null, an empty list."""
+    texts = f"list_transform({source.sql}, lambda m: trim({source.text('m')}))"
+    return f"coalesce(list_filter({texts}, lambda m: m <> ''), [])"

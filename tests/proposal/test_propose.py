@@ -1,0 +1,245 @@
+"""Logs that differ in everything are proposed as they are meant."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from driftune.config.loading import load_config
+from driftune.errors import ConfigError, SourceError
+from driftune.proposal.propose import Proposal, propose
+from driftune.proposal.roles import Guess, Value
+from tests.anywhere import anywhere
+
+DAYS = [date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 4)]
+ROWS = """
+SELECT 'u' || (hash(x * 31 + {n}) % 90)::BIGINT AS u, (hash(x * 7 + {n}) % 1000003)::BIGINT AS h,
+       TIMESTAMP '{day}' + to_seconds(x * 86400 // 600) AS t, x::BIGINT AS x
+FROM range(600) r(x)
+"""
+Write = Callable[[Path], Path]
+
+
+def _written(folder: Path, select: str, name: str, options: str) -> Path:
+    folder.mkdir(parents=True)
+    with anywhere() as con:
+        for number, day in enumerate(DAYS):
+            rows = ROWS.format(n=number, day=day)
+            path = folder / day.strftime(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            con.execute(f"COPY (SELECT {select} FROM ({rows})) TO '{path}' ({options})")
+    return folder
+
+
+def news(folder: Path) -> Path:
+    """Ids with their labels behind them, a time that is no ISO 8601, tabs between values."""
+    select = """
+        'U' || u AS user_id, strftime(t, '%m/%d/%Y %I:%M:%S %p') AS time,
+        ['n', 's', 'e'][1 + h % 3] AS region,
+        array_to_string(list_transform(range(2 + h % 9),
+            lambda k: 'N' || (hash(x * 31 + k) % 80) || '-' || (hash(x * k) % 4 = 0)::INT), ' ')
+        AS impressions
+    """
+    return _written(folder, select, "%Y-%m-%d.tsv", "DELIMITER '\t'")
+
+
+def travel(folder: Path) -> Path:
+    """Lists side by side as text, the clicked id in a column of its own, seconds since 1970."""
+    select = """
+        'U' || u AS user_id, 's' || h AS session_id, epoch(t)::BIGINT AS timestamp,
+        ['AU', 'DE', 'BR'][1 + h % 3] AS platform,
+        (hash(x * 31 + h % 8) % 70)::VARCHAR AS reference,
+        array_to_string(list_transform(range(8), lambda k: hash(x * 31 + k) % 70), '|')
+            AS impressions,
+        array_to_string(list_transform(range(8), lambda k: 20 + hash(x + k) % 300), '|') AS prices
+    """
+    return _written(folder, select, "%Y%m%d.csv", "HEADER")
+
+
+def nested(folder: Path) -> Path:
+    """JSON lines with structs in lists, and the domain within a struct."""
+    select = """
+        u AS reader, t AS impression_time, {'region': ['n', 's', 'e'][1 + h % 3]} AS context,
+        list_transform(range(2 + h % 6), lambda k: {
+            'article_id': 'a' || hash(x * 31 + k) % 60,
+            'category': ['x', 'y', 'z'][1 + (hash(x * 31 + k) % 60 % 3)::BIGINT],
+            'clicked': hash(x * k) % 3 = 0}) AS articles
+    """
+    return _written(folder, select, "year=%Y/month=%m/day=%d/part.jsonl", "FORMAT json")
+
+
+def ads(folder: Path) -> Path:
+    """An id of 20 digits that names the row, hours as YYMMDDHH, no user but a device."""
+    select = """
+        (10000000000000000000::UBIGINT + h + x)::VARCHAR AS id, (h % 6 = 0)::INT AS click,
+        strftime(t, '%y%m%d%H') AS hour, (h // 3 % 7)::INT AS banner_pos,
+        'b' || (h // 7 % 40) AS banner_id, md5('c' || h // 7 % 40 % 8)[:8] AS site_category,
+        md5('d' || h // 5 % 90)[:8] AS device_id, ['wifi', 'cell'][1 + h // 11 % 2] AS platform
+    """
+    return _written(folder, select, "ads_%Y%m%d.csv.gz", "HEADER, COMPRESSION gzip")
+
+
+def ratings(folder: Path) -> Path:
+    """Ratings in place of clicks."""
+    select = """
+        substr(u, 2)::INT AS userId, h % 50 AS movieId, 0.5 * (1 + h // 50 % 10) AS rating,
+        epoch_ms(t) AS timestamp, ['tv', 'phone'][1 + h // 11 % 2] AS platform
+    """
+    return _written(folder, select, "%Y-%m-%d.parquet", "FORMAT parquet")
+
+
+def shop(folder: Path) -> Path:
+    """A plain log of impressions with orders, prices and lists by name."""
+    select = """
+        u AS customerId, 'p' || h % 50 AS product_id, t AS shown_at, ['DE', 'FR'][1 + h // 50 % 2]
+        AS country, (h // 7 % 3 = 0) AS clicked, (h // 7 % 6 = 0) AS ordered,
+        'c' || h % 50 % 5 AS category, 1.5 + h % 50 AS price, x // 4 AS request_id,
+        x % 4 AS position
+    """
+    return _written(folder, select, "%Y-%m-%d.parquet", "FORMAT parquet")
+
+
+KNOWN: dict[str, tuple[Write, str, dict[str, Value]]] = {
+    "news": (
+        news,
+        "{day}.tsv",
+        {
+            "user": "user_id",
+            "item": "impressions",
+            "time": {"column": "time", "format": "%m/%d/%Y %I:%M:%S %p"},
+            "domain": "region",
+            "click": "list_clicked",
+            "request": "list_id",
+            "position": "list_place",
+        },
+    ),
+    "travel": (
+        travel,
+        "{day:%Y%m%d}.csv",
+        {
+            "user": "user_id",
+            "item": "impressions",
+            "time": {"column": "timestamp", "unit": "s"},
+            "domain": "platform",
+            "price": "prices",
+            "click": "list_clicked",
+        },
+    ),
+    "nested": (
+        nested,
+        "{day:year=%Y/month=%m/day=%d}/part.jsonl",
+        {
+            "user": "reader",
+            "item": "article_id",
+            "time": {"column": "impression_time"},
+            "domain": {"sql": '"context"."region"'},
+            "click": "clicked",
+            "category": "category",
+        },
+    ),
+    "ads": (
+        ads,
+        "ads_{day:%Y%m%d}.csv.gz",
+        {
+            "user": "device_id",
+            "item": "banner_id",
+            "time": {"column": "hour", "format": "%y%m%d%H"},
+            "domain": "platform",
+            "click": "click",
+            "category": "site_category",
+        },
+    ),
+    "ratings": (
+        ratings,
+        "{day}.parquet",
+        {
+            "user": "userId",
+            "item": "movieId",
+            "time": {"column": "timestamp", "unit": "ms"},
+            "domain": "platform",
+            "click": {"sql": '"rating" >= 4'},
+        },
+    ),
+    "shop": (
+        shop,
+        "{day}.parquet",
+        {
+            "user": "customerId",
+            "item": "product_id",
+            "time": {"column": "shown_at"},
+            "domain": "country",
+            "click": "clicked",
+            "convert": "ordered",
+            "category": "category",
+            "price": "price",
+            "request": "request_id",
+            "position": "position",
+        },
+    ),
+}
+
+
+def _proposed(folder: Path, write: Write) -> Proposal:
+    return propose([write(folder / "logs")], folder)
+
+
+@pytest.mark.parametrize("log", KNOWN)
+def test_each_log_is_proposed_as_it_is_meant(tmp_path: Path, log: str) -> None:
+    write, name, roles = KNOWN[log]
+    found = _proposed(tmp_path, write)
+    assert {guess.role: guess.value for guess in found.guesses if guess.role in roles} == roles
+    assert found.files.template == f"logs/{name}"
+    assert list(found.files.days) == DAYS
+
+
+@pytest.mark.parametrize("log", KNOWN)
+def test_what_is_proposed_is_a_configuration(tmp_path: Path, log: str) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text(_proposed(tmp_path, KNOWN[log][0]).text(), encoding="utf-8")
+    config = load_config(file, env={})
+    assert (config.reference.first, config.reference.last) == (DAYS[0], DAYS[1])
+    assert config.columns.user == KNOWN[log][2]["user"]
+
+
+def test_an_answer_goes_before_a_guess(tmp_path: Path) -> None:
+    found = _proposed(tmp_path, ads).answered({"domain": "site_category", "item": "banner_id"})
+    by_role = {guess.role: guess for guess in found.guesses}
+    assert by_role["domain"] == Guess("domain", "site_category", "sure", "as answered")
+    assert [guess.role for guess in found.questions] == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "line"),
+    [({"scene": "x"}, "there is no such role"), ({"domain": "x"}, "no such column; id, click")],
+)
+def test_an_answer_that_names_nothing_is_one_line(
+    tmp_path: Path, answer: dict[str, str], line: str
+) -> None:
+    with pytest.raises(ConfigError, match=line):
+        _proposed(tmp_path, ads).answered(answer)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("gone.csv", None, "is not there; name files"),
+        ("day.csv", "a,b\n1,2\n", "its name writes no day"),
+        ("2026-13-41.csv", "a,b\n1,2\n", "its name writes no day"),
+        ("2026-03-02.xlsx", "x", "unknown file type"),
+        ("2026-03-02.parquet", "no parquet", "cannot be read together"),
+    ],
+)
+def test_files_that_are_no_days_are_one_line(
+    tmp_path: Path, name: str, text: str | None, line: str
+) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(SourceError, match=line) as refused:
+        propose([tmp_path / name], tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_folder_without_logs_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no Parquet, CSV or JSON lines there"):
+        propose([tmp_path], tmp_path)
