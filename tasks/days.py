@@ -40,9 +40,9 @@ def fetch_day(config: Config, day: date, folder: Path) -> Fetched:
 
 @task(task_run_name="look up", **QUICK)
 def held_already(config: Config, fetched: Fetched) -> ingest.Ingested | None:
-    """The day's earlier result when this very content is in the lake."""
+    """The day's earlier result when this very content is in the lake, which has lost no day."""
     with Ledger(config) as ledger:
-        return ingest.unchanged(config, ledger, fetched)
+        return ingest.held(config, ledger, fetched)
 
 
 @task(task_run_name="stage", **QUICK)

@@ -11,9 +11,11 @@ from driftune.errors import LakeDamageError, LakeError
 from driftune.intake.ingest import ingest
 from driftune.intake.lost import check_days, forget_day, lost_days
 from driftune.intake.turns import turn
+from driftune.lake.source import fetch
 from driftune.lake.table import Lake
 from driftune.registry.ledger import Ledger
 from driftune.retention.prune import _drop_day
+from tasks.days import held_already
 from tests.conftest import World, impressions
 from tests.lake.lakes import checksum
 
@@ -124,3 +126,10 @@ def test_a_day_that_is_gone_for_good_can_be_given_up(kept: World) -> None:
         record = ledger.day(kept.day(4))
     assert record is not None
     assert record.verdict == "ok"
+
+
+def test_the_daily_flow_names_it_before_the_day_is_staged(kept: World, tmp_path: Path) -> None:
+    lose_newest_commit(kept)
+    fetched = fetch(kept.config, kept.day(5), tmp_path)
+    with pytest.raises(LakeDamageError, match=f"has lost {kept.day(4)}"):
+        held_already.fn(kept.config, fetched)

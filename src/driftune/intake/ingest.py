@@ -101,6 +101,20 @@ def unchanged(
     return Ingested(quality, row.revision, changed=False)
 
 
+def held(
+    config: Config, ledger: Ledger, fetched: Fetched, *, again: bool = True
+) -> Ingested | None:
+    """``unchanged``, and where the day has to be taken in, whether the lake is fit for that.
+
+    Raises:
+        LakeError: when the lake has lost a day that this one is compared with.
+    """
+    known = unchanged(config, ledger, fetched, again=again)
+    if known is None:
+        check_days(config, ledger, fetched.day)
+    return known
+
+
 def _is_stored(config: Config, record: DayRecord) -> bool:
     """Whether the lake holds what the ledger says of a day, and its files are whole."""
     view, day = Lake.of(config), date.fromisoformat(record.day)
@@ -263,10 +277,9 @@ def take_in(
     Raises:
         LakeError: when the lake has lost a day that this one is compared with.
     """
-    known = unchanged(config, ledger, fetched, again=again)
+    known = held(config, ledger, fetched, again=again)
     if known is not None:
         return known
-    check_days(config, ledger, fetched.day)
     database = folder / "day.duckdb"
     # Kept open from here on: each step would open it anew.
     with connect(database, reach=within_reach(config, fetched, database)):
