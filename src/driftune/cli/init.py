@@ -26,8 +26,10 @@ def init(
     yes: Annotated[bool, typer.Option("--yes", help="Take the best guess where unsure.")] = False,
 ) -> None:
     """Look at a few days of logs and write a params.yaml for them, each guess with its reason."""
+    from driftune.cli.seen import show_roles
     from driftune.config.loading import load_config
     from driftune.deployment.doctor import examine
+    from driftune.deployment.roles import see_roles
     from driftune.io import write_text
     from driftune.proposal.propose import propose
     from driftune.proposal.text import reference_days
@@ -40,7 +42,10 @@ def init(
         proposal = _asked(proposal)
     write_text(to, proposal.text(timezone))
     say(f"{to}: written; it is a proposal: read it")
-    for finding in examine(load_config(to)):
+    config = load_config(to)
+    seen = see_roles(config)
+    show_roles(seen)
+    for finding in examine(config, seen=seen):
         say(f"{'ok' if finding['ok'] else 'to do'}: {finding['what']}")
     days = list(proposal.files.days)
     rest = days[reference_days(len(days)) :] or days[-1:]

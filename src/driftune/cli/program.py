@@ -4,6 +4,7 @@ import errno
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -343,15 +344,21 @@ def doctor(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check versions, configuration, lake, backbone, ledger and champions; exit 1 on a problem."""
+    """Show what the roles make of real rows; check versions, configuration, lake, backbone, ledger
+    and champions; exit 1 on a problem."""
+    from driftune.cli.console import show_findings
+    from driftune.cli.seen import show_roles
     from driftune.deployment.doctor import examine
+    from driftune.deployment.roles import see_roles
 
-    findings = examine(load(config), mend=mend, deep=deep)
+    settings = load(config)
+    seen = see_roles(settings)
+    findings = examine(settings, mend=mend, deep=deep, seen=seen)
     if as_json:
-        typer.echo(json.dumps({"checks": findings}))
+        shown = [asdict(each) for each in seen.roles], [asdict(each) for each in seen.domains]
+        typer.echo(json.dumps({"checks": findings, "roles": shown[0], "domains": shown[1]}))
     else:
-        from driftune.cli.console import show_findings
-
+        show_roles(seen)
         show_findings(findings)
     if not all(finding["ok"] for finding in findings):
         raise typer.Exit(1)

@@ -1,11 +1,11 @@
 """Examine an installation and a workspace: what is there, what fits, what needs mending."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 
 from driftune.config import Config
+from driftune.deployment.roles import SeenRoles, see_roles
 from driftune.deployment.whole import lost, whole_files
 from driftune.errors import DriftuneError, LakeError
 from driftune.registry.ledger import Ledger
@@ -17,16 +17,18 @@ from driftune.registry.rows import Finding
 _PACKAGES = ("prefect", "torch", "dvc", "great-expectations", "duckdb", "evidently", "mlflow")
 
 
-def examine(config: Config, *, mend: bool = False, deep: bool = False) -> list[Finding]:
+def examine(
+    config: Config, *, mend: bool = False, deep: bool = False, seen: SeenRoles | None = None
+) -> list[Finding]:
     """Run every check; each finding has ``what`` (a line) and ``ok``.
 
+    ``seen``: what ``see_roles`` has found already.
     ``deep``: the checksums of all files are verified, too; with ``mend`` damaged ones that can be
     made anew are dropped.
     """
-    findings = [_packages()]
-    checks: list[Callable[[Config], str]] = [_source, _lake, _backbone]
-    for check in checks:
-        findings.append(_finding(check, config))
+    findings = [_packages(), *(seen or see_roles(config)).findings]
+    checks: list[Callable[[Config], str]] = [_lake, _backbone]
+    findings += [_finding(check, config) for check in checks]
     with Ledger(config) as ledger:
         erased = _finding(lambda config: _erasures(config, ledger), config)
         findings += [] if erased["ok"] else [erased]
@@ -71,22 +73,6 @@ def _packages() -> Finding:
         "what": what + (f"; missing {', '.join(missing)}" if missing else ""),
         "ok": not missing,
     }
-
-
-def _source(config: Config) -> str:
-    from driftune.intake.scratch import scratch
-    from driftune.lake.duck import connect
-    from driftune.lake.loading import read_parts
-    from driftune.lake.readers.unreadable import create_unreadable
-    from driftune.lake.source import fetch
-
-    day = config.reference.last
-    with scratch(config, day) as folder:
-        fetched = fetch(config, day, folder)
-        with connect(folder / "doctor.duckdb", reach=[fetched.files[0].path, folder]) as con:
-            create_unreadable(con)
-            first, *_ = read_parts(con, config, replace(fetched, files=fetched.files[:1]), folder)
-    return f"source: {len(fetched.files)} file(s) of {day}, {len(first.columns)} columns"
 
 
 def _lake(config: Config) -> str:

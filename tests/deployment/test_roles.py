@@ -1,0 +1,107 @@
+"""The doctor stages a real day, and says what its roles make of it and what a first run lacks."""
+
+import json
+import sys
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+
+from driftune.cli import main
+from driftune.deployment.roles import SeenRoles, see_roles
+from tests.conftest import REFERENCE_DAYS, World, impressions
+
+Make = Callable[..., World]
+
+
+def seen(world: World, frame: pd.DataFrame | None = None) -> SeenRoles:
+    """What is seen of a world whose newest reference day is this one."""
+    for number in range(REFERENCE_DAYS):
+        world.write(world.day(number), frame if number == REFERENCE_DAYS - 1 else None)
+    return see_roles(world.config)
+
+
+def lines(found: SeenRoles) -> dict[str, bool]:
+    return {finding["what"]: finding["ok"] for finding in found.findings}
+
+
+def test_every_role_is_shown_beside_what_was_delivered(make_world: Make) -> None:
+    world = make_world(columns={"domain": {"sql": "upper(scene)"}, "click": {"sql": "click = 1"}})
+    frame = impressions(world.day(2)).assign(price="7")
+    frame.loc[0, "price"] = " 9.50"
+    found = seen(world, frame)
+    roles = {each.role: each for each in found.roles}
+    assert roles["price"].source == "price"
+    assert ("7", "7.0") in roles["price"].values
+    assert (" 9.50", "9.5") in roles["price"].values
+    assert roles["domain"].source == "(upper(scene))"
+    assert {value for _, value in roles["domain"].values} == {"HOME", "SEARCH"}
+    assert sum(domain.rows for domain in found.domains) == 1200
+    assert found.domains[0] == max(found.domains, key=lambda domain: domain.rows)
+    assert all(len(role.values) <= 10 for role in found.roles)
+    assert lines(found) == {
+        f"source: 1 file(s) of {world.day(2)}, 13 columns": True,
+        "roles: 0 of 1,200 rows would go to quarantine": True,
+        "domains: 2 of 2 have 150 rows and 30 clicks a day, as drift needs them": True,
+    }
+
+
+def test_a_day_that_would_be_refused_is_no_ok(make_world: Make) -> None:
+    world = make_world()
+    frame = impressions(world.day(2))
+    frame["click"] = frame["click"].astype("int64")
+    frame.loc[:399, "click"] = 7
+    (line,) = [line for line in lines(seen(world, frame)) if line.startswith("roles")]
+    assert "400 of 1,200 rows would go to quarantine (click_label 400)" in line
+    assert "more than quality.max_rejected_share (0.2)" in line
+    assert "mend columns.click in params.yaml" in line
+
+
+@pytest.mark.parametrize(
+    ("label", "said"), [(0, "no row has a click"), (1, "every row is a click")]
+)
+def test_labels_that_teach_nothing_are_no_ok(make_world: Make, label: int, said: str) -> None:
+    world = make_world()
+    found = seen(world, impressions(world.day(2)).assign(click=label, ordered=0))
+    assert [line for line, ok in lines(found).items() if not ok and f"{said} click" in line]
+
+
+def test_domains_that_are_too_small_say_what_is_needed(make_world: Make) -> None:
+    world = make_world(drift={"min_rows": 5_000})
+    (line,) = [line for line, ok in lines(seen(world)).items() if not ok]
+    assert line.startswith("domains: 0 of 4 have 5,000 rows and 30 clicks a day")
+    assert "choose larger ones (columns.domain), or lower drift.min_rows" in line
+
+
+def test_reference_days_without_files_are_named(make_world: Make) -> None:
+    world = make_world()
+    world.write(world.day(2))
+    (line,) = [line for line, ok in lines(see_roles(world.config)).items() if not ok]
+    assert line.startswith(f"reference: 2 of 3 days have no file ({world.day(0)}, {world.day(1)})")
+
+
+def test_a_source_that_is_not_there_is_one_line(make_world: Make) -> None:
+    found = see_roles(make_world().config)
+    assert [line.split(":")[0] for line in lines(found)] == ["source"]
+    assert not any(lines(found).values())
+
+
+def test_the_command_prints_them_and_gives_them_as_json(
+    make_world: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = make_world()
+    seen(world)
+    for more in ([], ["--json"]):
+        monkeypatch.setattr(sys, "argv", ["driftune", "doctor", "-c", str(world.params), *more])
+        with pytest.raises(SystemExit):
+            main()
+        said = capsys.readouterr().out
+        if more:
+            given = json.loads(said)
+            assert {row["domain"]: row["rows"] for row in given["domains"]}.keys() == {
+                *("home · north", "home · south", "search · north", "search · south")
+            }
+            assert [role["role"] for role in given["roles"]][:3] == ["user", "item", "time"]
+        else:
+            assert "as read" in said
+            assert "home · north" in said
