@@ -3,19 +3,26 @@
 import importlib
 
 HEAVY = (
+    "alembic.command",
     "alembic.util",
+    "deltalake",
     "evidently",
     "evidently.presets",
     "evidently.metrics",
     "evidently.ui.workspace",
     "great_expectations",
     "mlflow.exceptions",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.tracking",
     "sklearn.metrics",
+    # What torch's optimisers import when the first one is made.
+    "torch._dynamo",
     "driftune.intake.release",
     "driftune.retention.erase",
     "driftune.retention.prune",
     "tests.faults.child",
+    "tests.faults.trials",
 )
 
 for name in HEAVY:

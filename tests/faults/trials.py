@@ -1,0 +1,210 @@
+"""Random trials: a piece of the story, disturbed, must leave what it leaves undisturbed."""
+
+import random
+import re
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from signal import SIGKILL
+from typing import Any, NamedTuple
+
+from driftune.config.workspace import Workspace
+from driftune.lake.suppressed import read_suppressed
+from driftune.registry.ledger import Ledger
+from driftune.retention.erase import erase
+from tests.checkpoint import judged_plainly
+from tests.conftest import World
+from tests.faults import strikes
+from tests.faults.states import differences, soundness, state_of
+from tests.faults.story import END, STORY, WHY, Step, deliver
+from tests.faults.strikes import CRASHED, DONE, REFUSED, Strike
+from tests.flows.conftest import pretrained, simulated_world
+
+PATIENCE = 120.0
+MOST_STEPS = 3
+# Decisions are tried three times at most: the last one is left undisturbed.
+MOST_STRIKES = 2
+RANDOM_NAME = re.compile(r"[0-9a-f]{8,}")
+
+
+class Ends(NamedTuple):
+    """What a world holds, and the names of its files."""
+
+    state: dict[str, Any]
+    files: Counter[str]
+
+
+@dataclass
+class Twin:
+    """The undisturbed story: a world before each step, and what each end of it leaves.
+
+    ``places`` and ``seconds``: of each step, the changes of files and the time that it takes.
+    """
+
+    folder: Path
+    forks: ForkServerContext
+    places: dict[Step, int] = field(default_factory=dict)
+    seconds: dict[Step, float] = field(default_factory=dict)
+    ends: dict[int, Ends] = field(default_factory=dict)
+
+    def live(self) -> "Twin":
+        """Make the worlds.
+
+        Raises:
+            RuntimeError: when a step of the story fails undisturbed.
+        """
+        (self.folder / "0").mkdir(parents=True)
+        with judged_plainly():
+            pretrained(self.folder / "0")
+        world = simulated_world(self.folder / "0")
+        with Ledger(world.config) as ledger:
+            # The salt of all worlds: content hashes rest on it.
+            erase(world.config, ledger, ["nobody"], WHY, in_advance=True)
+        for number, step in enumerate(STORY):
+            world = self.copied(number, self.folder / str(number + 1))
+            deliver(world, step)
+            self._done(world, step)
+        for number in range(1, len(STORY) + 1):
+            world = self.copied(number, self.folder / f"end-{number}")
+            self._done(world, END)
+            self.ends[number] = ends(world)
+        return self
+
+    def copied(self, number: int, folder: Path) -> World:
+        """A copy of the world before the step of this number; the folder may be there."""
+        shutil.copytree(self.folder / str(number), folder, dirs_exist_ok=True)
+        return World.at(folder)
+
+    def _done(self, world: World, step: Step) -> None:
+        notes = self.folder / "notes"
+        notes.mkdir(exist_ok=True)
+        started = time.monotonic()
+        code = ended(begin(self.forks, world, step, notes))
+        self.seconds[step] = time.monotonic() - started
+        if code != DONE:
+            raise RuntimeError(f"{step} ended by {code} undisturbed: {_output(notes)}")
+        self.places[step] = int((notes / "places").read_text(encoding="utf-8"))
+
+
+def ends(world: World) -> Ends:
+    """What a world holds, by content."""
+    held = read_suppressed(world.config)
+    state = state_of(world) | {
+        "erased": held.users,
+        "erasures": [(each.users, each.why, each.finished is not None) for each in held.erasures],
+    }
+    return Ends(state, Counter(files_of(world)))
+
+
+def files_of(world: World) -> Iterator[str]:
+    """Names of what lies in the workspace, without their random parts."""
+    home = Workspace(world.config).home
+    for path in sorted(home.rglob("*")):
+        name = str(path.relative_to(home))
+        if path.is_dir() and any(path.iterdir()):
+            continue
+        # How often the lake was written to.
+        if not name.startswith("lake/_delta_log/0"):
+            yield RANDOM_NAME.sub("#", name)
+
+
+def compare(wanted: Ends, found: Ends) -> list[str]:
+    """Where an end differs from the twin's, a line each."""
+    lines = differences(wanted.state, found.state)
+    lines += [f"left over: {name}" for name in (found.files - wanted.files).elements()]
+    lines += [f"lacking: {name}" for name in (wanted.files - found.files).elements()]
+    return lines
+
+
+@dataclass
+class Trial:
+    """One trial: ``said`` tells what was done, a line per attempt."""
+
+    twin: Twin
+    seed: str
+    folder: Path
+    said: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+    def run(self) -> list[str]:
+        """Run it; returns what is wrong, a line each."""
+        draws = random.Random(self.seed)
+        first = draws.randrange(len(STORY))
+        steps = STORY[first : first + draws.randint(1, MOST_STEPS)]
+        self.folder.mkdir(parents=True)
+        with strikes.own_disk(self.folder / "world") as mounted:
+            world = self.twin.copied(first, self.folder / "world")
+            for step in steps:
+                deliver(world, step)
+                for _ in range(draws.choice((0, 1, 1, MOST_STRIKES))):
+                    strike = strikes.drawn(draws, step, self.twin.places[step])
+                    if not mounted and strike.room is not None:
+                        continue
+                    self._strike(world, step, strike, draws)
+                if not self._undisturbed(world, step):
+                    return self.wrong
+            if self._undisturbed(world, END):
+                self.wrong += compare(self.twin.ends[first + len(steps)], ends(world))
+        return self.wrong
+
+    def _strike(self, world: World, step: Step, strike: Strike, draws: random.Random) -> None:
+        strikes.damage(world, strike, draws)
+        if strike.room is None:
+            codes = self._together(world, step, strike)
+        else:
+            with strikes.all_but_full(world.root, strike.room):
+                codes = self._together(world, step, strike)
+        self.said.append(f"{step}: {strike}: {codes}")
+        killed = -SIGKILL if strike.place is not None or strike.moment is not None else DONE
+        for code in codes:
+            if code not in (DONE, REFUSED, killed):
+                self.wrong.append(f"{step}: {strike}: ended by {code}: {_output(self.folder)}")
+        self.wrong += [f"{step}: {strike}: {line}" for line in soundness(world)]
+
+    def _together(self, world: World, step: Step, strike: Strike) -> list[int]:
+        works = [step, *(Step(work, step.number) for work in strike.beside)]
+        processes = [
+            begin(self.twin.forks, world, work, self.folder, None if number else strike.place)
+            for number, work in enumerate(works)
+        ]
+        if strike.moment is not None:
+            processes[0].join(strike.moment * self.twin.seconds[step])
+            processes[0].kill()
+        return [ended(each) for each in processes]
+
+    def _undisturbed(self, world: World, step: Step) -> bool:
+        code = ended(begin(self.twin.forks, world, step, self.folder))
+        if code != DONE:
+            self.wrong.append(f"{step}: undisturbed: ended by {code}: {_output(self.folder)}")
+        return code == DONE
+
+
+def begin(
+    forks: ForkServerContext, world: World, step: Step, notes: Path, place: int | None = None
+) -> BaseProcess:
+    """Start a process that does a step."""
+    process = forks.Process(target=strikes.live, args=(str(world.params), step, place, str(notes)))
+    process.start()
+    return process
+
+
+def ended(process: BaseProcess) -> int:
+    """How a process ended; one that hangs is killed, and counts as crashed."""
+    process.join(PATIENCE)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        return CRASHED
+    return process.exitcode
+
+
+def _output(notes: Path) -> str:
+    """The end of what the processes said, in a line."""
+    path = notes / "output.txt"
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    return " | ".join(line.strip() for line in lines[-12:])
