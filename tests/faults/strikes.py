@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import traceback
@@ -13,9 +14,9 @@ from signal import SIGKILL
 
 import torch
 
+from driftune.cli.storage import told
 from driftune.config.loading import load_config
 from driftune.config.workspace import Workspace
-from driftune.cli.program import TOLD
 from driftune.errors import DriftuneError
 from tests.checkpoint import judged_plainly
 from tests.conftest import World
@@ -95,6 +96,7 @@ def own_disk(folder: Path) -> Iterator[bool]:
         if mounted:
             # Lazily: a library may still hold a file of it open.
             subprocess.run(["umount", "-l", str(folder)], check=True)
+        shutil.rmtree(folder)
 
 
 @contextmanager
@@ -132,11 +134,9 @@ def live(params: str, step: Step, place: int | None, notes: str) -> None:
     except DriftuneError as error:
         code = CRASHED if "\n" in str(error) else REFUSED
         print(f"{step}: {error}", file=sys.stderr)
-    except OSError as error:
+    except Exception as error:
         # As the command line tells them.
-        code = REFUSED if error.errno in TOLD else CRASHED
-        traceback.print_exc()
-    except Exception:
+        code = REFUSED if told(error) else CRASHED
         traceback.print_exc()
     finally:
         if place is None:
@@ -168,4 +168,3 @@ def _watch(world: Path, place: int | None) -> list[int]:
 
     sys.addaudithook(careful)
     return passed
-

@@ -43,6 +43,8 @@ class Ends(NamedTuple):
 class Twin:
     """The undisturbed story: a world before each step, and what each end of it leaves.
 
+    Every world is lived in at one place, ``home``: MLflow keeps absolute paths. ``folder`` keeps
+    copies, by the number of the step.
     ``places`` and ``seconds``: of each step, the changes of files and the time that it takes.
     """
 
@@ -58,27 +60,34 @@ class Twin:
         Raises:
             RuntimeError: when a step of the story fails undisturbed.
         """
-        (self.folder / "0").mkdir(parents=True)
+        self.home.mkdir(parents=True)
         with judged_plainly():
-            pretrained(self.folder / "0")
-        world = simulated_world(self.folder / "0")
+            pretrained(self.home)
+        world = simulated_world(self.home)
         with Ledger(world.config) as ledger:
             # The salt of all worlds: content hashes rest on it.
             erase(world.config, ledger, ["nobody"], WHY, in_advance=True)
         for number, step in enumerate(STORY):
-            world = self.copied(number, self.folder / str(number + 1))
+            shutil.copytree(self.home, self.folder / str(number))
             deliver(world, step)
             self._done(world, step)
+        shutil.copytree(self.home, self.folder / str(len(STORY)))
         for number in range(1, len(STORY) + 1):
-            world = self.copied(number, self.folder / f"end-{number}")
-            self._done(world, END)
+            shutil.rmtree(self.home)
+            self._done(self.copied(number), END)
             self.ends[number] = ends(world)
+        shutil.rmtree(self.home)
         return self
 
-    def copied(self, number: int, folder: Path) -> World:
-        """A copy of the world before the step of this number; the folder may be there."""
-        shutil.copytree(self.folder / str(number), folder, dirs_exist_ok=True)
-        return World.at(folder)
+    @property
+    def home(self) -> Path:
+        """Where worlds are lived in, one at a time."""
+        return self.folder / "home"
+
+    def copied(self, number: int) -> World:
+        """The world before the step of this number, at home, which may be there and empty."""
+        shutil.copytree(self.folder / str(number), self.home, dirs_exist_ok=True)
+        return World.at(self.home)
 
     def _done(self, world: World, step: Step) -> None:
         notes = self.folder / "notes"
@@ -137,8 +146,8 @@ class Trial:
         first = draws.randrange(len(STORY))
         steps = STORY[first : first + draws.randint(1, MOST_STEPS)]
         self.folder.mkdir(parents=True)
-        with strikes.own_disk(self.folder / "world") as mounted:
-            world = self.twin.copied(first, self.folder / "world")
+        with strikes.own_disk(self.twin.home) as mounted:
+            world = self.twin.copied(first)
             for step in steps:
                 deliver(world, step)
                 for _ in range(draws.choice((0, 1, 1, MOST_STRIKES))):
