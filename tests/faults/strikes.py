@@ -121,9 +121,7 @@ def live(params: str, step: Step, place: int | None, notes: str) -> None:
     It ends by DONE, REFUSED (in one line) or CRASHED (a traceback), or is killed at ``place``.
     """
     folder = Path(notes)
-    output = os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    tell(folder)
     torch.set_num_threads(1)
     passed = _watch(Path(params).parent, place)
     code = CRASHED
@@ -143,6 +141,13 @@ def live(params: str, step: Step, place: int | None, notes: str) -> None:
             (folder / "places").write_text(f"{passed[0]}", encoding="utf-8")
         sys.stderr.flush()
         os._exit(code)
+
+
+def tell(notes: Path) -> None:
+    """Have what this process prints in a file of that folder."""
+    output = os.open(notes / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
 
 
 def _watch(world: Path, place: int | None) -> list[int]:

@@ -1,17 +1,18 @@
 """Random trials: a piece of the story, disturbed, must leave what it leaves undisturbed."""
 
+import pickle
 import random
 import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from signal import SIGKILL
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from driftune.config.workspace import Workspace
 from driftune.lake.suppressed import read_suppressed
@@ -25,6 +26,7 @@ from tests.faults.story import END, STORY, WHY, Step, deliver
 from tests.faults.strikes import CRASHED, DONE, REFUSED, Strike
 from tests.flows.conftest import pretrained, simulated_world
 
+Found = TypeVar("Found")
 PATIENCE = 120.0
 MOST_STEPS = 3
 # Decisions are tried three times at most: the last one is left undisturbed.
@@ -75,7 +77,7 @@ class Twin:
         for number in range(1, len(STORY) + 1):
             shutil.rmtree(self.home)
             self._done(self.copied(number), END)
-            self.ends[number] = ends(world)
+            self.ends[number] = looked(self.forks, ends, world, self.folder)
         shutil.rmtree(self.home)
         return self
 
@@ -158,7 +160,8 @@ class Trial:
                 if not self._undisturbed(world, step):
                     return self.wrong
             if self._undisturbed(world, END):
-                self.wrong += compare(self.twin.ends[first + len(steps)], ends(world))
+                found = looked(self.twin.forks, ends, world, self.folder)
+                self.wrong += compare(self.twin.ends[first + len(steps)], found)
         return self.wrong
 
     def _strike(self, world: World, step: Step, strike: Strike, draws: random.Random) -> None:
@@ -173,7 +176,8 @@ class Trial:
         for code in codes:
             if code not in (DONE, REFUSED, killed):
                 self.wrong.append(f"{step}: {strike}: ended by {code}: {_output(self.folder)}")
-        self.wrong += [f"{step}: {strike}: {line}" for line in soundness(world)]
+        unsound = looked(self.twin.forks, soundness, world, self.folder)
+        self.wrong += [f"{step}: {strike}: {line}" for line in unsound]
 
     def _together(self, world: World, step: Step, strike: Strike) -> list[int]:
         works = [step, *(Step(work, step.number) for work in strike.beside)]
@@ -200,6 +204,30 @@ def begin(
     process = forks.Process(target=strikes.live, args=(str(world.params), step, place, str(notes)))
     process.start()
     return process
+
+
+def looked(
+    forks: ForkServerContext, look: Callable[[World], Found], world: World, notes: Path
+) -> Found:
+    """What ``look`` says of a world, in a process of its own: MLflow keeps its store open, and the
+    next world lies at the same place.
+
+    Raises:
+        RuntimeError: when it cannot be told.
+    """
+    process = forks.Process(target=_look, args=(look, world, notes / "found"))
+    process.start()
+    if code := ended(process):
+        raise RuntimeError(f"{look.__name__} ended by {code}: {_output(notes)}")
+    with (notes / "found").open("rb") as file:
+        found: Found = pickle.load(file)
+    return found
+
+
+def _look(look: Callable[[World], object], world: World, path: Path) -> None:
+    strikes.tell(path.parent)
+    with path.open("wb") as file:
+        pickle.dump(look(world), file)
 
 
 def ended(process: BaseProcess) -> int:

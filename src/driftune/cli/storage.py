@@ -14,7 +14,7 @@ _TOLD = {
     errno.EACCES: "see that its owner may read and write it",
 }
 _PLACE = 200
-# How DuckDB, safetensors, Delta Lake and SQLite say that a disk is full, each in a class of its own.
+# How DuckDB, safetensors, Delta Lake and SQLite say it, each in a class of its own.
 _FULL = ("no space left on device", "database or disk is full", "disk i/o error")
 
 
