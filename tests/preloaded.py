@@ -1,5 +1,6 @@
 """What the fork server imports once, so that no process of a test imports it again."""
 
+import gc
 import importlib
 
 HEAVY = (
@@ -27,3 +28,7 @@ HEAVY = (
 
 for name in HEAVY:
     importlib.import_module(name)
+
+# A collection in a child would walk, and copy, all of it.
+gc.collect()
+gc.freeze()
