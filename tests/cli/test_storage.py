@@ -73,6 +73,23 @@ def test_a_crash_of_ours_is_none_of_them() -> None:
     assert told(FileNotFoundError(2, "No such file", "/x")) is None
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["run", "--day", "2026-03-05"], ["replay", "--from", "2026-03-05", "--to", "2026-03-06"]],
+)
+def test_a_run_without_room_for_its_records_says_so_before_it_begins(
+    full: Path, command: list[str], tmp_path: Path, driftune: Callable[..., Ended]
+) -> None:
+    (full / "rest").unlink()
+    subprocess.run(["mount", "-o", "remount,size=1128k", str(full)], check=True)
+    world = World(tmp_path, workspace=str(full / "workspace"))
+    ended = driftune(*command, "--config", str(world.params))
+    assert ended.code == 1
+    assert len(ended.err.splitlines()) == 1
+    assert ended.err.startswith("error: workspace: 1.1 MB are free in ")
+    assert list(full.iterdir()) == []
+
+
 LONG = "/".join(["d" * 200] * 30)
 
 
