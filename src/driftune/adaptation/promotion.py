@@ -66,7 +66,7 @@ def promote(
         registered = register(config, row, folder=folder, sha256=sha256, version=version, gate=gate)
     try:
         with ledger.write() as connection:
-            _record(project, promotion, connection, version, sha256, registered)
+            _record(project, promotion, connection, expected, version, sha256, registered)
             finish(connection, version)
             told = {**about(row), **figures(gate), "version": version}
             who, reason = promotion.who, promotion.reason
@@ -85,11 +85,12 @@ def _record(
     project: Project,
     promotion: Promotion,
     connection: Connection,
+    expected: int,
     version: int,
     sha256: str,
     registered: str | None,
 ) -> None:
-    """Write the version into the ledger and move the pointer to it.
+    """Write the version into the ledger and move the pointer to it, from the ``expected`` one.
 
     Raises:
         RegistryError: when the champion has moved since the gate's report.
@@ -110,7 +111,7 @@ def _record(
         key=row.domain_key,
         domain=row.domain,
         action=promotion.action,
-        expected=promotion.gate.champion_version,
+        expected=expected,
         version=version,
         decision_id=row.id,
         who=promotion.who,

@@ -63,9 +63,10 @@ def leftovers(config: Config, now: float) -> Iterator[Finding]:
 
 def _elsewhere(config: Config) -> list[Path]:
     """The lake's folder where it lies outside of the workspace."""
-    store, home = store_of(config), config.home
-    inside = not isinstance(store, LakeFolder) or store.folder.is_relative_to(home)
-    return [] if inside else [store.folder]
+    store = store_of(config)
+    if isinstance(store, LakeFolder) and not store.folder.is_relative_to(config.home):
+        return [store.folder]
+    return []
 
 
 def _is_day(name: str) -> bool:
