@@ -28,6 +28,7 @@ def test_two_random_trials_end_as_their_twin(twin: Twin, tmp_path: Path) -> None
     _run(twin, tmp_path, range(2))
 
 
+@pytest.mark.timeout(1800)
 def test_ten_random_trials_end_as_their_twin(twin: Twin, tmp_path: Path) -> None:
     _run(twin, tmp_path, range(2, 12))
 

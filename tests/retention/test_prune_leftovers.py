@@ -47,6 +47,19 @@ def test_unfinished_files_go_wherever_they_lie(ingested_world: World) -> None:
     assert all(path.exists() for path in kept)
 
 
+@pytest.mark.parametrize("owner", [None, "", "half"])
+def test_a_staged_day_whose_owner_was_not_written_goes_after_a_day(
+    ingested_world: World, owner: str | None
+) -> None:
+    folder = Workspace(ingested_world.config).staging / "2026-03-05-0123abcd"
+    folder.mkdir(parents=True)
+    if owner is not None:
+        (folder / ".owner").write_text(owner)
+    assert dropped(ingested_world, 23 * HOUR) == []
+    assert dropped(ingested_world, 25 * HOUR) == [f"staging/{folder.name}"]
+    assert not folder.exists()
+
+
 def test_the_half_of_a_challenger_that_was_killed_goes_once(ingested_world: World) -> None:
     half = Workspace(ingested_world.config).challengers / ".2026-03-05.x.0123abcd.part"
     half.mkdir(parents=True)

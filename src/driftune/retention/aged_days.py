@@ -49,7 +49,7 @@ def aged_records(config: Config) -> Iterator[Finding]:
 def leftovers(config: Config, now: float) -> Iterator[Finding]:
     """What killed runs left: staged days, and files that were never finished."""
     workspace = Workspace(config)
-    for folder in left_behind(workspace.staging):
+    for folder in left_behind(workspace.staging, now):
         yield Aged("leftovers", f"staging/{folder.name}", (folder,))
     for folder in sorted({workspace.home, *_elsewhere(config)}):
         for path in sorted(folder.rglob(".*.part*")):
