@@ -23,7 +23,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--trial", type=int, help="only this one, with what was done in it")
+    parser.add_argument(
+        "--trial", type=int, action="append", help="only this one, with what was done; repeatable"
+    )
     given = parser.parse_args()
     silence()
     # Ended from outside, it leaves no disk mounted.
@@ -33,12 +35,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="driftune-drill-") as folder:
         twin = Twin(Path(folder) / "twin", fork_server()).live()
         made = time.monotonic()
-        numbers = range(given.trials) if given.trial is None else [given.trial]
+        numbers = given.trial or range(given.trials)
         for number in numbers:
             trial = Trial(twin, f"{given.seed} {number}", Path(folder) / str(number))
             wrong = trial.run()
             failed += bool(wrong)
-            for line in trial.said if given.trial is not None else []:
+            for line in trial.said if given.trial else []:
                 print(line, flush=True)
             for line in wrong:
                 print(f"--seed {given.seed} --trial {number}: {line}", flush=True)
