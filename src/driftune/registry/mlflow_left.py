@@ -2,8 +2,8 @@
 
 import logging
 import shutil
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
@@ -13,7 +13,11 @@ from driftune.registry.ledger import Ledger
 from driftune.registry.mlflow_mirror import client, faults, holds, line_of, model_name
 from driftune.registry.rows import AdapterRecord
 
+if TYPE_CHECKING:
+    from mlflow.store.entities import PagedList
+
 _PAGE = 1000
+Held = TypeVar("Held")
 log = logging.getLogger("driftune")
 
 
@@ -47,10 +51,16 @@ def left_in_mlflow(config: Config, ledger: Ledger) -> Iterator[Left]:
         return
     try:
         registry = client(config)
-        versions = list(_paged(registry.search_model_versions, max_results=_PAGE))
+        versions = list(
+            _paged(lambda at: registry.search_model_versions(max_results=_PAGE, page_token=at))
+        )
         experiment = registry.get_experiment_by_name(config.registry.experiment)
         ids = [] if experiment is None else [experiment.experiment_id]
-        runs = list(_paged(registry.search_runs, ids, max_results=_PAGE)) if ids else []
+        runs = list(
+            _paged(lambda at: registry.search_runs(ids, max_results=_PAGE, page_token=at))
+            if ids
+            else ()
+        )
     except faults() as error:
         raise RegistryError(f"registry.mlflow: cannot be read ({line_of(error)})") from None
     named = {
@@ -122,11 +132,11 @@ def _drop_version(config: Config, name: str, version: str) -> None:
     drop_from_mlflow(config, Left(name, version, held.run_id, held.creation_timestamp / 1000))
 
 
-def _paged(search: Any, *arguments: Any, **named: Any) -> Iterator[Any]:
-    """Everything that a search of MLflow finds."""
+def _paged(search: "Callable[[str | None], PagedList[Held]]") -> "Iterator[Held]":
+    """Everything that a search of MLflow finds; it is given where each page begins."""
     token: str | None = None
     while True:
-        page = search(*arguments, page_token=token, **named)
+        page = search(token)
         yield from page
         token = page.token
         if not token:
