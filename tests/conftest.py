@@ -120,6 +120,11 @@ class World:
     def copied(cls, source: Path, folder: Path) -> "World":
         """A copy of a world, its params.yaml as it stands there."""
         shutil.copytree(source, folder)
+        return cls.at(folder)
+
+    @classmethod
+    def at(cls, folder: Path) -> "World":
+        """The world that lies in a folder, its params.yaml as it stands there."""
         world = cls.__new__(cls)
         world.root, world.params = folder, folder / "params.yaml"
         return world

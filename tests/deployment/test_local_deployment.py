@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import pytest
@@ -101,6 +102,67 @@ def test_what_a_killed_command_left_is_ended_and_strangers_are_not(tmp_path: Pat
         for each in (left, stranger):
             each.kill()
             each.wait()
+
+
+def test_what_was_started_last_by_a_killed_command_is_ended_too(tmp_path: Path) -> None:
+    """Killed before it wrote down what it had started; the worker's own run has the mark, too."""
+    start = f"""
+import os, subprocess, sys
+from pathlib import Path
+from driftune.deployment.local import MARK
+from driftune.deployment.processes import mark
+env = {{**os.environ, MARK: mark(str(Path({str(tmp_path)!r}).resolve()))}}
+code = 'import subprocess, sys, time; subprocess.Popen([sys.executable, "-c", sys.argv[1]]); '
+code += 'print("started!", flush=True); time.sleep(600)'
+worker = subprocess.Popen([sys.executable, "-c", code, "import time; time.sleep(600)"], env=env,
+                          stdout=subprocess.PIPE, start_new_session=True)
+worker.stdout.readline()
+print(worker.pid, flush=True)
+"""
+    command = sleeping_after(start)
+    worker = psutil.Process(int(command.said))
+    family = [worker, *worker.children(recursive=True)]
+    beside, stranger = sleeping(), tmp_path / "other"
+    try:
+        assert len(family) == 2
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            for home in (tmp_path, stranger):
+                # While the command runs, and from another place, they are left alone.
+                with pytest.raises(DriftuneError):
+                    deployed(ROOT, home, port, lambda _: None).__enter__()
+                assert all(each.is_running() for each in family)
+            command.process.kill()
+            command.process.wait()
+            with pytest.raises(DriftuneError):
+                deployed(ROOT, tmp_path, port, lambda _: None).__enter__()
+        gone, left = psutil.wait_procs(family, timeout=30)
+        assert left == [] and len(gone) == 2 and beside.poll() is None
+    finally:
+        for each in (command.process, beside):
+            each.kill()
+            each.wait()
+        for each in family:
+            if each.is_running():
+                each.kill()
+
+
+class Started(NamedTuple):
+    """A process that has printed a line, and sleeps."""
+
+    process: subprocess.Popen[str]
+    said: str
+
+
+def sleeping_after(code: str) -> Started:
+    """A process that runs the code, which prints a line, and then does nothing for long."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{code}\nimport time\ntime.sleep(600)"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    return Started(process, process.stdout.readline())
 
 
 def test_a_process_goes_with_its_children() -> None:

@@ -4,6 +4,7 @@ Left out is what differs between any two runs: times, owners of claims, attempts
 names, and how often the lake was written to.
 """
 
+import math
 import re
 from collections import Counter
 from pathlib import Path
@@ -170,21 +171,24 @@ def _events(path: Path) -> list[str]:
     return sorted(set(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
 
 
-def differences(wanted: Any, found: Any, where: str = "") -> list[str]:
-    """Where two states differ, a line each."""
+def differences(wanted: Any, found: Any, where: str = "", close: float = 0.0) -> list[str]:
+    """Where two states differ, a line each; floats may by this part of them (``close``)."""
     if isinstance(wanted, dict) and isinstance(found, dict):
         return [
             line
             for name in sorted({*wanted, *found}, key=str)
-            for line in differences(wanted.get(name), found.get(name), f"{where}/{name}")
+            for line in differences(wanted.get(name), found.get(name), f"{where}/{name}", close)
         ]
     if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
         return [
             line
             for place, (one, other) in enumerate(zip(wanted, found, strict=True))
-            for line in differences(one, other, f"{where}/{place}")
+            for line in differences(one, other, f"{where}/{place}", close)
         ]
     if wanted == found:
+        return []
+    floats = isinstance(wanted, float) and isinstance(found, float)
+    if floats and math.isclose(wanted, found, rel_tol=close, abs_tol=close):
         return []
     if isinstance(wanted, str) and isinstance(found, str):
         at = next((n for n, (a, b) in enumerate(zip(wanted, found, strict=False)) if a != b), 0)

@@ -27,6 +27,7 @@ from driftune.registry import mlflow_mirror as models
 from driftune.registry.champions import adapter_folder, champions_for
 from driftune.registry.history import switch_history
 from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.mlflow_left import withdraw
 from driftune.registry.mlflow_mirror import client, mirror, mirrored, model_name
 from driftune.registry.reconcile import reconcile
 from driftune.registry.records import GateReport, TrainingFigures
@@ -115,6 +116,29 @@ def test_a_champion_that_moved_since_the_gate_stops_the_promotion(
     assert ledger.decision(late).state == "claimed"
     assert ledger.champion_version(KEY) == 1
     assert len(ledger.versions(KEY)) == 1
+
+
+def test_the_loser_of_two_promotions_leaves_nothing_in_mlflow(
+    config: Config, ledger: Ledger, decide: Decide
+) -> None:
+    end(config, ledger, decide("2026-03-09"))
+    with pytest.raises(RegistryError, match="champion is version 1, not 0"):
+        end(config, ledger, decide("2026-03-10"), champion=0)
+    (held,) = client(config).search_model_versions(f"name = '{model_name(KEY)}'")
+    record = ledger.adapter(KEY, 1)
+    assert record is not None and held.tags["sha256"] == record.sha256
+    assert [run.name for run in (config.home / "mlflow").iterdir()] == [held.run_id]
+
+
+def test_the_winner_of_a_second_try_stays_in_mlflow(
+    config: Config, ledger: Ledger, decide: Decide
+) -> None:
+    """Registered once for two tries of one decision: the one that loses takes nothing away."""
+    end(config, ledger, decide("2026-03-09"))
+    record = ledger.adapter(KEY, 1)
+    assert record is not None and record.mlflow_version is not None
+    withdraw(config, ledger, KEY, record.mlflow_version)
+    assert client(config).get_model_version(model_name(KEY), record.mlflow_version)
 
 
 def test_a_backbone_pre_trained_meanwhile_stops_the_promotion(

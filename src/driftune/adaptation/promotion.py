@@ -14,6 +14,7 @@ from driftune.project import Project
 from driftune.registry.champions import adapter_folder
 from driftune.registry.database import Connection
 from driftune.registry.ledger import BASE
+from driftune.registry.mlflow_left import withdraw
 from driftune.registry.mlflow_mirror import mirror, register
 from driftune.registry.records import Decision, GateReport
 from driftune.registry.rows import Switch
@@ -63,39 +64,63 @@ def promote(
     registered = None
     if project.mirrored:
         registered = register(config, row, folder=folder, sha256=sha256, version=version, gate=gate)
-    with ledger.write() as connection:
-        ledger.add_adapter(
-            connection,
-            domain_key=row.domain_key,
-            version=version,
-            domain=row.domain,
-            sha256=sha256,
-            backbone=row.backbone,
-            decision_id=row.id,
-            reference_days=[row.day],
-            mlflow_version=registered,
-        )
-        switch = Switch(
-            key=row.domain_key,
-            domain=row.domain,
-            action=promotion.action,
-            expected=expected,
-            version=version,
-            decision_id=row.id,
-            who=promotion.who,
-            reason=promotion.reason,
-            data_version=row.data_version,
-            backbone=row.backbone,
-            data_day=promotion.data_day,
-        )
-        ledger.switch(connection, switch)
-        finish(connection, version)
-        told = {**about(row), **figures(gate), "version": version}
-        who, reason = promotion.who, promotion.reason
-        ledger.tell(connection, "promotion", row.id, **told, who=who, reason=reason)
+    try:
+        with ledger.write() as connection:
+            _record(project, promotion, connection, expected, version, sha256, registered)
+            finish(connection, version)
+            told = {**about(row), **figures(gate), "version": version}
+            who, reason = promotion.who, promotion.reason
+            ledger.tell(connection, "promotion", row.id, **told, who=who, reason=reason)
+    except RegistryError:
+        # Another promotion was first.
+        if registered is not None:
+            withdraw(config, ledger, row.domain_key, registered)
+        raise
     if project.mirrored:
         mirror(config, ledger, row.domain_key)
     return version
+
+
+def _record(
+    project: Project,
+    promotion: Promotion,
+    connection: Connection,
+    expected: int,
+    version: int,
+    sha256: str,
+    registered: str | None,
+) -> None:
+    """Write the version into the ledger and move the pointer to it, from the ``expected`` one.
+
+    Raises:
+        RegistryError: when the champion has moved since the gate's report.
+    """
+    row, ledger = promotion.decision, project.ledger
+    ledger.add_adapter(
+        connection,
+        domain_key=row.domain_key,
+        version=version,
+        domain=row.domain,
+        sha256=sha256,
+        backbone=row.backbone,
+        decision_id=row.id,
+        reference_days=[row.day],
+        mlflow_version=registered,
+    )
+    switch = Switch(
+        key=row.domain_key,
+        domain=row.domain,
+        action=promotion.action,
+        expected=expected,
+        version=version,
+        decision_id=row.id,
+        who=promotion.who,
+        reason=promotion.reason,
+        data_version=row.data_version,
+        backbone=row.backbone,
+        data_day=promotion.data_day,
+    )
+    ledger.switch(connection, switch)
 
 
 def _sha256(challenger: Path, backbone: str, promotion: Promotion) -> str:

@@ -1,6 +1,5 @@
 """The command line. Heavy packages are imported by the commands that need them."""
 
-import errno
 import json
 import sys
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ import typer
 
 from driftune.cli import champions as commands
 from driftune.cli import messages as notifications
-from driftune.cli import quarantine, retention
+from driftune.cli import quarantine, retention, storage
 from driftune.cli import review as review_commands
 from driftune.cli.deploy import app as deploy_app
 from driftune.cli.flow_runs import running
@@ -42,16 +41,6 @@ app.add_typer(retention.app)
 app.add_typer(quarantine.app, name="quarantine")
 
 
-# Errors of the operating system that are no crash of ours, with what to do.
-TOLD = {
-    errno.ENAMETOOLONG: "give a shorter path",
-    errno.ENOSPC: "free some space and say it again",
-    errno.EDQUOT: "free some space and say it again",
-    errno.EROFS: "choose a place that can be written to",
-    errno.EACCES: "see that its owner may read and write it",
-}
-
-
 def main() -> None:
     """Run the command line; errors of the user's making are one line, exit code 1."""
     from driftune.cli import console
@@ -70,12 +59,11 @@ def main() -> None:
             raise
         console.fail(str(error))
         sys.exit(1)
-    except OSError as error:
-        if debug or error.errno not in TOLD:
+    except Exception as error:
+        line = None if debug else storage.told(error)
+        if line is None:
             raise
-        place = str(error.filename or "")
-        place = place if len(place) <= 200 else f"{place[:100]}…{place[-60:]}"
-        console.fail(f"{place or 'a file'}: {(error.strerror or '').lower()}; {TOLD[error.errno]}")
+        console.fail(line)
         sys.exit(1)
 
 

@@ -12,12 +12,22 @@ from pathlib import Path
 import psutil
 import yaml
 
-from driftune.deployment.processes import Process, is_running, run_once, stop_tree, wait_until
+from driftune.deployment.processes import (
+    Process,
+    is_running,
+    mark,
+    marked,
+    run_once,
+    stop_tree,
+    wait_until,
+)
 from driftune.errors import ConfigError, DriftuneError
 from driftune.io import read_json, write_json
 
 HOST = "127.0.0.1"
 PORT = 4200
+# A variable that all processes of one command have, with their own descendants.
+MARK = "DRIFTUNE_LOCAL"
 # Seconds that a server or a worker may take to be there.
 STARTUP = 180
 
@@ -126,11 +136,16 @@ def _environment(home: Path, url: str) -> dict[str, str]:
         "PREFECT_API_URL": f"{url}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "NO_PROXY": HOST,
+        MARK: mark(f"{home.resolve()}"),
     }
 
 
 def _end_left(home: Path) -> None:
-    """End what a killed command has left running."""
+    """End what a killed command has left running.
+
+    Its record names what it has started, but for the last one where it was killed in between, and
+    what a worker has started where that is dead as well: those have its mark.
+    """
     record = home / "running.json"
     with suppress(OSError, ValueError, KeyError, TypeError):
         left = read_json(record)
@@ -139,6 +154,9 @@ def _end_left(home: Path) -> None:
         for pid, started in left["processes"]:
             if is_running(pid, started):
                 stop_tree(pid)
+    for process, by in marked(MARK, f"{home.resolve()}"):
+        if not is_running(*by):
+            stop_tree(process)
     record.unlink(missing_ok=True)
 
 

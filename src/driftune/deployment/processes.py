@@ -115,6 +115,26 @@ def is_running(pid: int, started: float) -> bool:
         return False
 
 
+def mark(place: str) -> str:
+    """What marks the processes that this one starts, for a place: who started them, and when."""
+    me = psutil.Process()
+    return f"{me.pid} {me.create_time()} {place}"
+
+
+def marked(variable: str, place: str) -> list[tuple[int, tuple[int, float]]]:
+    """The processes whose environment has a mark of the place: number, and who started them.
+
+    Those of other users are none of ours.
+    """
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError, ValueError):
+            by, started, where = process.environ().get(variable, "").split(" ", 2)
+            if where == place:
+                found.append((process.pid, (int(by), float(started))))
+    return found
+
+
 def last_line(log: Path) -> str:
     """The last line of a file that is not empty."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -26,24 +26,31 @@ def scratch(config: Config, day: date) -> Iterator[Path]:
         shutil.rmtree(left, ignore_errors=True)
     folder = Workspace(config).staging / f"{day}-{uuid.uuid4().hex[:8]}"
     folder.mkdir(parents=True)
-    (folder / _OWNER).write_text(new_owner(), encoding="utf-8")
     try:
+        (folder / _OWNER).write_text(new_owner(), encoding="utf-8")
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def left_behind(staging: Path) -> list[Path]:
+def left_behind(staging: Path, now: float | None = None) -> list[Path]:
     """Folders under staging that no run works in.
 
     Their owner was a process of this machine that is no more; or nothing in them has changed for
-    more than a day.
+    more than a day. ``now``: seconds since 1970, by default the clock's.
     """
+    now = time.time() if now is None else now
     found = []
     for folder in sorted(staging.glob("*")):
-        with suppress(OSError, ValueError):
-            owner = folder / _OWNER
-            ended = owner.exists() and has_ended(owner.read_text(encoding="utf-8"))
-            if ended or time.time() - folder.stat().st_mtime > LEFT_SECONDS:
+        with suppress(OSError):
+            if _is_left(folder / _OWNER) or now - folder.stat().st_mtime > LEFT_SECONDS:
                 found.append(folder)
     return found
+
+
+def _is_left(owner: Path) -> bool:
+    """Whether the owner has ended; of one that was never written whole, nobody knows."""
+    try:
+        return has_ended(owner.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False

@@ -1,7 +1,6 @@
 """MLflow: one registered model per domain; alias ``champion`` mirrors the ledger's pointer."""
 
 import logging
-import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -110,8 +109,8 @@ def register(
         created = registry.create_model_version(
             name, source=run.info.artifact_uri, run_id=run.info.run_id, tags=tags
         )
-    except _faults() as error:
-        raise RegistryError(f"{name}: MLflow refused the new version ({_line(error)})") from None
+    except faults() as error:
+        raise RegistryError(f"{name}: MLflow refused the new version ({line_of(error)})") from None
     return str(created.version)
 
 
@@ -130,8 +129,8 @@ def mirror(config: Config, ledger: Ledger, key: str) -> bool:
             registry.set_registered_model_alias(model_name(key), ALIAS, held.version)
         else:
             registry.delete_registered_model_alias(model_name(key), ALIAS)
-    except _faults() as error:
-        log.warning("%s: alias not mirrored (%s); driftune reconcile mends it", key, _line(error))
+    except faults() as error:
+        log.warning("%s: alias not mirrored (%s); driftune reconcile mends it", key, line_of(error))
         return False
     return True
 
@@ -147,10 +146,10 @@ def holds(config: Config, record: AdapterRecord) -> bool:
     try:
         name = model_name(record.domain_key)
         held = client(config).get_model_version(name, record.mlflow_version)
-    except _faults() as error:
+    except faults() as error:
         if isinstance(error, MlflowException) and error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return False
-        raise RegistryError(f"registry.mlflow: cannot be read ({_line(error)})") from None
+        raise RegistryError(f"registry.mlflow: cannot be read ({line_of(error)})") from None
     return bool(held.tags.get("sha256") == record.sha256)
 
 
@@ -168,34 +167,10 @@ def download(config: Config, record: AdapterRecord, folder: Path) -> None:
         files = registry.list_artifacts(held.run_id)
         for file in files:
             registry.download_artifacts(held.run_id, file.path, str(folder))
-    except _faults() as error:
-        raise RegistryError(f"its files cannot be read: {_line(error)}") from None
+    except faults() as error:
+        raise RegistryError(f"its files cannot be read: {line_of(error)}") from None
     if not files:
         raise RegistryError("it lacks the version's files")
-
-
-def forget(config: Config, record: AdapterRecord) -> None:
-    """Delete the version of an adapter (a row of the ledger) from MLflow, with its run and files.
-
-    A version that MLflow no longer has, or whose files are others, is left alone.
-
-    Raises:
-        RegistryError: when MLflow cannot be asked or refuses.
-    """
-    if not holds(config, record):
-        return
-    name = model_name(record.domain_key)
-    try:
-        registry = client(config)
-        held = registry.get_model_version(name, record.mlflow_version)
-        registry.delete_model_version(name, record.mlflow_version)
-        if held.run_id:
-            registry.delete_run(held.run_id)
-            if config.registry.mlflow is None:
-                # Of its own store, MLflow only marks a run as deleted.
-                shutil.rmtree(config.home / "mlflow" / held.run_id, ignore_errors=True)
-    except _faults() as error:
-        raise RegistryError(f"{name}: MLflow deletes no version ({_line(error)})") from None
 
 
 def answers(config: Config) -> str:
@@ -208,8 +183,8 @@ def answers(config: Config) -> str:
         return "MLflow: no store yet; the first promotion makes it"
     try:
         client(config).search_registered_models(max_results=1)
-    except _faults() as error:
-        raise RegistryError(f"registry.mlflow: cannot be read ({_line(error)})") from None
+    except faults() as error:
+        raise RegistryError(f"registry.mlflow: cannot be read ({line_of(error)})") from None
     return "MLflow: answers; there is no champion to mirror"
 
 
@@ -223,8 +198,8 @@ def mirrored(config: Config, ledger: Ledger) -> dict[str, tuple[str | None, str 
 
     try:
         registry = client(config)
-    except _faults() as error:
-        raise RegistryError(f"registry.mlflow: cannot be read ({_line(error)})") from None
+    except faults() as error:
+        raise RegistryError(f"registry.mlflow: cannot be read ({line_of(error)})") from None
     found = {}
     for key, row in ledger.champions().items():
         record = ledger.adapter(key, row.version) if row.version != BASE else None
@@ -258,7 +233,7 @@ def _experiment(config: Config, registry: Any) -> str:
         return str(registry.get_experiment_by_name(name).experiment_id)
 
 
-def _faults() -> tuple[type[Exception], ...]:
+def faults() -> tuple[type[Exception], ...]:
     """What MLflow raises when its store or server fails."""
     from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
@@ -267,7 +242,8 @@ def _faults() -> tuple[type[Exception], ...]:
     return MlflowException, SQLAlchemyError, CommandError, OSError
 
 
-def _line(error: Exception) -> str:
+def line_of(error: Exception) -> str:
+    """What an error of MLflow says, in a line without secrets."""
     return redact(" ".join(str(getattr(error, "orig", None) or error).split()))[:200]
 
 

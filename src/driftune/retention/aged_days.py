@@ -1,7 +1,10 @@
 """What a day left beside the lake and is past its time: quarantine, Data Docs; and leftovers."""
 
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date, timedelta
+from pathlib import Path
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
@@ -12,6 +15,10 @@ from driftune.reports.docs_page import docs_path
 from driftune.retention.aged_lake import AT_WORK
 from driftune.retention.found import Aged, Finding, Kept
 
+# Files that appear whole, while they are written, and the journals of databases among them.
+_UNFINISHED = re.compile(r"\.part(-journal|-wal|-shm)?$")
+# Staged days go by their owner; the other is Prefect's.
+_NOT_OURS = ("staging", "prefect")
 _NAMES = {"quarantine": "rejected rows", "records": "Data Docs"}
 
 
@@ -42,22 +49,24 @@ def aged_records(config: Config) -> Iterator[Finding]:
 def leftovers(config: Config, now: float) -> Iterator[Finding]:
     """What killed runs left: staged days, and files that were never finished."""
     workspace = Workspace(config)
-    for folder in left_behind(workspace.staging):
+    for folder in left_behind(workspace.staging, now):
         yield Aged("leftovers", f"staging/{folder.name}", (folder,))
-    own = [
-        workspace.lake_cache,
-        workspace.features,
-        workspace.profiles,
-        workspace.reports,
-        workspace.model,
-    ]
-    if isinstance(store := store_of(config), LakeFolder):
-        own.append(store.folder)
-    own += [workspace.home / name for name in ("quality", "quarantine", "data_docs")]
-    for folder in own:
-        for path in sorted(folder.rglob(".*.part")):
-            if now - path.stat().st_mtime > AT_WORK:
-                yield Aged("leftovers", f"{folder.name}/{path.name}", (path,))
+    for folder in sorted({workspace.home, *_elsewhere(config)}):
+        for path in sorted(folder.rglob(".*.part*")):
+            name = path.relative_to(folder)
+            if name.parts[0] in _NOT_OURS or not _UNFINISHED.search(path.name):
+                continue
+            with suppress(FileNotFoundError):
+                if now - path.stat().st_mtime > AT_WORK:
+                    yield Aged("leftovers", f"{folder.name}/{name}", (path,))
+
+
+def _elsewhere(config: Config) -> list[Path]:
+    """The lake's folder where it lies outside of the workspace."""
+    store = store_of(config)
+    if isinstance(store, LakeFolder) and not store.folder.is_relative_to(config.home):
+        return [store.folder]
+    return []
 
 
 def _is_day(name: str) -> bool:

@@ -7,6 +7,7 @@ from driftune.config.workspace import Workspace
 from driftune.registry.champions import adapter_folder
 from driftune.registry.claims import OPEN
 from driftune.registry.ledger import Ledger
+from driftune.registry.mlflow_left import left_in_mlflow
 from driftune.registry.rollback import serviceable
 from driftune.retention.aged_lake import AT_WORK, DAY
 from driftune.retention.found import Aged, Finding, Kept
@@ -17,6 +18,9 @@ def aged_challengers(config: Config, ledger: Ledger, now: float) -> Iterator[Fin
     keep, folder = config.retention.challengers, Workspace(config).challengers
     held = {row.id: row for row in ledger.decisions()} if folder.exists() else {}
     for path in sorted(each for each in folder.glob("*") if each.is_dir()):
+        if path.suffix == ".part":
+            # A leftover, see ``aged_days.leftovers``.
+            continue
         row = held.get(path.name)
         if row is not None and row.state in OPEN:
             yield Kept("challengers", "those of decisions that are open")
@@ -50,3 +54,15 @@ def aged_adapters(config: Config, ledger: Ledger, now: float) -> Iterator[Findin
         for folder in sorted((home / key).glob("*")):
             if folder not in named and now - folder.stat().st_mtime > AT_WORK:
                 yield Aged("leftovers", f"{key}: {folder.name}, never promoted", (folder,))
+
+
+def aged_registered(config: Config, ledger: Ledger, now: float) -> Iterator[Finding]:
+    """Versions and runs in MLflow's own store that no promotion came to record.
+
+    Raises:
+        RegistryError: when the store cannot be read.
+    """
+    for left in left_in_mlflow(config, ledger):
+        if now - left.since > AT_WORK:
+            files = config.home / "mlflow" / (left.run or "none")
+            yield Aged("leftovers", f"{left}", (files,), left=left)

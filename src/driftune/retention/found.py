@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from driftune.lake.store import StoredFile
+from driftune.registry.mlflow_left import Left
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,7 @@ class Aged:
     """Something past its time: its ``kind`` is a key of ``retention`` or ``leftovers``.
 
     ``paths`` are its files or folders, ``held`` those of the lake; ``key`` and ``version`` name an
-    adapter, ``day`` a day of the lake or of Data Docs (ISO).
+    adapter, ``day`` a day of the lake or of Data Docs (ISO), ``left`` what lies in MLflow.
     """
 
     kind: str
@@ -22,6 +23,7 @@ class Aged:
     day: str | None = None
     key: str | None = None
     version: int | None = None
+    left: Left | None = None
 
     @property
     def bytes(self) -> int:

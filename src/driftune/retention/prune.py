@@ -21,11 +21,11 @@ from driftune.lake.store import store_of
 from driftune.locks import locked
 from driftune.registry.decision_queries import open_decisions
 from driftune.registry.ledger import Ledger
-from driftune.registry.mlflow_mirror import forget
+from driftune.registry.mlflow_left import drop_from_mlflow, forget
 from driftune.reports import build_site
 from driftune.retention.aged_days import aged_records, leftovers
 from driftune.retention.aged_lake import aged_caches, aged_days, aged_versions
-from driftune.retention.aged_models import aged_adapters, aged_challengers
+from driftune.retention.aged_models import aged_adapters, aged_challengers, aged_registered
 from driftune.retention.found import Aged, Kept
 
 # What of the workspace is no business of prune, and whose it is.
@@ -43,6 +43,7 @@ def plan(config: Config, ledger: Ledger, now: float | None = None) -> tuple[list
 
     Raises:
         LakeError: when the lake's log cannot be read.
+        RegistryError: when MLflow's store cannot be read.
     """
     now = time.time() if now is None else now
     found = chain(
@@ -51,6 +52,7 @@ def plan(config: Config, ledger: Ledger, now: float | None = None) -> tuple[list
         aged_records(config),
         aged_challengers(config, ledger, now),
         aged_adapters(config, ledger, now),
+        aged_registered(config, ledger, now),
         aged_caches(config, now),
         leftovers(config, now),
     )
@@ -95,6 +97,8 @@ def _drop(config: Config, ledger: Ledger, each: Aged) -> bool:
             return False
         if record.mlflow_version is not None:
             forget(config, record)
+    if each.left is not None:
+        drop_from_mlflow(config, each.left)
     for file in each.held:
         store_of(config).drop(file.name)
     for path in each.paths:
