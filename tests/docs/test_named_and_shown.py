@@ -125,8 +125,11 @@ def test_settings_that_pages_show_are_valid(tmp_path: Path) -> None:
     for other in others:
         merged = yaml.safe_load(logs) | yaml.safe_load(other)
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(merged), encoding="utf-8")
-        csv = load_config(tmp_path / "params.yaml", {}).source.csv
-        assert (csv.escape, csv.null) == ("\\", ["", r"\N"])
+        source = load_config(tmp_path / "params.yaml", {}).source
+        if source.explode:
+            assert source.explode.columns == {"news": "impressions", "price": "page.items.price"}
+        else:
+            assert (source.csv.escape, source.csv.null) == ("\\", ["", r"\N"])
     assert load_settings(SimulationConfig, tmp_path / "sim.yaml").events
     (extra,) = blocks(ROOT / "docs/howto/quarantine.md", "yaml")
     merged = yaml.safe_load(logs) | yaml.safe_load(extra)
