@@ -42,7 +42,7 @@ class Features(Section):
     numerical: list[str] = []
     """Further columns that are read as numbers."""
     min_count: Positive = 2
-    """Reference rows that an id needs for an embedding of its own."""
+    """Reference rows that an id needs for an embedding of its own; of `source.explode`, lists."""
     oov_buckets: Positive = 16
     """Embeddings that all other ids share, by a hash."""
     counters: Counters = Counters()

@@ -5,6 +5,7 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 
 from driftune.config import Config
+from driftune.config.workspace import Workspace
 from driftune.deployment.roles import SeenRoles, see_roles
 from driftune.deployment.whole import lost, whole_files
 from driftune.errors import DriftuneError, LakeError
@@ -87,9 +88,16 @@ def _lake(config: Config) -> str:
 
 
 def _backbone(config: Config) -> str:
+    from driftune.training.base import base_problems
     from driftune.training.pretrain import load_model
 
     _, _, mark = load_model(config)
+    problems = base_problems(config)
+    if problems:
+        first, others = problems[0], len(problems) - 1
+        where = Workspace(config).model / "by_domain.csv"
+        more = f"; {others} domains more in {where}" if others else ""
+        return f"backbone: {mark[:12]}; WARNING on {first['domain']}: {first['told']}{more}"
     return f"backbone: {mark[:12]}"
 
 

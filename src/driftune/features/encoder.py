@@ -64,6 +64,9 @@ def fit_vocabulary(
     """Write the vocabulary of some days of the lake; returns fields and table sizes."""
     fields, rows = field_columns(config), view.relation(days)
     buckets = config.features.oov_buckets
+    # All rows of a list have one user: by rows, no user of lists would ever count as rare, and
+    # what stands for those that are not known would not be trained.
+    seen = "count(DISTINCT request_id)" if config.source.explode else "count(*)"
     sizes = []
     with connect(reach=[view.place, target.parent]) as con, replacing(target) as part:
         con.execute("CREATE TABLE vocabulary (field VARCHAR, value VARCHAR, id INTEGER)")
@@ -72,7 +75,7 @@ def fit_vocabulary(
                 f"""
                 INSERT INTO vocabulary
                 SELECT ?, value, row_number() OVER (ORDER BY n DESC, value) + {buckets}
-                FROM (SELECT {text} AS value, count(*) AS n FROM {rows} GROUP BY ALL)
+                FROM (SELECT {text} AS value, {seen} AS n FROM {rows} GROUP BY ALL)
                 WHERE value IS NOT NULL AND n >= {config.features.min_count}
                 """,
                 [name],

@@ -1,6 +1,7 @@
 """The front page's view: heat map of domains and days, champion switches, drift over time."""
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import groupby
 from typing import TypedDict
 
@@ -19,8 +20,9 @@ from driftune.reports.states import (
     steps_legend,
     verdict_view,
 )
+from driftune.training.base import BaseProblem
 
-SWITCHES = 20
+SWITCHES, BASE = 20, 5
 
 
 class Month(TypedDict):
@@ -72,6 +74,14 @@ class StaleRow(TypedDict):
     told: str
 
 
+class BaseRow(TypedDict):
+    """A domain that the frozen model predicts badly; no ``domain_href`` where it has no page."""
+
+    domain: str
+    domain_href: str
+    told: str
+
+
 class FrontView(TypedDict):
     """The front page."""
 
@@ -88,6 +98,8 @@ class FrontView(TypedDict):
     span: str
     counts: list[tuple[str, int]]
     stale: list[StaleRow]
+    base: list[BaseRow]
+    base_more: int
     steps: list[StepView]
     found: list[str]
     states: list[StateView]
@@ -97,8 +109,11 @@ class FrontView(TypedDict):
     chart: LinesSpec | None
 
 
-def front_view(history: History, *, compared: bool = False) -> FrontView:
-    """The front page as plain values; ``compared``: whether there is a page on policies.
+def front_view(
+    history: History, base: Sequence[BaseProblem] = (), *, compared: bool = False
+) -> FrontView:
+    """The front page as plain values; ``compared``: whether there is a page on policies, ``base``:
+    what is wrong with the frozen model.
 
     The page itself holds the newest ``PERIOD`` days of the map; its script shows other periods,
     and filters, from ``data``.
@@ -138,6 +153,17 @@ def front_view(history: History, *, compared: bool = False) -> FrontView:
             {"domain": each.domain, "domain_href": domain_href("", key), "told": each.told}
             for key, each in history.stale.items()
         ],
+        "base": [
+            {
+                "domain": each["domain"],
+                "domain_href": domain_href("", each["key"])
+                if each["key"] in history.domains
+                else "",
+                "told": each["told"],
+            }
+            for each in base[:BASE]
+        ],
+        "base_more": max(0, len(base) - BASE),
         "steps": steps_legend(),
         "found": [name for name in STATES if latest[name]],
         "states": [

@@ -26,6 +26,7 @@ from driftune.reports.links import decision_path
 from driftune.reports.policies_page import policies_view
 from driftune.reports.render import Renderer, View
 from driftune.reports.scope import Scope
+from driftune.training.base import base_problems
 
 _PACKAGE = Path(__file__).parent
 # Whole decisions in one query.
@@ -107,7 +108,8 @@ def _pages(config: Config, ledger: Ledger, history: History, scope: Scope) -> It
     if policies is not None:
         yield Page("policies.html", "policies.html", policies)
     # The front page comes last: what it links to is there.
-    yield Page("index.html", "index.html", front_view(history, compared=policies is not None))
+    front = front_view(history, base_problems(config), compared=policies is not None)
+    yield Page("index.html", "index.html", front)
 
 
 def _decisions(ledger: Ledger, history: History, scope: Scope) -> Iterator[list[Decision]]:

@@ -1,7 +1,5 @@
 """Pre-training on the pooled reference days: encode, pretrain, evaluate."""
 
-import csv
-import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,13 +12,14 @@ from driftune.errors import BackboneError
 from driftune.features.days import encode_day, fit_encoder
 from driftune.features.encoder import Encoder, load_encoder
 from driftune.intake.ingest import ensure_reference
-from driftune.io import finite, write_json, write_text
+from driftune.io import finite, write_json
 from driftune.lake.table import Lake
 from driftune.models.adapters import esmm_loss
 from driftune.models.backbone import load_backbone, save_backbone
 from driftune.models.esmm import ESMM
 from driftune.models.recommender import Recommender
 from driftune.registry.ledger import Ledger
+from driftune.training.base import judge_base
 from driftune.training.labels import require_labels, tell_unmeasured
 from driftune.training.ranks import Ranks, ranks
 from driftune.training.rows import Rows, load_rows
@@ -165,25 +164,19 @@ def fit(
 
 
 def evaluate(config: Config) -> Figures:
-    """Score the held-out newest reference rows, in all and per domain; write metrics and plots."""
+    """Score the held-out newest reference rows, in all and by domain; write metrics, and what is
+    wrong with the base."""
     from driftune.evaluation.metrics import summary
 
-    _, held_out = _reference_rows(config)
-    _, model, _ = load_model(config)
+    trained, held_out = _reference_rows(config)
+    encoder, model, _ = load_model(config)
     p_click, p_ctcvr = score(model, held_out)
     click, convert = held_out.click.numpy(), held_out.convert.numpy()
     overall = summary(click, convert, p_click, p_ctcvr)
     tell_unmeasured(overall)
     folder = Workspace(config).model
     write_json(folder / "metrics.json", finite(overall))
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["domain_key", "rows", "ctr_auc", "ctcvr_auc"])
-    for key in np.unique(held_out.domain_key):
-        mask = held_out.domain_key == key
-        part = summary(click[mask], convert[mask], p_click[mask], p_ctcvr[mask])
-        writer.writerow([key, part["rows"], part["ctr_auc"], part["ctcvr_auc"]])
-    write_text(folder / "by_domain.csv", table.getvalue())
+    judge_base(config, encoder, trained, held_out, p_click)
     _receipt(folder / "evaluated.json", config, {"rows": len(held_out)})
     found: Figures = finite(overall)
     return found

@@ -1,0 +1,142 @@
+"""How good the frozen base is by domain, beside plain baselines, and what is wrong with it."""
+
+import csv
+import io
+import logging
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+
+from driftune.config import Config
+from driftune.config.workspace import Workspace
+from driftune.domains import domain_key
+from driftune.errors import BackboneError
+from driftune.evaluation.baselines import (
+    CALIBRATED,
+    BaseFigures,
+    Impressions,
+    base_figures,
+    domain_rates,
+    item_position_rates,
+)
+from driftune.features.encoder import Encoder
+from driftune.io import read_json, write_sealed, write_text
+from driftune.lake.duck import connect
+from driftune.lake.table import Lake
+from driftune.training.rows import Rows
+
+log = logging.getLogger("driftune")
+_FILE = "base.json"
+
+
+class BaseProblem(TypedDict):
+    """A domain (its name and key) that the base predicts badly, and how, in one sentence."""
+
+    domain: str
+    key: str
+    told: str
+
+
+def judge_base(
+    config: Config, encoder: Encoder, train: Rows, held_out: Rows, p_click: np.ndarray
+) -> list[BaseProblem]:
+    """Write each domain's figures (``by_domain.csv``) and what is wrong; returns and warns of it.
+
+    ``p_click``: the base's probabilities of a click on the held-out rows, (n,).
+    """
+    item = encoder.fields.index("item")
+    names, domain = np.unique(
+        np.concatenate([train.domain_key, held_out.domain_key]), return_inverse=True
+    )
+    seen = _impressions(train, domain[: len(train)], item)
+    asked = _impressions(held_out, domain[len(train) :], item)
+    rates, items = domain_rates(seen, asked), item_position_rates(seen, asked)
+    found = {}
+    for number, key in enumerate(names):
+        there = asked.domain == number
+        found[str(key)] = base_figures(
+            asked.click[there], p_click[there], rates[there], items[there]
+        )
+    folder = Workspace(config).model
+    _write_table(folder / "by_domain.csv", found)
+    called = _names(config)
+    problems: list[BaseProblem] = [
+        {"domain": called.get(key, key), "key": key, "told": told}
+        for key, figures in found.items()
+        if (told := _problem(figures))
+    ]
+    write_sealed(folder / _FILE, {"problems": problems})
+    for problem in problems[:3]:
+        log.warning("the base on %s: %s", problem["domain"], problem["told"])
+    if len(problems) > 3:
+        log.warning("and %d domains more, see %s", len(problems) - 3, folder / "by_domain.csv")
+    return problems
+
+
+def base_problems(config: Config) -> list[BaseProblem]:
+    """What was wrong with the base when it was evaluated; nothing where it was not.
+
+    Raises:
+        BackboneError: when the record is damaged.
+    """
+    path = Workspace(config).model / _FILE
+    if not path.exists():
+        return []
+    try:
+        problems: list[BaseProblem] = read_json(path)["problems"]
+    except (ValueError, KeyError, TypeError, OSError):
+        raise BackboneError(f"{path}: damaged; run driftune pretrain --only evaluate") from None
+    return problems
+
+
+def _problem(figures: BaseFigures) -> str | None:
+    if figures.rows == 0:
+        return (
+            "none of the held-out rows is of it, so that nothing says how good it is; raise "
+            "reference.holdout"
+        )
+    said = []
+    if figures.worse_than:
+        least = min(figures.domain_log_loss, figures.item_log_loss)
+        said.append(
+            f"it predicts clicks worse than {figures.worse_than} alone (log loss "
+            f"{figures.log_loss:.4f}, {least:.4f})"
+        )
+    if figures.miscalibrated:
+        said.append(
+            f"it predicts {figures.calibration:.2f} clicks for each one ({CALIBRATED[0]:g} to "
+            f"{CALIBRATED[1]:g} is sound)"
+        )
+    if not said:
+        return None
+    where = f"on {figures.rows:,} held-out rows"
+    return f"{where} {' and '.join(said)}; name more reference days, or see to columns and features"
+
+
+def _impressions(rows: Rows, domain: np.ndarray, item: int) -> Impressions:
+    return Impressions(
+        rows.click.numpy().astype(np.float64), domain, rows.ids[:, item].numpy(), rows.position
+    )
+
+
+def _write_table(path: Path, found: dict[str, BaseFigures]) -> None:
+    table = io.StringIO()
+    names = [field.name for field in fields(BaseFigures)]
+    shown = {"auc": "ctr_auc"}
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["domain_key", *(shown.get(name, name) for name in names)])
+    for key, figures in found.items():
+        writer.writerow([key, *asdict(figures).values()])
+    write_text(path, table.getvalue())
+
+
+def _names(config: Config) -> dict[str, str]:
+    """The names of the reference days' domains, by key."""
+    view = Lake.of(config)
+    with connect(reach=[view.place]) as con:
+        rows = con.execute(
+            f"SELECT DISTINCT domain FROM {view.relation(config.reference.days)}"
+        ).fetchall()
+    return {domain_key(name): name for (name,) in rows}
