@@ -33,8 +33,10 @@ def bring(world: World, day: date, frame: pd.DataFrame | None = None) -> date:
     return day
 
 
-def pending(world: World, day: date, number: int = 1, domain: str = DOMAIN) -> str:
-    """A drift decision that waits for its adaptation; returns its id."""
+def pending(
+    world: World, day: date, number: int = 1, domain: str = DOMAIN, state: str = "pending"
+) -> str:
+    """A drift decision that waits for its adaptation, or is in another state; returns its id."""
     _, _, backbone = load_model(world.config)
     with Ledger(world.config) as ledger:
         row, _ = ledger.decide(
@@ -44,7 +46,7 @@ def pending(world: World, day: date, number: int = 1, domain: str = DOMAIN) -> s
             day=str(day),
             revision=number,
             backbone=backbone,
-            state="pending",
+            state=state,
             score=2.0,
             scores=Scores(),
             sentence="Moved.",

@@ -21,12 +21,13 @@ from driftune.errors import (
     RegistryError,
 )
 from driftune.project import Project
+from driftune.registry.by_hand import BY_HAND, ask
 from driftune.registry.claims import ATTEMPTS
 from driftune.registry.ledger import Ledger
 from driftune.training import pretrain as pretraining
 from driftune.training.pretrain import pretrain
 from tests.conftest import World
-from tests.crowning import crown, pending, random_adapter
+from tests.crowning import DOMAIN, crown, pending, random_adapter
 from tests.marks import CI
 
 T = TypeVar("T")
@@ -70,6 +71,16 @@ def test_a_decision_is_adapted_once(next_day_world: World, decision: str) -> Non
     assert row.gate.looks
     assert run(next_day_world, decision) == first
     assert row_of(next_day_world, decision) == row
+
+
+def test_a_stable_domain_is_adapted_when_a_person_asks(next_day_world: World, day: date) -> None:
+    stable = pending(next_day_world, day, state="stable")
+    assert run(next_day_world, stable) == "stable"
+    with Ledger(next_day_world.config) as ledger:
+        asked = ask(ledger, DOMAIN, "ann", "a new menu")
+    assert asked.id == stable
+    assert run(next_day_world, stable) in ("promoted", "rejected", "waiting")
+    assert row_of(next_day_world, stable).scores.rule == BY_HAND
 
 
 def test_one_run_adapts_while_another_finds_it_claimed(

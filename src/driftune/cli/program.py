@@ -1,5 +1,6 @@
 """The command line. Heavy packages are imported by the commands that need them."""
 
+import getpass
 import json
 import sys
 from collections.abc import Mapping
@@ -166,14 +167,28 @@ def replay(
 
 @app.command()
 def adapt(
-    decision_id: Annotated[str, typer.Argument(help="Id of a decision; see driftune status.")],
+    decision_id: Annotated[
+        str | None, typer.Argument(help="Id of a decision; see driftune status.")
+    ] = None,
+    domain: Annotated[
+        str | None, typer.Option(help="A domain to fine-tune without drift; needs --why.")
+    ] = None,
+    why: Annotated[str | None, typer.Option(help="Of --domain; kept in the audit.")] = None,
     config: ConfigPath = PARAMS,
 ) -> None:
-    """Fine-tune, gate and promote for one pending drift decision."""
+    """Fine-tune, gate and promote for one pending decision, or for a domain by hand."""
+    from driftune.registry.by_hand import ask
     from driftune.registry.ledger import Ledger
 
+    if (decision_id is None) == (domain is None):
+        raise typer.BadParameter("give the id of a decision, or --domain NAME --why TEXT")
+    if domain is None and why is not None:
+        raise typer.BadParameter("--why belongs to --domain")
     settings = load(config)
     with Ledger(settings) as ledger:
+        if domain is not None:
+            decision_id = ask(ledger, domain, getpass.getuser(), why or "").id
+        assert decision_id is not None
         ledger.decision(decision_id)
     with running(settings):
         from flows.adapt import adapt as adapt_flow
