@@ -100,6 +100,18 @@ def shop(folder: Path) -> Path:
     return _written(folder, select, "%Y-%m-%d.parquet", "FORMAT parquet")
 
 
+def feed(folder: Path) -> Path:
+    """Parquet lists of whole numbers: what was in view, and what of it was clicked."""
+    select = """
+        'r' || x AS impression_id, u AS user_id, t AS impression_time,
+        (h % 3)::TINYINT AS device_type,
+        list_transform(range(3 + h % 9), lambda k: (9000000 + k * 100 + hash(x * 31 + k) % 90)::INT)
+            AS article_ids_inview,
+        [(9000000 + h % 3 * 100 + hash(x * 31 + h % 3) % 90)::INT] AS article_ids_clicked
+    """
+    return _written(folder, select, "%Y-%m-%d/behaviors.parquet", "FORMAT parquet")
+
+
 KNOWN: dict[str, tuple[Write, str, dict[str, Value]]] = {
     "news": (
         news,
@@ -123,6 +135,17 @@ KNOWN: dict[str, tuple[Write, str, dict[str, Value]]] = {
             "time": {"column": "timestamp", "unit": "s"},
             "domain": "platform",
             "price": "prices",
+            "click": "list_clicked",
+        },
+    ),
+    "feed": (
+        feed,
+        "{day}/behaviors.parquet",
+        {
+            "user": "user_id",
+            "item": "article_ids_inview",
+            "time": {"column": "impression_time"},
+            "domain": "device_type",
             "click": "list_clicked",
         },
     ),

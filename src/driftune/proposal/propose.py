@@ -67,7 +67,7 @@ def propose(given: Sequence[Path], root: Path) -> Proposal:
         if explode is not None:
             explode_sample(con, explode)
             columns = columns_of(con, [column.name for column in columns if column.is_field])
-        guesses = guess_roles(con, columns, len(looked))
+        guesses = guess_roles(con, columns, len(looked), explode.columns if explode else ())
     if explode is not None:
         guesses = _of_lists(guesses, explode)
     return Proposal(files, explode, why, tuple(columns), tuple(guesses))

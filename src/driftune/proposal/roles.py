@@ -1,7 +1,7 @@
 """What the columns of a log may mean: a guess for each role, how sure it is, and why."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -56,11 +56,13 @@ class Guess:
 
 @dataclass
 class _Log:
-    """The sampled log, and the columns that have a meaning already."""
+    """The sampled log, the columns of what was ``shown`` in its lists, if it has any, and those
+    that have a meaning already (``taken``)."""
 
     con: Connection
     columns: Sequence[Column]
     days: float
+    shown: Collection[str] = ()
     taken: set[str] = field(default_factory=set)
 
     def left(self) -> list[Column]:
@@ -73,9 +75,14 @@ class _Log:
         return float(value or 0)
 
 
-def guess_roles(con: Connection, columns: Sequence[Column], days: float) -> list[Guess]:
-    """Guess each role of ``sample``, which is of so many days."""
-    log = _Log(con, columns, days)
+def guess_roles(
+    con: Connection, columns: Sequence[Column], days: float, shown: Collection[str] = ()
+) -> list[Guess]:
+    """Guess each role of ``sample``, which is of so many days.
+
+    ``shown``: the columns that were lists, one of which is the item.
+    """
+    log = _Log(con, columns, days, shown)
     found: list[Guess] = []
     steps: tuple[Callable[[_Log], Guess], ...] = (
         *(_time, _click, _user, _item, _convert, _price, _position, _propensity, _request),
@@ -99,14 +106,10 @@ def _names(value: Value, column: Column) -> bool:
 
 
 def fits(role: str, name: str) -> bool:
-    """Whether a column's name has a word of a role."""
-    words = {word.lower() for word in _WORDS.findall(name)}
-    joined = (
-        "".join(sorted(words))
-        if len(words) == 1
-        else "".join(word.lower() for word in _WORDS.findall(name))
-    )
-    return bool(words & _NAMES[role]) or joined in _NAMES[role]
+    """Whether a column's name has a word of a role, or its plural."""
+    words = [word.lower() for word in _WORDS.findall(name)]
+    singular = [word.removesuffix("s") for word in words]
+    return bool({*words, *singular, "".join(words)} & _NAMES[role])
 
 
 def _time(log: _Log) -> Guess:
@@ -171,6 +174,8 @@ def _id(log: _Log, role: str, least: int) -> Guess:
     for column in log.left():
         fraction = column.is_number and column.whole < 1
         if column.is_nested or column.is_time or fraction or column.distinct < least:
+            continue
+        if role == "item" and log.shown and column.name not in log.shown:
             continue
         words = [word.lower() for word in _WORDS.findall(column.name)]
         if not fits(role, column.name) and column.distinct > 0.9 * column.filled:
