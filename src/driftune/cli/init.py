@@ -22,6 +22,10 @@ def init(
     answer: Annotated[
         list[str] | None, typer.Option(help="A role's column, such as domain=scene; repeat it.")
     ] = None,
+    split_to: Annotated[
+        Path | None,
+        typer.Option(help="An empty folder: files that hold many days are split into it by day."),
+    ] = None,
     timezone: Annotated[str, typer.Option(help="IANA zone of the days.")] = "UTC",
     yes: Annotated[bool, typer.Option("--yes", help="Take the best guess where unsure.")] = False,
 ) -> None:
@@ -32,11 +36,19 @@ def init(
     from driftune.deployment.roles import see_roles
     from driftune.io import write_text
     from driftune.proposal.propose import propose
+    from driftune.proposal.split import UNREADABLE, split_days
     from driftune.proposal.text import reference_days
 
     if to.exists():
         raise ConfigError(f"{to}: is there already; give another one with --to")
-    proposal = propose(files, to.resolve().parent).answered(_answers(answer or []))
+    answers = _answers(answer or [])
+    if split_to is not None:
+        found = split_days(files, answers.get("time"), timezone, split_to)
+        say(f"{split_to}: {found.rows:,} rows of {found.days:,} days, by {found.column}")
+        if found.unreadable:
+            say(f"{found.unreadable:,} rows whose time cannot be read: {split_to / UNREADABLE}")
+        files = [split_to]
+    proposal = propose(files, to.resolve().parent).answered(answers)
     _show(proposal)
     if not yes:
         proposal = _asked(proposal)

@@ -81,7 +81,7 @@ def sampled(files: Sequence[Path]) -> Iterator[Connection]:
     with connect(reach=files) as con:
         share = max(1, SAMPLE_ROWS // len(files))
         selected = " UNION ALL BY NAME ".join(
-            f"(SELECT * FROM {_scan(path)} LIMIT {share})" for path in files
+            f"(SELECT * FROM {scan_of(path)} LIMIT {share})" for path in files
         )
         try:
             con.execute(f"CREATE TABLE sample AS {selected}")
@@ -152,7 +152,7 @@ def _column(con: Connection, name: str, kind: str, rows: int, is_field: bool) ->
     )
 
 
-def _scan(path: Path) -> str:
+def scan_of(path: Path) -> str:
     """A file as DuckDB reads it, texts as texts."""
     name, kind = literal(plain_name(path)), format_of("auto", path.name, str(path))
     if kind == "parquet":

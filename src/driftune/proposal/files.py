@@ -54,7 +54,7 @@ def daily_files(given: Iterable[Path], root: Path) -> DailyFiles:
         return DailyFiles(_common(names), dict(sorted(days.items())))
     raise SourceError(
         f"{files[0]}: its name writes no day (such as 2026-03-02 or 20260302); deliver one file or "
-        "folder a day"
+        "folder a day, or split it: --split-to FOLDER"
     )
 
 

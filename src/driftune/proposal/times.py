@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from driftune.lake.duck import Connection, identifier, literal
 from driftune.proposal.columns import Column
 
-_UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
+SCALES = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 # 2000 and 2040, in seconds since 1970.
 _FIRST, _LAST = 946_684_800, 2_208_988_800
 _FORMATS = (
@@ -31,7 +31,7 @@ def time_writing(con: Connection, column: Column) -> TimeWriting | None:
     if column.filled == 0 or column.is_nested or column.is_binary:
         return None
     if column.is_number and column.low is not None and column.high is not None:
-        for unit, scale in _UNITS.items():
+        for unit, scale in SCALES.items():
             if _FIRST * scale <= column.low and column.high <= _LAST * scale:
                 return TimeWriting(unit, None, 1.0)
     value = f"trim({identifier(column.name)}::VARCHAR)"

@@ -1,0 +1,81 @@
+"""Files that hold many days are split by day, and lose no row."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from driftune.errors import SourceError
+from driftune.proposal.propose import propose
+from driftune.proposal.split import UNREADABLE, split_days
+
+
+def log(path: Path, lines: str) -> Path:
+    """A CSV file of clicks in three days."""
+    path.write_text("id,click,hour,user,ad,site\n" + lines)
+    return path
+
+
+LINES = "".join(
+    f"{10**19 + n},{n % 3 // 2},2603{2 + n // 100:02d}{n % 24:02d},0{n % 30},ad{n % 12},s{n % 2}\n"
+    for n in range(300)
+)
+
+
+def rows(folder: Path) -> list[tuple[str, ...]]:
+    with duckdb.connect() as con:
+        files = sorted(str(path) for path in folder.rglob("*.parquet"))
+        return con.execute(
+            'SELECT id, click, hour, "user", ad, site FROM '
+            f"read_parquet({files}, hive_partitioning=false)"
+        ).fetchall()
+
+
+def test_each_row_comes_to_its_day_as_it_was_written(tmp_path: Path) -> None:
+    file = log(tmp_path / "all.csv", LINES + "1,0,never,7,ad1,s1\n")
+    found = split_days([file], None, "UTC", tmp_path / "logs")
+    assert (found.days, found.rows, found.unreadable, found.column) == (3, 300, 1, "hour")
+    names = sorted(path.name for path in (tmp_path / "logs").iterdir())
+    assert names == ["2026-03-02", "2026-03-03", "2026-03-04", UNREADABLE]
+    wanted = [tuple(line.split(",")) for line in LINES.splitlines()]
+    assert sorted(rows(tmp_path / "logs")) == sorted(
+        [*wanted, tuple(["1", "0", "never", "7", "ad1", "s1"])]
+    )
+    first = rows(tmp_path / "logs" / "2026-03-02")
+    assert first == wanted[:100]
+
+
+def test_what_was_split_is_proposed(tmp_path: Path) -> None:
+    file = log(tmp_path / "all.csv", LINES)
+    split_days([file], "hour", "UTC", tmp_path / "logs")
+    proposal = propose([tmp_path / "logs"], tmp_path)
+    assert proposal.files.template == "logs/{day}/rows_0.parquet"
+    assert len(proposal.files.days) == 3
+    by_role = {guess.role: guess.value for guess in proposal.guesses}
+    assert by_role["time"] == {"column": "hour", "format": "%y%m%d%H"}
+    assert by_role["item"] == "ad"
+
+
+def test_the_zone_says_the_day(tmp_path: Path) -> None:
+    # 2026-03-01 23:30 UTC is the second of March in Shanghai.
+    times = [1772407800 + 60 * n for n in range(10)]
+    lines = "".join(f"{n},0,{time},u{n},ad{n},s\n" for n, time in enumerate(times))
+    file = log(tmp_path / "all.csv", lines)
+    assert split_days([file], "hour", "Asia/Shanghai", tmp_path / "logs").days == 1
+    assert [path.name for path in (tmp_path / "logs").iterdir()] == ["2026-03-02"]
+
+
+@pytest.mark.parametrize(
+    ("column", "line"),
+    [("when", "has no column 'when'"), ("site", "column 'site' reads as a time")],
+)
+def test_no_time_is_one_line(tmp_path: Path, column: str, line: str) -> None:
+    file = log(tmp_path / "all.csv", LINES)
+    with pytest.raises(SourceError, match=line):
+        split_days([file], column, "UTC", tmp_path / "logs")
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
+    file = log(tmp_path / "all.csv", LINES)
+    with pytest.raises(SourceError, match="is not empty"):
+        split_days([file], "hour", "UTC", tmp_path)
