@@ -38,9 +38,8 @@ def test_each_row_comes_to_its_day_as_it_was_written(tmp_path: Path) -> None:
     names = sorted(path.name for path in (tmp_path / "logs").iterdir())
     assert names == ["2026-03-02", "2026-03-03", "2026-03-04", UNREADABLE]
     wanted = [tuple(line.split(",")) for line in LINES.splitlines()]
-    assert sorted(rows(tmp_path / "logs")) == sorted(
-        [*wanted, tuple(["1", "0", "never", "7", "ad1", "s1"])]
-    )
+    lost = ("1", "0", "never", "7", "ad1", "s1")
+    assert sorted(rows(tmp_path / "logs")) == sorted([*wanted, lost])
     first = rows(tmp_path / "logs" / "2026-03-02")
     assert first == wanted[:100]
 
@@ -79,3 +78,9 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     file = log(tmp_path / "all.csv", LINES)
     with pytest.raises(SourceError, match="is not empty"):
         split_days([file], "hour", "UTC", tmp_path)
+
+
+def test_a_line_that_is_no_row_is_not_passed_over(tmp_path: Path) -> None:
+    file = log(tmp_path / "all.csv", LINES + "1,0,26030200,7\n")
+    with pytest.raises(SourceError, match="cannot be split by hour"):
+        split_days([file], "hour", "UTC", tmp_path / "logs")

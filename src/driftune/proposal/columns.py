@@ -152,11 +152,14 @@ def _column(con: Connection, name: str, kind: str, rows: int, is_field: bool) ->
     )
 
 
-def scan_of(path: Path) -> str:
-    """A file as DuckDB reads it, texts as texts."""
+def scan_of(path: Path, *, strict: bool = False) -> str:
+    """A file as DuckDB reads it, texts as texts; unless ``strict``, lines that are no rows are
+    passed over."""
     name, kind = literal(plain_name(path)), format_of("auto", path.name, str(path))
     if kind == "parquet":
         return f"read_parquet({name}, hive_partitioning=false)"
     if kind == "csv":
-        return f"read_csv({name}, all_varchar=true, ignore_errors=true, hive_partitioning=false)"
+        lenient = "false" if strict else "true"
+        options = f"all_varchar=true, ignore_errors={lenient}, hive_partitioning=false"
+        return f"read_csv({name}, {options})"
     return f"read_json({name}, format='newline_delimited', hive_partitioning=false)"

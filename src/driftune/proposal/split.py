@@ -43,7 +43,9 @@ def split_days(files: Sequence[Path], column: str | None, timezone: str, folder:
     name, writing, kind = _time(files, column)
     folder.mkdir(parents=True, exist_ok=True)
     day = f"({_moment(name, writing, kind)})::DATE"
-    scans = " UNION ALL BY NAME ".join(f"SELECT * FROM {scan_of(path)}" for path in files)
+    scans = " UNION ALL BY NAME ".join(
+        f"SELECT * FROM {scan_of(path, strict=True)}" for path in files
+    )
     rows = f"SELECT *, {day} AS {_DAY} FROM ({scans})"
     with connect(reach=[*files, folder], timezone=timezone) as con:
         try:
