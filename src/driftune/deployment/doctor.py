@@ -32,7 +32,7 @@ def examine(
     findings += [_finding(check, config) for check in checks]
     with Ledger(config) as ledger:
         erased = _finding(lambda config: _erasures(config, ledger), config)
-        findings += [] if erased["ok"] else [erased]
+        findings += [] if erased["ok"] or erased in findings else [erased]
         findings += lost(config, ledger)
         findings += whole_files(config, mend=mend) if deep else []
         if mend:

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 from driftune.config import Config
-from driftune.errors import DriftuneError
+from driftune.errors import DriftuneError, LakeError
 from driftune.intake.scratch import scratch
 from driftune.intake.stage import stage
 from driftune.lake import roles
@@ -69,13 +69,19 @@ def see_roles(config: Config) -> SeenRoles:
     day = config.reference.last
     try:
         with scratch(config, day) as folder:
-            return _seen(config, day, folder)
+            fetched = fetch(config, day, folder)
+            try:
+                return _seen(config, fetched, folder)
+            except LakeError:
+                # The check of the lake says what is wrong with it.
+                what = f"source: {len(fetched.files)} file(s) of {day}, not read: see the lake"
+                return SeenRoles(day, [{"what": what, "ok": True}])
     except DriftuneError as error:
-        return SeenRoles(day, [{"what": f"source: {error}", "ok": False}])
+        return SeenRoles(day, [{"what": str(error), "ok": False}])
 
 
-def _seen(config: Config, day: date, folder: Path) -> SeenRoles:
-    fetched = fetch(config, day, folder)
+def _seen(config: Config, fetched: Fetched, folder: Path) -> SeenRoles:
+    day = fetched.day
     files, part = _bounded(fetched)
     staged = stage(config, replace(fetched, files=files), None, folder / "doctor.duckdb")
     with connect(staged.database, reach=staged.reach) as con:
