@@ -7,9 +7,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pandas as pd
-import pytest
 
-from driftune.errors import ConfigError, DayRefusedError
 from driftune.intake.ingest import Ingested, ingest
 from driftune.lake.table import Lake
 from driftune.registry.ledger import Ledger

@@ -21,7 +21,10 @@ Tree = dict[str, Value]
 PREFIX = "DRIFTUNE__"
 Settings = TypeVar("Settings", bound=BaseModel)
 # DVC tracks these for pre-training: an override would make its lock file lie.
-TRACKED = ("reference", "columns", "domains", "features", "backbone", "timezone", "seed", "negatives")
+TRACKED = (
+    *("reference", "columns", "negatives", "domains", "features", "backbone", "timezone"),
+    "seed",
+)
 
 # delta-rs takes these for parts of a URL or a pattern.
 _NOT_IN_PATHS = "[]*?%"

@@ -43,16 +43,20 @@ def draw(config: Config, staged: Staged) -> Drawn:
     reach, memory = staged.reach, config.resources.memory
     with connect(staged.database, reach=reach, memory=memory) as con:
         columns = _item_columns(con, config, staged)
-        con.execute("CREATE OR REPLACE TABLE drawn (row_id BIGINT, i UBIGINT, other BIGINT)")
-        con.execute("CREATE OR REPLACE TABLE item_columns AS SELECT unnest(?::VARCHAR[]) AS name", [[*columns]])
+        con.execute("CREATE OR REPLACE TABLE drawn (row_id BIGINT, i BIGINT, other BIGINT)")
+        con.execute(
+            "CREATE OR REPLACE TABLE item_columns AS SELECT unnest(?::VARCHAR[]) AS name",
+            [[*columns]],
+        )
         _pool(con, config, staged, columns)
         _candidates(con, settings)
-        _sample(con, settings, 0, settings.per_positive)
-        _sample(con, settings, settings.per_positive, 4 * settings.per_positive)
+        wanted = settings.per_positive
+        _sample(con, wanted, 0, wanted)
+        _sample(con, wanted, wanted, 2 * wanted)
         if settings.from_ == "session":
-            _windows(con, settings, whole=True)
-            _sample(con, settings, 5 * settings.per_positive, 4 * settings.per_positive)
-        _rest(con, settings.per_positive)
+            _windows(con, whole=True)
+            _sample(con, wanted, 3 * wanted, 2 * wanted)
+        _rest(con, wanted)
         (fewer,) = one_row(con, "SELECT count(*) FROM lacking")
         domains = con.execute(
             "SELECT domain, count(*) FROM drawn JOIN staged USING (row_id) GROUP BY ALL ORDER BY 1"
@@ -74,7 +78,9 @@ def drawn_select(con: Connection, columns: dict[str, str]) -> str:
         f"AS {identifier(name)}"
         for name, sql in columns.items()
     )
-    others = ", ".join(f"{columns[name]} AS {identifier(name)}" for name in columns if name in taken)
+    others = ", ".join(
+        f"{columns[name]} AS {identifier(name)}" for name in columns if name in taken
+    )
     return f"""
         SELECT {selected}, true AS drawn
         FROM drawn JOIN staged USING (row_id) JOIN keys USING (domain)
@@ -99,21 +105,27 @@ def _item_columns(con: Connection, config: Config, staged: Staged) -> tuple[str,
         f"""
         CREATE OR REPLACE TEMP TABLE looked_at AS
         SELECT item_id, {", ".join(map(identifier, asked))} FROM staged
-        WHERE rejected = 0 AND md5_number_lower(item_id) % {parts} = 0
+        WHERE rejected = 0 AND {_hash("item_id")} % {parts} = 0
         """
     )
     for name in asked:
-        others, several = one_row(
+        rows, others, unusual = one_row(
             con,
             f"""
-            SELECT sum(n - most), sum(n) FROM (
-                SELECT sum(n) AS n, max(n) AS most FROM (
-                    SELECT item_id, {identifier(name)}, count(*) AS n FROM looked_at GROUP BY ALL
-                ) GROUP BY item_id HAVING sum(n) > 1
+            WITH counted AS (
+                SELECT item_id, {identifier(name)} AS value, count(*) AS n FROM looked_at
+                GROUP BY ALL
+                QUALIFY sum(n) OVER (PARTITION BY item_id) > 1
             )
+            SELECT sum(n),
+                   sum(n) - (SELECT sum(most) FROM
+                             (SELECT max(n) AS most FROM counted GROUP BY item_id)),
+                   sum(n) - (SELECT max(n) FROM (SELECT sum(n) AS n FROM counted GROUP BY value))
+            FROM counted
             """,
         )
-        if several and ONE_IN * others <= several:
+        # One that is nearly always the same, or null, tells nothing of whose it is.
+        if rows and unusual and ONE_IN * others <= rows and 10 * others <= unusual:
             found.append(name)
     con.execute("DROP TABLE looked_at")
     return tuple(found)
@@ -129,13 +141,13 @@ def _pool(con: Connection, config: Config, staged: Staged, columns: tuple[str, .
     ]
     # A null is unlike the empty text, and no value runs into the next.
     texts = ", ".join(f"coalesce(({part})::VARCHAR, chr(30))" for part in parts)
-    key = f"md5_number_lower(concat_ws(chr(31), {texts}))"
+    key = _hash(f"concat_ws(chr(31), {texts})")
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE pool AS
-        SELECT row_id, md5_number_lower(user_id) AS u, md5_number_lower(item_id) AS i,
-               md5_number_lower(domain) AS g, epoch_us(event_time) AS t,
-               md5_number_lower(request_id) AS s, click_value = 1 AS positive, {key} AS key
+        SELECT row_id, {_hash("user_id")} AS u, {_hash("item_id")} AS i, {_hash("domain")} AS g,
+               {_hash("request_id")} AS s, epoch_us(event_time) AS t, click_value = 1 AS positive,
+               {key} AS key
         FROM staged WHERE rejected = 0
         """
     )
@@ -151,7 +163,7 @@ def _candidates(con: Connection, settings: Negatives) -> None:
     if settings.from_ == "uniform":
         con.execute("UPDATE pool SET g = 0")
         rows = (
-            "SELECT 0::UBIGINT AS g, 0 AS t, i, min(key) AS key, arg_min(row_id, key) AS row_id "
+            "SELECT 0 AS g, 0 AS t, i, min(key) AS key, arg_min(row_id, key) AS row_id "
             "FROM pool GROUP BY i"
         )
     con.execute(
@@ -160,13 +172,15 @@ def _candidates(con: Connection, settings: Negatives) -> None:
         SELECT row_number() OVER (ORDER BY g, t, key) AS place, g, t, i, key, row_id FROM ({rows})
         """
     )
-    con.execute("CREATE OR REPLACE TEMP TABLE lacking AS "
-                f"SELECT row_id, u, g, s, t, key, {settings.per_positive} AS lack "
-                "FROM pool WHERE positive")
-    _windows(con, settings, whole=settings.from_ != "session")
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE lacking AS "
+        f"SELECT row_id, u, g, s, t, key, {settings.per_positive} AS lack "
+        "FROM pool WHERE positive"
+    )
+    _windows(con, whole=settings.from_ != "session")
 
 
-def _windows(con: Connection, settings: Negatives, *, whole: bool) -> None:
+def _windows(con: Connection, *, whole: bool) -> None:
     """Create ``windows`` (row_id, low, n): of each lacking click the first of the places that it
     may draw from, and their number; ``whole``: all of its group."""
     if whole:
@@ -200,32 +214,36 @@ def _windows(con: Connection, settings: Negatives, *, whole: bool) -> None:
     )
 
 
-def _sample(con: Connection, settings: Negatives, first: int, draws: int) -> None:
+def _sample(con: Connection, wanted: int, first: int, draws: int) -> None:
     """Let each lacking click draw so many places, numbered from ``first``, out of its window, and
     keep what it may have: no item that its user clicked, none twice, and no more than it lacks."""
-    con.execute(
-        f"""
-        INSERT INTO drawn
-        SELECT row_id, i, other FROM (
-            SELECT row_id, i, other, lack,
-                   row_number() OVER (PARTITION BY row_id ORDER BY attempt) AS number
+    # One MD5 is four numbers of 32 bits, of which each is scaled to the window.
+    attempts = f"range({first // 4}, {-(-(first + draws) // 4)}) AS blocks (block)"
+    found = f"""
+        SELECT row_id, i, any_value(lack) AS lack, min(attempt) AS attempt,
+               arg_min(other, attempt) AS other
+        FROM (
+            SELECT row_id, u, lack, 4 * block + part AS attempt, low + (word * n >> 32) AS place
             FROM (
-                SELECT row_id, i, any_value(lack) AS lack, min(attempt) AS attempt,
-                       arg_min(other, attempt) AS other
+                SELECT row_id, u, lack, block, part, low, n,
+                       ('0x' || substr(digits, 1 + 8 * part, 8))::BIGINT AS word
                 FROM (
-                    SELECT lacking.row_id, lacking.u, lack, attempt,
-                           low + md5_number_lower(key || ' ' || attempt) % n AS place
-                    FROM lacking JOIN windows USING (row_id),
-                         range({first}, {first + draws}) AS attempts (attempt)
-                ) JOIN (SELECT place::UBIGINT AS place, i, row_id AS other FROM places) USING (place)
-                ANTI JOIN clicked USING (u, i)
-                ANTI JOIN drawn USING (row_id, i)
-                GROUP BY row_id, i
+                    SELECT lacking.row_id, u, lack, block, low, n,
+                           md5(key || ' ' || block) AS digits
+                    FROM lacking JOIN windows USING (row_id), {attempts}
+                ), range(4) AS parts (part)
             )
-        ) WHERE number <= lack
-        """
-    )
-    _lack(con, settings.per_positive)
+            WHERE 4 * block + part BETWEEN {first} AND {first + draws - 1}
+        ) JOIN (SELECT place, i, row_id AS other FROM places) USING (place)
+        ANTI JOIN clicked USING (u, i)
+        ANTI JOIN drawn USING (row_id, i)
+        GROUP BY row_id, i
+    """
+    if draws > wanted:
+        number = "row_number() OVER (PARTITION BY row_id ORDER BY attempt)"
+        found = f"FROM (SELECT *, {number} AS number FROM ({found})) WHERE number <= lack"
+    con.execute(f"INSERT INTO drawn SELECT row_id, i, other FROM ({found})")
+    _lack(con, wanted)
 
 
 def _lack(con: Connection, wanted: int) -> None:
@@ -272,7 +290,7 @@ def _rest(con: Connection, wanted: int) -> None:
             LEFT JOIN (SELECT u, g, max(skip) AS c FROM gone GROUP BY u, g) USING (u, g)
         ), steps AS (
             SELECT row_id, u, g, lack, step,
-                   ((md5_number_lower(key || ' rest') % n)::BIGINT + step) % n AS left_at
+                   ({_hash("key || ' rest'")} + step) % n AS left_at
             FROM lefts, range({2 * wanted}) AS steps (step) WHERE n > 0 AND step < n
         ), ranked AS (
             SELECT row_id, steps.g, lack, step, left_at + coalesce(skip, 0) AS rank
@@ -288,3 +306,8 @@ def _rest(con: Connection, wanted: int) -> None:
     )
     con.execute("DROP TABLE items; DROP TABLE gone")
     _lack(con, wanted)
+
+
+def _hash(text: str) -> str:
+    """SQL of a text's hash: the first 60 bits of its MD5."""
+    return f"('0x' || substr(md5({text}), 1, 15))::BIGINT"
