@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftune.config.negatives import Negatives
+from driftune.config.workspace import Workspace
 from driftune.errors import ConfigError, DayRefusedError
 from driftune.intake.ingest import Ingested, ingest
 from driftune.intake.sampling import sample
 from driftune.lake.table import Lake
 from driftune.registry.ledger import Ledger
+from driftune.reports import build_site
 from driftune.reports.summary import day_line
 from driftune.retention.erase import erase
 from driftune.training.pretrain import pretrain
@@ -241,6 +243,33 @@ def test_delivered_rows_without_a_click_stay(make_world):
     assert shown == 400 > clicked and quality.drawn == 4 * clicked
 
 
+def test_days_before_there_were_drawn_rows_read_as_null(make_world):
+    label = {"columns": {"click": {"sql": "(place > 4)::INT"}}}
+    world = clicks_world(make_world, None, **label)
+    world.write(FIRST, clicks(FIRST))
+    assert take_in(world).quality.drawn == 0
+    text = world.params.read_text()
+    world.params.write_text(text.replace("negatives: null", "negatives: {from: uniform}"))
+    world.write(world.day(1), clicks(world.day(1)))
+    drawn = take_in(world, world.day(1)).quality.drawn
+    relation = Lake.of(world.config).relation([FIRST, world.day(1)])
+    with duckdb.connect() as con:
+        counted = con.execute(f"SELECT drawn, count(*) FROM {relation} GROUP BY 1").fetchall()
+    assert dict(counted) == {None: 400, False: 400, True: drawn}
+
+
+def test_the_day_page_tells_drawn_rows_from_delivered_ones(make_world):
+    world = clicks_world(make_world)
+    world.write(FIRST, clicks(FIRST))
+    take_in(world)
+    with Ledger(world.config) as ledger:
+        build_site(world.config, ledger)
+    page = (Workspace(world.config).reports / "day" / f"{FIRST}.html").read_text()
+    assert "<b>400</b> rows delivered" in page and "<b>1,600</b> drawn beside them" in page
+    assert "1,600 of the day&#39;s 2,000 rows were shown to nobody" in page
+    assert "The lake holds 2,000 rows of this day" in page
+
+
 def test_features_of_the_item_can_be_named(make_world):
     world = clicks_world(make_world, FOUR | {"item": ["device"]})
     day = clicks(FIRST)
@@ -256,6 +285,7 @@ def test_features_of_the_item_can_be_named(make_world):
     ("given", "columns", "said"),
     [
         (None, {}, "key 'columns.click' is missing; add it, or where every row is a click"),
+        (None, {"click": None}, "key 'columns.click' is missing; add it, or where every row is"),
         ({"from": "session"}, {"request": None}, "'session' needs columns.request"),
         ({"from": "day"}, {}, "negatives.from = 'day'"),
         ({"per_positive": 0}, {}, "negatives.per_positive = 0"),
@@ -276,7 +306,8 @@ def test_a_base_is_trained_on_drawn_rows_and_tells_clicks_from_them(make_world):
         world.write(world.day(number), clicks(world.day(number), rows=1500))
     with Ledger(world.config) as ledger:
         figures = pretrain(world.config, ledger)
-    assert figures["rows"] == 0.2 * 3 * 1500 * 5
+    # The newest fifth of three days.
+    assert figures["rows"] == 4500
     # Users like a third of the items, and the draw does not know it.
     assert figures["ctr_auc"] > 0.65
 

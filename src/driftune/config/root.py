@@ -95,10 +95,12 @@ class Config(Section):
     @classmethod
     def _each_row_is_a_click(cls, given: JsonObject) -> JsonObject:
         columns = given.get("columns")
-        if given.get("negatives") is None or not isinstance(columns, dict) or columns.get("click"):
+        if not isinstance(columns, dict) or columns.get("click") is not None:
             return given
-        # Expressions of the label are computed where the day is read, as a delivered one is.
-        return {**given, "columns": {**columns, "click": {"sql": "1"}}}
+        roles = {name: role for name, role in columns.items() if name != "click"}
+        if given.get("negatives") is not None:
+            roles["click"] = {"sql": "1"}
+        return {**given, "columns": roles}
 
     @model_validator(mode="before")
     @classmethod
