@@ -315,7 +315,7 @@ def test_a_base_is_trained_on_drawn_rows_and_tells_clicks_from_them(make_world):
 Row = tuple[int, int, int, int]
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(
     rows=st.lists(
         st.tuples(*[st.integers(0, 5), st.integers(0, 7), st.integers(0, 1), st.integers(0, 3)]),

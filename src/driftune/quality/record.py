@@ -86,8 +86,10 @@ class DayQuality:
         return lines
 
     def write(self, target: Path) -> None:
-        """Write the record as JSON, with its checksum."""
-        write_sealed(target, {**vars(self), "day": self.day.isoformat()})
+        """Write the record as JSON, with its checksum; one without drawn rows is as it was."""
+        unused = () if self.drawn_from else ("drawn", "drawn_from")
+        values = {name: value for name, value in vars(self).items() if name not in unused}
+        write_sealed(target, {**values, "day": self.day.isoformat()})
 
 
 def record_quality(
@@ -181,7 +183,7 @@ def _domains(
                 "rejected": int(rejected),
                 "clicks": int(clicks),
                 "conversions": int(conversions),
-                "drawn": drawn.get(name, 0),
+                **({"drawn": drawn.get(name, 0)} if drawn else {}),
                 "verdict": "refused" if name in checkpoint.judged.refused else verdict,
                 "reasons": reasons.get(name, []),
             }
