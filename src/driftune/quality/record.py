@@ -175,19 +175,19 @@ def _domains(
     rows: list[DomainRecord] = []
     for name, (accepted, rejected, clicks, conversions) in {**counts, **absent}.items():
         verdict = "warning" if name in reasons else "ok"
-        rows.append(
-            {
-                "domain": name,
-                "key": domain_key(name),
-                "rows": int(accepted),
-                "rejected": int(rejected),
-                "clicks": int(clicks),
-                "conversions": int(conversions),
-                **({"drawn": drawn.get(name, 0)} if drawn else {}),
-                "verdict": "refused" if name in checkpoint.judged.refused else verdict,
-                "reasons": reasons.get(name, []),
-            }
-        )
+        row: DomainRecord = {
+            "domain": name,
+            "key": domain_key(name),
+            "rows": int(accepted),
+            "rejected": int(rejected),
+            "clicks": int(clicks),
+            "conversions": int(conversions),
+            "verdict": "refused" if name in checkpoint.judged.refused else verdict,
+            "reasons": reasons.get(name, []),
+        }
+        if drawn:
+            row["drawn"] = drawn.get(name, 0)
+        rows.append(row)
     return rows
 
 
