@@ -38,7 +38,8 @@ def params_page() -> str:
         "Made from the classes in `src/driftune/config`. Every key may be left out where the table "
         "shows a default. An unknown key or a wrong value stops the command before anything runs. "
         "`DRIFTUNE__SECTION__KEY` in the environment overrides a value, except in `reference`, "
-        "`columns`, `domains`, `features`, `backbone`, `timezone` and `seed`, which DVC tracks.",
+        "`columns`, `negatives`, `domains`, `features`, `backbone`, `timezone` and `seed`, which "
+        "DVC tracks.",
         "## Paths",
         _paths(),
     ]
@@ -78,7 +79,7 @@ def _table(section: str, model: type[BaseModel]) -> list[str]:
     lines = ["| key | meaning | type | default | limits |", "| --- | --- | --- | --- | --- |"]
     meanings = meanings_of(model)
     for key, field in model.model_fields.items():
-        cells = [f"`{key}`", _cell(meanings.get(key, "")), _type(field.annotation)]
+        cells = [f"`{field.alias or key}`", _cell(meanings.get(key, "")), _type(field.annotation)]
         lines.append("| " + " | ".join([*cells, _default(field), _limits(field)]) + " |")
     text = " ".join((model.__doc__ or "").split()).replace("``", "`")
     return [text, "\n".join(lines)]

@@ -109,7 +109,7 @@ class World:
         params = small_params()
         for section, values in changes.items():
             if isinstance(values, dict):
-                params[section] = {**params.get(section, {}), **values}
+                params[section] = {**(params.get(section) or {}), **values}
             else:
                 params[section] = values
         (root / "logs").mkdir(parents=True, exist_ok=True)

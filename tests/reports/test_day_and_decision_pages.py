@@ -32,6 +32,18 @@ def test_a_day_page_shows_checks_rejected_rows_and_decisions(site: Site) -> None
     assert "20.0%" in text
 
 
+def test_a_decision_says_what_its_figures_mean_where_rows_are_drawn(site: Site) -> None:
+    later = FIRST + timedelta(days=1)
+    site.day(FIRST, PLAIN, drawn=48_000, drawn_from="session")
+    site.day(later, PLAIN)
+    for day in (FIRST, later):
+        site.decide(PLAIN[0], day, "promoted", 1.8)
+    site.build()
+    said = "48,000 of the day&#39;s 60,000 rows were shown to nobody"
+    assert said in site.decision_text(PLAIN[0], FIRST)
+    assert "shown to nobody" not in site.decision_text(PLAIN[0], later)
+
+
 def test_a_day_page_tells_its_releases_and_whether_they_hold(site: Site) -> None:
     site.day(FIRST, PLAIN, delivery="a")
     given = {"at": "2026-03-07T08:00:00+00:00", "by": "<ann>", "domains": [], "done": True}

@@ -37,7 +37,8 @@ def test_one_label_alone_is_nothing_to_learn(
     labels: dict[str, object],
     said: str,
 ) -> None:
-    quality = {"severity": {"domain_click_rate_absurd": "warning"}}
+    severity = {"domain_click_rate_absurd": "warning", "clicks_alone": "warning"}
+    quality = {"severity": severity}
     world = labelled(make_world(quality=quality), **labels)
     done = driftune("pretrain", "-c", str(world.params))
     assert done.code == 1
@@ -74,8 +75,8 @@ def test_held_out_rows_of_one_label_are_told(
 
 
 def test_an_error_says_which_days(make_world: Callable[..., World]) -> None:
-    quality = {"severity": {"domain_click_rate_absurd": "warning"}}
-    world = labelled(make_world(quality=quality), click=np.int8(1))
+    severity = {"domain_click_rate_absurd": "warning", "clicks_alone": "warning"}
+    world = labelled(make_world(quality={"severity": severity}), click=np.int8(1))
     with (
         Ledger(world.config) as ledger,
         pytest.raises(BackboneError, match=f"{world.day(0)} to {world.day(REFERENCE_DAYS - 1)}"),

@@ -95,6 +95,6 @@ def release(
     else:
         what = "" if done.changed else ", as before"
         say(
-            f"{day}: {done.quality.accepted:,} rows in the lake{what}, {done.quality.rejected:,} "
+            f"{day}: {done.quality.held:,} rows in the lake{what}, {done.quality.rejected:,} "
             f"rejected (revision {done.revision}); next: driftune run --day {day}"
         )

@@ -89,7 +89,7 @@ class Columns(Section):
     domain: ColumnRole | list[str]
     """The domain: a column, several, or an expression."""
     click: ColumnRole
-    """1 for a click, else 0."""
+    """1 for a click, else 0; left out with `negatives`, every row is a click."""
     convert: ColumnRole
     """1 for a conversion, else 0; needs a click."""
     category: ColumnRole

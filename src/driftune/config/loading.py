@@ -21,7 +21,10 @@ Tree = dict[str, Value]
 PREFIX = "DRIFTUNE__"
 Settings = TypeVar("Settings", bound=BaseModel)
 # DVC tracks these for pre-training: an override would make its lock file lie.
-TRACKED = ("reference", "columns", "domains", "features", "backbone", "timezone", "seed")
+TRACKED = (
+    *("reference", "columns", "negatives", "domains", "features", "backbone", "timezone"),
+    "seed",
+)
 
 # delta-rs takes these for parts of a URL or a pattern.
 _NOT_IN_PATHS = "[]*?%"
@@ -156,6 +159,11 @@ def _lines(error: ValidationError, file: Path) -> list[str]:
         key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
         if problem["type"] == "extra_forbidden":
             lines.append(f"{file}: unknown key '{key}'; remove it or mend its spelling")
+        elif problem["type"] == "missing" and key == "columns.click":
+            lines.append(
+                f"{file}: key '{key}' is missing; add it, or where every row is a click say how "
+                "rows without one are drawn: negatives: {per_positive: 4, from: domain_day}"
+            )
         elif problem["type"] == "missing":
             lines.append(f"{file}: key '{key}' is missing; add it")
         else:

@@ -39,6 +39,7 @@ DAY_RULES: dict[str, Severity] = {
     "hours_covered": "warning",
     "hours_missing": "warning",
     "click_rate": "warning",
+    "clicks_alone": "critical",
     "last_impression": "warning",
     "written_early": "info",
     "files": "warning",
@@ -83,6 +84,7 @@ CHANGE_RULES: dict[str, Severity] = {
     "list_unequal": "warning",
     "list_click_outside": "warning",
     "list_no_click": "info",
+    "negatives_fewer": "info",
     "files_ignored": "info",
     "files_empty": "info",
 }

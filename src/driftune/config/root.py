@@ -18,6 +18,7 @@ from driftune.config.explode import CLICKED, LIST_ID, PLACE
 from driftune.config.features import Domains, Features
 from driftune.config.gate import Gate
 from driftune.config.guard import Guard
+from driftune.config.negatives import Negatives
 from driftune.config.notify import Notify
 from driftune.config.observe import Observe
 from driftune.config.quality import Quality
@@ -61,6 +62,8 @@ class Config(Section):
     """The days that pre-training uses."""
     columns: Columns
     """What the columns of the logs mean."""
+    negatives: Negatives | None = None
+    """Rows that are drawn for logs of clicks alone; null: the logs hold what was shown, too."""
     domains: Domains = Domains()
     """What happens to unknown domains."""
     features: Features = Features()
@@ -87,6 +90,17 @@ class Config(Section):
     """For how long files are kept."""
 
     _file: Path = PrivateAttr(default_factory=lambda: Path("params.yaml").resolve())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _each_row_is_a_click(cls, given: JsonObject) -> JsonObject:
+        columns = given.get("columns")
+        if not isinstance(columns, dict) or columns.get("click") is not None:
+            return given
+        roles = {name: role for name, role in columns.items() if name != "click"}
+        if given.get("negatives") is not None:
+            roles["click"] = {"sql": "1"}
+        return {**given, "columns": roles}
 
     @model_validator(mode="before")
     @classmethod
@@ -133,6 +147,22 @@ class Config(Section):
         for name in self.quality.ranges:
             if name not in allowed:
                 raise ValueError(f"quality.ranges: {name!r} is not one of {', '.join(allowed)}")
+        return self
+
+    @model_validator(mode="after")
+    def _negatives_fit(self) -> "Config":
+        if self.negatives is None:
+            return self
+        if self.negatives.from_ == "session" and self.columns.request is None:
+            raise ValueError(
+                "negatives.from = 'session' needs columns.request, which names the session; name "
+                "it, or choose domain_day or uniform"
+            )
+        known = [*self.features.categorical, *self.features.numerical]
+        for name in self.negatives.item or []:
+            if name not in known:
+                allowed = ", ".join(known) or "nothing"
+                raise ValueError(f"negatives.item: {name!r} is no feature; there is {allowed}")
         return self
 
     @property

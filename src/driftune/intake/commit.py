@@ -12,6 +12,7 @@ import duckdb
 from driftune.config import Config
 from driftune.domains import domain_key
 from driftune.errors import LakeError
+from driftune.intake.negatives import drawn_select
 from driftune.lake.applied import saying
 from driftune.lake.duck import (
     DICTIONARY,
@@ -106,6 +107,13 @@ def replace_day(
     return int(table.version())
 
 
+# What the lake has of every row, in its order.
+_COLUMNS = (
+    *("event_time", "hour", "user_id", "item_id", "domain", "domain_key", "click", "convert"),
+    *("category", "price", "request_id", "position", "propensity"),
+)
+
+
 class _Part(NamedTuple):
     """A data file of a day: its name in the lake, bytes, rows."""
 
@@ -137,15 +145,13 @@ def _write(con: Connection, config: Config, staged: Staged) -> tuple["pa.Schema"
         "CREATE TEMP TABLE keys AS SELECT unnest($1) AS domain, unnest($2) AS domain_key",
         [names, [domain_key(domain) for domain in names]],
     )
-    select = ", ".join(
-        [
-            "event_time, hour, user_id, item_id, domain, domain_key",
-            'click_value AS click, convert_value AS "convert", category',
-            "price, request_id, position, propensity",
-            *map(identifier, extra),
-        ]
-    )
-    accepted = f"SELECT {select} FROM staged JOIN keys USING (domain) WHERE rejected = 0"
+    columns = {name: identifier(name) for name in (*_COLUMNS, *extra)}
+    columns |= {"click": "click_value", "convert": "convert_value"}
+    select = ", ".join(f"{sql} AS {identifier(name)}" for name, sql in columns.items())
+    drawn = ", false AS drawn" if config.negatives else ""
+    accepted = f"SELECT {select}{drawn} FROM staged JOIN keys USING (domain) WHERE rejected = 0"
+    if config.negatives:
+        accepted += f" UNION ALL BY NAME {drawn_select(con, columns)}"
     target = staged.database.with_name("accepted.parquet")
     ((rows,),) = con.execute(
         f"COPY ({accepted}) TO {literal(str(target))} "

@@ -15,6 +15,7 @@ from driftune.intake.columns import read_columns, record_columns
 from driftune.intake.commit import commit
 from driftune.intake.erasures import check_erasures
 from driftune.intake.lost import check_days
+from driftune.intake.negatives import Drawn, draw
 from driftune.intake.scratch import scratch
 from driftune.intake.stage import content_hash, stage
 from driftune.intake.turns import turn
@@ -189,7 +190,10 @@ def _recorded(config: Config, staged: Staged, checkpoint: Checkpoint) -> DayQual
     if checkpoint.verdict != "refused":
         write_profile(workspace, checkpoint.judged.profile)
     target = workspace.quality(day, redelivery=beside)
-    return record_quality(staged, checkpoint, target, rules_hash(config, staged.released))
+    found = draw(config, staged) if checkpoint.verdict != "refused" else Drawn()
+    checkpoint = replace(checkpoint, checks=(*checkpoint.checks, *_fewer(config, found)))
+    rules = rules_hash(config, staged.released)
+    return record_quality(staged, checkpoint, target, rules, found.domains, found.source)
 
 
 def _empty(staged: Staged) -> list[Check]:
@@ -200,6 +204,19 @@ def _empty(staged: Staged) -> list[Check]:
             return []
     sentence = "At least one row is accepted."
     return [Check("no_rows", "critical", sentence, False, staged.rows, None)]
+
+
+def _fewer(config: Config, found: Drawn) -> list[Check]:
+    """The check that clicks without enough drawn rows break, where any are drawn."""
+    severity = config.quality.severity_of("negatives_fewer")
+    if config.negatives is None or not found.source or severity == "off":
+        return []
+    with_item = ", ".join(["category", "price", *found.columns])
+    sentence = (
+        f"Every click has {config.negatives.per_positive} rows drawn for it; with their item come "
+        f"{with_item}."
+    )
+    return [Check("negatives_fewer", severity, sentence, not found.fewer, found.fewer, None)]
 
 
 def _withdraw_redelivery(workspace: Workspace, day: date) -> None:
@@ -250,7 +267,7 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
         day,
         content_hash=quality.content_hash,
         lake_version=version,
-        rows=quality.accepted,
+        rows=quality.held,
         rejected=quality.rejected,
         verdict=quality.verdict,
     )

@@ -68,6 +68,9 @@ def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | No
         meaning["keep_columns"] = False
     if written := config.source.csv.model_dump(mode="json", exclude_defaults=True):
         meaning["csv"] = written
+    if config.negatives is not None:
+        negatives = config.negatives.model_dump(mode="json", by_alias=True)
+        meaning["negatives"] = {**negatives, "seed": config.seed}
     return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
 

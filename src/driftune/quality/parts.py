@@ -38,7 +38,8 @@ class Rejection(TypedDict):
 
 @with_config(_STRICT)
 class DomainRecord(TypedDict):
-    """A domain's accepted ``rows`` and rejected ones, its labels, and its own verdict."""
+    """A domain's accepted ``rows`` and rejected ones, its labels, and its own verdict; ``drawn``:
+    rows without a click that were drawn beside them."""
 
     domain: str
     key: str
@@ -46,6 +47,7 @@ class DomainRecord(TypedDict):
     rejected: int
     clicks: int
     conversions: int
+    drawn: NotRequired[int]
     verdict: NotRequired[str]
     reasons: NotRequired[list[str]]
 

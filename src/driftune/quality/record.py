@@ -1,7 +1,7 @@
 """The quality record of a day: verdict, checks, rejected rows, counts per domain."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -37,7 +37,8 @@ class DayQuality:
     ``content_hash`` is that of the accepted rows. ``refused``: the domains whose rows of the day
     are kept out, with the sentences of what they broke; ``released``: what was let in by hand.
     ``delivery`` is the hash of the files' bytes, ``basis`` that of their rows, ``rules`` of what
-    they were judged by. Records of old lack these.
+    they were judged by. ``drawn``: rows without a click that were drawn beside the delivered ones
+    (``drawn_from``: what they were drawn from). Records of old lack these.
     """
 
     day: date
@@ -55,11 +56,18 @@ class DayQuality:
     delivery: str = ""
     basis: str = ""
     rules: str = ""
+    drawn: int = 0
+    drawn_from: str = ""
 
     @property
     def accepted(self) -> int:
-        """Rows that go to the lake."""
+        """Delivered rows that go to the lake."""
         return self.rows - self.rejected
+
+    @property
+    def held(self) -> int:
+        """Rows that go to the lake, delivered and drawn ones."""
+        return self.accepted + self.drawn
 
     def problems(self) -> list[str]:
         """The broken rules as sentences with their counts, critical ones first."""
@@ -78,14 +86,30 @@ class DayQuality:
         return lines
 
     def write(self, target: Path) -> None:
-        """Write the record as JSON, with its checksum."""
-        write_sealed(target, {**vars(self), "day": self.day.isoformat()})
+        """Write the record as JSON, with its checksum; one without drawn rows is as it was."""
+        unused = () if self.drawn_from else ("drawn", "drawn_from")
+        values = {name: value for name, value in vars(self).items() if name not in unused}
+        write_sealed(target, {**values, "day": self.day.isoformat()})
 
 
 def record_quality(
-    staged: Staged, checkpoint: "Checkpoint", target: Path, rules: str
+    staged: Staged,
+    checkpoint: "Checkpoint",
+    target: Path,
+    rules: str,
+    drawn: Mapping[str, int],
+    drawn_from: str,
 ) -> DayQuality:
-    """Collect a delivery's figures and write its record; ``rules``: the hash of what judged it."""
+    """Collect a delivery's figures and write its record.
+
+    Args:
+        staged: the delivery.
+        checkpoint: what was found of it.
+        target: the record.
+        rules: the hash of what judged it.
+        drawn: the rows that are drawn beside its own, by domain.
+        drawn_from: what they are drawn from; empty where none are.
+    """
     with connect(staged.database, reach=staged.reach) as con:
         rows, rejected = one_row(
             con, "SELECT coalesce(sum(n), 0), coalesce(sum(n) FILTER (rejected), 0) FROM tally"
@@ -111,7 +135,7 @@ def record_quality(
         checks=[check.record() for check in checkpoint.checks],
         rejections=count_rejected(staged),
         examples=examples(staged),
-        domains=_domains(domains, checkpoint),
+        domains=_domains(domains, checkpoint, drawn),
         hours=[hour for (hour,) in hours],
         refused=[
             {
@@ -126,13 +150,17 @@ def record_quality(
         delivery=staged.fetched.content,
         basis=staged.content_hash,
         rules=rules,
+        drawn=sum(drawn.values()),
+        drawn_from=drawn_from,
     )
     quality.write(target)
     return quality
 
 
 def _domains(
-    counted: Sequence[tuple[str, int, int, int, int]], checkpoint: "Checkpoint"
+    counted: Sequence[tuple[str, int, int, int, int]],
+    checkpoint: "Checkpoint",
+    drawn: Mapping[str, int],
 ) -> list[DomainRecord]:
     """Each domain's counts with its own verdict, also of those whose rows are missing."""
     severities = {check.rule: check.severity for check in checkpoint.checks}
@@ -147,18 +175,19 @@ def _domains(
     rows: list[DomainRecord] = []
     for name, (accepted, rejected, clicks, conversions) in {**counts, **absent}.items():
         verdict = "warning" if name in reasons else "ok"
-        rows.append(
-            {
-                "domain": name,
-                "key": domain_key(name),
-                "rows": int(accepted),
-                "rejected": int(rejected),
-                "clicks": int(clicks),
-                "conversions": int(conversions),
-                "verdict": "refused" if name in checkpoint.judged.refused else verdict,
-                "reasons": reasons.get(name, []),
-            }
-        )
+        row: DomainRecord = {
+            "domain": name,
+            "key": domain_key(name),
+            "rows": int(accepted),
+            "rejected": int(rejected),
+            "clicks": int(clicks),
+            "conversions": int(conversions),
+            "verdict": "refused" if name in checkpoint.judged.refused else verdict,
+            "reasons": reasons.get(name, []),
+        }
+        if drawn:
+            row["drawn"] = drawn.get(name, 0)
+        rows.append(row)
     return rows
 
 
@@ -182,6 +211,8 @@ class _Record(BaseModel):
     delivery: str = ""
     basis: str = ""
     rules: str = ""
+    drawn: int = 0
+    drawn_from: str = ""
 
 
 def read_quality(workspace: Workspace, day: date, *, redelivery: bool = False) -> DayQuality | None:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from driftune.config import Config
 from driftune.config.quality import DOMAIN_REFUSED
-from driftune.lake.duck import connect
+from driftune.lake.duck import connect, one_row
 from driftune.quality.finding import Finding
 from driftune.quality.judge import Judged
 from driftune.quality.staged import Staged
 
 SHOWN = 5
+# Fewer rows may all be clicks by chance.
+ALONE_ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ SENTENCES = {
 def summarise(config: Config, staged: Staged, judged: Judged) -> list[SummaryRule]:
     """Write the table ``quality`` into the staging database and return the rules on it."""
     found = judged.findings
-    rules = [*_limits(config), *_rules(found.day, whole=True)]
+    alone = _clicks_alone(config, staged)
+    rules = [*_limits(config, alone), *_rules(found.day, whole=True)]
     # A released domain is looked at no more.
     domains = [finding for finding in found.domains if finding.about not in judged.released]
     rules += _rules(domains)
@@ -85,7 +88,8 @@ def summarise(config: Config, staged: Staged, judged: Judged) -> list[SummaryRul
                    {judged.refused_share}::DOUBLE AS domains_refused,
                    count(DISTINCT hour)::DOUBLE AS hours_covered,
                    sum(clicks) FILTER ({judged_alone})
-                       / nullif(sum(labelled) FILTER ({judged_alone}), 0) AS click_rate {figures}
+                       / nullif(sum(labelled) FILTER ({judged_alone}), 0) AS click_rate,
+                   {alone}::DOUBLE AS clicks_alone {figures}
             FROM tally
             """,
             [*largest.values()],
@@ -93,9 +97,22 @@ def summarise(config: Config, staged: Staged, judged: Judged) -> list[SummaryRul
     return [rule for rule in rules if config.quality.severity_of(rule.name) != "off"]
 
 
-def _limits(config: Config) -> Iterator[SummaryRule]:
+def _clicks_alone(config: Config, staged: Staged) -> int:
+    """The rows of a day of clicks alone that has no negatives drawn; 0 of any other day."""
+    if config.negatives is not None:
+        return 0
+    with connect(staged.database, reach=staged.reach, memory=config.resources.memory) as con:
+        labelled, clicked = one_row(
+            con, "SELECT coalesce(sum(labelled), 0), coalesce(sum(clicked), 0) FROM tally"
+        )
+    return int(clicked) if clicked == labelled and clicked >= ALONE_ROWS else 0
+
+
+def _limits(config: Config, alone: int) -> Iterator[SummaryRule]:
     quality = config.quality
     low, high = quality.click_rate
+    # Rows without a click are drawn: all that were delivered may be clicks.
+    drawn = config.negatives is not None
     limits: tuple[tuple[str, str, dict[str, float]], ...] = (
         (
             "enough_rows",
@@ -119,10 +136,20 @@ def _limits(config: Config) -> Iterator[SummaryRule]:
         ),
         (
             "click_rate",
-            f"The click rate lies between {low:.1%} and {high:.0%}.",
-            {"min_value": low, "max_value": high},
+            f"The click rate is at least {low:.1%}."
+            if drawn
+            else f"The click rate lies between {low:.1%} and {high:.0%}.",
+            {"min_value": low} if drawn else {"min_value": low, "max_value": high},
         ),
     )
+    if alone:
+        detail = (
+            f"all {alone:,} rows are clicks; deliver what was shown, too, or have rows without a "
+            "click drawn: negatives: {per_positive: 4, from: domain_day} in params.yaml"
+        )
+        limits = limits[:-1]
+        sentence = "The day holds rows without a click."
+        yield SummaryRule("clicks_alone", sentence, {"max_value": 0}, detail=detail)
     for name, sentence, bounds in limits:
         yield SummaryRule(name, sentence, bounds)
 

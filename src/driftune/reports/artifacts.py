@@ -132,7 +132,8 @@ def _rows(quality: DayQuality) -> str:
     """What became of the day's rows, in a phrase."""
     if quality.verdict == REFUSED:
         return f"none of its {quality.rows:,} rows is taken in, {quality.rejected:,} are rejected"
-    return f"{quality.accepted:,} rows accepted, {quality.rejected:,} rejected"
+    drawn = f"{quality.drawn:,} drawn beside them, " if quality.drawn else ""
+    return f"{quality.accepted:,} rows accepted, {drawn}{quality.rejected:,} rejected"
 
 
 def _broken(quality: DayQuality) -> list[str]:

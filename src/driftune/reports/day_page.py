@@ -14,6 +14,7 @@ from driftune.registry.rows import RunRecord
 from driftune.reports.docs_page import docs_path
 from driftune.reports.history import DayEntry, History
 from driftune.reports.links import champion_text, decision_href, domain_href
+from driftune.reports.negatives import drawn_meaning
 from driftune.reports.releases import Chip, ReleaseView, releases_view
 from driftune.reports.states import (
     QualityView,
@@ -64,6 +65,8 @@ class DayQualityView(TypedDict):
     accepted: int
     rejected: int
     rejected_share: float | None
+    drawn: int
+    drawn_meaning: str | None
     checks: list[CheckView]
     broken: int
     hours: list[HourView]
@@ -223,6 +226,8 @@ def _quality_view(config: Config, quality: DayQuality) -> DayQualityView:
         "accepted": quality.accepted,
         "rejected": quality.rejected,
         "rejected_share": quality.rejected / quality.rows if quality.rows else None,
+        "drawn": quality.drawn,
+        "drawn_meaning": drawn_meaning(quality),
         "checks": [_check(check) for check in failed + passed],
         "broken": len(failed),
         "hours": [{"hour": hour, "covered": hour in hours} for hour in shown],

@@ -16,6 +16,7 @@ from driftune.reports.drift_view import DriftView, drift_view
 from driftune.reports.gate_view import GateView, TrainingView, gate_view, training_view
 from driftune.reports.history import History
 from driftune.reports.links import champion_text, decision_href, domain_href
+from driftune.reports.negatives import drawn_meaning
 from driftune.reports.states import QUIET, heat_step, score_text, state_view
 
 ROOT = "../../"
@@ -64,6 +65,7 @@ class DecisionView(TypedDict):
     sentence: str
     note: str | None
     stale: str | None
+    drawn_meaning: str | None
     drift: DriftView
     evidently: str | None
     evidently_possible: bool
@@ -97,6 +99,7 @@ def decision_view(config: Config, history: History, rows: Sequence[Decision]) ->
         "sentence": row.sentence,
         "note": row.note,
         "stale": _stale(history, row),
+        "drawn_meaning": drawn_meaning(history.quality_of(day)),
         "drift": drift_view(row.scores),
         "evidently": f"{ROOT}drift/{row.day}/{row.domain_key}.html" if has_page else None,
         "evidently_possible": bool(row.scores.signals),

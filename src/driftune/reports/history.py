@@ -116,6 +116,10 @@ class History:
         """Whether a day has a page."""
         return day in self._places
 
+    def quality_of(self, day: date) -> DayQuality | None:
+        """What validation found of a day; None where it has no record."""
+        return self.recorded[self._places[day]].quality if self.is_recorded(day) else None
+
     @cached_property
     def _shown(self) -> dict[str, Decided]:
         return {

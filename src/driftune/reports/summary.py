@@ -59,10 +59,13 @@ def day_rows(ledger: Ledger, day: date) -> list[DayRow]:
 
 
 def day_line(day: date, quality: DayQuality | None, rows: list[DayRow]) -> str:
-    """The day in one line: rows, rejected rows, and every domain that was not left alone."""
+    """The day in one line: delivered rows, those drawn beside them, rejected rows, and every domain
+    that was not left alone."""
     parts = [str(day)]
     if quality is not None:
         parts.append(f"{quality.accepted:,} rows")
+        if quality.drawn:
+            parts.append(f"{quality.drawn:,} drawn")
         if quality.rejected:
             parts.append(f"{quality.rejected:,} rejected")
     quiet = Counter(row["state"] for row in rows if row["state"] in QUIET)

@@ -28,7 +28,8 @@ def require_labels(config: Config, rows: Rows) -> None:
     if clicks == len(rows):
         raise BackboneError(
             f"{where} no impression without a click, nothing to learn; deliver all that was shown, "
-            "not clicks alone, and check columns.click"
+            "not clicks alone, or have rows without a click drawn: negatives: {per_positive: 4, "
+            "from: domain_day}; and check columns.click"
         )
     if not int((rows.click * rows.convert).sum()):
         judged = ""
