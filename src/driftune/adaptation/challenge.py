@@ -224,7 +224,9 @@ def _gate_rows(bench: Workbench, judged: Judged) -> GateRows:
     return GateRows(
         user=gate.user,
         click=gate.click.numpy().astype(np.int8),
-        convert=gate.convert.numpy().astype(np.int8),
+        convert=None
+        if bench.config.columns.convert is None
+        else gate.convert.numpy().astype(np.int8),
         slices=traffic_slices(
             user=gate.user,
             item=gate.ids[:, items].numpy(),

@@ -15,7 +15,7 @@ from driftune.config.columns import Columns
 from driftune.config.days import with_day
 from driftune.config.drift import Drift
 from driftune.config.explode import CLICKED, LIST_ID, PLACE
-from driftune.config.features import Domains, Features
+from driftune.config.features import Counters, Domains, Features
 from driftune.config.gate import Gate
 from driftune.config.guard import Guard
 from driftune.config.notify import Notify
@@ -25,7 +25,7 @@ from driftune.config.registry import Registry
 from driftune.config.retention import Retention
 from driftune.config.runner import Runner, RunnerRole
 from driftune.config.source import Reference, Resources, Source
-from driftune.io import JsonObject
+from driftune.io import Json, JsonObject
 
 
 class Config(Section):
@@ -101,6 +101,21 @@ class Config(Section):
             roles["click"] = CLICKED
         return {**given, "columns": roles | columns}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _counters_have_columns(cls, given: JsonObject) -> JsonObject:
+        """Without a category the default counters are those that need none."""
+        columns, features = given.get("columns"), given.get("features") or {}
+        if not isinstance(columns, dict) or columns.get("category") is not None:
+            return given
+        if not isinstance(features, dict):
+            return given
+        counters = features.get("counters") or {}
+        if not isinstance(counters, dict) or "per" in counters:
+            return given
+        per: list[Json] = [[*key] for key in Counters().per if "category" not in key]
+        return {**given, "features": {**features, "counters": {**counters, "per": per}}}
+
     @field_validator("lake")
     @classmethod
     def _lake_opens(cls, lake: str | None) -> str | None:
@@ -133,6 +148,22 @@ class Config(Section):
         for name in self.quality.ranges:
             if name not in allowed:
                 raise ValueError(f"quality.ranges: {name!r} is not one of {', '.join(allowed)}")
+        return self
+
+    @model_validator(mode="after")
+    def _roles_suffice(self) -> "Config":
+        columns = self.columns
+        if columns.convert is None and self.gate.metric == "ctcvr_auc":
+            raise ValueError(
+                "gate.metric = 'ctcvr_auc' needs columns.convert; name it, or write ctr_auc"
+            )
+        if columns.category is None:
+            for key in self.features.counters.per:
+                if "category" in key:
+                    raise ValueError(
+                        f"features.counters.per: {key!r} needs columns.category; name it, or "
+                        "leave the key out"
+                    )
         return self
 
     @property

@@ -38,14 +38,17 @@ class Rejection(TypedDict):
 
 @with_config(_STRICT)
 class DomainRecord(TypedDict):
-    """A domain's accepted ``rows`` and rejected ones, its labels, and its own verdict."""
+    """A domain's accepted ``rows`` and rejected ones, its labels, and its own verdict.
+
+    ``conversions`` is absent where the log has none.
+    """
 
     domain: str
     key: str
     rows: int
     rejected: int
     clicks: int
-    conversions: int
+    conversions: NotRequired[int]
     verdict: NotRequired[str]
     reasons: NotRequired[list[str]]
 

@@ -111,7 +111,7 @@ def record_quality(
         checks=[check.record() for check in checkpoint.checks],
         rejections=count_rejected(staged),
         examples=examples(staged),
-        domains=_domains(domains, checkpoint),
+        domains=_domains(domains, checkpoint, converts=staged.has_conversions),
         hours=[hour for (hour,) in hours],
         refused=[
             {
@@ -132,9 +132,12 @@ def record_quality(
 
 
 def _domains(
-    counted: Sequence[tuple[str, int, int, int, int]], checkpoint: "Checkpoint"
+    counted: Sequence[tuple[str, int, int, int, int]], checkpoint: "Checkpoint", *, converts: bool
 ) -> list[DomainRecord]:
-    """Each domain's counts with its own verdict, also of those whose rows are missing."""
+    """Each domain's counts with its own verdict, also of those whose rows are missing.
+
+    ``converts``: the log has conversions.
+    """
     severities = {check.rule: check.severity for check in checkpoint.checks}
     reasons: dict[str, list[str]] = {}
     for finding in checkpoint.judged.findings.domains:
@@ -147,18 +150,18 @@ def _domains(
     rows: list[DomainRecord] = []
     for name, (accepted, rejected, clicks, conversions) in {**counts, **absent}.items():
         verdict = "warning" if name in reasons else "ok"
-        rows.append(
-            {
-                "domain": name,
-                "key": domain_key(name),
-                "rows": int(accepted),
-                "rejected": int(rejected),
-                "clicks": int(clicks),
-                "conversions": int(conversions),
-                "verdict": "refused" if name in checkpoint.judged.refused else verdict,
-                "reasons": reasons.get(name, []),
-            }
-        )
+        row: DomainRecord = {
+            "domain": name,
+            "key": domain_key(name),
+            "rows": int(accepted),
+            "rejected": int(rejected),
+            "clicks": int(clicks),
+            "verdict": "refused" if name in checkpoint.judged.refused else verdict,
+            "reasons": reasons.get(name, []),
+        }
+        if converts:
+            row["conversions"] = int(conversions)
+        rows.append(row)
     return rows
 
 
