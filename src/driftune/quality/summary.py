@@ -38,7 +38,6 @@ SENTENCES = {
     "last_impression": "The impressions reach to the end of the day.",
     "written_early": "The files were written after the day was over.",
     "files": "As many files as expected hold rows.",
-    "repeated": "No more impressions than usual repeat user, item, time and list of another.",
     "domain_rejected": "No domain has too many rejected rows.",
     "domain_gone": "No domain's volume is gone.",
     "domain_click_rate_absurd": "No domain's click rate is absurd.",
@@ -131,7 +130,9 @@ def _of_roles(config: Config) -> dict[str, str]:
     given = [name for name in ("category", "price") if getattr(config.columns, name) is not None]
     what = ", ".join([*given[:-1], "features"]) + f" and {given[-1]}" if given else "features"
     prices = "prices and numbers" if "price" in given else "numbers"
+    same = "user, item and time" if config.columns.request is None else "user, item, time and list"
     return {
+        "repeated": f"No more impressions than usual repeat {same} of another.",
         "column_per_item": f"An item has the same {what} in all its rows.",
         "column_item_level": f"Item by item, {prices} are about as high as the days before.",
     }

@@ -20,8 +20,8 @@ from driftune.models.recommender import Recommender
 FILE = "groups.json"
 # Items that clusters are made of, the most frequent ones; the others join the nearest.
 CLUSTERED = 20_000
-# Items that name a group: its most frequent ones.
-NAMED = 2
+# Items that name a group: its most frequent ones, one where it is long.
+NAMED, LONG = 2, 12
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,7 @@ def _names(encoder: Encoder, groups: np.ndarray) -> tuple[str, ...]:
         ).fetchall()
     names = []
     for group in range(int(groups.max()) + 1 if len(groups) else 0):
-        first = np.flatnonzero(groups == group)[:NAMED]
-        names.append(f"items like {', '.join(found[place][0] for place in first)}")
+        first = [found[place][0] for place in np.flatnonzero(groups == group)[:NAMED]]
+        shown = first if max(map(len, first)) <= LONG else first[:1]
+        names.append(f"items like {' and '.join(shown)}")
     return tuple(names)
