@@ -27,6 +27,20 @@ from driftune.config.runner import Runner, RunnerRole
 from driftune.config.source import Reference, Resources, Source
 from driftune.io import Json, JsonObject
 
+_WITHOUT_CATEGORY: list[Json] = [[*key] for key in Counters().per if "category" not in key]
+_WITHOUT_CONVERSIONS: list[Json] = [name for name in Adapter().at if "convert" not in name]
+
+
+def _with_default(tree: JsonObject, path: str, key: str, value: Json) -> JsonObject:
+    """A copy of the tree in whose section a key that is not given has a value."""
+    first, _, rest = path.partition(".")
+    section = tree.get(first)
+    section = {} if section is None else section
+    if not isinstance(section, dict):
+        return tree
+    inner = _with_default(section, rest, key, value) if rest else {key: value, **section}
+    return {**tree, first: inner}
+
 
 class Config(Section):
     """The whole of params.yaml. Relative paths are relative to the folder of the file; in local
@@ -103,18 +117,16 @@ class Config(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _counters_have_columns(cls, given: JsonObject) -> JsonObject:
-        """Without a category the default counters are those that need none."""
-        columns, features = given.get("columns"), given.get("features") or {}
-        if not isinstance(columns, dict) or columns.get("category") is not None:
+    def _defaults_need_no_role(cls, given: JsonObject) -> JsonObject:
+        """Counters and places that are not named are those that the roles suffice for."""
+        columns = given.get("columns")
+        if not isinstance(columns, dict):
             return given
-        if not isinstance(features, dict):
-            return given
-        counters = features.get("counters") or {}
-        if not isinstance(counters, dict) or "per" in counters:
-            return given
-        per: list[Json] = [[*key] for key in Counters().per if "category" not in key]
-        return {**given, "features": {**features, "counters": {**counters, "per": per}}}
+        if columns.get("category") is None:
+            given = _with_default(given, "features.counters", "per", _WITHOUT_CATEGORY)
+        if columns.get("convert") is None:
+            given = _with_default(given, "adapter", "at", _WITHOUT_CONVERSIONS)
+        return given
 
     @field_validator("lake")
     @classmethod
