@@ -1,5 +1,6 @@
 """Groups of items that stand in for categories: what they are, and that they are the backbone's."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,8 +44,8 @@ def kindred(encoder: Encoder) -> ESMM:
 
 
 @pytest.fixture
-def world(make_world: object) -> World:
-    return make_world(drift={"top_categories": KINDS})  # type: ignore[operator]  # a fixture's factory
+def world(make_world: Callable[..., World]) -> World:
+    return make_world(drift={"top_categories": KINDS})
 
 
 def test_kindred_items_are_one_group_numbered_from_the_most_frequent(
