@@ -31,7 +31,8 @@ FAR = 37.0
 def promotion_margins(gate: GateReport, config: Config) -> dict[str, float]:
     """By rule, how many standard errors inside its limit a gate's report lies; negative: outside.
 
-    A rule that could not be judged for want of positives, and that holds up nothing then, has none.
+    A rule that could not be judged for want of positives, and that holds up nothing then, has none;
+    nor has one that is about what the log lacks.
     """
     policy, found = config.gate, gate.difference
     level = _z(1 - policy.confidence)
@@ -41,7 +42,7 @@ def promotion_margins(gate: GateReport, config: Config) -> dict[str, float]:
     }
     rules = {rule.name: rule for rule in gate.rules}
     for name in ("guardrail", "slices"):
-        if rules[name].verdict != "unknown":
+        if name in rules and rules[name].verdict != "unknown":
             margins[name] = _z(rules[name].value) - level
     margins["halves"] = _z(rules["halves"].value / 2) - _z(0.005)
     ratio, clicks = gate.challenger.ctr_calibration, gate.challenger.clicks

@@ -40,6 +40,14 @@ def load(folder: Path, env: dict[str, str] | None = None, **changes: Any) -> Con
         ({"reference__last": "2020-01-01"}, "last must not lie before first"),
         ({"drfit__min_rows": 3}, "unknown key 'drfit'; remove it or mend its spelling"),
         ({"gate__min_efect": 3}, "unknown key 'gate.min_efect'"),
+        (
+            {"columns__category": None},
+            "features.counters.per: ['category', 'domain'] needs columns.category; name it, or",
+        ),
+        (
+            {"columns__convert": None, "gate__metric": "ctcvr_auc"},
+            "gate.metric = 'ctcvr_auc' needs columns.convert; name it, or write ctr_auc",
+        ),
         ({"features__counters__per": [["users"]]}, "counters.per: 'users' is not one of user"),
         ({"adapter__gate_share": 0.7, "adapter__select_share": 0.4}, "must stay below 1"),
         ({"gate__calibration_band": [1.4, 0.7]}, "the first bound must be below the second"),
@@ -172,3 +180,19 @@ def test_the_shipped_file_repeats_the_defaults(tmp_path: Path) -> None:
     for name in set(Config.model_fields) - own - {"features"}:
         assert getattr(config, name) == getattr(bare, name), name
     assert features == bare.features
+
+
+def test_without_a_role_the_defaults_are_those_that_need_none(tmp_path: Path) -> None:
+    given = {"features__counters": {"smoothing": 5}, "adapter": {"epochs": 3}}
+    whole = load(tmp_path, **given)
+    lacking = load(tmp_path, columns__category=None, columns__convert=None, **given)
+    per = [key for key in whole.features.counters.per if "category" not in key]
+    assert lacking.features.counters.per == per != whole.features.counters.per
+    assert lacking.features.counters.smoothing == 5 and lacking.adapter.epochs == 3
+    assert (whole.adapter.at, lacking.adapter.at) == (
+        ["click_tower.1", "convert_tower.1"],
+        ["click_tower.1"],
+    )
+    # Read again as it was written, it is the same.
+    again = Config.model_validate(lacking.model_dump(mode="json"))
+    assert (again.features, again.adapter) == (lacking.features, lacking.adapter)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from driftune.evaluation.gate import Scores, judge
+from driftune.evaluation.verdicts import OF_CONVERSIONS, REQUIRED
 from tests.evaluation.gate_worlds import POLICY, ROWS, World, decide, failed, rule, sigmoid
 
 
@@ -164,3 +165,21 @@ def test_small_differences_are_written_with_enough_decimals(world: World):
     assert report.difference is not None
     assert 0 < abs(report.difference.estimate) < 0.0005
     assert "+0.000 " not in rule(report, "interval above zero").sentence.split("(")[0]
+
+
+def test_a_log_without_conversions_is_judged_by_clicks_alone() -> None:
+    world = World()
+    champion, challenger = world.model(1.0), world.model(0.3)
+    judged = decide(world, champion, challenger)
+    world.rows = replace(world.rows, convert=None)
+    alone = decide(world, champion, challenger)
+    assert alone.decision == judged.decision == "promote"
+    assert alone.difference == judged.difference
+    assert alone.guardrail is None and alone.guardrail_metric is None
+    told = [rule for rule in judged.rules if rule.name in OF_CONVERSIONS]
+    assert [rule for rule in judged.rules if rule not in told] == alone.rules
+    assert not [name for name in alone.champion if "ctcvr" in name or "conver" in name]
+    names = {rule.name for rule in alone.rules}
+    for name in set(REQUIRED) - set(OF_CONVERSIONS):
+        kept = [rule for rule in alone.rules if rule.name != name]
+        assert name in names and replace(alone, rules=kept).decision == "reject"

@@ -182,6 +182,8 @@ KNOWN: dict[str, tuple[Write, str, dict[str, Value]]] = {
             "time": {"column": "timestamp", "unit": "ms"},
             "domain": "platform",
             "click": {"sql": '"rating" >= 4'},
+            "convert": None,
+            "category": None,
         },
     ),
     "shop": (
@@ -223,6 +225,13 @@ def test_what_is_proposed_is_a_configuration(tmp_path: Path, log: str) -> None:
     config = load_config(file, env={})
     assert (config.reference.first, config.reference.last) == (DAYS[0], DAYS[1])
     assert config.columns.user == KNOWN[log][2]["user"]
+
+
+def test_roles_that_no_column_gives_are_left_out(tmp_path: Path) -> None:
+    text = _proposed(tmp_path, ratings).text()
+    assert "convert:" not in text and "category:" not in text
+    lacking = "convert, category, price, request, position, propensity"
+    assert f"  # No column is one for: {lacking}.\n" in text
 
 
 def test_an_answer_goes_before_a_guess(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from driftune.adaptation.settings import changed_settings, settings_marks
 from driftune.adaptation.split import lake_version, rows_since
 from driftune.adaptation.workbench import Workbench, lake_changed
+from driftune.config import Config
 from driftune.config.gate import Gate
 from driftune.errors import LedgerError, OvertakenError, RegistryError
 from driftune.evaluation import looks as sequential
@@ -16,7 +17,7 @@ from driftune.evaluation.gate import GateRows, Scores, judge
 from driftune.evaluation.offpolicy import LoggedLists, compare_lists
 from driftune.evaluation.ranking import ranking_summary
 from driftune.evaluation.slices import traffic_slices
-from driftune.io import finite
+from driftune.io import JsonObject, finite
 from driftune.models.adapters import Adapter, AdapterBank
 from driftune.registry.records import GateReport
 from driftune.registry.records.gate import GateVerdict, Look, Plan, WaitsFor
@@ -148,13 +149,12 @@ def _look(
     waits = None
     if verdict == "wait":
         waits = WaitsFor.CERTAINTY if counts else WaitsFor.DATA
-    logged = LoggedLists(gate_rows.click, rows.request, rows.position, rows.propensity, rows.user)
     return GateReport.model_validate(
         {
             **measured,
             "champion": measured["champion"] | _ranking(gate_rows, now, rows),
             "challenger": measured["challenger"] | _ranking(gate_rows, new, rows),
-            "off_policy": compare_lists(logged, now.p_click, new.p_click, policy).to_dict(),
+            "off_policy": _off_policy(bench.config, gate_rows, rows, now, new),
             "decision": verdict,
             "champion_version": champion.version,
             "champion_serves": champion.serves,
@@ -165,6 +165,16 @@ def _look(
             "waits_for": waits,
         }
     )
+
+
+def _off_policy(
+    config: Config, labels: GateRows, rows: Rows, now: Scores, new: Scores
+) -> JsonObject | None:
+    """Off-policy estimates of both sides; None where the log names no propensity."""
+    if config.columns.propensity is None:
+        return None
+    logged = LoggedLists(labels.click, rows.request, rows.position, rows.propensity, rows.user)
+    return compare_lists(logged, now.p_click, new.p_click, config.gate).to_dict()
 
 
 def _nothing_new(policy: Gate, judged: Judged, report: GateReport, before: Before) -> GateReport:
@@ -224,7 +234,9 @@ def _gate_rows(bench: Workbench, judged: Judged) -> GateRows:
     return GateRows(
         user=gate.user,
         click=gate.click.numpy().astype(np.int8),
-        convert=gate.convert.numpy().astype(np.int8),
+        convert=None
+        if bench.config.columns.convert is None
+        else gate.convert.numpy().astype(np.int8),
         slices=traffic_slices(
             user=gate.user,
             item=gate.ids[:, items].numpy(),

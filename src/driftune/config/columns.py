@@ -90,10 +90,10 @@ class Columns(Section):
     """The domain: a column, several, or an expression."""
     click: ColumnRole
     """1 for a click, else 0; left out with `negatives`, every row is a click."""
-    convert: ColumnRole
-    """1 for a conversion, else 0; needs a click."""
-    category: ColumnRole
-    """Category of the item."""
+    convert: ColumnRole | None = None
+    """1 for a conversion, else 0; needs a click. Without it conversions are not spoken of."""
+    category: ColumnRole | None = None
+    """Category of the item. Without it items form groups that pre-training learns."""
     price: ColumnRole | None = None
     """Price of the item."""
     request: ColumnRole | None = None

@@ -15,7 +15,7 @@ from driftune.config.columns import Columns
 from driftune.config.days import with_day
 from driftune.config.drift import Drift
 from driftune.config.explode import CLICKED, LIST_ID, PLACE
-from driftune.config.features import Domains, Features
+from driftune.config.features import Counters, Domains, Features
 from driftune.config.gate import Gate
 from driftune.config.guard import Guard
 from driftune.config.negatives import Negatives
@@ -26,7 +26,21 @@ from driftune.config.registry import Registry
 from driftune.config.retention import Retention
 from driftune.config.runner import Runner, RunnerRole
 from driftune.config.source import Reference, Resources, Source
-from driftune.io import JsonObject
+from driftune.io import Json, JsonObject
+
+_WITHOUT_CATEGORY: list[Json] = [[*key] for key in Counters().per if "category" not in key]
+_WITHOUT_CONVERSIONS: list[Json] = [name for name in Adapter().at if "convert" not in name]
+
+
+def _with_default(tree: JsonObject, path: str, key: str, value: Json) -> JsonObject:
+    """A copy of the tree in whose section a key that is not given has a value."""
+    first, _, rest = path.partition(".")
+    section = tree.get(first)
+    section = {} if section is None else section
+    if not isinstance(section, dict):
+        return tree
+    inner = _with_default(section, rest, key, value) if rest else {key: value, **section}
+    return {**tree, first: inner}
 
 
 class Config(Section):
@@ -115,6 +129,19 @@ class Config(Section):
             roles["click"] = CLICKED
         return {**given, "columns": roles | columns}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_need_no_role(cls, given: JsonObject) -> JsonObject:
+        """Counters and places that are not named are those that the roles suffice for."""
+        columns = given.get("columns")
+        if not isinstance(columns, dict):
+            return given
+        if columns.get("category") is None:
+            given = _with_default(given, "features.counters", "per", _WITHOUT_CATEGORY)
+        if columns.get("convert") is None:
+            given = _with_default(given, "adapter", "at", _WITHOUT_CONVERSIONS)
+        return given
+
     @field_validator("lake")
     @classmethod
     def _lake_opens(cls, lake: str | None) -> str | None:
@@ -163,6 +190,22 @@ class Config(Section):
             if name not in known:
                 allowed = ", ".join(known) or "nothing"
                 raise ValueError(f"negatives.item: {name!r} is no feature; there is {allowed}")
+        return self
+
+    @model_validator(mode="after")
+    def _roles_suffice(self) -> "Config":
+        columns = self.columns
+        if columns.convert is None and self.gate.metric == "ctcvr_auc":
+            raise ValueError(
+                "gate.metric = 'ctcvr_auc' needs columns.convert; name it, or write ctr_auc"
+            )
+        if columns.category is None:
+            for key in self.features.counters.per:
+                if "category" in key:
+                    raise ValueError(
+                        f"features.counters.per: {key!r} needs columns.category; name it, or "
+                        "leave the key out"
+                    )
         return self
 
     @property

@@ -89,16 +89,18 @@ def _lake(config: Config) -> str:
 
 def _backbone(config: Config) -> str:
     from driftune.training.base import base_problems
-    from driftune.training.pretrain import load_model
+    from driftune.training.pretrain import load_item_groups, load_model
 
-    _, _, mark = load_model(config)
+    encoder, _, mark = load_model(config)
+    groups = load_item_groups(config, encoder, mark)
+    base = f"backbone: {mark[:12]}" + (f", {len(groups.names)} groups of items" if groups else "")
     problems = base_problems(config)
     if problems:
         first, others = problems[0], len(problems) - 1
         where = Workspace(config).model / "by_domain.csv"
         more = f"; {others} domains more in {where}" if others else ""
-        return f"backbone: {mark[:12]}; WARNING on {first['domain']}: {first['told']}{more}"
-    return f"backbone: {mark[:12]}"
+        return f"{base}; WARNING on {first['domain']}: {first['told']}{more}"
+    return base
 
 
 def _champions(config: Config, ledger: Ledger) -> list[Finding]:

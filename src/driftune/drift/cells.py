@@ -47,11 +47,21 @@ category. ``ranking``: predictions of rows without a click, then of those with o
 class Cells:
     """The cells that the sampled rows of a day fall into."""
 
-    def __init__(self, encoder: Encoder, model: "Recommender", table: "Table") -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        model: "Recommender",
+        table: "Table",
+        groups: np.ndarray | None = None,
+    ) -> None:
+        """``groups``: of the known items (items,), in place of categories."""
         buckets = encoder.buckets
-        category = table.column(f"c_{encoder.fields.index('category')}").to_numpy()
         item = table.column(f"c_{encoder.fields.index('item')}").to_numpy()
-        self.category = category_cells(category, buckets)
+        if groups is None:
+            category = table.column(f"c_{encoder.fields.index('category')}").to_numpy()
+            self.category = category_cells(category, buckets)
+        else:
+            self.category = group_cells(groups, buckets)[item]
         self.novel = ((item >= 1) & (item <= buckets)).astype(np.int64)
         self.taste = embedding_regions(model, encoder, "item")[item]
         self.hour = table.column("hour").to_numpy().astype(np.int64)
@@ -96,6 +106,12 @@ def category_cells(ids: np.ndarray, buckets: int) -> np.ndarray:
     known = np.where(rank < MOST, FIRST + rank, FIRST + MOST)
     cells: np.ndarray = np.where(ids == 0, NONE, np.where(rank < 0, NEW, known)).astype(np.int64)
     return cells
+
+
+def group_cells(groups: np.ndarray, buckets: int) -> np.ndarray:
+    """The category cell (ids,) of each encoded item, by the groups of known items (items,)."""
+    known = np.where(groups < MOST, FIRST + groups, FIRST + MOST)
+    return np.concatenate([[NONE], np.full(buckets, NEW), known]).astype(np.int64)
 
 
 def price_cells(prices: np.ndarray) -> np.ndarray:

@@ -20,7 +20,8 @@ class Windows:
     """A domain's window of the day and those of its reference days.
 
     ``settled``: the reference days that the champion's predictions can be compared with: on the
-    lake's first days its counters are young.
+    lake's first days its counters are young. ``lacking``: roles that the log has not; signals that
+    need them are left out, and groups of items stand in for categories.
     """
 
     key: str
@@ -32,6 +33,7 @@ class Windows:
     top_categories: int
     min_rows: int
     seed: int
+    lacking: frozenset[str] = frozenset()
 
     @cached_property
     def days(self) -> list[date]:
@@ -71,12 +73,15 @@ class Windows:
         """The names of the groups of categories, no two alike; ``names``: of category cells."""
         _, cells = self.groups
         unique: list[str] = []
-        for name in [*(names.get(cell, f"category {cell}") for cell in cells), "(other)"]:
+        for name in [*(names.get(cell, self._unnamed(cell)) for cell in cells), "(other)"]:
             new, number = name, len(unique)
             while new in unique:
                 new, number = f"{name} ({number})", number + 1
             unique.append(new)
         return unique
+
+    def _unnamed(self, cell: int) -> str:
+        return f"group {cell}" if "category" in self.lacking else f"category {cell}"
 
     @cached_property
     def category_mix(self) -> np.ndarray:

@@ -137,7 +137,8 @@ def _scores(
 ) -> Scores:
     """What the ledger keeps of a measured domain's decision besides its sentence."""
     signals = {
-        signal: _score(measured.distances.get(signal), verdicts.get(signal)) for signal in SIGNALS
+        signal: _score(measured.distances.get(signal), verdicts.get(signal))
+        for signal in measured.readings
     }
     facts = {signal: SignalFacts.model_validate(each) for signal, each in measured.told.items()}
     kept = _basis(window, measured, judgement.rule).model_copy(

@@ -79,7 +79,7 @@ def frames(
     import pandas as pd
 
     sides: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    signals = counted_signals()
+    signals = counted_signals(windows.lacking)
     for name, signal in signals.items():
         pair = tuple(signal.adjusted(windows, counts) for counts in signal.pair(windows))
         if min(counts.sum() for counts in pair) > 0:

@@ -12,7 +12,7 @@ from driftune.drift.distances import distances
 from driftune.drift.problem import Problem, fault
 from driftune.drift.profiles import Profile
 from driftune.drift.readings import Pairs, Reading
-from driftune.drift.signals import SIGNALS, Facts
+from driftune.drift.signals import Facts, signals_of
 from driftune.drift.windows import DomainWindow, category_names, compared, read_profiles
 from driftune.drift.words import facts
 from driftune.registry.records import State
@@ -51,7 +51,8 @@ def measure_domain(config: Config, window: DomainWindow) -> Measured:
     windows = compared(config, window, held)
     names = category_names(config, window.day)
     found = distances(windows, names, config.drift.sample_rows)
-    readings = {name: signal.reading(windows) for name, signal in SIGNALS.items()}
+    signals = signals_of(windows.lacking)
+    readings = {name: signal.reading(windows) for name, signal in signals.items()}
     return Measured(
         key=window.key,
         counts=counts,

@@ -1,5 +1,6 @@
 """Evidently's pages of decisions, and the series of its workspace (``evidently ui``)."""
 
+from collections.abc import Collection
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -8,7 +9,13 @@ from driftune.config.workspace import Workspace
 from driftune.drift.distances import compare
 from driftune.drift.evidently_page import frame_text, page_text
 from driftune.drift.signals import counted_signals
-from driftune.drift.windows import DomainWindow, category_names, read_windows, windows_path
+from driftune.drift.windows import (
+    DomainWindow,
+    category_names,
+    lacking_roles,
+    read_windows,
+    windows_path,
+)
 from driftune.errors import LedgerError
 from driftune.io import read_json, write_json, write_text
 from driftune.registry.decision_queries import decisions_of_day
@@ -79,7 +86,7 @@ def add_snapshots(config: Config, ledger: Ledger, day: date) -> int:
         if not _measured(row) or before.get("decision") == row.id:
             continue
         if row.domain not in projects:
-            projects[row.domain] = _project(series, row.domain)
+            projects[row.domain] = _project(series, row.domain, lacking_roles(config))
         project = projects[row.domain]
         ref = series.add_run(project.id, _compared(config, ledger, row), name=row.id)
         write_json(mark, {"decision": row.id, "snapshot": str(ref.id)})
@@ -89,13 +96,13 @@ def add_snapshots(config: Config, ledger: Ledger, day: date) -> int:
     return added
 
 
-def _project(series: Any, domain: str) -> Any:
+def _project(series: Any, domain: str, lacking: Collection[str]) -> Any:
     """A new project whose dashboard draws every counted signal over time."""
     from evidently.sdk.models import PanelMetric
     from evidently.sdk.panels import line_plot_panel
 
     project = series.create_project(domain, description="Drift of a domain, day by day")
-    for name, signal in counted_signals().items():
+    for name, signal in counted_signals(lacking).items():
         metric = PanelMetric(
             metric="ValueDrift", metric_labels={"column": name}, legend=signal.unit
         )

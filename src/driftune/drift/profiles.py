@@ -26,6 +26,7 @@ from driftune.lake.duck import connect, parquet
 from driftune.lake.table import Lake
 from driftune.models.adapters import AdapterBank
 from driftune.models.recommender import Recommender
+from driftune.training.groups import ItemGroups
 from driftune.training.rows import columns, domains, from_arrow
 from driftune.training.scoring import score_clicks
 
@@ -79,12 +80,14 @@ class Profiler:
     bank: AdapterBank
     lake: Lake
     served: Mapping[str, Served]
+    groups: ItemGroups | None = None
 
     def of_day(self, day: date, keys: list[str]) -> dict[str, Profile]:
         """Profiles of the domains (keys) that have rows on the day; kept ones are read again."""
         path = self._path(day)
         kept = {each.key: each for each in (read_counts(path) if is_whole(path) else ())}
-        marks = {key: self.served[key].label for key in keys}
+        grouped = "" if self.groups is None else f" {self.groups.label}"
+        marks = {key: f"{self.served[key].label}{grouped}" for key in keys}
         missing = [key for key in keys if key not in kept or kept[key].label != marks[key]]
         if missing:
             found = self._draw(day, missing)
@@ -109,7 +112,8 @@ class Profiler:
         names, domain = domains(table)
         self._require_numbers(day, domain, [str(name) for name in names], predicted)
         first_unseen = np.array([self.served[str(name)].unseen_from for name in names])
-        cells = Cells(self.encoder, self.model, table)
+        groups = None if self.groups is None else self.groups.groups
+        cells = Cells(self.encoder, self.model, table, groups)
         parts = cells.count(domain, len(names), predicted, rows.time >= first_unseen[domain])
         parts["rows"] = np.array([totals[str(name)] for name in names], dtype=float)
         return {

@@ -38,7 +38,7 @@ from driftune.lake.table import Lake
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.decision_queries import decision_ids
 from driftune.registry.ledger import Ledger
-from driftune.training.pretrain import load_model
+from driftune.training.pretrain import load_item_groups, load_model
 
 log = logging.getLogger("driftune")
 # Domains that a line of the log names.
@@ -104,7 +104,9 @@ def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow
         return []
     present = {key: each for key, each in judged.items() if key not in known.problems}
     served, faults = _served(config, ledger, present, backbone)
-    drawing = Drawing(Profiler(config, encoder, model, bank, view, served), faults=faults)
+    groups = load_item_groups(config, encoder, backbone)
+    profiler = Profiler(config, encoder, model, bank, view, served, groups)
+    drawing = Drawing(profiler, faults=faults)
     confirmed = confirmed_days(ledger, backbone, day)
     references = _draw(config, drawing, present, day, confirmed)
     if present and drawing.faults.keys() >= present.keys():
@@ -217,7 +219,15 @@ def compared(config: Config, window: DomainWindow, held: Mapping[date, Profile])
         top_categories=config.drift.top_categories,
         min_rows=config.drift.min_rows,
         seed=config.seed,
+        lacking=lacking_roles(config),
     )
+
+
+def lacking_roles(config: Config) -> frozenset[str]:
+    """The roles that signals need and the log has not."""
+    columns = config.columns
+    given = {"category": columns.category, "price": columns.price}
+    return frozenset(name for name, role in given.items() if role is None)
 
 
 def read_windows(config: Config, window: DomainWindow) -> Windows | None:
@@ -229,7 +239,8 @@ def read_windows(config: Config, window: DomainWindow) -> Windows | None:
 
 
 def category_names(config: Config, day: date) -> dict[int, str]:
-    """The names of the category cells of the day's windows.
+    """The names of the category cells of the day's windows; those of groups of items where the
+    log gives no category.
 
     Raises:
         DriftuneError: when their file is damaged.
@@ -241,13 +252,16 @@ def category_names(config: Config, day: date) -> dict[int, str]:
         raise DriftuneError(f"{path}: is damaged; run driftune run --day {day} again") from None
     names = found["names"] if isinstance(found, dict) else found
     cells = {FIRST + place: str(name) for place, name in enumerate(names)}
+    if config.columns.category is None:
+        return {**cells, NONE: "no item", NEW: "new items", FIRST + MOST: "other items"}
     return {**cells, NONE: "no category", NEW: "new categories", FIRST + MOST: "other categories"}
 
 
 def _write_windows(config: Config, drawing: Drawing, day: date) -> None:
     path = windows_path(config, day)
-    names = _categories(drawing.profiler.encoder)
-    write_sealed(path.with_name("categories.json"), {"names": names})
+    groups = drawing.profiler.groups
+    names = _categories(drawing.profiler.encoder) if groups is None else groups.names[:MOST]
+    write_sealed(path.with_name("categories.json"), {"names": list(names)})
     write_counts(
         path,
         [

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 
 from driftune.drift.compare import Windows
-from driftune.drift.signals import SIGNALS, Facts
+from driftune.drift.signals import SIGNALS, Facts, signals_of
 
 
 def facts(windows: Windows, names: Mapping[int, str]) -> dict[str, Facts]:
     """Per signal what it was in the reference and on the day; ``names``: of category cells."""
-    told = {name: signal.facts(windows, names) for name, signal in SIGNALS.items()}
+    found = signals_of(windows.lacking)
+    told = {name: signal.facts(windows, names) for name, signal in found.items()}
     return {name: figures for name, figures in told.items() if figures is not None}
 
 

@@ -25,12 +25,13 @@ _SLICE = "slice: "
 class GateRows:
     """Held-out impressions, (n,) each: user ids, and clicks and conversions as 0 and 1.
 
-    ``slices``: masks of these rows, (n,) booleans each, by the slice's name.
+    ``convert`` is None where the log has no conversions: there is no guardrail then. ``slices``:
+    masks of these rows, (n,) booleans each, by the slice's name.
     """
 
     user: np.ndarray
     click: np.ndarray
-    convert: np.ndarray
+    convert: np.ndarray | None
     slices: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -46,7 +47,7 @@ class Scores:
 class GateReport:
     """What the gate saw; the decision follows from the rules alone, see ``verdicts.decide``.
 
-    ``difference`` is of ``metric`` at ``confidence``, ``guardrail`` of the other metric;
+    ``difference`` is of ``metric`` at ``confidence``, ``guardrail`` of the other metric, if any;
     ``halves`` (two, or none), ``slices`` and ``delong`` are of ``metric``; ``calibration`` has
     each side's curve of clicks. Inputs that cannot be judged leave all of it empty or None; with
     too little data the rules end at the amounts.
@@ -54,7 +55,7 @@ class GateReport:
 
     rules: list[Rule]
     metric: str
-    guardrail_metric: str
+    guardrail_metric: str | None
     confidence: float
     champion: dict[str, float] = field(default_factory=dict)
     challenger: dict[str, float] = field(default_factory=dict)
@@ -68,7 +69,7 @@ class GateReport:
     @property
     def decision(self) -> Decision:
         """What the rules amount to."""
-        return decide(self.rules)
+        return decide(self.rules, conversions=self.guardrail_metric is not None)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON-safe values; NaN becomes None."""
@@ -100,7 +101,7 @@ def judge(
         TypeError, ValueError: when labels or scores are not numbers at all.
     """
     level = policy.confidence if confidence is None else confidence
-    guarded = "ctcvr_auc" if policy.metric == "ctr_auc" else "ctr_auc"
+    guarded = _guarded(rows, policy)
     rules = list(_input_rules(rows, champion, challenger))
     if any(rule.verdict != "pass" for rule in rules):
         return GateReport(rules, policy.metric, guarded, level)
@@ -123,7 +124,7 @@ def judge(
         before,
         after,
         main,
-        differences["guardrail"],
+        differences.get("guardrail"),
         delong(pairs["difference"].positive, pairs["difference"].gained, level),
         [differences["first half"], differences["second half"]],
         judge_slices({name: differences[_SLICE + name] for name in rows.slices}, policy),
@@ -138,21 +139,29 @@ def judge(
     return replace(report, rules=[*rules, *deciding])
 
 
+def _guarded(rows: GateRows, policy: Gate) -> str | None:
+    """The metric of the guardrail: the one that does not decide, if the log has its label."""
+    if policy.metric == "ctcvr_auc":
+        return "ctr_auc"
+    return None if rows.convert is None else "ctcvr_auc"
+
+
 def _comparisons(
     rows: GateRows,
     champion: Scores,
     challenger: Scores,
     users: tuple[np.ndarray, np.ndarray],
     metric: str,
-    guarded: str,
+    guarded: str | None,
 ) -> dict[str, Comparison]:
     """All comparisons of a gate, by name; ``users``: distinct ids, and each row's place in them."""
     names, user = users
     compared = {
         "difference": _comparison(metric, rows, champion, challenger, user),
-        "guardrail": _comparison(guarded, rows, champion, challenger, user),
         "itself": _comparison(metric, rows, champion, champion, user),
     }
+    if guarded is not None:
+        compared["guardrail"] = _comparison(guarded, rows, champion, challenger, user)
     half = checks.halves_of(names)[user]
     parts = {"first half": half == 0, "second half": half == 1}
     parts |= {_SLICE + name: mask for name, mask in rows.slices.items()}
@@ -169,7 +178,7 @@ def _deciding_rules(
     gain = gate_rules.interval_rule(main, policy, level)
     yield gain
     yield gate_rules.effect_rule(main, policy)
-    if report.guardrail is not None:
+    if report.guardrail is not None and report.guardrail_metric is not None:
         yield gate_rules.guardrail_rule(
             report.guardrail_metric, before, report.guardrail, policy, level
         )
@@ -191,7 +200,10 @@ def _deciding(metric: str, *sides: Mapping[str, float]) -> Iterator[float]:
 
 def _input_rules(rows: GateRows, champion: Scores, challenger: Scores) -> Iterator[Rule]:
     count = len(rows.click)
-    for name, labels in (("clicks", rows.click), ("conversions", rows.convert)):
+    given = {"clicks": rows.click, "conversions": rows.convert}
+    for name, labels in given.items():
+        if labels is None:
+            continue
         values = np.asarray(labels, dtype=np.float64)
         yield gate_rules.input_rule(name, (values == 0) | (values == 1), count, "0 or 1")
     users = np.asarray(rows.user)
@@ -200,6 +212,8 @@ def _input_rules(rows: GateRows, champion: Scores, challenger: Scores) -> Iterat
     yield gate_rules.mask_rule(rows.slices, count)
     for owner, scores in (("champion", champion), ("challenger", challenger)):
         for name, part in (("pCTR", scores.p_click), ("pCTCVR", scores.p_ctcvr)):
+            if name == "pCTCVR" and rows.convert is None:
+                continue
             values = np.asarray(part, dtype=np.float64)
             usable = (values >= 0) & (values <= 1)
             yield gate_rules.input_rule(f"{owner} {name}", usable, count, "a number from 0 to 1")
@@ -214,7 +228,9 @@ def _comparison(
     mask: np.ndarray | None = None,
 ) -> Comparison:
     on_click = metric == "ctr_auc"
-    labels = np.asarray(rows.click) if on_click else np.asarray(rows.click) * rows.convert
+    labels = np.asarray(rows.click)
+    if not on_click:
+        labels = labels * np.asarray(rows.convert)
     before, after = (
         np.asarray(side.p_click if on_click else side.p_ctcvr) for side in (champion, challenger)
     )

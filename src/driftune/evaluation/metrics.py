@@ -104,27 +104,27 @@ def calibration_ratio(labels: ArrayLike, probabilities: ArrayLike) -> float:
 
 
 def summary(
-    clicks: ArrayLike, converts: ArrayLike, p_click: ArrayLike, p_ctcvr: ArrayLike
+    clicks: ArrayLike, converts: ArrayLike | None, p_click: ArrayLike, p_ctcvr: ArrayLike
 ) -> dict[str, float]:
     """All metrics of one model: CTR on clicks, CTCVR on clicks that converted.
 
     Args:
-        clicks, converts: (n,) of 0 and 1.
+        clicks, converts: (n,) of 0 and 1; without conversions those of CTCVR are left out.
         p_click, p_ctcvr: (n,) probabilities of a click, and of a click that converts.
 
     Raises:
         ValueError: for labels other than 0 and 1 or lengths that differ.
     """
     click = _labels(clicks)
-    bought = click * _labels(converts)
+    bought = None if converts is None else click * _labels(converts)
     return {
         "ctr_auc": auc(click, p_click),
-        "ctcvr_auc": auc(bought, p_ctcvr),
+        **({} if bought is None else {"ctcvr_auc": auc(bought, p_ctcvr)}),
         "ctr_log_loss": log_loss(click, p_click),
         "ctr_calibration": calibration_ratio(click, p_click),
         "rows": len(click),
         "clicks": int(click.sum()),
-        "conversions": int(bought.sum()),
+        **({} if bought is None else {"conversions": int(bought.sum())}),
     }
 
 

@@ -56,7 +56,7 @@ def ndcg(gains: ArrayLike, scores: ArrayLike, lists: ArrayLike, *, k: int = 10) 
 
 def ranking_summary(
     clicks: ArrayLike,
-    converts: ArrayLike,
+    converts: ArrayLike | None,
     p_click: ArrayLike,
     p_ctcvr: ArrayLike,
     lists: ArrayLike,
@@ -66,7 +66,7 @@ def ranking_summary(
     """NDCG@k of one model on lists: graded by clicks, and by clicks that converted.
 
     Args:
-        clicks, converts: (n,) of 0 and 1.
+        clicks, converts: (n,) of 0 and 1; without conversions their figures are left out.
         p_click, p_ctcvr: (n,) probabilities of a click, and of a click that converts.
         lists: (n,) ids of the lists; negative where none is known.
         k: places that count, from the top.
@@ -79,13 +79,17 @@ def ranking_summary(
     """
     click = np.asarray(clicks, dtype=np.float64)
     _, by_click = ndcg_by_list(click, p_click, lists, k=k)
-    bought = click * np.asarray(converts, dtype=np.float64)
-    _, by_conversion = ndcg_by_list(bought, p_ctcvr, lists, k=k)
-    return {
+    found = {
         "ctr_ndcg": float(by_click.mean()) if len(by_click) else float("nan"),
-        "ctcvr_ndcg": float(by_conversion.mean()) if len(by_conversion) else float("nan"),
         "ndcg_k": k,
         "lists_with_clicks": len(by_click),
+    }
+    if converts is None:
+        return found
+    bought = click * np.asarray(converts, dtype=np.float64)
+    _, by_conversion = ndcg_by_list(bought, p_ctcvr, lists, k=k)
+    return found | {
+        "ctcvr_ndcg": float(by_conversion.mean()) if len(by_conversion) else float("nan"),
         "lists_with_conversions": len(by_conversion),
     }
 

@@ -8,7 +8,7 @@ from driftune.evaluation.metrics import calibration_ratio, gauc, log_loss, summa
 
 def scorecard(
     click: np.ndarray,
-    convert: np.ndarray,
+    convert: np.ndarray | None,
     user: np.ndarray,
     p_click: np.ndarray,
     p_ctcvr: np.ndarray,
@@ -16,20 +16,25 @@ def scorecard(
     """All metrics of one model: those of ``summary``, and the same of both labels and by user.
 
     Args:
-        click, convert: (n,) of 0 and 1.
+        click, convert: (n,) of 0 and 1; without conversions those of CTCVR are left out.
         user: (n,) user numbers.
         p_click, p_ctcvr: (n,) probabilities of a click, and of a click that converts.
 
     Raises:
         ValueError: for labels other than 0 and 1 or lengths that differ.
     """
-    bought = np.asarray(click) * np.asarray(convert)
-    return {
+    clicks = {
         **summary(click, convert, p_click, p_ctcvr),
         "ctr_gauc": gauc(click, p_click, user),
+        "ctr_ece": expected_calibration_error(calibration_curve(click, p_click)),
+    }
+    if convert is None:
+        return clicks
+    bought = np.asarray(click) * np.asarray(convert)
+    return {
+        **clicks,
         "ctcvr_gauc": gauc(bought, p_ctcvr, user),
         "ctcvr_log_loss": log_loss(bought, p_ctcvr),
         "ctcvr_calibration": calibration_ratio(bought, p_ctcvr),
-        "ctr_ece": expected_calibration_error(calibration_curve(click, p_click)),
         "ctcvr_ece": expected_calibration_error(calibration_curve(bought, p_ctcvr)),
     }

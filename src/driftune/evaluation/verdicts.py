@@ -33,6 +33,8 @@ REQUIRED = (
     "calibration",
     "A/A",
 )
+# Of these, what only a log with conversions has.
+OF_CONVERSIONS = ("conversions", "champion pCTCVR", "challenger pCTCVR", GUARDRAIL)
 # Where too little data leaves these unknown, they hold up nothing.
 MAY_BE_UNKNOWN = (GUARDRAIL, SLICES, DELONG)
 
@@ -48,11 +50,12 @@ class Rule:
     sentence: str
 
 
-def decide(rules: Sequence[Rule]) -> Decision:
+def decide(rules: Sequence[Rule], *, conversions: bool = True) -> Decision:
     """Promote only if every required rule is there and every rule passes.
 
-    Unknown holds up nothing where that is allowed; any other shortcoming rejects, but too little
-    data, which leaves it undecided.
+    ``conversions``: the log has them, so that their rules are required. Unknown holds up nothing
+    where that is allowed; any other shortcoming rejects, but too little data, which leaves it
+    undecided.
     """
     if any(rule.verdict == "insufficient" for rule in rules):
         return "insufficient"
@@ -61,4 +64,5 @@ def decide(rules: Sequence[Rule]) -> Decision:
         rule.verdict == "pass" or (rule.verdict == "unknown" and rule.name in MAY_BE_UNKNOWN)
         for rule in rules
     )
-    return "promote" if passed and there.issuperset(REQUIRED) else "reject"
+    required = set(REQUIRED) if conversions else set(REQUIRED) - set(OF_CONVERSIONS)
+    return "promote" if passed and there >= required else "reject"

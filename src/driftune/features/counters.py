@@ -20,11 +20,10 @@ def lake_column(name: str) -> str:
 
 
 def counter_columns(config: Config) -> list[str]:
-    """Names of the counter features, in order."""
+    """Names of the counter features, in order; of conversions where the log has them."""
+    figures = ("shown", "ctr") if config.columns.convert is None else ("shown", "ctr", "cvr")
     return [
-        f"{figure}_{'_'.join(key)}"
-        for key in config.features.counters.per
-        for figure in ("shown", "ctr", "cvr")
+        f"{figure}_{'_'.join(key)}" for key in config.features.counters.per for figure in figures
     ]
 
 
@@ -90,8 +89,9 @@ def counter_select(config: Config) -> str:
             f"CASE WHEN overall.days > 0 THEN ln(1 + coalesce({table}.shown, 0)) END "
             f"AS {identifier(f'shown_{name}')}",
             f"coalesce({table}.ctr, overall.ctr) AS {identifier(f'ctr_{name}')}",
-            f"coalesce({table}.cvr, overall.cvr) AS {identifier(f'cvr_{name}')}",
         ]
+        if config.columns.convert is not None:
+            parts.append(f"coalesce({table}.cvr, overall.cvr) AS {identifier(f'cvr_{name}')}")
     return ", ".join(parts)
 
 

@@ -16,6 +16,7 @@ from driftune.features.encoder import (
     load_vocabulary,
     number_columns,
     number_names,
+    require_roles,
     save_encoder,
 )
 from driftune.lake.duck import Connection, connect, identifier, literal, one_row
@@ -64,6 +65,7 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
     target = encoded_path(config, encoder, day, view)
     if is_whole(target):
         return target
+    require_roles(config, encoder)
     with connect(reach=[view.place, encoder.vocabulary, target.parent]) as con:
         _numbers(con, config, view, day)
         load_vocabulary(con, encoder)

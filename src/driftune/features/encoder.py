@@ -17,7 +17,7 @@ from driftune.io import json_text, read_json, replacing, write_sealed
 from driftune.lake.duck import Connection, connect, identifier, literal, one_row, parquet
 from driftune.lake.table import Lake
 
-_BASE_FIELDS = ("user", "item", "domain", "category")
+_BASE_FIELDS = ("user", "item", "domain")
 CLIP = 5.0
 
 
@@ -37,7 +37,8 @@ class Encoder:
 
 def field_columns(config: Config) -> dict[str, str]:
     """Categorical fields and their SQL expression over the lake's columns, as text."""
-    names = (*_BASE_FIELDS, *config.features.categorical)
+    category = () if config.columns.category is None else ("category",)
+    names = (*_BASE_FIELDS, *category, *config.features.categorical)
     return {name: lake_column(name) for name in names} | {"hour": "hour::VARCHAR"}
 
 
@@ -56,6 +57,26 @@ def number_columns(config: Config) -> dict[str, str]:
 def number_names(config: Config) -> list[str]:
     """All numbers of the representation, in order: raw ones, then counters."""
     return [*number_columns(config), *counter_columns(config)]
+
+
+def require_roles(config: Config, encoder: Encoder) -> None:
+    """See that the roles still give what the encoder was fitted on.
+
+    Raises:
+        BackboneError: naming a field or number that they lack, or a category that is new.
+    """
+    given = {*field_columns(config), *number_names(config)}
+    lacking = [name for name in (*encoder.fields, *encoder.numbers) if name not in given]
+    if lacking:
+        said = f"reads {', '.join(lacking[:3])}, which columns and features no longer give"
+    elif "category" in given and "category" not in encoder.fields:
+        said = "was fitted without columns.category"
+    else:
+        return
+    raise BackboneError(
+        f"{config.source_file}: the encoder {said}; name columns as before, or run driftune "
+        "pretrain"
+    )
 
 
 def fit_vocabulary(

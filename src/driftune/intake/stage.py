@@ -52,8 +52,10 @@ def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | No
     # Days taken in before there were these keys keep their hash where they are not used.
     time = config.columns.time
     later = {name for name in ("sql", "format") if getattr(time, name) is None}
-    unused: dict[str, bool | set[str]] = {"request": config.columns.request is None, "time": later}
-    unused = {name: fields for name, fields in unused.items() if fields}
+    unused: dict[str, bool | set[str]] = {"time": later} if later else {}
+    for name in ("request", "convert", "category"):
+        if getattr(config.columns, name) is None:
+            unused[name] = True
     meaning: dict[str, bool | str | list[str] | list[list[str]] | JsonObject | None] = {
         "files": fetched.content,
         "columns": config.columns.model_dump(mode="json", exclude=unused),
@@ -267,10 +269,17 @@ def _fields(
         "item_id": values.identity(columns.item, types),
         "domain": domain,
         "click_label": values.label(columns.click, types),
-        "convert_label": values.label(columns.convert, types),
+        "convert_label": "NULL::VARCHAR"
+        if columns.convert is None
+        else values.label(columns.convert, types),
         "click_value": values.label_value(columns.click, types),
-        "convert_value": values.label_value(columns.convert, types),
-        "category": f"{roles.expression(columns.category)}::VARCHAR",
+        # A log without conversions has none: sums, rates and models take 0 as they are.
+        "convert_value": "0::TINYINT"
+        if columns.convert is None
+        else values.label_value(columns.convert, types),
+        "category": "NULL::VARCHAR"
+        if columns.category is None
+        else f"{roles.expression(columns.category)}::VARCHAR",
         "request_id": "NULL::VARCHAR"
         if columns.request is None
         else values.identity(columns.request, types),

@@ -24,8 +24,8 @@ def name_of(role: str) -> str:
 
 def sources(config: Config) -> frozenset[str]:
     """The delivered columns whose texts are made something of."""
-    columns = config.columns
-    given = [columns.click, columns.convert, columns.time.role, *roles.numbers(config).values()]
+    given = [*roles.labels(config).values(), config.columns.time.role]
+    given += roles.numbers(config).values()
     return frozenset(role for role in given if isinstance(role, str))
 
 
@@ -44,8 +44,8 @@ def derived(config: Config, columns: Collection[str]) -> Derived:
     value = roles.expression(time.role)
     numbers = roles.numbers(config)
     first = {
-        name_of(role): values.label_value(getattr(config.columns, role), types)
-        for role in ("click", "convert")
+        name_of(name): values.label_value(role, types)
+        for name, role in roles.labels(config).items()
     }
     first |= {
         name_of(name): values.number(roles.expression(role), "VARCHAR")
@@ -78,11 +78,10 @@ def with_derived(scan: str, groups: Derived) -> str:
 
 def fields(config: Config) -> dict[str, str]:
     """The canonical columns that ``derived`` has made, as SQL over them and the texts."""
-    columns = config.columns
     found = {name: identifier(name_of(name)) for name in roles.numbers(config)}
     found["unreadable_numbers"] = UNREADABLE
-    for role in ("click", "convert"):
-        text, value = roles.expression(getattr(columns, role)), name_of(role)
-        found[f"{role}_value"] = value
-        found[f"{role}_label"] = f"coalesce({value}::VARCHAR, {text}, 'null')"
+    for name, role in roles.labels(config).items():
+        text, value = roles.expression(role), name_of(name)
+        found[f"{name}_value"] = value
+        found[f"{name}_label"] = f"coalesce({value}::VARCHAR, {text}, 'null')"
     return found

@@ -62,6 +62,12 @@ def looked_into(config: Config) -> frozenset[str]:
     return mentioned(config) | found
 
 
+def labels(config: Config) -> dict[str, ColumnRole]:
+    """The roles that are labels, by their names; no conversion where the log has none."""
+    given = {name: getattr(config.columns, name) for name in ("click", "convert")}
+    return {name: role for name, role in given.items() if role is not None}
+
+
 def numbers(config: Config) -> dict[str, ColumnRole]:
     """Roles and features that are numbers, by their canonical names."""
     given = {name: getattr(config.columns, name) for name in OPTIONAL_NUMBERS}

@@ -213,7 +213,7 @@ def _convert(log: _Log) -> Guess:
         sql = f"{identifier(column.name)} * {identifier(click.name)}"
         log.taken.add(column.name)
         return Guess("convert", {"sql": sql}, "likely", why)
-    return Guess("convert", {"sql": "0"}, "likely", "no column says what was bought: none counts")
+    return Guess("convert", None, "sure", "no column says what was bought")
 
 
 def _price(log: _Log) -> Guess:
@@ -286,8 +286,8 @@ def _category(log: _Log, item: str | None) -> Guess:
             found.append((2 * named + (belongs > 0.9), -column.distinct, column, belongs))
     found.sort(key=lambda each: (-each[0], -each[1]))
     if not found:
-        why = "no column groups the items: all are of one category"
-        return Guess("category", {"sql": "'none'"}, "question", why)
+        why = "no column groups the items: pre-training forms groups"
+        return Guess("category", None, "sure", why)
     score, _, column, belongs = found[0]
     why = f"{column.distinct:,} values; {belongs:.0%} of the items have one"
     others = tuple(c.name for _, _, c, _ in found[1:6])

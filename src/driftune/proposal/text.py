@@ -9,8 +9,8 @@ from driftune.proposal.columns import Column
 from driftune.proposal.files import DailyFiles
 from driftune.proposal.roles import Guess, Value
 
-_OPTIONAL = ("price", "request", "position", "propensity")
-_ORDER = ("user", "item", "time", "domain", "click", "convert", "category", *_OPTIONAL)
+_OPTIONAL = ("convert", "category", "price", "request", "position", "propensity")
+_ORDER = ("user", "item", "time", "domain", "click", *_OPTIONAL)
 
 
 def params_text(
@@ -49,6 +49,9 @@ def params_text(
         if guess is None or (guess.value is None and role in _OPTIONAL):
             continue
         lines += [f"  # {role}: {_comment(guess)}", f"  {role}: {_yaml(guess.value)}"]
+    lacking = [role for role in _OPTIONAL if role not in by_role or by_role[role].value is None]
+    if lacking:
+        lines.append(f"  # No column is one for: {', '.join(lacking)}.")
     unused = _unused(columns, guesses)
     if unused:
         lines += [

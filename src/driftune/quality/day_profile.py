@@ -11,14 +11,17 @@ FORMAT = 1
 
 
 class DomainCounts(TypedDict):
-    """Rows of one domain; ``rows`` are the accepted ones, ``copies`` the rejected exact copies."""
+    """Rows of one domain; ``rows`` are the accepted ones, ``copies`` the rejected exact copies.
+
+    ``conversions`` is absent where the log has none.
+    """
 
     delivered: int
     rows: int
     rejected: int
     copies: int
     clicks: int
-    conversions: int
+    conversions: NotRequired[int]
 
 
 class AttributeProfile(TypedDict, total=False):

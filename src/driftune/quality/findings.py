@@ -164,9 +164,9 @@ def _rates(
         limit = max(math.log(config.quality.domain.click_odds), usual.allowed)
         yield Finding("domain_click_rate_absurd", domain, abs(odds - usual.usual) / limit, detail)
         yield Finding("domain_click_rate", domain, abs(usual.excess(odds)), detail)
-    if not here["clicks"]:
+    if not here["clicks"] or "conversions" not in here:
         return
-    clicked = [earlier for earlier in before if earlier["clicks"]]
+    clicked = [earlier for earlier in before if earlier["clicks"] and "conversions" in earlier]
     usual = _rate_band(config, "conversions", "clicks", here, clicked)
     if usual is not None:
         odds = _log_odds(here["conversions"], here["clicks"])

@@ -38,15 +38,18 @@ class Rejection(TypedDict):
 
 @with_config(_STRICT)
 class DomainRecord(TypedDict):
-    """A domain's accepted ``rows`` and rejected ones, its labels, and its own verdict; ``drawn``:
-    rows without a click that were drawn beside them."""
+    """A domain's accepted ``rows`` and rejected ones, its labels, and its own verdict.
+
+    ``conversions`` is absent where the log has none; ``drawn``: rows without a click that were
+    drawn beside them.
+    """
 
     domain: str
     key: str
     rows: int
     rejected: int
     clicks: int
-    conversions: int
+    conversions: NotRequired[int]
     drawn: NotRequired[int]
     verdict: NotRequired[str]
     reasons: NotRequired[list[str]]

@@ -53,7 +53,8 @@ def columns_of(config: Config) -> list[Column]:
     ]
     if given.request is not None:
         found.append(Column(source("request"), "request_id", IDENTITY))
-    found.append(Column(source("category"), "category", VALUE))
+    if given.category is not None:
+        found.append(Column(source("category"), "category", VALUE))
     found += [Column(name, f"f_{name}", VALUE) for name in config.features.categorical]
     found += [
         Column(source(name), name, NUMBER)
@@ -67,7 +68,7 @@ def columns_of(config: Config) -> list[Column]:
 def measure(config: Config, staged: Staged) -> DayProfile:
     """Profile a staged day."""
     with connect(staged.database, reach=staged.reach, memory=config.resources.memory) as con:
-        domains = _domains(con)
+        domains = _domains(con, converts=config.columns.convert is not None)
         delivered, rows, files, last = one_row(
             con,
             """
@@ -106,8 +107,8 @@ def measure(config: Config, staged: Staged) -> DayProfile:
     }
 
 
-def _domains(con: Connection) -> dict[str, DomainCounts]:
-    """Counts of each domain that is known, by its name."""
+def _domains(con: Connection, *, converts: bool) -> dict[str, DomainCounts]:
+    """Counts of each domain that is known, by its name; ``converts``: the log has conversions."""
     counted = con.execute(
         """
         SELECT domain, sum(n)::BIGINT,
@@ -120,17 +121,20 @@ def _domains(con: Connection) -> dict[str, DomainCounts]:
         GROUP BY domain ORDER BY domain
         """
     ).fetchall()
-    return {
+    found: dict[str, DomainCounts] = {
         name: {
             "delivered": delivered,
             "rows": delivered - rejected,
             "rejected": rejected,
             "copies": copies,
             "clicks": clicks,
-            "conversions": conversions,
         }
-        for name, delivered, rejected, copies, clicks, conversions in counted
+        for name, delivered, rejected, copies, clicks, _ in counted
     }
+    if converts:
+        for name, *_, conversions in counted:
+            found[name]["conversions"] = conversions
+    return found
 
 
 def _columns(con: Connection, config: Config) -> tuple[dict[str, ColumnProfile], str | None]:

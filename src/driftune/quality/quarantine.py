@@ -118,11 +118,12 @@ def count_rejected(staged: Staged) -> list[Rejection]:
 
 def examples(staged: Staged) -> list[Example]:
     """A few rejected rows for the report, one or two of each reason, with their values."""
+    convert = ', convert_label AS "convert"' if staged.has_conversions else ""
     with connect(staged.database, reach=staged.reach) as con:
         cursor = con.execute(
             f"""
             SELECT file, file_row, reasons, user_id, item_id, event_time::VARCHAR AS event_time,
-                   domain, click_label AS click, convert_label AS "convert"
+                   domain, click_label AS click{convert}
             FROM staged WHERE row_id IN (
                 SELECT row_id FROM broken
                 QUALIFY row_number() OVER (PARTITION BY reasons ORDER BY row_id) <= 2

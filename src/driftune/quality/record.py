@@ -135,7 +135,7 @@ def record_quality(
         checks=[check.record() for check in checkpoint.checks],
         rejections=count_rejected(staged),
         examples=examples(staged),
-        domains=_domains(domains, checkpoint, drawn),
+        domains=_domains(domains, checkpoint, drawn, converts=staged.has_conversions),
         hours=[hour for (hour,) in hours],
         refused=[
             {
@@ -161,8 +161,13 @@ def _domains(
     counted: Sequence[tuple[str, int, int, int, int]],
     checkpoint: "Checkpoint",
     drawn: Mapping[str, int],
+    *,
+    converts: bool,
 ) -> list[DomainRecord]:
-    """Each domain's counts with its own verdict, also of those whose rows are missing."""
+    """Each domain's counts with its own verdict, also of those whose rows are missing.
+
+    ``converts``: the log has conversions.
+    """
     severities = {check.rule: check.severity for check in checkpoint.checks}
     reasons: dict[str, list[str]] = {}
     for finding in checkpoint.judged.findings.domains:
@@ -181,10 +186,11 @@ def _domains(
             "rows": int(accepted),
             "rejected": int(rejected),
             "clicks": int(clicks),
-            "conversions": int(conversions),
             "verdict": "refused" if name in checkpoint.judged.refused else verdict,
             "reasons": reasons.get(name, []),
         }
+        if converts:
+            row["conversions"] = int(conversions)
         if drawn:
             row["drawn"] = drawn.get(name, 0)
         rows.append(row)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from driftune.config import ColumnRole, Config
 from driftune.config.columns import SqlRole
 from driftune.config.quality import Argument
+from driftune.lake import roles
 from driftune.lake.duck import connect
-from driftune.lake.roles import OPTIONAL_NUMBERS
 
 if TYPE_CHECKING:
     from driftune.quality.staged import Staged
@@ -60,13 +60,16 @@ def unreadable_columns(config: Config, staged: "Staged") -> tuple[str, ...]:
             "SELECT DISTINCT unreadable_numbers FROM parsed WHERE unreadable_numbers IS NOT NULL"
         ).fetchall()
     found = {name for (names,) in rows for name in names.split(", ")}
-    roles = {name: getattr(config.columns, name) for name in found & set(OPTIONAL_NUMBERS)}
-    sources = {name: role for name, role in roles.items() if isinstance(role, str)}
+    numbers = found & set(roles.OPTIONAL_NUMBERS)
+    named = {name: getattr(config.columns, name) for name in numbers}
+    sources = {name: role for name, role in named.items() if isinstance(role, str)}
     return tuple(sorted(sources.get(name, name) for name in found))
 
 
 def _all_rules(config: Config, day: date, known_domains: list[str] | None) -> list[RowRule]:
-    rules = [*_identity_rules(config, day), *_label_rules(config), *_ROW_RULES]
+    rules = [*_identity_rules(config, day), *_label_rules(config), _DUPLICATE]
+    if roles.numbers(config):
+        rules.append(_unreadable_rule(config))
     if known_domains is not None:
         rules.append(
             RowRule(
@@ -115,23 +118,26 @@ def _not_null(name: str, column: str, source: str, does: str) -> RowRule:
 
 
 def _label_rules(config: Config) -> list[RowRule]:
-    click, convert = _source(config.columns.click), _source(config.columns.convert)
-    labels = (("click_label", click, "click"), ("convert_label", convert, "conversion"))
+    words = {"click": "click", "convert": "conversion"}
+    labels = {name: _source(role) for name, role in roles.labels(config).items()}
+    rules = [
+        RowRule(
+            f"{name}_label",
+            source,
+            f"The {words[name]} label is 0 or 1.",
+            f"{name}_label NOT IN ('0', '1')",
+            "ExpectColumnValuesToBeInSet",
+            {"column": f"{name}_label", "value_set": ["0", "1"]},
+        )
+        for name, source in labels.items()
+    ]
+    if "convert" not in labels:
+        return rules
     return [
-        *(
-            RowRule(
-                name,
-                source,
-                f"The {role} label is 0 or 1.",
-                f"{name} NOT IN ('0', '1')",
-                "ExpectColumnValuesToBeInSet",
-                {"column": name, "value_set": ["0", "1"]},
-            )
-            for name, source, role in labels
-        ),
+        *rules,
         RowRule(
             "convert_without_click",
-            convert,
+            labels["convert"],
             "A conversion needs a click.",
             "click_value < convert_value",
             "ExpectColumnPairValuesAToBeGreaterThanB",
@@ -145,25 +151,28 @@ def _label_rules(config: Config) -> list[RowRule]:
     ]
 
 
-# Rules that no setting changes.
-_ROW_RULES = (
-    RowRule(
-        "duplicate",
-        "(whole row)",
-        "No row is an exact copy of an earlier one.",
-        "copy_number > 1",
-        "ExpectColumnValuesToBeBetween",
-        {"column": "copy_number", "max_value": 1},
-    ),
-    RowRule(
+_DUPLICATE = RowRule(
+    "duplicate",
+    "(whole row)",
+    "No row is an exact copy of an earlier one.",
+    "copy_number > 1",
+    "ExpectColumnValuesToBeBetween",
+    {"column": "copy_number", "max_value": 1},
+)
+
+
+def _unreadable_rule(config: Config) -> RowRule:
+    names = [name for name in roles.numbers(config) if name in roles.OPTIONAL_NUMBERS]
+    names += ["numerical features"] * bool(config.features.numerical)
+    said = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+    return RowRule(
         UNREADABLE,
         "(numerical columns)",
-        "Price, position, propensity and numerical features are numbers where they are given.",
+        f"{said[0].upper()}{said[1:]} are numbers where they are given.",
         "unreadable_numbers IS NOT NULL",
         "ExpectColumnValuesToBeNull",
         {"column": "unreadable_numbers"},
-    ),
-)
+    )
 
 
 def _domain_source(config: Config) -> str:

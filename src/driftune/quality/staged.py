@@ -36,6 +36,11 @@ class Staged:
     erased: Suppressed
     reach: tuple[Path, ...]
 
+    @property
+    def has_conversions(self) -> bool:
+        """Whether the log has a label of conversions, which is then judged by a rule."""
+        return any(rule.name == "convert_label" for rule in self.rules)
+
 
 def within_reach(config: Config, fetched: Fetched, database: Path) -> tuple[Path, ...]:
     """What DuckDB may open to take a day in: its files, the folder of the staged day, the lake, the

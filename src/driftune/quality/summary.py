@@ -4,7 +4,7 @@ A full scan per expectation would cost as much as the day is large; this costs n
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from driftune.config import Config
@@ -40,7 +40,6 @@ SENTENCES = {
     "last_impression": "The impressions reach to the end of the day.",
     "written_early": "The files were written after the day was over.",
     "files": "As many files as expected hold rows.",
-    "repeated": "No more impressions than usual repeat user, item, time and list of another.",
     "domain_rejected": "No domain has too many rejected rows.",
     "domain_gone": "No domain's volume is gone.",
     "domain_click_rate_absurd": "No domain's click rate is absurd.",
@@ -55,11 +54,9 @@ SENTENCES = {
     "column_frequent": "No single id has far more of the rows than it usually has.",
     "column_distinct": "Ids repeat about as often as usual.",
     "column_known": "As many users and items as usual are known to the encoder.",
-    "column_per_item": "An item has the same category, features and price in all its rows.",
     "column_per_user": "A user has the same features in all its rows.",
     "column_item_changed": "Items have the values that they had on the days before.",
     "column_user_changed": "Users have the values that they had on the days before.",
-    "column_item_level": "Item by item, prices and numbers are about as high as the days before.",
     "column_drift": "The mix of each column's values is about the usual one.",
 }
 
@@ -67,12 +64,13 @@ SENTENCES = {
 def summarise(config: Config, staged: Staged, judged: Judged) -> list[SummaryRule]:
     """Write the table ``quality`` into the staging database and return the rules on it."""
     found = judged.findings
+    sentences = SENTENCES | _of_roles(config)
     alone = _clicks_alone(config, staged)
-    rules = [*_limits(config, alone), *_rules(found.day, whole=True)]
+    rules = [*_limits(config, alone), *_rules(found.day, sentences, whole=True)]
     # A released domain is looked at no more.
     domains = [finding for finding in found.domains if finding.about not in judged.released]
-    rules += _rules(domains)
-    rules += _rules(found.columns)
+    rules += _rules(domains, sentences)
+    rules += _rules(found.columns, sentences)
     largest: dict[str, float] = {}
     for finding in [*found.day, *domains, *found.columns]:
         largest[finding.rule] = max(finding.excess, largest.get(finding.rule, -math.inf))
@@ -154,7 +152,22 @@ def _limits(config: Config, alone: int) -> Iterator[SummaryRule]:
         yield SummaryRule(name, sentence, bounds)
 
 
-def _rules(findings: Sequence[Finding], *, whole: bool = False) -> Iterator[SummaryRule]:
+def _of_roles(config: Config) -> dict[str, str]:
+    """Sentences that speak of roles, without those that the log lacks."""
+    given = [name for name in ("category", "price") if getattr(config.columns, name) is not None]
+    what = ", ".join([*given[:-1], "features"]) + f" and {given[-1]}" if given else "features"
+    prices = "prices and numbers" if "price" in given else "numbers"
+    same = "user, item and time" if config.columns.request is None else "user, item, time and list"
+    return {
+        "repeated": f"No more impressions than usual repeat {same} of another.",
+        "column_per_item": f"An item has the same {what} in all its rows.",
+        "column_item_level": f"Item by item, {prices} are about as high as the days before.",
+    }
+
+
+def _rules(
+    findings: Sequence[Finding], sentences: Mapping[str, str], *, whole: bool = False
+) -> Iterator[SummaryRule]:
     """One rule for each that was judged at all; ``whole``: they are about the day."""
     for name in dict.fromkeys(finding.rule for finding in findings):
         own = [finding for finding in findings if finding.rule == name and finding.broken]
@@ -166,7 +179,7 @@ def _rules(findings: Sequence[Finding], *, whole: bool = False) -> Iterator[Summ
         left = len(worst) - SHOWN
         yield SummaryRule(
             name,
-            SENTENCES[name],
+            sentences[name],
             {"max_value": 1.0},
             () if whole else tuple(finding.about for finding in worst),
             # Names of domains and values are data of any shape.

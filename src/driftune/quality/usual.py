@@ -9,7 +9,7 @@ import numpy as np
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
-from driftune.quality.day_profile import FORMAT, DayProfile, read_profile
+from driftune.quality.day_profile import FORMAT, DayProfile, DomainCounts, read_profile
 from driftune.quality.finding import Finding
 from driftune.quality.record import DayQuality, read_quality
 
@@ -144,20 +144,22 @@ def history_of(config: Config, day: date) -> History:
 def _of_record(record: DayQuality) -> DayProfile | None:
     if record.verdict == "refused":
         return None
+    domains: dict[str, DomainCounts] = {}
+    for row in record.domains:
+        counts: DomainCounts = {
+            "delivered": row["rows"] + row["rejected"],
+            "rows": row["rows"],
+            "rejected": row["rejected"],
+            "copies": 0,
+            "clicks": row["clicks"],
+        }
+        if "conversions" in row:
+            counts["conversions"] = row["conversions"]
+        domains[row["domain"]] = counts
     return {
         "format": FORMAT,
         "day": record.day.isoformat(),
         "rows": record.accepted,
-        "domains": {
-            row["domain"]: {
-                "delivered": row["rows"] + row["rejected"],
-                "rows": row["rows"],
-                "rejected": row["rejected"],
-                "copies": 0,
-                "clicks": row["clicks"],
-                "conversions": row["conversions"],
-            }
-            for row in record.domains
-        },
+        "domains": domains,
         "columns": {},
     }

@@ -157,7 +157,7 @@ class RedeliveryView(DayQualityView, Links):
 
 
 class DayView(Links):
-    """The page of a day; addresses are relative to it."""
+    """The page of a day; addresses are relative to it. ``converts``: it has conversions."""
 
     root: str
     day: str
@@ -168,6 +168,7 @@ class DayView(Links):
     quality: DayQualityView | None
     held: str
     domains: list[DomainRow]
+    converts: bool
     champions: list[ChampionCheck]
     taken_back: list[TakenBack]
     releases: list[ReleaseView]
@@ -178,6 +179,7 @@ class DayView(Links):
 def day_view(config: Config, history: History, entry: DayEntry) -> DayView:
     """The day's page as plain values."""
     quality, day = entry.quality, entry.day
+    domains = _domains(history, entry)
     recorded = history.recorded
     place = history.place_of(day)
     return {
@@ -189,7 +191,8 @@ def day_view(config: Config, history: History, entry: DayEntry) -> DayView:
         "after": recorded[place + 1].day.isoformat() if place + 1 < len(recorded) else None,
         "quality": None if quality is None else _quality_view(config, quality),
         "held": _held(entry),
-        "domains": _domains(history, entry),
+        "domains": domains,
+        "converts": any(row["conversions"] is not None for row in domains),
         "champions": _champions(history, entry),
         "taken_back": _taken_back(history, entry),
         "releases": releases_view(config, day),
@@ -289,7 +292,7 @@ def _domains(history: History, entry: DayEntry) -> list[DomainRow]:
                 "click_rate": counts["clicks"] / counts["rows"]
                 if counts and counts["rows"]
                 else None,
-                "conversions": counts["conversions"] if counts else None,
+                "conversions": counts.get("conversions") if counts else None,
                 "decision": None if decision is None else _decision(history, decision),
             }
         )

@@ -13,7 +13,8 @@ log = logging.getLogger("driftune")
 def require_labels(config: Config, rows: Rows) -> None:
     """See that rows to train on hold both clicks and impressions without one.
 
-    Without conversions the backbone is trained all the same, and a warning says what that means.
+    Without conversions the backbone is trained all the same, and a warning says what that means
+    where ``columns`` name them.
 
     Raises:
         BackboneError: naming the label that is missing.
@@ -31,7 +32,7 @@ def require_labels(config: Config, rows: Rows) -> None:
             "not clicks alone, or have rows without a click drawn: negatives: {per_positive: 4, "
             "from: domain_day}; and check columns.click"
         )
-    if not int((rows.click * rows.convert).sum()):
+    if config.columns.convert is not None and not int((rows.click * rows.convert).sum()):
         judged = ""
         if config.gate.metric == "ctcvr_auc":
             judged = "; gate.metric = ctcvr_auc promotes nothing without conversions"

@@ -20,6 +20,7 @@ from driftune.models.esmm import ESMM
 from driftune.models.recommender import Recommender
 from driftune.registry.ledger import Ledger
 from driftune.training.base import judge_base
+from driftune.training.groups import ItemGroups, learn_groups, load_groups, save_groups
 from driftune.training.labels import require_labels, tell_unmeasured
 from driftune.training.ranks import Ranks, ranks
 from driftune.training.rows import Rows, load_rows
@@ -87,6 +88,13 @@ def load_model(config: Config) -> tuple[Encoder, Recommender, str]:
     return encoder, backbone, mark
 
 
+def load_item_groups(config: Config, encoder: Encoder, mark: str) -> ItemGroups | None:
+    """Load the groups of the backbone's items; None where the log gives categories."""
+    if config.columns.category is not None:
+        return None
+    return load_groups(backbone_folder(config), encoder, mark)
+
+
 def encode(config: Config, ledger: Ledger, progress: Progress | None = None) -> Figures:
     """Bring the reference days into the lake and fit the encoder on them."""
     days = ensure_reference(config, ledger, progress)
@@ -116,6 +124,8 @@ def train(config: Config, progress: Progress | None = None, group: Ranks = ALONE
         with group.undisturbed():
             folder = backbone_folder(config)
             mark = save_backbone(folder, model.cpu(), encoder.fingerprint, until)
+            if config.columns.category is None:
+                save_groups(folder, learn_groups(config, encoder, model.cpu(), mark))
             made: Figures = {"encoder": encoder.fingerprint, "rows": len(rows), "until": until}
             _receipt(folder / "made.json", config, made)
         return {"fingerprint": mark, "rows": len(rows), "losses": losses}
@@ -171,7 +181,8 @@ def evaluate(config: Config) -> Figures:
     trained, held_out = _reference_rows(config)
     encoder, model, _ = load_model(config)
     p_click, p_ctcvr = score(model, held_out)
-    click, convert = held_out.click.numpy(), held_out.convert.numpy()
+    click = held_out.click.numpy()
+    convert = None if config.columns.convert is None else held_out.convert.numpy()
     overall = summary(click, convert, p_click, p_ctcvr)
     tell_unmeasured(overall)
     folder = Workspace(config).model

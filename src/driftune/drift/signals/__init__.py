@@ -1,6 +1,6 @@
 """The signals that a day is measured by; a new one is a class of its own and a line here."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from driftune.drift.signals.base import Facts, Move, Signal
 from driftune.drift.signals.categories import CategoryMix, CategoryRate
@@ -18,6 +18,7 @@ __all__ = [
     "NumericalSignal",
     "Signal",
     "counted_signals",
+    "signals_of",
 ]
 
 _JS = "Jensen–Shannon distance"
@@ -25,15 +26,26 @@ _SD = "standard deviations of the reference"
 _IMPRESSIONS, _CLICKS = "Share of impressions", "Share of clicks"
 
 _ALL: tuple[Signal, ...] = (
-    CategoryMix("category_shown", "categories shown", "traffic", _JS, _IMPRESSIONS),
-    Prices("price_shown", "prices shown", "traffic", _SD),
+    CategoryMix(
+        "category_shown", "categories shown", "traffic", _JS, _IMPRESSIONS, needs="category"
+    ),
+    Prices("price_shown", "prices shown", "traffic", _SD, needs="price"),
     Hours("hour", "hours of the day", "traffic", _JS, _IMPRESSIONS),
     NewItems("novelty", "new items", "traffic", _JS),
     Predictions("prediction", "champion's predictions", "traffic", _SD, of_champion=True),
-    CategoryMix("category_clicked", "categories clicked", "interest", _JS, _CLICKS, part="clicked"),
-    Prices("price_clicked", "prices clicked", "interest", _SD, part="price_clicked"),
+    CategoryMix(
+        *("category_clicked", "categories clicked", "interest", _JS, _CLICKS),
+        needs="category",
+        part="clicked",
+    ),
+    Prices(
+        *("price_clicked", "prices clicked", "interest", _SD), needs="price", part="price_clicked"
+    ),
     ClickRate("click_rate", "click rate", "interest", _JS),
-    CategoryRate("category_rate", "click rate per category", "interest", _JS, "Click rate"),
+    CategoryRate(
+        *("category_rate", "click rate per category", "interest", _JS, "Click rate"),
+        needs="category",
+    ),
     ItemKinds("taste", "kind of items clicked", "interest", _JS, _CLICKS),
     Calibration(
         "calibration",
@@ -47,6 +59,12 @@ _ALL: tuple[Signal, ...] = (
 SIGNALS: Mapping[str, Signal] = {signal.name: signal for signal in _ALL}
 
 
-def counted_signals() -> dict[str, CountedSignal]:
-    """The signals whose distance Evidently measures, by name."""
-    return {name: signal for name, signal in SIGNALS.items() if isinstance(signal, CountedSignal)}
+def signals_of(lacking: Collection[str] = ()) -> dict[str, Signal]:
+    """The signals of a log that lacks some roles, by name."""
+    return {name: signal for name, signal in SIGNALS.items() if signal.needs not in lacking}
+
+
+def counted_signals(lacking: Collection[str] = ()) -> dict[str, CountedSignal]:
+    """The signals whose distance Evidently measures, by name; of a log that lacks some roles."""
+    found = signals_of(lacking)
+    return {name: signal for name, signal in found.items() if isinstance(signal, CountedSignal)}

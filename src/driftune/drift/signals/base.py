@@ -36,7 +36,8 @@ class Signal(ABC):
     how well the champion foresaw it; only performance says that the champion is being hurt.
     ``label`` names it in sentences, ``unit`` is that of its distance, ``measure`` says what the
     rows of its facts show. ``of_champion``: it compares the champion's predictions, so that days
-    on which the counters were young do not count.
+    on which the counters were young do not count. ``needs``: the role without which there is no
+    such signal.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Signal(ABC):
     unit: str
     measure: str = ""
     of_champion: bool = False
+    needs: Literal["category", "price"] | None = None
 
     # Evidently's test of it, where Evidently measures its distance.
     evidently: ClassVar[Literal["jensenshannon", "wasserstein"] | None] = None
