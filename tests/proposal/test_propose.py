@@ -234,6 +234,22 @@ def test_roles_that_no_column_gives_are_left_out(tmp_path: Path) -> None:
     assert f"  # No column is one for: {lacking}.\n" in text
 
 
+def test_a_log_of_clicks_alone_has_its_negatives_drawn(tmp_path: Path) -> None:
+    def portal(folder: Path) -> Path:
+        select = """
+            u AS UserID, 'i' || h % 50 AS ItemID, t AS ClickTime, 'r' || h // 50 % 4 AS Region
+        """
+        return _written(folder, select, "%Y-%m-%d.parquet", "FORMAT parquet")
+
+    found = _proposed(tmp_path, portal)
+    assert [guess.role for guess in found.questions] == ["click"]
+    file = tmp_path / "params.yaml"
+    file.write_text(found.text(), encoding="utf-8")
+    config = load_config(file, env={})
+    assert config.negatives is not None
+    assert (config.negatives.per_positive, config.negatives.from_) == (4, "domain_day")
+
+
 def test_an_answer_goes_before_a_guess(tmp_path: Path) -> None:
     found = _proposed(tmp_path, ads).answered({"domain": "site_category", "item": "banner_id"})
     by_role = {guess.role: guess for guess in found.guesses}

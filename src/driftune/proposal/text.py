@@ -13,6 +13,13 @@ _OPTIONAL = ("convert", "category", "price", "request", "position", "propensity"
 _ORDER = ("user", "item", "time", "domain", "click", *_OPTIONAL)
 
 
+_NEGATIVES = (
+    "# Without columns.click every row is a click, and rows without one are drawn for each. Where",
+    "# the log has a label, name it as columns.click and leave this out.",
+    "negatives: {per_positive: 4, from: domain_day}",
+)
+
+
 def params_text(
     files: DailyFiles,
     explode: Explode | None,
@@ -48,10 +55,14 @@ def params_text(
         guess = by_role.get(role)
         if guess is None or (guess.value is None and role in _OPTIONAL):
             continue
-        lines += [f"  # {role}: {_comment(guess)}", f"  {role}: {_yaml(guess.value)}"]
+        lines.append(f"  # {role}: {_comment(guess)}")
+        if guess.value is not None or role != "click":
+            lines.append(f"  {role}: {_yaml(guess.value)}")
     lacking = [role for role in _OPTIONAL if role not in by_role or by_role[role].value is None]
     if lacking:
         lines.append(f"  # No column is one for: {', '.join(lacking)}.")
+    if by_role["click"].value is None:
+        lines += ["", *_NEGATIVES]
     unused = _unused(columns, guesses)
     if unused:
         lines += [
