@@ -102,6 +102,10 @@ def _ledger(ledger: Ledger) -> dict[str, Any]:
             continue
         rows = ledger.read(sa.select(table).order_by(*table.primary_key.columns))
         tables[name] = [_plain(dict(row._mapping)) for row in rows]
+    for erasure in tables["erasures"]:
+        # An erasure that was killed and said again counts what was left.
+        del erasure["removed"]
+        erasure["finished"] = erasure["finished"] is not None
     return tables
 
 
