@@ -66,6 +66,12 @@ def test_labels_that_teach_nothing_are_no_ok(make_world: Make, label: int, said:
     assert [line for line, ok in lines(found).items() if not ok and said in line]
 
 
+def test_clicks_alone_are_no_problem_where_negatives_are_drawn(make_world: Make) -> None:
+    world = make_world(negatives={"per_positive": 2, "from": "domain_day"})
+    found = seen(world, impressions(world.day(2)).assign(click=1, ordered=0))
+    assert all(lines(found).values())
+
+
 def test_domains_that_are_too_small_say_what_is_needed(make_world: Make) -> None:
     world = make_world(drift={"min_rows": 5_000})
     (line,) = [line for line, ok in lines(seen(world)).items() if not ok]

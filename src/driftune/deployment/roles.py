@@ -152,7 +152,7 @@ def _domains(con: Connection) -> list[DomainRows]:
 def _enough(config: Config, domains: list[DomainRows], partly: bool) -> list[Finding]:
     """Whether there is enough to learn from and to measure."""
     rows, clicks = sum(d.rows for d in domains), sum(d.clicks for d in domains)
-    if rows and clicks in (0, rows):
+    if rows and clicks in (0, rows) and not (clicks and config.negatives):
         what = "every row is a click" if clicks else "no row has a click (columns.click)"
         return [{"what": f"labels: {what}: nothing can be learnt from them", "ok": False}]
     least, needed = config.drift.min_rows, config.drift.min_clicks
