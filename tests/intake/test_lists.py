@@ -193,6 +193,24 @@ def test_what_is_odd_in_lists_is_counted_and_loses_no_row(make_world: Make) -> N
     )
 
 
+def test_names_of_lists_may_be_anything(make_world: Make) -> None:
+    frame = lists().drop(columns=["ordered"])
+    names = {"item_id": 'a "b".c', "price": "e", "category": "_l0", "user_id": "m%s"}
+    frame["clicks"] = [
+        [i for i, k in zip(row.item_id, row.click, strict=True) if k] for row in frame.itertuples()
+    ]
+    wanted = sorted(i for row in frame["clicks"] for i in row)
+    columns = {"item": names["item_id"], "price": "e", "category": "_l0"}
+    explode = {"columns": columns, "clicked": {"ids": "clicks"}}
+    world = world_of(make_world, explode, "parquet", user="m%s")
+    delivered = frame.drop(columns=["click"]).rename(columns=names)
+    delivered.to_parquet(world.root / "logs" / f"{FIRST}.parquet")
+    assert taken_in(world).rejected == 0
+    found = rows_of(world, "item_id, user_id, click")
+    assert sorted(item for item, _, click in found if click) == wanted
+    assert {user for _, user, _ in found} == set(frame["user_id"])
+
+
 def test_a_list_that_is_delivered_twice_is_one(make_world: Make) -> None:
     frame = lists()
     columns = {"item": "item_id", "price": "price", "category": "category", "click": "click"}

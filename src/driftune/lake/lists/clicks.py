@@ -12,8 +12,8 @@ class Clicks(Protocol):
     """The clicks of a list.
 
     ``source``: the column that says them, if any. ``marks``: SQL of what it says of a row, which
-    the row's elements see as ``_marks``. ``outside``: the condition on a row one of whose clicks is
-    no element.
+    the row's elements see as ``_driftune_marks``. ``outside``: the condition on a row one of whose
+    clicks is no element.
     """
 
     source: ListPath | None
@@ -62,8 +62,8 @@ class At:
 
     def label(self, element: str) -> str:
         """1 at a clicked place; null in a list one of whose places is no number."""
-        unreadable = "len(list_filter(_marks, lambda m: m IS NULL)) > 0"
-        clicked = f"coalesce(list_contains(_marks, {PLACE}), false)"
+        unreadable = "len(list_filter(_driftune_marks, lambda m: m IS NULL)) > 0"
+        clicked = f"coalesce(list_contains(_driftune_marks, {PLACE}), false)"
         return f"CASE WHEN {unreadable} THEN NULL ELSE {clicked}::TINYINT END"
 
 
@@ -84,7 +84,9 @@ class Ids:
 
     def label(self, element: str) -> str:
         """1 for a clicked id."""
-        return f"coalesce(list_contains(_marks, {self.first.text(element)}), false)::TINYINT"
+        return (
+            f"coalesce(list_contains(_driftune_marks, {self.first.text(element)}), false)::TINYINT"
+        )
 
 
 def _filled(source: ListPath) -> str:

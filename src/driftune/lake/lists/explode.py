@@ -117,15 +117,22 @@ class ListPlan:
 
     def table(self, day: str) -> str:
         """The statement that creates the table ``elements``."""
-        numbered = [f"{sql} AS _l{number}" for number, sql in enumerate(self.lists)]
-        longest = ", ".join(f"coalesce(len(_l{number}), 0)" for number in range(len(self.lists)))
-        unnested = [f"unnest(_l{number}) AS _e{number}" for number in range(len(self.lists))]
-        elements = {name: f"_e{self.lists.index(path.sql)}" for name, path in self.paths.items()}
+        numbered = [f"{sql} AS _driftune_l{number}" for number, sql in enumerate(self.lists)]
+        longest = ", ".join(
+            f"coalesce(len(_driftune_l{number}), 0)" for number in range(len(self.lists))
+        )
+        unnested = [
+            f"unnest(_driftune_l{number}) AS _driftune_e{number}"
+            for number in range(len(self.lists))
+        ]
+        elements = {
+            name: f"_driftune_e{self.lists.index(path.sql)}" for name, path in self.paths.items()
+        }
         fields = {name: path.field(elements[name]) for name, path in self.paths.items()}
         if self.clicks:
             fields[self.shown] = self.clicks.shown(fields[self.shown])
             fields[CLICKED] = self.clicks.label(elements[self.shown])
-            numbered.append(f"{self.clicks.marks} AS _marks")
+            numbered.append(f"{self.clicks.marks} AS _driftune_marks")
         made = [f"{sql} AS {identifier(name)}" for name, sql in fields.items()]
         others = [f"{sql} AS {identifier(name)}" for name, sql in self.others.items()]
         made.append(f"{literal(day)} || '-' || _driftune_sha || '-' || _driftune_row AS {LIST_ID}")
@@ -136,9 +143,10 @@ class ListPlan:
                    hash(_driftune_fingerprint, {PLACE}) AS _driftune_fingerprint,
                    {PLACE} AS _driftune_element, {", ".join([*others, *made])}
             FROM (
-                SELECT * EXCLUDE (_n), unnest(range(1, _n + 1)) AS {PLACE}, {", ".join(unnested)}
+                SELECT * EXCLUDE (_driftune_n),
+                       unnest(range(1, _driftune_n + 1)) AS {PLACE}, {", ".join(unnested)}
                 FROM (
-                    SELECT *, greatest(0, {longest}) AS _n
+                    SELECT *, greatest(0, {longest}) AS _driftune_n
                     FROM (SELECT *, {", ".join(numbered)} FROM lists)
                 )
             )
