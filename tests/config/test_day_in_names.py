@@ -25,11 +25,15 @@ def test_a_day_in_its_form(template: str, name: str) -> None:
     assert with_day(checked_template(template), date(2026, 3, 2)) == name
 
 
-@pytest.mark.parametrize("template", ["logs/*.csv", "{day:%d}.csv", "{day:%m-%d}.csv", "{day:x}"])
+@pytest.mark.parametrize(
+    "template", ["logs/*.csv", "{day:%d}.csv", "{day:%m-%d}.csv", "{day:x}", "{day:%Y%m%d%H}"]
+)
 def test_a_template_that_tells_no_days_apart_is_refused(
     make_world: Callable[..., World], template: str
 ) -> None:
-    with pytest.raises(ConfigError, match=r"source\.uri = '.*': .*(must contain|one name)"):
+    with pytest.raises(
+        ConfigError, match=r"source\.uri = '.*': .*(must contain|one name|no part of a day)"
+    ):
         _ = make_world(source={"uri": template}).config
 
 

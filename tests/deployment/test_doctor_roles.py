@@ -66,6 +66,19 @@ def test_labels_that_teach_nothing_are_no_ok(make_world: Make, label: int, said:
     assert [line for line, ok in lines(found).items() if not ok and said in line]
 
 
+def test_an_optional_column_that_is_not_delivered_is_null(make_world: Make) -> None:
+    world = make_world()
+    found = seen(world, impressions(world.day(2)).drop(columns=["price"]))
+    (price,) = [each for each in found.roles if each.role == "price"]
+    assert price.values == [(None, None)]
+
+
+def test_a_day_that_has_no_room_is_no_ok(make_world: Make) -> None:
+    world = make_world(resources={"memory": "1MB"})
+    (line,) = [line for line, ok in lines(seen(world)).items() if not ok]
+    assert "raise resources.memory" in line
+
+
 def test_clicks_alone_are_no_problem_where_negatives_are_drawn(make_world: Make) -> None:
     world = make_world(negatives={"per_positive": 2, "from": "domain_day"})
     found = seen(world, impressions(world.day(2)).assign(click=1, ordered=0))

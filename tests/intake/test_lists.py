@@ -196,6 +196,7 @@ def test_what_is_odd_in_lists_is_counted_and_loses_no_row(make_world: Make) -> N
 def test_names_of_lists_may_be_anything(make_world: Make) -> None:
     frame = lists().drop(columns=["ordered"])
     names = {"item_id": 'a "b".c', "price": "e", "category": "_l0", "user_id": "m%s"}
+    frame["rowid"] = range(len(frame))
     frame["clicks"] = [
         [i for i, k in zip(row.item_id, row.click, strict=True) if k] for row in frame.itertuples()
     ]

@@ -88,7 +88,7 @@ def _lake(config: Config) -> str:
 
 
 def _backbone(config: Config) -> str:
-    from driftune.training.base import base_problems
+    from driftune.training.base_record import base_problems
     from driftune.training.pretrain import load_item_groups, load_model
 
     encoder, _, mark = load_model(config)

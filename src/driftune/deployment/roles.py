@@ -1,6 +1,7 @@
 """What the roles of params.yaml make of real rows, and what a first run needs and lacks."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -72,7 +73,9 @@ def see_roles(config: Config) -> SeenRoles:
             fetched = fetch(config, day, folder)
             try:
                 return _seen(config, fetched, folder)
-            except LakeError:
+            except LakeError as error:
+                if not _is_lake_damaged(config):
+                    return SeenRoles(day, [{"what": f"source: {error}", "ok": False}])
                 # The check of the lake says what is wrong with it.
                 what = f"source: {len(fetched.files)} file(s) of {day}, not read: see the lake"
                 return SeenRoles(day, [{"what": what, "ok": True}])
@@ -90,8 +93,16 @@ def _seen(config: Config, fetched: Fetched, folder: Path) -> SeenRoles:
         domains = _domains(con)
         findings: list[Finding] = [{"what": source, "ok": True}, _rejected(config, con, staged)]
         findings += _enough(config, domains, bool(part))
-        values = [_values(con, *each) for each in _sources(config)]
+        values = [_values(con, *each) for each in _sources(config, staged.evolution.types)]
     return SeenRoles(day, [*findings, *_days(config)], values, domains)
+
+
+def _is_lake_damaged(config: Config) -> bool:
+    try:
+        _ = Lake.of(config).days
+    except LakeError:
+        return True
+    return False
 
 
 def _bounded(fetched: Fetched) -> tuple[tuple[SourceFile, ...], str]:
@@ -119,13 +130,13 @@ def _rejected(config: Config, con: Connection, staged: Staged) -> Finding:
     if share > most:
         worst = reasons.most_common(1)[0][0]
         said += f", more than quality.max_rejected_share ({most:g}): the day would be refused; "
-        said += f"mend {_key(worst)} in params.yaml"
+        said += f"mend {_key(worst)}"
         return {"what": said, "ok": False}
     return {"what": said, "ok": True}
 
 
 def _key(reason: str) -> str:
-    """The key of params.yaml whose rows a rule rejects."""
+    """What to mend where a rule rejects many rows."""
     keys = {
         "user_missing": "columns.user",
         "item_missing": "columns.item",
@@ -136,9 +147,10 @@ def _key(reason: str) -> str:
         "convert_label": "columns.convert",
         "convert_without_click": "columns.convert",
         "number_unreadable": "columns.price, position, propensity or features.numerical",
-        "duplicate": "the log: rows are there twice",
     }
-    return keys.get(reason, "columns")
+    if reason == "duplicate":
+        return "the log: rows are there twice"
+    return f"{keys.get(reason, 'columns')} in params.yaml"
 
 
 def _domains(con: Connection) -> list[DomainRows]:
@@ -185,8 +197,8 @@ def _days(config: Config) -> list[Finding]:
     ]
 
 
-def _sources(config: Config) -> list[tuple[str, str, str | None, str]]:
-    """Of each role: its name, what params.yaml gives for it, its column if it is one, and the
+def _sources(config: Config, there: Collection[str]) -> list[tuple[str, str, str | None, str]]:
+    """Of each role: its name, what params.yaml gives for it, its column if the day has it, and the
     canonical column."""
     found: list[tuple[str, str, str | None, str]] = []
     for role, canonical in _CANONICAL.items():
@@ -194,7 +206,7 @@ def _sources(config: Config) -> list[tuple[str, str, str | None, str]]:
         if given is None:
             continue
         if isinstance(given, str):
-            found.append((role, given, given, canonical))
+            found.append((role, given, given if given in there else None, canonical))
         elif isinstance(given, list):
             found.append((role, ", ".join(given), None, canonical))
         else:

@@ -63,13 +63,15 @@ def _smoothed(group: np.ndarray, click: np.ndarray, expected: np.ndarray, size: 
 class BaseFigures:
     """A model on a domain's held-out impressions, beside the baselines; NaN: not defined.
 
-    ``worse_than``: the baseline whose log loss is lower by more than two standard errors.
+    ``worse_than``: the baseline whose log loss is lower by more than two standard errors, the
+    better one of both. ``predicted``: clicks that the model expects.
     ``miscalibrated``: predicted per observed clicks lie outside ``CALIBRATED`` by more than two
     standard errors of the clicks.
     """
 
     rows: int
     clicks: int
+    predicted: float
     auc: float
     calibration: float
     log_loss: float
@@ -88,11 +90,12 @@ def base_figures(
 ) -> BaseFigures:
     """Compare a model's probabilities with the two baselines' on the same impressions, (n,)."""
     own = _losses(click, model)
-    worse = None
+    better = {}
     for name, rates in (("the domain's rate", domain), ("item and position rates", item)):
         more = own - _losses(click, rates)
         if len(more) > 1 and more.mean() > 2 * more.std(ddof=1) / np.sqrt(len(more)):
-            worse = name
+            better[name] = float(more.mean())
+    worse = max(better, key=better.__getitem__, default=None)
     clicks = float(click.sum())
     hoped = float(model.sum())
     ratio = hoped / clicks if clicks else float("nan")
@@ -101,6 +104,7 @@ def base_figures(
     return BaseFigures(
         rows=len(click),
         clicks=int(clicks),
+        predicted=hoped,
         auc=auc(click, model),
         calibration=ratio,
         log_loss=log_loss(click, model),

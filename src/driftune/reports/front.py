@@ -20,7 +20,7 @@ from driftune.reports.states import (
     steps_legend,
     verdict_view,
 )
-from driftune.training.base import BaseProblem
+from driftune.training.base_record import BaseProblem
 
 SWITCHES, BASE = 20, 5
 

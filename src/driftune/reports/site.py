@@ -26,7 +26,7 @@ from driftune.reports.links import decision_path
 from driftune.reports.policies_page import policies_view
 from driftune.reports.render import Renderer, View
 from driftune.reports.scope import Scope
-from driftune.training.base import base_problems
+from driftune.training.base_record import base_problems
 
 _PACKAGE = Path(__file__).parent
 # Whole decisions in one query.

@@ -5,14 +5,12 @@ import io
 import logging
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.domains import domain_key
-from driftune.errors import BackboneError
 from driftune.evaluation.baselines import (
     CALIBRATED,
     BaseFigures,
@@ -22,21 +20,13 @@ from driftune.evaluation.baselines import (
     item_position_rates,
 )
 from driftune.features.encoder import Encoder
-from driftune.io import read_json, write_sealed, write_text
+from driftune.io import write_sealed, write_text
 from driftune.lake.duck import connect
 from driftune.lake.table import Lake
+from driftune.training.base_record import BaseProblem, base_record
 from driftune.training.rows import Rows
 
 log = logging.getLogger("driftune")
-_FILE = "base.json"
-
-
-class BaseProblem(TypedDict):
-    """A domain (its name and key) that the base predicts badly, and how, in one sentence."""
-
-    domain: str
-    key: str
-    told: str
 
 
 def judge_base(
@@ -67,27 +57,11 @@ def judge_base(
         for key, figures in found.items()
         if (told := _problem(figures))
     ]
-    write_sealed(folder / _FILE, {"problems": problems})
+    write_sealed(base_record(config), {"problems": problems})
     for problem in problems[:3]:
         log.warning("the base on %s: %s", problem["domain"], problem["told"])
     if len(problems) > 3:
         log.warning("and %d domains more, see %s", len(problems) - 3, folder / "by_domain.csv")
-    return problems
-
-
-def base_problems(config: Config) -> list[BaseProblem]:
-    """What was wrong with the base when it was evaluated; nothing where it was not.
-
-    Raises:
-        BackboneError: when the record is damaged.
-    """
-    path = Workspace(config).model / _FILE
-    if not path.exists():
-        return []
-    try:
-        problems: list[BaseProblem] = read_json(path)["problems"]
-    except (ValueError, KeyError, TypeError, OSError):
-        raise BackboneError(f"{path}: damaged; run driftune pretrain --only evaluate") from None
     return problems
 
 
@@ -99,12 +73,15 @@ def _problem(figures: BaseFigures) -> str | None:
         )
     said = []
     if figures.worse_than:
-        least = min(figures.domain_log_loss, figures.item_log_loss)
+        of_domain = figures.worse_than == "the domain's rate"
+        least = figures.domain_log_loss if of_domain else figures.item_log_loss
         said.append(
             f"it predicts clicks worse than {figures.worse_than} alone (log loss "
             f"{figures.log_loss:.4f}, {least:.4f})"
         )
-    if figures.miscalibrated:
+    if figures.miscalibrated and not figures.clicks:
+        said.append(f"it predicts {figures.predicted:.0f} clicks where there was none")
+    elif figures.miscalibrated:
         said.append(
             f"it predicts {figures.calibration:.2f} clicks for each one ({CALIBRATED[0]:g} to "
             f"{CALIBRATED[1]:g} is sound)"

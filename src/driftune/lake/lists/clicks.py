@@ -7,6 +7,9 @@ from driftune.config.explode import PLACE
 from driftune.lake.duck import literal
 from driftune.lake.lists.paths import ListPath
 
+# Names of lambdas' parameters, which hide columns that are called so.
+_M, _E = "_driftune_m", "_driftune_e"
+
 
 class Clicks(Protocol):
     """The clicks of a list.
@@ -20,8 +23,8 @@ class Clicks(Protocol):
     marks: str
     outside: str
 
-    def shown(self, value: str) -> str:
-        """SQL of what was shown, of the first list's value."""
+    def shown(self, element: str) -> str:
+        """SQL of what was shown."""
 
     def label(self, element: str) -> str:
         """SQL of an element's label, null or another text where none can be read."""
@@ -37,9 +40,11 @@ class Suffix:
         self.pattern = literal(f"(?s)(.*){re.escape(sign)}(.*)")
         self.first = first
 
-    def shown(self, value: str) -> str:
+    def shown(self, element: str) -> str:
         """What stands before the sign."""
-        return f"coalesce(nullif(regexp_extract({value}, {self.pattern}, 1), ''), {value})"
+        text = self.first.text(element)
+        before = f"nullif(regexp_extract({text}, {self.pattern}, 1), '')"
+        return f"CASE WHEN regexp_full_match({text}, {self.pattern}) THEN {before} ELSE {text} END"
 
     def label(self, element: str) -> str:
         """What stands behind it; null where it is not there."""
@@ -51,18 +56,23 @@ class At:
 
     def __init__(self, source: ListPath, first: ListPath, start: int) -> None:
         self.source: ListPath | None = source
-        place = f"TRY_CAST(m AS BIGINT) - {start} + 1"
-        self.marks = f"list_transform({_filled(source)}, lambda m: {place})"
+        self.first = first
+        number = f"TRY_CAST({_M} AS DOUBLE)"
+        place = f"CASE WHEN {number} = trunc({number}) THEN {number}::BIGINT - {start} + 1 END"
+        # What lies before the first place, or is -1, says that there was no click.
+        none = f"{_M} IS NULL OR {_M} > 0"
+        places = f"list_transform({_filled(source)}, lambda {_M}: {place})"
+        self.marks = f"list_filter({places}, lambda {_M}: {none})"
         length = f"coalesce(len({first.sql}), 0)"
-        self.outside = f"len(list_filter({self.marks}, lambda m: m < 1 OR m > {length})) > 0"
+        self.outside = f"len(list_filter({self.marks}, lambda {_M}: {_M} > {length})) > 0"
 
-    def shown(self, value: str) -> str:
+    def shown(self, element: str) -> str:
         """The value itself."""
-        return value
+        return self.first.field(element)
 
     def label(self, element: str) -> str:
         """1 at a clicked place; null in a list one of whose places is no number."""
-        unreadable = "len(list_filter(_driftune_marks, lambda m: m IS NULL)) > 0"
+        unreadable = f"len(list_filter(_driftune_marks, lambda {_M}: {_M} IS NULL)) > 0"
         clicked = f"coalesce(list_contains(_driftune_marks, {PLACE}), false)"
         return f"CASE WHEN {unreadable} THEN NULL ELSE {clicked}::TINYINT END"
 
@@ -74,13 +84,13 @@ class Ids:
         self.source: ListPath | None = source
         self.first = first
         self.marks = _filled(source)
-        elements = f"coalesce(list_transform({first.sql}, lambda e: {first.text('e')}), [])"
-        none = f"lambda m: NOT list_contains({elements}, m)"
+        elements = f"coalesce(list_transform({first.sql}, lambda {_E}: {first.text(_E)}), [])"
+        none = f"lambda {_M}: NOT list_contains({elements}, {_M})"
         self.outside = f"len(list_filter({self.marks}, {none})) > 0"
 
-    def shown(self, value: str) -> str:
+    def shown(self, element: str) -> str:
         """The value itself."""
-        return value
+        return self.first.field(element)
 
     def label(self, element: str) -> str:
         """1 for a clicked id."""
@@ -91,5 +101,5 @@ class Ids:
 
 def _filled(source: ListPath) -> str:
     """What a column says, as texts without nulls and empty ones; of a null, an empty list."""
-    texts = f"list_transform({source.sql}, lambda m: trim({source.text('m')}))"
-    return f"coalesce(list_filter({texts}, lambda m: m <> ''), [])"
+    texts = f"list_transform({source.sql}, lambda {_M}: trim({source.text(_M)}))"
+    return f"coalesce(list_filter({texts}, lambda {_M}: {_M} <> ''), [])"

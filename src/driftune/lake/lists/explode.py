@@ -40,7 +40,7 @@ def explode(
     plan = ListPlan(settings, loaded.parts[0].file.uri, delivered, shown, named)
     plan.check_texts(con)
     con.execute(plan.table(day))
-    con.execute("CREATE VIEW raw AS SELECT rowid + 1 AS _driftune_id, * FROM elements")
+    con.execute("CREATE VIEW raw AS FROM elements")
     (rows,) = one_row(con, "SELECT count(*) FROM elements")
     if rows == 0:
         raise SourceError(
@@ -60,7 +60,7 @@ def no_click(con: Connection) -> list[Change]:
         "SELECT count(*), count(*) FILTER (clicks IS NOT TRUE) FROM "
         "(SELECT bool_or(click_value = 1) AS clicks FROM parsed GROUP BY file, file_row)",
     )
-    said = f"Lists may have no click: {without:,} of {lists:,} have none."
+    said = f"Every list has a click: {without:,} of {lists:,} have none."
     return [Change.of("list_no_click", said, without)] if without else []
 
 
@@ -130,7 +130,7 @@ class ListPlan:
         }
         fields = {name: path.field(elements[name]) for name, path in self.paths.items()}
         if self.clicks:
-            fields[self.shown] = self.clicks.shown(fields[self.shown])
+            fields[self.shown] = self.clicks.shown(elements[self.shown])
             fields[CLICKED] = self.clicks.label(elements[self.shown])
             numbered.append(f"{self.clicks.marks} AS _driftune_marks")
         made = [f"{sql} AS {identifier(name)}" for name, sql in fields.items()]
@@ -139,7 +139,7 @@ class ListPlan:
         made.append(PLACE)
         return f"""
             CREATE TABLE elements AS
-            SELECT _driftune_row, _driftune_file,
+            SELECT row_number() OVER () AS _driftune_id, _driftune_row, _driftune_file,
                    hash(_driftune_fingerprint, {PLACE}) AS _driftune_fingerprint,
                    {PLACE} AS _driftune_element, {", ".join([*others, *made])}
             FROM (

@@ -1,11 +1,12 @@
 """Paths to lists: from a delivered column through structs to a list, and on into its elements."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from driftune.lake.duck import identifier, literal
-from driftune.lake.types import as_text
+from driftune.lake.types import FLOATS, as_text
 
 if TYPE_CHECKING:
     from duckdb.sqltypes import DuckDBPyType
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 # What may stand around the elements of a text that is no JSON, and around each of them.
 _BRACKETS = r"^\s*\[(.*)\]\s*$"
 _QUOTES = literal("\"' ")
+# The parameter of lambdas, which hides a column that is called so.
+_E = "_driftune_e"
+# Doubles below it hold every whole number.
+_EXACT = 2**53
 
 
 class NoListError(Exception):
@@ -38,17 +43,20 @@ class ListPath:
     def field(self, element: str) -> str:
         """SQL of the value that the path names, of an element."""
         if self.kind is None:
-            path = "$" + "".join(f'."{name}"' for name in self.inside)
+            path = "$" + "".join(f".{json.dumps(name, ensure_ascii=False)}" for name in self.inside)
             if not self.inside:
                 return element
             return f"json_extract_string({element}, {literal(path)})"
         return _fields(element, self.inside, self.kind)[0]
 
     def text(self, element: str) -> str:
-        """The value as text; what is nested as JSON."""
+        """The value as text; what is nested as JSON, a float that is whole without a fraction."""
         if self.kind is None:
             return self.field(element)
         value, kind = _fields(element, self.inside, self.kind)
+        if str(kind) in FLOATS:
+            whole = f"{value} = trunc({value}) AND abs({value}) < {_EXACT}"
+            return f"CASE WHEN {whole} THEN {value}::BIGINT::VARCHAR ELSE {value}::VARCHAR END"
         return as_text(value, str(kind))
 
 
@@ -129,15 +137,19 @@ def _of_text(
     """A list that is written as text: a JSON array, or elements with a separator."""
     text = f"trim({sql}::VARCHAR)"
     # Elements that are objects keep their JSON; others are what they say.
-    element = "e::VARCHAR" if inside else "e->>'$'"
-    objects = f"list_transform(from_json({text}, '[\"JSON\"]'), lambda e: {element})"
+    element = f"{_E}::VARCHAR" if inside else f"{_E}->>'$'"
+    objects = f"list_transform(from_json({text}, '[\"JSON\"]'), lambda {_E}: {element})"
     bare = f"regexp_extract({text}, {literal(_BRACKETS)}, 1, 's')"
-    written = f"list_transform({_split(bare, separator or ',')}, lambda e: trim(e, {_QUOTES}))"
-    if separator is not None:
-        other = f"list_transform({_split(text, separator)}, lambda e: trim(e))"
-    else:
-        other = f"[{text}]" if alone else "NULL"
+    written = _written(bare)
+    other = f"[{text}]" if alone else "NULL"
     is_array = f"starts_with({text}, '[') AND ends_with({text}, ']')"
+    if separator is not None:
+        other, written = (
+            f"list_transform({_split(each, separator)}, lambda {_E}: trim({_E}))"
+            for each in (text, bare)
+        )
+        # Elements may have brackets of their own.
+        is_array += f" AND (json_valid({text}) OR NOT regexp_matches({bare}, '[\\[\\]]'))"
     if inside:
         written = "NULL"
     # An array of JSON is what it says, one of another notation is its elements.
@@ -147,7 +159,22 @@ def _of_text(
     return ListPath(column, tuple(within), found, tuple(inside), None, broken)
 
 
+def _written(bare: str) -> str:
+    """The elements of a list as Python or numpy writes it: quoted ones, and others between commas,
+    or blanks where there is no comma."""
+    quoted = "'[^']*'|\"[^\"]*\""
+    commas, blanks = (literal(f"{quoted}|{other}") for other in ("[^,]+", r"[^\s]+"))
+    found = (
+        f"CASE WHEN contains({bare}, ',') THEN regexp_extract_all({bare}, {commas}) "
+        f"ELSE regexp_extract_all({bare}, {blanks}) END"
+    )
+    filled = f"list_filter({found}, lambda {_E}: trim({_E}) <> '')"
+    value = f"trim({_E}, {_QUOTES})"
+    none = f"trim({_E}) IN ('None', 'nan', 'NaN', 'null')"
+    return f"list_transform({filled}, lambda {_E}: CASE WHEN NOT {none} THEN {value} END)"
+
+
 def _split(text: str, separator: str) -> str:
-    if separator.isspace():
+    if separator == " ":
         return f"regexp_split_to_array(trim({text}), '\\s+')"
     return f"string_split({text}, {literal(separator)})"
