@@ -66,7 +66,7 @@ def test_the_zone_says_the_day(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("column", "line"),
-    [("when", "has no column 'when'"), ("site", "column 'site' reads as a time")],
+    [("when", "has no column 'when'"), ("site", "column 'site' does not read as a time")],
 )
 def test_no_time_is_one_line(tmp_path: Path, column: str, line: str) -> None:
     file = log(tmp_path / "all.csv", LINES)
