@@ -9,6 +9,7 @@ import pytest
 
 from driftune.config.loading import load_config
 from driftune.errors import ConfigError, SourceError
+from driftune.proposal import columns
 from driftune.proposal.columns import Column
 from driftune.proposal.propose import Proposal, propose
 from driftune.proposal.roles import Guess, Value
@@ -415,7 +416,8 @@ def test_an_answered_time_is_read_as_it_is_written(tmp_path: Path) -> None:
     def two(folder: Path) -> Path:
         select = """
             'u' || u AS user_id, 'i' || h % 50 AS item_id, t AS shown_at, epoch(t)::BIGINT AS sent,
-            {'made': strftime(t, '%d.%m.%Y %H:%M')} AS item, (h // 7 % 4 = 0) AS clicked
+            strftime(t, '%Y%m%d%H')::BIGINT AS hour, {'made': strftime(t, '%d.%m.%Y %H:%M')} AS item,
+            (h // 7 % 4 = 0) AS clicked
         """
         return _written(folder, select, "%Y-%m-%d.parquet", "FORMAT parquet")
 
@@ -425,6 +427,7 @@ def test_an_answered_time_is_read_as_it_is_written(tmp_path: Path) -> None:
         return next(g.value for g in found.answered({"time": name}).guesses if g.role == "time")
 
     assert time("sent") == {"column": "sent", "unit": "s"}
+    assert time("hour") == {"column": "hour", "format": "%Y%m%d%H"}
     assert time("item.made") == {"sql": '"item"."made"', "format": "%d.%m.%Y %H:%M"}
     assert "#   sent: " not in found.answered({"time": "sent"}).text()
 
@@ -487,3 +490,16 @@ def test_any_sign_in_names_and_values_can_be_read_again(tmp_path: Path, name: st
     file.write_text(text, encoding="utf-8")
     config = load_config(file, env={})
     assert (config.columns.user, config.timezone) == (name, "Asia/Shanghai")
+
+
+def test_the_sample_is_of_the_whole_day_and_keeps_requests_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "SAMPLE_ROWS", 3_000)
+    file = tmp_path / "2026-03-02.csv"
+    file.write_text("n,request\n" + "".join(f"{n},{n // 5}\n" for n in range(20_000)))
+    with columns.sampled([file]) as con:
+        found = con.execute("SELECT n::INT, request FROM sample").fetchall()
+    assert 2_000 <= len(found) <= 3_000
+    assert max(n for n, _ in found) > 10_000
+    assert len({request for _, request in found}) == len(found) // 5

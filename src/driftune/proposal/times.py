@@ -10,10 +10,11 @@ SCALES = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 FIRST_YEAR, LAST_YEAR = 2000, 2039
 # Their first and last instant, in seconds since 1970.
 FIRST, LAST = 946_684_800, 2_208_988_800
+_HOUR = "%Y%m%d%H"
 # The share of values that must read so.
 _MOST = 0.9
 _FORMATS = (
-    *("%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y%m%d%H", "%y%m%d%H", "%d.%m.%Y %H:%M:%S"),
+    *("%Y%m%d%H%M%S", "%Y%m%d%H%M", _HOUR, "%y%m%d%H", "%d.%m.%Y %H:%M:%S"),
     *("%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%m/%d/%Y %I:%M:%S %p"),
     *("%m/%d/%Y %H:%M", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%d/%b/%Y:%H:%M:%S %z"),
 )
@@ -62,7 +63,14 @@ def time_writing(con: Connection, column: Column) -> TimeWriting | None:
             f"count(*) FILTER ({number} BETWEEN {FIRST * scale} AND {LAST * scale})"
             for scale in SCALES.values()
         )
-        (inside,) = con.execute(f"SELECT {counts} FROM sample").fetchall()
+        text = f"trim({identifier(column.name)}::VARCHAR)"
+        hour = f"year(try_strptime({text}, '{_HOUR}')) BETWEEN {FIRST_YEAR} AND {LAST_YEAR}"
+        ((hours, *inside),) = con.execute(
+            f"SELECT count(*) FILTER ({hour}), {counts} FROM sample"
+        ).fetchall()
+        if hours >= _MOST * column.filled:
+            # As seconds they would be times after 2033.
+            return TimeWriting(None, _HOUR, hours / column.filled)
         for unit, count in zip(SCALES, inside, strict=True):
             if count >= _MOST * column.filled:
                 return TimeWriting(unit, None, count / column.filled)
