@@ -416,7 +416,8 @@ def test_an_answered_time_is_read_as_it_is_written(tmp_path: Path) -> None:
     def two(folder: Path) -> Path:
         select = """
             'u' || u AS user_id, 'i' || h % 50 AS item_id, t AS shown_at, epoch(t)::BIGINT AS sent,
-            strftime(t, '%Y%m%d%H')::BIGINT AS hour, {'made': strftime(t, '%d.%m.%Y %H:%M')} AS item,
+            strftime(t, '%Y%m%d%H')::BIGINT AS hour,
+            {'made': strftime(t, '%d.%m.%Y %H:%M')} AS item,
             (h // 7 % 4 = 0) AS clicked
         """
         return _written(folder, select, "%Y-%m-%d.parquet", "FORMAT parquet")
