@@ -66,3 +66,55 @@ def test_what_cannot_be_told_is_asked_for_in_one_line(
     assert "cannot tell click: no column of 0 and 1" in line
     assert "say --answer click=COLUMN, or --yes" in line
     assert not (logs.parent / "params.yaml").exists()
+
+
+@pytest.mark.parametrize("extra", [(), ("--split-to", "split")])
+def test_a_zone_that_is_none_is_one_line_before_anything(
+    logs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    extra: tuple[str, ...],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        init(monkeypatch, "logs", "--yes", "--timezone", "Mars/X", *extra)
+    assert ended.value.code == 1
+    assert "--timezone Mars/X: is no IANA time zone" in capsys.readouterr().err
+    assert [path.name for path in logs.parent.iterdir()] == ["logs"]
+
+
+def test_a_needed_role_without_a_column_is_one_line_and_no_file(
+    logs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in logs.iterdir():
+        frame = impressions(FIRST, rows=200)[["click", "event_time"]]
+        frame.assign(a=1, b="x").to_parquet(path)
+    with pytest.raises(SystemExit) as ended:
+        init(monkeypatch, "logs", "--yes")
+    assert ended.value.code == 1
+    line = capsys.readouterr().err.strip()
+    assert "cannot tell user: no column has as many values as users have; item: " in line
+    assert line.endswith("say --answer user=COLUMN")
+    assert [path.name for path in logs.parent.iterdir()] == ["logs"]
+
+
+def test_what_does_not_load_is_not_written(
+    logs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        init(monkeypatch, "logs", "--yes", "--to", "a[1]/params.yaml")
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert "a[1]/params.yaml: workspace = " in said
+    assert "nothing was written" in said
+    assert list((logs.parent / "a[1]").iterdir()) == []
+
+
+def test_a_path_with_signs_is_read_again(
+    logs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.rename(logs.parent / "$HOME ~x")
+    with pytest.raises(SystemExit) as ended:
+        init(monkeypatch, "$HOME ~x", "--yes", "--answer", "domain=scene")
+    assert not ended.value.code
+    assert "ok: source: 1 file(s)" in capsys.readouterr().out
+    assert 'uri: "$$HOME ~x/{day}.parquet"' in (logs.parent / "params.yaml").read_text()

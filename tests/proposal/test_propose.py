@@ -1,6 +1,7 @@
 """Logs that differ in everything are proposed as they are meant."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 
 from driftune.config.loading import load_config
 from driftune.errors import ConfigError, SourceError
+from driftune.proposal import columns
+from driftune.proposal.columns import Column
 from driftune.proposal.propose import Proposal, propose
 from driftune.proposal.roles import Guess, Value
 from tests.anywhere import anywhere
@@ -112,6 +115,65 @@ def feed(folder: Path) -> Path:
     return _written(folder, select, "%Y-%m-%d/behaviors.parquet", "FORMAT parquet")
 
 
+def plain(folder: Path) -> Path:
+    """A CSV file of impressions, whose time has a blank in it."""
+    select = """
+        'u' || u AS user_id, 'i' || h % 50 AS item_id,
+        strftime(t, '%Y-%m-%d %H:%M:%S') AS shown_at, (h // 7 % 4 = 0)::INT AS click,
+        ['n', 's'][1 + h // 50 % 2] AS region, 1.5 + h % 50 AS price
+    """
+    return _written(folder, select, "%Y-%m-%d.csv", "HEADER")
+
+
+def german(folder: Path) -> Path:
+    """The same with the day before the month."""
+    select = """
+        'u' || u AS user_id, 'i' || h % 50 AS item_id, strftime(t, '%d.%m.%Y %H:%M') AS shown_at,
+        (h // 7 % 4 = 0)::INT AS click, ['n', 's'][1 + h // 50 % 2] AS region
+    """
+    return _written(folder, select, "%Y-%m-%d.csv", "HEADER")
+
+
+def tagged(folder: Path) -> Path:
+    """Impressions, each with lists and maps of what is known of it."""
+    select = """
+        'u' || u AS user_id, 'i' || h % 50 AS item_id, t AS shown_at, (h // 7 % 4 = 0) AS clicked,
+        ['n', 's'][1 + h // 50 % 2] AS region, ['a' || h % 4, 'b', 'c' || h % 3] AS tags,
+        [0.5 * (h % 3), 1.5, 2.5] AS vec, (h % 9 / 2) || ',' || (h % 7 / 2) AS latlon,
+        '{"a": 1, "b' || h % 3 || '": 2}' AS facts, 'size-' || h % 2 || ' color-0' AS attrs
+    """
+    return _written(folder, select, "%Y-%m-%d.parquet", "FORMAT parquet")
+
+
+def bare(folder: Path) -> Path:
+    """Lists and nothing beside them but who saw them: what is made of them is no domain."""
+    select = """
+        'u' || u AS user_id, t AS shown_at,
+        list_transform(range(6), lambda k: 'i' || hash(x * 31 + k) % 60) AS items,
+        1 + h % 6 AS clicked_place
+    """
+    return _written(folder, select, "%Y-%m-%d.parquet", "FORMAT parquet")
+
+
+def zeros(folder: Path) -> Path:
+    """A time since 1970 that some rows lack and write as 0."""
+    select = """
+        'u' || u AS user_id, 'i' || h % 50 AS item_id,
+        CASE WHEN x % 100 = 0 THEN 0 ELSE epoch_ms(t) END AS shown_at,
+        (h // 7 % 4 = 0) AS clicked, ['n', 's'][1 + h // 50 % 2] AS region
+    """
+    return _written(folder, select, "%Y-%m-%d.parquet", "FORMAT parquet")
+
+
+def deep(folder: Path) -> Path:
+    """A time of milliseconds within a struct."""
+    select = """
+        'u' || u AS user_id, 'i' || h % 50 AS item_id, {'at': epoch_ms(t), 'n': x} AS event,
+        (h // 7 % 4 = 0) AS clicked, ['n', 's'][1 + h // 50 % 2] AS region
+    """
+    return _written(folder, select, "%Y-%m-%d.parquet", "FORMAT parquet")
+
+
 KNOWN: dict[str, tuple[Write, str, dict[str, Value]]] = {
     "news": (
         news,
@@ -202,6 +264,63 @@ KNOWN: dict[str, tuple[Write, str, dict[str, Value]]] = {
             "position": "position",
         },
     ),
+    "plain": (
+        plain,
+        "{day}.csv",
+        {
+            "user": "user_id",
+            "item": "item_id",
+            "time": {"column": "shown_at"},
+            "domain": "region",
+            "click": "click",
+            "price": "price",
+            "request": None,
+        },
+    ),
+    "german": (
+        german,
+        "{day}.csv",
+        {
+            "user": "user_id",
+            "item": "item_id",
+            "time": {"column": "shown_at", "format": "%d.%m.%Y %H:%M"},
+            "click": "click",
+            "request": None,
+        },
+    ),
+    "tagged": (
+        tagged,
+        "{day}.parquet",
+        {
+            "user": "user_id",
+            "item": "item_id",
+            "domain": "region",
+            "click": "clicked",
+            "request": None,
+            "position": None,
+        },
+    ),
+    "bare": (
+        bare,
+        "{day}.parquet",
+        {
+            "user": "user_id",
+            "item": "items",
+            "click": "list_clicked",
+            "domain": {"sql": "'all'"},
+            "category": None,
+        },
+    ),
+    "zeros": (
+        zeros,
+        "{day}.parquet",
+        {"user": "user_id", "item": "item_id", "time": {"column": "shown_at", "unit": "ms"}},
+    ),
+    "deep": (
+        deep,
+        "{day}.parquet",
+        {"user": "user_id", "time": {"sql": '"event"."at"', "unit": "ms"}, "domain": "region"},
+    ),
 }
 
 
@@ -291,3 +410,97 @@ def test_files_that_are_no_days_are_one_line(
 def test_a_folder_without_logs_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no Parquet, CSV or JSON lines there"):
         propose([tmp_path], tmp_path)
+
+
+def test_an_answered_time_is_read_as_it_is_written(tmp_path: Path) -> None:
+    def two(folder: Path) -> Path:
+        select = """
+            'u' || u AS user_id, 'i' || h % 50 AS item_id, t AS shown_at, epoch(t)::BIGINT AS sent,
+            strftime(t, '%Y%m%d%H')::BIGINT AS hour,
+            {'made': strftime(t, '%d.%m.%Y %H:%M')} AS item,
+            (h // 7 % 4 = 0) AS clicked
+        """
+        return _written(folder, select, "%Y-%m-%d.parquet", "FORMAT parquet")
+
+    found = _proposed(tmp_path, two)
+
+    def time(name: str) -> Value:
+        return next(g.value for g in found.answered({"time": name}).guesses if g.role == "time")
+
+    assert time("sent") == {"column": "sent", "unit": "s"}
+    assert time("hour") == {"column": "hour", "format": "%Y%m%d%H"}
+    assert time("item.made") == {"sql": '"item"."made"', "format": "%d.%m.%Y %H:%M"}
+    assert "#   sent: " not in found.answered({"time": "sent"}).text()
+
+
+@pytest.mark.parametrize(
+    ("select", "columns"),
+    [
+        ("['i' || h % 40, 'i' || h % 30] AS list_id", {"list_id_2": "list_id"}),
+        (
+            "{'Items': ['i' || h % 40, 'i' || h % 30]} AS a, {'items': [h % 3, h % 4]} AS b",
+            {"a_Items": "a.Items", "b_items": "b.items"},
+        ),
+        (
+            "{'id': ['i' || h % 40, 'i' || h % 30]} AS items, 'r' || x AS id",
+            {"items_id": "items.id"},
+        ),
+    ],
+)
+def test_a_list_whose_name_is_taken_gets_another(
+    tmp_path: Path, select: str, columns: dict[str, str]
+) -> None:
+    def lists(folder: Path) -> Path:
+        rows = f"'u' || u AS user_id, t AS shown_at, {select}"
+        return _written(folder, rows, "%Y-%m-%d.parquet", "FORMAT parquet")
+
+    explode = _proposed(tmp_path, lists).explode
+    assert explode is not None
+    assert explode.columns == columns
+
+
+def test_a_column_that_lists_would_make_is_one_line_with_its_file(tmp_path: Path) -> None:
+    def lists(folder: Path) -> Path:
+        rows = "'u' || u AS user_id, t AS shown_at, ['i' || h % 40, 'j'] AS items, x AS list_id"
+        return _written(folder, rows, "%Y-%m-%d.parquet", "FORMAT parquet")
+
+    with pytest.raises(SourceError, match=r"2026-03-02.parquet: has the column 'list_id'"):
+        _proposed(tmp_path, lists)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a\0b",
+        "a\nb: [",
+        "a\x85b",
+        "\U0001f600",
+        "a: #'\"b",
+    ],
+)
+def test_any_sign_in_names_and_values_can_be_read_again(tmp_path: Path, name: str) -> None:
+    column = Column(f"{name} 2", "VARCHAR", 9, 9, 2, 0, 0, None, None, 0.5, (f"v{name}",), False)
+    found = _proposed(tmp_path, plain)
+    guesses = tuple(
+        replace(g, value=name, why=f"such as {name}", others=(name,)) if g.role == "user" else g
+        for g in found.guesses
+    )
+    text = replace(found, columns=(column, *found.columns), guesses=guesses).text("Asia/Shanghai")
+    assert "2 values, such as v" in text
+    file = tmp_path / "params.yaml"
+    file.write_text(text, encoding="utf-8")
+    config = load_config(file, env={})
+    assert (config.columns.user, config.timezone) == (name, "Asia/Shanghai")
+
+
+def test_the_sample_is_of_the_whole_day_and_keeps_requests_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "SAMPLE_ROWS", 3_000)
+    file = tmp_path / "2026-03-02.csv"
+    file.write_text("n,request\n" + "".join(f"{n},{n // 5}\n" for n in range(20_000)))
+    with columns.sampled([file]) as con:
+        found = con.execute("SELECT n::INT, request FROM sample").fetchall()
+    assert 2_000 <= len(found) <= 3_000
+    assert max(n for n, _ in found) > 10_000
+    assert len({request for _, request in found}) == len(found) // 5

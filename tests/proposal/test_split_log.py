@@ -8,6 +8,7 @@ import pytest
 from driftune.errors import SourceError
 from driftune.proposal.propose import propose
 from driftune.proposal.split import UNREADABLE, split_days
+from tests.anywhere import anywhere
 
 
 def log(path: Path, lines: str) -> Path:
@@ -66,7 +67,7 @@ def test_the_zone_says_the_day(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("column", "line"),
-    [("when", "has no column 'when'"), ("site", "column 'site' reads as a time")],
+    [("when", "has no column 'when'"), ("site", "column 'site' does not read as a time")],
 )
 def test_no_time_is_one_line(tmp_path: Path, column: str, line: str) -> None:
     file = log(tmp_path / "all.csv", LINES)
@@ -84,3 +85,46 @@ def test_a_line_that_is_no_row_is_not_passed_over(tmp_path: Path) -> None:
     file = log(tmp_path / "all.csv", LINES + "1,0,26030200,7\n")
     with pytest.raises(SourceError, match="cannot be split by hour"):
         split_days([file], "hour", "UTC", tmp_path / "logs")
+
+
+def test_a_text_with_an_offset_is_an_instant(tmp_path: Path) -> None:
+    times = ["2026-03-02T23:30:00Z", "2026-03-02 23:30:00", "2026-03-03T23:30:00+08:00"]
+    file = log(tmp_path / "all.csv", "".join(f"1,0,{time},u,ad,s\n" for time in times))
+    split_days([file], "hour", "Asia/Shanghai", tmp_path / "logs")
+    found = {
+        folder.name: [row[2] for row in rows(folder)] for folder in (tmp_path / "logs").iterdir()
+    }
+    assert found == {"2026-03-02": [times[1]], "2026-03-03": [times[0], times[2]]}
+
+
+def test_a_time_of_0_is_none(tmp_path: Path) -> None:
+    lines = "".join(f"{n},0,{1772407800 + n},u,ad,s\n" for n in range(50))
+    file = log(tmp_path / "all.csv", lines + "1,0,0,u,ad,s\n1,0,1e300,u,ad,s\n")
+    found = split_days([file], "hour", "UTC", tmp_path / "logs")
+    assert (found.days, found.rows, found.unreadable) == (1, 50, 2)
+
+
+def test_a_folder_is_split_and_a_field_is_a_time(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with anywhere() as con:
+        con.execute(
+            "COPY (SELECT {'at': TIMESTAMP '2026-03-02' + to_hours(x)} AS event, x "
+            f"FROM range(30) r(x)) TO '{tmp_path / 'in' / 'all.parquet'}' (FORMAT parquet)"
+        )
+    found = split_days([tmp_path / "in"], None, "UTC", tmp_path / "logs")
+    assert (found.column, found.days, found.rows) == ("event.at", 2, 30)
+
+
+def test_json_is_not_split(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "all.jsonl").write_text('{"a": 1, "at": "2026-03-02T10:00:00"}\n')
+    with pytest.raises(SourceError, match="JSON is not split"):
+        split_days([tmp_path / "in"], None, "UTC", tmp_path / "logs")
+    assert not (tmp_path / "logs").exists()
+
+
+def test_nothing_is_left_of_a_split_that_did_not_begin(tmp_path: Path) -> None:
+    file = log(tmp_path / "all.csv", LINES + "1,0,26030200,7\n")
+    with pytest.raises(SourceError, match="cannot be split by hour"):
+        split_days([file], "hour", "UTC", tmp_path / "logs")
+    assert not (tmp_path / "logs").exists()

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import available_timezones
 
 import typer
 
@@ -10,7 +11,10 @@ from driftune.cli.lines import say
 from driftune.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from driftune.proposal.propose import Proposal
+    from driftune.proposal.roles import Guess
 
 app = typer.Typer()
 
@@ -34,13 +38,17 @@ def init(
     from driftune.config.loading import load_config
     from driftune.deployment.doctor import examine
     from driftune.deployment.roles import see_roles
-    from driftune.io import write_text
+    from driftune.io import replacing
     from driftune.proposal.propose import propose
     from driftune.proposal.split import UNREADABLE, split_days
     from driftune.proposal.text import reference_days
 
     if to.exists():
         raise ConfigError(f"{to}: is there already; give another one with --to")
+    if timezone not in available_timezones():
+        raise ConfigError(
+            f"--timezone {timezone}: is no IANA time zone; write one such as Europe/Berlin"
+        )
     answers = _answers(answer or [])
     if split_to is not None:
         found = split_days(files, answers.get("time"), timezone, split_to)
@@ -52,7 +60,15 @@ def init(
     _show(proposal)
     if not yes:
         proposal = _asked(proposal)
-    write_text(to, proposal.text(timezone))
+    if lacking := proposal.lacking:
+        raise _unknown(lacking)
+    with replacing(to) as part:
+        part.write_text(proposal.text(timezone), encoding="utf-8")
+        try:
+            load_config(part)
+        except ConfigError as error:
+            said = str(error).replace(str(part), str(to))
+            raise ConfigError(f"{said}; nothing was written") from None
     say(f"{to}: written; it is a proposal: read it")
     config = load_config(to)
     seen = see_roles(config)
@@ -92,6 +108,12 @@ def _show(proposal: "Proposal") -> None:
             say(f"{guess.role}: {guess.value or '?'} ({guess.sure}; {guess.why})")
 
 
+def _unknown(guesses: "Sequence[Guess]", remedy: str = "") -> ConfigError:
+    """That roles are not known."""
+    asked = "; ".join(f"{guess.role}: {guess.why}" for guess in guesses)
+    return ConfigError(f"cannot tell {asked}; say --answer {guesses[0].role}=COLUMN{remedy}")
+
+
 def _asked(proposal: "Proposal") -> "Proposal":
     """The proposal with the questions answered at the terminal.
 
@@ -102,11 +124,7 @@ def _asked(proposal: "Proposal") -> "Proposal":
     if not open_ones:
         return proposal
     if not sys.stdin.isatty():
-        asked = "; ".join(f"{guess.role}: {guess.why}" for guess in open_ones)
-        raise ConfigError(
-            f"cannot tell {asked}; say --answer {open_ones[0].role}=COLUMN, or --yes for the best "
-            "guess"
-        )
+        raise _unknown(open_ones, ", or --yes for the best guess")
     answers = {}
     for guess in open_ones:
         best = guess.value if isinstance(guess.value, str) else ""

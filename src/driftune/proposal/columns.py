@@ -8,12 +8,22 @@ from pathlib import Path
 import duckdb
 
 from driftune.errors import SourceError
-from driftune.lake.duck import Connection, connect, first_line, identifier, literal, plain_name
+from driftune.lake.duck import (
+    Connection,
+    connect,
+    first_line,
+    identifier,
+    literal,
+    one_row,
+    plain_name,
+)
 from driftune.lake.finding import format_of
 from driftune.lake.lists.paths import fields_of
 from driftune.lake.types import is_nested, is_timestamp
 
 SAMPLE_ROWS = 200_000
+# Bytes of a file that is read whole for its sample, and rows that are taken from it at a time.
+_READ_WHOLE, _BLOCK = 200_000_000, 1_000
 # Values that are shown of a column, and counted of one that may be a domain.
 EXAMPLES, VALUES = 5, 1_000
 _NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
@@ -73,22 +83,37 @@ class Column:
 
 @contextmanager
 def sampled(files: Sequence[Path]) -> Iterator[Connection]:
-    """A connection with the first rows of the files as the table ``sample``.
+    """A connection with rows of the files as the table ``sample``.
 
     Raises:
         SourceError: for a file that cannot be read.
     """
     with connect(reach=files) as con:
         share = max(1, SAMPLE_ROWS // len(files))
-        selected = " UNION ALL BY NAME ".join(
-            f"(SELECT * FROM {scan_of(path)} LIMIT {share})" for path in files
-        )
         try:
+            selected = " UNION ALL BY NAME ".join(_rows_of(con, path, share) for path in files)
             con.execute(f"CREATE TABLE sample AS {selected}")
         except duckdb.Error as error:
             names = ", ".join(path.name for path in files)
             raise SourceError(f"{names}: cannot be read together ({first_line(error)})") from None
         yield con
+
+
+def _rows_of(con: Connection, path: Path, share: int) -> str:
+    """SQL of some rows of a file: blocks of it, so that rows of one request stay together; of a
+    large file its first ones."""
+    scan = scan_of(path)
+    if path.stat().st_size > _READ_WHOLE:
+        return f"(SELECT * FROM {scan} LIMIT {share})"
+    (rows,) = one_row(con, f"SELECT count(*) FROM {scan}")
+    if rows <= share:
+        return f"(SELECT * FROM {scan})"
+    numbered = f"SELECT *, row_number() OVER () - 1 AS _driftune_n FROM {scan}"
+    every = -(-rows // share)
+    return (
+        f"(SELECT * EXCLUDE (_driftune_n) FROM ({numbered}) "
+        f"WHERE _driftune_n // {_BLOCK} % {every} = 0 LIMIT {share})"
+    )
 
 
 def columns_of(con: Connection, fields: Collection[str] = ()) -> list[Column]:

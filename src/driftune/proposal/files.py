@@ -6,18 +6,25 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from fnmatch import fnmatchcase
 from itertools import takewhile
 from pathlib import Path
 
+from driftune.config.days import with_day
 from driftune.errors import SourceError
 from driftune.lake.finding import COMPRESSED, FORMATS
 
 _NUMBERS = {"%Y": r"(?:19|20)\d\d", "%y": r"\d\d", "%m": r"\d\d", "%d": r"\d\d"}
+# What may follow a day of eight digits: hours, minutes and seconds.
+_HOURS = r"(?=[0-2]\d(?:[0-5]\d){0,2}(?!\d))"
 # How names write a day, the surest first.
 _FORMS = (
     *("year=%Y/month=%m/day=%d", "%Y-%m-%d", "%Y_%m_%d", "%Y.%m.%d", "%Y/%m/%d", "%Y%m%d"),
     *("%d-%m-%Y", "%d_%m_%Y", "%d.%m.%Y", "%y%m%d"),
 )
+# What parts a template: a day, and a folder.
+_SIGNS = re.compile(r"(\{day(?::[^{}]*)?\}|/)")
+_WORDS = re.compile(r"[^\W\d_]+|\d+|[\W_]")
 _ENDINGS = tuple(ending for endings in FORMATS.values() for ending in endings)
 
 
@@ -37,25 +44,42 @@ def daily_files(given: Iterable[Path], root: Path) -> DailyFiles:
     Raises:
         SourceError: when there is none, or their names write no day.
     """
+    files = log_files(given)
+    names = [os.path.relpath(path, root) for path in files]
+    found = max((_dated(names, form) for form in _FORMS), key=lambda each: -each.count(None))
+    days: dict[date, tuple[Path, ...]] = {}
+    dated: list[str] = []
+    for path, each in zip(files, found, strict=True):
+        if each is None:
+            raise SourceError(
+                f"{path}: its name writes no day (such as 2026-03-02 or 20260302)"
+                f"{'' if not any(found) else ', or not as the others do'}; deliver one file or "
+                "folder a day, or split it: --split-to FOLDER"
+            )
+        days[each[0]] = (*days.get(each[0], ()), path)
+        dated.append(each[1])
+    template = _common(dated)
+    for path, name, each in zip(files, names, found, strict=True):
+        if each is not None and not _is_found(name, template, each[0]):
+            raise SourceError(
+                f"{path}: lies or is called otherwise than the others, so that one source.uri "
+                f"({template}) does not find it; name the files of one log"
+            )
+    return DailyFiles(template, dict(sorted(days.items())))
+
+
+def log_files(given: Iterable[Path]) -> list[Path]:
+    """The files, and those of logs in folders.
+
+    Raises:
+        SourceError: when there are none.
+    """
+    given = list(given)
     files = sorted({path.resolve() for each in given for path in _within(each)})
     if not files:
         named = ", ".join(map(str, given))
         raise SourceError(f"{named}: no Parquet, CSV or JSON lines there; name files or a folder")
-    for form in _FORMS:
-        pattern = re.compile(rf"(?<!\d){_pattern(form)}(?!\d)")
-        found = [_dated(str(path), pattern, form) for path in files]
-        dated = [each for each in found if each is not None]
-        if len(dated) < len(files):
-            continue
-        days: dict[date, tuple[Path, ...]] = {}
-        for path, (day, _) in zip(files, dated, strict=True):
-            days[day] = (*days.get(day, ()), path)
-        names = [os.path.relpath(name, root) for _, name in dated]
-        return DailyFiles(_common(names), dict(sorted(days.items())))
-    raise SourceError(
-        f"{files[0]}: its name writes no day (such as 2026-03-02 or 20260302); deliver one file or "
-        "folder a day, or split it: --split-to FOLDER"
-    )
+    return files
 
 
 def _within(path: Path) -> list[Path]:
@@ -86,34 +110,70 @@ def _pattern(form: str) -> str:
     return escaped
 
 
-def _dated(name: str, pattern: re.Pattern[str], form: str) -> tuple[date, str] | None:
-    """The last day that a name writes, and the name with it as part of a template."""
-    for match in reversed(list(pattern.finditer(name))):
-        try:
-            day = datetime.strptime(match[0], form).date()
-        except ValueError:
-            continue
-        sign = "{day}" if form == "%Y-%m-%d" else f"{{day:{form}}}"
-        return day, name[: match.start()] + sign + name[match.end() :]
-    return None
+def _dated(names: Sequence[str], form: str) -> list[tuple[date, str] | None]:
+    """For each name the last day that it writes in a form, and the name as a template of it."""
+    after = rf"(?:(?!\d)|{_HOURS})" if form == "%Y%m%d" else r"(?!\d)"
+    pattern = re.compile(rf"(?<!\d){_pattern(form)}{after}")
+    sign = "{day}" if form == "%Y-%m-%d" else f"{{day:{form}}}"
+    return [_day_of(name, pattern, form, sign) for name in names]
 
 
-def _common(names: Sequence[str]) -> str:
-    """One template of all names: where they differ, a star."""
-    if len(set(names)) == 1:
-        return names[0]
-    # A day that is written twice differs in one of its places.
-    most, _ = Counter(names).most_common(1)[0]
-    start = _alike(names)
-    end = _alike([name[::-1] for name in names])[::-1]
-    end = end[max(0, len(start) + len(end) - min(map(len, names))) :]
-    if "{day" not in start + end:
-        return most
-    return f"{start}*{end}" if start.count("{") == start.count("}") else most
+def _day_of(name: str, pattern: re.Pattern[str], form: str, sign: str) -> tuple[date, str] | None:
+    found = [(match, _read(match[0], form)) for match in pattern.finditer(name)]
+    day = next((day for _, day in reversed(found) if day is not None), None)
+    if day is None:
+        return None
+    template, start = "", 0
+    for match, read in found:
+        if read == day:
+            # An hour behind the day differs in the files of others.
+            hours = re.compile(r"\d*").match(name, match.end())
+            template += name[start : match.start()] + sign
+            start = match.end()
+            if hours and hours[0]:
+                template, start = f"{template}*", hours.end()
+    return day, template + name[start:]
 
 
-def _alike(names: Sequence[str]) -> str:
-    """What all names begin with, sign by sign."""
-    first, last = min(names), max(names)
-    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
-    return "".join(sign for sign, _ in pairs)
+def _read(text: str, form: str) -> date | None:
+    try:
+        return datetime.strptime(text, form).date()
+    except ValueError:
+        return None
+
+
+def _common(templates: Sequence[str]) -> str:
+    """One template of all: a star in each part of a path, and beside the day, where they differ."""
+    parts = [_SIGNS.split(each) for each in templates]
+    # Those that lie otherwise than most are left out; the caller sees it.
+    shape, _ = Counter(tuple(each[1::2]) for each in parts).most_common(1)[0]
+    alike = [each for each in parts if tuple(each[1::2]) == shape]
+    joined = [_one_text(list(texts)) for texts in zip(*alike, strict=True)]
+    if any("*" in text for text in joined):
+        # With a star in it, a template's other signs of a glob would be ones, too.
+        joined = [re.sub(r"[?\[]", r"[\g<0>]", text) for text in joined]
+    return "".join(joined)
+
+
+def _one_text(texts: Sequence[str]) -> str:
+    """What texts have in common, by words and numbers, with a star where they differ."""
+    if len(set(texts)) == 1:
+        return texts[0]
+    words = [_WORDS.findall(text) for text in texts]
+    start = _alike(words)
+    end = _alike([list(reversed(each[len(start) :])) for each in words])
+    return f"{''.join(start)}*{''.join(reversed(end))}"
+
+
+def _alike(texts: Sequence[Sequence[str]]) -> list[str]:
+    """What all begin with, word by word."""
+    same = takewhile(lambda words: len(set(words)) == 1, zip(*texts, strict=False))
+    return [words[0] for words in same]
+
+
+def _is_found(name: str, template: str, day: date) -> bool:
+    """Whether a template finds a name; a star stands for a part of a path."""
+    wanted = with_day(template, day)
+    pattern = wanted.split("/")
+    parts = name.split("/")
+    return wanted == name or (len(parts) == len(pattern) and all(map(fnmatchcase, parts, pattern)))

@@ -4,29 +4,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from driftune.config.explode import CLICKED, LIST_ID, PLACE, Explode
+from driftune.config.explode import Explode
 from driftune.errors import ConfigError
 from driftune.proposal.columns import Column, columns_of, sampled
 from driftune.proposal.files import DailyFiles, daily_files
 from driftune.proposal.lists import explode_sample, find_lists
 from driftune.proposal.roles import Guess, Value, guess_roles
-from driftune.proposal.text import params_text
+from driftune.proposal.text import NEEDED, params_text
+from driftune.proposal.times import TimeWriting, time_value, times_of
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """What files of logs are, and what their columns may mean."""
+    """What files of logs are, what their columns may mean, and how these write times."""
 
     files: DailyFiles
     explode: Explode | None
     lists: str
     columns: tuple[Column, ...]
     guesses: tuple[Guess, ...]
+    times: Mapping[str, TimeWriting | None]
 
     @property
     def questions(self) -> list[Guess]:
         """What could not be told."""
         return [guess for guess in self.guesses if guess.sure == "question"]
+
+    @property
+    def lacking(self) -> list[Guess]:
+        """The roles that no column gives and every configuration needs."""
+        return [g for g in self.guesses if g.value is None and g.role in NEEDED]
 
     def text(self, timezone: str = "UTC") -> str:
         """The params.yaml."""
@@ -45,8 +52,9 @@ class Proposal:
             if name not in columns:
                 raise ConfigError(f"--answer {role}={name}: no such column; {', '.join(columns)}")
         guesses = [
-            _answer(guess, columns[answers[guess.role]]) if guess.role in answers else guess
+            _answer(guess, column, self.times.get(column.name)) if column else guess
             for guess in self.guesses
+            for column in [columns.get(answers.get(guess.role, ""))]
         ]
         return replace(self, guesses=tuple(guesses))
 
@@ -62,35 +70,19 @@ def propose(given: Sequence[Path], root: Path) -> Proposal:
     looked = sorted({days[0], days[len(days) // 2], days[-1]})
     with sampled([files.days[day][0] for day in looked]) as con:
         columns = columns_of(con)
-        found = find_lists(con, columns)
+        times = times_of(con, columns, {})
+        found = find_lists(con, columns, times)
         explode, why = found if found else (None, "")
         if explode is not None:
-            explode_sample(con, explode)
+            explode_sample(con, explode, str(files.days[days[0]][0]))
             columns = columns_of(con, [column.name for column in columns if column.is_field])
-        guesses = guess_roles(con, columns, len(looked), explode.columns if explode else ())
-    if explode is not None:
-        guesses = _of_lists(guesses, explode)
-    return Proposal(files, explode, why, tuple(columns), tuple(guesses))
+            kept = {name: each for name, each in times.items() if name not in explode.made}
+            times = times_of(con, columns, kept)
+        guesses = guess_roles(con, columns, len(looked), times, explode)
+    return Proposal(files, explode, why, tuple(columns), tuple(guesses), times)
 
 
-def _of_lists(guesses: Sequence[Guess], explode: Explode) -> list[Guess]:
-    """The guesses where a list says the request, the place and the click."""
-    known = {"request": LIST_ID, "position": PLACE}
-    if explode.clicked:
-        known["click"] = CLICKED
-    return [
-        replace(guess, value=known[guess.role], sure="sure", why="made by source.explode")
-        if guess.role in known
-        else guess
-        for guess in guesses
-    ]
-
-
-def _answer(guess: Guess, column: Column) -> Guess:
+def _answer(guess: Guess, column: Column, writing: TimeWriting | None) -> Guess:
     """A guess that was told its column."""
-    value: Value = column.role
-    if guess.role == "time":
-        # What is known of how a column writes times holds for that column alone.
-        same = isinstance(guess.value, dict) and guess.value.get("column") == column.name
-        value = guess.value if same else {"column": column.name}
+    value: Value = time_value(column, writing) if guess.role == "time" else column.role
     return replace(guess, value=value, sure="sure", why="as answered", others=())

@@ -1,13 +1,14 @@
 """What the columns of a log may mean: a guess for each role, how sure it is, and why."""
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from driftune.config.explode import CLICKED, LIST_ID, MADE, PLACE, Explode
 from driftune.lake.duck import Connection, identifier
 from driftune.proposal.columns import VALUES, Column
-from driftune.proposal.times import time_writing
+from driftune.proposal.times import TimeWriting, time_value
 
 # What params.yaml gives for a role.
 Value: TypeAlias = str | list[str] | dict[str, str] | None
@@ -56,12 +57,13 @@ class Guess:
 
 @dataclass
 class _Log:
-    """The sampled log, the columns of what was ``shown`` in its lists, if it has any, and those
-    that have a meaning already (``taken``)."""
+    """The sampled log, how its columns write ``times``, the columns of what was ``shown`` in its
+    lists, if it has any, and those that have a meaning already (``taken``)."""
 
     con: Connection
     columns: Sequence[Column]
     days: float
+    times: Mapping[str, TimeWriting | None]
     shown: Collection[str] = ()
     taken: set[str] = field(default_factory=set)
 
@@ -76,21 +78,36 @@ class _Log:
 
 
 def guess_roles(
-    con: Connection, columns: Sequence[Column], days: float, shown: Collection[str] = ()
+    con: Connection,
+    columns: Sequence[Column],
+    days: float,
+    times: Mapping[str, TimeWriting | None],
+    explode: Explode | None = None,
 ) -> list[Guess]:
     """Guess each role of ``sample``, which is of so many days.
 
-    ``shown``: the columns that were lists, one of which is the item.
+    ``times``: how columns write times; ``explode``: what made the rows of lists, one of whose
+    columns is the item.
     """
-    log = _Log(con, columns, days, shown)
+    made = _made(explode)
+    log = _Log(con, columns, days, times, explode.columns if explode else ())
+    log.taken |= {name for name in MADE if explode is not None and name in explode.made}
     found: list[Guess] = []
-    steps: tuple[Callable[[_Log], Guess], ...] = (
-        *(_time, _click, _user, _item, _convert, _price, _position, _propensity, _request),
-    )
-    for step in steps:
-        guess = step(log)
+    steps: dict[str, Callable[[_Log], Guess]] = {
+        "time": _time,
+        "click": _click,
+        "user": _user,
+        "item": _item,
+        "convert": _convert,
+        "price": _price,
+        "position": _position,
+        "propensity": _propensity,
+        "request": _request,
+    }
+    for role, step in steps.items():
+        guess = made[role] if role in made else step(log)
         found.append(guess)
-        log.taken |= {column.name for column in columns if _names(guess.value, column)}
+        log.taken |= {column.name for column in columns if names(guess.value, column)}
     given = next(guess.value for guess in found if guess.role == "item")
     item = next((column.name for column in columns if given == column.role), None)
     found.append(_domain(log, item))
@@ -99,8 +116,22 @@ def guess_roles(
     return found
 
 
-def _names(value: Value, column: Column) -> bool:
+def _made(explode: Explode | None) -> dict[str, Guess]:
+    """The roles that ``source.explode`` has made columns for."""
+    if explode is None:
+        return {}
+    known = {"request": LIST_ID, "position": PLACE}
+    if explode.clicked is not None:
+        known["click"] = CLICKED
+    return {
+        role: Guess(role, name, "sure", "made by source.explode") for role, name in known.items()
+    }
+
+
+def names(value: Value, column: Column) -> bool:
     """Whether what gives a role is a column, or its time."""
+    if isinstance(value, dict) and isinstance(column.role, dict):
+        return value.get("sql") == column.role["sql"]
     time = isinstance(value, dict) and value.get("column") == column.name
     return value == column.role or time
 
@@ -115,7 +146,7 @@ def fits(role: str, name: str) -> bool:
 def _time(log: _Log) -> Guess:
     found = []
     for column in log.left():
-        if (writing := time_writing(log.con, column)) is not None:
+        if (writing := log.times.get(column.name)) is not None:
             score = fits("time", column.name) + column.is_time + 2 * (writing.share == 1)
             # Hours tell more than days, and seconds more than hours.
             found.append((score, column.distinct, column, writing))
@@ -123,15 +154,11 @@ def _time(log: _Log) -> Guess:
         return Guess("time", None, "question", "no column reads as a time")
     found.sort(key=lambda each: (-each[0], -each[1]))
     _, _, column, writing = found[0]
-    value: dict[str, str] = {"column": column.name}
-    if isinstance(column.role, dict):
-        value = dict(column.role)
+    value = time_value(column, writing)
     how = column.kind.lower()
     if writing.unit:
-        value["unit"] = writing.unit
         how = f"numbers of {writing.unit} since 1970"
     if writing.format:
-        value["format"] = writing.format
         how = f"text such as {column.examples[0]}"
     sure: Sure = "sure" if len(found) == 1 or found[0][0] > found[1][0] else "likely"
     others = tuple(each[2].name for each in found[1:])

@@ -8,9 +8,18 @@ import duckdb
 
 from driftune.errors import SourceError
 from driftune.lake.duck import connect, first_line, identifier, literal, one_row
-from driftune.lake.types import has_offset
+from driftune.lake.finding import format_of
 from driftune.proposal.columns import columns_of, sampled, scan_of
-from driftune.proposal.times import SCALES, TimeWriting, time_writing
+from driftune.proposal.files import log_files
+from driftune.proposal.times import (
+    FIRST,
+    FIRST_YEAR,
+    LAST,
+    LAST_YEAR,
+    SCALES,
+    TimeWriting,
+    time_writing,
+)
 
 UNREADABLE = "_unreadable.parquet"
 _DAY = "_driftune_day"
@@ -29,24 +38,36 @@ class SplitLog:
 
 
 def split_days(files: Sequence[Path], column: str | None, timezone: str, folder: Path) -> SplitLog:
-    """Write the rows of the files into ``folder``, by the calendar day of their time in a zone.
+    """Write the rows of files and folders into ``folder``, by their time's calendar day in a zone.
 
     Rows keep their columns and order; CSV's values stay the texts that were written. ``column``:
     that of the time; None: the one that reads as a time best.
 
     Raises:
         SourceError: when the folder holds something already, no column reads as a time, or a file
-            cannot be read.
+            is JSON or cannot be read.
     """
     if folder.exists() and any(folder.iterdir()):
         raise SourceError(f"{folder}: is not empty; give an empty folder to split into")
-    name, writing, kind = _time(files, column)
+    files = log_files(files)
+    for path in files:
+        if format_of("auto", path.name, str(path)) == "jsonl":
+            raise SourceError(
+                f"{path}: JSON is not split, its values would change their types; deliver one file "
+                "a day"
+            )
+    column, moment = _time(files, column)
+    made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    day = f"({_moment(name, writing, kind)})::DATE"
     scans = " UNION ALL BY NAME ".join(
         f"SELECT * FROM {scan_of(path, strict=True)}" for path in files
     )
-    rows = f"SELECT *, {day} AS {_DAY} FROM ({scans})"
+    # What is of no year of logs, such as a time of 0, is none.
+    dated = f"SELECT *, ({moment})::DATE AS {_DAY} FROM ({scans})"
+    rows = (
+        f"SELECT * REPLACE (CASE WHEN year({_DAY}) BETWEEN {FIRST_YEAR} AND {LAST_YEAR} "
+        f"THEN {_DAY} END AS {_DAY}) FROM ({dated})"
+    )
     with connect(reach=[*files, folder], timezone=timezone) as con:
         try:
             # One thread keeps the order.
@@ -66,17 +87,21 @@ def split_days(files: Sequence[Path], column: str | None, timezone: str, folder:
                     f"{literal(str(folder / UNREADABLE))} (FORMAT parquet, COMPRESSION zstd)"
                 )
         except duckdb.Error as error:
+            left = f"; {folder} is not complete, remove it"
+            if not any(folder.iterdir()):
+                left = ""
+                if made:
+                    folder.rmdir()
             raise SourceError(
-                f"{files[0]}: cannot be split by {name} ({first_line(error)}); {folder} is not "
-                "complete, remove it"
+                f"{files[0]}: cannot be split by {column} ({first_line(error)}){left}"
             ) from None
     for path in folder.glob(f"{_DAY}=*"):
         path.rename(folder / path.name.removeprefix(f"{_DAY}="))
-    return SplitLog(folder, name, int(days), int(written), int(unread))
+    return SplitLog(folder, column, int(days), int(written), int(unread))
 
 
-def _time(files: Sequence[Path], column: str | None) -> tuple[str, TimeWriting, str]:
-    """The column of the time, how it writes times, and its type."""
+def _time(files: Sequence[Path], column: str | None) -> tuple[str, str]:
+    """The column of the time, and SQL of its moment."""
     with sampled(files[:3]) as con:
         found = {each.name: each for each in columns_of(con)}
         if column is not None and column not in found:
@@ -84,19 +109,20 @@ def _time(files: Sequence[Path], column: str | None) -> tuple[str, TimeWriting, 
         tried = [found[column]] if column is not None else list(found.values())
         read = [(each, writing) for each in tried if (writing := time_writing(con, each))]
     if not read:
-        named = f"column '{column}'" if column else "no column"
-        raise SourceError(
-            f"{files[0]}: {named} reads as a time; name another: --answer time=COLUMN"
-        )
+        named = f"column '{column}' does not read" if column else "no column reads"
+        raise SourceError(f"{files[0]}: {named} as a time; name another: --answer time=COLUMN")
     best, writing = max(read, key=lambda each: each[0].distinct)
-    return best.name, writing, best.kind
+    value = best.role["sql"] if isinstance(best.role, dict) else identifier(best.name)
+    return best.name, _moment(value, writing, best.kind)
 
 
-def _moment(name: str, writing: TimeWriting, kind: str) -> str:
+def _moment(value: str, writing: TimeWriting, kind: str) -> str:
     """SQL of an instant, or of a time without an offset, which is one of the zone."""
-    value = identifier(name)
     if writing.unit:
-        return f"to_timestamp(TRY_CAST({value} AS DOUBLE) / {SCALES[writing.unit]})"
+        scale, number = SCALES[writing.unit], f"TRY_CAST({value} AS DOUBLE)"
+        inside = f"{number} BETWEEN {FIRST * scale} AND {LAST * scale}"
+        return f"to_timestamp(CASE WHEN {inside} THEN {number} / {scale} END)"
     if writing.format:
         return f"try_strptime(trim({value}::VARCHAR), {literal(writing.format)})"
-    return value if has_offset(kind) else f"TRY_CAST({value} AS TIMESTAMP)"
+    # A text with an offset is an instant; one without is a time of the connection's zone.
+    return f"TRY_CAST(trim({value}) AS TIMESTAMPTZ)" if kind == "VARCHAR" else value

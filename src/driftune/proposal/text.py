@@ -7,10 +7,11 @@ from datetime import date
 from driftune.config.explode import LIST_ID, PLACE, Explode
 from driftune.proposal.columns import Column
 from driftune.proposal.files import DailyFiles
-from driftune.proposal.roles import Guess, Value
+from driftune.proposal.roles import Guess, Value, names
 
 _OPTIONAL = ("convert", "category", "price", "request", "position", "propensity")
-_ORDER = ("user", "item", "time", "domain", "click", *_OPTIONAL)
+NEEDED = ("user", "item", "time", "domain")
+_ORDER = (*NEEDED, "click", *_OPTIONAL)
 
 
 _NEGATIVES = (
@@ -34,10 +35,10 @@ def params_text(
         "# Proposed by driftune init: read the comments, mend what is wrong, then driftune doctor.",
         "# All other keys have their defaults; docs/reference/params.md names them.",
         "workspace: workspace",
-        f"timezone: {timezone}",
+        f"timezone: {_yaml(timezone)}",
         "",
         "source:",
-        f"  uri: {_yaml(files.template)}",
+        f"  uri: {_yaml(_path(files.template))}",
     ]
     if explode is not None:
         given = explode.model_dump(mode="json", exclude_defaults=True)
@@ -70,7 +71,7 @@ def params_text(
             "# No role names these. Those that are known before an impression may be features;",
             "# what is known only after it (such as time spent) must not:",
             "#   features: {categorical: […], numerical: […]}",
-            *(f"#   {column.name}: {_described(column)}" for column in unused),
+            *(f"#   {_line(column.name)}: {_described(column)}" for column in unused),
         ]
     return "\n".join(lines) + "\n"
 
@@ -87,9 +88,7 @@ def _comment(guess: Guess) -> str:
 
 
 def _unused(columns: Sequence[Column], guesses: Sequence[Guess]) -> list[Column]:
-    values = [guess.value for guess in guesses]
-    times = [value.get("column") for value in values if isinstance(value, dict)]
-    named = {column.name for column in columns if column.role in values or column.name in times}
+    named = {c.name for c in columns for guess in guesses if names(guess.value, c)}
     return [column for column in columns if column.name not in {*named, LIST_ID, PLACE}]
 
 
@@ -100,7 +99,14 @@ def _described(column: Column) -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    """A text as part of a comment: one line of signs that YAML takes."""
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in " ".join(text.split()))
+
+
+def _path(template: str) -> str:
+    """A path whose signs mean themselves, as ``config.paths`` reads it."""
+    template = template.replace("$", "$$")
+    return f"./{template}" if template.startswith("~") else template
 
 
 def _count(days: int) -> str:
@@ -111,4 +117,5 @@ def _yaml(value: Value | Mapping[str, str] | date) -> str:
     """A value in YAML's flow style, of which JSON is a part."""
     if value is None:
         return "null"
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(sign if sign.isprintable() else f"\\U{ord(sign):08x}" for sign in text)
