@@ -90,7 +90,10 @@ def layers() -> None:
     """The layers of src/driftune, top imports lower only."""
     rows = ["cli", "retention", "reports | notify | observe | deployment", "policies", "adaptation"]
     rows += ["guard | drift", "project", "training", "intake", "quality", "registry", "evaluation"]
-    rows += ["models  (models.adapters: usable alone)", "features | simulate | importers | proposal"]
+    rows += [
+        "models  (models.adapters: usable alone)",
+        "features | simulate | importers | proposal",
+    ]
     rows += ["lake", "config", "errors · domains · io · locks · owners · progress · redact"]
     parts = [box(120, 10, 150, 30, "flows", "#eceff1"), box(330, 10, 150, 30, "tasks", "#eceff1")]
     parts += [line(272, 25, 328, 25), text(500, 30, "Prefect", GREY)]

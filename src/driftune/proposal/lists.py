@@ -80,7 +80,7 @@ def explode_sample(con: Connection, explode: Explode, uri: str) -> None:
         SourceError: naming the file ``uri``, for names that are taken.
     """
     con.execute(
-        "CREATE VIEW lists AS SELECT rowid AS _driftune_row, '' AS _driftune_file, "
+        "CREATE VIEW lists AS SELECT row_number() OVER () AS _driftune_row, '' AS _driftune_file, "
         "0::UBIGINT AS _driftune_fingerprint, '' AS _driftune_sha, * FROM sample"
     )
     plan = ListPlan(explode, uri, _types(con), next(iter(explode.columns)), ())
