@@ -225,7 +225,6 @@ def test_erased_users_stay_away(_begun: Path, steps: list[tuple[object, ...]]) -
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 @quick(15)
 @given(steps=st.lists(STEPS, min_size=4, max_size=12))
 def test_erased_users_stay_away_for_long(_begun: Path, steps: list[tuple[object, ...]]) -> None:
