@@ -56,9 +56,9 @@ def test_each_says_why_and_no_domain_beside_it_is_hurt(
         assert re.match(sentence, row.sentence), row.sentence
         assert name == SHIFTED or row.state in QUIET
     assert list(shown_wrong(world)) == []
-    status: Ended = driftune("status", folder=world.root)  # type: ignore[operator]
-    told: Ended = driftune("status", "--json", folder=world.root)  # type: ignore[operator]
-    doctor: Ended = driftune("doctor", folder=world.root)  # type: ignore[operator]
+    status: Ended = driftune("status", folder=world.root)  # type: ignore[operator]  # a fixture of any kind
+    told: Ended = driftune("status", "--json", folder=world.root)  # type: ignore[operator]  # a fixture of any kind
+    doctor: Ended = driftune("doctor", folder=world.root)  # type: ignore[operator]  # a fixture of any kind
     why = {row["domain"]: row["why"] for row in json.loads(told.out)["domains"]}
     for name in FOUND:
         domain = f"{name} · all"
