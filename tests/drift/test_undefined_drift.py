@@ -3,6 +3,7 @@
 import json
 import re
 import warnings
+from collections.abc import Callable
 
 import pytest
 
@@ -36,7 +37,7 @@ FOUND = {
 
 
 def test_each_says_why_and_no_domain_beside_it_is_hurt(
-    undefined_world: World, driftune: object, capsys: pytest.CaptureFixture[str]
+    undefined_world: World, driftune: Callable[..., Ended], capsys: pytest.CaptureFixture[str]
 ) -> None:
     world, day = undefined_world, undefined_world.day(3)
     with Ledger(world.config) as ledger, warnings.catch_warnings():
@@ -56,9 +57,9 @@ def test_each_says_why_and_no_domain_beside_it_is_hurt(
         assert re.match(sentence, row.sentence), row.sentence
         assert name == SHIFTED or row.state in QUIET
     assert list(shown_wrong(world)) == []
-    status: Ended = driftune("status", folder=world.root)  # type: ignore[operator]  # a fixture of any kind
-    told: Ended = driftune("status", "--json", folder=world.root)  # type: ignore[operator]  # a fixture of any kind
-    doctor: Ended = driftune("doctor", folder=world.root)  # type: ignore[operator]  # a fixture of any kind
+    status: Ended = driftune("status", folder=world.root)
+    told: Ended = driftune("status", "--json", folder=world.root)
+    doctor: Ended = driftune("doctor", folder=world.root)
     why = {row["domain"]: row["why"] for row in json.loads(told.out)["domains"]}
     for name in FOUND:
         domain = f"{name} · all"
