@@ -124,4 +124,8 @@ def test_the_command_prints_them_and_gives_them_as_json(
             assert [role["role"] for role in given["roles"]][:3] == ["user", "item", "time"]
         else:
             assert "as read" in said
+            # A number is shown as it was delivered where both say the same.
+            (line,) = [line for line in said.splitlines() if " position " in line]
+            assert "1 | " in line
+            assert "1.0" not in line
             assert "home · north" in said

@@ -20,7 +20,9 @@ def show_roles(seen: SeenRoles) -> None:
         table.add_column(name, overflow="fold")
     for role in seen.roles:
         values = (
-            _shown(now) if was in (None, now, _whole(now)) else f"{_shown(was)} → {_shown(now)}"
+            _shown(was or now)
+            if was in (None, now, _whole(now))
+            else f"{_shown(was)} → {_shown(now)}"
             for was, now in role.values
         )
         table.add_row(role.role, plain(role.source), plain(" | ".join(values)))
