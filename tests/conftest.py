@@ -31,6 +31,7 @@ from driftune.registry.ledger import Ledger
 from driftune.training.pretrain import pretrain
 from tests.checkpoint import judged_plainly
 from tests.forks import fork_server
+from tests.marks import leave_out
 from tests.servers import LOGIN, object_store
 
 silence()
@@ -151,25 +152,32 @@ class World:
         return self
 
 
+# Folders whose tests are about a day's verdict, or see to the whole of a deployed project.
+JUDGED_FOR_REAL = ("quality", "deployed", "faults")
+
+
+def judged_for_real(item: pytest.Item) -> bool:
+    """Whether days are judged by Great Expectations, whose import takes seconds."""
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    return folder in JUDGED_FOR_REAL or item.get_closest_marker("great_expectations") is not None
+
+
 # Before xdist reads the groups.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that fork processes share a worker: its fork server imports for seconds."""
+    """Tests of one slow import share a worker, and few parameters of some tests stay fast."""
+    leave_out(items)
     for item in items:
         if "forks" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("forks"))
-
-
-# Folders whose tests are about a day's verdict, or see to the whole of a deployed project.
-JUDGED_FOR_REAL = ("quality", "deployed", "faults")
+        elif judged_for_real(item) and item.path.parent.name not in ("deployed", "flows"):
+            item.add_marker(pytest.mark.xdist_group("great_expectations"))
 
 
 @pytest.fixture(autouse=True)
 def _plain_checkpoint(request: pytest.FixtureRequest) -> Iterator[None]:
     """Days are judged without Great Expectations where the verdict is not what is tested."""
-    folder = request.path.relative_to(Path(__file__).parent).parts[0]
-    marked = request.node.get_closest_marker("great_expectations")
-    if folder in JUDGED_FOR_REAL or marked is not None:
+    if judged_for_real(request.node):
         yield
     else:
         with judged_plainly():
@@ -219,7 +227,7 @@ def made_once(
 def _ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def make(folder: Path) -> None:
         world = World(folder).with_reference()
-        with Ledger(world.config) as ledger:
+        with judged_plainly(), Ledger(world.config) as ledger:
             ensure_reference(world.config, ledger)
 
     return made_once(tmp_path_factory, "ingested", make)

@@ -127,6 +127,8 @@ def test_rows_come_in_time_order_whatever_the_files_order(next_day_world: World,
     assert len(rows) == 3 * 1200 + 2400
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_delivered_anew_during_training_is_not_what_the_challenger_was_trained_on(
     next_day_world: World, day: date, monkeypatch: pytest.MonkeyPatch
 ) -> None:

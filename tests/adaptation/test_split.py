@@ -114,6 +114,8 @@ def test_rows_of_one_instant_stay_together(trained_world: World) -> None:
     assert least <= len(split.gate) < least + split.day_rows / 12 * 1.5
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_immature_labels_count_on_later_days_alone(trained_world: World, day: date) -> None:
     whole = split_of(trained_world, day)
     delayed(trained_world, 6)

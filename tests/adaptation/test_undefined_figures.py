@@ -5,6 +5,8 @@ import re
 import warnings
 from datetime import date
 
+import pytest
+
 from driftune.adaptation.adapt import adapt, look_again
 from driftune.adaptation.challenge import challenge
 from driftune.adaptation.claim import Claim
@@ -97,6 +99,8 @@ def test_none_is_promoted_and_each_says_why(undefined_world: World) -> None:
     assert list(shown_wrong(world)) == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_rows_that_the_frozen_model_overflows_on_train_nothing(undefined_world: World) -> None:
     world, day = undefined_world, undefined_world.day(3)
     names = ("some not numbers · all", "certain · all")

@@ -7,6 +7,8 @@ from benchmarks.fanout import Work, batched, measure, on_ray, processes, show, s
 WORK = Work(domains=3, rows=300, select=100, epochs=2)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_all_ways_train_the_same_adapters(capsys: pytest.CaptureFixture[str]) -> None:
     ways = {"threads": threads, "processes": processes, "batched": batched}
     figures = measure(WORK, ways, 2)

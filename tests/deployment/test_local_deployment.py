@@ -104,6 +104,8 @@ def test_what_a_killed_command_left_is_ended_and_strangers_are_not(tmp_path: Pat
             each.wait()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_was_started_last_by_a_killed_command_is_ended_too(tmp_path: Path) -> None:
     """Killed before it wrote down what it had started; the worker's own run has the mark, too."""
     start = f"""
@@ -176,6 +178,8 @@ def test_a_process_goes_with_its_children() -> None:
     assert parent_ended is None and not any(is_running(*each) for each in started)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_process_that_ends_by_itself_tells_its_last_line(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "server.log"
     process = Process("server", ["no-such-command"], log, dict(os.environ))

@@ -83,6 +83,8 @@ def test_a_switch_by_hand_cools_down_from_where_the_data_stands(trained_world: W
     assert rules == [{"cool-down": "watched"}, {"strong evidence": "pending"}]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_rejection_leaves_the_reference_as_it_was(trained_world: World) -> None:
     config = trained_world.config
     references, rejected = [], 0

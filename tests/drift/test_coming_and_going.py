@@ -69,6 +69,7 @@ def trained(world: World, change: Callable[[date, pd.DataFrame], pd.DataFrame]) 
     return world
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("change", "state", "sentence"),
     [
@@ -100,6 +101,7 @@ def test_a_domain_s_day_is_its_own(
     assert sentence in found[HERE].sentence
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "gone",
     [{1}, pytest.param({2}, marks=CI), pytest.param({0, 2}, marks=CI)],
@@ -134,6 +136,8 @@ def test_a_new_domain_gets_its_reference_by_its_first_days(
     assert found["other"].scores.reference[:1] == (world.day(3),)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_data_quality_says_of_a_domain_is_part_of_its_state(trained_world: World) -> None:
     gone, small = trained_world.day(3), trained_world.day(4)
     found = decide(trained_world, gone, without(impressions(gone, 2400)))[HERE]
@@ -145,6 +149,8 @@ def test_what_data_quality_says_of_a_domain_is_part_of_its_state(trained_world: 
     assert found.sentence.startswith("Refused by data quality: 3 rows, usually")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_new_domain_in_quarantine_has_no_decision(make_world: Callable[..., World]) -> None:
     world = make_world(domains={"unknown": "quarantine"}, quality={"max_rejected_share": 1})
     trained(world, lambda _, frame: without(frame))
@@ -152,6 +158,8 @@ def test_a_new_domain_in_quarantine_has_no_decision(make_world: Callable[..., Wo
     assert dict.fromkeys(OTHERS, State.STABLE) == {name: row.state for name, row in found.items()}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_domain_that_is_gone_for_days_comes_back(trained_world: World) -> None:
     day = trained_world.day(3)
     away = [trained_world.day(number) for number in (3, 4, 12)]
@@ -246,6 +254,8 @@ def test_a_crash_in_judging_one_domain_stops_no_other(
     assert {found[name].state for name in OTHERS} == {State.STABLE}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_damaged_record_of_one_domain_s_past_stops_no_other(trained_world: World) -> None:
     day = trained_world.day(3)
     key = decide(trained_world, day)[HERE].id

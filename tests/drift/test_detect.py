@@ -315,6 +315,8 @@ def test_reference_days_are_not_measured_against_themselves(trained_world: World
         assert ledger.decisions() == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_s_snapshots_are_added_once_and_overtaken_ones_taken_out(
     trained_world: World, day: date
 ) -> None:
@@ -334,6 +336,8 @@ def test_a_day_s_snapshots_are_added_once_and_overtaken_ones_taken_out(
     assert counts == [([4, 0], sorted(DOMAINS), 4)] * 2
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_old_pages_are_dropped(trained_world: World, day: date) -> None:
     old = Workspace(trained_world.config).drift_page(date(2025, 1, 1), "home")
     old.parent.mkdir(parents=True)

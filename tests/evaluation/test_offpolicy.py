@@ -114,6 +114,8 @@ def test_a_wrong_reward_model_leaves_the_doubly_robust_estimate_unbiased() -> No
     assert found.low < target @ rate < found.high
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_reordered_lists_are_valued_as_if_they_had_been_shown(truth: float) -> None:
     values: dict[str, list[float]] = {name: [] for name in ESTIMATORS}
     covered = dict.fromkeys(ESTIMATORS, 0)

@@ -68,6 +68,8 @@ def test_adapt_needs_a_decision_or_a_domain(simulated: World, given: dict[str, s
         adapt(config=str(simulated.params), **given)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_fault_of_the_report_neither_fails_an_adaptation_nor_hides_its_error(
     waiting: tuple[World, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -141,6 +141,8 @@ def test_a_first_run_without_logs_is_one_line(
     assert "reference day 2026-03-02: no file at logs/2026-03-02.parquet" in line
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_fault_of_the_report_neither_fails_a_day_nor_hides_its_error(
     simulated: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -179,6 +181,8 @@ def taken_in(world: World) -> list[str]:
     return [row.day for row in found if row.day > str(world.config.reference.last)]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_run_without_a_day_takes_up_missed_days_first(
     after_stable: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,6 +270,8 @@ def test_one_domain_that_fails_stops_no_other(
     assert states(simulated, SHIFT_DAY) == {**found, "search · south": "stable"}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_switch_is_whole_and_told_though_another_domain_is_away_and_one_fails(
     simulated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -379,6 +385,8 @@ def test_a_rollback_of_a_run_that_was_killed_is_announced_by_the_next(
         assert [event["payload"]["day"] for event in told] == [str(STABLE_DAY)]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.trains
 def test_a_champion_that_has_become_worse_is_taken_back_before_drift_is_judged(
     simulated: World, monkeypatch: pytest.MonkeyPatch

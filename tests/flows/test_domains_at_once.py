@@ -123,6 +123,8 @@ def killed(config: Config, told: dict[str, str]) -> None:
     os.kill(os.getpid(), 9)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_process_that_is_killed_is_one_line(simulated: World) -> None:
     config = with_runner(simulated, kind="processes", processes=1).config
 

@@ -97,6 +97,8 @@ def test_what_cannot_be_mended_fails_the_run_after_all_else_is_done(
     assert state_of(world, decision)[0] != "pending"
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_champion_is_checked_on_a_day_that_no_daily_run_checked(
     trained_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

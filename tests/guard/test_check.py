@@ -104,6 +104,8 @@ def test_a_day_that_came_late_is_checked_once_its_labels_are_mature(bad_champion
     assert [each.day for each in check(bad_champion, run, PATIENT)] == [str(after)]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_days_matured_in_a_gap_are_checked_by_the_next_run(bad_champion: World) -> None:
     delayed(bad_champion, 24)
     first = later(bad_champion, 3)
@@ -223,6 +225,8 @@ def test_weak_days_are_pooled_since_promotion(bad_champion: World) -> None:
     assert serving(bad_champion) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_delivered_anew_counts_once_in_its_newest_revision(bad_champion: World) -> None:
     day = bad_champion.day(3)
     check(bad_champion, bring(bad_champion, day), PATIENT)

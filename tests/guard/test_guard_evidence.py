@@ -58,6 +58,8 @@ def test_days_are_pooled_by_inverse_variance(days: list[tuple[float, float]]) ->
     assert found.pooled_error == pytest.approx(1 / np.sqrt((errors**-2.0).sum()))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @given(st.floats(-0.05, 0.05), st.floats(0.003, 0.03))
 def test_the_odds_are_those_of_the_half_normal_mixture(estimate: float, error: float) -> None:
     def odds(loss: float) -> float:
@@ -94,6 +96,8 @@ def test_the_look_at_all_days_keeps_its_error_rate_however_often_it_is_taken(err
     assert np.mean(np.array(least) <= 0.05) <= 0.05
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_equal_champions_stay_and_worse_ones_go() -> None:
     assert taken_back(0.0, 0.01) <= 0.06
     assert taken_back(0.005, 0.01) <= 0.01

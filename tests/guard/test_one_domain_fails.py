@@ -103,6 +103,7 @@ def test_one_whose_decision_is_damaged(two_champions: World) -> None:
     assert serving(two_champions) == {DOMAIN: 1, OTHER: BASE}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("clicks", [None, 0, 1], ids=["no row", "no click", "only clicks"])
 def test_a_champion_stays_on_a_day_that_says_nothing_of_it(
     two_champions: World, clicks: int | None

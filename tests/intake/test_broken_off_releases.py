@@ -51,6 +51,8 @@ def test_a_killed_release_is_pending_and_the_next_run_ends_it(
     assert not run(copied, copied.day(3)).changed
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_pending_release_is_withdrawn_where_the_day_is_refused_under_it(copied: World) -> None:
     day, workspace = copied.day(3), Workspace(copied.config)
     before = Lake.of(copied.config).contents

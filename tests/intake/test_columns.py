@@ -233,6 +233,7 @@ def test_times_that_are_too_fine_for_a_kept_column_are_critical(
     assert lake_rows(easy, 2, "d_shown") == [(None,)]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("first", "then"), [("Weight", "weight"), ("Größe (cm)", "größe (CM)")])
 def test_a_kept_column_of_another_case_is_the_same_column(
     with_numbers: World, first: str, then: str
@@ -319,6 +320,7 @@ def test_text_files_that_no_longer_fit_a_number_are_critical(with_numbers: World
     assert told(delivered(lambda frame: frame)) == []
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("text", ["", "[]", '{"sealed": true, "types": {}}'])
 def test_a_damaged_record_of_columns_is_one_line_until_its_day_is_taken_in_again(
     ingested_world: World, text: str

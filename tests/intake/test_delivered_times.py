@@ -151,6 +151,7 @@ def test_some_times_with_an_offset_are_told(make_world: Make) -> None:
     assert (quality.rejected, rows, quality.hours) == (1, 400, list(range(20)))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("offset", ["", "Z", "+00:00"])
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
 def test_all_with_an_offset_or_none_is_nothing_to_tell(
@@ -171,6 +172,7 @@ SCALES = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("given", SCALES)
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
 def test_a_wrong_unit_is_named(make_world: Make, given: str, suffix: str, tmp_path: Path) -> None:
@@ -189,6 +191,7 @@ def test_a_wrong_unit_is_named(make_world: Make, given: str, suffix: str, tmp_pa
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("texts", "time", "wanted"),
     [
@@ -232,6 +235,7 @@ def test_times_of_another_day_are_just_that(make_world: Make) -> None:
 # Expressions and formats
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
 @pytest.mark.parametrize(
     ("time", "wanted"),

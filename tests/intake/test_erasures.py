@@ -109,6 +109,7 @@ def older_lake(world: World, old: Path) -> str:
 LOSSES = [lose_list, damage_list, older_list, older_ledger, lose_ledger, older_lake]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("lose", LOSSES)
 def test_what_one_place_lost_refuses_the_day_and_again_mends_it(
     erased: World, tmp_path: Path, lose: Callable[[World, Path], str]
@@ -143,6 +144,8 @@ def test_what_one_place_lost_refuses_the_day_and_again_mends_it(
     assert problem(erased) is None
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_list_of_another_ledger_is_not_joined(erased: World, tmp_path: Path) -> None:
     other = World.copied(erased.root, tmp_path / "other")
     shutil.rmtree(other.config.home)
@@ -158,6 +161,8 @@ def test_a_list_of_another_ledger_is_not_joined(erased: World, tmp_path: Path) -
     assert problem(erased) is None
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_two_that_went_on_apart_are_joined(erased: World, tmp_path: Path) -> None:
     path, mine = Workspace(erased.config).suppressed, tmp_path / "mine.json"
     shutil.copy(path, mine)
@@ -177,6 +182,8 @@ def test_two_that_went_on_apart_are_joined(erased: World, tmp_path: Path) -> Non
     assert problem(erased) is None
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_only_the_lake_remembers_is_told_and_can_be_given_up(
     erased: World, tmp_path: Path, driftune: Callable[..., Ended]
 ) -> None:
@@ -194,6 +201,8 @@ def test_what_only_the_lake_remembers_is_told_and_can_be_given_up(
     assert applied(store_of(erased.config)) == 3
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_list_of_an_earlier_release_joins_ledger_and_lake(erased: World) -> None:
     path, config = Workspace(erased.config).suppressed, erased.config
     document = read_json(path)
@@ -223,6 +232,8 @@ def test_the_list_of_an_earlier_release_joins_ledger_and_lake(erased: World) -> 
     assert problem(erased) is None
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_lake_that_is_made_anew_is_behind_nothing(erased: World) -> None:
     shutil.rmtree(store_of(erased.config).place)
     assert problem(erased) is None

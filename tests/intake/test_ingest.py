@@ -273,6 +273,7 @@ def test_bad_files_give_one_line_and_change_nothing(ready, spoil):
     assert list(Workspace(world.config).staging.iterdir()) == []
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("suffix", ["csv", "csv.gz", "jsonl", "parquet"])
 def test_formats_give_the_same_lake(make_world, suffix):
     world = make_world(source={"uri": "logs/{day}/*." + suffix})

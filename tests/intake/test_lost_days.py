@@ -45,6 +45,8 @@ def lose_newest_commit(world: World) -> None:
     max(log.glob("*.json")).unlink()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_whole_lake_has_lost_nothing(kept: World) -> None:
     assert found(kept) == []
     take_in(kept, kept.day(5))
@@ -71,6 +73,8 @@ def test_the_lost_day_brings_itself_back(kept: World) -> None:
     assert found(kept) == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_older_delivery_of_a_day_than_the_ledger_s_is_named(kept: World) -> None:
     kept.write(kept.day(4), impressions(kept.day(4), 1100))
     take_in(kept, kept.day(4))
@@ -81,6 +85,8 @@ def test_an_older_delivery_of_a_day_than_the_ledger_s_is_named(kept: World) -> N
     assert "1,200 rows instead of 1,100" in why
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_lake_that_was_moved_away_is_replayed_day_by_day(kept: World) -> None:
     before = checksum(kept.config)
     shutil.rmtree(Lake.of(kept.config).store.url)

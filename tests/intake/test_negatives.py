@@ -88,6 +88,7 @@ def rows_of(world: World, columns: str = "*", where: str = "true") -> list[tuple
         return con.execute(query).fetchall()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_drawn_row_is_its_click_with_the_item_of_another_row(make_world, source):
     world = clicks_world(make_world, {"from": source})
@@ -111,6 +112,7 @@ def test_a_drawn_row_is_its_click_with_the_item_of_another_row(make_world, sourc
     assert "400 rows · 1,600 drawn" in day_line(FIRST, quality, [])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("source", SOURCES)
 def test_no_item_is_drawn_that_its_user_clicked_that_day_or_twice_for_a_click(make_world, source):
     world = clicks_world(make_world, {"from": source})
@@ -124,6 +126,7 @@ def test_no_item_is_drawn_that_its_user_clicked_that_day_or_twice_for_a_click(ma
         assert len(set(drawn)) == len(drawn)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("source", SOURCES)
 def test_the_same_rows_are_drawn_in_every_order_and_number_of_files(make_world, tmp_path, source):
     day = clicks(FIRST)
@@ -145,6 +148,8 @@ def test_the_same_rows_are_drawn_in_every_order_and_number_of_files(make_world, 
     assert rows_of(world, f"{OF_CLICK}, {OF_ITEM}, click") == found
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_popular_items_are_drawn_as_often_as_they_are_clicked_or_all_equally(make_world):
     shares = {}
     for source in ("domain_day", "uniform"):
@@ -161,6 +166,8 @@ def test_popular_items_are_drawn_as_often_as_they_are_clicked_or_all_equally(mak
     assert shares["uniform"].max() < 1.25 / day["item"].nunique()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_session_draws_what_was_clicked_while_it_lasted(make_world):
     world = clicks_world(make_world, {"per_positive": 2, "from": "session"})
     day = clicks(FIRST, rows=1500)
@@ -213,6 +220,8 @@ def test_an_erased_user_draws_nothing_and_is_in_no_drawn_row(make_world):
     assert quality.drawn == 4 * quality.accepted < 1600
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_other_negatives_are_other_content_and_none_keep_the_hash(make_world):
     world = clicks_world(make_world)
     world.write(FIRST, clicks(FIRST))
@@ -243,6 +252,8 @@ def test_delivered_rows_without_a_click_stay(make_world):
     assert shown == 400 > clicked and quality.drawn == 4 * clicked
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_days_before_there_were_drawn_rows_read_as_null(make_world):
     label = {"columns": {"click": {"sql": "(place > 4)::INT"}}}
     world = clicks_world(make_world, None, **label)
@@ -315,6 +326,8 @@ def test_a_base_is_trained_on_drawn_rows_and_tells_clicks_from_them(make_world):
 Row = tuple[int, int, int, int]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @settings(max_examples=20)
 @given(
     rows=st.lists(

@@ -68,6 +68,8 @@ def test_domains_of_a_day_that_was_refused_for_them_are_let_in(ingested_world: W
     assert done.quality.refused == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_without_names_the_day_is_judged_by_the_rules_of_now(ingested_world: World) -> None:
     world, day = ingested_world, ingested_world.day(3)
     frame = impressions(day)
@@ -124,6 +126,8 @@ def test_a_source_that_is_gone_leaves_everything_as_it_was(copied: World) -> Non
     assert Lake.of(copied.config).contents == before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_that_stays_refused_keeps_no_release(ingested_world: World) -> None:
     world, day = ingested_world, ingested_world.day(3)
     world.write(day, impressions(day).assign(click=7))

@@ -119,6 +119,8 @@ def test_copies_are_the_same_in_one_pass_and_in_many(pass_rows: int) -> None:
     assert [row for (row,) in found] == np.flatnonzero(frame.duplicated()).tolist()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_larger_than_memory(make_world: Make) -> None:
     world = make_world(resources={"memory": "80MB"})
     frame = impressions(FIRST, rows=250_000)
@@ -192,6 +194,7 @@ def test_codes_keep_their_text(make_world: Make) -> None:
     assert found == [("i900719925474099312345", 5)]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("value", "seen", "says"),
     [
@@ -234,6 +237,7 @@ def local_day() -> pd.DataFrame:
     return frame
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("offset", [False, True])
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25)])
 def test_days_on_which_clocks_change(make_world: Make, day: str, hours: int, offset: bool) -> None:
@@ -261,6 +265,7 @@ def test_days_on_which_clocks_change(make_world: Make, day: str, hours: int, off
     )
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
 @pytest.mark.parametrize("offset", [False, True])
 @pytest.mark.parametrize(

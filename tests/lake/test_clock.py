@@ -78,6 +78,7 @@ def check_walls(zone: str, day: date, walls: list[datetime]) -> None:
     assert all(here or lost for here, lost in zip(held, skipped, strict=True))
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize(("zone", "day"), CHANGED)
 def test_each_minute_of_a_changed_day_is_of_its_hour(zone: str, day: str) -> None:
     midnight = datetime.fromisoformat(day)
@@ -99,6 +100,8 @@ def days(draw: st.DrawFn) -> tuple[str, date]:
     return zone, day
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @settings(max_examples=25)
 @given(days(), st.lists(st.integers(-2 * 86_400_000_000, 3 * 86_400_000_000), min_size=1))
 def test_any_instant_of_any_day_in_any_zone(where: tuple[str, date], micros: list[int]) -> None:

@@ -17,6 +17,7 @@ def secret(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize(
     "statement",
     [

@@ -167,6 +167,8 @@ def test_known_changes_are_those_of_what_users_like() -> None:
         assert found == {(base.domains[0], start + timedelta(day)) for day in days}, kind
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_command_prints_figures_and_writes_the_page(shifted_world: World) -> None:
     # Adapters of few epochs, here too.
     World(shifted_world.root)

@@ -328,6 +328,7 @@ def _proposed(folder: Path, write: Write) -> Proposal:
     return propose([write(folder / "logs")], folder)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("log", KNOWN)
 def test_each_log_is_proposed_as_it_is_meant(tmp_path: Path, log: str) -> None:
     write, name, roles = KNOWN[log]
@@ -337,6 +338,7 @@ def test_each_log_is_proposed_as_it_is_meant(tmp_path: Path, log: str) -> None:
     assert list(found.files.days) == DAYS
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("log", KNOWN)
 def test_what_is_proposed_is_a_configuration(tmp_path: Path, log: str) -> None:
     file = tmp_path / "params.yaml"
@@ -468,6 +470,7 @@ def test_a_column_that_lists_would_make_is_one_line_with_its_file(tmp_path: Path
         _proposed(tmp_path, lists)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "name",
     [

@@ -77,11 +77,13 @@ def of_others(column: str, owner: str = "item_id") -> Change:
     return change
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("column", ["price", "category", "town"])
 def test_a_day_like_those_before_breaks_nothing(config: Config, column: str) -> None:
     assert broken(config, column, rows(99)) == {}
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("column", "change", "rules"),
     [

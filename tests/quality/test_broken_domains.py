@@ -47,6 +47,7 @@ def domains_in_lake(world: World, day: date) -> set[str]:
     return {name for (name,) in rows}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("spoil", "rule"),
     [
@@ -104,6 +105,8 @@ def test_when_most_domains_are_broken_the_day_is_refused(ingested_world: World) 
     assert read_profile(Workspace(world.config), day) is None
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_nothing_is_unusual_before_three_days_are_known(make_world) -> None:
     world = make_world()
     for number in range(2):
@@ -115,6 +118,8 @@ def test_nothing_is_unusual_before_three_days_are_known(make_world) -> None:
     assert (quality.verdict, quality.refused) == ("ok", [])
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_limits_of_a_domain_are_set_in_params(ingested_world: World) -> None:
     world = World(ingested_world.root, quality={"severity": {"domain_click_rate_absurd": "info"}})
     day = world.day(3)
@@ -125,6 +130,8 @@ def test_the_limits_of_a_domain_are_set_in_params(ingested_world: World) -> None
     assert "domain_click_rate" in broken(quality)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_drift_says_that_data_quality_refused_the_domain(trained_world: World) -> None:
     world, day = trained_world, trained_world.day(3)
     world.write(day, no_clicks(impressions(day)))

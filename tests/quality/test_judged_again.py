@@ -69,6 +69,8 @@ def test_a_day_is_judged_again_by_changed_rules(copied: World) -> None:
     assert Workspace(copied.config).quality(day).stat().st_mtime_ns == record
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_refused_day_is_late_again_when_its_rules_change(ingested_world: World) -> None:
     day, after = ingested_world.day(3), ingested_world.day(4)
     ingested_world.write(day)

@@ -55,6 +55,7 @@ def expect(kind: str, **arguments: Any) -> dict[str, Any]:
     return {"expectation": f"Expect{kind}", **({} if named else {"column": "weight"}), **arguments}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", [pa.float64(), pa.float32()], ids=["double", "float"])
 def test_a_bound_is_broken_by_one_row(world: World, kind: pa.DataType) -> None:
     columns = {"missing": [nan], "above": [inf], "below": [-inf]}
@@ -110,11 +111,15 @@ def test_every_expectation_of_values_is_broken(world: World) -> None:
     assert plain["success"]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_without_them_every_one_is_kept(world: World) -> None:
     delivered(world, {"weight": [60.0], "zero": [0.0] * ROWS, "other": [1.0]})
     assert [check["success"] for check in judged(world, [*KEPT, *KEPT_BY_ROWS])] == [True] * 16
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_they_are_added_to_the_other_broken_values(world: World) -> None:
     delivered(world, {"weight": [nan, 200.0, -3.0, inf]})
     between = expect("ColumnValuesToBeBetween", min_value=0, max_value=100)
@@ -141,6 +146,8 @@ def test_they_are_added_to_the_other_broken_values(world: World) -> None:
     assert f"of {ROWS} total rows" in page
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_columns_of_which_all_values_are_nan(world: World) -> None:
     delivered(world, {"weight": [nan] * ROWS})
     mean, between = judged(world, [KEPT[2], expect("ColumnValuesToBeBetween", min_value=0)])
@@ -171,6 +178,7 @@ def numbers(world: World, **severity: str) -> Ingested:
     return run(World(world.root, quality=quality, features=features), FIRST)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("column", ROLES)
 @pytest.mark.parametrize(
     "kind", [pa.float64(), pytest.param(pa.float32(), marks=CI)], ids=["double", "float"]
@@ -186,6 +194,8 @@ def test_numbers_of_roles_and_features_go_to_quarantine(
     assert counts == ("number_unreadable", 3)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_column_that_no_role_names_is_kept_as_delivered(world: World) -> None:
     delivered(world, {"weight": [nan, inf]})
     assert run(world, FIRST).quality.rejected == 0
@@ -198,6 +208,7 @@ def test_a_label_that_is_nan_is_no_label(world: World) -> None:
     assert [(row["reason"], row["rows"]) for row in quality.rejections] == [("click_label", 1)]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("column", ROLES)
 def test_rows_that_are_let_in_are_profiled_without_those_values(world: World, column: str) -> None:
     delivered(world, {"stars": [], column: [nan, inf, -inf]})

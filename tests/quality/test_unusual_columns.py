@@ -41,6 +41,7 @@ def lunch_lost(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[~frame["event_time"].dt.hour.between(11, 13)]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("spoil", "rule", "about"),
     [
@@ -93,6 +94,8 @@ def test_a_day_that_is_a_copy_of_another_is_refused(ingested_world: World) -> No
         run(world, day)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_days_taken_in_before_there_were_profiles_count_by_their_records(
     ingested_world: World,
 ) -> None:
@@ -126,6 +129,7 @@ def test_a_profile_of_another_format_counts_by_its_day_s_record(
     assert [bool(each["columns"]) for each in history.profiles] == [True, False, True]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("text", ["{", '{"sealed": true, "format": 1}'])
 def test_a_damaged_profile_is_one_line_until_its_day_is_taken_in_again(
     ingested_world: World, text: str
@@ -169,6 +173,7 @@ def test_wrong_arguments_of_an_expectation_are_one_line(
         run(world, day)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("extra", "why"),
     [
@@ -192,6 +197,8 @@ def test_an_expectation_that_cannot_be_computed_is_broken_and_says_why(
     assert all("\n" not in line for line in quality.problems())
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_ids_that_are_uuids_look_alike_in_every_case(ingested_world: World) -> None:
     world = ingested_world
     found = []

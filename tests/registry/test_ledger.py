@@ -320,6 +320,8 @@ def _open(params: str) -> list[tuple[int, str | None, str | None]]:
         return [(row.to_version, row.data_version, row.backbone) for row in ledger.switches(KEY)]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_reader_does_not_wait_for_a_writer(ledger: Ledger, decide: Decide) -> None:
     decision = decide()
     with ledger.write() as connection:

@@ -259,6 +259,8 @@ def test_rollback_goes_back_along_the_promotions_to_the_base(
     assert (last.action, last.reason, last.to_version) == ("rollback", "worse", BASE)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_rollback_to_a_named_version(config: Config, ledger: Ledger, three: list[str]) -> None:
     assert rollback(config, ledger, KEY, 1, "by name").version == 1
     assert mirrored(config, ledger)[KEY] == ("1", "1")
@@ -269,6 +271,7 @@ def test_rollback_to_a_named_version(config: Config, ledger: Ledger, three: list
     assert ledger.champion_version(KEY) == 1
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("reason", ["", " \t"])
 def test_rollback_without_a_reason_is_refused(
     config: Config, ledger: Ledger, three: list[str], reason: str
@@ -315,6 +318,8 @@ def test_rollback_skips_damaged_versions_and_says_why(
     assert (found.version, found.skipped) == (BASE, ())
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_with_every_version_damaged_the_base_serves(
     config: Config, ledger: Ledger, three: list[str]
 ) -> None:
@@ -423,6 +428,8 @@ def test_an_alias_never_names_the_files_of_another_version(
     assert mirrored(config, ledger) == {KEY: ("2", "2")}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_reconcile_refills_a_store_that_was_lost(
     config: Config, ledger: Ledger, three: list[str], _mlflow_store: Path
 ) -> None:
@@ -441,6 +448,8 @@ def test_reconcile_refills_a_store_that_was_lost(
     assert len(client(config).search_model_versions(f"name = '{model_name(KEY)}'")) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_lost_version_whose_files_are_damaged_is_not_registered_again(
     config: Config, ledger: Ledger, three: list[str], _mlflow_store: Path
 ) -> None:
@@ -476,6 +485,8 @@ def test_rollback_of_a_domain_that_never_had_an_adapter_names_it(
         rollback(config, ledger, KEY, None, "")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_version_after_a_rollback_gets_a_number_of_its_own(
     config: Config, ledger: Ledger, decide: Decide, three: list[str]
 ) -> None:
@@ -524,6 +535,8 @@ def test_files_that_the_gate_did_not_judge_are_not_promoted(
     assert ledger.champions() == {}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_version_of_an_older_backbone_is_not_rolled_back_to(
     config: Config, ledger: Ledger, three: list[str]
 ) -> None:
@@ -586,6 +599,8 @@ def test_status_shows_champion_and_last_decision(
     assert rows["another"]["drift"] is None
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_report_that_cannot_be_read_holds_up_neither_status_nor_rollback(
     config: Config, ledger: Ledger, three: list[str]
 ) -> None:

@@ -64,6 +64,7 @@ def test_a_declined_decision_ends_and_needs_a_reason(ledger: Ledger, decide: Dec
         approve(ledger, held, "bob", "")
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("state", ["pending", "claimed", "promoted", "stable"])
 def test_a_decision_that_does_not_wait_is_refused_in_a_line(
     ledger: Ledger, decide: Decide, state: str

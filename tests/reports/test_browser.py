@@ -124,6 +124,8 @@ def test_the_map_is_filtered_by_name_and_state(served: tuple[Path, Server], tmp_
     assert found["hash"] == "#domain=no+such+name&state=failed"
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_filter_in_the_address_is_taken_up(served: tuple[Path, Server], tmp_path: Path) -> None:
     home, server = served
     page = "index.html#domain=search"
@@ -131,6 +133,8 @@ def test_a_filter_in_the_address_is_taken_up(served: tuple[Path, Server], tmp_pa
     assert found == ["search · north", "search · south"]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_other_periods_are_drawn_as_the_page_draws_its_own(
     long_site: tuple[Path, Server], tmp_path: Path
 ) -> None:
@@ -161,6 +165,8 @@ def test_other_periods_are_drawn_as_the_page_draws_its_own(
         assert (home / link.split("#")[0]).is_file(), link
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_map_is_one_tab_stop_whose_cells_the_arrow_keys_reach(
     served: tuple[Path, Server], tmp_path: Path
 ) -> None:
@@ -183,6 +189,8 @@ def test_the_map_is_one_tab_stop_whose_cells_the_arrow_keys_reach(
     assert found["head"].startswith("day/")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize("scheme", [0, pytest.param(1, marks=CI)])
 def test_text_stands_out_from_what_is_behind_it(
     served: tuple[Path, Server], tmp_path: Path, scheme: int

@@ -272,6 +272,7 @@ def test_a_promotion_by_hand_is_told_from_the_gates(site: Site) -> None:
     assert "ann (by hand): campaign" in text
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "state", ["stable", "pending", "claimed", "failed", "insufficient", "unheard of"]
 )
@@ -284,6 +285,7 @@ def test_a_decision_without_gate_and_training_has_a_page(site: Site, state: str)
     assert "Training</h2>" not in text
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "gate",
     [
@@ -355,6 +357,8 @@ def test_only_changed_pages_are_written(site: Site) -> None:
     assert changed == {"index.html", f"{decided.day}.html", f"{decided.domain_key}.html"}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_refresh_also_draws_what_one_that_was_killed_has_left(site: Site) -> None:
     site.whole()
     decided = next(row for row in site.ledger.decisions() if row.state == "rejected")

@@ -51,6 +51,7 @@ def rows_of(world: World, user: str) -> int:
         return int(con.execute(query, [user]).fetchall()[0][0])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
 def test_an_id_that_nothing_holds_has_an_exit_code_of_its_own(
     ingested_world: World, driftune: Command, dry: tuple[str, ...]
@@ -87,6 +88,8 @@ def test_the_others_are_erased_and_the_exit_code_tells(
     assert len(read_suppressed(ingested_world.config).users) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
 def test_one_that_was_erased_says_when(
     ingested_world: World, driftune: Command, dry: tuple[str, ...]
@@ -101,6 +104,7 @@ def test_one_that_was_erased_says_when(
     assert read_suppressed(ingested_world.config) == held
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("held", "given"),
     [
@@ -127,6 +131,8 @@ def test_an_id_that_is_spelled_alike_is_named_and_kept(world: World, held: str, 
     assert asked(world, held).held == [held]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_id_that_differs_in_more_is_no_hint(world: World) -> None:
     frame = impressions(FIRST)
     frame.loc[frame.index[:30], "user_id"] = "ana-7"
@@ -166,6 +172,7 @@ TYPED = [
 FAST = (pa.int64(), pa.float64(), pa.binary())
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("kind", "value", "other", "text"),
     [pytest.param(*row, marks=() if row[0] in FAST else CI, id=str(row[0])) for row in TYPED],
@@ -190,6 +197,8 @@ def test_quarantined_rows_of_every_type_are_found(
         assert would_erase(world.config, ledger, [text]).before.keys() == {text}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_id_that_quarantine_alone_holds_is_known(world: World) -> None:
     frame = impressions(FIRST)
     frame.loc[frame.index[:3], ["user_id", "click"]] = ["ana", 5]
@@ -201,6 +210,8 @@ def test_an_id_that_quarantine_alone_holds_is_known(world: World) -> None:
     assert (found.rows, found.quarantined) == (0, 3)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_quarantined_id_is_that_of_the_lake_where_its_type_was_cast(world: World) -> None:
     for number, kind in enumerate(("int64", "float64")):
         day = world.day(number)
@@ -214,6 +225,8 @@ def test_a_quarantined_id_is_that_of_the_lake_where_its_type_was_cast(world: Wor
     assert asked(world, "7.0").unknown == {"7.0": {}}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_quarantine_of_old_is_read_by_the_user_s_role(world: World) -> None:
     frame = impressions(FIRST)
     frame["user_id"] = frame["user_id"].str.removeprefix("u").astype("int64")
@@ -233,6 +246,8 @@ def test_a_quarantine_of_old_is_read_by_the_user_s_role(world: World) -> None:
         assert would_erase(world.config, ledger, ["7"]).quarantined == 0
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_folders_called_like_columns_give_no_ids(tmp_path: Path) -> None:
     world = World(tmp_path, workspace="user_id=u7/user_hash=3/_driftune_user=u7")
     frame = impressions(FIRST)

@@ -50,6 +50,8 @@ def objects(bucket: Any, world: World) -> list[str]:
     return list(bucket.glob(f"logs/lake/day={world.day(3)}/*.parquet"))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_old_versions_and_copies_go_and_the_lake_stays(remote: World, bucket: Any) -> None:
     before, cache = checksum(remote.config), Workspace(remote.config).lake_cache
     assert pruned(remote, 1) == []

@@ -153,6 +153,8 @@ def test_the_vocabulary_forgets_and_the_encoder_stays_the_same(
     load_model(trained_world.config)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_files_that_still_hold_the_user_are_a_no_op_and_later_ones_bring_none_back(
     lived: World,
 ) -> None:
@@ -205,6 +207,8 @@ def test_text_files_with_expressions_bring_none_back(make_world: Callable[..., W
         assert not ingest(world.config, ledger, world.day(1)).changed
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_neither_changed_rules_nor_a_release_bring_the_user_back(lived: World) -> None:
     day = lived.day(3)
     remove(lived, USER)
@@ -220,6 +224,8 @@ def test_neither_changed_rules_nor_a_release_bring_the_user_back(lived: World) -
     assert naming(lived, USER) == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_messages_and_columns_that_no_role_names_forget_the_user(trained_world: World) -> None:
     world = World(trained_world.root, notify={"urls_env": "NOTIFY_URLS"})
     day = world.day(3)
@@ -239,6 +245,8 @@ def test_messages_and_columns_that_no_role_names_forget_the_user(trained_world: 
     assert told.facts["problems"] == [why.replace(USER, "(erased)")]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_old_versions_say_that_they_are_gone(lived: World) -> None:
     day = lived.day(3)
     remove(lived, USER)
@@ -281,6 +289,8 @@ def test_a_day_that_is_being_taken_in_does_not_bring_the_user_back(lived: World)
         assert ingest(config, ledger, day).quality.rows == 1191
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_id_that_lands_meanwhile_is_erased(lived: World) -> None:
     config, day = lived.config, lived.day(4)
     frame = impressions(day)
@@ -381,6 +391,8 @@ def test_killed_between_the_encoders_two_files_it_still_loads(
     assert user not in set(pd.read_parquet(before.vocabulary).value)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_champions_serve_on_and_drift_finds_them(trained_world: World) -> None:
     config, day = trained_world.config, trained_world.day(3)
     _, model, backbone = load_model(config)

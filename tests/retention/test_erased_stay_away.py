@@ -218,6 +218,8 @@ def quick(examples: int) -> Callable[..., object]:
     return settings(max_examples=examples, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @quick(4)
 @given(steps=st.lists(STEPS, min_size=3, max_size=6))
 def test_erased_users_stay_away(_begun: Path, steps: list[tuple[object, ...]]) -> None:
@@ -231,6 +233,7 @@ def test_erased_users_stay_away_for_long(_begun: Path, steps: list[tuple[object,
     live(_begun, steps)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("part", PARTS)
 def test_each_part_put_back_from_before(_begun: Path, part: str) -> None:
     steps = [("erase", USERS[0]), ("restore", part, 0), ("run", 1), ("deliver", 2, 1), ("run", 2)]

@@ -204,6 +204,8 @@ def test_encoded_days_of_contents_that_are_gone_go(trained_world: World) -> None
     assert is_whole(files[1])
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_quarantine_and_data_docs_go_by_the_clock_of_the_data(
     make_world: Callable[..., World],
 ) -> None:
@@ -257,6 +259,8 @@ def prune_until(params: str, left: int, when: float) -> None:
         prune(config, ledger, when)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize("after", [pytest.param(0, marks=CI), 1])
 def test_killed_in_between_a_second_call_ends_it(
     twice: World, forks: ForkServerContext, after: int

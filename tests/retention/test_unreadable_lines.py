@@ -84,6 +84,7 @@ def naming(world: World, user: str) -> list[str]:
     return found
 
 
+@pytest.mark.few(1)
 def test_an_id_that_only_such_a_line_holds_is_found_and_erased(lines_world: World) -> None:
     with Ledger(lines_world.config) as ledger:
         assert sort_out(lines_world.config, ledger, [USER, "na", "nobody"]).held == [USER]
@@ -98,6 +99,7 @@ def test_an_id_that_only_such_a_line_holds_is_found_and_erased(lines_world: Worl
     assert len(read_suppressed(lines_world.config).users) == 2
 
 
+@pytest.mark.few(1)
 def test_the_same_file_and_a_longer_one_bring_no_such_line_back(lines_world: World) -> None:
     remove(lines_world, USER)
     assert not take_in(lines_world)
@@ -111,6 +113,7 @@ def test_the_same_file_and_a_longer_one_bring_no_such_line_back(lines_world: Wor
     assert [row["rows"] for row in quality.rejections] == [1]
 
 
+@pytest.mark.few(1)
 def test_rows_and_such_lines_of_one_user_go_together(lines_world: World) -> None:
     frame = impressions(FIRST)
     frame.loc[frame.index[:7], "user_id"] = USER

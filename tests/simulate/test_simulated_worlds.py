@@ -103,6 +103,8 @@ def test_items_are_shown_from_their_launch_on_and_more_at_first() -> None:
     assert shown[0] > 1.3 * shown[8]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0, 1), st.floats(0, 0.5))
 def test_shares_and_chances_are_sound_in_any_world(

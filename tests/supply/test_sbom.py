@@ -6,9 +6,13 @@ import sys
 from importlib.metadata import distributions
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_bill_of_materials_names_every_installed_package(tmp_path: Path) -> None:
     (recipe,) = (
         line for line in (ROOT / "Makefile").read_text().replace("\\\n", "").splitlines()

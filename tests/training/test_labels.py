@@ -23,6 +23,7 @@ def labelled(world: World, **labels: object) -> World:
     return world
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("labels", "said"),
     [
@@ -48,6 +49,7 @@ def test_one_label_alone_is_nothing_to_learn(
     assert not has_backbone(world.config)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("metric", ["ctr_auc", "ctcvr_auc"])
 def test_without_conversions_clicks_are_learnt_and_a_line_says_so(
     make_world: Callable[..., World], caplog: pytest.LogCaptureFixture, metric: str
@@ -61,6 +63,8 @@ def test_without_conversions_clicks_are_learnt_and_a_line_says_so(
     assert ("promotes nothing without conversions" in line) == (metric == "ctcvr_auc")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_held_out_rows_of_one_label_are_told(
     make_world: Callable[..., World], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -74,6 +78,8 @@ def test_held_out_rows_of_one_label_are_told(
     assert "the 72 held-out reference rows hold no click: ctr_auc is not measured" in caplog.text
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_error_says_which_days(make_world: Callable[..., World]) -> None:
     severity = {"domain_click_rate_absurd": "warning", "clicks_alone": "warning"}
     world = labelled(make_world(quality={"severity": severity}), click=np.int8(1))

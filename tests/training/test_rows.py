@@ -105,6 +105,8 @@ def test_a_lake_from_before_lists_were_kept_is_still_read(ingested_world: World)
     assert np.isfinite(rows.propensity).all()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_taken_in_anew_brings_the_lists_into_an_older_lake(ingested_world: World) -> None:
     forget_lists(ingested_world)
     ingested_world.write(FIRST, impressions(FIRST, seed=1))

@@ -111,6 +111,8 @@ def joined(pid: int) -> bool:
     return sum(each.startswith("socket:") for each in sockets) >= 3
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_shares_of_a_batch_are_whole_and_weigh_as_the_batch() -> None:
     for rows in (7, 2, 1):
         batch = torch.arange(rows)

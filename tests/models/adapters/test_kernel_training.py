@@ -74,6 +74,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(("config", "at"), KINDS)
 def test_training_follows_a_planted_shift(planted: Any, config: KernelConfig, at: str) -> None:
     before = fingerprint(planted.heads)
