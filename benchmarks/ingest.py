@@ -186,6 +186,11 @@ def bare_copy(folder: Path, kind: str) -> Figures:
 
 def taken_in(folder: Path, kind: str) -> Figures:
     """The product's own way with its own params.yaml, station by station as ``ingest`` does."""
+    return stations(folder, {"source": {"uri": f"logs/{{day}}-*.{kind}"}})
+
+
+def stations(folder: Path, changes: dict[str, Any]) -> Figures:
+    """Take a day in with the project's own params.yaml, its sections changed by ``changes``."""
     import yaml
 
     from driftune.config.loading import load_config
@@ -201,8 +206,7 @@ def taken_in(folder: Path, kind: str) -> Figures:
     for name in ("deltalake", "great_expectations.expectations"):
         import_module(name)
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params["source"] = {"uri": f"logs/{{day}}-*.{kind}"}
-    params["reference"] = {"first": f"{DAY}", "last": f"{DAY}"}
+    params |= {"reference": {"first": f"{DAY}", "last": f"{DAY}"}, **changes}
     file = folder / "params.yaml"
     file.write_text(yaml.safe_dump(params), encoding="utf-8")
     config = load_config(file, env={})
@@ -216,7 +220,7 @@ def taken_in(folder: Path, kind: str) -> Figures:
         times.append(time.perf_counter())
         commit_day(config, ledger, staged, quality)
     times.append(time.perf_counter())
-    return _stations(times, time.process_time() - used)
+    return {**_stations(times, time.process_time() - used), "accepted": quality.accepted}
 
 
 def gx_on_pandas(folder: Path) -> Figures:
