@@ -15,13 +15,18 @@ def with_day(template: str, day: date) -> str:
     return _DAY.sub(lambda found: day.strftime(found[1] or _ISO), template)
 
 
+def names_day(template: str) -> bool:
+    """Whether a template holds the day, or its form."""
+    return _DAY.search(template) is not None
+
+
 def checked_template(template: str) -> str:
     """A template that gives each day a name of its own.
 
     Raises:
         ValueError: for one that does not.
     """
-    if not _DAY.search(template):
+    if not names_day(template):
         raise ValueError("must contain {day}, or its form, such as {day:%Y/%m/%d}")
     for form in _DAY.findall(template):
         if hours := _HOURS.search(form):

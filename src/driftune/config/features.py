@@ -1,10 +1,18 @@
 """What the encoder reads, and its point-in-time counters."""
 
+import re
+from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_serializer, field_validator, model_validator
 
 from driftune.config.base import Positive, Section
+from driftune.config.columns import ColumnRole, SqlRole
+
+# What a feature that is no column may be called: the lake's column has a prefix before it.
+_NAME = re.compile(r"\w{1,60}")
+# Features before they are validated: names of columns, or names with what gives each.
+Given = list[str] | Mapping[str, str | Mapping[str, str]]
 
 
 class Domains(Section):
@@ -35,18 +43,60 @@ class Counters(Section):
 
 
 class Features(Section):
-    """What the encoder reads besides user, item, domain, category, price and hour."""
+    """What the encoder reads besides user, item, domain, category, price and hour.
 
-    categorical: list[str] = []
-    """Further columns that are read as ids."""
-    numerical: list[str] = []
-    """Further columns that are read as numbers."""
+    ``categorical`` and ``numerical``: names of columns (`[a, b]`), or names of features with what
+    gives each: a column, one of a table (`users.age`), or an expression (`{sql: …}`).
+    """
+
+    categorical: dict[str, ColumnRole] = {}
+    """Further columns or expressions that are read as ids."""
+    numerical: dict[str, ColumnRole] = {}
+    """Further columns or expressions that are read as numbers."""
     min_count: Positive = 2
     """Reference rows that an id needs for an embedding of its own; of `source.explode`, lists."""
     oov_buckets: Positive = 16
     """Embeddings that all other ids share, by a hash."""
     counters: Counters = Counters()
     """Point-in-time counters."""
+
+    @field_validator("categorical", "numerical", mode="before")
+    @classmethod
+    def _by_name(cls, given: Given) -> Given:
+        if isinstance(given, list) and all(isinstance(name, str) for name in given):
+            return {name: name for name in given}
+        return given
+
+    @field_validator("categorical", "numerical")
+    @classmethod
+    def _names_are_plain(cls, given: dict[str, ColumnRole]) -> dict[str, ColumnRole]:
+        for name, role in given.items():
+            if role != name and not _NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of a feature; use letters, digits and _")
+        return given
+
+    @field_serializer("categorical", "numerical")
+    def _as_named(self, given: dict[str, ColumnRole]) -> "list[str] | dict[str, ColumnRole]":
+        """Names alone where each is that of its column, as configurations of old have it."""
+        return [*given] if all(role == name for name, role in given.items()) else given
+
+    def roles(self) -> dict[str, ColumnRole]:
+        """What gives each feature, by its column in the lake."""
+        found = {f"f_{name}": role for name, role in self.categorical.items()}
+        return found | {f"x_{name}": role for name, role in self.numerical.items()}
+
+    def expressions(self) -> dict[str, str]:
+        """The SQL expressions among the features, by their columns in the lake."""
+        return {name: role.sql for name, role in self.roles().items() if isinstance(role, SqlRole)}
+
+    def named(self, names: Mapping[str, str]) -> "Features":
+        """The same with columns of these names in place of some, by their columns in the lake."""
+        kinds = {"categorical": ("f_", self.categorical), "numerical": ("x_", self.numerical)}
+        changed = {
+            kind: {name: names.get(f"{prefix}{name}", role) for name, role in given.items()}
+            for kind, (prefix, given) in kinds.items()
+        }
+        return self.model_copy(update=changed)
 
     @model_validator(mode="after")
     def _keys_exist(self) -> "Features":

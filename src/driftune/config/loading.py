@@ -22,8 +22,8 @@ PREFIX = "DRIFTUNE__"
 Settings = TypeVar("Settings", bound=BaseModel)
 # DVC tracks these for pre-training: an override would make its lock file lie.
 TRACKED = (
-    *("reference", "columns", "negatives", "domains", "features", "backbone", "timezone"),
-    "seed",
+    *("reference", "columns", "tables", "negatives", "domains", "features", "backbone"),
+    *("timezone", "seed"),
 )
 
 # delta-rs takes these for parts of a URL or a pattern.
@@ -105,13 +105,10 @@ def _check_expressions(config: Config, file: Path) -> None:
     Raises:
         ConfigError: naming those that are not.
     """
-    given = config.columns.expressions()
-    refused = refused_expressions({f"columns.{role}.sql": sql for role, sql in given.items()})
+    given = {config.expression_key(name): sql for name, sql in config.expressions().items()}
+    refused = refused_expressions(given)
     if refused:
-        lines = [
-            f"{file}: {key} = {given[key.split('.')[1]]!r}: {problem}"
-            for key, problem in refused.items()
-        ]
+        lines = [f"{file}: {key} = {given[key]!r}: {problem}" for key, problem in refused.items()]
         raise ConfigError("; ".join(lines))
 
 
@@ -139,7 +136,9 @@ def _apply_env(tree: Tree, env: Mapping[str, str]) -> None:
 
 def _expand(tree: Tree, env: Mapping[str, str], file: Path) -> None:
     """Fill in ``~`` and variables in the values that are local paths."""
-    for key in KEYS:
+    tables = tree.get("tables")
+    named = tables if isinstance(tables, dict) else {}
+    for key in (*KEYS, *(f"tables.{name}.uri" for name in named if "." not in str(name))):
         *sections, last = key.split(".")
         node: Value = tree
         for name in sections:

@@ -1,5 +1,6 @@
 """One pydantic tree for params.yaml; a wrong value fails before anything runs."""
 
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -26,6 +27,7 @@ from driftune.config.registry import Registry
 from driftune.config.retention import Retention
 from driftune.config.runner import Runner, RunnerRole
 from driftune.config.source import Reference, Resources, Source
+from driftune.config.tables import SideTable, checked_names
 from driftune.io import Json, JsonObject
 
 _WITHOUT_CATEGORY: list[Json] = [[*key] for key in Counters().per if "category" not in key]
@@ -76,6 +78,8 @@ class Config(Section):
     """The days that pre-training uses."""
     columns: Columns
     """What the columns of the logs mean."""
+    tables: dict[str, SideTable] = {}
+    """Side tables by name, whose columns roles and features may name: `users.age`."""
     negatives: Negatives | None = None
     """Rows that are drawn for logs of clicks alone; null: the logs hold what was shown, too."""
     domains: Domains = Domains()
@@ -155,6 +159,11 @@ class Config(Section):
             )
         return lake
 
+    @field_validator("tables")
+    @classmethod
+    def _tables_have_names(cls, tables: dict[str, SideTable]) -> dict[str, SideTable]:
+        return checked_names(tables)
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, zone: str) -> str:
@@ -175,6 +184,28 @@ class Config(Section):
             if name not in allowed:
                 raise ValueError(f"quality.ranges: {name!r} is not one of {', '.join(allowed)}")
         return self
+
+    @model_validator(mode="after")
+    def _tables_have_columns(self) -> "Config":
+        for key, column in self._named_columns():
+            table, _, name = column.partition(".")
+            if table in self.tables and name not in (there := self.tables[table].columns):
+                raise ValueError(
+                    f"{key}: {column!r} is no column of tables.{table}; there are "
+                    f"{', '.join(there)}; add it to tables.{table}.columns"
+                )
+        return self
+
+    def _named_columns(self) -> Iterator[tuple[str, str]]:
+        """Each column that a role or a feature names, after the key that names it."""
+        given = {f"columns.{name}": getattr(self.columns, name) for name in Columns.model_fields}
+        given["columns.time"] = self.columns.time.role
+        given |= {f"features.categorical.{k}": v for k, v in self.features.categorical.items()}
+        given |= {f"features.numerical.{k}": v for k, v in self.features.numerical.items()}
+        for key, role in given.items():
+            for name in role if isinstance(role, list) else [role]:
+                if isinstance(name, str):
+                    yield key, name
 
     @model_validator(mode="after")
     def _negatives_fit(self) -> "Config":
@@ -208,6 +239,16 @@ class Config(Section):
                     )
         return self
 
+    def expressions(self) -> dict[str, str]:
+        """The SQL expressions of roles, by role, and of features, by their columns in the lake."""
+        return self.columns.expressions() | self.features.expressions()
+
+    def expression_key(self, name: str) -> str:
+        """The key in params.yaml of an expression, by its name in ``expressions``."""
+        kinds = {"f_": "features.categorical", "x_": "features.numerical"}
+        feature = name in self.features.expressions()
+        return f"{kinds[name[:2]]}.{name[2:]}.sql" if feature else f"columns.{name}.sql"
+
     @property
     def zone(self) -> ZoneInfo:
         """The zone whose calendar days the logs follow."""
@@ -238,5 +279,16 @@ class Config(Section):
         """The template of the day's files, absolute where it is a local path."""
         inside = self.reference.first <= day <= self.reference.last
         template = (self.reference.uri if inside else None) or self.source.uri
-        uri = with_day(template, day)
+        return self._absolute(with_day(template, day))
+
+    def table_uri(self, table: str, day: date) -> str:
+        """The template of a side table's files of a day, absolute where it is a local path."""
+        return self._absolute(with_day(self.tables[table].uri, day))
+
+    def _absolute(self, uri: str) -> str:
         return uri if "://" in uri else str(self.root / uri)
+
+    def is_beside(self, column: str) -> bool:
+        """Whether a column is one of a side table, `TABLE.COLUMN`."""
+        table, dot, name = column.partition(".")
+        return bool(dot) and table in self.tables and name in self.tables[table].columns

@@ -49,7 +49,16 @@ def protocols(filesystem: "AbstractFileSystem") -> tuple[str, ...]:
 
 
 def find(config: Config, day: date) -> Found:
-    """Find the day's files by ``source.uri``.
+    """Find the day's files by ``source.uri``; see ``find_files``.
+
+    Raises:
+        SourceError: as ``find_files`` does.
+    """
+    return find_files(config, config.source_uri(day), config.source.uri, "source.uri")
+
+
+def find_files(config: Config, uri: str, template: str, key: str) -> Found:
+    """Find files by a URL or path, of the ``template`` that ``key`` in params.yaml gives.
 
     Names that begin with ``_`` or ``.``, or lie in such a folder, are what engines leave beside
     the data: they are ignored, unless the template itself names them.
@@ -60,7 +69,6 @@ def find(config: Config, day: date) -> Found:
     """
     import fsspec
 
-    uri = config.source_uri(day)
     try:
         filesystem, pattern = fsspec.core.url_to_fs(uri)
         # A folder's name may hold glob signs: a file of exactly this name goes first.
@@ -68,7 +76,7 @@ def find(config: Config, day: date) -> Found:
             return Found(filesystem, (pattern,), ())
         entries: dict[str, dict[str, str]] = filesystem.glob(pattern, detail=True)
     except (ImportError, ValueError) as error:
-        raise SourceError(f"{uri}: cannot be opened ({error}); check source.uri") from None
+        raise SourceError(f"{uri}: cannot be opened ({error}); check {key}") from None
     except Exception as error:
         # Each store's client has errors of its own.
         reason = redact(first_line(error))
@@ -76,10 +84,11 @@ def find(config: Config, day: date) -> Found:
     if not entries and "file" in protocols(filesystem) and Path(pattern).is_symlink():
         entries = {pattern: {}}
     if "file" in protocols(filesystem) and "**" in pattern:
-        _check_folders(config, "/".join(_fixed(pattern)))
+        _check_folders(config, "/".join(_fixed(pattern)), key)
     ignored = {name for name in entries if _is_beside(name, pattern)}
     names = sorted(set(entries) - ignored)
-    files = [name for name in names if _is_file(config, filesystem, name, entries[name], pattern)]
+    place = _Place(config, filesystem, pattern, template, key)
+    files = [name for name in names if place.is_file(name, entries[name])]
     beside = [name for name in sorted(ignored) if entries[name].get("type") != "directory"]
     return Found(filesystem, tuple(files), tuple(beside))
 
@@ -89,8 +98,8 @@ def shown(config: Config, path: Path) -> str:
     return str(path.relative_to(config.root) if path.is_relative_to(config.root) else path)
 
 
-def format_of(configured: str, name: str, shown_name: str) -> str:
-    """The format of a file: as configured, else by its ending.
+def format_of(configured: str, name: str, shown_name: str, key: str = "source.format") -> str:
+    """The format of a file: as ``key`` in params.yaml says, else by its ending.
 
     Raises:
         SourceError: when the ending says none.
@@ -103,7 +112,7 @@ def format_of(configured: str, name: str, shown_name: str) -> str:
         if name.removesuffix(packed).endswith(suffixes) and not (packed and kind == "parquet"):
             return kind
     raise SourceError(
-        f"{shown_name}: unknown file type; set source.format to parquet, csv or jsonl"
+        f"{shown_name}: unknown file type; set {key} to parquet, csv or jsonl"
     )
 
 
@@ -134,7 +143,7 @@ def partitions_of(config: Config, shown_name: str) -> dict[str, str | None]:
     return {column: None if parts[column] == _NULL else unquote(parts[column]) for column in wanted}
 
 
-def _check_folders(config: Config, root: str) -> None:
+def _check_folders(config: Config, root: str, key: str) -> None:
     """See that every folder below one can be looked into.
 
     Raises:
@@ -150,7 +159,7 @@ def _check_folders(config: Config, root: str) -> None:
             path = Path(folder) / name
             if path.is_symlink() and not name.startswith(("_", ".")):
                 raise SourceError(
-                    f"{shown(config, path)}: is a link to a folder, which source.uri does not go "
+                    f"{shown(config, path)}: is a link to a folder, which {key} does not go "
                     "into; link its files"
                 )
 
@@ -169,35 +178,44 @@ def _fixed(pattern: str) -> list[str]:
     return parts[:first]
 
 
-def _is_file(
-    config: Config,
-    filesystem: "AbstractFileSystem",
-    name: str,
-    entry: dict[str, str],
-    pattern: str,
-) -> bool:
-    """Whether a found name is a file to read; a folder that a deeper search goes into is not.
+@dataclass(frozen=True)
+class _Place:
+    """Where files are looked for: a ``pattern`` in a file system, of the ``template`` that ``key``
+    in params.yaml gives."""
 
-    Raises:
-        SourceError: for a folder whose files the template does not reach, or a link to nothing.
-    """
-    said = shown(config, Path(name)) if "file" in protocols(filesystem) else redact(name)
-    if entry.get("type") == "directory" or filesystem.isdir(name):
-        if "file" in protocols(filesystem) and Path(name).is_symlink():
+    config: Config
+    filesystem: "AbstractFileSystem"
+    pattern: str
+    template: str
+    key: str
+
+    def is_file(self, name: str, entry: dict[str, str]) -> bool:
+        """Whether a found name is a file to read; a folder that a deeper search goes into is not.
+
+        Raises:
+            SourceError: for a folder whose files the template does not reach, or a link to
+                nothing.
+        """
+        filesystem = self.filesystem
+        is_local = "file" in protocols(filesystem)
+        said = shown(self.config, Path(name)) if is_local else redact(name)
+        if entry.get("type") == "directory" or filesystem.isdir(name):
+            if is_local and Path(name).is_symlink():
+                raise SourceError(
+                    f"{said}: is a link to a folder, which {self.key} does not go into; link its "
+                    "files"
+                )
+            if "**" in self.pattern or not filesystem.ls(name, detail=False):
+                return False
+            deeper = f"{self.template}/*" if _GLOB.search(self.pattern) is None else "…/**/*"
             raise SourceError(
-                f"{said}: is a link to a folder, which source.uri does not go into; link its files"
+                f"{said}: is a folder, and {self.key} takes files; to read the files in it, end "
+                f"{self.key} with {deeper}"
             )
-        if "**" in pattern or not filesystem.ls(name, detail=False):
-            return False
-        deeper = f"{config.source.uri}/*" if _GLOB.search(pattern) is None else "…/**/*"
-        raise SourceError(
-            f"{said}: is a folder, and source.uri takes files; to read the files in it, end "
-            f"source.uri with {deeper}"
-        )
-    if filesystem.isfile(name):
-        return True
-    path = Path(name)
-    if path.is_symlink():
-        gone = f"{said}: is a link to {path.readlink()}, which is not there"
-        raise SourceError(f"{gone}; deliver it again")
-    raise SourceError(f"{said}: is no file; take it out of the day's folder")
+        if filesystem.isfile(name):
+            return True
+        path = Path(name)
+        if path.is_symlink():
+            gone = f"{said}: is a link to {path.readlink()}, which is not there"
+            raise SourceError(f"{gone}; deliver it again")
+        raise SourceError(f"{said}: is no file; take it out of the day's folder")

@@ -3,21 +3,25 @@
 import hashlib
 import logging
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from driftune.config import Config
 from driftune.errors import SourceError, SourceUnavailableError
 from driftune.lake.duck import first_line
-from driftune.lake.finding import find, format_of, partitions_of, shown
+from driftune.lake.finding import Found, find, find_files, format_of, partitions_of, shown
 from driftune.redact import redact
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 log = logging.getLogger("driftune")
+
+# Days before the logs' day that a side table's newest files are looked for on.
+_TABLE_DAYS = 62
 
 
 @dataclass(frozen=True)
@@ -38,24 +42,55 @@ class SourceFile:
 
 
 @dataclass(frozen=True)
+class FetchedTable:
+    """A side table's files; ``passing``: those of no day, which may have changed since."""
+
+    name: str
+    files: tuple[SourceFile, ...]
+    passing: bool
+
+    @property
+    def content(self) -> str:
+        """SHA-256 over the table's name and its files' hashes; their names and order do not
+        matter."""
+        marks = [self.name, *sorted(file.sha256 for file in self.files)]
+        return hashlib.sha256("\n".join(marks).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
 class Fetched:
-    """The files of one day; ``ignored``: names beside them that are no logs."""
+    """The files of one day; ``ignored``: names beside them that are no logs; ``tables``: the side
+    tables that its rows are joined with."""
 
     day: date
     files: tuple[SourceFile, ...]
     ignored: tuple[str, ...] = ()
+    tables: tuple[FetchedTable, ...] = ()
 
     @property
     def content(self) -> str:
         """SHA-256 over the files' hashes; names and order do not matter.
 
-        Values that paths give for columns do.
+        Values that paths give for columns do, and side tables of a day, but not those that are as
+        they are now: the day is the same delivery, whatever they have become.
         """
         marks = [
             " ".join([file.sha256, *(f"{k}={v!r}" for k, v in sorted(file.partitions.items()))])
             for file in self.files
         ]
-        return hashlib.sha256("\n".join(sorted(marks)).encode()).hexdigest()
+        marks = [*sorted(marks), *(each.content for each in self.tables if not each.passing)]
+        return hashlib.sha256("\n".join(marks).encode()).hexdigest()
+
+    @property
+    def passing(self) -> str:
+        """SHA-256 over the side tables that are as they are now; empty where there are none."""
+        marks = [each.content for each in self.tables if each.passing]
+        return hashlib.sha256("\n".join(marks).encode()).hexdigest() if marks else ""
+
+    @property
+    def every(self) -> tuple[SourceFile, ...]:
+        """The day's files, and those of its side tables."""
+        return (*self.files, *(file for each in self.tables for file in each.files))
 
     def check_unchanged(self) -> None:
         """See that the files are still those that were fetched.
@@ -63,7 +98,7 @@ class Fetched:
         Raises:
             SourceUnavailableError: when one is gone or was written to meanwhile.
         """
-        for file in self.files:
+        for file in self.every:
             try:
                 now = file.path.stat()
             except OSError:
@@ -77,7 +112,7 @@ class Fetched:
 
 
 def fetch(config: Config, day: date, scratch: Path) -> Fetched:
-    """Find the day's files; remote ones are copied into ``scratch``.
+    """Find the day's files and its side tables; remote ones are copied into ``scratch``.
 
     Raises:
         SourceError: when no file is there, or one is empty or cannot be opened.
@@ -94,6 +129,43 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
         names = ", ".join(Path(name).name for name in found.ignored[:3])
         log.info("%s: %d files beside the logs are ignored: %s", day, len(found.ignored), names)
     files = []
+    for path, said in _brought(config, found, scratch):
+        kind = format_of(config.source.format, path.name, said)
+        files.append(_hashed(path, said, kind, partitions_of(config, said)))
+    tables = [_table(config, name, day, scratch / "tables" / name) for name in config.tables]
+    return Fetched(day, tuple(files), found.ignored, tuple(tables))
+
+
+def _table(config: Config, name: str, day: date, scratch: Path) -> FetchedTable:
+    """Find a side table's files, those of the newest day up to the logs' where it is the latest.
+
+    Raises:
+        SourceError: when none is there, or one is empty or cannot be opened.
+    """
+    table, key = config.tables[name], f"tables.{name}"
+    looks_back = table.as_of == "latest" and not table.is_passing
+    for back in range(_TABLE_DAYS if looks_back else 1):
+        uri = config.table_uri(name, day - timedelta(days=back))
+        found = find_files(config, uri, table.uri, f"{key}.uri")
+        if found.names:
+            break
+    else:
+        uri = config.table_uri(name, day)
+        said = shown(config, Path(uri)) if "://" not in uri else uri
+        since = f" or of the {_TABLE_DAYS - 1} days before" if looks_back else ""
+        raise SourceError(
+            f"{day}: no file at {said}{since}, which {key} names; deliver the table, or mend "
+            f"{key}.uri; the lake is unchanged"
+        )
+    files = []
+    for path, said in _brought(config, found, scratch):
+        kind = format_of(table.format, path.name, said, f"{key}.format")
+        files.append(_hashed(path, said, kind, {}))
+    return FetchedTable(name, tuple(files), table.is_passing)
+
+
+def _brought(config: Config, found: Found, scratch: Path) -> Iterator[tuple[Path, str]]:
+    """Local paths of what was found, remote files as copies, and what messages call each."""
     for number, name in enumerate(found.names):
         path = Path(name) if found.is_local else scratch / f"{number:04d}-{Path(name).name}"
         said = (
@@ -103,8 +175,7 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
         )
         if not found.is_local:
             _copy(found.filesystem, name, path, said)
-        files.append(_hashed(config, path, said))
-    return Fetched(day, tuple(files), found.ignored)
+        yield path, said
 
 
 def arrived(config: Config, day: date) -> bool:
@@ -116,11 +187,11 @@ def arrived(config: Config, day: date) -> bool:
     return bool(find(config, day).names)
 
 
-def _hashed(config: Config, path: Path, said: str) -> SourceFile:
+def _hashed(path: Path, said: str, kind: str, partitions: dict[str, str | None]) -> SourceFile:
     """A fetched file with the hash of its bytes.
 
     Raises:
-        SourceError: when it is gone, empty, unreadable or of unknown type.
+        SourceError: when it is gone, empty or unreadable.
     """
     try:
         before = path.stat()
@@ -132,9 +203,7 @@ def _hashed(config: Config, path: Path, said: str) -> SourceFile:
         raise _gone(said) from None
     except OSError as error:
         raise SourceUnavailableError(f"{said}: cannot be read ({error})") from None
-    kind = format_of(config.source.format, path.name, said)
-    values = partitions_of(config, said)
-    return SourceFile(said, path, kind, before.st_size, digest, before.st_mtime_ns, values)
+    return SourceFile(said, path, kind, before.st_size, digest, before.st_mtime_ns, partitions)
 
 
 def _copy(filesystem: "AbstractFileSystem", name: str, target: Path, said: str) -> None:
