@@ -176,7 +176,7 @@ def test_the_shipped_file_repeats_the_defaults(tmp_path: Path) -> None:
     assert config.model_dump(mode="json") == Config.model_validate(shipped).model_dump(mode="json")
     own = {"source", "reference", "columns"}
     bare = Config.model_validate({name: shipped[name] for name in own})
-    features = config.features.model_copy(update={"categorical": []})
+    features = config.features.model_copy(update={"categorical": {}})
     for name in set(Config.model_fields) - own - {"features"}:
         assert getattr(config, name) == getattr(bare, name), name
     assert features == bare.features

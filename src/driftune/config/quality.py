@@ -87,6 +87,7 @@ CHANGE_RULES: dict[str, Severity] = {
     "negatives_fewer": "info",
     "files_ignored": "info",
     "files_empty": "info",
+    "table_key_missing": "warning",
 }
 # Rules about how times are written; time_unit: most are unreadable or of other days, and another
 # columns.time would read them.

@@ -44,8 +44,12 @@ def identities(config: Config) -> dict[str, str]:
         "request_id": columns.request,
     }
     texts |= {role: text for text, role in given.items() if isinstance(role, str)}
-    texts |= {name: lake_column(name) for name in config.features.categorical}
-    return {name: text for name, text in texts.items() if name}
+    texts |= {
+        role: lake_column(name)
+        for name, role in config.features.categorical.items()
+        if isinstance(role, str)
+    }
+    return {name: text for name, text in texts.items() if name and not config.is_beside(name)}
 
 
 def _folds(config: Config) -> bool:

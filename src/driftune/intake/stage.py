@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -20,6 +21,7 @@ from driftune.intake.rows import check_rows, file_changes, id_changes
 from driftune.intake.times import Times, look_at_times, misread_times
 from driftune.io import JsonObject
 from driftune.lake import derived, roles, values
+from driftune.lake.beside import Beside, join, key_changes, matched, read_tables
 from driftune.lake.clock import clock_of
 from driftune.lake.duck import (
     Connection,
@@ -28,6 +30,7 @@ from driftune.lake.duck import (
     identifier,
     is_out_of_room,
     literal,
+    one_row,
     parquet,
 )
 from driftune.lake.evolution import Change, Evolution
@@ -59,7 +62,7 @@ def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | No
     meaning: dict[str, bool | str | list[str] | list[list[str]] | JsonObject | None] = {
         "files": fetched.content,
         "columns": config.columns.model_dump(mode="json", exclude=unused),
-        "features": [config.features.categorical, config.features.numerical],
+        "features": [[*config.features.categorical], [*config.features.numerical]],
         "timezone": config.timezone,
         "unknown": config.domains.unknown,
         "known": known_domains,
@@ -70,6 +73,16 @@ def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | No
         meaning["keep_columns"] = False
     if written := config.source.csv.model_dump(mode="json", exclude_defaults=True):
         meaning["csv"] = written
+    features = config.features.roles()
+    if any(role != name[2:] for name, role in features.items()):
+        written = config.features.model_dump(mode="json", include={"categorical", "numerical"})
+        meaning["feature_roles"] = written
+    if config.tables:
+        used = {"key", "on", "columns", "csv"}
+        meaning["tables"] = {
+            name: table.model_dump(mode="json", include=used, exclude_defaults=True)
+            for name, table in config.tables.items()
+        }
     if config.negatives is not None:
         negatives = config.negatives.model_dump(mode="json", by_alias=True)
         meaning["negatives"] = {**negatives, "seed": config.seed}
@@ -107,9 +120,13 @@ def stage(
             listed: list[Change] = []
             if config.source.explode:
                 loaded, listed = explode(con, config, f"{fetched.day:%Y%m%d}", loaded)
+            tables = read_tables(con, config, fetched, loaded, database.parent / "beside")
             parsed = database.with_name("parsed.parquet")
-            evolution, times = _parse(con, config, fetched.day, loaded, known_domains, parsed)
+            evolution, times = _parse(
+                con, config, fetched.day, loaded, tables, known_domains, parsed
+            )
             leave_out(con, config, erased)
+            found = matched(con, config, tables)
             con.execute(_marked_sql(rules))
             tally(con)
             changes = [
@@ -119,6 +136,7 @@ def stage(
                 *evolution.changes,
                 *kept_changes(con, loaded, evolution.kept),
                 *id_changes(con, config, loaded),
+                *key_changes(found),
                 *times.changes,
                 *misread_times(con, times),
             ]
@@ -137,6 +155,7 @@ def stage(
         released,
         erased,
         reach,
+        tuple(found),
     )
 
 
@@ -145,6 +164,7 @@ def _parse(
     config: Config,
     day: date,
     loaded: Loaded,
+    tables: Sequence[Beside],
     known_domains: list[str] | None,
     file: Path,
 ) -> tuple[Evolution, Times]:
@@ -157,11 +177,14 @@ def _parse(
     find_copies(con, [name for name in loaded.types if name != LIST_ID], loaded.rows)
     evolution = evolve(con, config, day, loaded)
     given = roles.without_missing(config, loaded.types)
-    evaluated, source, mixed = evaluate(con, given, loaded, evolution)
+    evaluated, source, mixed = evaluate(con, config, loaded, evolution, tables)
     types = {**loaded.types, **evolution.casts}
+    for table in tables:
+        types |= table.types
     read = None
     if _is_derived(given, loaded, evolution):
-        read = evolution.relation("raw_derived")
+        view = join(con, "raw_derived", tables) if tables else "raw_derived"
+        read = evolution.relation(view)
     times = look_at_times(con, evaluated, clock_of(config, day), source, read)
     fields = {
         **_fields(evaluated, known_domains, types),
@@ -172,13 +195,26 @@ def _parse(
         fields |= derived.fields(given)
     fields |= {column.name: column.value for column in evolution.kept}
     parsed = _parsed_sql(times, fields)
-    if not _is_zoneless(config, loaded, evolution, times):
-        # A view would be read by sessions of other zones, and its texts be parsed by each.
-        con.execute(f"COPY ({parsed}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION lz4)")
-        parsed = f"FROM {parquet(file)}"
+    if tables or not _is_zoneless(config, loaded, evolution, times):
+        # A view would be read by sessions of other zones, and its texts be parsed by each; and
+        # tables be joined by each.
+        parsed = f"FROM {parquet(_written(con, parsed, file))}"
     con.execute(f"CREATE VIEW parsed AS {parsed}")
     check_rows(con, config, loaded)
     return replace(evolution, changes=(*evolution.changes, *mixed)), times
+
+
+def _written(con: Connection, parsed: str, file: Path) -> Path:
+    """Write the parsed rows in the order of their delivery, which a join may leave."""
+    to = "(FORMAT parquet, COMPRESSION lz4)"
+    con.execute(f"COPY ({parsed}) TO {literal(str(file))} {to}")
+    numbered = parquet(file, options="file_row_number=true")
+    (sorted_,) = one_row(con, f"SELECT bool_and(row_id = file_row_number + 1) FROM {numbered}")
+    if sorted_ is not False:
+        return file
+    again = file.with_suffix(".sorted.parquet")
+    con.execute(f"COPY (FROM {parquet(file)} ORDER BY row_id) TO {literal(str(again))} {to}")
+    return again
 
 
 def _not_staged(
@@ -289,10 +325,11 @@ def _fields(
         role = numbers.get(name)
         text = "NULL" if role is None else roles.expression(role)
         fields[name] = values.number(text, types.get(role) if isinstance(role, str) else None)
-    for name in config.features.categorical:
-        fields[f"f_{name}"] = f"{identifier(name)}::VARCHAR"
-    for name in config.features.numerical:
-        fields[f"x_{name}"] = values.number(identifier(name), types.get(name))
+    for name, role in config.features.categorical.items():
+        fields[f"f_{name}"] = f"{roles.expression(role)}::VARCHAR"
+    for name, role in config.features.numerical.items():
+        kind = types.get(role) if isinstance(role, str) else None
+        fields[f"x_{name}"] = values.number(roles.expression(role), kind)
     return fields
 
 

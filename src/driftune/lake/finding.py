@@ -111,9 +111,7 @@ def format_of(configured: str, name: str, shown_name: str, key: str = "source.fo
     for kind, suffixes in FORMATS.items():
         if name.removesuffix(packed).endswith(suffixes) and not (packed and kind == "parquet"):
             return kind
-    raise SourceError(
-        f"{shown_name}: unknown file type; set {key} to parquet, csv or jsonl"
-    )
+    raise SourceError(f"{shown_name}: unknown file type; set {key} to parquet, csv or jsonl")
 
 
 def packing_of(name: str) -> str:

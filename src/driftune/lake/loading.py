@@ -25,7 +25,7 @@ from driftune.lake.readers.unreadable import (
     too_many,
 )
 from driftune.lake.source import Fetched, SourceFile
-from driftune.lake.together import Together, put_together
+from driftune.lake.together import Together, Uses, put_together
 
 # Every name of our own is prefixed: a delivered column may be called anything else.
 OWN = (
@@ -76,7 +76,7 @@ def load(con: Connection, config: Config, fetched: Fetched, folder: Path) -> Loa
     """
     create_unreadable(con)
     parts = read_parts(con, config, fetched, folder)
-    together = put_together(con, config, parts)
+    together = put_together(con, Uses.of_logs(config), parts)
     derived = _derived(parts)
     made = [identifier(name) for name in derived]
     # What was read of lists is known by the file's bytes.
@@ -179,7 +179,7 @@ def delivered_types(con: Connection) -> dict[str, str]:
 
 def damaged_file(con: Connection, fetched: Fetched) -> SourceError | None:
     """The error that names the first file that cannot be read to its end; None when all can."""
-    for number, file in enumerate(fetched.files):
+    for number, file in enumerate(fetched.every):
         if file.format != "parquet":
             continue
         try:

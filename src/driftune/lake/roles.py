@@ -21,12 +21,15 @@ def expression(role: ColumnRole) -> str:
 
 
 def expressions(config: Config) -> dict[str, str]:
-    """The SQL expressions among the roles, by role name."""
-    return config.columns.expressions()
+    """The SQL expressions of roles, by role, and of features, by their columns in the lake."""
+    return config.expressions()
 
 
 def needed_columns(config: Config) -> dict[str, str]:
-    """Source columns that the roles name directly, with the params.yaml key that names them."""
+    """Source columns that the roles name directly, with the params.yaml key that names them.
+
+    Those of side tables are none.
+    """
     columns = config.columns
     time = columns.time.column
     needed = {} if time is None else {time: "columns.time.column"}
@@ -39,15 +42,23 @@ def needed_columns(config: Config) -> dict[str, str]:
         needed[domain] = "columns.domain"
     elif isinstance(domain, list):
         needed.update(dict.fromkeys(domain, "columns.domain"))
-    needed.update(dict.fromkeys(config.features.categorical, "features.categorical"))
-    needed.update(dict.fromkeys(config.features.numerical, "features.numerical"))
-    return needed
+    for key, given in (
+        ("features.categorical", config.features.categorical),
+        ("features.numerical", config.features.numerical),
+    ):
+        for name, feature in given.items():
+            if isinstance(feature, str):
+                needed[feature] = key if feature == name else f"{key}.{name}"
+    return {name: key for name, key in needed.items() if not config.is_beside(name)}
 
 
 def delivered_columns(config: Config) -> dict[str, str]:
     """Columns that the files must have, with the params.yaml key that names each: those of the
-    roles, and where lists become rows, what the lists are taken from."""
+    roles, keys of side tables, and where lists become rows, what the lists are taken from."""
     needed, explode = needed_columns(config), config.source.explode
+    for name, table in config.tables.items():
+        key = f"tables.{name}.{'key' if table.on is None else 'on'}"
+        needed.setdefault(table.joined_on, key)
     if explode is None:
         return needed
     found = {name: key for name, key in needed.items() if name not in explode.made}
@@ -72,17 +83,18 @@ def numbers(config: Config) -> dict[str, ColumnRole]:
     """Roles and features that are numbers, by their canonical names."""
     given = {name: getattr(config.columns, name) for name in OPTIONAL_NUMBERS}
     found: dict[str, ColumnRole] = {name: role for name, role in given.items() if role is not None}
-    return found | {f"x_{name}": name for name in config.features.numerical}
+    return found | {f"x_{name}": role for name, role in config.features.numerical.items()}
 
 
 def id_columns(config: Config) -> frozenset[str]:
-    """Delivered columns whose values name something: users, items, lists, domains, categories."""
+    """Columns whose values name something: users, items, lists, domains, categories, and keys of
+    side tables."""
     columns, domain = config.columns, config.columns.domain
     given = [columns.user, columns.item, columns.request, columns.category]
     given += domain if isinstance(domain, list) else [domain]
-    return frozenset(
-        [*(role for role in given if isinstance(role, str)), *config.features.categorical]
-    )
+    given += [*config.features.categorical.values()]
+    keys = [table.joined_on for table in config.tables.values()]
+    return frozenset([*(role for role in given if isinstance(role, str)), *keys])
 
 
 def without_missing(config: Config, delivered: Collection[str]) -> Config:
@@ -90,13 +102,16 @@ def without_missing(config: Config, delivered: Collection[str]) -> Config:
     gone = {
         name: None
         for name in OPTIONAL
-        if isinstance(role := getattr(config.columns, name), str) and role not in delivered
+        if isinstance(role := getattr(config.columns, name), str)
+        and role not in delivered
+        and not config.is_beside(role)
     }
     return config.model_copy(update={"columns": config.columns.model_copy(update=gone)})
 
 
 def mentioned(config: Config, names: Collection[str] | None = None) -> frozenset[str]:
-    """Names, in lower case, that the expressions of the roles (these, or all) take for columns."""
+    """Names, in lower case, that the expressions of the roles (these, or all and those of the
+    features) take for columns."""
     found = expressions(config)
     texts = " ".join(sql for role, sql in found.items() if names is None or role in names)
     return frozenset(

@@ -1,7 +1,7 @@
 """Columns of a day's files put together: one spelling, one type that changes no value."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from driftune.config import Config
@@ -38,16 +38,33 @@ class Together:
     mixed: tuple[Mixed, ...]
 
 
-def put_together(con: Connection, config: Config, parts: Sequence[Part]) -> Together:
+@dataclass(frozen=True)
+class Uses:
+    """What is made of columns: the params.yaml key that ``named`` each, those that are ``ids``,
+    the lower-case names of those that are ``used`` as text, and that of the ``time``."""
+
+    named: Mapping[str, str]
+    ids: Collection[str]
+    used: Collection[str]
+    time: str | None = None
+
+    @classmethod
+    def of_logs(cls, config: Config) -> "Uses":
+        """What the roles make of the logs' columns."""
+        named = roles.delivered_columns(config)
+        used = {name.lower() for name in named} | roles.mentioned(config)
+        return cls(named, roles.id_columns(config), used, config.columns.time.column)
+
+
+def put_together(con: Connection, uses: Uses, parts: Sequence[Part]) -> Together:
     """Find for each column the type in which every file's values are what they were.
 
     Raises:
         SourceError: for a column that is spelt in two ways, or a time of two kinds.
     """
-    _check_spelling(config, parts)
+    _check_spelling(uses.named, parts)
     given = [_with_paths(part) for part in parts]
-    ids, used = roles.id_columns(config), {name.lower() for name in roles.delivered_columns(config)}
-    used |= roles.mentioned(config)
+    ids, used = uses.ids, uses.used
     names = list(dict.fromkeys(name for columns in given for name in columns))
     types: dict[str, str] = {}
     chosen: list[dict[str, str]] = [{} for _ in parts]
@@ -72,7 +89,7 @@ def put_together(con: Connection, config: Config, parts: Sequence[Part]) -> Toge
                 kind: parts[n].file.uri for n, kind in zip(here[::-1], kinds[::-1], strict=True)
             }
             clash = Mixed(name, tuple((uri, kind) for kind, uri in reversed(first.items())))
-            _check_time(config, clash)
+            _check_time(uses.time, clash)
             mixed.append(clash)
         types[name] = target or "VARCHAR"
         for number, (sql, kind) in zip(here, values, strict=True):
@@ -175,9 +192,9 @@ def _cast(sql: str, kind: str, target: str) -> str:
     return f"{sql}::{target}"
 
 
-def _check_spelling(config: Config, parts: Sequence[Part]) -> None:
+def _check_spelling(keys: Mapping[str, str], parts: Sequence[Part]) -> None:
     """See that every column has one spelling, that of the roles where one names it."""
-    named = {name.lower(): (name, key) for name, key in roles.delivered_columns(config).items()}
+    named = {name.lower(): (name, key) for name, key in keys.items()}
     seen: dict[str, tuple[str, str]] = {}
     for part in parts:
         for name in part.columns:
@@ -195,9 +212,9 @@ def _check_spelling(config: Config, parts: Sequence[Part]) -> None:
                 )
 
 
-def _check_time(config: Config, clash: Mixed) -> None:
+def _check_time(time: str | None, clash: Mixed) -> None:
     """See that all files have times of one kind."""
-    if clash.column == config.columns.time.column:
+    if clash.column == time:
         each = " and ".join(f"{kind} in {uri}" for uri, kind in clash.kinds)
         raise SourceError(
             f"{clash.column} (columns.time in params.yaml) is {each}; deliver it in one type"

@@ -84,16 +84,21 @@ def _delivered(con: Connection) -> str:
 
 
 def accepted_hash(staged: Staged) -> str:
-    """Hash of which of the delivery's rows are accepted; its content hash where all are."""
+    """Hash of which of the delivery's rows are accepted; its content hash where all are.
+
+    Side tables that are as they are now belong to what the rows are.
+    """
+    own, passing = staged.content_hash, staged.fetched.passing
+    content = hashlib.sha256(f"{own} {passing}".encode()).hexdigest() if passing else own
     with connect(staged.database, reach=staged.reach) as con:
         count, *marks = one_row(
             con, "SELECT count(*), bit_xor(hash(row_id)), sum(hash(row_id)) FROM broken"
         )
     if not count:
-        return staged.content_hash
+        return content
     # Row numbers go on from file to file.
     order = [file.sha256 for file in staged.fetched.files]
-    text = " ".join(map(str, [staged.content_hash, *order, count, *marks]))
+    text = " ".join(map(str, [content, *order, count, *marks]))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

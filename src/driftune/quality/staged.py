@@ -6,6 +6,7 @@ from pathlib import Path
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
+from driftune.lake.beside import Matched
 from driftune.lake.evolution import Evolution
 from driftune.lake.source import Fetched
 from driftune.lake.store import store_of
@@ -22,7 +23,7 @@ class Staged:
     The first two are views over the fetched files, which must stay until the day is committed.
     They lack the rows of the users whom the list ``erased`` names. ``content_hash`` is that of the
     delivery, ``released`` what was let out of its quarantine, ``reach`` the files and folders that
-    DuckDB may open for the day.
+    DuckDB may open for the day, ``matched`` what is known of its side tables.
     """
 
     day: date
@@ -35,6 +36,7 @@ class Staged:
     released: Release
     erased: Suppressed
     reach: tuple[Path, ...]
+    matched: tuple[Matched, ...] = ()
 
     @property
     def has_conversions(self) -> bool:
@@ -46,6 +48,6 @@ def within_reach(config: Config, fetched: Fetched, database: Path) -> tuple[Path
     """What DuckDB may open to take a day in: its files, the folder of the staged day, the lake, the
     encoder, and where its quarantine goes."""
     workspace = Workspace(config)
-    files = [file.path for file in fetched.files]
+    files = [file.path for file in fetched.every]
     quarantine = workspace.quarantine(fetched.day).parent
     return (*files, database.parent, store_of(config).place, workspace.model, quarantine)
