@@ -11,6 +11,7 @@ from driftune.errors import DriftuneError, LakeError
 from driftune.intake.scratch import scratch
 from driftune.intake.stage import stage
 from driftune.lake import roles
+from driftune.lake.beside import Matched
 from driftune.lake.duck import Connection, connect, identifier
 from driftune.lake.finding import find
 from driftune.lake.source import Fetched, SourceFile, fetch
@@ -92,6 +93,7 @@ def _seen(config: Config, fetched: Fetched, folder: Path) -> SeenRoles:
         source = f"source: {len(fetched.files)} file(s) of {day}{part}, {columns} columns"
         domains = _domains(con)
         findings: list[Finding] = [{"what": source, "ok": True}, _rejected(config, con, staged)]
+        findings += [_table(each) for each in staged.matched]
         findings += _enough(config, domains, bool(part))
         values = [_values(con, *each) for each in _sources(config, staged.evolution.types)]
     return SeenRoles(day, [*findings, *_days(config)], values, domains)
@@ -131,6 +133,16 @@ def _rejected(config: Config, con: Connection, staged: Staged) -> Finding:
         worst = reasons.most_common(1)[0][0]
         said += f", more than quality.max_rejected_share ({most:g}): the day would be refused; "
         said += f"mend {_key(worst)}"
+        return {"what": said, "ok": False}
+    return {"what": said, "ok": True}
+
+
+def _table(found: Matched) -> Finding:
+    """How many rows find their key in a side table."""
+    said = f"tables: {found.name} has {found.size:,} rows ({found.said}); {found.missing:,} of "
+    said += f"{found.rows:,} rows ({found.share:.2%}) have a '{found.key}' that it lacks"
+    if found.rows and found.missing == found.rows:
+        said += f"; mend tables.{found.name}.key and on: ids are compared as they are written"
         return {"what": said, "ok": False}
     return {"what": said, "ok": True}
 
@@ -211,8 +223,10 @@ def _sources(config: Config, there: Collection[str]) -> list[tuple[str, str, str
             found.append((role, ", ".join(given), None, canonical))
         else:
             found.append((role, roles.expression(given), None, canonical))
-    for prefix, names in (("f_", config.features.categorical), ("x_", config.features.numerical)):
-        found += [("feature", name, name, f"{prefix}{name}") for name in names]
+    for canonical, role in config.features.roles().items():
+        source = role if isinstance(role, str) else f"{canonical[2:]}: {role.sql}"
+        column = role if isinstance(role, str) and role in there else None
+        found.append(("feature", source, column, canonical))
     return found
 
 

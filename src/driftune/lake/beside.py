@@ -97,12 +97,16 @@ class Matched:
     key: str
 
     @property
+    def share(self) -> float:
+        """The share of such rows."""
+        return self.missing / max(1, self.rows)
+
+    @property
     def sentence(self) -> str:
         """What is to be said of it."""
-        share = self.missing / max(1, self.rows)
         return (
             f"Every row's key is in table {self.name}: of {self.rows:,} rows, {self.missing:,} "
-            f"({share:.2%}) have a '{self.key}' that {self.said} lacks; what they would have from "
+            f"({self.share:.2%}) have a '{self.key}' that {self.said} lacks; what they would have from "
             "it is null."
         )
 
