@@ -129,3 +129,33 @@ def test_the_command_prints_them_and_gives_them_as_json(
             assert "1 | " in line
             assert "1.0" not in line
             assert "home · north" in said
+
+
+def test_side_tables_show_their_values_and_missing_keys(make_world: Make) -> None:
+    table = {"uri": "users.csv", "key": "user_id", "columns": ["age"], "as_of": "latest"}
+    share = {"of_age": {"sql": "price / users.age"}}
+    world = make_world(
+        tables={"users": table}, features={"numerical": {"age": "users.age"} | share}
+    )
+    users = pd.DataFrame({"user_id": [f"u{n}" for n in range(100)], "age": "31"})
+    users.to_csv(world.root / "users.csv", index=False)
+    frame = impressions(world.day(2))
+    missing = int((frame["user_id"].str[1:].astype(int) >= 100).sum())
+    found = seen(world, frame)
+    said = f"tables: users has 100 rows (users.csv); {missing:,} of 1,200 rows"
+    (line,) = [line for line in lines(found) if line.startswith("tables")]
+    assert line == f"{said} ({missing / 1200:.2%}) have a 'user_id' that it lacks"
+    assert lines(found)[line]
+    shown = {each.source: each.values for each in found.roles if each.role == "feature"}
+    assert set(shown["users.age"]) == {(None, "31.0"), (None, None)}
+    assert "of_age: price / users.age" in shown
+
+
+def test_a_side_table_that_no_row_finds_a_key_in_is_no_ok(make_world: Make) -> None:
+    table = {"uri": "users.csv", "key": "user_id", "columns": ["age"], "as_of": "latest"}
+    world = make_world(tables={"users": table})
+    (world.root / "users.csv").write_text("user_id,age\n1,31\n")
+    (line,) = [line for line in lines(seen(world)) if line.startswith("tables")]
+    assert "1,200 of 1,200 rows (100.00%)" in line
+    assert line.endswith("mend tables.users.key and on: ids are compared as they are written")
+    assert not lines(seen(world))[line]

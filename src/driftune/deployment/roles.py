@@ -223,9 +223,9 @@ def _sources(config: Config, there: Collection[str]) -> list[tuple[str, str, str
             found.append((role, ", ".join(given), None, canonical))
         else:
             found.append((role, roles.expression(given), None, canonical))
-    for canonical, role in config.features.roles().items():
-        source = role if isinstance(role, str) else f"{canonical[2:]}: {role.sql}"
-        column = role if isinstance(role, str) and role in there else None
+    for canonical, feature in config.features.roles().items():
+        source = feature if isinstance(feature, str) else f"{canonical[2:]}: {feature.sql}"
+        column = feature if isinstance(feature, str) and feature in there else None
         found.append(("feature", source, column, canonical))
     return found
 

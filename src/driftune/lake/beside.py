@@ -106,8 +106,8 @@ class Matched:
         """What is to be said of it."""
         return (
             f"Every row's key is in table {self.name}: of {self.rows:,} rows, {self.missing:,} "
-            f"({self.share:.2%}) have a '{self.key}' that {self.said} lacks; what they would have from "
-            "it is null."
+            f"({self.share:.2%}) have a '{self.key}' that {self.said} lacks; the "
+            "columns that they would have from it are null."
         )
 
 
