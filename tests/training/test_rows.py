@@ -126,7 +126,7 @@ def test_where_no_list_is_named_a_day_keeps_the_content_hash_from_before(
     before = {
         "files": fetched.content,
         "columns": columns,
-        "features": [config.features.categorical, config.features.numerical],
+        "features": [[*config.features.categorical], [*config.features.numerical]],
         "timezone": config.timezone,
         "unknown": config.domains.unknown,
         "known": None,

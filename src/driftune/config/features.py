@@ -53,6 +53,9 @@ class Features(Section):
     """Further columns or expressions that are read as ids."""
     numerical: dict[str, ColumnRole] = {}
     """Further columns or expressions that are read as numbers."""
+    debias: dict[Literal["position"], float] = {}
+    """`{position: 1}`: training reads the role `position` as a number; whatever is scored (drift,
+    gate, guard) has this value in its place."""
     min_count: Positive = 2
     """Reference rows that an id needs for an embedding of its own; of `source.explode`, lists."""
     oov_buckets: Positive = 16

@@ -249,6 +249,18 @@ class Config(Section):
         feature = name in self.features.expressions()
         return f"{kinds[name[:2]]}.{name[2:]}.sql" if feature else f"columns.{name}.sql"
 
+    @model_validator(mode="after")
+    def _debias_has_a_role(self) -> "Config":
+        if "position" not in self.features.debias:
+            return self
+        if self.columns.position is None:
+            raise ValueError("features.debias: 'position' needs columns.position; name it")
+        if "position" in self.features.numerical:
+            raise ValueError(
+                "features.debias: 'position' is one of features.numerical, too; leave it out there"
+            )
+        return self
+
     @property
     def zone(self) -> ZoneInfo:
         """The zone whose calendar days the logs follow."""

@@ -5,6 +5,7 @@ of the value, the same on every machine and version), the vocabulary follows.
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -23,7 +24,10 @@ CLIP = 5.0
 
 @dataclass(frozen=True)
 class Encoder:
-    """A fitted encoder: field names, their sizes, and mean and scale of the numbers."""
+    """A fitted encoder: field names, their sizes, and mean and scale of the numbers.
+
+    ``debias``: roles that training reads as they are, and what is scored has in their place.
+    """
 
     fields: tuple[str, ...]
     sizes: tuple[int, ...]
@@ -33,6 +37,19 @@ class Encoder:
     scales: tuple[float, ...]
     vocabulary: Path
     fingerprint: str
+    debias: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def stated(self) -> tuple[tuple[int, float], ...]:
+        """The columns of numbers that a stated value replaces when rows are scored, and that value
+        as a row has it."""
+        found = []
+        for role, value in self.debias:
+            number = self.numbers.index(f"log_{role}")
+            raw = math.copysign(math.log1p(abs(value)), value)
+            scaled = (raw - self.means[number]) / self.scales[number]
+            found.append((number, max(-CLIP, min(CLIP, scaled))))
+        return tuple(found)
 
 
 def field_columns(config: Config) -> dict[str, str]:
@@ -50,6 +67,7 @@ def number_columns(config: Config) -> dict[str, str]:
     raw = {name: identifier(f"x_{name}") for name in config.features.numerical}
     if config.columns.price is not None:
         raw = {"price": "price"} | raw
+    raw |= {role: role for role in config.features.debias}
     logarithm = "CASE WHEN isfinite({0}) THEN sign({0}) * ln(1 + abs({0})) END"
     return {f"log_{name}": logarithm.format(text) for name, text in raw.items()}
 
@@ -69,6 +87,8 @@ def require_roles(config: Config, encoder: Encoder) -> None:
     lacking = [name for name in (*encoder.fields, *encoder.numbers) if name not in given]
     if lacking:
         said = f"reads {', '.join(lacking[:3])}, which columns and features no longer give"
+    elif dict(encoder.debias) != config.features.debias:
+        said = f"was fitted with features.debias = {dict(encoder.debias)}"
     elif "category" in given and "category" not in encoder.fields:
         said = "was fitted without columns.category"
     else:
@@ -118,6 +138,8 @@ def save_encoder(
     scales: list[float],
 ) -> Encoder:
     """Write ``encoder.json`` beside the vocabulary and return the encoder."""
+    # Encoders keep their fingerprint where the key is not used.
+    unused = set() if config.features.debias else {"debias"}
     card = {
         "fields": fields,
         "sizes": sizes,
@@ -125,7 +147,7 @@ def save_encoder(
         "numbers": number_names(config),
         "means": means,
         "scales": scales,
-        "features": config.features.model_dump(mode="json"),
+        "features": config.features.model_dump(mode="json", exclude=unused),
         "vocabulary_sha256": _vocabulary_hash(folder / "vocabulary.parquet"),
     }
     write_sealed(folder / "encoder.json", card)
@@ -154,6 +176,7 @@ def load_encoder(folder: Path) -> Encoder:
             scales=tuple(card["scales"]),
             vocabulary=vocabulary,
             fingerprint=hashlib.sha256(json_text(card).encode()).hexdigest(),
+            debias=tuple(card["features"].get("debias", {}).items()),
         )
     except FileNotFoundError as error:
         raise BackboneError(f"{error.filename}: no encoder yet; run driftune pretrain") from None

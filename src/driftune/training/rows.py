@@ -1,7 +1,7 @@
 """Encoded impressions as tensors: Arrow columns to torch without a detour over rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,8 @@ class Rows:
     """Impressions in a fixed order: ids (n, fields), numbers (n, numbers), all else (n,).
 
     ``user`` and ``request`` are hashes (request −1: no list is named), ``time`` is microseconds
-    since 1970; ``position`` and ``propensity`` are NaN where the log has none.
+    since 1970; ``position`` and ``propensity`` are NaN where the log has none. ``stated``: columns
+    of ``numbers`` that are another value, the same for all rows, when rows are scored.
     """
 
     ids: Tensor
@@ -31,6 +32,7 @@ class Rows:
     request: np.ndarray
     position: np.ndarray
     propensity: np.ndarray
+    stated: tuple[tuple[int, float], ...] = ()
 
     def __len__(self) -> int:
         return len(self.click)
@@ -50,7 +52,17 @@ class Rows:
             self.request[positions],
             self.position[positions],
             self.propensity[positions],
+            self.stated,
         )
+
+    def as_scored(self) -> "Rows":
+        """The rows as they are scored: where each was shown must not decide what it is worth."""
+        if not self.stated:
+            return self
+        numbers = self.numbers.clone()
+        for column, value in self.stated:
+            numbers[:, column] = value
+        return replace(self, numbers=numbers)
 
 
 def load_rows(encoder: Encoder, files: Sequence[Path], domain_key: str | None = None) -> Rows:
@@ -101,6 +113,7 @@ def from_arrow(encoder: Encoder, table: pa.Table) -> Rows:
         request=column("request_hash"),
         position=column("position"),
         propensity=column("propensity"),
+        stated=encoder.stated,
     )
 
 

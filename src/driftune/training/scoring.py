@@ -19,10 +19,11 @@ def score(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Score rows: pCTR and pCTCVR of each, (rows,), float64.
 
-    With a ``bank`` each row passes its own domain's adapter, in one mixed forward; domains that
-    the bank does not hold take the base path.
+    Numbers that debias (``features.debias``) have their stated value. With a ``bank`` each row
+    passes its own domain's adapter, in one mixed forward; domains that the bank does not hold take
+    the base path.
     """
-    inputs = model.inputs(rows)
+    inputs = model.inputs(rows.as_scored())
     if bank is None or not bank.widths:
         return _score(rows, lambda part: model(*_part(inputs, part)))
     import pandas as pd
@@ -41,7 +42,7 @@ def score_clicks(model: Recommender, rows: Rows, bank: AdapterBank) -> np.ndarra
     """
     if bank.widths:
         return score(model, rows, bank)[0]
-    found, inputs = [np.empty(0)], model.inputs(rows)
+    found, inputs = [np.empty(0)], model.inputs(rows.as_scored())
     for start in range(0, len(rows), CHUNK):
         part = slice(start, start + CHUNK)
         logit = model.click_logit(*_part(inputs, part))
