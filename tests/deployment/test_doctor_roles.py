@@ -157,5 +157,5 @@ def test_a_side_table_that_no_row_finds_a_key_in_is_no_ok(make_world: Make) -> N
     (world.root / "users.csv").write_text("user_id,age\n1,31\n")
     (line,) = [line for line in lines(seen(world)) if line.startswith("tables")]
     assert "1,200 of 1,200 rows (100.00%)" in line
-    assert line.endswith("mend tables.users.key and on: ids are compared as they are written")
+    assert line.endswith("mend tables.users.key and matches: ids are compared as they are written")
     assert not lines(seen(world))[line]

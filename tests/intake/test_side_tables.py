@@ -1,5 +1,6 @@
 """Side tables: each row has the columns of the one row of its key, from every format, or nulls."""
 
+import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
+from driftune.retention.erase import erase
 from driftune.config.workspace import Workspace
 from driftune.errors import SourceError
 from driftune.intake.ingest import Ingested, ingest
@@ -17,7 +20,8 @@ from driftune.registry.ledger import Ledger
 from tests.conftest import FIRST, World, impressions
 
 Make = Callable[..., World]
-USERS = {"key": "id", "on": "user_id", "columns": ["age", "segment"]}
+ROOT = Path(__file__).parents[2]
+USERS = {"key": "id", "matches": "user_id", "columns": ["age", "segment"]}
 ITEMS = {"key": "item_id", "columns": ["brand", "cost"]}
 
 
@@ -140,7 +144,7 @@ WRITINGS = ["7", "07", "7.0", "+7", "x", "X", " x", "é", "e\u0301", "", "NULL",
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
 def test_keys_are_compared_by_their_writing(make_world: Make, kind: str) -> None:
-    table = {"uri": f"t-{{day}}.{kind}", "key": "k", "on": "region", "columns": ["v"]}
+    table = {"uri": f"t-{{day}}.{kind}", "key": "k", "matches": "region", "columns": ["v"]}
     world = make_world(
         tables={"places": table},
         features={"categorical": ["places.v"], "counters": {"per": []}},
@@ -161,7 +165,7 @@ def test_keys_are_compared_by_their_writing(make_world: Make, kind: str) -> None
 
 
 def test_whole_numbers_find_the_same_key_in_every_type(make_world: Make) -> None:
-    table = {"uri": "t-{day}.csv", "key": "k", "on": "region", "columns": ["v"]}
+    table = {"uri": "t-{day}.csv", "key": "k", "matches": "region", "columns": ["v"]}
     world = make_world(tables={"places": table}, features={"numerical": ["places.v"]},
                        columns={"domain": "scene"})  # fmt: skip
     put(world.root / f"t-{FIRST}.csv", pd.DataFrame({"k": range(10), "v": range(10)}))
@@ -364,3 +368,72 @@ def test_an_expression_that_gives_no_number_quarantines_the_row(make_world: Make
     quality = taken_in(world).quality
     found = {row["reason"]: row["rows"] for row in quality.rejections}
     assert (quality.rejected, set(found)) == (3, {"number_unreadable"})
+
+
+def test_elements_of_lists_find_their_keys(make_world: Make) -> None:
+    world = make_world(
+        source={"uri": "logs/{day}.jsonl", "explode": {"columns": {"shown": "items"}}},
+        tables={"things": {"uri": "t-*.csv", "key": "shown", "columns": ["brand"],
+                           "as_of": "latest"}},
+        columns={"item": "shown", "category": "things.brand", "request": None, "position": None},
+        features={"categorical": [], "numerical": {"size": {"sql": "length(things.brand)"}}},
+    )  # fmt: skip
+    frame = impressions(FIRST, rows=300)
+    frame["items"] = [[f"a{n % 7}", f"b{n % 5}"] for n in range(len(frame))]
+    frame["event_time"] = frame["event_time"].astype(str)
+    put(world.root / "logs" / f"{FIRST}.jsonl", frame.drop(columns="item_id"))
+    # A table of two files, of which one says types.
+    put(world.root / "t-a.csv", pd.DataFrame({"shown": [f"a{n}" for n in range(7)], "brand": "x"}))
+    put(
+        world.root / "t-b.csv",
+        pd.DataFrame({"brand": "long", "shown": [f"b{n}" for n in range(4)]}),
+    )
+    quality = taken_in(world).quality
+    found = in_lake(world, "item_id, category, x_size")
+    assert len(found) == 600
+    brands = {f"a{n}": ("x", 1.0) for n in range(7)} | {f"b{n}": ("long", 4.0) for n in range(4)}
+    assert all(row[1:] == brands.get(row[0], (None, None)) for row in found)
+    (check,) = [check for check in quality.checks if check["rule"] == "table_key_missing"]
+    assert check["unexpected"] == 60
+    assert "t-a.csv and 1 others lacks" in check["sentence"]
+
+
+def test_a_damaged_table_is_one_line_of_its_own(make_world: Make) -> None:
+    world = small(make_world)
+    world.write(FIRST)
+    path = world.root / f"tables/users-{FIRST}.parquet"
+    path.write_bytes(path.read_bytes()[:-9])
+    line = refusal(world)
+    assert f"tables/users-{FIRST}.parquet: cannot be read as parquet" in line
+    assert "set tables.users.format; the lake is unchanged" in line
+
+
+def test_an_erased_user_is_in_no_row_and_in_no_count(make_world: Make) -> None:
+    world = small(make_world)
+    world.write(FIRST)
+    taken_in(world)
+    with Ledger(world.config) as ledger:
+        erase(world.config, ledger, ["u7"], why="asked")
+    users_left = {user for (user,) in in_lake(world, "user_id")}
+    assert "u7" not in users_left
+    # Taken in again with another table, which still has the user.
+    put(world.root / f"tables/users-{FIRST}.parquet", users().assign(age=5))
+    assert taken_in(world).changed
+    assert {user for (user,) in in_lake(world, "user_id")} == users_left
+    held = [path for path in world.config.home.rglob("*") if path.is_file()]
+    assert not [path for path in held if b"u7" in path.read_bytes().split()]
+
+
+def test_the_example_of_the_docs_works(make_world: Make) -> None:
+    text = (ROOT / "docs" / "howto" / "own-logs.md").read_text()
+    (block,) = re.findall(r"```yaml\n# tables\n(.*?)```", text, re.DOTALL)
+    world = make_world(**yaml.safe_load(block))
+    frame = impressions(FIRST)
+    world.write(FIRST, frame)
+    put(world.root / f"tables/users-{FIRST}.parquet", users())
+    put(world.root / "tables/items.csv", items().rename(columns={"brand": "cuisine"}))
+    assert taken_in(world).quality.rejected == 0
+    found = in_lake(world, "user_id, category, f_segment, category, x_age, x_margin")
+    wanted = joined(frame)
+    assert [row[:5] for row in found] == [row[:5] for row in wanted]
+    assert [row[5] for row in found] == pytest.approx([row[5] for row in wanted])

@@ -28,7 +28,8 @@ class SideTable(Section):
     """Its file or files; with `{day}`, those of a day."""
     key: str = Field(min_length=1)
     """The column with the key; no two rows have the same."""
-    on: str | None = Field(None, min_length=1)
+    # `on`, as SQL has it, would be true in YAML.
+    matches: str | None = Field(None, min_length=1)
     """The column of the logs that holds the key; null: the one called as `key`."""
     columns: list[str] = Field(min_length=1)
     """Columns that roles, features and expressions may name."""
@@ -60,9 +61,9 @@ class SideTable(Section):
         return self
 
     @property
-    def joined_on(self) -> str:
+    def logs_column(self) -> str:
         """The column of the logs that holds the key."""
-        return self.on or self.key
+        return self.matches or self.key
 
     @property
     def is_passing(self) -> bool:

@@ -142,7 +142,7 @@ def _table(found: Matched) -> Finding:
     said = f"tables: {found.name} has {found.size:,} rows ({found.said}); {found.missing:,} of "
     said += f"{found.rows:,} rows ({found.share:.2%}) have a '{found.key}' that it lacks"
     if found.rows and found.missing == found.rows:
-        said += f"; mend tables.{found.name}.key and on: ids are compared as they are written"
+        said += f"; mend tables.{found.name}.key and matches: ids are compared as they are written"
         return {"what": said, "ok": False}
     return {"what": said, "ok": True}
 

@@ -78,7 +78,7 @@ def content_hash(config: Config, fetched: Fetched, known_domains: list[str] | No
         written = config.features.model_dump(mode="json", include={"categorical", "numerical"})
         meaning["feature_roles"] = written
     if config.tables:
-        used = {"key", "on", "columns", "csv"}
+        used = {"key", "matches", "columns", "csv"}
         meaning["tables"] = {
             name: table.model_dump(mode="json", include=used, exclude_defaults=True)
             for name, table in config.tables.items()

@@ -120,7 +120,7 @@ def matched(con: Connection, config: Config, tables: Sequence[Beside]) -> list[M
             f"SELECT count(*), count({_KEY}) FROM raw "
             f"LEFT JOIN {table.relation} ON {table.match} = {_KEY}",
         )
-        key = config.tables[table.name].joined_on
+        key = config.tables[table.name].logs_column
         found.append(Matched(table.name, table.said, table.rows, rows, rows - known, key))
     return found
 
@@ -158,7 +158,7 @@ def _read(
     keyed = f"(SELECT {key} AS {_KEY}, {columns} FROM ({selected}))"
     said = parts[0].file.uri + (f" and {len(parts) - 1} others" if len(parts) > 1 else "")
     _check_keys(con, given.name, table, said, keyed)
-    match = f"({values.identity(table.joined_on, loaded.types)})"
+    match = f"({values.identity(table.logs_column, loaded.types)})"
     con.execute(
         f"CREATE TABLE {relation} AS FROM {keyed} "
         f"SEMI JOIN (SELECT DISTINCT {match} AS {_KEY} FROM raw) USING ({_KEY})"
@@ -180,16 +180,20 @@ def _parts(
         }
     )
     uses = _uses(config, given.name)
+    looked_into = roles.mentioned(config)
     parts = []
     for number, file in enumerate(given.files):
         made = f"{relation}_{number}"
-        if file.format == "parquet":
-            parts.append(read_parquet(con, file, made))
-        elif file.format == "csv":
-            parts.append(read_csv(con, reading, file, made, folder, uses.named))
-        else:
-            looked_into = roles.mentioned(config)
-            parts.append(read_jsonl(con, reading, file, made, folder, uses.ids, looked_into))
+        try:
+            if file.format == "parquet":
+                parts.append(read_parquet(con, file, made))
+            elif file.format == "csv":
+                parts.append(read_csv(con, reading, file, made, folder, uses.named))
+            else:
+                parts.append(read_jsonl(con, reading, file, made, folder, uses.ids, looked_into))
+        except SourceError as error:
+            own = str(error).replace("set source.", f"set tables.{given.name}.")
+            raise SourceError(f"{own}; the lake is unchanged") from None
     if not any(part.rows for part in parts):
         raise SourceError(
             f"{given.files[0].uri}: the table tables.{given.name} holds no rows; deliver it again; "

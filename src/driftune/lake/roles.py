@@ -57,8 +57,8 @@ def delivered_columns(config: Config) -> dict[str, str]:
     roles, keys of side tables, and where lists become rows, what the lists are taken from."""
     needed, explode = needed_columns(config), config.source.explode
     for name, table in config.tables.items():
-        key = f"tables.{name}.{'key' if table.on is None else 'on'}"
-        needed.setdefault(table.joined_on, key)
+        key = f"tables.{name}.{'key' if table.matches is None else 'matches'}"
+        needed.setdefault(table.logs_column, key)
     if explode is None:
         return needed
     found = {name: key for name, key in needed.items() if name not in explode.made}
@@ -93,7 +93,7 @@ def id_columns(config: Config) -> frozenset[str]:
     given = [columns.user, columns.item, columns.request, columns.category]
     given += domain if isinstance(domain, list) else [domain]
     given += [*config.features.categorical.values()]
-    keys = [table.joined_on for table in config.tables.values()]
+    keys = [table.logs_column for table in config.tables.values()]
     return frozenset([*(role for role in given if isinstance(role, str)), *keys])
 
 
