@@ -142,9 +142,9 @@ def test_side_tables_show_their_values_and_missing_keys(make_world: Make) -> Non
     frame = impressions(world.day(2))
     missing = int((frame["user_id"].str[1:].astype(int) >= 100).sum())
     found = seen(world, frame)
-    said = f"tables: users has 100 rows (users.csv); {missing:,} of 1,200 rows"
+    said = f"tables: users has 100 rows (users.csv) and lacks the 'user_id' of {missing:,} of 1,200"
     (line,) = [line for line in lines(found) if line.startswith("tables")]
-    assert line == f"{said} ({missing / 1200:.2%}) have a 'user_id' that it lacks"
+    assert line == f"{said} rows ({missing / 1200:.2%})"
     assert lines(found)[line]
     shown = {each.source: each.values for each in found.roles if each.role == "feature"}
     assert set(shown["users.age"]) == {(None, "31.0"), (None, None)}

@@ -139,8 +139,7 @@ def _rejected(config: Config, con: Connection, staged: Staged) -> Finding:
 
 def _table(found: Matched) -> Finding:
     """How many rows find their key in a side table."""
-    said = f"tables: {found.name} has {found.size:,} rows ({found.said}); {found.missing:,} of "
-    said += f"{found.rows:,} rows ({found.share:.2%}) have a '{found.key}' that it lacks"
+    said = f"tables: {found.name} has {found.size:,} rows ({found.said}) and {found.lacking}"
     if found.rows and found.missing == found.rows:
         said += f"; mend tables.{found.name}.key and matches: ids are compared as they are written"
         return {"what": said, "ok": False}

@@ -102,12 +102,18 @@ class Matched:
         return self.missing / max(1, self.rows)
 
     @property
+    def lacking(self) -> str:
+        """That rows have keys that it lacks, with their number and share."""
+        return (
+            f"lacks the '{self.key}' of {self.missing:,} of {self.rows:,} rows ({self.share:.2%})"
+        )
+
+    @property
     def sentence(self) -> str:
         """What is to be said of it."""
         return (
-            f"Every row's key is in table {self.name}: of {self.rows:,} rows, {self.missing:,} "
-            f"({self.share:.2%}) have a '{self.key}' that {self.said} lacks; the "
-            "columns that they would have from it are null."
+            f"Every row's key is in table {self.name}: {self.said} {self.lacking}; the columns "
+            "that they would have from it are null."
         )
 
 
@@ -156,7 +162,7 @@ def _read(
         if part.rows
     )
     keyed = f"(SELECT {key} AS {_KEY}, {columns} FROM ({selected}))"
-    said = parts[0].file.uri + (f" and {len(parts) - 1} others" if len(parts) > 1 else "")
+    said = parts[0].file.uri + (f" with {len(parts) - 1} more" if len(parts) > 1 else "")
     _check_keys(con, given.name, table, said, keyed)
     match = f"({values.identity(table.logs_column, loaded.types)})"
     con.execute(
