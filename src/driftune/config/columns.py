@@ -14,10 +14,10 @@ _DIRECTIVE = re.compile(r"%-?(.?)", re.DOTALL)
 
 
 class SqlRole(Section):
-    """A role computed by a DuckDB expression over the source columns."""
+    """A role or feature computed by a DuckDB expression."""
 
     sql: str = Field(min_length=1)
-    """A DuckDB expression over the columns of the source."""
+    """A DuckDB expression over the columns of the source, and of side tables (`users.age`)."""
 
 
 ColumnRole = str | SqlRole

@@ -50,9 +50,9 @@ class Features(Section):
     """
 
     categorical: dict[str, ColumnRole] = {}
-    """Further columns or expressions that are read as ids."""
+    """Further ids: a list of columns, or names with a column or an expression each."""
     numerical: dict[str, ColumnRole] = {}
-    """Further columns or expressions that are read as numbers."""
+    """Further numbers, in the same way."""
     debias: dict[Literal["position"], float] = {}
     """`{position: 1}`: training reads the role `position` as a number; whatever is scored (drift,
     gate, guard) has this value in its place."""
