@@ -38,8 +38,8 @@ def params_page() -> str:
         "Made from the classes in `src/driftune/config`. Every key may be left out where the table "
         "shows a default. An unknown key or a wrong value stops the command before anything runs. "
         "`DRIFTUNE__SECTION__KEY` in the environment overrides a value, except in `reference`, "
-        "`columns`, `tables`, `negatives`, `domains`, `features`, `backbone`, `timezone` and `seed`, which "
-        "DVC tracks.",
+        "`columns`, `tables`, `negatives`, `domains`, `features`, `backbone`, `timezone` and "
+        "`seed`, which DVC tracks.",
         "## Paths",
         _paths(),
     ]
