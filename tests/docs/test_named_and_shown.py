@@ -123,10 +123,15 @@ def test_settings_that_pages_show_are_valid(tmp_path: Path) -> None:
     (tmp_path / "sim.yaml").write_text(world, encoding="utf-8")
     assert load_config(tmp_path / "params.yaml", {}).timezone == "Europe/Berlin"
     for other in others:
-        merged = yaml.safe_load(logs) | yaml.safe_load(other)
+        merged, more = yaml.safe_load(logs), yaml.safe_load(other)
+        # A table's column is one role of several.
+        merged |= more | {"columns": merged["columns"] | more.get("columns", {})}
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(merged), encoding="utf-8")
-        source = load_config(tmp_path / "params.yaml", {}).source
-        if source.explode:
+        config = load_config(tmp_path / "params.yaml", {})
+        source = config.source
+        if "tables" in more:
+            assert config.tables["users"].logs_column == "user_id"
+        elif source.explode:
             assert source.explode.columns == {"news": "impressions", "price": "page.items.price"}
         else:
             assert (source.csv.escape, source.csv.null) == ("\\", ["", r"\N"])
