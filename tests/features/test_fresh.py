@@ -179,6 +179,7 @@ def test_without_a_lag_encoders_and_days_are_named_as_before(tmp_path) -> None:
     counters = World(tmp_path).config.features.counters
     assert "lag_hours" not in counters.model_dump_json()
     assert "lag_hours" not in counters.model_dump(mode="json")
+    assert "lag_hours" not in counters.model_dump(exclude_unset=True)
     assert world_of(tmp_path).config.features.counters.model_dump()["lag_hours"] == 1
 
 

@@ -65,7 +65,7 @@ class Counters(Section):
         """The lag only where there is one: encoders and days without are named as ever."""
         said: dict[str, Any] = plain(self)
         if self.lag_hours is None:
-            del said["lag_hours"]
+            said.pop("lag_hours", None)
         return said
 
 
