@@ -199,5 +199,5 @@ def test_a_lag_that_cannot_be_is_one_line(tmp_path, counters, told) -> None:
 
 def test_a_lag_shorter_than_labels_take_is_refused(tmp_path) -> None:
     changed = {"features": {"counters": {"lag_hours": 1}}, "gate": {"label_delay_hours": 6}}
-    with pytest.raises(ConfigError, match="lag_hours = 1 is shorter than gate.label_delay_hours"):
+    with pytest.raises(ConfigError, match=r"lag_hours = 1 is shorter than gate.label_delay_hours"):
         _ = World(tmp_path, **changed).config

@@ -21,7 +21,12 @@ _SUMS = (
 
 
 def build_fresh(
-    con: Connection, config: Config, source: str, keys: list[list[str]], needed: list[str], day: date
+    con: Connection,
+    config: Config,
+    source: str,
+    keys: list[list[str]],
+    needed: list[str],
+    day: date,
 ) -> None:
     """Create temp tables ``overall`` and ``counter_0`` … for the view ``day_rows``.
 
@@ -67,13 +72,14 @@ def _weight(counters: Counters, day: date) -> str:
 
 
 def _overall(con: Connection, lag: int) -> None:
-    """Sums over all rows that are seen at each moment; ``days``: of 24 hours with rows, by weight."""
+    """Figures of all rows seen at each moment; ``days``: weights of hours with rows, 24 a day."""
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE overall AS
         WITH before AS (
             SELECT sum(w) AS w, sum(w * click) AS clicks, sum(w * "convert") AS bought,
-                   (SELECT sum(w) FROM (SELECT DISTINCT moment // {_HOUR}, w FROM past_rows)) AS hours,
+                   (SELECT sum(w) FROM (SELECT DISTINCT moment // {_HOUR}, w FROM past_rows))
+                       AS hours,
                    max(moment // {_HOUR}) AS newest
             FROM past_rows
         ), moments AS (

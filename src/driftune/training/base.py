@@ -68,8 +68,8 @@ def judge_base(
 def _problem(figures: BaseFigures) -> str | None:
     if figures.rows == 0:
         return (
-            "none of the held-out rows is of it, so that nothing says how good it is; raise "
-            "reference.holdout"
+            "none of the held-out rows is of it, so that nothing says how good it is; name more "
+            "reference days, or raise reference.holdout"
         )
     said = []
     if figures.worse_than:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from driftune.config import Config
@@ -21,6 +20,7 @@ from driftune.models.recommender import Recommender
 from driftune.registry.ledger import Ledger
 from driftune.training.base import judge_base
 from driftune.training.groups import ItemGroups, learn_groups, load_groups, save_groups
+from driftune.training.holdout import newest_of_each, seen_until
 from driftune.training.labels import require_labels, tell_unmeasured
 from driftune.training.ranks import Ranks, ranks
 from driftune.training.rows import Rows, load_rows
@@ -103,7 +103,7 @@ def encode(config: Config, ledger: Ledger, progress: Progress | None = None) -> 
 
 
 def train(config: Config, progress: Progress | None = None, group: Ranks = ALONE) -> Figures:
-    """Train the backbone on all but the newest share of the reference rows; the first rank saves.
+    """Train the backbone on all but each domain's newest reference rows; the first rank saves.
 
     Returns its fingerprint, the number of rows and each epoch's loss; nothing on other ranks.
 
@@ -111,14 +111,14 @@ def train(config: Config, progress: Progress | None = None, group: Ranks = ALONE
         BackboneError: when there is nothing to learn from: no row, no click, or nothing else.
     """
     settings = config.backbone
-    rows, held_out = _reference_rows(config, progress)
+    rows, _ = _reference_rows(config, progress)
     require_labels(config, rows)
     with one_thread(), torch.random.fork_rng():
         torch.manual_seed(config.seed)
         encoder = load_encoder(encoder_folder(config))
         model = ESMM(encoder.sizes, len(encoder.numbers), settings.embedding, settings.hidden)
         losses = fit(config, model.to(group.device), rows, progress, group)
-    until = int(held_out.time[0] if len(held_out) else rows.time[-1] + 1)
+    until = seen_until(rows.domain_key, rows.time)
 
     def save() -> Figures:
         with group.undisturbed():
@@ -126,7 +126,8 @@ def train(config: Config, progress: Progress | None = None, group: Ranks = ALONE
             mark = save_backbone(folder, model.cpu(), encoder.fingerprint, until)
             if config.columns.category is None:
                 save_groups(folder, learn_groups(config, encoder, model.cpu(), mark))
-            made: Figures = {"encoder": encoder.fingerprint, "rows": len(rows), "until": until}
+            newest = max(until.values())
+            made: Figures = {"encoder": encoder.fingerprint, "rows": len(rows), "until": newest}
             _receipt(folder / "made.json", config, made)
         return {"fingerprint": mark, "rows": len(rows), "losses": losses}
 
@@ -174,8 +175,8 @@ def fit(
 
 
 def evaluate(config: Config) -> Figures:
-    """Score the held-out newest reference rows, in all and by domain; write metrics, and what is
-    wrong with the base."""
+    """Score each domain's held-out newest reference rows, in all and by domain; write metrics, and
+    what is wrong with the base."""
     from driftune.evaluation.metrics import summary
 
     trained, held_out = _reference_rows(config)
@@ -220,8 +221,7 @@ def _encoded(config: Config, encoder: Encoder, progress: Progress | None) -> lis
 def _reference_rows(config: Config, progress: Progress | None = None) -> tuple[Rows, Rows]:
     encoder = load_encoder(encoder_folder(config))
     rows = load_rows(encoder, _encoded(config, encoder, progress))
-    kept = int(len(rows) * (1 - config.reference.holdout))
-    if kept == 0:
+    if not len(rows):
         raise BackboneError("the reference days hold no rows to train on; check reference")
-    positions = np.arange(len(rows))
-    return rows.take(positions[:kept]), rows.take(positions[kept:])
+    held_out = newest_of_each(rows.domain_key, config.reference.holdout)
+    return rows.take(~held_out), rows.take(held_out)
