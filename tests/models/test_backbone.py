@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from driftune.errors import BackboneError
+from driftune.io import read_json, write_sealed
 from driftune.models.adapters import fingerprint
 from driftune.models.backbone import load_backbone, save_backbone, trained_until
 from driftune.models.esmm import ESMM
@@ -195,8 +196,11 @@ def test_each_domain_has_its_own_end_of_training(folder: Path) -> None:
     assert trained_until(folder, "home") == 7
     assert trained_until(folder, "search") == 9
     assert trained_until(folder, "one that came later") == 9
-    edit(folder, lambda card: card.update(trained_until=8))
+    path = folder / "backbone.json"
+    card = read_json(path)
+    write_sealed(path, {**card, "trained_until": 8})
     assert trained_until(folder, "home") == 8
-    edit(folder, lambda card: card.pop("trained_until"))
+    del card["trained_until"]
+    write_sealed(path, card)
     with pytest.raises(BackboneError, match=r"no readable trained_until; run driftune pretrain"):
         trained_until(folder, "home")
