@@ -134,7 +134,7 @@ def train(config: Config, progress: Progress | None = None, group: Ranks = ALONE
             _receipt(folder / "made.json", config, whole)
         for field, share in dropped.items():
             log.info("%.1f%% of the training rows read their %s as unknown", 100 * share, field)
-        return {**made, "fingerprint": mark, "losses": losses}
+        return {"fingerprint": mark, **made, "losses": losses}
 
     return group.on_first(save, {})
 
