@@ -1,6 +1,6 @@
 """What the encoder reads, and its point-in-time counters."""
 
-from typing import Any, Literal, Self
+from typing import Literal, Self, TypeAlias
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -14,6 +14,7 @@ class Domains(Section):
     """`quarantine`: rows of unknown domains are rejected; `other`: they form one domain `other`."""
 
 
+Value: TypeAlias = int | float | list[list[str]] | None
 # A half-life of an eighth of a day keeps a day's weights, which are integers, within 2^34.
 _SHORTEST = 0.125
 
@@ -61,9 +62,9 @@ class Counters(Section):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_lag(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_lag(self, plain: SerializerFunctionWrapHandler) -> dict[str, Value]:
         """The lag only where there is one: encoders and days without are named as ever."""
-        said: dict[str, Any] = plain(self)
+        said: dict[str, Value] = plain(self)
         if self.lag_hours is None:
             said.pop("lag_hours", None)
         return said
