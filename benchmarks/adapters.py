@@ -26,7 +26,7 @@ from driftune.cli.console import quiet_exit
 from driftune.evaluation.metrics import auc
 from driftune.models.adapters import Examples
 from driftune.models.esmm import ESMM
-from driftune.training import pretrain
+from driftune.training import fitting
 from driftune.training.rows import Rows
 
 Scores = tuple[np.ndarray, np.ndarray]
@@ -93,7 +93,7 @@ def pretrained(data: Dataset, encoded: Encoded, parts: Sequence[Rows], seed: int
         config.backbone.embedding,
         config.backbone.hidden,
     )
-    pretrain.fit(config, model, joined(parts))
+    fitting.fit(config, model, joined(parts))
     return model.eval()
 
 

@@ -89,9 +89,10 @@ def main() -> None:
 def profiler_of(config: Config, keys: Sequence[str]) -> Profiler:
     """A profiler whose champion is the frozen base everywhere."""
     encoder, model, mark = load_model(config)
-    base = Served(mark[:16], trained_until(backbone_folder(config)))
+    folder = backbone_folder(config)
+    served = {key: Served(mark[:16], trained_until(folder, key)) for key in keys}
     bank = AdapterBank.from_adapters({})
-    return Profiler(config, encoder, model, bank, Lake.of(config), dict.fromkeys(keys, base))
+    return Profiler(config, encoder, model, bank, Lake.of(config), served)
 
 
 class Watch:

@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 
 from driftune.errors import BackboneError
+from driftune.io import read_json, write_sealed
 from driftune.models.adapters import fingerprint
-from driftune.models.backbone import load_backbone, save_backbone
+from driftune.models.backbone import load_backbone, save_backbone, trained_until
 from driftune.models.esmm import ESMM
 
 SIZES = (7, 5, 3)
 NUMBERS = 2
 ENCODER = "e" * 64
+UNTIL = {"home": 7, "search": 9}
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def batch() -> tuple[Tensor, Tensor]:
 @pytest.fixture
 def folder(model: ESMM, tmp_path: Path) -> Path:
     """A folder with the backbone's files."""
-    save_backbone(tmp_path / "backbone", model, ENCODER, 0)
+    save_backbone(tmp_path / "backbone", model, ENCODER, UNTIL)
     return tmp_path / "backbone"
 
 
@@ -108,12 +110,12 @@ def test_what_is_saved_is_loaded_frozen_and_scores_the_same(
 def test_equal_models_give_equal_files_and_any_weight_another_fingerprint(
     model: ESMM, folder: Path, tmp_path: Path
 ) -> None:
-    mark = save_backbone(tmp_path / "again", model, ENCODER, 0)
+    mark = save_backbone(tmp_path / "again", model, ENCODER, UNTIL)
     for name in ("backbone.safetensors", "backbone.json"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
     with torch.no_grad():
         model.convert_tower[0].bias[3] += 1e-6
-    assert save_backbone(tmp_path / "again", model, ENCODER, 0) != mark
+    assert save_backbone(tmp_path / "again", model, ENCODER, UNTIL) != mark
 
 
 def test_nothing_there_says_what_to_run(tmp_path: Path) -> None:
@@ -177,7 +179,9 @@ def test_tensors_of_another_model_of_the_same_shape_are_damaged(
 ) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        save_backbone(tmp_path / "other", ESMM(SIZES, NUMBERS, 4, [8, 6]), ENCODER, 0)
+        save_backbone(
+            tmp_path / "other", ESMM(SIZES, NUMBERS, 4, [8, 6]), ENCODER, {"home": 7, "search": 9}
+        )
     (folder / "backbone.safetensors").write_bytes(
         (tmp_path / "other" / "backbone.safetensors").read_bytes()
     )
@@ -186,3 +190,17 @@ def test_tensors_of_another_model_of_the_same_shape_are_damaged(
 
 def test_another_encoder_is_refused(folder: Path) -> None:
     refused(folder, "trained with another encoder", encoder="f" * 64)
+
+
+def test_each_domain_has_its_own_end_of_training(folder: Path) -> None:
+    assert trained_until(folder, "home") == 7
+    assert trained_until(folder, "search") == 9
+    assert trained_until(folder, "one that came later") == 9
+    path = folder / "backbone.json"
+    card = read_json(path)
+    write_sealed(path, {**card, "trained_until": 8})
+    assert trained_until(folder, "home") == 8
+    del card["trained_until"]
+    write_sealed(path, card)
+    with pytest.raises(BackboneError, match=r"no readable trained_until; run driftune pretrain"):
+        trained_until(folder, "home")

@@ -12,7 +12,7 @@ from driftune.training.pretrain import pretrain as run_steps
 from tests.conftest import REFERENCE_DAYS, Ended, World, impressions
 
 ONLY_CLICKS = "hold no impression without a click, nothing to learn"
-NO_CLICK = "hold no click among 2,880 impressions, nothing to learn"
+NO_CLICK = "hold no click among "
 
 
 def labelled(world: World, **labels: object) -> World:
@@ -71,11 +71,12 @@ def test_held_out_rows_of_one_label_are_told(
     world = make_world(reference={"holdout": 0.02}).with_reference()
     day = world.day(REFERENCE_DAYS - 1)
     frame = impressions(day)
-    frame.loc[frame.index[-80:], ["click", "ordered"]] = np.int8(0)
+    newest = frame.groupby(["scene", "region"]).tail(30).index
+    frame.loc[newest, ["click", "ordered"]] = np.int8(0)
     world.write(day, frame)
     with Ledger(world.config) as ledger:
         assert run_steps(world.config, ledger)["ctr_auc"] is None
-    assert "the 72 held-out reference rows hold no click: ctr_auc is not measured" in caplog.text
+    assert "held-out reference rows hold no click: ctr_auc is not measured" in caplog.text
 
 
 @pytest.mark.slow

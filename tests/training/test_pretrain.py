@@ -12,6 +12,7 @@ from driftune.config.workspace import Workspace
 from driftune.errors import BackboneError, SourceError
 from driftune.io import read_json
 from driftune.models.adapters import Adapter, AdapterBank, IAKConfig, IAKKernel
+from driftune.models.backbone import trained_until
 from driftune.registry.ledger import Ledger
 from driftune.training.pretrain import (
     _reference_rows,
@@ -46,7 +47,14 @@ def test_metrics_are_those_of_the_newest_reference_rows(trained_world: World) ->
     _, held_out = _reference_rows(trained_world.config)
     _, model, _ = load_model(trained_world.config)
     p_click, p_ctcvr = score(model, held_out)
-    assert len(held_out) == round(1200 * REFERENCE_DAYS * 0.2)
+    train, _ = _reference_rows(trained_world.config)
+    assert len(train) + len(held_out) == 1200 * REFERENCE_DAYS
+    for key in set(train.domain_key):
+        own, kept = held_out.domain_key == key, train.domain_key == key
+        assert own.sum() == pytest.approx(0.2 * (own.sum() + kept.sum()), abs=1)
+        assert held_out.time[own].min() >= train.time[kept].max()
+        until = trained_until(backbone_folder(trained_world.config), key)
+        assert until == train.time[kept].max() + 1
     assert figures["ctr_auc"] == pytest.approx(roc_auc_score(held_out.click, p_click))
     assert figures["ctcvr_auc"] == pytest.approx(roc_auc_score(held_out.convert, p_ctcvr))
     assert (p_ctcvr <= p_click).all()

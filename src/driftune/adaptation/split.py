@@ -54,10 +54,10 @@ def split_rows(
     """Split the domain's rows of the adaptation window by time.
 
     The gate gets the newest share of the day's own rows, selection the newest share of the
-    rest of the shortest window. The counters of every row come from days before its own, so no
-    gate row reaches them. ``since``: the day on which drift began. Rows from then on are a window
-    of their own if they are newer than the usual one and make up a batch at least; if they are
-    older, they are the window.
+    rest of the shortest window. The counters of every row come from rows before it, so no gate
+    row reaches those that train. ``since``: the day on which drift began. Rows from then on are a
+    window of their own if they are newer than the usual one and make up a batch at least; if they
+    are older, they are the window.
     Rows whose labels are not mature at the end of the day are left for later days: all of the
     window lies ``gate.label_delay_hours`` earlier then.
 

@@ -1,5 +1,7 @@
 """The section ``backbone`` of params.yaml."""
 
+from typing import Annotated, Literal
+
 from pydantic import Field
 
 from driftune.config.base import Positive, Section
@@ -20,3 +22,7 @@ class Backbone(Section):
     """Learning rate of Adam."""
     weight_decay: float = Field(1e-5, ge=0)
     """Weight decay."""
+    id_dropout: Literal["auto"] | Annotated[float, Field(ge=0, le=0.5)] = "auto"
+    """Share of the training rows that read a known id as unknown, by field, so that what stands
+    for unknown ids is trained; `auto`: as many as the held-out rows have more of them than the
+    training rows, at most 0.1."""

@@ -2,9 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Self, TypeAlias
 
-from pydantic import Field, field_serializer, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from driftune.config.base import Positive, Section
 from driftune.config.columns import ColumnRole, SqlRole
@@ -22,8 +29,17 @@ class Domains(Section):
     """`quarantine`: rows of unknown domains are rejected; `other`: they form one domain `other`."""
 
 
+Value: TypeAlias = int | float | list[list[str]] | None
+# A half-life of an eighth of a day keeps a day's weights, which are integers, within 2^34.
+_SHORTEST = 0.125
+
+
 class Counters(Section):
-    """Point-in-time rolling counters: exponentially decayed rates from days before the row's."""
+    """Point-in-time rolling counters: exponentially decayed rates from rows before a row.
+
+    With ``lag_hours`` a row sees those of its own day that are so many hours older; null: those of
+    days before its own.
+    """
 
     per: list[list[str]] = [
         ["item"],
@@ -40,6 +56,33 @@ class Counters(Section):
     """Days that a counter looks back."""
     smoothing: float = Field(20.0, gt=0)
     """Impressions at the overall rate that are added to each count."""
+    lag_hours: float | None = Field(None, ge=0.1, le=168)
+    """Hours after which a row, with its click, is counted; at least those after which clicks are
+    known. null: from the next day on."""
+
+    @model_validator(mode="after")
+    def _lag_fits(self) -> Self:
+        if self.lag_hours is None:
+            return self
+        if self.half_life_days < _SHORTEST:
+            raise ValueError(
+                f"half_life_days = {self.half_life_days:g} must be at least {_SHORTEST:g} (three "
+                "hours) with lag_hours"
+            )
+        if self.lag_hours >= 24 * self.history_days:
+            raise ValueError(
+                f"lag_hours = {self.lag_hours:g} reaches beyond history_days = "
+                f"{self.history_days}, nothing would be counted"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_lag(self, plain: SerializerFunctionWrapHandler) -> dict[str, Value]:
+        """The lag only where there is one: encoders and days without are named as ever."""
+        said: dict[str, Value] = plain(self)
+        if self.lag_hours is None:
+            said.pop("lag_hours", None)
+        return said
 
 
 class Features(Section):

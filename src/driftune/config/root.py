@@ -208,6 +208,16 @@ class Config(Section):
                     yield key, name
 
     @model_validator(mode="after")
+    def _lag_covers_labels(self) -> "Config":
+        lag, delay = self.features.counters.lag_hours, self.gate.label_delay_hours
+        if lag is not None and lag < delay:
+            raise ValueError(
+                f"features.counters.lag_hours = {lag:g} is shorter than gate.label_delay_hours = "
+                f"{delay:g}: clicks would be counted that are not known yet; raise it"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _negatives_fit(self) -> "Config":
         if self.negatives is None:
             return self

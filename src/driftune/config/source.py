@@ -117,7 +117,7 @@ class Reference(Section):
     uri: str | None = Field(None, repr=False)
     """Template of their files; null: that of `source`."""
     holdout: Share = 0.1
-    """Share of the rows, the newest ones, that evaluates the backbone."""
+    """Share of each domain's rows, its newest ones, that evaluates the backbone."""
 
     @property
     def days(self) -> list[date]:

@@ -82,7 +82,7 @@ def served_by(
 ) -> Served:
     """Who serves a domain, and from when on rows had no part in its training."""
     if champion.serves == BASE or champion.folder is None:
-        return Served(backbone[:16], trained_until(backbone_folder(config)))
+        return Served(backbone[:16], trained_until(backbone_folder(config), key))
     return Served(f"{backbone[:16]} {champion.folder.name}", _gate_begins(ledger, key, champion))
 
 

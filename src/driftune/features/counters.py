@@ -1,16 +1,17 @@
 """Point-in-time rolling counters: decayed impressions and rates from days strictly before a day.
 
 Weights are integers (a power of the half-life, scaled), so that sums are exact and the same on
-every machine whatever the order in which DuckDB's threads add them.
+every machine whatever the order in which DuckDB's threads add them. Counters that see the day
+itself up to a lag are made by ``features.fresh``.
 """
 
 from collections.abc import Sequence
 from datetime import date
 
 from driftune.config import Config
+from driftune.features.fresh import SCALE, build_fresh
 from driftune.lake.duck import Connection, identifier
 
-_SCALE = 1 << 20
 _ROLES = {"user": "user_id", "item": "item_id", "domain": "domain_key", "category": "category"}
 
 
@@ -38,12 +39,17 @@ def build_counters(con: Connection, config: Config, past: str | None, day: date)
 
     Each holds its key columns and ``shown`` (impressions per day, decayed), ``ctr`` and ``cvr``
     (clicks and conversions per impression, smoothed toward the overall rate). Without ``past``
-    the tables are empty, and the features null.
+    the tables are empty, and the features null. With ``lag_hours`` each also has the ``moment``
+    at which a row sees them.
     """
     counters = config.features.counters
     source = past or "(SELECT * FROM day_rows WHERE false)"
     needed = sorted({lake_column(part) for key in counters.per for part in key})
-    weight = f"round({_SCALE} * pow(2, -(DATE '{day}' - day) / {counters.half_life_days}))::BIGINT"
+    if counters.lag_hours is not None:
+        keys = [[lake_column(part) for part in key] for key in counters.per]
+        build_fresh(con, config, source, keys, needed, day)
+        return
+    weight = f"round({SCALE} * pow(2, -(DATE '{day}' - day) / {counters.half_life_days}))::BIGINT"
     con.execute(
         f"""
         CREATE OR REPLACE TEMP VIEW past_rows AS
@@ -60,7 +66,7 @@ def build_counters(con: Connection, config: Config, past: str | None, day: date)
         FROM past_rows
         """
     )
-    smoothing = counters.smoothing * _SCALE
+    smoothing = counters.smoothing * SCALE
     for number, key in enumerate(counters.per):
         columns = ", ".join(lake_column(part) for part in key)
         con.execute(
@@ -97,11 +103,15 @@ def counter_select(config: Config) -> str:
 
 def counter_joins(config: Config) -> str:
     """Joins that bring the counters to ``day_rows``."""
-    joins = ["CROSS JOIN overall"]
+    fresh = config.features.counters.lag_hours is not None
+    at = "{0}.moment = epoch_us(day_rows.event_time)"
+    joins = [f"LEFT JOIN overall ON {at.format('overall')}" if fresh else "CROSS JOIN overall"]
     for number, key in enumerate(config.features.counters.per):
         columns = [lake_column(part) for part in key]
         matches = " AND ".join(
             f"day_rows.{column} = counter_{number}.{column}" for column in columns
         )
+        if fresh:
+            matches += f" AND {at.format(f'counter_{number}')}"
         joins.append(f"LEFT JOIN counter_{number} ON {matches}")
     return " ".join(joins)

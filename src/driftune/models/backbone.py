@@ -1,5 +1,6 @@
 """The files of the frozen recommender: safetensors and a JSON card."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from driftune.errors import BackboneError
@@ -8,10 +9,13 @@ from driftune.models.esmm import ESMM
 from driftune.models.recommender import Recommender
 
 
-def save_backbone(folder: Path, model: Recommender, encoder: str, trained_until: int) -> str:
+def save_backbone(
+    folder: Path, model: Recommender, encoder: str, trained_until: Mapping[str, int]
+) -> str:
     """Write tensors and card, and return the fingerprint of the tensors.
 
-    ``trained_until``: microseconds since 1970; rows from then on did not train the backbone.
+    ``trained_until``: by domain key, microseconds since 1970; the domain's rows from then on did
+    not train the backbone.
     """
     from safetensors.torch import save
 
@@ -24,20 +28,26 @@ def save_backbone(folder: Path, model: Recommender, encoder: str, trained_until:
         "shape": model.shape,
         "fingerprint": mark,
         "encoder": encoder,
-        "trained_until": trained_until,
+        "trained_until": dict(trained_until),
     }
     write_sealed(folder / "backbone.json", card)
     return mark
 
 
-def trained_until(folder: Path) -> int:
-    """From which time on (microseconds since 1970) rows did not train the backbone.
+def trained_until(folder: Path, domain_key: str) -> int:
+    """From which time on (microseconds since 1970) a domain's rows did not train the backbone.
+
+    Of a domain without a row that trained it, the newest such time of all.
 
     Raises:
         BackboneError: when its card does not say so.
     """
     try:
-        return int(read_json(folder / "backbone.json")["trained_until"])
+        said = read_json(folder / "backbone.json")["trained_until"]
+        if isinstance(said, dict):
+            return int(said[domain_key] if domain_key in said else max(said.values(), default=0))
+        # Earlier releases held out the newest rows of all domains together.
+        return int(said)
     except (OSError, ValueError, KeyError, TypeError):
         raise BackboneError(
             f"{folder / 'backbone.json'}: no readable trained_until; run driftune pretrain"

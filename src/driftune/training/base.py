@@ -20,7 +20,7 @@ from driftune.evaluation.baselines import (
     item_position_rates,
 )
 from driftune.features.encoder import Encoder
-from driftune.io import write_sealed, write_text
+from driftune.io import read_json, write_sealed, write_text
 from driftune.lake.duck import connect
 from driftune.lake.table import Lake
 from driftune.training.base_record import BaseProblem, base_record
@@ -57,7 +57,9 @@ def judge_base(
         for key, figures in found.items()
         if (told := _problem(figures))
     ]
-    write_sealed(base_record(config), {"problems": problems})
+    made = read_json(folder / "backbone" / "made.json")
+    said = {"problems": problems, "id_dropout": made.get("id_dropout", {})}
+    write_sealed(base_record(config), said)
     for problem in problems[:3]:
         log.warning("the base on %s: %s", problem["domain"], problem["told"])
     if len(problems) > 3:
@@ -68,8 +70,8 @@ def judge_base(
 def _problem(figures: BaseFigures) -> str | None:
     if figures.rows == 0:
         return (
-            "none of the held-out rows is of it, so that nothing says how good it is; raise "
-            "reference.holdout"
+            "none of the held-out rows is of it, so that nothing says how good it is; name more "
+            "reference days, or raise reference.holdout"
         )
     said = []
     if figures.worse_than:

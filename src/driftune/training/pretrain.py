@@ -1,9 +1,8 @@
 """Pre-training on the pooled reference days: encode, pretrain, evaluate."""
 
-from collections.abc import Callable
+import logging
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from driftune.config import Config
@@ -14,23 +13,25 @@ from driftune.features.encoder import Encoder, load_encoder
 from driftune.intake.ingest import ensure_reference
 from driftune.io import finite, write_json
 from driftune.lake.table import Lake
-from driftune.models.adapters import esmm_loss
 from driftune.models.backbone import load_backbone, save_backbone
 from driftune.models.esmm import ESMM
 from driftune.models.recommender import Recommender
 from driftune.registry.ledger import Ledger
 from driftune.training.base import judge_base
+from driftune.training.fitting import Progress, fit
 from driftune.training.groups import ItemGroups, learn_groups, load_groups, save_groups
+from driftune.training.holdout import newest_of_each, seen_until
 from driftune.training.labels import require_labels, tell_unmeasured
-from driftune.training.ranks import Ranks, ranks
+from driftune.training.ranks import ALONE, Ranks, ranks
 from driftune.training.rows import Rows, load_rows
 from driftune.training.scoring import score
 from driftune.training.threads import one_thread
+from driftune.training.unknown import id_dropout
+
+log = logging.getLogger("driftune")
 
 STEPS = ("encode", "pretrain", "evaluate")
-ALONE = Ranks()
-Progress = Callable[[str, int, int], None]
-Figures = dict[str, str | int | float | list[float] | dict[str, int] | None]
+Figures = dict[str, str | int | float | list[float] | dict[str, int] | dict[str, float] | None]
 
 
 def pretrain(
@@ -103,7 +104,7 @@ def encode(config: Config, ledger: Ledger, progress: Progress | None = None) -> 
 
 
 def train(config: Config, progress: Progress | None = None, group: Ranks = ALONE) -> Figures:
-    """Train the backbone on all but the newest share of the reference rows; the first rank saves.
+    """Train the backbone on all but each domain's newest reference rows; the first rank saves.
 
     Returns its fingerprint, the number of rows and each epoch's loss; nothing on other ranks.
 
@@ -113,69 +114,34 @@ def train(config: Config, progress: Progress | None = None, group: Ranks = ALONE
     settings = config.backbone
     rows, held_out = _reference_rows(config, progress)
     require_labels(config, rows)
+    encoder = load_encoder(encoder_folder(config))
+    dropout = id_dropout(config, encoder, rows, held_out)
     with one_thread(), torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        encoder = load_encoder(encoder_folder(config))
         model = ESMM(encoder.sizes, len(encoder.numbers), settings.embedding, settings.hidden)
-        losses = fit(config, model.to(group.device), rows, progress, group)
-    until = int(held_out.time[0] if len(held_out) else rows.time[-1] + 1)
+        losses = fit(config, model.to(group.device), rows, dropout, progress, group)
+    until, dropped = seen_until(rows.domain_key, rows.time), dropout.told
 
     def save() -> Figures:
         with group.undisturbed():
+            dropout.fill(model.cpu(), rows.ids)
             folder = backbone_folder(config)
-            mark = save_backbone(folder, model.cpu(), encoder.fingerprint, until)
+            mark = save_backbone(folder, model, encoder.fingerprint, until)
             if config.columns.category is None:
-                save_groups(folder, learn_groups(config, encoder, model.cpu(), mark))
-            made: Figures = {"encoder": encoder.fingerprint, "rows": len(rows), "until": until}
-            _receipt(folder / "made.json", config, made)
-        return {"fingerprint": mark, "rows": len(rows), "losses": losses}
+                save_groups(folder, learn_groups(config, encoder, model, mark))
+            made: Figures = {"rows": len(rows), "id_dropout": dropped}
+            whole = {**made, "encoder": encoder.fingerprint, "until": max(until.values())}
+            _receipt(folder / "made.json", config, whole)
+        for field, share in dropped.items():
+            log.info("%.1f%% of the training rows read their %s as unknown", 100 * share, field)
+        return {"fingerprint": mark, **made, "losses": losses}
 
     return group.on_first(save, {})
 
 
-def fit(
-    config: Config,
-    model: Recommender,
-    rows: Rows,
-    progress: Progress | None = None,
-    group: Ranks = ALONE,
-) -> list[float]:
-    """Train the model in place on the rows, as ``backbone`` says; returns the epochs' losses.
-
-    Several ranks share each batch, so that ``batch_size`` is that of all of them together.
-    """
-    settings = config.backbone
-    optimiser = torch.optim.Adam(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    order = torch.Generator().manual_seed(config.seed)
-    batches = -(-len(rows) // settings.batch_size)
-    losses = []
-    model.train()
-    shared, inputs = group.together(model), model.inputs(rows)
-    for epoch in range(settings.epochs):
-        shuffled = torch.randperm(len(rows), generator=order)
-        total = 0.0
-        for number, batch in enumerate(torch.split(shuffled, settings.batch_size)):
-            own, weight = group.part(batch)
-            *taken, click, convert = (
-                each[own].to(group.device) for each in (*inputs, rows.click, rows.convert)
-            )
-            clicks, converts = shared(*taken)
-            loss = esmm_loss(clicks, converts, click, convert)
-            optimiser.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss * weight)
-            optimiser.step()
-            total += float(loss.detach()) * (weight * len(batch) / group.size)
-            if progress and number % 50 == 0:
-                progress("training", epoch * batches + number, settings.epochs * batches)
-        losses.append(round(group.sum(total) / max(1, len(rows)), 6))
-    return losses
-
-
 def evaluate(config: Config) -> Figures:
-    """Score the held-out newest reference rows, in all and by domain; write metrics, and what is
-    wrong with the base."""
+    """Score each domain's held-out newest reference rows, in all and by domain; write metrics, and
+    what is wrong with the base."""
     from driftune.evaluation.metrics import summary
 
     trained, held_out = _reference_rows(config)
@@ -220,8 +186,7 @@ def _encoded(config: Config, encoder: Encoder, progress: Progress | None) -> lis
 def _reference_rows(config: Config, progress: Progress | None = None) -> tuple[Rows, Rows]:
     encoder = load_encoder(encoder_folder(config))
     rows = load_rows(encoder, _encoded(config, encoder, progress))
-    kept = int(len(rows) * (1 - config.reference.holdout))
-    if kept == 0:
+    if not len(rows):
         raise BackboneError("the reference days hold no rows to train on; check reference")
-    positions = np.arange(len(rows))
-    return rows.take(positions[:kept]), rows.take(positions[kept:])
+    held_out = newest_of_each(rows.domain_key, config.reference.holdout)
+    return rows.take(~held_out), rows.take(held_out)

@@ -82,6 +82,9 @@ class Ranks:
             signal.signal(signal.SIGTERM, before)
 
 
+ALONE = Ranks()
+
+
 @contextmanager
 def ranks() -> Iterator[Ranks]:
     """Join the processes that ``torchrun`` has started; alone without it.
