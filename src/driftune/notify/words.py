@@ -53,13 +53,15 @@ def _alert(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
 def _promotion(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
     by = f"By {facts['who']}: {facts['reason']}"
     todo = f"To go back: driftune rollback {about.key}"
-    lines = [f"Version {facts['version']} serves {about.name}.", _gain(facts), by, todo]
+    serves = f"Version {facts['version']} serves {about.name}."
+    lines = [serves, _gain(facts), *_weak(facts), by, todo]
     return f"promoted: {about.name}, {about.day}", lines
 
 
 def _rejection(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
     kept = "The gate kept the champion." if facts["state"] == "rejected" else "Too little data."
-    lines = [kept, _gain(facts), *facts["rules"][:3], "Nothing is to be done; look at the page."]
+    todo = "Nothing is to be done; look at the page."
+    lines = [kept, _gain(facts), *facts["rules"][:3], *_weak(facts), todo]
     return f"{facts['state']}: {about.name}, {about.day}", lines
 
 
@@ -118,6 +120,11 @@ def _gain(facts: MessageFacts) -> str:
     if facts["low"] is not None and facts["high"] is not None:
         interval = f" ({facts['low']:+.4f} to {facts['high']:+.4f})"
     return f"{facts['metric']} {gain:+.4f}{interval}"
+
+
+def _weak(facts: MessageFacts) -> list[str]:
+    """What is wrong with either side beside plain models; messages of before do not know."""
+    return [f"Weak: {told}." for told in facts.get("weak", [])]
 
 
 def _page(config: Config, row: Queued) -> str:

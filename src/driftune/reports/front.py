@@ -66,8 +66,8 @@ class SwitchRow(TypedDict):
     href: str | None
 
 
-class StaleRow(TypedDict):
-    """A champion that rests on a day that was delivered anew."""
+class ChampionRow(TypedDict):
+    """A champion that is stale, or weak, and why."""
 
     domain: str
     domain_href: str
@@ -97,7 +97,9 @@ class FrontView(TypedDict):
     data: MapData
     span: str
     counts: list[tuple[str, int]]
-    stale: list[StaleRow]
+    stale: list[ChampionRow]
+    weak: list[ChampionRow]
+    weak_more: int
     base: list[BaseRow]
     base_more: int
     steps: list[StepView]
@@ -153,6 +155,11 @@ def front_view(
             {"domain": each.domain, "domain_href": domain_href("", key), "told": each.told}
             for key, each in history.stale.items()
         ],
+        "weak": [
+            {"domain": history.domains[key], "domain_href": domain_href("", key), "told": told}
+            for key, told in [*history.weak.items()][:BASE]
+        ],
+        "weak_more": max(0, len(history.weak) - BASE),
         "base": [
             {
                 "domain": each["domain"],

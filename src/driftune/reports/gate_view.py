@@ -98,6 +98,7 @@ class GateView(PartsView):
     """All that a page shows of a gate report; ``champion`` is in words."""
 
     decision: str
+    weak: list[str]
     champion: str
     rules: list[RuleView]
     metrics: list[MetricView]
@@ -147,6 +148,7 @@ def gate_view(gate: GateReport) -> GateView:
     plan = gate.plan
     return {
         "decision": _decision(gate.decision, rules),
+        "weak": gate.weaknesses(),
         "champion": _champion(gate),
         "rules": rules,
         "metrics": [

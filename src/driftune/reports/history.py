@@ -17,6 +17,7 @@ from driftune.registry.review import ReviewEntry, reviews_of
 from driftune.registry.rows import DayRecord, RunRecord, SwitchRecord
 from driftune.registry.runs import newest_runs
 from driftune.registry.stale_champions import StaleChampion, stale_champions
+from driftune.registry.weak_champions import weak_champions
 from driftune.reports.decided import all_decided
 from driftune.reports.states import QUIET
 
@@ -66,6 +67,7 @@ class History:
     domains: dict[str, str]
     champions: dict[str, int]
     stale: dict[str, StaleChampion]
+    weak: dict[str, str]
     decisions: dict[tuple[str, str], list[Decided]]
     stamps: dict[str, Stamp]
     kept: str
@@ -228,6 +230,7 @@ def load_history(config: Config, ledger: Ledger, release: str) -> History:
         domains=dict(sorted(domains.items(), key=_by_name)),
         champions={key: champions[key].version if key in champions else BASE for key in domains},
         stale=stale_champions(ledger),
+        weak=weak_champions(ledger),
         decisions=decisions,
         stamps=stamps,
         kept=_kept(rows),
