@@ -1,4 +1,4 @@
-"""Weak sides: what is wrong with champion and challenger beside plain models, on the gate's rows."""
+"""Weak sides: what is wrong with champion and challenger, beside plain models."""
 
 from collections.abc import Sequence
 

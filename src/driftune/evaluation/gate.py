@@ -49,9 +49,9 @@ class GateReport:
     """What the gate saw; the decision follows from the rules alone, see ``verdicts.decide``.
 
     ``difference`` is of ``metric`` at ``confidence``, ``guardrail`` of the other metric, if any,
-    ``log_loss`` of the clicks' log loss; ``halves`` (two, or none), ``slices`` and ``delong`` are of ``metric``; ``calibration`` has
-    each side's curve of clicks. Inputs that cannot be judged leave all of it empty or None; with
-    too little data the rules end at the amounts.
+    ``log_loss`` of the clicks' log loss; ``halves`` (two, or none), ``slices`` and ``delong`` are
+    of ``metric``; ``calibration`` has each side's curve of clicks. Inputs that cannot be judged
+    leave all of it empty or None; with too little data the rules end at the amounts.
     """
 
     rules: list[Rule]

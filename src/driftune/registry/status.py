@@ -16,8 +16,9 @@ from driftune.registry.why import why
 
 class DomainStatus(TypedDict):
     """A domain: ``champion`` serves since a moment (UTC), ``champion_stale`` says which of its days
-    was delivered anew since, ``champion_weak`` how it falls short of plain models; ``day`` to ``why`` are of its last decision, ``why`` a sentence on why
-    it stands where it does; ``last_adaptation`` is the last one that asked for a fine-tune.
+    was delivered anew since, ``champion_weak`` how it falls short of plain models; ``day`` to
+    ``why`` are of its last decision, ``why`` a sentence on why it stands where it does;
+    ``last_adaptation`` is the last one that asked for a fine-tune.
     """
 
     domain: str
