@@ -127,27 +127,36 @@ def judge(
         after,
         main,
         differences.get("guardrail"),
-        paired_log_loss(
-            rows.click,
-            champion.p_click,
-            challenger.p_click,
-            user,
-            resamples=policy.resamples,
-            confidence=level,
-            seed=seed,
-        ),
+        _log_loss(rows, champion, challenger, user, policy, level, seed),
         delong(pairs["difference"].positive, pairs["difference"].gained, level),
         [differences["first half"], differences["second half"]],
         judge_slices({name: differences[_SLICE + name] for name in rows.slices}, policy),
-        {
-            "champion": calibration_curve(rows.click, champion.p_click),
-            "challenger": calibration_curve(rows.click, challenger.p_click),
-        },
+        _curves(rows, champion, challenger),
     )
     if any(rule.verdict != "pass" for rule in rules):
         return report
     deciding = _deciding_rules(report, main, differences["itself"], policy)
     return replace(report, rules=[*rules, *deciding])
+
+
+def _log_loss(
+    rows: GateRows,
+    champion: Scores,
+    challenger: Scores,
+    user: np.ndarray,
+    policy: Gate,
+    level: float,
+    seed: int,
+) -> LossDifference:
+    sides = champion.p_click, challenger.p_click
+    return paired_log_loss(
+        rows.click, *sides, user, resamples=policy.resamples, confidence=level, seed=seed
+    )
+
+
+def _curves(rows: GateRows, champion: Scores, challenger: Scores) -> dict[str, list[CurvePoint]]:
+    sides = {"champion": champion, "challenger": challenger}
+    return {name: calibration_curve(rows.click, side.p_click) for name, side in sides.items()}
 
 
 def _guarded(rows: GateRows, policy: Gate) -> str | None:

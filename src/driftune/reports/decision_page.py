@@ -45,6 +45,7 @@ class EarlierView(TypedDict):
     state: dict[str, str]
     score: str
     sentence: str
+    note: str | None
 
 
 class DecisionView(TypedDict):
@@ -115,6 +116,7 @@ def decision_view(config: Config, history: History, rows: Sequence[Decision]) ->
                 "state": state_view(other.state),
                 "score": score_text(finite(other.score)),
                 "sentence": other.sentence,
+                "note": other.note,
             }
             for other in reversed(rows[:-1])
         ],

@@ -155,21 +155,9 @@ def front_view(
             {"domain": each.domain, "domain_href": domain_href("", key), "told": each.told}
             for key, each in history.stale.items()
         ],
-        "weak": [
-            {"domain": history.domains[key], "domain_href": domain_href("", key), "told": told}
-            for key, told in [*history.weak.items()][:BASE]
-        ],
+        "weak": _weak(history),
         "weak_more": max(0, len(history.weak) - BASE),
-        "base": [
-            {
-                "domain": each["domain"],
-                "domain_href": domain_href("", each["key"])
-                if each["key"] in history.domains
-                else "",
-                "told": each["told"],
-            }
-            for each in base[:BASE]
-        ],
+        "base": _base(history, base),
         "base_more": max(0, len(base) - BASE),
         "steps": steps_legend(),
         "found": [name for name in STATES if latest[name]],
@@ -187,6 +175,26 @@ def front_view(
             ],
         ),
     }
+
+
+def _weak(history: History) -> list[ChampionRow]:
+    """The first champions that a gate found weak."""
+    return [
+        {"domain": history.domains[key], "domain_href": domain_href("", key), "told": told}
+        for key, told in [*history.weak.items()][:BASE]
+    ]
+
+
+def _base(history: History, base: Sequence[BaseProblem]) -> list[BaseRow]:
+    """The first domains that the frozen model predicts badly."""
+    return [
+        {
+            "domain": each["domain"],
+            "domain_href": domain_href("", each["key"]) if each["key"] in history.domains else "",
+            "told": each["told"],
+        }
+        for each in base[:BASE]
+    ]
 
 
 def _state(name: str, found: bool) -> StateView:
