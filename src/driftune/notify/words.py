@@ -42,11 +42,12 @@ def message_of(config: Config, row: Queued) -> Message:
 
 def _alert(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
     rule, score = facts["rule"], facts["score"]
-    by_score = rule not in DUE and score is not None
+    due = rule in DUE
+    by_score = not due and score is not None
     figures = f"Drift {score:.1f}×, 1 triggers" if by_score else str(rule)
     held = facts["state"] == "review"
     todo = f"Approve it: driftune approve {facts['decision']}" if held else "A fine-tune follows."
-    what = "waits for approval" if held else "drift"
+    what = "waits for approval" if held else "fine-tune" if due else "drift"
     return f"{what}: {about.name}, {about.day}", [facts["sentence"], f"{figures}.", todo]
 
 
@@ -59,7 +60,8 @@ def _promotion(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
 
 
 def _rejection(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
-    kept = "The gate kept the champion." if facts["state"] == "rejected" else "Too little data."
+    judged = facts["state"] == "rejected"
+    kept = "The gate kept the champion." if judged else "The gate could not judge."
     todo = "Nothing is to be done; look at the page."
     lines = [kept, _gain(facts), *facts["rules"][:3], *_weak(facts), todo]
     return f"{facts['state']}: {about.name}, {about.day}", lines

@@ -109,7 +109,7 @@ def domain_view(history: History, key: str) -> DomainView:
         "weak": history.weak.get(key),
         "counts": [
             ("days with impressions", sum(rows is not None for rows in lines["rows"])),
-            ("drifted", len(asked)),
+            ("fine-tunes", len(asked)),
             ("promoted", states["promoted"]),
             ("rejected", states["rejected"]),
         ],

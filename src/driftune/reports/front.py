@@ -147,7 +147,7 @@ def front_view(
         "counts": [
             ("days", len(history.days)),
             ("domains", len(history.domains)),
-            ("drifted", sum(count for state, count in latest.items() if state not in QUIET)),
+            ("fine-tunes", sum(latest[state] for state in latest.keys() - {*QUIET})),
             ("promoted", latest["promoted"]),
             ("waiting", sum(latest[state] for state in WAITING)),
         ],

@@ -13,6 +13,7 @@ from driftune.registry.checks import Check, all_checks
 from driftune.registry.decision_queries import Decided, Stamp
 from driftune.registry.history import mlflow_versions
 from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.records import State
 from driftune.registry.review import ReviewEntry, reviews_of
 from driftune.registry.rows import DayRecord, RunRecord, SwitchRecord
 from driftune.registry.runs import newest_runs
@@ -154,6 +155,21 @@ class History:
         for row in self.switches:
             found.setdefault(row.domain_key, []).append(row)
         return found
+
+    @cached_property
+    def _known(self) -> dict[str, tuple[str, str]]:
+        found: dict[str, tuple[str, str]] = {}
+        for (key, day), rows in self.decisions.items():
+            first, trained = found.get(key, (day, ""))
+            promoted = any(row.state == State.PROMOTED for row in rows)
+            found[key] = min(first, day), max(trained, day if promoted else "")
+        return found
+
+    def known_from(self, key: str) -> tuple[str, str]:
+        """A domain's first day with a decision, and the last one that brought a champion (ISO);
+        empty where there is none.
+        """
+        return self._known.get(key, ("", ""))
 
     @cached_property
     def base_checks(self) -> dict[tuple[str, str, int], Check]:

@@ -241,6 +241,11 @@ class GateReport(Document):
         sides = (("champion", self.weak.champion), ("challenger", self.weak.challenger))
         return [f"The {name} {told}" for name, told in sides if told is not None]
 
+    def lacking(self) -> list[str]:
+        """The sentences of the rules for which there was too little to judge by."""
+        short = (rule for rule in self.rules if rule.verdict == RuleVerdict.INSUFFICIENT)
+        return [rule.sentence or rule.name or "" for rule in short]
+
     def broken(self) -> list[str]:
         """The sentences of the rules that the challenger broke."""
         failed = (rule for rule in self.rules if rule.verdict == RuleVerdict.FAIL)
