@@ -7,8 +7,9 @@ from typing import TypedDict
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
-from driftune.drift.rules import AGE, BY_HAND, FOLLOW_UP, NEW_BACKBONE
+from driftune.drift.rules import AGE, FOLLOW_UP, NEW_BACKBONE
 from driftune.io import finite
+from driftune.registry.by_hand import BY_HAND
 from driftune.registry.records import Decision, State
 from driftune.registry.records.gate import GateVerdict, WaitsFor
 from driftune.registry.records.states import UNMEASURED, word

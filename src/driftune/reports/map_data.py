@@ -124,7 +124,7 @@ def _without(history: History, key: str, entry: DayEntry) -> str:
     first, trained = history.known_from(key)
     if first > entry.text and (key, entry.text) not in history.counts:
         return "not-known"
-    return "trained" if trained >= entry.text else "missing"
+    return "trained" if trained >= entry.text else "not-come"
 
 
 def _refused(history: History, key: str, entry: DayEntry) -> bool:

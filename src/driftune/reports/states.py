@@ -52,12 +52,13 @@ _SHOWN: dict[str, tuple[str, str]] = {
 WITHOUT: dict[str, str] = {
     "not-run": "no run has taken the day in",
     "not-known": "the domain was first seen on a later day",
+    "not-come": "the run of the day has not come to it",
     "trained": "the champion was trained on the day or on later ones",
 }
 # State → (mark, word, meaning).
 STATES: dict[str, tuple[str, str, str]] = {
     name: (mark, word(name), meaning) for name, (mark, meaning) in _SHOWN.items()
-} | {"missing": ("", "no decision", "the run of the day has not come to it")}
+} | {"missing": ("", "no decision", "nothing was decided; the cell says why")}
 WAITING = ("review", "pending", "claimed", "waiting")
 
 VERDICTS: dict[str, tuple[str, str]] = {
