@@ -16,6 +16,7 @@ from driftune.intake.scratch import scratch
 from driftune.intake.turns import turn
 from driftune.observe.run import Run, observed
 from driftune.quality.record import DayQuality
+from driftune.registry.again import Again
 from driftune.registry.ledger import Ledger
 from driftune.reports.summary import day_line, day_rows
 from tasks import adaptation, days, drift, guard, notices, reporting
@@ -121,16 +122,19 @@ def judge_waiting(settings: Config, day: date) -> dict[str, State[str]]:
     }
 
 
-def detect_drift(settings: Config, day: date, spread: FanOut) -> None:
-    """Measure every domain, and decide for all: what one's measurement fails with is its state."""
-    windows = drift.draw_windows(settings, day)
+def detect_drift(settings: Config, day: date, spread: FanOut, again: Again | None = None) -> None:
+    """Measure every domain, and decide for all: what one's measurement fails with is its state.
+
+    ``again``: decisions under other settings, or on days delivered anew since, give way.
+    """
+    windows = drift.draw_windows(settings, day, again=again is not None)
     if windows:
         given = [(window.domain, {"window": window}) for window in windows]
         states = spread.each(drift.measure_domain, given)
         measured = [state.result(raise_on_failure=False) for state in states]
         # Quoted: Prefect would look into every array for futures to wait for.
         quoted = quote(windows), quote(measured)
-        drift.decide_day(settings, *quoted)  # type: ignore[call-overload]  # its types know no quote
+        drift.decide_day(settings, *quoted, again)  # type: ignore[call-overload]  # its types know no quote
 
 
 def catch_up(settings: Config, day: date) -> dict[str, str]:

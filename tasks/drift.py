@@ -9,6 +9,8 @@ from prefect.events import emit_event
 from driftune.config import Config
 from driftune.drift import detect, measure, pages, windows
 from driftune.observe.logs import continued
+from driftune.registry import again as registry_again
+from driftune.registry.again import Again
 from driftune.registry.decision_queries import require_decided
 from driftune.registry.ledger import Ledger
 from tasks.policy import QUICK, SPREAD
@@ -17,10 +19,17 @@ DRIFT_EVENT = "driftune.drift.detected"
 
 
 @task(task_run_name="windows {day}", **QUICK)
-def draw_windows(config: Config, day: date) -> list[windows.DomainWindow]:
-    """Draw the windows of the day's domains, unless all are decided."""
+def draw_windows(config: Config, day: date, *, again: bool = False) -> list[windows.DomainWindow]:
+    """Draw the windows of the day's domains, unless all are decided; ``again``: as they are now."""
     with Ledger(config) as ledger:
-        return windows.draw_windows(config, ledger, day)
+        return windows.draw_windows(config, ledger, day, again=again)
+
+
+@task(task_run_name="stale champions {day}", **QUICK)
+def take_back_stale(config: Config, day: date, again: Again) -> list[str]:
+    """Take back the champions of the day's decisions that rest on a day delivered anew since."""
+    with Ledger(config) as ledger:
+        return registry_again.take_back_stale(config, ledger, day, again)
 
 
 @task(task_run_name="drift {window.key}", **QUICK | SPREAD)
@@ -37,6 +46,7 @@ def decide_day(
     config: Config,
     drawn: list[windows.DomainWindow],
     measured: Sequence[measure.Measured | BaseException],
+    again: Again | None = None,
 ) -> list[str]:
     """Judge the day's domains together and write their decisions; returns the ids.
 
@@ -47,7 +57,7 @@ def decide_day(
         for window, each in zip(drawn, measured, strict=True)
     ]
     with Ledger(config) as ledger:
-        return detect.decide_day(config, ledger, drawn, told)
+        return detect.decide_day(config, ledger, drawn, told, again)
 
 
 @task(task_run_name="errors {day}", **QUICK)

@@ -45,6 +45,11 @@ def test_the_report_says_who_was_judged_on_what(next_day_world: World, day: date
     for side in ("champion", "challenger"):
         assert getattr(report, side).rows == len(split.gate)
         assert getattr(report, side).clicks == int(split.gate.click.sum())
+    assert report.log_loss is not None and report.weak is not None
+    assert report.log_loss.champion == pytest.approx(report.champion.ctr_log_loss)
+    assert any(rule.name == "log loss" for rule in report.rules) == (
+        report.decision != "insufficient"
+    )
     text = json.dumps(report.document(), allow_nan=False)
     assert GateReport.parse(text, decision).document() == report.document()
     assert judge(next_day_world, decision) == report

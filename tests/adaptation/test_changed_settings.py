@@ -5,9 +5,9 @@ from datetime import date
 from pathlib import Path
 
 from driftune.adaptation.adapt import adapt
-from driftune.adaptation.settings import changed_settings, settings_marks
 from driftune.adaptation.steps import Steps
 from driftune.adaptation.workbench import Workbench
+from driftune.config.marks import changed_settings, settings_marks
 from driftune.config.workspace import Workspace
 from driftune.models.adapters import save_adapter
 from driftune.project import Project

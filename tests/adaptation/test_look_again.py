@@ -12,9 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from driftune.adaptation.adapt import adapt, look_again
-from driftune.adaptation.settings import settings_marks
 from driftune.adaptation.split import split_rows
 from driftune.config.loading import load_config
+from driftune.config.marks import settings_marks
 from driftune.config.workspace import Workspace
 from driftune.errors import RegistryError
 from driftune.project import Project

@@ -67,7 +67,7 @@ def test_the_status_shows_hostile_names_as_text(capsys: pytest.CaptureFixture[st
         "drift": 1.25,
         "state": "pending",
     }
-    row |= {"stale": None, "champion_stale": None, "why": "Moved."}
+    row |= {"stale": None, "champion_stale": None, "champion_weak": None, "why": "Moved."}
     console.show_status([{"domain": "[bold]x[/bold]", **row}])
     printed = capsys.readouterr().out
     assert "[bold]x[/bold]" in printed

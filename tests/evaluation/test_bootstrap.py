@@ -15,6 +15,7 @@ from driftune.evaluation.bootstrap import (
 )
 from driftune.evaluation.comparison import Comparison
 from driftune.evaluation.metrics import auc
+from driftune.evaluation.placements import delong
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -173,3 +174,17 @@ def test_the_interval_covers_the_true_difference_where_rows_alone_would_not():
         by_rows += rows.low <= truth <= rows.high
     assert 0.90 * worlds <= covered <= 0.985 * worlds
     assert by_rows < covered
+
+
+def test_a_difference_of_two_areas_stays_within_one():
+    # Three users who contradict each other: Student's t reaches far beyond what an area can be.
+    labels = [1, 0, 1, 0, 1, 0]
+    users = [0, 0, 1, 1, 2, 2]
+    champion, challenger = [1, 0, 0, 1, 0, 1], [0, 1, 1, 0, 1, 0]
+    found = paired_auc_difference(
+        labels, champion, challenger, users, resamples=400, confidence=0.999, seed=1
+    )
+    assert found.error > 0.3
+    assert (found.low, found.high) == (-1.0, 1.0)
+    by_rows = delong(np.array(labels) == 1, np.array([1.0, 1, -1, -1, 1, 1]), 0.999)
+    assert (by_rows.low, by_rows.high) == (-1.0, 1.0)

@@ -91,6 +91,7 @@ def test_promotion_rollback_rejection_and_failure_are_told(
         "metric": "ctr_auc",
         "difference": {"estimate": 0.04, "low": 0.01, "high": 0.07},
         "rules": [{"name": "interval", "verdict": "fail", "sentence": "Does not exclude zero."}],
+        "weak": {"champion": "ranks clicks worse than chance (CTR-AUC 0.480)"},
     }
     for day, verdict in (("2026-03-10", "promote"), ("2026-03-11", "reject")):
         decision = decide(ledger, day)
@@ -114,7 +115,10 @@ def test_promotion_rollback_rejection_and_failure_are_told(
     promoted = found["Driftune: promoted: home · north, 2026-03-10"]
     assert "Version 1 serves home · north." in promoted
     assert "CTR-AUC +0.0400 (+0.0100 to +0.0700)" in promoted
-    assert "Does not exclude zero." in found["Driftune: rejected: home · north, 2026-03-11"]
+    rejected = found["Driftune: rejected: home · north, 2026-03-11"]
+    assert "Does not exclude zero." in rejected
+    weak = "Weak: The champion ranks clicks worse than chance (CTR-AUC 0.480)."
+    assert weak in rejected and weak in promoted
     back = found["Driftune: rolled back: home · north"]
     assert "Version 1 was taken back; the frozen base serves home · north." in back
     assert "a bad menu" in back

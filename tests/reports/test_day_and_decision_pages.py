@@ -451,3 +451,16 @@ def test_data_docs_show_each_expectation_and_survive_damage(site: Site) -> None:
     site.workspace.docs_record(FIRST).write_text("{", encoding="utf-8")
     site.build()
     assert "The record of this page is damaged" in site.text(f"data_docs/{FIRST}.html")
+
+
+def test_a_weak_champion_is_marked_on_its_decision_domain_and_front_page(site: Site) -> None:
+    weak = {"champion": "ranks clicks worse than chance (CTR-AUC 0.480)", "challenger": None}
+    gate = {**gate_report("reject"), "champion_serves": 0, "weak": weak}
+    site.decide(PLAIN[0], FIRST, "rejected", 1.8, gate=gate)
+    site.build()
+    assert "The champion ranks clicks worse than chance (CTR-AUC 0.480)" in site.decision_text(
+        PLAIN[0], FIRST
+    )
+    told = "the frozen base ranks clicks worse than chance (CTR-AUC 0.480), by the gate"
+    assert told in site.text() and "<b>Weak</b>" in site.text()
+    assert told in site.text(f"domain/{domain_key(PLAIN[0])}.html")

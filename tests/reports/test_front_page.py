@@ -34,11 +34,11 @@ def test_the_summary_line_counts_what_happened(site: Site) -> None:
     site.build()
     summary = re.search(r'<p class="summary">(.*?)</p>', site.text(), re.S)
     assert summary is not None
-    found = re.findall(r"<b>(\d+)</b> (\w+)", summary[1])
+    found = re.findall(r"<b>(\d+)</b> ([\w-]+)", summary[1])
     assert {name: int(count) for count, name in found} == {
         "days": 2,
         "domains": 3,
-        "drifted": 4,
+        "fine-tunes": 4,
         "promoted": 1,
         "waiting": 2,
     }

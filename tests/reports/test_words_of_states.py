@@ -13,7 +13,7 @@ from driftune.registry.records.states import QUIET, UNMEASURED, State, word
 from driftune.registry.schema import decisions
 from driftune.registry.status import domain_status
 from driftune.reports.map_data import CODES, UNKNOWN
-from driftune.reports.states import STATES
+from driftune.reports.states import STATES, WITHOUT
 from driftune.reports.summary import day_line, day_rows
 from tests.conftest import Ended
 from tests.reports.records import FIRST, PLAIN, Site
@@ -33,7 +33,7 @@ def test_every_state_has_a_mark_a_word_and_a_character_of_its_own() -> None:
     assert len({label for _, label, _ in STATES.values()}) == len(STATES)
     marks = [mark for mark, *_ in STATES.values() if mark]
     assert len(set(marks)) == len(marks)
-    assert CODES.keys() == STATES.keys()
+    assert CODES.keys() == {*STATES, *WITHOUT}
     assert UNKNOWN not in CODES.values() and len({*CODES.values()}) == len(CODES)
 
 
@@ -99,5 +99,5 @@ def test_no_state_without_drift_asks_for_a_fine_tune(site: Site) -> None:
     for state in UNMEASURED:
         site.decide(f"of {state}", FIRST, state.value)
     site.build()
-    assert "<b>0</b> drifted" in site.text()
+    assert "<b>0</b> fine-tunes" in site.text()
     assert set(UNMEASURED) < set(QUIET)

@@ -6,11 +6,12 @@ from datetime import date
 
 import numpy as np
 
-from driftune.adaptation.settings import changed_settings, settings_marks
 from driftune.adaptation.split import lake_version, rows_since
+from driftune.adaptation.weak import weak_sides
 from driftune.adaptation.workbench import Workbench, lake_changed
 from driftune.config import Config
 from driftune.config.gate import Gate
+from driftune.config.marks import changed_settings, settings_marks
 from driftune.errors import LedgerError, OvertakenError, RegistryError
 from driftune.evaluation import looks as sequential
 from driftune.evaluation.gate import GateRows, Scores, judge
@@ -154,6 +155,9 @@ def _look(
             **measured,
             "champion": measured["champion"] | _ranking(gate_rows, now, rows),
             "challenger": measured["challenger"] | _ranking(gate_rows, new, rows),
+            "weak": weak_sides(
+                rows, judged.earlier, bench.served.encoder.fields.index("item"), now, new
+            ),
             "off_policy": _off_policy(bench.config, gate_rows, rows, now, new),
             "decision": verdict,
             "champion_version": champion.version,

@@ -36,7 +36,13 @@ def conclude(
             ledger.finish(connection, decision_id, owner, state, gate=gate, training=training)
             if state != State.WAITING:
                 told = {**about(row), **figures(gate), "state": state}
-                ledger.tell(connection, "rejection", decision_id, **told, rules=gate.broken())
+                ledger.tell(
+                    connection,
+                    "rejection",
+                    decision_id,
+                    **told,
+                    rules=gate.broken() or gate.lacking(),
+                )
         return state.value
     if project.backbone_now() not in (None, row.backbone):
         raise OvertakenError(BACKBONE_CHANGED)

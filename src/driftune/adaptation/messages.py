@@ -10,7 +10,7 @@ def about(decision: Decision) -> dict[str, str]:
     return {name: getattr(decision, name) for name in names} | {"decision": decision.id}
 
 
-def figures(gate: GateReport) -> dict[str, str | float | None]:
+def figures(gate: GateReport) -> dict[str, str | float | list[str] | None]:
     """The gate's figures that a message tells."""
     difference = gate.difference or Difference()
     names = {"ctr_auc": "CTR-AUC", "ctcvr_auc": "CTCVR-AUC"}
@@ -19,4 +19,5 @@ def figures(gate: GateReport) -> dict[str, str | float | None]:
         "gain": difference.estimate,
         "low": difference.low,
         "high": difference.high,
+        "weak": gate.weaknesses(),
     }

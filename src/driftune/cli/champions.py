@@ -70,6 +70,7 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """Show a domain's switches of champion, and what was approved: when, who, why, what data."""
+    from driftune.registry.again import redecided_of
     from driftune.registry.history import switch_history
     from driftune.registry.ledger import Ledger
     from driftune.registry.review import reviews_of
@@ -77,7 +78,9 @@ def history(
     settings = load(config)
     with Ledger(settings) as ledger:
         key = key_of(settings, ledger, domain)
-        rows, reviews = switch_history(ledger, key), reviews_of(ledger, key)
+        rows = switch_history(ledger, key)
+        told = reviews_of(ledger, key) + redecided_of(ledger, key)
+        reviews = sorted(told, key=lambda each: each["at"])
     if as_json:
         found = {"domain": domain, "key": key, "switches": rows, "reviews": reviews}
         typer.echo(json.dumps(found))

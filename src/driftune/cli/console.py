@@ -128,9 +128,7 @@ def show_status(rows: "list[DomainStatus]") -> None:
         state = row["state"] or ""
         table.add_row(
             _text(row["domain"]),
-            "base"
-            if row["champion"] == 0
-            else f"v{row['champion']}" + (" (stale)" if row["champion_stale"] else ""),
+            _champion(row),
             row["since"] or "",
             row["day"] or "",
             "" if row["drift"] is None else f"{row['drift']:.2f}×",
@@ -143,9 +141,18 @@ def show_status(rows: "list[DomainStatus]") -> None:
         console.print(f"{held} domain(s) wait for approval: driftune approve --list")
 
 
+def _champion(row: "DomainStatus") -> str:
+    """The champion with what is to be known of it: stale, weak."""
+    told = {"stale": row["champion_stale"], "weak": row["champion_weak"]}
+    marks = [name for name, why in told.items() if why]
+    name = f"v{row['champion']}" if row["champion"] else "base"
+    return f"{name} ({', '.join(marks)})" if marks else name
+
+
 def _show_reasons(console: Console, rows: "list[DomainStatus]") -> None:
-    """Print why champions are stale, and why domains were not measured or not promoted."""
+    """Print why champions are stale or weak, and why domains were not measured or not promoted."""
     lines = [f"{row['domain']}: {row['champion_stale']}" for row in rows if row["champion_stale"]]
+    lines += [f"{row['domain']}: {row['champion_weak']}" for row in rows if row["champion_weak"]]
     lines += [f"{row['domain']}: {row['why']}" for row in rows if row["state"] in _EXPLAINED]
     for line in lines[:_MOST_REASONS]:
         console.print(_text(line), soft_wrap=True)

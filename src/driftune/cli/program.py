@@ -101,12 +101,32 @@ def run(
     day: Annotated[
         str | None, typer.Option(help="YYYY-MM-DD; by default yesterday, and days that came late.")
     ] = None,
+    decide_again: Annotated[
+        bool,
+        typer.Option(
+            "--decide-again",
+            help="Only decide --day again, under settings that changed; also where a day that a "
+            "decision or champion rests on was delivered anew.",
+        ),
+    ] = False,
+    why: Annotated[str | None, typer.Option(help="Of --decide-again; kept in the audit.")] = None,
     config: ConfigPath = PARAMS,
     as_json: AsJson = False,
 ) -> None:
     """Run one day: fetch, validate, detect drift, adapt where needed, report."""
-    settings = load(config)
     chosen = None if day is None else day_of(day)
+    if decide_again and chosen is None:
+        raise typer.BadParameter("--decide-again needs --day")
+    if why is not None and not decide_again:
+        raise typer.BadParameter("--why belongs to --decide-again")
+    settings = load(config)
+    if decide_again and chosen is not None:
+        with running(settings):
+            from flows.decide_again import decide_again as again
+
+            found = again(chosen, getpass.getuser(), why or "", str(config))
+        _print(found, as_json, quiet=True)
+        return
     with running(settings):
         from flows.daily import daily
 

@@ -33,6 +33,8 @@ class Gate(Section):
     """Users, and effective users, below which there is none."""
     guardrail_tolerance: float = Field(0.01, ge=0)
     """Loss of the other metric that may not be shown."""
+    log_loss_tolerance: float = Field(0.02, ge=0, allow_inf_nan=False)
+    """Rise of the log loss of clicks, as a share of the champion's, that may not be shown."""
     slice_tolerance: float = Field(0.003, ge=0)
     """Loss in a slice that may not be shown."""
     calibration_band: Annotated[tuple[float, float], RISING] = (0.7, 1.4)

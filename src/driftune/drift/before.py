@@ -56,7 +56,7 @@ def days_before(config: Config, ledger: Ledger, windows: Sequence[DomainWindow])
         span,
         rows,
         taken_back_between(ledger, cooldown, day) | switched_by_hand(ledger, cooldown, day),
-        _ages(policy, ledger, day, backbone),
+        _ages(policy, ledger, day, backbone, [window.key for window in windows]),
         waiting_challengers(ledger, backbone, day),
         _outdated(ledger, backbone, day),
     )
@@ -116,18 +116,24 @@ def _outdated(ledger: Ledger, backbone: str, day: date) -> dict[str, int]:
     return {key: version for key, version in found.items() if key not in known}
 
 
-def _ages(policy: Drift, ledger: Ledger, day: date, backbone: str) -> dict[str, int]:
+def _ages(
+    policy: Drift, ledger: Ledger, day: date, backbone: str, keys: Sequence[str]
+) -> dict[str, int]:
     """Days since the last fine-tune, of domains (keys) for which they are too many.
 
     One that was declined counts: nobody is asked again each day. Since the first decision where
-    there was none; those come due one after another.
+    there was none; those come due one after another. On its first day a domain is a day old.
     """
     if policy.max_age_days is None:
         return {}
+    known = {row.domain_key: row for row in last_finetunes(ledger, backbone, day)}
     found = {}
-    for key, first, tried in last_finetunes(ledger, backbone, day):
-        age = (day - (tried or first)).days
+    for key in keys:
+        row = known.get(key)
+        tried = None if row is None else row.tried
+        since = day - timedelta(days=1) if row is None else tried or row.first
         wait = 0 if tried else zlib.crc32(key.encode()) % policy.max_age_days
+        age = (day - since).days
         if age >= policy.max_age_days + wait:
             found[key] = age
     return found

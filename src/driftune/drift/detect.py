@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from driftune.config import Config
+from driftune.config.marks import decision_marks
 from driftune.drift.before import days_before, past_of
 from driftune.drift.measure import Measured
 from driftune.drift.policy import Judgement, Past, decide
@@ -11,43 +12,55 @@ from driftune.drift.problem import Problem, fault
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict, judge_readings
 from driftune.drift.windows import DomainWindow
+from driftune.registry.again import Again, replace_decision
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import Scores
+from driftune.registry.records.decision import NewDecision
 from driftune.registry.records.scores import SignalFacts, SignalScore, WindowCounts
 
 Verdicts = dict[str, dict[str, Verdict]]
 
 
 def decide_day(
-    config: Config, ledger: Ledger, windows: Sequence[DomainWindow], measured: Sequence[Measured]
+    config: Config,
+    ledger: Ledger,
+    windows: Sequence[DomainWindow],
+    measured: Sequence[Measured],
+    again: Again | None = None,
 ) -> list[str]:
     """Judge the measured domains of a day together and write their decisions; returns the ids.
 
     A decision that is already in the ledger stays as it is, unless it ended in an error. What
-    fails for a domain alone is its decision: an error.
+    fails for a domain alone is its decision: an error. A window that ``replaces`` a decision
+    takes its place, unless a run has begun to adapt for that one meanwhile; ``again``: for whom.
     """
     of_key = {window.key: window for window in windows}
     problems = {each.key: each.problem for each in measured if each.problem is not None}
     verdicts, judgements = _judge(config, ledger, of_key, measured, problems)
     asked = "review" if config.review == "first" else "pending"
+    marks = decision_marks(config)
     found = []
     for each in measured:
         window = of_key[each.key]
         judgement, scores = _told(window, each, verdicts, judgements, problems)
-        row, _ = ledger.decide(
-            id=window.decision_id,
-            domain=window.domain,
-            domain_key=window.key,
-            day=window.day.isoformat(),
-            revision=window.revision,
-            backbone=window.backbone,
-            state=asked if judgement.state == "drifted" else judgement.state.value,
-            score=judgement.score,
-            scores=scores,
-            sentence=judgement.sentence,
-            data_version=window.data_version,
-            champion_version=window.champion,
-        )
+        values: NewDecision = {
+            "id": window.decision_id,
+            "domain": window.domain,
+            "domain_key": window.key,
+            "day": window.day.isoformat(),
+            "revision": window.revision,
+            "backbone": window.backbone,
+            "state": asked if judgement.state == "drifted" else judgement.state.value,
+            "score": judgement.score,
+            "scores": scores.model_copy(update={"settings": marks}),
+            "sentence": judgement.sentence,
+            "data_version": window.data_version,
+            "champion_version": window.champion,
+        }
+        if window.replaces is None or again is None:
+            row, _ = ledger.decide(**values)
+        else:
+            row = replace_decision(ledger, window.replaces, again, values)
         found.append(row.id)
     return found
 

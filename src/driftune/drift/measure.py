@@ -112,13 +112,27 @@ def _problem(config: Config, counts: Mapping[str, int]) -> Problem | None:
         return Problem(State.PARTIAL, f"A partial day: {text}, {needed}.")
     rows, clicks = counts["rows"], counts["clicks"]
     if short := _short(config, rows, clicks):
-        state = State.INSUFFICIENT
-        if rows >= config.drift.min_rows and clicks in (0, rows):
-            state = State.ONLY_CLICKS if clicks else State.NO_CLICKS
-        return Problem(state, f"{word(state).capitalize()}: {short[0]}, {short[1]} needed.")
+        return _lack(config, rows, clicks, short)
     if short := _short(config, counts["reference_rows"], counts["reference_clicks"]):
         return Problem(State.NEW, f"New: {short[0]} on the reference days, {short[1]} needed.")
     return None
+
+
+def _lack(config: Config, rows: int, clicks: int, short: tuple[str, str]) -> Problem:
+    """What a day lacks, by the first thing that there is too little of."""
+    negatives, least = rows - clicks, config.drift.min_clicks
+    if clicks == rows >= least:
+        # However many rows there are: what it lacks is a row without a click.
+        state = State.ONLY_CLICKS
+        text = f"{word(state).capitalize()}: 0 impressions without a click, {least:,} needed."
+        return Problem(state, text)
+    state = State.INSUFFICIENT
+    if rows >= config.drift.min_rows and not clicks:
+        state = State.NO_CLICKS
+    elif rows >= config.drift.min_rows and clicks >= least:
+        text = f"Too few impressions without a click: {negatives:,}, {least:,} needed."
+        return Problem(state, text)
+    return Problem(state, f"{word(state).capitalize()}: {short[0]}, {short[1]} needed.")
 
 
 def _certain(day: Profile) -> Problem | None:

@@ -117,7 +117,7 @@ def _due(judgement: Judgement, past: Past) -> Judgement:
         rule, text = FOLLOW_UP, f"Follow-up of the drift on {past.follow_up:%-d %B}"
         judgement = replace(judgement, shifted=past.shifted)
     elif past.age is not None:
-        rule, text = AGE, f"Not fine-tuned for {past.age} days"
+        rule, text = AGE, f"Not fine-tuned for {past.age} day{'' if past.age == 1 else 's'}"
     else:
         return judgement
     return replace(judgement, state="drifted", rule=rule, sentence=f"{text}. {judgement.sentence}")
@@ -190,7 +190,10 @@ def _decide(
     }
     if not deciding:
         names = " and ".join(SIGNALS[signal].label for signal in policy.triggers)
-        text = f"Too little history to judge {names}."
+        text = (
+            f"Too little history to judge {names}: days are compared with each other; this one "
+            "counts from now on."
+        )
         return Judgement(State.INSUFFICIENT, NO_HISTORY, None, text)
     seen = _evidence(policy, verdicts, deciding, past, limits)
     words = _words([*(seen.large or seen.counted or seen.waiting), *seen.others], facts)

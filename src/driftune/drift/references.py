@@ -16,7 +16,7 @@ import numpy as np
 
 from driftune.config import Config
 from driftune.drift.profiles import Served
-from driftune.drift.rules import NO_HISTORY
+from driftune.drift.rules import DUE, NO_HISTORY
 from driftune.models.backbone import trained_until
 from driftune.registry.champions import Champion
 from driftune.registry.decision_queries import decision_behind
@@ -58,7 +58,9 @@ def confirmed_days(
     found: dict[tuple[str, int], list[date]] = defaultdict(list)
     for served in days_served(ledger, backbone, day):
         days = found[(served.domain_key, served.champion_version)]
-        first = served.rule == NO_HISTORY and len(days) < MIN_SETTLED
+        # Nothing to judge by, whatever was asked for on such a day.
+        blind = served.rule == NO_HISTORY or (served.rule in DUE and served.score is None)
+        first = blind and len(days) < MIN_SETTLED
         if served.state in (State.STABLE, State.NEW) or first:
             days.append(served.day)
     return found

@@ -6,7 +6,7 @@ Every domain that is known has windows, also one without an impression on the da
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,10 +14,11 @@ from pathlib import Path
 from driftune.checksums import is_damaged
 from driftune.config import Config
 from driftune.config.workspace import Workspace
+from driftune.drift.again import to_replace
 from driftune.drift.cells import FIRST, MOST, NEW, NONE
 from driftune.drift.compare import Windows
 from driftune.drift.counts import Counted, read_counts, write_counts
-from driftune.drift.domains import day_domains
+from driftune.drift.domains import DayDomains, day_domains
 from driftune.drift.drawing import Drawing
 from driftune.drift.problem import Problem, fault
 from driftune.drift.profiles import Profile, Profiler, Served, whole
@@ -35,6 +36,7 @@ from driftune.intake.lost import check_days
 from driftune.io import read_json, write_sealed
 from driftune.lake.duck import connect, parquet
 from driftune.lake.table import Lake
+from driftune.registry.again import decisions_made
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.decision_queries import decision_ids
 from driftune.registry.ledger import Ledger
@@ -49,7 +51,8 @@ NAMED = 3
 class DomainWindow:
     """A domain's windows of a day, as plain values: ``settled`` are the reference days that the
     champion's predictions can be compared with, ``hours`` those of the day with impressions,
-    ``problem`` says why nothing was drawn, if so.
+    ``problem`` says why nothing was drawn, if so. The decision is the ``number``-th of the domain,
+    day, revision and backbone, and takes the place of the one that ``replaces`` names, if any.
     """
 
     domain: str
@@ -63,24 +66,31 @@ class DomainWindow:
     hours: int
     data_version: str
     problem: Problem | None = None
+    number: int = 1
+    replaces: str | None = None
 
     @property
     def decision_id(self) -> str:
-        """The decision's id: one per domain, day, revision of the day, and backbone."""
-        return decision_id(self.day, self.key, self.revision, self.backbone)
+        """The decision's id: one per domain, day, revision of the day, backbone and ``number``."""
+        return decision_id(self.day, self.key, self.revision, self.backbone, self.number)
 
 
-def decision_id(day: date, key: str, revision: int, backbone: str) -> str:
-    """The id of the one decision about a domain (key) on a day in its revision."""
-    return f"{day}.{key}.r{revision}.{backbone[:8]}"
+def decision_id(day: date, key: str, revision: int, backbone: str, number: int = 1) -> str:
+    """The id of a decision about a domain (key) on a day in its revision: the first, or the
+    ``number``-th that took the place of one before it.
+    """
+    made_again = f".{number}" if number > 1 else ""
+    return f"{day}.{key}.r{revision}.{backbone[:8]}{made_again}"
 
 
-def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow]:
+def draw_windows(
+    config: Config, ledger: Ledger, day: date, *, again: bool = False
+) -> list[DomainWindow]:
     """Draw the windows of the domains that are known on the day, unless all have their decision.
 
     Domains are judged together, so that either all are drawn or none. Those whose champion was
     trained on the day itself, or on later ones, get none. What fails for a domain alone is the
-    problem of its window.
+    problem of its window. ``again``: decisions that give way count as none (``again.to_replace``).
 
     Raises:
         LedgerError: when the day was not ingested.
@@ -99,41 +109,47 @@ def draw_windows(config: Config, ledger: Ledger, day: date) -> list[DomainWindow
     # A day that the champion was trained on, or one before, says nothing about drift since.
     judged = {key: each for key, each in champions.items() if day > max(each.reference)}
     _tell_later(day, [known.names[key] for key in champions if key not in judged])
-    wanted = {decision_id(day, key, record.revision, backbone) for key in judged}
+    revision = record.revision
+    made = decisions_made(ledger, day, revision, backbone)
+    replaced = to_replace(config, ledger, record, backbone, judged) if again else {}
+    numbers = {key: made.get(key, 1) + (key in replaced) for key in judged}
+    wanted = {decision_id(day, key, revision, backbone, each) for key, each in numbers.items()}
     if wanted <= decision_ids(ledger, day):
         return []
     present = {key: each for key, each in judged.items() if key not in known.problems}
     served, faults = _served(config, ledger, present, backbone)
     groups = load_item_groups(config, encoder, backbone)
-    profiler = Profiler(config, encoder, model, bank, view, served, groups)
-    drawing = Drawing(profiler, faults=faults)
-    confirmed = confirmed_days(ledger, backbone, day)
-    references = _draw(config, drawing, present, day, confirmed)
-    if present and drawing.faults.keys() >= present.keys():
-        raise next(iter(drawing.faults.values()))
-    _write_windows(config, drawing, day)
+    drawing = Drawing(Profiler(config, encoder, model, bank, view, served, groups), faults=faults)
+    references = _draw(config, ledger, drawing, present, day, backbone)
+    _write_windows(config, drawing, day, staying=made.keys() - judged.keys())
     windows = []
     for key, champion in judged.items():
-        reference, problem = references.get(key, []), known.problems.get(key)
-        if key in drawing.faults:
-            what = "its windows cannot be drawn"
-            problem = fault(known.names[key], what, drawing.faults[key])
+        reference = references.get(key, [])
         windows.append(
             DomainWindow(
                 domain=known.names[key],
                 key=key,
                 day=day,
-                revision=record.revision,
+                revision=revision,
                 backbone=backbone,
                 champion=champion.serves,
                 reference=reference,
                 settled=settled_days(config, champion, reference),
                 hours=known.hours,
                 data_version=view.version([day, *reference]),
-                problem=problem,
+                problem=_problem(known, drawing, key),
+                number=numbers[key],
+                replaces=replaced.get(key),
             )
         )
     return windows
+
+
+def _problem(known: DayDomains, drawing: Drawing, key: str) -> Problem | None:
+    """Why a domain (key) has no windows, if so."""
+    if key in drawing.faults:
+        return fault(known.names[key], "its windows cannot be drawn", drawing.faults[key])
+    return known.problems.get(key)
 
 
 def _tell_later(day: date, names: Sequence[str]) -> None:
@@ -165,13 +181,19 @@ def _served(
 
 def _draw(
     config: Config,
+    ledger: Ledger,
     drawing: Drawing,
     champions: Mapping[str, Champion],
     day: date,
-    confirmed: Mapping[tuple[str, int], list[date]],
+    backbone: str,
 ) -> dict[str, list[date]]:
-    """Draw the day and the references of the domains with rows; returns each one's reference."""
+    """Draw the day and the references of the domains with rows; returns each one's reference.
+
+    Raises:
+        Exception: what the drawing of every domain has failed with.
+    """
     wanted: dict[date, list[str]] = defaultdict(list)
+    confirmed = confirmed_days(ledger, backbone, day)
     trained = {key: trained_days(config, champion) for key, champion in champions.items()}
     for key, days in trained.items():
         for each in (day, *days):
@@ -185,6 +207,8 @@ def _draw(
         for each in later[key]:
             wanted[each].append(key)
     drawing.draw(wanted)
+    if champions and drawing.faults.keys() >= champions.keys():
+        raise next(iter(drawing.faults.values()))
     return {key: drawing.days_of(key, [*trained[key], *later[key]]) for key in champions}
 
 
@@ -257,14 +281,19 @@ def category_names(config: Config, day: date) -> dict[int, str]:
     return {**cells, NONE: "no category", NEW: "new categories", FIRST + MOST: "other categories"}
 
 
-def _write_windows(config: Config, drawing: Drawing, day: date) -> None:
+def _write_windows(config: Config, drawing: Drawing, day: date, staying: Collection[str]) -> None:
+    """Write what was drawn; the windows of decisions that stay (keys) stay with them."""
     path = windows_path(config, day)
+    held: list[Counted] = []
+    if staying and path.exists() and not is_damaged(path):
+        held = [each for each in read_counts(path) if each.key in staying]
     groups = drawing.profiler.groups
     names = _categories(drawing.profiler.encoder) if groups is None else groups.names[:MOST]
     write_sealed(path.with_name("categories.json"), {"names": list(names)})
     write_counts(
         path,
-        [
+        held
+        + [
             Counted(key, each.isoformat(), profile.parts)
             for (key, each), profile in drawing.profiles.items()
             if key not in drawing.faults

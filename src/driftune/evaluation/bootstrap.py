@@ -135,8 +135,9 @@ def _difference(
         estimate=estimate,
         error=error,
         freedom=freedom,
-        low=estimate - reach,
-        high=estimate + reach,
+        # A difference of two areas cannot be larger, whatever few users say.
+        low=max(estimate - reach, -1.0) if math.isfinite(reach) else float("nan"),
+        high=min(estimate + reach, 1.0) if math.isfinite(reach) else float("nan"),
         rows=len(compared.positive),
         positives=int(compared.positive.sum()),
         users=int(np.count_nonzero(rows)),
@@ -155,10 +156,7 @@ def _small_sample(sums: np.ndarray, estimate: float) -> tuple[float, float]:
     """
     parts = []
     for counts, gained in ((sums[:, 0], sums[:, 2]), (sums[:, 1], sums[:, 3])):
-        share = counts / max(counts.sum(), 1)
-        square = float(share @ share)
-        freedom = square**2 / max(float(np.sum(share**4)), 1e-300) - 1
-        short = 2 * float(np.sum(share**3)) / max(square, 1e-300) - square
+        freedom, short = freedom_of(counts)
         off = (gained - estimate * counts) / max(counts.sum(), 1)
         parts.append((freedom, short, float(off @ off)))
     freedoms, shorts, variances = (np.array(part) for part in zip(*parts, strict=True))
@@ -170,6 +168,16 @@ def _small_sample(sums: np.ndarray, estimate: float) -> tuple[float, float]:
     return float(1 / np.sum(variances**2 / freedoms)), float(variances @ shorts)
 
 
+def freedom_of(counts: np.ndarray) -> tuple[float, float]:
+    """Degrees of freedom of a mean over users with these row counts, and the share by which the
+    bootstrap's variance of it falls short, both in the worst case (see ``_small_sample``).
+    """
+    share = counts / max(counts.sum(), 1)
+    square = float(share @ share)
+    freedom = square**2 / max(float(np.sum(share**4)), 1e-300) - 1
+    return freedom, 2 * float(np.sum(share**3)) / max(square, 1e-300) - square
+
+
 def _resampled(sums: list[np.ndarray], users: int, resamples: int, seed: int) -> np.ndarray:
     """Every resample's differences, (resamples, comparisons); NaN where a class is missing."""
     columns = np.concatenate(sums, axis=1) if sums else np.empty((users, 0))
@@ -178,7 +186,7 @@ def _resampled(sums: list[np.ndarray], users: int, resamples: int, seed: int) ->
         estimate = totals[:, 2] / totals[:, 0]
     parts = [
         (weights @ columns).reshape(len(weights), -1, 4)
-        for weights in _draws(users, resamples, seed)
+        for weights in draws(users, resamples, seed)
     ]
     drawn = np.concatenate(parts) if parts else np.empty((0, len(sums), 4))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -188,7 +196,7 @@ def _resampled(sums: list[np.ndarray], users: int, resamples: int, seed: int) ->
     return differences
 
 
-def _draws(users: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+def draws(users: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
     """Yield how often each user is drawn, (chunk, users); chunks bound the memory."""
     rng = np.random.default_rng(seed)
     chunk = max(1, CELLS // max(1, users))

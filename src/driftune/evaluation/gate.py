@@ -12,6 +12,7 @@ from driftune.evaluation import rules as gate_rules
 from driftune.evaluation.bootstrap import PairedDifference, paired_differences
 from driftune.evaluation.calibration import CurvePoint, calibration_curve
 from driftune.evaluation.comparison import Comparison
+from driftune.evaluation.losses import LossDifference, paired_log_loss
 from driftune.evaluation.placements import DeLong, delong
 from driftune.evaluation.scorecard import scorecard
 from driftune.evaluation.slices import Slice, judge_slices
@@ -47,10 +48,10 @@ class Scores:
 class GateReport:
     """What the gate saw; the decision follows from the rules alone, see ``verdicts.decide``.
 
-    ``difference`` is of ``metric`` at ``confidence``, ``guardrail`` of the other metric, if any;
-    ``halves`` (two, or none), ``slices`` and ``delong`` are of ``metric``; ``calibration`` has
-    each side's curve of clicks. Inputs that cannot be judged leave all of it empty or None; with
-    too little data the rules end at the amounts.
+    ``difference`` is of ``metric`` at ``confidence``, ``guardrail`` of the other metric, if any,
+    ``log_loss`` of the clicks' log loss; ``halves`` (two, or none), ``slices`` and ``delong`` are
+    of ``metric``; ``calibration`` has each side's curve of clicks. Inputs that cannot be judged
+    leave all of it empty or None; with too little data the rules end at the amounts.
     """
 
     rules: list[Rule]
@@ -61,6 +62,7 @@ class GateReport:
     challenger: dict[str, float] = field(default_factory=dict)
     difference: PairedDifference | None = None
     guardrail: PairedDifference | None = None
+    log_loss: LossDifference | None = None
     delong: DeLong | None = None
     halves: list[PairedDifference] = field(default_factory=list)
     slices: list[Slice] = field(default_factory=list)
@@ -125,18 +127,36 @@ def judge(
         after,
         main,
         differences.get("guardrail"),
+        _log_loss(rows, champion, challenger, user, policy, level, seed),
         delong(pairs["difference"].positive, pairs["difference"].gained, level),
         [differences["first half"], differences["second half"]],
         judge_slices({name: differences[_SLICE + name] for name in rows.slices}, policy),
-        {
-            "champion": calibration_curve(rows.click, champion.p_click),
-            "challenger": calibration_curve(rows.click, challenger.p_click),
-        },
+        _curves(rows, champion, challenger),
     )
     if any(rule.verdict != "pass" for rule in rules):
         return report
     deciding = _deciding_rules(report, main, differences["itself"], policy)
     return replace(report, rules=[*rules, *deciding])
+
+
+def _log_loss(
+    rows: GateRows,
+    champion: Scores,
+    challenger: Scores,
+    user: np.ndarray,
+    policy: Gate,
+    level: float,
+    seed: int,
+) -> LossDifference:
+    sides = champion.p_click, challenger.p_click
+    return paired_log_loss(
+        rows.click, *sides, user, resamples=policy.resamples, confidence=level, seed=seed
+    )
+
+
+def _curves(rows: GateRows, champion: Scores, challenger: Scores) -> dict[str, list[CurvePoint]]:
+    sides = {"champion": champion, "challenger": challenger}
+    return {name: calibration_curve(rows.click, side.p_click) for name, side in sides.items()}
 
 
 def _guarded(rows: GateRows, policy: Gate) -> str | None:
@@ -182,6 +202,8 @@ def _deciding_rules(
         yield gate_rules.guardrail_rule(
             report.guardrail_metric, before, report.guardrail, policy, level
         )
+    if report.log_loss is not None:
+        yield gate_rules.log_loss_rule(report.log_loss, policy, level)
     yield gate_rules.slices_rule(report.slices, policy)
     yield gate_rules.calibration_rule(before["ctr_calibration"], after["ctr_calibration"], policy)
     yield checks.halves_rule(report.halves)

@@ -68,4 +68,4 @@ def delong(positive: np.ndarray, gained: np.ndarray, confidence: float) -> DeLon
     error = math.sqrt(sum(float(side.var(ddof=1)) / len(side) for side in sides))
     estimate = float(sides[0].mean())
     reach = float(ndtri((1 + confidence) / 2)) * error
-    return DeLong(estimate, error, estimate - reach, estimate + reach)
+    return DeLong(estimate, error, max(estimate - reach, -1.0), min(estimate + reach, 1.0))

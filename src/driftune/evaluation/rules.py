@@ -10,8 +10,9 @@ import numpy as np
 
 from driftune.config.gate import Gate
 from driftune.evaluation.bootstrap import PairedDifference
+from driftune.evaluation.losses import LossDifference
 from driftune.evaluation.slices import Slice
-from driftune.evaluation.verdicts import GUARDRAIL, SLICES, Rule, Verdict
+from driftune.evaluation.verdicts import GUARDRAIL, LOG_LOSS, SLICES, Rule, Verdict
 
 _TITLES = {"ctr_auc": "CTR-AUC", "ctcvr_auc": "CTCVR-AUC"}
 _POSITIVES = {"ctr_auc": "clicks", "ctcvr_auc": "conversions"}
@@ -131,6 +132,38 @@ def guardrail_rule(
     return Rule(GUARDRAIL, "pass" if allowed else "fail", p, limit, sentence)
 
 
+def log_loss_rule(difference: LossDifference, policy: Gate, confidence: float) -> Rule:
+    """Log loss of clicks must not be shown to rise by more than is tolerated: AUC does not see
+    how far off a probability is.
+
+    One-sided at 1 − ``policy.confidence``, as the guardrail. Without an interval it fails.
+    """
+    share, level = policy.log_loss_tolerance, 1 - policy.confidence
+    most = share * difference.champion
+    limit = f"p ≥ {level:g} for a rise beyond {share:.3g} of the champion's"
+    p = difference.p_above(most)
+    if not math.isfinite(p):
+        sentence = (
+            f"Log loss has no interval: {difference.users:,} users do not carry one, and a "
+            "challenger whose log loss is not known is not promoted"
+        )
+        return Rule(LOG_LOSS, "fail", None, limit, sentence)
+    allowed = p >= level
+    if not allowed:
+        position = "shows"
+    else:
+        position = "excludes" if difference.high <= most else "does not show"
+    estimate, low, high, told = _signed(
+        difference.estimate, difference.low, difference.high, most, digits=4
+    )
+    sentence = (
+        f"Log loss of clicks {difference.challenger:.4f} vs {difference.champion:.4f}: {estimate} "
+        f"({confidence * 100:g}% interval {low} to {high}) {position} a rise beyond the tolerated "
+        f"{told}, {share:.3g} of the champion's (p {p:.2g})"
+    )
+    return Rule(LOG_LOSS, "pass" if allowed else "fail", p, limit, sentence)
+
+
 def slices_rule(slices: Sequence[Slice], policy: Gate) -> Rule:
     """No slice may be shown to lose more than is tolerated; small ones are told as unknown."""
     tolerance, level = policy.slice_tolerance, 1 - policy.confidence
@@ -183,9 +216,10 @@ def _compared(title: str, difference: PairedDifference, confidence: float, limit
     )
 
 
-def _signed(*values: float) -> list[str]:
-    """Signed texts with three decimals, or as many as keep different values apart (up to six)."""
-    digits = 3
+def _signed(*values: float, digits: int = 3) -> list[str]:
+    """Signed texts with ``digits`` decimals, or as many as keep different values apart (up to
+    six).
+    """
     while digits < 6 and len({round(value, digits) for value in values}) < len(set(values)):
         digits += 1
     return [f"{value:+.{digits}f}" for value in values]

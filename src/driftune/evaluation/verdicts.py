@@ -8,6 +8,7 @@ Verdict = Literal["pass", "fail", "insufficient", "unknown"]
 Decision = Literal["promote", "reject", "insufficient"]
 
 GUARDRAIL = "guardrail"
+LOG_LOSS = "log loss"
 SLICES = "slices"
 DELONG = "DeLong"
 # Without each of these there is no promotion, whatever else passed.
@@ -27,6 +28,7 @@ REQUIRED = (
     "interval above zero",
     "minimum effect",
     GUARDRAIL,
+    LOG_LOSS,
     SLICES,
     "halves",
     DELONG,

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from datetime import date
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from driftune.config import Config
 from driftune.errors import DriftuneError, LedgerBusyError, LedgerError, RegistryError, note_of
@@ -257,7 +257,8 @@ def _reading(difference: PairedDifference) -> Reading:
     The bootstrap's own error, which is smaller, would let days of few users say too much: what
     weighs the readings takes them for normal.
     """
-    reach = (difference.high - difference.low) / 2
+    # Not by the interval's ends, which stop at ±1.
+    reach = float(stdtrit(difference.freedom, (1 + CONFIDENCE) / 2)) * difference.error
     return Reading(difference.estimate, reach / float(ndtri((1 + CONFIDENCE) / 2)))
 
 
@@ -326,5 +327,7 @@ def told(check: Check) -> str:
         return f"worse than {other} on {check.day}: {check.rule}"
     text = f"{metric} {check.estimate:+.4f} against {other} on {check.day}"
     if check.pooled is not None and check.pooled_error is not None:
-        text += f", {check.pooled:+.4f} ± {1.96 * check.pooled_error:.4f} since promotion"
+        low, high = (check.pooled + side * 1.96 * check.pooled_error for side in (-1, 1))
+        ends = f"{max(low, -1.0):+.4f} to {min(high, 1.0):+.4f}"
+        text += f", {check.pooled:+.4f} ({ends}) since promotion"
     return f"{text} ({check.rule})"

@@ -42,24 +42,28 @@ def message_of(config: Config, row: Queued) -> Message:
 
 def _alert(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
     rule, score = facts["rule"], facts["score"]
-    by_score = rule not in DUE and score is not None
+    due = rule in DUE
+    by_score = not due and score is not None
     figures = f"Drift {score:.1f}×, 1 triggers" if by_score else str(rule)
     held = facts["state"] == "review"
     todo = f"Approve it: driftune approve {facts['decision']}" if held else "A fine-tune follows."
-    what = "waits for approval" if held else "drift"
+    what = "waits for approval" if held else "fine-tune" if due else "drift"
     return f"{what}: {about.name}, {about.day}", [facts["sentence"], f"{figures}.", todo]
 
 
 def _promotion(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
     by = f"By {facts['who']}: {facts['reason']}"
     todo = f"To go back: driftune rollback {about.key}"
-    lines = [f"Version {facts['version']} serves {about.name}.", _gain(facts), by, todo]
+    serves = f"Version {facts['version']} serves {about.name}."
+    lines = [serves, _gain(facts), *_weak(facts), by, todo]
     return f"promoted: {about.name}, {about.day}", lines
 
 
 def _rejection(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
-    kept = "The gate kept the champion." if facts["state"] == "rejected" else "Too little data."
-    lines = [kept, _gain(facts), *facts["rules"][:3], "Nothing is to be done; look at the page."]
+    judged = facts["state"] == "rejected"
+    kept = "The gate kept the champion." if judged else "The gate could not judge."
+    todo = "Nothing is to be done; look at the page."
+    lines = [kept, _gain(facts), *facts["rules"][:3], *_weak(facts), todo]
     return f"{facts['state']}: {about.name}, {about.day}", lines
 
 
@@ -118,6 +122,11 @@ def _gain(facts: MessageFacts) -> str:
     if facts["low"] is not None and facts["high"] is not None:
         interval = f" ({facts['low']:+.4f} to {facts['high']:+.4f})"
     return f"{facts['metric']} {gain:+.4f}{interval}"
+
+
+def _weak(facts: MessageFacts) -> list[str]:
+    """What is wrong with either side beside plain models; messages of before do not know."""
+    return [f"Weak: {told}." for told in facts.get("weak", [])]
 
 
 def _page(config: Config, row: Queued) -> str:

@@ -100,28 +100,34 @@ class Ledger(Database):
         It takes the place of one that ended in an error.
         Older ones of the domain that still wait for approval give way to one that asks again.
         """
-        identity = decisions.c.id == values["id"]
         with self.write() as connection:
-            now = moment(connection, values["domain_key"], values["day"])
-            row = {"attempts": 0, "decided_at": now, "updated_at": now, **written(values)}
-            failed = sa.and_(identity, decisions.c.state == "error")
-            new = insert_new(connection, decisions, row) or bool(
-                connection.execute(decisions.update().where(failed).values(**row)).rowcount
+            return self.decide_within(connection, values)
+
+    def decide_within(
+        self, connection: sa.Connection, values: NewDecision
+    ) -> tuple[Decision, bool]:
+        """As ``decide``, inside the caller's transaction."""
+        identity = decisions.c.id == values["id"]
+        now = moment(connection, values["domain_key"], values["day"])
+        row = {"attempts": 0, "decided_at": now, "updated_at": now, **written(values)}
+        failed = sa.and_(identity, decisions.c.state == "error")
+        new = insert_new(connection, decisions, row) or bool(
+            connection.execute(decisions.update().where(failed).values(**row)).rowcount
+        )
+        if new and values["state"] in ("review", "pending"):
+            give_way(connection, row)
+            self.tell(
+                connection,
+                "alert",
+                values["id"],
+                **_about(row),
+                state=row["state"],
+                rule=values["scores"].rule,
+                score=row["score"],
+                sentence=row["sentence"],
             )
-            if new and values["state"] in ("review", "pending"):
-                give_way(connection, row)
-                self.tell(
-                    connection,
-                    "alert",
-                    values["id"],
-                    **_about(row),
-                    state=row["state"],
-                    rule=values["scores"].rule,
-                    score=row["score"],
-                    sentence=row["sentence"],
-                )
-            found = connection.execute(decision_query().where(identity)).one()
-            return Decision.of(found._mapping), new
+        found = connection.execute(decision_query().where(identity)).one()
+        return Decision.of(found._mapping), new
 
     def decision(self, decision_id: str) -> Decision:
         """A decision by id.

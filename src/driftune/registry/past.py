@@ -14,13 +14,16 @@ _TRIED = ("promoted", "rejected", "undecided", "waiting", "declined")
 
 
 class ServedDay(NamedTuple):
-    """A day's decision, and the champion version that served on it."""
+    """A day's decision, and the champion version that served on it; no ``score``: no signal that
+    decides could be judged.
+    """
 
     domain_key: str
     champion_version: int
     day: date
     state: str
     rule: str | None
+    score: float | None
 
 
 class LastFinetune(NamedTuple):
@@ -51,14 +54,15 @@ def days_served(ledger: Ledger, backbone: str, before: date) -> list[ServedDay]:
             decisions.c.day,
             decisions.c.state,
             decisions.c.scores["rule"].as_string().label("rule"),
+            decisions.c.score,
         )
         .where(decisions.c.backbone == backbone, decisions.c.day < before.isoformat())
         .order_by(decisions.c.day, decisions.c.decided_at, decisions.c.id)
     )
     last = {(row.domain_key, row.day): row for row in rows}
     return [
-        ServedDay(key, version, date.fromisoformat(day), state, rule)
-        for key, version, day, state, rule in last.values()
+        ServedDay(key, version, date.fromisoformat(day), state, rule, score)
+        for key, version, day, state, rule, score in last.values()
     ]
 
 

@@ -28,8 +28,17 @@ class RolledBack:
     skipped: tuple[str, ...] = ()
 
 
-def rollback(config: Config, ledger: Ledger, key: str, to: int | None, reason: str) -> RolledBack:
+def rollback(
+    config: Config,
+    ledger: Ledger,
+    key: str,
+    to: int | None,
+    reason: str,
+    expected: int | None = None,
+) -> RolledBack:
     """Move the champion back to ``to``; without it to the version that the champion replaced.
+
+    ``expected``: the version that is to be taken back; None: whichever serves.
 
     Where that one cannot serve (damaged, or made for another backbone) the version which it
     replaced comes next, and so on to the frozen base, which always serves.
@@ -46,6 +55,10 @@ def rollback(config: Config, ledger: Ledger, key: str, to: int | None, reason: s
         )
     if pointer is None:
         raise RegistryError(f"{name}: no adapter was ever promoted; the frozen base serves")
+    if expected is not None and pointer.version != expected:
+        raise RegistryError(
+            f"{name}: champion is version {pointer.version}, not {expected}; another run moved it"
+        )
     wanted = [to] if to is not None else _older(ledger, key, pointer.version)
     skipped = []
     for version in wanted:

@@ -94,6 +94,7 @@ MessageFacts = TypedDict(
         "low": float | None,
         "high": float | None,
         "rules": list[str],
+        "weak": list[str],
         # Of a switch.
         "who": str,
         "reason": str,

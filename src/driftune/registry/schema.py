@@ -15,7 +15,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    UniqueConstraint,
     func,
     inspect,
     select,
@@ -23,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from driftune.errors import LedgerError
+from driftune.registry.widen import allow_several, one_decision_a_day
 
 metadata = MetaData()
 
@@ -68,7 +68,6 @@ decisions = Table(
     Column("stale", Text),
     Column("decided_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
-    UniqueConstraint("domain_key", "day", "revision", "backbone"),
 )
 
 adapters = Table(
@@ -162,6 +161,18 @@ reviews = Table(
     Column("at", Float, nullable=False),
 )
 
+# Decisions that another one of the same day took the place of, as settings or days had changed.
+redecided = Table(
+    "redecided",
+    metadata,
+    Column("decision_id", String(120), primary_key=True),
+    Column("successor", String(120), nullable=False),
+    Column("domain_key", String(64), nullable=False, index=True),
+    Column("who", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
 # Messages about what happened, written with it and sent later. ``delivered``: names of the targets
 # that have taken one; ``sent_at``: when all had.
 runs = Table(
@@ -223,7 +234,8 @@ def complete(engine: Engine) -> None:
     Raises:
         LedgerError: when a missing column cannot be null: no release has made such a ledger.
     """
-    if not _missing(engine.execution_options(isolation_level="AUTOCOMMIT")):
+    plain = engine.execution_options(isolation_level="AUTOCOMMIT")
+    if not _missing(plain) and one_decision_a_day(plain) is None:
         return
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
@@ -236,6 +248,7 @@ def complete(engine: Engine) -> None:
                 raise LedgerError(f"registry.ledger: table {table.name} lacks {column.name}")
             kind = column.type.compile(connection.dialect)
             connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
+        allow_several(connection, decisions)
 
 
 def _missing(bind: Engine | Connection) -> list[tuple[Table, Column[Any]]]:

@@ -25,7 +25,9 @@ class StaleChampion(NamedTuple):
         """It, and what can be done, in one sentence."""
         return (
             f"version {self.version} rests on a day that has changed: {self.stale}; the guard "
-            f"checks it on each new day, driftune rollback {self.domain_key} takes it back at once"
+            f"checks it on each new day; driftune run --day {self.day} --decide-again takes it "
+            "back and decides its day by what the lake holds now, driftune rollback "
+            f"{self.domain_key} takes it back at once"
         )
 
 

@@ -10,13 +10,15 @@ from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.records.states import QUIET
 from driftune.registry.schema import decisions
 from driftune.registry.stale_champions import stale_champions
+from driftune.registry.weak_champions import weak_champions
 from driftune.registry.why import why
 
 
 class DomainStatus(TypedDict):
     """A domain: ``champion`` serves since a moment (UTC), ``champion_stale`` says which of its days
-    was delivered anew since; ``day`` to ``why`` are of its last decision, ``why`` a sentence on why
-    it stands where it does; ``last_adaptation`` is the last one that asked for a fine-tune.
+    was delivered anew since, ``champion_weak`` how it falls short of plain models; ``day`` to
+    ``why`` are of its last decision, ``why`` a sentence on why it stands where it does;
+    ``last_adaptation`` is the last one that asked for a fine-tune.
     """
 
     domain: str
@@ -24,6 +26,7 @@ class DomainStatus(TypedDict):
     champion: int
     since: str | None
     champion_stale: str | None
+    champion_weak: str | None
     day: str | None
     drift: float | None
     state: str | None
@@ -42,7 +45,7 @@ def domain_status(ledger: Ledger) -> list[DomainStatus]:
     told = ledger.read(query.order_by(decisions.c.day, decisions.c.revision))
     last = {row.domain_key: row for row in told}
     moved = {row.domain_key: row for row in told if row.state not in QUIET}
-    stale = stale_champions(ledger)
+    stale, weak = stale_champions(ledger), weak_champions(ledger)
     whole = decisions_by_id(ledger, [row.id for row in last.values()])
     rows: list[DomainStatus] = []
     for key in sorted({*last, *champions}):
@@ -55,6 +58,7 @@ def domain_status(ledger: Ledger) -> list[DomainStatus]:
                 "champion": champion.version if champion else BASE,
                 "since": _day(champion.switched_at) if champion else None,
                 "champion_stale": stale[key].told if key in stale else None,
+                "champion_weak": weak.get(key),
                 "day": decision.day if decision else None,
                 "drift": decision.score if decision else None,
                 "state": decision.state if decision else None,

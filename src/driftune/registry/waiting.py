@@ -11,7 +11,7 @@ from driftune.registry.records import Decision
 from driftune.registry.records.decision import decision_query
 from driftune.registry.records.gate import Look
 from driftune.registry.records.states import QUIET
-from driftune.registry.schema import decisions
+from driftune.registry.schema import decisions, redecided
 
 
 def challengers(ledger: Ledger) -> list[Decision]:
@@ -81,12 +81,14 @@ def looks_told(row: Decision) -> str:
 def decided_with(ledger: Ledger, row: Decision) -> int:
     """How many domains the decision's day asked a fine-tune for, under its backbone.
 
-    They are known when the first of them is adapted, whatever became of them since.
+    They are known when the first of them is adapted, whatever became of them since; a decision
+    that was made again counts as its successor asks.
     """
     query = sa.select(sa.func.count(sa.distinct(decisions.c.domain_key))).where(
         decisions.c.day == row.day,
         decisions.c.backbone == row.backbone,
         decisions.c.state.not_in(QUIET),
+        decisions.c.id.not_in(sa.select(redecided.c.decision_id)),
     )
     ((count,),) = ledger.read(query)
     return int(count)

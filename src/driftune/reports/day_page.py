@@ -1,5 +1,6 @@
 """A day page's view: quality verdict, checks, rejected rows, counts and decisions per domain."""
 
+import math
 from datetime import date
 from typing import TypedDict
 
@@ -13,6 +14,7 @@ from driftune.registry.decision_queries import Decided
 from driftune.registry.rows import RunRecord
 from driftune.reports.docs_page import docs_path
 from driftune.reports.history import DayEntry, History
+from driftune.reports.left_out import LeftOut, left_out
 from driftune.reports.links import champion_text, decision_href, domain_href
 from driftune.reports.negatives import drawn_meaning
 from driftune.reports.releases import Chip, ReleaseView, releases_view
@@ -37,7 +39,7 @@ BROKEN: dict[str, Chip] = {
     "warning": {"style": "v-warning", "mark": "!", "label": "warning"},
     "info": {"style": "v-none", "mark": "i", "label": "info"},
 }
-CHECKED = {"worse": "worse", "holds": "not worse", "insufficient": "too little data"}
+CHECKED = {"worse": "worse", "holds": "not worse", "insufficient": "too few to tell"}
 
 
 class CheckView(TypedDict):
@@ -67,6 +69,7 @@ class DayQualityView(TypedDict):
     rejected_share: float | None
     drawn: int
     drawn_meaning: str | None
+    left_out: list[LeftOut]
     checks: list[CheckView]
     broken: int
     hours: list[HourView]
@@ -103,16 +106,16 @@ class DomainRow(TypedDict):
 
 
 class ChampionCheck(TypedDict):
-    """A champion's AUC less another version's; ``reach``: half of a 95% interval."""
+    """A champion's AUC less another version's, with the ends of a 95% interval."""
 
     domain: str
     champion: str
     against: str
     rows: int
     estimate: float | None
-    reach: float | None
+    ends: tuple[float, float] | None
     pooled: float | None
-    pooled_reach: float | None
+    pooled_ends: tuple[float, float] | None
     verdict: str
     rule: str
     restored: str | None
@@ -231,6 +234,7 @@ def _quality_view(config: Config, quality: DayQuality) -> DayQualityView:
         "rejected_share": quality.rejected / quality.rows if quality.rows else None,
         "drawn": quality.drawn,
         "drawn_meaning": drawn_meaning(quality),
+        "left_out": left_out(quality),
         "checks": [_check(check) for check in failed + passed],
         "broken": len(failed),
         "hours": [{"hour": hour, "covered": hour in hours} for hour in shown],
@@ -310,11 +314,9 @@ def _champions(history: History, entry: DayEntry) -> list[ChampionCheck]:
             "against": champion_text(check.against),
             "rows": check.rows,
             "estimate": finite(check.estimate),
-            "reach": None if check.error is None else finite(REACH * check.error),
+            "ends": _ends(check.estimate, check.error),
             "pooled": finite(check.pooled),
-            "pooled_reach": None
-            if check.pooled_error is None
-            else finite(REACH * check.pooled_error),
+            "pooled_ends": _ends(check.pooled, check.pooled_error),
             "verdict": CHECKED.get(check.verdict, check.verdict),
             "rule": check.rule,
             "restored": None if check.restored is None else champion_text(check.restored),
@@ -323,6 +325,13 @@ def _champions(history: History, entry: DayEntry) -> list[ChampionCheck]:
         for check in sorted(own, key=lambda check: (check.domain, check.against))
         if check.revision == newest
     ]
+
+
+def _ends(estimate: float | None, error: float | None) -> tuple[float, float] | None:
+    """The ends of a difference's interval; two areas differ by 1 at most."""
+    if estimate is None or error is None or not math.isfinite(estimate + error):
+        return None
+    return max(estimate - REACH * error, -1.0), min(estimate + REACH * error, 1.0)
 
 
 def _run(row: RunRecord | None) -> RunView | None:

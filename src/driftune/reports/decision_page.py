@@ -7,7 +7,9 @@ from typing import TypedDict
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
+from driftune.drift.rules import AGE, FOLLOW_UP, NEW_BACKBONE
 from driftune.io import finite
+from driftune.registry.by_hand import BY_HAND
 from driftune.registry.records import Decision, State
 from driftune.registry.records.gate import GateVerdict, WaitsFor
 from driftune.registry.records.states import UNMEASURED, word
@@ -20,6 +22,13 @@ from driftune.reports.negatives import drawn_meaning
 from driftune.reports.states import QUIET, heat_step, score_text, state_view
 
 ROOT = "../../"
+# What a fine-tune without evidence of drift was asked for by.
+_CAUSES = {
+    AGE: "Due by age",
+    FOLLOW_UP: "Due as a follow-up",
+    BY_HAND: "Asked for by hand",
+    NEW_BACKBONE: "Due for a new backbone",
+}
 
 
 class DayLink(TypedDict):
@@ -45,6 +54,7 @@ class EarlierView(TypedDict):
     state: dict[str, str]
     score: str
     sentence: str
+    note: str | None
 
 
 class DecisionView(TypedDict):
@@ -115,6 +125,7 @@ def decision_view(config: Config, history: History, rows: Sequence[Decision]) ->
                 "state": state_view(other.state),
                 "score": score_text(finite(other.score)),
                 "sentence": other.sentence,
+                "note": other.note,
             }
             for other in reversed(rows[:-1])
         ],
@@ -125,32 +136,42 @@ def _outcome(row: Decision) -> str:
     """The state in one sentence."""
     gain = None if row.gate is None else row.gate.gain
     difference = "" if gain is None else f" (AUC {gain:+.4f})"
-    champion = champion_text(row.champion_version)
+    champion, cause = champion_text(row.champion_version), _cause(row)
     if row.state == State.PROMOTED:
         version = champion_text(row.adapter_version) if row.adapter_version else "a new version"
         if row.gate is not None and row.gate.decision == GateVerdict.PROMOTE:
-            return f"Drifted; the challenger passed the gate and became {version}{difference}."
+            return f"{cause}; the challenger passed the gate and became {version}{difference}."
         return (
-            f"Drifted; the challenger was promoted by hand as {version}, "
+            f"{cause}; the challenger was promoted by hand as {version}, "
             f"against the gate's verdict{difference}."
         )
     sentences: dict[State | str, str] = {
         State.STABLE: "Stable; nothing to adapt.",
         State.WATCHED: f"Watched: evidence that does not trigger yet; {champion} serves.",
-        State.INSUFFICIENT: "Too little data to measure drift; nothing was adapted.",
-        State.REJECTED: f"Drifted; the gate kept the champion, {champion}{difference}.",
-        State.WAITING: f"Drifted; {_waits(row)}, {champion} serves meanwhile{difference}.",
-        State.UNDECIDED: f"Drifted; the gate had too little data to judge, {champion} stays.",
-        State.REVIEW: f"Drifted; waits for approval: driftune approve {row.id}. {champion} serves.",
-        State.DECLINED: f"Drifted; a person declined the adaptation, {champion} serves.",
-        State.PENDING: f"Drifted; waits for an adaptation, {champion} serves.",
-        State.CLAIMED: f"Drifted; an adaptation is under way, {champion} serves.",
-        State.SUPERSEDED: f"Drifted; not adapted for: {row.note or 'a newer decision came'}.",
-        State.FAILED: f"Drifted; the adaptation failed, {champion} serves.",
+        State.REJECTED: f"{cause}; the gate kept the champion, {champion}{difference}.",
+        State.WAITING: f"{cause}; {_waits(row)}, {champion} serves meanwhile{difference}.",
+        State.UNDECIDED: f"{cause}; the gate could not judge, {champion} stays{_lack(row)}.",
+        State.REVIEW: f"{cause}; waits for approval: driftune approve {row.id}. {champion} serves.",
+        State.DECLINED: f"{cause}; a person declined the adaptation, {champion} serves.",
+        State.PENDING: f"{cause}; waits for an adaptation, {champion} serves.",
+        State.CLAIMED: f"{cause}; an adaptation is under way, {champion} serves.",
+        State.SUPERSEDED: f"{cause}; not adapted for: {row.note or 'a newer decision came'}.",
+        State.FAILED: f"{cause}; the adaptation failed, {champion} serves.",
     }
     if row.state in UNMEASURED and row.state not in sentences:
         return f"{word(row.state).capitalize()}: {UNMEASURED[State(row.state)]}."
     return sentences.get(row.state, f"State: {row.state}.")
+
+
+def _cause(row: Decision) -> str:
+    """What asked for a fine-tune, in a word or two."""
+    return _CAUSES.get(row.readable().scores.rule or "", "Drifted")
+
+
+def _lack(row: Decision) -> str:
+    """What the gate lacked first, if it says so."""
+    lacking = [] if row.gate is None else row.gate.lacking()
+    return f": {lacking[0]}" if lacking else ""
 
 
 def _waits(row: Decision) -> str:

@@ -83,6 +83,7 @@ class DomainView(TypedDict):
     domain: str
     champion: str
     stale: str | None
+    weak: str | None
     counts: list[tuple[str, int]]
     chart: TimelinesSpec | None
     base_known: bool
@@ -105,9 +106,10 @@ def domain_view(history: History, key: str) -> DomainView:
         "domain": history.domains[key],
         "champion": champion_text(history.champions[key]),
         "stale": history.stale[key].told if key in history.stale else None,
+        "weak": history.weak.get(key),
         "counts": [
             ("days with impressions", sum(rows is not None for rows in lines["rows"])),
-            ("drifted", len(asked)),
+            ("fine-tunes", len(asked)),
             ("promoted", states["promoted"]),
             ("rejected", states["rejected"]),
         ],

@@ -66,8 +66,8 @@ class SwitchRow(TypedDict):
     href: str | None
 
 
-class StaleRow(TypedDict):
-    """A champion that rests on a day that was delivered anew."""
+class ChampionRow(TypedDict):
+    """A champion that is stale, or weak, and why."""
 
     domain: str
     domain_href: str
@@ -97,7 +97,9 @@ class FrontView(TypedDict):
     data: MapData
     span: str
     counts: list[tuple[str, int]]
-    stale: list[StaleRow]
+    stale: list[ChampionRow]
+    weak: list[ChampionRow]
+    weak_more: int
     base: list[BaseRow]
     base_more: int
     steps: list[StepView]
@@ -145,7 +147,7 @@ def front_view(
         "counts": [
             ("days", len(history.days)),
             ("domains", len(history.domains)),
-            ("drifted", sum(count for state, count in latest.items() if state not in QUIET)),
+            ("fine-tunes", sum(latest[state] for state in latest.keys() - {*QUIET})),
             ("promoted", latest["promoted"]),
             ("waiting", sum(latest[state] for state in WAITING)),
         ],
@@ -153,16 +155,9 @@ def front_view(
             {"domain": each.domain, "domain_href": domain_href("", key), "told": each.told}
             for key, each in history.stale.items()
         ],
-        "base": [
-            {
-                "domain": each["domain"],
-                "domain_href": domain_href("", each["key"])
-                if each["key"] in history.domains
-                else "",
-                "told": each["told"],
-            }
-            for each in base[:BASE]
-        ],
+        "weak": _weak(history),
+        "weak_more": max(0, len(history.weak) - BASE),
+        "base": _base(history, base),
         "base_more": max(0, len(base) - BASE),
         "steps": steps_legend(),
         "found": [name for name in STATES if latest[name]],
@@ -180,6 +175,26 @@ def front_view(
             ],
         ),
     }
+
+
+def _weak(history: History) -> list[ChampionRow]:
+    """The first champions that a gate found weak."""
+    return [
+        {"domain": history.domains[key], "domain_href": domain_href("", key), "told": told}
+        for key, told in [*history.weak.items()][:BASE]
+    ]
+
+
+def _base(history: History, base: Sequence[BaseProblem]) -> list[BaseRow]:
+    """The first domains that the frozen model predicts badly."""
+    return [
+        {
+            "domain": each["domain"],
+            "domain_href": domain_href("", each["key"]) if each["key"] in history.domains else "",
+            "told": each["told"],
+        }
+        for each in base[:BASE]
+    ]
 
 
 def _state(name: str, found: bool) -> StateView:

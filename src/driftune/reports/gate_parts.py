@@ -13,7 +13,7 @@ from driftune.reports.figures import (
     intervals_spec,
 )
 
-SLICE_VERDICTS = {"pass": "no loss shown", "fail": "worse", "unknown": "too little data"}
+SLICE_VERDICTS = {"pass": "no loss shown", "fail": "worse", "unknown": "too few to tell"}
 ESTIMATORS = {"ips": "IPS", "snips": "SNIPS", "dr": "Doubly robust"}
 
 

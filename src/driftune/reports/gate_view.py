@@ -35,19 +35,19 @@ PARTS = {"train": "training", "select": "choice of the epoch", "gate": "gate"}
 VERDICTS = {
     "pass": ("✓", "pass"),
     "fail": ("✕", "fail"),
-    "insufficient": ("–", "too little data"),
+    "insufficient": ("–", "too few to tell"),
     "unknown": ("?", "unknown"),
 }
 DECISIONS = {
     "promote": "The gate promotes the challenger.",
     "reject": "The gate rejects the challenger.",
-    "insufficient": "The gate has too little data to decide.",
+    "insufficient": "The gate lacks what it needs to decide.",
     "wait": "The gate waits for more rows.",
 }
 OUTCOMES = {
     "promote": "promotes",
     "reject": "rejects",
-    "insufficient": "too little data",
+    "insufficient": "cannot decide",
     "wait": "waits",
 }
 
@@ -98,6 +98,7 @@ class GateView(PartsView):
     """All that a page shows of a gate report; ``champion`` is in words."""
 
     decision: str
+    weak: list[str]
     champion: str
     rules: list[RuleView]
     metrics: list[MetricView]
@@ -147,6 +148,7 @@ def gate_view(gate: GateReport) -> GateView:
     plan = gate.plan
     return {
         "decision": _decision(gate.decision, rules),
+        "weak": gate.weaknesses(),
         "champion": _champion(gate),
         "rules": rules,
         "metrics": [

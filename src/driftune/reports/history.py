@@ -13,10 +13,12 @@ from driftune.registry.checks import Check, all_checks
 from driftune.registry.decision_queries import Decided, Stamp
 from driftune.registry.history import mlflow_versions
 from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.records import State
 from driftune.registry.review import ReviewEntry, reviews_of
 from driftune.registry.rows import DayRecord, RunRecord, SwitchRecord
 from driftune.registry.runs import newest_runs
 from driftune.registry.stale_champions import StaleChampion, stale_champions
+from driftune.registry.weak_champions import weak_champions
 from driftune.reports.decided import all_decided
 from driftune.reports.states import QUIET
 
@@ -66,6 +68,7 @@ class History:
     domains: dict[str, str]
     champions: dict[str, int]
     stale: dict[str, StaleChampion]
+    weak: dict[str, str]
     decisions: dict[tuple[str, str], list[Decided]]
     stamps: dict[str, Stamp]
     kept: str
@@ -154,6 +157,21 @@ class History:
         return found
 
     @cached_property
+    def _known(self) -> dict[str, tuple[str, str]]:
+        found: dict[str, tuple[str, str]] = {}
+        for (key, day), rows in self.decisions.items():
+            first, trained = found.get(key, (day, ""))
+            promoted = any(row.state == State.PROMOTED for row in rows)
+            found[key] = min(first, day), max(trained, day if promoted else "")
+        return found
+
+    def known_from(self, key: str) -> tuple[str, str]:
+        """A domain's first day with a decision, and the last one that brought a champion (ISO);
+        empty where there is none.
+        """
+        return self._known.get(key, ("", ""))
+
+    @cached_property
     def base_checks(self) -> dict[tuple[str, str, int], Check]:
         """The newest check of a champion against the frozen base, by key, day and version."""
         return {
@@ -228,6 +246,7 @@ def load_history(config: Config, ledger: Ledger, release: str) -> History:
         domains=dict(sorted(domains.items(), key=_by_name)),
         champions={key: champions[key].version if key in champions else BASE for key in domains},
         stale=stale_champions(ledger),
+        weak=weak_champions(ledger),
         decisions=decisions,
         stamps=stamps,
         kept=_kept(rows),

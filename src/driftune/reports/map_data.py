@@ -8,6 +8,7 @@ from driftune.reports.links import cell_href
 from driftune.reports.states import (
     QUIET,
     STATES,
+    WITHOUT,
     gain_text,
     heat_step,
     score_text,
@@ -16,7 +17,7 @@ from driftune.reports.states import (
 )
 
 # One character each in the script's data, "z" for an unknown state.
-CODES = dict(zip(STATES, "0123456789abcdefghijklmnopqrstuvwxy", strict=False))
+CODES = dict(zip([*STATES, *WITHOUT], "0123456789abcdefghijklmnopqrstuvwxy", strict=False))
 UNKNOWN = "z"
 
 
@@ -80,14 +81,15 @@ def cell_view(history: History, key: str, entry: DayEntry) -> Cell:
     row = history.latest(key, entry.day)
     if row is None:
         refused = _refused(history, key, entry)
-        state = state_view("refused" if refused else "missing")
+        state = state_view(_without(history, key, entry))
+        title = state["label"].capitalize()
         return {
             "state": state,
             "step": "hx",
             "score": "",
             "gain": "",
             "href": f"day/{entry.day}.html" if refused else None,
-            "title": state["label"].capitalize(),
+            "title": title if refused else f"{title}: {state['meaning']}",
         }
     score, state = score_text(row.score), state_view(_state(history, entry, row))
     gain = gain_text(row.gain)
@@ -111,6 +113,18 @@ def _state(history: History, entry: DayEntry, row: Decided) -> str:
     # Earlier releases wrote such a domain down as one with too little data.
     kept_out = row.state == "insufficient" and _refused(history, row.domain_key, entry)
     return "refused" if kept_out else row.state
+
+
+def _without(history: History, key: str, entry: DayEntry) -> str:
+    """Why a domain has no decision of a day: the name of a state, or of a reason in ``WITHOUT``."""
+    if _refused(history, key, entry):
+        return "refused"
+    if entry.quality is None and entry.record is None:
+        return "not-run"
+    first, trained = history.known_from(key)
+    if first > entry.text and (key, entry.text) not in history.counts:
+        return "not-known"
+    return "trained" if trained >= entry.text else "not-come"
 
 
 def _refused(history: History, key: str, entry: DayEntry) -> bool:
@@ -145,7 +159,7 @@ def _domain(history: History, key: str) -> DomainCells:
     for place, entry in enumerate(history.days):
         row = history.latest_on(key, entry.text)
         if row is None:
-            states.append(CODES["refused" if _refused(history, key, entry) else "missing"])
+            states.append(CODES[_without(history, key, entry)])
             steps.append("x")
             pages.append("0")
             scores.append("")

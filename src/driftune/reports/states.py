@@ -29,16 +29,16 @@ class StepView(TypedDict):
 _SHOWN: dict[str, tuple[str, str]] = {
     "stable": ("", "nothing moved that hurts the champion"),
     "watched": ("○", "something hurts the champion; waits for more evidence"),
-    "promoted": ("▲", "drifted; a new adapter became champion, with its AUC gain"),
-    "rejected": ("✕", "drifted; the gate kept the champion"),
-    "waiting": ("◔", "drifted; the challenger is judged again as rows come in"),
-    "undecided": ("?", "drifted; too little data to judge the challenger"),
-    "review": ("‖", "drifted; waits for a person's approval"),
-    "pending": ("…", "drifted; waits for an adaptation"),
-    "claimed": ("↻", "drifted; an adaptation is under way"),
-    "declined": ("∅", "drifted; a person declined the adaptation"),
-    "superseded": ("»", "drifted; overtaken by a newer decision or champion"),
-    "failed": ("!", "drifted; the adaptation ended with an error"),
+    "promoted": ("▲", "a new adapter became champion, with its AUC gain"),
+    "rejected": ("✕", "the gate kept the champion"),
+    "waiting": ("◔", "the challenger is judged again as rows come in"),
+    "undecided": ("?", "the gate lacked what it needs to judge the challenger"),
+    "review": ("‖", "a fine-tune waits for a person's approval"),
+    "pending": ("…", "a fine-tune waits for its run"),
+    "claimed": ("↻", "a fine-tune is under way"),
+    "declined": ("∅", "a person declined the fine-tune"),
+    "superseded": ("»", "overtaken by a newer decision, champion or delivery"),
+    "failed": ("!", "the fine-tune ended with an error"),
     "insufficient": ("–", UNMEASURED[State.INSUFFICIENT]),
     "new": ("+", UNMEASURED[State.NEW]),
     "absent": ("·", UNMEASURED[State.ABSENT]),
@@ -48,10 +48,17 @@ _SHOWN: dict[str, tuple[str, str]] = {
     "error": ("‼", UNMEASURED[State.ERROR]),
     "refused": ("⊘", UNMEASURED[State.REFUSED]),
 }
+# Why a cell of the map has no decision.
+WITHOUT: dict[str, str] = {
+    "not-run": "no run has taken the day in",
+    "not-known": "the domain was first seen on a later day",
+    "not-come": "the run of the day has not come to it",
+    "trained": "the champion was trained on the day or on later ones",
+}
 # State → (mark, word, meaning).
 STATES: dict[str, tuple[str, str, str]] = {
     name: (mark, word(name), meaning) for name, (mark, meaning) in _SHOWN.items()
-} | {"missing": ("", "no decision", "nothing recorded for this domain and day")}
+} | {"missing": ("", "no decision", "nothing was decided; the cell says why")}
 WAITING = ("review", "pending", "claimed", "waiting")
 
 VERDICTS: dict[str, tuple[str, str]] = {
@@ -72,7 +79,12 @@ STEPS = (0.5, 0.8, 1.0, 1.5, 2.0, 3.0)
 
 
 def state_view(name: str) -> dict[str, str]:
-    """Mark, label and meaning of a state; an unknown one is shown by its name."""
+    """Mark, label and meaning of a state; an unknown one is shown by its name.
+
+    Of what ``WITHOUT`` names, those of ``missing`` with its own meaning.
+    """
+    if name in WITHOUT:
+        return {**state_view("missing"), "meaning": WITHOUT[name]}
     mark, label, meaning = STATES.get(name, ("?", name, ""))
     known = name if name in STATES else "other"
     return {"name": known, "mark": mark, "label": label, "meaning": meaning}

@@ -92,8 +92,8 @@ def _names(rows: list[DayRow], state: str) -> str:
 def moved(row: DayRow) -> str:
     """What happened to a domain, in a phrase."""
     text = f"{row['domain']}: {word(row['state'])}"
-    if row["drift"] is not None:
-        text += f" ({evidence(row['rule'], row['drift'])}"
+    if row["drift"] is not None or row["rule"] in DUE:
+        text += f" ({evidence(row['rule'], row['drift'] or 0.0)}"
         if row["before"] is not None and row["after"] is not None:
             text += f", AUC {row['before']:.3f} → {row['after']:.3f}"
         text += ")"

@@ -92,6 +92,19 @@ class Difference(Record):
     dropped: int | None = None
 
 
+class LossDifference(Record):
+    """Mean log loss of clicks of both sides (nats), and challenger − champion: above 0 is worse."""
+
+    champion: Figure = None
+    challenger: Figure = None
+    estimate: Figure = None
+    error: Figure = None
+    freedom: Figure = None
+    low: Figure = None
+    high: Figure = None
+    users: int | None = None
+
+
 class RowInterval(Record):
     """DeLong's interval of the difference, which takes rows for independent."""
 
@@ -127,6 +140,15 @@ class CurvePoint(Record):
     predicted: float
     actual: float
     rows: int | None = None
+
+
+class WeakSides(Record):
+    """What is wrong with each side on the gate's rows beside plain models, in words that follow
+    its name; None where nothing is.
+    """
+
+    champion: str | None = None
+    challenger: str | None = None
 
 
 class Calibration(Record):
@@ -187,11 +209,13 @@ class GateReport(Document):
     challenger: Side | None = None
     difference: Difference | None = None
     guardrail: Difference | None = None
+    log_loss: LossDifference | None = None
     delong: RowInterval | None = None
     halves: Annotated[tuple[Difference, ...], NULL_IS_EMPTY] = ()
     slices: Annotated[tuple[SliceOutcome, ...], NULL_IS_EMPTY] = ()
     calibration: Calibration | None = None
     off_policy: OffPolicyReport | None = None
+    weak: WeakSides | None = None
     champion_version: int | None = None
     champion_serves: int | None = None
     challenger_sha256: str | None = None
@@ -209,6 +233,18 @@ class GateReport(Document):
     def gain(self) -> float | None:
         """Challenger minus champion in the gate's metric."""
         return None if self.difference is None else self.difference.estimate
+
+    def weaknesses(self) -> list[str]:
+        """What is wrong with champion and challenger beside plain models, a sentence each."""
+        if self.weak is None:
+            return []
+        sides = (("champion", self.weak.champion), ("challenger", self.weak.challenger))
+        return [f"The {name} {told}" for name, told in sides if told is not None]
+
+    def lacking(self) -> list[str]:
+        """The sentences of the rules for which there was too little to judge by."""
+        short = (rule for rule in self.rules if rule.verdict == RuleVerdict.INSUFFICIENT)
+        return [rule.sentence or rule.name or "" for rule in short]
 
     def broken(self) -> list[str]:
         """The sentences of the rules that the challenger broke."""

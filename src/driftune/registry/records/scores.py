@@ -62,7 +62,8 @@ class Scores(Document):
     among them that the champion's predictions were; ``matched``: what was clicked is compared with
     days of its weekday alone. ``since`` is the day on which the drift began. ``moved`` are the
     signals that moved, deciding ones first; ``limits`` the p-values from which on deciding signals
-    and the others count as moved. ``signals`` and ``facts`` are by the signal's name.
+    and the others count as moved. ``signals`` and ``facts`` are by the signal's name; ``settings``:
+    marks of those that it was decided under, empty where an earlier release decided.
     """
 
     NAME: ClassVar[str] = "drift scores"
@@ -79,6 +80,8 @@ class Scores(Document):
     facts: dict[str, SignalFacts] | None = Field(
         None, validation_alias="told", serialization_alias="told"
     )
+
+    settings: dict[str, str] = Field(default_factory=dict)
 
     def p_values(self) -> dict[str, float]:
         """The p-values of the signals that were judged."""

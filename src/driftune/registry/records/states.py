@@ -44,7 +44,7 @@ class State(StrEnum):
 
 
 UNMEASURED: Mapping[State, str] = {
-    State.INSUFFICIENT: "too few impressions or clicks to measure drift",
+    State.INSUFFICIENT: "too few impressions, clicks, impressions without a click, or days before",
     State.NEW: "too little on the days before to compare with; counts as such a day from now on",
     State.ABSENT: "the day has no impression of the domain",
     State.PARTIAL: "the day has impressions in too few hours",

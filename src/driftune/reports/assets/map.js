@@ -32,18 +32,20 @@
     const words = [state.label.charAt(0).toUpperCase() + state.label.slice(1)];
     if (score) words.push(`drift ${score}, 1 triggers`);
     if (gain) words.push(`AUC ${gain}`);
-    const title = words.join("; ");
+    const missing = state.name === "missing";
+    const title = missing ? `${words[0]}: ${state.meaning}` : words.join("; ");
     const hidden = `<span class="vh">${title}</span>`;
     const key = rows[row].dataset.key;
     let href = "";
     if (domain.pages[place] === "1") href = `decision/${day}/${key}.html`;
     else if (state.name === "refused") href = `day/${day}.html`;
-    else if (state.name !== "missing") href = `day/${day}.html#${key}`;
+    else if (!missing) href = `day/${day}.html#${key}`;
     const number = score ? `<b>${score}</b>` : "";
     const told = state.name === "promoted" && gain ? `${state.mark}<span> ${gain}</span>` : state.mark;
     const mark = state.mark ? `<i>${told}</i>` : "";
     const inside = href ? `<a href="${href}" title="${title}">${number}${mark}${hidden}</a>` : hidden;
-    return `<td class="${step} s-${state.name}">${inside}</td>`;
+    const why = href ? "" : ` title="${title}"`;
+    return `<td class="${step} s-${state.name}"${why}>${inside}</td>`;
   };
 
   const column = (place) => {
@@ -89,7 +91,7 @@
     oneStop();
   };
 
-  const matches = (found, state) => (state === "drifted" ? !quiet.has(found) : found === state);
+  const matches = (found, state) => (state === "asked" ? !quiet.has(found) : found === state);
 
   // Cells of another state step back.
   const faint = (state) => {

@@ -1,10 +1,10 @@
-"""Settings that a challenger is made and judged by: marks of them, to see that none has changed."""
+"""Settings that a decision and its challenger rest on: marks of them, to see what has changed."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 
-from driftune.config import Config
+from driftune.config.root import Config
 
 # What says how pages are kept and shown has no part in a decision.
 _SHOWN = {"html", "keep_pages_days", "snapshots"}
@@ -24,6 +24,11 @@ def settings_marks(config: Config) -> dict[str, str]:
         name: hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
         for name, value in values.items()
     }
+
+
+def decision_marks(config: Config) -> dict[str, str]:
+    """As ``settings_marks``, and what else makes a day's decision another one."""
+    return {**settings_marks(config), "quality.min_hours": str(config.quality.min_hours)}
 
 
 def changed_settings(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

@@ -1,0 +1,64 @@
+"""Again: which of a day's decisions are made anew, and which stay, a line each."""
+
+import logging
+from collections.abc import Collection, Iterable
+from datetime import date
+
+from driftune.config import Config
+from driftune.config.marks import decision_marks
+from driftune.registry.again import standing_decisions, staying, what_changed
+from driftune.registry.ledger import Ledger
+from driftune.registry.records import State
+from driftune.registry.rows import DayRecord
+
+log = logging.getLogger("driftune")
+# Domains that lines of the log name.
+NAMED = 10
+
+
+def to_replace(
+    config: Config,
+    ledger: Ledger,
+    record: DayRecord,
+    backbone: str,
+    judged: Collection[str],
+) -> dict[str, str]:
+    """By domain key the ids of the decisions that give way to new ones.
+
+    These are of other settings than those of now, or used a day that was delivered anew since.
+    One that ended in an error is made anew in its place, as by any run of the day.
+
+    Args:
+        record: the day, whose decisions in its revision and under ``backbone`` these are.
+        judged: keys of the domains that the day can be decided for.
+    """
+    day = date.fromisoformat(record.day)
+    standing = standing_decisions(ledger, day, record.revision, backbone)
+    marks = decision_marks(config)
+    reasons = {key: what_changed(row, marks) for key, row in standing.items()}
+    changed = {key: row for key, row in standing.items() if reasons[key] is not None}
+    stay = staying(ledger, changed.values())
+    stay |= {
+        key: f"its champion was trained on {day} or later"
+        for key in changed
+        if key not in judged and key not in stay
+    }
+    _tell(f"{changed[key].id} stays as it is: {reason}" for key, reason in stay.items())
+    found = {
+        key: row.id for key, row in changed.items() if key not in stay and row.state != State.ERROR
+    }
+    if found:
+        told = "; ".join(dict.fromkeys(str(reasons[key]) for key in found))
+        log.info("%s: %d decisions are made again: %s", day, len(found), told)
+    elif standing:
+        kept = "" if changed else " under these settings"
+        log.info("%s was decided%s; nothing is decided again", day, kept)
+    return found
+
+
+def _tell(lines: Iterable[str]) -> None:
+    told = list(lines)
+    for line in told[:NAMED]:
+        log.info("%s", line)
+    if len(told) > NAMED:
+        log.info("and %d more stay as they are", len(told) - NAMED)
