@@ -28,11 +28,6 @@ from tests.schemas.logs import SCHEMAS, Schema
 
 # What costs most, or shows least that the others do not.
 COSTLY = ("many domains", "labels that come late", "a domain by price")
-    "many domains",
-    "labels that come late",
-    "a domain by price",
-    "arrays of JSON and clicked ids",
-)
 JUDGED = (State.STABLE, State.WATCHED)
 # Small models, and limits that days of some hundred rows reach.
 SMALL: dict[str, Any] = {
