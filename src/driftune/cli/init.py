@@ -42,6 +42,7 @@ def init(
     from driftune.proposal.propose import propose
     from driftune.proposal.split import UNREADABLE, split_days
     from driftune.proposal.text import reference_days
+    from driftune.training.pretrain import has_backbone
 
     if to.exists():
         raise ConfigError(f"{to}: is there already; give another one with --to")
@@ -73,8 +74,12 @@ def init(
     config = load_config(to)
     seen = see_roles(config)
     show_roles(seen)
+    trained = has_backbone(config)
     for finding in examine(config, seen=seen):
-        say(f"{'ok' if finding['ok'] else 'to do'}: {finding['what']}")
+        if trained or finding["ok"] or "driftune pretrain" not in finding["what"]:
+            say(f"{'ok' if finding['ok'] else 'to do'}: {finding['what']}")
+    if not trained:
+        say("backbone: none yet; the next command pre-trains one first")
     days = list(proposal.files.days)
     rest = days[reference_days(len(days)) :] or days[-1:]
     say(f"next: driftune replay --from {rest[0]} --to {rest[-1]} -c {to}")

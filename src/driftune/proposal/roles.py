@@ -308,7 +308,8 @@ def _category(log: _Log, item: str | None) -> Guess:
         if column.distinct > 5_000 or (column.is_number and column.whole < 1):
             continue
         belongs = _belongs(log, column, item) if item else 0.0
-        named = fits("category", column.name)
+        # What an item has several of says where it was shown, whatever its name.
+        named = fits("category", column.name) and (item is None or belongs > 0.5)
         if named or belongs > 0.9:
             found.append((2 * named + (belongs > 0.9), -column.distinct, column, belongs))
     found.sort(key=lambda each: (-each[0], -each[1]))
