@@ -18,16 +18,17 @@ _UNKNOWN = re.compile(r'Referenced column "([^"]+)"')
 
 def missing_column(part: Part, column: str, key: str) -> SourceError:
     """The error for a file without a column that ``key`` of params.yaml names."""
-    given = " ".join(", ".join(part.columns).split())
+    given = ", ".join(part.columns)
     remedy = near(column, [*part.columns]) or "; name one of these there, or deliver it"
     (first, *others) = part.columns or [""]
     if part.file.format == "csv" and not others and any(sign in first for sign in _DELIMITERS):
         remedy = "; its header reads as one name: set source.csv.delimiter"
     elif part.file.format == "csv" and not remedy.startswith("; did"):
         remedy += "; of a file without a header, write the names: source.csv.header"
+    # Names of columns are data of any shape.
+    said = " ".join(f"the file has {given}{remedy}".split())
     return SourceError(
-        f"{part.file.uri}: column '{column}' ({key} in params.yaml) is missing; "
-        f"the file has {given}{remedy}"
+        f"{part.file.uri}: column '{column}' ({key} in params.yaml) is missing; {said}"
     )
 
 

@@ -53,7 +53,8 @@ def refusal(config: Config, staged: Staged, quality: DayQuality) -> list[str]:
         named = {rule.name: rule for rule in staged.rules}
         with connect(staged.database, reach=staged.reach) as con:
             for reason, rows in reasons.most_common(SHOWN):
-                told = _told(con, config, staged, named[reason])
+                # Names of columns and files are data of any shape.
+                told = " ".join(_told(con, config, staged, named[reason]).split())
                 share = f"{rows:,} of {quality.rows:,} rows"
                 causes.append(f"{named[reason].sentence.rstrip('.')} — broken: {share}; {told}")
     left = _FOLLOWS if causes or "time_unit" in rules else set()
