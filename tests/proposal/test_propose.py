@@ -520,3 +520,15 @@ def test_what_an_item_has_several_of_is_no_category(tmp_path: Path) -> None:
     found = {guess.role: guess.value for guess in _proposed(tmp_path, pages).guesses}
     assert found["domain"] == "site_category"
     assert found["category"] is None
+
+
+def test_an_item_is_no_user_where_nothing_is_called_one(tmp_path: Path) -> None:
+    def views(folder: Path) -> Path:
+        select = """
+            'k' || u AS cookie, 'i' || h % 50 AS item_id, t AS shown_at,
+            (h // 7 % 4 = 0)::INT AS click, ['n', 's'][1 + h // 50 % 2] AS region
+        """
+        return _written(folder, select, "%Y-%m-%d.parquet", "FORMAT parquet")
+
+    found = {guess.role: guess for guess in _proposed(tmp_path, views).guesses}
+    assert (found["user"].value, found["item"].value) == ("cookie", "item_id")

@@ -210,6 +210,8 @@ def _id(log: _Log, role: str, least: int) -> Guess:
             continue
         weak = bool(_WEAK & set(words))
         score = 2 * fits(role, column.name) - weak + (words[-1:] == ["id"] or words[0] == "id")
+        # An item's id is no user, whatever else the log has.
+        score -= 2 * (role == "user" and fits("item", column.name))
         found.append((score, column.distinct, column))
     found.sort(key=lambda each: (-each[0], -each[1]))
     if not found:
