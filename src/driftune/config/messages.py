@@ -4,12 +4,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from types import GenericAlias, UnionType
+from typing import Annotated, TypeAlias, TypeGuard, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+
+# What a value may be, as an annotation says it.
+Kind: TypeAlias = type | UnionType | GenericAlias | None
 
 # Pydantic's kinds of error in plain words; what stands in {} is its figure.
 _WORDS = {
@@ -36,7 +39,12 @@ _BEGINNINGS = (
     ("bool_", "must be true or false"),
     ("date_", 'must be a date such as "2026-03-02"'),
 )
-_KINDS = {str: "text", int: "a whole number", bool: "true or false", float: "a number"}
+_KINDS: dict[Kind, str] = {
+    str: "text",
+    int: "a whole number",
+    bool: "true or false",
+    float: "a number",
+}
 _CLICK = (
     ", or where every row is a click say how rows without one are drawn: "
     "negatives: {per_positive: 4, from: domain_day}"
@@ -140,12 +148,13 @@ class _Place:
         self.key = key
         self.section: type[BaseModel] | None = None
         self.there: type[BaseModel] | None = None
-        self.union: list[Any] | None = None
+        self.union: list[Kind] | None = None
         self.through: list[tuple[str, ...]] = []
 
 
 def _place(model: type[BaseModel], loc: Sequence[str | int]) -> _Place:
-    place, there = _Place([]), model
+    place = _Place([])
+    there: Kind = model
     for number, part in enumerate(loc):
         members = _members(there)
         if len(members) > 1:
@@ -165,7 +174,7 @@ def _place(model: type[BaseModel], loc: Sequence[str | int]) -> _Place:
     return place
 
 
-def _inner(there: Any, part: str | int) -> Any:
+def _inner(there: Kind, part: str | int) -> Kind:
     """The annotation of what a section, list or mapping has in one place."""
     if _is_section(there):
         for name, field in there.model_fields.items():
@@ -179,7 +188,7 @@ def _inner(there: Any, part: str | int) -> Any:
     return inner if others else member
 
 
-def _members(there: Any) -> list[Any]:
+def _members(there: Kind) -> list[Kind]:
     """The kinds of a value, null apart."""
     while get_origin(there) is Annotated:
         there = get_args(there)[0]
@@ -193,12 +202,12 @@ def _members(there: Any) -> list[Any]:
     return [there]
 
 
-def _tag(there: Any) -> str:
+def _tag(there: Kind) -> str:
     """What Pydantic calls a kind of value."""
     return there.__name__ if isinstance(there, type) and not get_args(there) else str(there)
 
 
-def _is_section(there: Any) -> bool:
+def _is_section(there: Kind) -> TypeGuard[type[BaseModel]]:
     return isinstance(there, type) and issubclass(there, BaseModel)
 
 
@@ -222,8 +231,8 @@ def _above(key: Sequence[str]) -> Iterator[str]:
         yield ".".join(key[:length])
 
 
-def _kinds(union: Sequence[Any]) -> list[str]:
-    names = {list: "a list", dict: "keys and values", **_KINDS}
+def _kinds(union: Sequence[Kind]) -> list[str]:
+    names: dict[Kind, str] = {list: "a list", dict: "keys and values", **_KINDS}
     sections = [_keys(each)[0] for each in union if _is_section(each)]
     if "sql" in sections:
         # A role.
