@@ -255,11 +255,8 @@ class Config(Section):
     def _features_fit(self) -> "Config":
         labels = {"click": self.columns.click, "convert": self.columns.convert}
         for kind in ("categorical", "numerical"):
-            names = getattr(self.features, kind)
-            for name in names:
-                if names.count(name) > 1:
-                    raise ValueError(f"features.{kind}: {name!r} is there twice; remove one")
-                role = next((role for role, column in labels.items() if name == column), None)
+            for name, given in getattr(self.features, kind).items():
+                role = next((role for role, column in labels.items() if given == column), None)
                 if role is not None:
                     raise ValueError(
                         f"features.{kind}: {name!r} is the label columns.{role}; the model would "

@@ -7,7 +7,6 @@ import duckdb
 from driftune.config import Config
 from driftune.config.messages import near
 from driftune.errors import SourceError
-from driftune.lake import roles
 from driftune.lake.duck import Connection, first_line
 from driftune.lake.loading import delivered_types
 from driftune.lake.readers.part import Part
@@ -35,7 +34,7 @@ def missing_column(part: Part, column: str, key: str) -> SourceError:
 def failed_role(con: Connection, config: Config, uri: str, error: duckdb.Error) -> SourceError:
     """The error for expressions that a day's rows cannot give; each that fails is named."""
     failed = []
-    for role, sql in roles.expressions(config).items():
+    for role, sql in config.columns.expressions().items():
         try:
             con.execute(f"SELECT count(x) FROM (SELECT ({sql}) AS x FROM raw)").fetchall()
         except duckdb.Error as why:
