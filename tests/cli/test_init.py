@@ -36,6 +36,8 @@ def test_it_writes_a_configuration_and_says_what_is_next(
     assert "3 days, 2026-03-02 to 2026-03-04: logs/{day}.parquet" in said
     assert "domain: scene (sure; as answered)" in said
     assert "ok: source: 1 file(s) of 2026-03-03, 13 columns" in said
+    assert "no encoder yet" not in said
+    assert "backbone: none yet; the next command pre-trains one first" in said
     assert "next: driftune replay --from 2026-03-04 --to 2026-03-04 -c params.yaml" in said
     text = (logs.parent / "params.yaml").read_text()
     assert '  click: "click"' in text

@@ -35,8 +35,8 @@ def test_a_domain_changes_only_what_it_names() -> None:
 @pytest.mark.parametrize(
     ("wrong", "wanted"),
     [
-        ("spark", "runner.kind = 'spark': Input should be 'threads', 'processes' or 'ray'"),
-        ({"needs": {"gpus": 1.5}}, "runner.needs.gpus = 1.5: Value error, must be a whole number"),
+        ("spark", "runner.kind = 'spark': must be 'threads', 'processes' or 'ray'"),
+        ({"needs": {"gpus": 1.5}}, "runner.needs.gpus = 1.5: must be a whole number"),
         ({"needs": {"memory": "2 GB"}}, "runner.needs.memory = '2 GB'"),
         ({"domains": {"home": {"cores": 1}}}, "unknown key 'runner.domains.home.cores'"),
         ({"threads": 0}, "runner.threads = 0"),

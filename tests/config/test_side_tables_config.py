@@ -26,12 +26,12 @@ def refusal(make_world: Make, **changes: Any) -> str:
 @pytest.mark.parametrize(
     ("table", "why"),
     [
-        ({"as_of": "now"}, "tables.users.as_of = 'now': Input should be 'day' or 'latest'"),
+        ({"as_of": "now"}, "tables.users.as_of = 'now': must be 'day' or 'latest'"),
         ({"uri": "users.csv"}, "uri must contain {day}; for a file of no day write as_of: latest"),
         ({"uri": "users-{day:%d}.csv"}, "gives several days one name"),
-        ({"columns": []}, "tables.users.columns = []: List should have at least 1 item"),
+        ({"columns": []}, "tables.users.columns = []: must not be empty"),
         ({"columns": ["age", "Age"]}, "names 'Age' twice; leave one out"),
-        ({"columns": [""]}, "tables.users.columns = ['']: Value error, is empty"),
+        ({"columns": [""]}, "tables.users.columns = ['']: is empty"),
         ({"kye": "id"}, "unknown key 'tables.users.kye'"),
         ({"csv": {"delimeter": ";"}}, "unknown key 'tables.users.csv.delimeter'"),
     ],

@@ -159,3 +159,31 @@ def test_a_side_table_that_no_row_finds_a_key_in_is_no_ok(make_world: Make) -> N
     assert "1,200 of 1,200 rows (100.00%)" in line
     assert line.endswith("mend tables.users.key and matches: ids are compared as they are written")
     assert not lines(seen(world))[line]
+
+
+@pytest.mark.parametrize(("separator", "fine"), [("|", True), (" ", False)])
+def test_lists_that_are_not_taken_apart_are_no_ok(
+    make_world: Make, separator: str, fine: bool
+) -> None:
+    world = make_world(
+        source={"explode": {"columns": {"item_id": "shown"}, "separator": separator}}
+    )
+    frame = impressions(world.day(2), rows=300).assign(shown="a|b").drop(columns=["item_id"])
+    for number in range(REFERENCE_DAYS):
+        world.write(world.day(number), frame)
+    found = [line for line, ok in lines(see_roles(world.config)).items() if not ok]
+    assert [line for line in found if line.startswith("lists")] == (
+        []
+        if fine
+        else [
+            "lists: each of 300 lists has one element, such as 'a|b'; see to "
+            "source.explode.separator and source.explode.columns"
+        ]
+    )
+
+
+def test_negatives_beside_what_was_shown_are_told(make_world: Make) -> None:
+    world = make_world(negatives={"per_positive": 2, "from": "domain_day"})
+    said = [line for line in lines(seen(world)) if line.startswith("negatives: WARNING")]
+    assert len(said) == 1
+    assert "leave negatives out" in said[0]

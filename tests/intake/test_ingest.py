@@ -241,7 +241,7 @@ def spoil_no_rows(world, day):
 
 def spoil_unreadable(world, day):
     world.write(day).write_bytes(b"this is not parquet")
-    return "cannot be read as parquet"
+    return "is text, not parquet"
 
 
 def spoil_truncated(world, day):

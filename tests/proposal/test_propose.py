@@ -507,3 +507,28 @@ def test_the_sample_is_of_the_whole_day_and_keeps_requests_together(
     assert 2_000 <= len(found) <= 3_000
     assert max(n for n, _ in found) > 10_000
     assert len({request for _, request in found}) == len(found) // 5
+
+
+def test_what_an_item_has_several_of_is_no_category(tmp_path: Path) -> None:
+    def pages(folder: Path) -> Path:
+        select = """
+            'u' || u AS user_id, 'i' || h % 50 AS item_id, t AS shown_at,
+            (h // 7 % 4 = 0)::INT AS click, 'c' || h // 50 % 6 AS site_category
+        """
+        return _written(folder, select, "%Y-%m-%d.parquet", "FORMAT parquet")
+
+    found = {guess.role: guess.value for guess in _proposed(tmp_path, pages).guesses}
+    assert found["domain"] == "site_category"
+    assert found["category"] is None
+
+
+def test_an_item_is_no_user_where_nothing_is_called_one(tmp_path: Path) -> None:
+    def views(folder: Path) -> Path:
+        select = """
+            'k' || u AS cookie, 'i' || h % 50 AS item_id, t AS shown_at,
+            (h // 7 % 4 = 0)::INT AS click, ['n', 's'][1 + h // 50 % 2] AS region
+        """
+        return _written(folder, select, "%Y-%m-%d.parquet", "FORMAT parquet")
+
+    found = {guess.role: guess for guess in _proposed(tmp_path, views).guesses}
+    assert (found["user"].value, found["item"].value) == ("cookie", "item_id")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from driftune.proposal.propose import Proposal
     from driftune.proposal.roles import Guess
+    from driftune.registry.rows import Finding
 
 app = typer.Typer()
 
@@ -42,6 +43,7 @@ def init(
     from driftune.proposal.propose import propose
     from driftune.proposal.split import UNREADABLE, split_days
     from driftune.proposal.text import reference_days
+    from driftune.training.pretrain import has_backbone
 
     if to.exists():
         raise ConfigError(f"{to}: is there already; give another one with --to")
@@ -73,8 +75,7 @@ def init(
     config = load_config(to)
     seen = see_roles(config)
     show_roles(seen)
-    for finding in examine(config, seen=seen):
-        say(f"{'ok' if finding['ok'] else 'to do'}: {finding['what']}")
+    _show_findings(examine(config, seen=seen), trained=has_backbone(config))
     days = list(proposal.files.days)
     rest = days[reference_days(len(days)) :] or days[-1:]
     say(f"next: driftune replay --from {rest[0]} --to {rest[-1]} -c {to}")
@@ -106,6 +107,15 @@ def _show(proposal: "Proposal") -> None:
     for guess in proposal.guesses:
         if guess.value is not None or guess.sure == "question":
             say(f"{guess.role}: {guess.value or '?'} ({guess.sure}; {guess.why})")
+
+
+def _show_findings(findings: "Sequence[Finding]", *, trained: bool) -> None:
+    """Say what was found; that a model is not ``trained`` yet is nothing to do by hand."""
+    for finding in findings:
+        if trained or finding["ok"] or "driftune pretrain" not in finding["what"]:
+            say(f"{'ok' if finding['ok'] else 'to do'}: {finding['what']}")
+    if not trained:
+        say("backbone: none yet; the next command pre-trains one first")
 
 
 def _unknown(guesses: "Sequence[Guess]", remedy: str = "") -> ConfigError:

@@ -1,9 +1,9 @@
 """What the logs' columns mean to the recommender."""
 
 import re
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from driftune.config.base import Section
 
@@ -21,6 +21,15 @@ class SqlRole(Section):
 
 
 ColumnRole = str | SqlRole
+
+
+def _named(role: ColumnRole) -> ColumnRole:
+    if isinstance(role, str) and not role.strip():
+        raise ValueError("is empty; name a column of the files, or leave the role out")
+    return role
+
+
+Named = Annotated[ColumnRole, AfterValidator(_named)]
 
 
 class TimeRole(Section):
@@ -80,28 +89,38 @@ class Columns(Section):
     ``request`` names the list that an impression was shown in, unique over all days.
     """
 
-    user: ColumnRole
+    user: Named
     """Id of the user."""
-    item: ColumnRole
+    item: Named
     """Id of the item that was shown."""
     time: TimeRole
     """When it was shown."""
-    domain: ColumnRole | list[str]
+    domain: Named | list[str]
     """The domain: a column, several, or an expression."""
-    click: ColumnRole
+    click: Named
     """1 for a click, else 0; left out with `negatives`, every row is a click."""
-    convert: ColumnRole | None = None
+    convert: Named | None = None
     """1 for a conversion, else 0; needs a click. Without it conversions are not spoken of."""
-    category: ColumnRole | None = None
+    category: Named | None = None
     """Category of the item. Without it items form groups that pre-training learns."""
-    price: ColumnRole | None = None
+    price: Named | None = None
     """Price of the item."""
-    request: ColumnRole | None = None
+    request: Named | None = None
     """The list that the item was shown in; unique over all days."""
-    position: ColumnRole | None = None
+    position: Named | None = None
     """Position in that list."""
-    propensity: ColumnRole | None = None
+    propensity: Named | None = None
     """Probability with which the item was shown there."""
+
+    @field_validator("domain")
+    @classmethod
+    def _has_columns(cls, domain: ColumnRole | list[str]) -> ColumnRole | list[str]:
+        if isinstance(domain, list):
+            if not domain or not all(name.strip() for name in domain):
+                raise ValueError("names no column; give one, several, or {sql: an expression}")
+            if twice := next((name for name in domain if domain.count(name) > 1), None):
+                raise ValueError(f"has {twice!r} twice; remove one")
+        return domain
 
     def expressions(self) -> dict[str, str]:
         """The SQL expressions among the roles, by role."""

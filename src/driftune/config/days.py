@@ -5,6 +5,7 @@ from datetime import date, timedelta
 
 _DAY = re.compile(r"\{day(?::([^{}]*))?\}")
 _HOURS = re.compile(r"%-?[HIMSfpXczZs]")
+_UNKNOWN = re.compile(r"%-?(?![YymbBdjaAGgVUWuwhDFCe%])[^-]?", re.DOTALL)
 _ISO = "%Y-%m-%d"
 # A leap year and the one after it: forms that do not tell days apart meet within them.
 _SPAN = [date(2024, 1, 1) + timedelta(days=n) for n in range(731)]
@@ -31,6 +32,8 @@ def checked_template(template: str) -> str:
     for form in _DAY.findall(template):
         if hours := _HOURS.search(form):
             raise ValueError(f"{hours[0]} is no part of a day; write * for hours and minutes")
+        if unknown := _UNKNOWN.search(form):
+            raise ValueError(f"{unknown[0]} is no part of a day; there are %Y %y %m %b %B %d %j")
     if len({with_day(template, day) for day in _SPAN}) < len(_SPAN):
         raise ValueError("gives several days one name; write year, month and day: {day:%Y%m%d}")
     return template

@@ -76,6 +76,15 @@ class Explode(Section):
             raise ValueError("is empty; give the sign between elements, or null")
         return given
 
+    @model_validator(mode="after")
+    def _separates_lists(self) -> Self:
+        if isinstance(self.separator, dict):
+            for name in self.separator:
+                if name not in self.sources:
+                    there = ", ".join(self.sources)
+                    raise ValueError(f"separator: {name!r} is none of its lists; there are {there}")
+        return self
+
     @property
     def sources(self) -> dict[str, str]:
         """The columns or paths that it reads, with the params.yaml key that names each."""

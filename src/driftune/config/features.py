@@ -110,6 +110,8 @@ class Features(Section):
     @classmethod
     def _by_name(cls, given: Given) -> Given:
         if isinstance(given, list) and all(isinstance(name, str) for name in given):
+            if twice := next((name for name in given if given.count(name) > 1), None):
+                raise ValueError(f"{twice!r} is there twice; remove one")
             return {name: name for name in given}
         return given
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from driftune.config import Config
 from driftune.config.expressions import refused_expressions
+from driftune.config.messages import no_yaml, wrong_values
 from driftune.config.paths import KEYS, expanded
 from driftune.errors import ConfigError
 
@@ -37,8 +38,10 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
         """The mapping of a node; see ``yaml.SafeLoader``."""
         seen = set()
         for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.YAMLError(f"line {line}: a key is a list or mapping; write a name")
             if key.value in seen:
-                line = key.start_mark.line + 1
                 raise yaml.YAMLError(f"line {line}: '{key.value}' is there twice; remove one")
             seen.add(key.value)
         mapping: Tree = super().construct_mapping(node, deep)
@@ -56,9 +59,9 @@ def load_config(path: str | Path, env: Mapping[str, str] | None = None) -> Confi
     file = Path(path)
     tree = _read(file, "give --config PATH")
     env = os.environ if env is None else env
-    _apply_env(tree, env)
+    set_by = _apply_env(tree, env)
     _expand(tree, env, file)
-    config = _validated(Config, tree, file).read_from(file)
+    config = _validated(Config, tree, file, set_by).read_from(file)
     _check_expressions(config, file)
     wrong = sorted(set(_NOT_IN_PATHS) & set(str(config.home)))
     if wrong:
@@ -86,17 +89,23 @@ def _read(file: Path, remedy: str) -> Tree:
     try:
         tree = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{file}: not valid YAML: {no_yaml(error)}") from None
     if not isinstance(tree, dict):
-        raise ConfigError(f"{file}: expected a mapping of sections, found {type(tree).__name__}")
+        found = "nothing" if tree is None else f"a {type(tree).__name__}"
+        raise ConfigError(
+            f"{file}: expected a mapping of sections such as source: and columns:, found {found}; "
+            "driftune init LOGS writes one"
+        )
     return tree
 
 
-def _validated(model: type[Settings], tree: Tree, file: Path) -> Settings:
+def _validated(
+    model: type[Settings], tree: Tree, file: Path, set_by: Mapping[str, str] | None = None
+) -> Settings:
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError("; ".join(_lines(error, file))) from None
+        raise ConfigError(wrong_values(error, model, file, set_by or {})) from None
 
 
 def _check_expressions(config: Config, file: Path) -> None:
@@ -112,11 +121,15 @@ def _check_expressions(config: Config, file: Path) -> None:
         raise ConfigError("; ".join(lines))
 
 
-def _apply_env(tree: Tree, env: Mapping[str, str]) -> None:
+def _apply_env(tree: Tree, env: Mapping[str, str]) -> dict[str, str]:
+    """Override values; returns the variables by the dotted keys that they have set."""
+    set_by = {}
     for name in sorted(env):
         if not name.startswith(PREFIX):
             continue
         keys = name.removeprefix(PREFIX).lower().split("__")
+        if not all(keys):
+            raise ConfigError(f"{name}: names no key; write {PREFIX}SECTION__KEY, or unset it")
         if keys[0] in TRACKED:
             raise ConfigError(
                 f"{name}: '{keys[0]}' is tracked by DVC for pre-training and cannot be overridden "
@@ -132,6 +145,8 @@ def _apply_env(tree: Tree, env: Mapping[str, str]) -> None:
             node[keys[-1]] = yaml.safe_load(env[name])
         except yaml.YAMLError:
             raise ConfigError(f"{name}: {env[name]!r} is not valid YAML") from None
+        set_by[".".join(keys)] = name
+    return set_by
 
 
 def _expand(tree: Tree, env: Mapping[str, str], file: Path) -> None:
@@ -149,26 +164,3 @@ def _expand(tree: Tree, env: Mapping[str, str], file: Path) -> None:
             node[last] = expanded(value, env)
         except ValueError as error:
             raise ConfigError(f"{file}: {key} = {value!r}: {error}") from None
-
-
-def _lines(error: ValidationError, file: Path) -> list[str]:
-    lines = []
-    for problem in error.errors():
-        # A union repeats its problem once per member, with the member's name as last part.
-        key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
-        if problem["type"] == "extra_forbidden":
-            lines.append(f"{file}: unknown key '{key}'; remove it or mend its spelling")
-        elif problem["type"] == "missing" and key == "columns.click":
-            lines.append(
-                f"{file}: key '{key}' is missing; add it, or where every row is a click say how "
-                "rows without one are drawn: negatives: {per_positive: 4, from: domain_day}"
-            )
-        elif problem["type"] == "missing":
-            lines.append(f"{file}: key '{key}' is missing; add it")
-        else:
-            value = problem["input"]
-            # An address for messages is a secret, wherever in its section it was written.
-            hidden = isinstance(value, dict) or key.startswith("notify")
-            shown = "" if hidden else f" = {value!r}"
-            lines.append(f"{file}: {key}{shown}: {problem['msg']}")
-    return lines

@@ -19,6 +19,7 @@ from driftune.config.explode import CLICKED, LIST_ID, PLACE
 from driftune.config.features import Counters, Domains, Features
 from driftune.config.gate import Gate
 from driftune.config.guard import Guard
+from driftune.config.messages import near
 from driftune.config.negatives import Negatives
 from driftune.config.notify import Notify
 from driftune.config.observe import Observe
@@ -167,8 +168,10 @@ class Config(Section):
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, zone: str) -> str:
-        if zone not in available_timezones():
-            raise ValueError("must be an IANA time zone such as Europe/Berlin")
+        if zone not in (zones := available_timezones()):
+            raise ValueError(
+                f"must be an IANA time zone such as Europe/Berlin{near(zone, sorted(zones))}"
+            )
         return zone
 
     @model_validator(mode="after")
@@ -231,6 +234,44 @@ class Config(Section):
             if name not in known:
                 allowed = ", ".join(known) or "nothing"
                 raise ValueError(f"negatives.item: {name!r} is no feature; there is {allowed}")
+        return self
+
+    @model_validator(mode="after")
+    def _places_exist(self) -> "Config":
+        """Those of the built-in model: each layer of a tower, a tower, what both read."""
+        layers = 2 * len(self.backbone.hidden) + 1
+        towers = ("click_tower", "convert_tower")
+        places = [f"{tower}.{number}" for tower in towers for number in range(layers)]
+        for place in self.adapter.at:
+            if place not in (*places, *towers, "representation"):
+                raise ValueError(
+                    f"adapter.at: {place!r} is no place of the model; there are click_tower.0 to "
+                    f"click_tower.{layers - 1}, and the same of convert_tower"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _items_are_listed(self) -> "Config":
+        explode, item = self.source.explode, self.columns.item
+        if explode is not None and isinstance(item, str) and item not in explode.columns:
+            there = ", ".join(explode.columns)
+            raise ValueError(
+                f"columns.item = {item!r} is no column of source.explode.columns ({there}): every "
+                "element of a list would be the same item; name the list of items there"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _features_fit(self) -> "Config":
+        labels = {"click": self.columns.click, "convert": self.columns.convert}
+        for kind in ("categorical", "numerical"):
+            for name, given in getattr(self.features, kind).items():
+                role = next((role for role, column in labels.items() if given == column), None)
+                if role is not None:
+                    raise ValueError(
+                        f"features.{kind}: {name!r} is the label columns.{role}; the model would "
+                        "read what it is to predict: leave it out"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -54,9 +54,11 @@ class CsvOptions(Section):
 
     @field_validator("header", mode="before")
     @classmethod
-    def _line(cls, header: int | list[str] | bool) -> int | list[str] | bool:
+    def _line(cls, header: str | int | list[str] | bool) -> int | list[str] | bool:
         if header is True:
             return 1
+        if isinstance(header, str):
+            raise ValueError("must be a line's number, a list of names, or false")
         if header is not False and isinstance(header, int) and header < 1:
             raise ValueError("lines are counted from 1")
         return header
@@ -136,5 +138,7 @@ class Reference(Section):
     @model_validator(mode="after")
     def _ordered(self) -> "Reference":
         if self.last < self.first:
-            raise ValueError("last must not lie before first")
+            raise ValueError(
+                f"last must not lie before first: {self.last} is before {self.first}; exchange them"
+            )
         return self

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from driftune.config import Config
+from driftune.deployment.odd import odd
 from driftune.errors import DriftuneError, LakeError
 from driftune.intake.scratch import scratch
 from driftune.intake.stage import stage
@@ -95,6 +96,7 @@ def _seen(config: Config, fetched: Fetched, folder: Path) -> SeenRoles:
         findings: list[Finding] = [{"what": source, "ok": True}, _rejected(config, con, staged)]
         findings += [_table(each) for each in staged.matched]
         findings += _enough(config, domains, bool(part))
+        findings += odd(con, config, sum(d.rows for d in domains), sum(d.clicks for d in domains))
         values = [_values(con, *each) for each in _sources(config, staged.evolution.types)]
     return SeenRoles(day, [*findings, *_days(config)], values, domains)
 
@@ -176,7 +178,9 @@ def _enough(config: Config, domains: list[DomainRows], partly: bool) -> list[Fin
     """Whether there is enough to learn from and to measure."""
     rows, clicks = sum(d.rows for d in domains), sum(d.clicks for d in domains)
     if rows and clicks in (0, rows) and not (clicks and config.negatives):
-        what = "every row is a click" if clicks else "no row has a click (columns.click)"
+        explode = config.source.explode
+        key = "source.explode.clicked" if explode and explode.clicked else "columns.click"
+        what = "every row is a click" if clicks else f"no row has a click ({key})"
         return [{"what": f"labels: {what}: nothing can be learnt from them", "ok": False}]
     least, needed = config.drift.min_rows, config.drift.min_clicks
     small = [d for d in domains if d.rows < least or d.clicks < needed]

@@ -29,6 +29,7 @@ from driftune.quality.checkpoint import Checkpoint, validate
 from driftune.quality.day_profile import read_profile, write_profile
 from driftune.quality.quarantine import write_quarantine
 from driftune.quality.record import DayQuality, read_quality, record_quality
+from driftune.quality.refusal import refusal
 from driftune.quality.released import finish, read_release, rules_hash, withdraw
 from driftune.quality.staged import Staged, within_reach
 from driftune.registry.ledger import Ledger
@@ -248,7 +249,8 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
         dropped = withdraw(workspace, day, staged.fetched.content)
         names = ", ".join(entry.names for entry in dropped)
         raise DayRefusedError(
-            f"{day}: refused, the lake is unchanged: {'; '.join(quality.problems())}; "
+            f"{day}: refused, the lake is unchanged: "
+            f"{'; '.join(refusal(config, staged, quality))}; "
             f"see {beside if beside.exists() else workspace.quality(day)}"
             + (f"; the release ({names}) is withdrawn" if dropped else "")
         )

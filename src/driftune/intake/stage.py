@@ -17,6 +17,7 @@ from driftune.errors import LakeError, SourceError
 from driftune.intake.columns import evolve, kept_changes
 from driftune.intake.duplicates import find_copies
 from driftune.intake.expressions import evaluate
+from driftune.intake.lacking import failed_role, missing_column
 from driftune.intake.rows import check_rows, file_changes, id_changes
 from driftune.intake.times import Times, look_at_times, misread_times
 from driftune.io import JsonObject
@@ -142,7 +143,7 @@ def stage(
             ]
         except duckdb.Error as error:
             fetched.check_unchanged()
-            raise _not_staged(con, fetched, database, error) from None
+            raise _not_staged(con, config, fetched, database, error) from None
     fetched.check_unchanged()
     return Staged(
         fetched.day,
@@ -218,7 +219,7 @@ def _written(con: Connection, parsed: str, file: Path) -> Path:
 
 
 def _not_staged(
-    con: Connection, fetched: Fetched, database: Path, error: duckdb.Error
+    con: Connection, config: Config, fetched: Fetched, database: Path, error: duckdb.Error
 ) -> LakeError | SourceError:
     """Why the day could not be staged: no room, a damaged file, or a role that fails."""
     if is_out_of_room(error):
@@ -226,10 +227,7 @@ def _not_staged(
             f"{fetched.day}: cannot be staged in {database.parent} ({first_line(error)}); "
             "the lake is unchanged; make room or raise resources.memory"
         )
-    return damaged_file(con, fetched) or SourceError(
-        f"{fetched.files[0].uri}: a column role cannot be computed "
-        f"({first_line(error)}); mend columns in params.yaml"
-    )
+    return damaged_file(con, fetched) or failed_role(con, config, fetched.files[0].uri, error)
 
 
 def _check_columns(config: Config, loaded: Loaded) -> None:
@@ -239,11 +237,7 @@ def _check_columns(config: Config, loaded: Loaded) -> None:
             there = {*part.columns, *part.file.partitions}
             if any(name in there for name in _prefixes(column)) or key in optional:
                 continue
-            given = " ".join(", ".join(part.columns).split())
-            raise SourceError(
-                f"{part.file.uri}: column '{column}' ({key} in params.yaml) is missing; "
-                f"the file has {given}"
-            )
+            raise missing_column(part, column, key)
 
 
 def _prefixes(path: str) -> list[str]:

@@ -17,6 +17,7 @@ from driftune.lake.derived import HASH
 from driftune.lake.duck import Connection, identifier, literal
 from driftune.lake.readers.csv_reader import read_csv
 from driftune.lake.readers.json_reader import read_jsonl
+from driftune.lake.readers.kinds import check_kind
 from driftune.lake.readers.parquet_reader import read_parquet
 from driftune.lake.readers.part import Part, broken_off
 from driftune.lake.readers.unreadable import (
@@ -144,6 +145,7 @@ def read_parts(con: Connection, config: Config, fetched: Fetched, folder: Path) 
 
 def _read(con: Connection, config: Config, file: SourceFile, table: str, folder: Path) -> Part:
     """Read a file; ``table`` names what is made on the way."""
+    check_kind(file)
     if file.format == "parquet":
         return read_parquet(con, file, table)
     if file.format == "csv":

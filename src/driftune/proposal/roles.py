@@ -210,6 +210,8 @@ def _id(log: _Log, role: str, least: int) -> Guess:
             continue
         weak = bool(_WEAK & set(words))
         score = 2 * fits(role, column.name) - weak + (words[-1:] == ["id"] or words[0] == "id")
+        # An item's id is no user, whatever else the log has.
+        score -= 2 * (role == "user" and fits("item", column.name))
         found.append((score, column.distinct, column))
     found.sort(key=lambda each: (-each[0], -each[1]))
     if not found:
@@ -308,7 +310,8 @@ def _category(log: _Log, item: str | None) -> Guess:
         if column.distinct > 5_000 or (column.is_number and column.whole < 1):
             continue
         belongs = _belongs(log, column, item) if item else 0.0
-        named = fits("category", column.name)
+        # What an item has several of says where it was shown, whatever its name.
+        named = fits("category", column.name) and (item is None or belongs > 0.5)
         if named or belongs > 0.9:
             found.append((2 * named + (belongs > 0.9), -column.distinct, column, belongs))
     found.sort(key=lambda each: (-each[0], -each[1]))

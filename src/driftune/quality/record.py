@@ -71,19 +71,21 @@ class DayQuality:
 
     def problems(self) -> list[str]:
         """The broken rules as sentences with their counts, critical ones first."""
-        lines = []
-        for check in sorted(self.checks, key=lambda check: check["severity"] != "critical"):
-            if check["success"] or check["severity"] == "info":
-                continue
-            figure = "no value"
-            if check.get("detail"):
-                figure = check["detail"]
-            elif check["unexpected"] is not None:
-                figure = f"{check['unexpected']} rows"
-            elif check["observed"] is not None:
-                figure = f"observed {check['observed']:.4g}"
-            lines.append(f"{check['sentence'].rstrip('.')} — broken: {figure}")
-        return lines
+        ordered = sorted(self.checks, key=lambda check: check["severity"] != "critical")
+        broken = [check for check in ordered if not check["success"]]
+        return [self.problem(check) for check in broken if check["severity"] != "info"]
+
+    @staticmethod
+    def problem(check: CheckRecord) -> str:
+        """A broken rule as a sentence with its count."""
+        figure = "no value"
+        if check.get("detail"):
+            figure = check["detail"]
+        elif check["unexpected"] is not None:
+            figure = f"{check['unexpected']} rows"
+        elif check["observed"] is not None:
+            figure = f"observed {check['observed']:.4g}"
+        return f"{check['sentence'].rstrip('.')} — broken: {figure}"
 
     def write(self, target: Path) -> None:
         """Write the record as JSON, with its checksum; one without drawn rows is as it was."""

@@ -53,8 +53,9 @@ def check_names(file: SourceFile, names: Sequence[str]) -> None:
         )
     seen: dict[str, str] = {}
     for name in names:
-        other = seen.setdefault(name.lower(), name)
-        if other is not name:
+        other = seen.get(name.lower())
+        seen[name.lower()] = name
+        if other is not None:
             both = f"'{other}' and '{name}'" if other != name else f"'{name}' twice"
             raise SourceError(
                 f"{file.uri}: has the columns {_line(both)}; names that differ only in case are "
