@@ -61,7 +61,7 @@ def bring_in_line(config: Config) -> dict[str, list[Finding]]:
     """Free lost claims and mend aliases.
 
     Raises:
-        RegistryError: when an alias cannot be mended; what can be done is done then.
+        RegistryError: when an alias cannot be corrected; what can be done is done then.
     """
     with Ledger(config) as ledger:
         found = reconcile(config, ledger)

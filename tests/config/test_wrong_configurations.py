@@ -29,7 +29,7 @@ WRONG = [
     Wrong("a role misspelt", "columns.users", "u", "'columns.users'; did you mean user?"),
     Wrong("deep inside", "drift.confirm.day", 2, "'drift.confirm.day'; did you mean days?"),
     Wrong("another's key", "drift.resamples", 9, "it belongs into gate.resamples"),
-    Wrong("a key of nowhere", "zzz", 9, "unknown key 'zzz'; remove it or mend its spelling"),
+    Wrong("a key of nowhere", "zzz", 9, "unknown key 'zzz'; remove it or correct its spelling"),
     Wrong("text", "drift.min_rows", "many", "drift.min_rows = 'many': must be a whole number"),
     Wrong("a fraction", "drift.min_rows", 1.5, "drift.min_rows = 1.5: must be a whole number"),
     Wrong("true", "seed", True, "seed = True: must be a number"),

@@ -54,7 +54,7 @@ def test_a_day_that_would_be_refused_is_no_ok(make_world: Make) -> None:
     (line,) = [line for line in lines(seen(world, frame)) if line.startswith("roles")]
     assert "400 of 1,200 rows would go to quarantine (click_label 400)" in line
     assert "more than quality.max_rejected_share (0.2)" in line
-    assert "mend columns.click in params.yaml" in line
+    assert "correct columns.click in params.yaml" in line
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_side_table_that_no_row_finds_a_key_in_is_no_ok(make_world: Make) -> N
     (world.root / "users.csv").write_text("user_id,age\n1,31\n")
     (line,) = [line for line in lines(seen(world)) if line.startswith("tables")]
     assert "1,200 of 1,200 rows (100.00%)" in line
-    assert line.endswith("mend tables.users.key and matches: ids are compared as they are written")
+    assert line.endswith("correct tables.users.key and matches: ids are compared as written")
     assert not lines(seen(world))[line]
 
 

@@ -90,9 +90,9 @@ def test_what_cannot_be_mended_fails_the_run_after_all_else_is_done(
     waiting: tuple[World, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, decision = waiting
-    broken = [{"what": "alias of home-north cannot be mended", "ok": False}]
+    broken = [{"what": "alias of home-north cannot be corrected", "ok": False}]
     monkeypatch.setattr(library, "aliases", lambda *_, **__: broken)
-    with pytest.raises(RegistryError, match="alias of home-north cannot be mended"):
+    with pytest.raises(RegistryError, match="alias of home-north cannot be corrected"):
         reconcile(str(world.params), 0)
     assert state_of(world, decision)[0] != "pending"
 

@@ -221,7 +221,7 @@ def test_a_value_of_another_form_than_most_is_told(
 def test_an_expression_over_text_that_is_no_number_is_one_line(make_world: Make) -> None:
     frame = impressions(FIRST, rows=300)
     world = csv_world(make_world, frame, price={"sql": "category * 2"})
-    with pytest.raises(SourceError, match=r"a column role cannot be computed.*mend columns") as it:
+    with pytest.raises(SourceError, match=r"cannot be computed.*correct columns") as it:
         run(world)
     assert "\n" not in str(it.value)
 

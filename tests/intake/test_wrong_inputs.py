@@ -135,12 +135,12 @@ def _of_columns() -> list[Wrong]:
         typed("clicks alone", ["all 400 rows are clicks", "negatives: {per_positive: 4"], click=1),
         typed(
             "an unknown column",
-            ["columns.click.sql = 'clikc = 1'", "did you mean click?", "mend columns"],
+            ["columns.click.sql = 'clikc = 1'", "did you mean click?", "correct columns"],
             {"columns": {"click": {"sql": "clikc = 1"}}},
         ),
         typed(
             "a failing cast",
-            ["columns.click.sql = 'scene::INT'", "Could not convert", "mend columns"],
+            ["columns.click.sql = 'scene::INT'", "Could not convert", "correct columns"],
             {"columns": {"click": {"sql": "scene::INT"}}},
         ),
         typed(
@@ -150,7 +150,7 @@ def _of_columns() -> list[Wrong]:
         ),
         typed(
             "no part of the path",
-            ["its path has no part 'region=…'; mend source.uri or source.partitions"],
+            ["its path has no part 'region=…'; correct source.uri or source.partitions"],
             {"source": {"partitions": ["region"]}},
         ),
         Wrong("copies", "{day}.csv", csv(pd.concat([DAY] * 3)), ["800 of 1,200", "each row once"]),

@@ -356,7 +356,7 @@ def test_reconcile_frees_lost_claims_and_mends_aliases(
     assert [each["what"].partition(":")[0] for each in found["freed"]] == [lost]
     assert [each["what"].partition(":")[0] for each in found["waiting"]] == [lost]
     (alias,) = found["aliases"]
-    assert alias == {"what": f"alias of {KEY}: MLflow none, ledger 3 (mended)", "ok": True}
+    assert alias == {"what": f"alias of {KEY}: MLflow none, ledger 3 (corrected)", "ok": True}
     assert mirrored(config, ledger) == {KEY: ("3", "3")}
     assert (ledger.decision(lost).state, ledger.decision(held).state) == ("pending", "claimed")
     again = CliRunner().invoke(app, ["reconcile", "--config", str(config.source_file), "--json"])
@@ -435,7 +435,7 @@ def test_reconcile_refills_a_store_that_was_lost(
 ) -> None:
     shutil.copy(_mlflow_store, config.home / "mlflow.db")
     (found,) = reconcile(config, ledger)["aliases"]
-    told = f"alias of {KEY}: MLflow none, ledger 3 (registered again as version 1; mended)"
+    told = f"alias of {KEY}: MLflow none, ledger 3 (registered again as version 1; corrected)"
     assert found == {"what": told, "ok": True}
     assert mirrored(config, ledger) == {KEY: ("1", "1")}
     record = ledger.adapter(KEY, 3)

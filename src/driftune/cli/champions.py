@@ -92,7 +92,7 @@ def history(
 
 @app.command()
 def reconcile(config: ConfigPath = PARAMS, as_json: AsJson = False) -> None:
-    """Free lost claims, mend champions' files and aliases, list what waits; exit 1 on a problem."""
+    """Free lost claims, repair champions' files and aliases, list what waits; 1 on a problem."""
     from driftune.notify.deliver import deliver
     from driftune.registry.ledger import Ledger
     from driftune.registry.reconcile import reconcile as bring_in_line

@@ -79,7 +79,7 @@ def no_yaml(error: yaml.YAMLError) -> str:
     if "another document" in problem:
         return f"line {mark.line + 1}: a second document begins; remove the line ---"
     return (
-        f"line {mark.line + 1}, column {mark.column + 1}: {' '.join(problem.split())}; mend the "
+        f"line {mark.line + 1}, column {mark.column + 1}: {' '.join(problem.split())}; correct the "
         "line: blanks indent it, and text with signs such as { [ % : # stands in quotes"
     )
 
@@ -104,7 +104,7 @@ def _line(
         last = place.key[-1]
         names = [] if place.section is None else _keys(place.section)
         meant = _elsewhere(model, last) or near(last, names)
-        return f"{where}: unknown key '{key}'{meant or '; remove it or mend its spelling'}"
+        return f"{where}: unknown key '{key}'{meant or '; remove it or correct its spelling'}"
     if kind == "missing":
         return f"{where}: key '{key}' is missing; add it" + _CLICK * (key == "columns.click")
     # An address for messages is a secret, wherever in its section it was written.

@@ -351,7 +351,7 @@ class Config(Section):
     def _absolute(self, uri: str) -> str:
         return uri if "://" in uri else str(self.root / uri)
 
-    def is_beside(self, column: str) -> bool:
+    def is_of_table(self, column: str) -> bool:
         """Whether a column is one of a side table, `TABLE.COLUMN`."""
         table, dot, name = column.partition(".")
         return bool(dot) and table in self.tables and name in self.tables[table].columns

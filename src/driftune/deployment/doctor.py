@@ -1,4 +1,4 @@
-"""Examine an installation and a workspace: what is there, what fits, what needs mending."""
+"""Examine an installation and a workspace: what is there, what fits, what needs repair."""
 
 from collections.abc import Callable
 from datetime import date

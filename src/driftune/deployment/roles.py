@@ -12,9 +12,9 @@ from driftune.errors import DriftuneError, LakeError
 from driftune.intake.scratch import scratch
 from driftune.intake.stage import stage
 from driftune.lake import roles
-from driftune.lake.beside import Matched
 from driftune.lake.duck import Connection, connect, identifier
 from driftune.lake.finding import find
+from driftune.lake.side_tables import Matched
 from driftune.lake.source import Fetched, SourceFile, fetch
 from driftune.lake.table import Lake
 from driftune.quality.staged import Staged
@@ -134,7 +134,7 @@ def _rejected(config: Config, con: Connection, staged: Staged) -> Finding:
     if share > most:
         worst = reasons.most_common(1)[0][0]
         said += f", more than quality.max_rejected_share ({most:g}): the day would be refused; "
-        said += f"mend {_key(worst)}"
+        said += f"correct {_key(worst)}"
         return {"what": said, "ok": False}
     return {"what": said, "ok": True}
 
@@ -143,13 +143,13 @@ def _table(found: Matched) -> Finding:
     """How many rows find their key in a side table."""
     said = f"tables: {found.name} has {found.size:,} rows ({found.said}) and {found.lacking}"
     if found.rows and found.missing == found.rows:
-        said += f"; mend tables.{found.name}.key and matches: ids are compared as they are written"
+        said += f"; correct tables.{found.name}.key and matches: ids are compared as written"
         return {"what": said, "ok": False}
     return {"what": said, "ok": True}
 
 
 def _key(reason: str) -> str:
-    """What to mend where a rule rejects many rows."""
+    """What to correct where a rule rejects many rows."""
     keys = {
         "user_missing": "columns.user",
         "item_missing": "columns.item",
@@ -208,7 +208,7 @@ def _days(config: Config) -> list[Finding]:
     named = ", ".join(map(str, missing[:3])) + (", …" if len(missing) > 3 else "")
     what = f"reference: {len(missing)} of {len(config.reference.days)} days have no file ({named})"
     return [
-        {"what": f"{what}; mend reference.first and reference.last, or source.uri", "ok": False}
+        {"what": f"{what}; correct reference.first and reference.last, or source.uri", "ok": False}
     ]
 
 

@@ -194,7 +194,7 @@ def _days(con: Connection) -> dict[date, tuple[int, int]]:
     """Rows and hours with impressions by day, in order."""
     wrong = f"time_ms IS NULL OR time_ms NOT BETWEEN 0 AND {_LAST_MS}"
     if bad := one_row(con, f"SELECT count(*) FROM log WHERE {wrong}")[0]:
-        raise SourceError(f"the log's time_ms is no time in {bad:,} rows; mend or remove them")
+        raise SourceError(f"the log's time_ms is no time in {bad:,} rows; correct or remove them")
     counted = con.execute(
         f"""
         SELECT (time_ms + {_OFFSET_MS}) // {_DAY_MS} AS day, count(*),

@@ -54,10 +54,10 @@ def commit(config: Config, staged: Staged) -> int:
             schema, written, rows = _write(con, config, staged)
         except (duckdb.Error, OSError) as error:
             staged.fetched.check_unchanged()
-            mend = "make room" if is_out_of_room(error) else f"see to {staged.database.parent}"
+            remedy = "make room" if is_out_of_room(error) else f"see to {staged.database.parent}"
             raise damaged_file(con, staged.fetched) or LakeError(
                 f"{staged.day}: its rows cannot be written ({first_line(error)}); the lake is "
-                f"unchanged; {mend}, then run the day again"
+                f"unchanged; {remedy}, then run the day again"
             ) from None
     staged.fetched.check_unchanged()
     with unless_erased(config, staged.day, staged.erased.state):

@@ -54,7 +54,7 @@ def lists_differ(config: Config, places: Places) -> str | None:
     if has < wanted:
         return (
             f"{path}: the list of erased users is an older one, with {_counted(has)}, the ledger "
-            f"has {wanted}; say driftune erase --again, which mends it and applies them again"
+            f"has {wanted}; say driftune erase --again, which repairs it and applies them again"
         )
     if has > wanted:
         return (

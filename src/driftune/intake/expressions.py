@@ -18,10 +18,10 @@ from driftune.config.columns import SqlRole
 from driftune.config.tables import ROLES
 from driftune.errors import SourceError
 from driftune.lake import roles, values
-from driftune.lake.beside import Beside, join, structs
 from driftune.lake.duck import Connection, first_line, identifier, one_row
 from driftune.lake.evolution import Change, Evolution
 from driftune.lake.loading import Loaded
+from driftune.lake.side_tables import ReadTable, join, structs
 
 # A leading zero or more digits than an integer holds make a code, which a number would spoil.
 _INTEGER = "[+-]?(0|[1-9][0-9]{0,17})"
@@ -34,7 +34,7 @@ def evaluate(
     config: Config,
     loaded: Loaded,
     evolution: Evolution,
-    tables: Sequence[Beside] = (),
+    tables: Sequence[ReadTable] = (),
 ) -> tuple[Config, str, list[Change]]:
     """Evaluate the expressions of a day that needs it: of text files, of features, or over side
     tables.
@@ -91,7 +91,7 @@ class _Levels(NamedTuple):
     names: dict[str, str]
     types: dict[str, str]
 
-    def of_roles(self, relation: str, replaced: dict[str, str], tables: Sequence[Beside]) -> str:
+    def of_roles(self, relation: str, replaced: dict[str, str], tables: Sequence[ReadTable]) -> str:
         """The relation over which features are evaluated, with the results of the roles."""
         direct, computed = self._as_seen()
         casts = ", ".join(
@@ -164,7 +164,7 @@ def _check_features(con: Connection, config: Config, loaded: Loaded, relation: s
             ) from None
 
 
-def _texts(loaded: Loaded, tables: Sequence[Beside]) -> list[str]:
+def _texts(loaded: Loaded, tables: Sequence[ReadTable]) -> list[str]:
     """The columns whose types no file says."""
     found = [name for name, kind in loaded.types.items() if kind == "VARCHAR" and loaded.has_text]
     for table in tables:
@@ -228,7 +228,7 @@ def _conditions(name: str) -> tuple[str, str, str, str, str]:
 
 def _words(config: Config, column: str) -> list[str]:
     """The names by which an expression has a column: its own, or a table's and its own there."""
-    return column.lower().split(".", 1) if config.is_beside(column) else [column.lower()]
+    return column.lower().split(".", 1) if config.is_of_table(column) else [column.lower()]
 
 
 def _told(con: Connection, view: str, form: _Form) -> Change:

@@ -49,7 +49,7 @@ def identities(config: Config) -> dict[str, str]:
         for name, role in config.features.categorical.items()
         if isinstance(role, str)
     }
-    return {name: text for name, text in texts.items() if name and not config.is_beside(name)}
+    return {name: text for name, text in texts.items() if name and not config.is_of_table(name)}
 
 
 def _folds(config: Config) -> bool:

@@ -152,10 +152,10 @@ def check(config: Config, staged: Staged) -> DayQuality:
     except (OSError, duckdb.Error) as error:
         staged.fetched.check_unchanged()
         home = Workspace(config).home
-        mend = f"make room in {home}" if is_out_of_room(error) else f"see to {home} and its files"
+        remedy = f"make room in {home}" if is_out_of_room(error) else f"see to {home} and its files"
         raise LakeError(
             f"{staged.day}: its validation cannot be computed or kept ({first_line(error)}); "
-            f"the lake is unchanged; {mend}, then run the day again"
+            f"the lake is unchanged; {remedy}, then run the day again"
         ) from None
 
 

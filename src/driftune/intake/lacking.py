@@ -43,5 +43,5 @@ def failed_role(con: Connection, config: Config, uri: str, error: duckdb.Error) 
             failed.append(f"columns.{role}.sql = {sql!r}: {first_line(why)}{meant}")
     said = "; ".join(failed) or first_line(error)
     return SourceError(
-        f"{uri}: a column role cannot be computed ({said}); mend columns in params.yaml"
+        f"{uri}: a column role cannot be computed ({said}); correct columns in params.yaml"
     )

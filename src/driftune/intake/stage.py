@@ -22,7 +22,6 @@ from driftune.intake.rows import check_rows, file_changes, id_changes
 from driftune.intake.times import Times, look_at_times, misread_times
 from driftune.io import JsonObject
 from driftune.lake import derived, roles, values
-from driftune.lake.beside import Beside, join, key_changes, matched, read_tables
 from driftune.lake.clock import clock_of
 from driftune.lake.duck import (
     Connection,
@@ -37,6 +36,7 @@ from driftune.lake.duck import (
 from driftune.lake.evolution import Change, Evolution
 from driftune.lake.lists.explode import explode, no_click
 from driftune.lake.loading import Loaded, damaged_file, load
+from driftune.lake.side_tables import ReadTable, join, key_changes, matched, read_tables
 from driftune.lake.source import Fetched
 from driftune.lake.suppressed import leave_out, read_suppressed
 from driftune.lake.types import has_offset
@@ -121,7 +121,7 @@ def stage(
             listed: list[Change] = []
             if config.source.explode:
                 loaded, listed = explode(con, config, f"{fetched.day:%Y%m%d}", loaded)
-            tables = read_tables(con, config, fetched, loaded, database.parent / "beside")
+            tables = read_tables(con, config, fetched, loaded, database.parent / "side_tables")
             parsed = database.with_name("parsed.parquet")
             evolution, times = _parse(
                 con, config, fetched.day, loaded, tables, known_domains, parsed
@@ -165,7 +165,7 @@ def _parse(
     config: Config,
     day: date,
     loaded: Loaded,
-    tables: Sequence[Beside],
+    tables: Sequence[ReadTable],
     known_domains: list[str] | None,
     file: Path,
 ) -> tuple[Evolution, Times]:

@@ -202,9 +202,9 @@ def _unreadable(con: Connection, found: Times) -> str | None:
     if example is None:
         return None
     if found.role.format is not None:
-        return f"'{example}' is not written as {found.as_said}; mend columns.time.format"
+        return f"'{example}' is not written as {found.as_said}; correct columns.time.format"
     if found.role.unit == "timestamp" and is_number(found.kind):
         return f"'{example}' ({found.kind}) is no time; set columns.time.unit or format"
     if found.role.unit == "timestamp":
         return f"'{example}' is no time; set columns.time.format, such as '%d.%m.%Y %H:%M'"
-    return f"'{example}' ({found.kind}) is no number of {found.as_said}; mend columns.time.unit"
+    return f"'{example}' ({found.kind}) is no number of {found.as_said}; correct columns.time.unit"

@@ -85,7 +85,7 @@ def find_files(config: Config, uri: str, template: str, key: str) -> Found:
         entries = {pattern: {}}
     if "file" in protocols(filesystem) and "**" in pattern:
         _check_folders(config, "/".join(_fixed(pattern)), key)
-    ignored = {name for name in entries if _is_beside(name, pattern)}
+    ignored = {name for name in entries if _is_of_table(name, pattern)}
     names = sorted(set(entries) - ignored)
     place = _Place(config, filesystem, pattern, template, key)
     files = [name for name in names if place.is_file(name, entries[name])]
@@ -135,7 +135,7 @@ def partitions_of(config: Config, shown_name: str) -> dict[str, str | None]:
     for column in wanted:
         if column not in parts:
             raise SourceError(
-                f"{shown_name}: its path has no part '{column}=…'; mend source.uri or "
+                f"{shown_name}: its path has no part '{column}=…'; correct source.uri or "
                 "source.partitions"
             )
     return {column: None if parts[column] == _NULL else unquote(parts[column]) for column in wanted}
@@ -162,7 +162,7 @@ def _check_folders(config: Config, root: str, key: str) -> None:
                 )
 
 
-def _is_beside(name: str, pattern: str) -> bool:
+def _is_of_table(name: str, pattern: str) -> bool:
     """Whether a name has a hidden part, and the template asks for none of that kind."""
     fixed = len(_fixed(pattern))
     named = {part[:1] for part in pattern.split("/")[fixed:]}

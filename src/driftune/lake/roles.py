@@ -49,7 +49,7 @@ def needed_columns(config: Config) -> dict[str, str]:
         for name, feature in given.items():
             if isinstance(feature, str):
                 needed[feature] = key if feature == name else f"{key}.{name}"
-    return {name: key for name, key in needed.items() if not config.is_beside(name)}
+    return {name: key for name, key in needed.items() if not config.is_of_table(name)}
 
 
 def delivered_columns(config: Config) -> dict[str, str]:
@@ -104,7 +104,7 @@ def without_missing(config: Config, delivered: Collection[str]) -> Config:
         for name in OPTIONAL
         if isinstance(role := getattr(config.columns, name), str)
         and role not in delivered
-        and not config.is_beside(role)
+        and not config.is_of_table(role)
     }
     return config.model_copy(update={"columns": config.columns.model_copy(update=gone)})
 

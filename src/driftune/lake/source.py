@@ -154,7 +154,7 @@ def _table(config: Config, name: str, day: date, scratch: Path) -> FetchedTable:
         said = shown(config, Path(uri)) if "://" not in uri else uri
         since = f" or of the {_TABLE_DAYS - 1} days before" if looks_back else ""
         raise SourceError(
-            f"{day}: no file at {said}{since}, which {key} names; deliver the table, or mend "
+            f"{day}: no file at {said}{since}, which {key} names; deliver the table, or correct "
             f"{key}.uri; the lake is unchanged"
         )
     files = []

@@ -83,7 +83,7 @@ def _stale(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
 
 
 def _refused_day(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
-    todo = "The lake is as before. Deliver the day again, or mend params.yaml, and run it again."
+    todo = "The lake is as before. Deliver the day again, or correct params.yaml, and run it again."
     return f"day refused: {about.day}", [*facts["problems"][:5], todo]
 
 

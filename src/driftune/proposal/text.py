@@ -32,7 +32,7 @@ def params_text(
     days = list(files.days)
     first, last = days[0], days[reference_days(len(days)) - 1]
     lines = [
-        "# Proposed by driftune init: read the comments, mend what is wrong, then driftune doctor.",
+        "# Proposed by driftune init: read it, correct what is wrong, then driftune doctor.",
         "# All other keys have their defaults; docs/reference/params.md names them.",
         "workspace: workspace",
         f"timezone: {_yaml(timezone)}",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
-from driftune.lake.beside import Matched
 from driftune.lake.evolution import Evolution
+from driftune.lake.side_tables import Matched
 from driftune.lake.source import Fetched
 from driftune.lake.store import store_of
 from driftune.lake.suppressed import Suppressed

@@ -39,8 +39,8 @@ class Database:
         try:
             self.engine = _engine(url)
         except ModuleNotFoundError as error:
-            mend = "install what it needs; PostgreSQL's is the extra postgres"
-            raise LedgerError(f"registry.ledger: cannot open {url} ({error}); {mend}") from None
+            remedy = "install what it needs; PostgreSQL's is the extra postgres"
+            raise LedgerError(f"registry.ledger: cannot open {url} ({error}); {remedy}") from None
         except sa.exc.SQLAlchemyError as error:
             raise LedgerError(f"registry.ledger: cannot open {url} ({_line(error)})") from None
         try:
@@ -53,7 +53,7 @@ class Database:
                 raise LedgerBusyError(
                     f"{what}; see whether its server runs and takes this login, then try again"
                 ) from None
-            raise LedgerError(f"{what}; mend it or put a backup back") from None
+            raise LedgerError(f"{what}; repair it or put a backup back") from None
 
     def __enter__(self) -> Self:
         return self

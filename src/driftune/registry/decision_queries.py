@@ -93,7 +93,7 @@ def require_decided(ledger: Ledger, day: date) -> None:
     if wrong:
         raise DriftuneError(
             f"{day}: {len(wrong)} of {len(newest)} domains could not be decided: "
-            f"{'; '.join(wrong)}; the others were; mend that and run driftune run --day {day}"
+            f"{'; '.join(wrong)}; the others were; correct that and run driftune run --day {day}"
         )
 
 

@@ -296,7 +296,7 @@ class Ledger(Database):
         failed = sa.and_(decisions.c.id == decision_id, decisions.c.state == "failed")
         row = connection.execute(sa.select(decisions).where(failed)).one_or_none()
         if row is not None:
-            todo = "mend the cause; the domain's next drift is adapted for again"
+            todo = "remove the cause; the domain's next drift is adapted for again"
             about = _about(row._asdict())
             queue(connection, "failure", decision_id, **about, error=row.note or "", todo=todo)
 

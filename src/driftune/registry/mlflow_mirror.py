@@ -130,7 +130,8 @@ def mirror(config: Config, ledger: Ledger, key: str) -> bool:
         else:
             registry.delete_registered_model_alias(model_name(key), ALIAS)
     except faults() as error:
-        log.warning("%s: alias not mirrored (%s); driftune reconcile mends it", key, line_of(error))
+        told = "%s: alias not mirrored (%s); driftune reconcile corrects it"
+        log.warning(told, key, line_of(error))
         return False
     return True
 

@@ -15,8 +15,8 @@ from driftune.registry.waiting import challengers, looks_told
 
 
 def reconcile(config: Config, ledger: Ledger) -> dict[str, list[Finding]]:
-    """Free lost claims, end outdated decisions, bring champions' lost files back, mend aliases, and
-    list what then waits.
+    """Free lost claims, end outdated decisions, bring champions' lost files back, correct aliases,
+    and list what then waits.
 
     Each finding has ``what`` and ``ok``. What waits for an adaptation gets it by the flow
     ``reconcile``, the next daily run or ``driftune adapt``; a challenger that waits is judged
@@ -74,6 +74,6 @@ def _mend(config: Config, ledger: Ledger, key: str) -> tuple[bool, str]:
     except DriftuneError as error:
         return False, str(error)
     if not mirror(config, ledger, key):
-        return False, "cannot be mended"
+        return False, "cannot be corrected"
     again = "" if version is None else f"registered again as version {version}; "
-    return True, f"{again}mended"
+    return True, f"{again}corrected"

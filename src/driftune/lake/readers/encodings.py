@@ -94,7 +94,7 @@ def _recoded(file: SourceFile, path: Path, encoding: str) -> Iterator[bytes]:
             yield decoder.decode(b"", final=True).encode()
     except UnicodeError as error:
         raise SourceError(
-            f"{file.uri}: is not in source.csv.encoding: {encoding} ({error}); mend that, or "
+            f"{file.uri}: is not in source.csv.encoding: {encoding} ({error}); correct that, or "
             "deliver it again"
         ) from None
 

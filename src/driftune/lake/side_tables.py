@@ -27,7 +27,7 @@ _KEY = "_driftune_key"
 
 
 @dataclass(frozen=True)
-class Beside:
+class ReadTable:
     """A side table of so many ``rows``, of which ``relation`` holds those that the day needs.
 
     ``said``: what messages call its files; ``match``: SQL of the key of a row of ``raw``; ``types``
@@ -45,7 +45,7 @@ class Beside:
 
 def read_tables(
     con: Connection, config: Config, fetched: Fetched, loaded: Loaded, folder: Path
-) -> list[Beside]:
+) -> list[ReadTable]:
     """Read the day's side tables, and keep of each the rows whose keys ``raw`` has.
 
     ``folder`` takes what must be unpacked or parsed.
@@ -58,13 +58,13 @@ def read_tables(
     tables = []
     for number, given in enumerate(fetched.tables):
         _check_names(config, given.name, fetched, loaded)
-        tables.append(_read(con, config, given, loaded, f"beside_{number}", folder))
+        tables.append(_read(con, config, given, loaded, f"side_table_{number}", folder))
     return tables
 
 
-def join(con: Connection, view: str, tables: Sequence[Beside]) -> str:
+def join(con: Connection, view: str, tables: Sequence[ReadTable]) -> str:
     """Create a view of the rows of ``view`` with the columns of their side tables; its name."""
-    joined = f"{view}_beside"
+    joined = f"{view}_joined"
     columns = "".join(f", {identifier(name)}" for table in tables for name in table.types)
     joins = " ".join(
         f"LEFT JOIN {table.relation} ON {table.match} = {table.relation}.{_KEY}" for table in tables
@@ -73,7 +73,7 @@ def join(con: Connection, view: str, tables: Sequence[Beside]) -> str:
     return joined
 
 
-def structs(tables: Iterable[Beside]) -> str:
+def structs(tables: Iterable[ReadTable]) -> str:
     """Select list of the side tables as structs, as expressions name their columns."""
     found = []
     for table in tables:
@@ -117,7 +117,7 @@ class Matched:
         )
 
 
-def matched(con: Connection, config: Config, tables: Sequence[Beside]) -> list[Matched]:
+def matched(con: Connection, config: Config, tables: Sequence[ReadTable]) -> list[Matched]:
     """Count the rows of ``raw`` whose keys are missing, table by table."""
     found = []
     for table in tables:
@@ -147,7 +147,7 @@ def _read(
     loaded: Loaded,
     relation: str,
     folder: Path,
-) -> Beside:
+) -> ReadTable:
     table = config.tables[given.name]
     parts = _parts(con, config, given, relation, folder)
     _check_columns(table, given.name, parts)
@@ -171,7 +171,7 @@ def _read(
     )
     types = {f"{given.name}.{name}": together.types[name] for name in table.columns}
     rows, is_text = sum(part.rows for part in parts), any(part.is_text for part in parts)
-    return Beside(given.name, said, rows, relation, match, types, is_text)
+    return ReadTable(given.name, said, rows, relation, match, types, is_text)
 
 
 def _parts(
