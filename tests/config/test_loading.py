@@ -67,7 +67,7 @@ def load(folder: Path, env: dict[str, str] | None = None, **changes: Any) -> Con
         ),
         ({"seed": -1}, "seed = -1: must be 0 or more"),
         ({"adapter__beta": [0.1, -1]}, "adapter.beta.1 = -1: must be 0 or more"),
-        ({"trigger": None}, "trigger = None: must be 'inline' or 'event'"),
+        ({"trigger": None}, "trigger = null: must be 'inline' or 'event'"),
         ({"columns__time": "event_time"}, "columns.time = 'event_time'"),
     ],
 )

@@ -24,6 +24,10 @@ class Wrong(NamedTuple):
 
 
 WRONG = [
+    Wrong("a long value", "gate.metric", "x" * 500, "…: must be"),
+    Wrong("null for a number", "gate.min_effect", None, "= null: must be a number"),
+    Wrong("a value too few", "gate.calibration_band", [1], "calibration_band has too few values"),
+    Wrong("no list of numbers", "drift.follow_up_days", "7", "must be a list, such as [1, 2]"),
     Wrong("a section misspelt", "drfit.min_rows", 3, "unknown key 'drfit'; did you mean drift?"),
     Wrong("a key misspelt", "gate.min_efect", 3, "'gate.min_efect'; did you mean min_effect?"),
     Wrong("a role misspelt", "columns.users", "u", "'columns.users'; did you mean user?"),
@@ -38,7 +42,7 @@ WRONG = [
     Wrong("a number", "resources.memory", 2, "resources.memory = 2: must be text"),
     Wrong("no list", "source.partitions", "region", "= 'region': must be a list, such as [a, b]"),
     Wrong("no section", "gate", [1], "gate = [1]: must hold keys, such as {metric: …}"),
-    Wrong("null", "gate", None, "gate = None: must hold keys, such as {metric: …}"),
+    Wrong("null", "gate", None, "gate = null: must hold keys, such as {metric: …}"),
     Wrong("no role", "columns.user", LEFT_OUT, "key 'columns.user' is missing; add it"),
     Wrong("an empty role", "columns.user", "", "columns.user = '': is empty; name a column of"),
     Wrong(
@@ -69,7 +73,7 @@ WRONG = [
     Wrong("no day", "source.uri", "logs/x.csv", "source.uri = 'logs/x.csv': must contain {day}"),
     Wrong("no part of a day", "source.uri", "{day:%Q}", "'{day:%Q}': %Q is no part of a day"),
     Wrong("a format", "source.format", "csb", "= 'csb': must be 'auto', 'parquet', 'csv' or"),
-    Wrong("two signs", "source.csv", {"delimiter": "||"}, "= '||': must have 1 sign or fewer"),
+    Wrong("two signs", "source.csv", {"delimiter": "||"}, "= '||': must have one sign, or none"),
     Wrong("an encoding", "source.csv", {"encoding": "utf9"}, "= 'utf9': is no encoding that"),
     Wrong("a header", "source.csv", {"header": "yes"}, "= 'yes': must be a line's number, a list"),
     Wrong("a plain time", "columns.time", "t", "columns.time = 't': must hold keys, such as {col"),
@@ -128,12 +132,18 @@ NO_YAML = {
     "a key twice": ("seed: 7\nseed: 8", "line 2: 'seed' is there twice; remove one"),
     "a key that is a list": ("? [a, b]\n: 1", "line 1: a key is a list or mapping; write a name"),
     "two documents": ("seed: 1\n---\nseed: 2", "line 2: a second document begins; remove"),
+    "a day that is none": ("a: 2026-02-30", "line 1: '2026-02-30' is no value (day is out of"),
+    "an hour that is none": ("a: 2026-01-01 25:00:00", "line 1: '2026-01-01 25:00:00' is no value"),
+    "a number of no digits": ("seed: 0b_", "line 1: '0b_' is no value"),
+    "too many brackets": ("a: " + "[" * 3000, "lists or sections are too deep"),
+    "a control sign": ("a: \x01", "position 4: a sign that YAML does not allow"),
     "an object": ("a: !!python/object:os.x 1", "line 1, column 4: could not determine"),
 }
 ENVIRONMENT = {
     "DRIFTUNE__DRIFT__MIN_ROW": ("3", "unknown key 'drift.min_row'; did you mean min_rows?"),
     "DRIFTUNE__DRIFT__MIN_ROWS": ("x", "drift.min_rows = 'x': must be a whole number"),
     "DRIFTUNE__GATE__RESAMPLES": ("[1", "'[1' is not valid YAML"),
+    "DRIFTUNE__DRIFT__MIN_CLICKS": ("2026-02-30", "'2026-02-30' is not valid YAML"),
     "DRIFTUNE__GATE": ("3", "gate = 3: must hold keys, such as {metric: …}"),
     "DRIFTUNE__SEED": ("3", "'seed' is tracked by DVC for pre-training"),
     "DRIFTUNE__": ("3", "names no key; write DRIFTUNE__SECTION__KEY, or unset it"),
@@ -182,3 +192,13 @@ def test_a_wrong_override_names_its_variable(tmp_path: Path, variable: str) -> N
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(small_params()), encoding="utf-8")
     assert refused(path, {variable: value}).startswith(f"{variable}: {said}")
+
+
+def test_many_wrong_values_are_one_line_of_some(tmp_path: Path) -> None:
+    params = small_params()
+    params["columns"]["domain"] = list(range(500))
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(params), encoding="utf-8")
+    line = refused(path)
+    assert "columns.domain.0 = 0: must be text" in line
+    assert line.endswith("and 495 more problems")

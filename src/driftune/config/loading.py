@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from driftune.config import Config
 from driftune.config.expressions import refused_expressions
-from driftune.config.messages import no_yaml, wrong_values
+from driftune.config.messages import cut, no_yaml, wrong_values
 from driftune.config.paths import KEYS, expanded
 from driftune.errors import ConfigError
 
@@ -32,7 +32,22 @@ _NOT_IN_PATHS = "[]*?%"
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
-    """Refuses a key that a section has twice: the first one's value would be lost unseen."""
+    """Refuses a key that a section has twice: the first one's value would be lost unseen.
+
+    All that is wrong is a ``YAMLError``: PyYAML lets Python's own errors of dates and numbers out.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Value:
+        """The value of a node; see ``yaml.SafeLoader``."""
+        try:
+            value: Value = super().construct_object(node, deep)
+        except (ValueError, OverflowError) as error:
+            shown = node.value if isinstance(node, yaml.ScalarNode) else node.tag
+            raise yaml.YAMLError(
+                f"line {node.start_mark.line + 1}: {cut(shown)} is no value ({error}); correct it, "
+                "or write text in quotes"
+            ) from None
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Tree:
         """The mapping of a node; see ``yaml.SafeLoader``."""
@@ -87,7 +102,7 @@ def _read(file: Path, remedy: str) -> Tree:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read ({error}); {remedy}") from None
     try:
-        tree = yaml.load(text, _Loader)
+        tree = _parsed(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{file}: not valid YAML: {no_yaml(error)}") from None
     if not isinstance(tree, dict):
@@ -96,6 +111,19 @@ def _read(file: Path, remedy: str) -> Tree:
             f"{file}: expected a mapping of sections such as source: and columns:, found {found}; "
             "driftune init LOGS writes one"
         )
+    return tree
+
+
+def _parsed(text: str) -> Value:
+    """The value of a YAML text.
+
+    Raises:
+        YAMLError: for one that is wrong, or deeper than Python goes.
+    """
+    try:
+        tree: Value = yaml.load(text, _Loader)
+    except RecursionError:
+        raise yaml.YAMLError("lists or sections are too deep; remove brackets") from None
     return tree
 
 
@@ -142,9 +170,9 @@ def _apply_env(tree: Tree, env: Mapping[str, str]) -> dict[str, str]:
                 raise ConfigError(f"{name}: '{key}' is a value, not a section")
             node = child
         try:
-            node[keys[-1]] = yaml.safe_load(env[name])
+            node[keys[-1]] = _parsed(env[name])
         except yaml.YAMLError:
-            raise ConfigError(f"{name}: {env[name]!r} is not valid YAML") from None
+            raise ConfigError(f"{name}: {cut(env[name])} is not valid YAML") from None
         set_by[".".join(keys)] = name
     return set_by
 

@@ -25,7 +25,7 @@ _WORDS = {
     "list_type": "must be a list, such as [a, b]",
     "tuple_type": "must be a list, such as [1, 2]",
     "dict_type": "must hold keys and values, such as {{a: 1}}",
-    "string_too_long": "must have {max_length} sign or fewer",
+    "string_too_long": "must have one sign, or none",
     "too_long": "must have {max_length} values",
     "string_too_short": "must not be empty",
     "string_pattern_mismatch": "must be a number and MB or GB, such as 1.5GB",
@@ -49,6 +49,8 @@ _CLICK = (
     ", or where every row is a click say how rows without one are drawn: "
     "negatives: {per_positive: 4, from: domain_day}"
 )
+# Problems that a message tells, and signs that it shows of a value.
+TOLD, SHOWN = 5, 80
 # Of a message about several keys: the one that it begins with.
 _KEY = re.compile(r"[a-z_]+(\.[a-z_]+)*( =|:) ")
 
@@ -68,12 +70,22 @@ def wrong_values(
         for problem, place in found
         if place.union is None or tuple(place.key) not in looked_into
     ]
-    return "; ".join(dict.fromkeys(lines))
+    told = [*dict.fromkeys(lines)]
+    more = f"; and {len(told) - TOLD} more problems" if len(told) > TOLD else ""
+    return "; ".join(told[:TOLD]) + more
+
+
+def cut(value: object) -> str:
+    """A value as messages show it: as Python writes it, null as YAML does, and not for ever."""
+    text = "null" if value is None else repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def no_yaml(error: yaml.YAMLError) -> str:
     """What is wrong with a text that is no YAML, and in which line."""
     problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"position {error.position + 1}: a sign that YAML does not allow; remove it"
     if problem is None or mark is None:
         return " ".join(str(error).split())
     if "another document" in problem:
@@ -106,10 +118,13 @@ def _line(
         meant = _elsewhere(model, last) or near(last, names)
         return f"{where}: unknown key '{key}'{meant or '; remove it or correct its spelling'}"
     if kind == "missing":
+        if problem["loc"] and isinstance(problem["loc"][-1], int):
+            *above, last = place.key
+            return f"{where}: {'.'.join(above)} has too few values; add value {int(last) + 1}"
         return f"{where}: key '{key}' is missing; add it" + _CLICK * (key == "columns.click")
     # An address for messages is a secret, wherever in its section it was written.
     hidden = isinstance(value, dict) or key.startswith("notify")
-    shown = "" if hidden else f" = {value!r}"
+    shown = "" if hidden else f" = {cut(value)}"
     said = _said(problem, place)
     if not key and _KEY.match(said):
         return f"{where}: {said}"
@@ -123,6 +138,8 @@ def _said(problem: ErrorDetails, place: "_Place") -> str:
     if kind in ("model_type", "model_attributes_type"):
         names = [] if place.there is None else _keys(place.there)
         return f"must hold keys, such as {{{names[0]}: …}}" if names else "must hold keys"
+    if kind == "list_type" and place.items in (int, float):
+        return "must be a list, such as [1, 2]"
     if kind == "too_short":
         return (
             "must not be empty"
@@ -140,8 +157,8 @@ def _said(problem: ErrorDetails, place: "_Place") -> str:
 class _Place:
     """Where a problem is: its key, the section that holds it, and what is to be there.
 
-    ``union``: the kinds of value of which it was to be one, where it is none; ``through``: the
-    keys of such values that it lies in.
+    ``union``: the kinds of value of which it was to be one, where it is none; ``items``: what a
+    list there holds; ``through``: the keys of such values that it lies in.
     """
 
     def __init__(self, key: list[str]) -> None:
@@ -149,6 +166,7 @@ class _Place:
         self.section: type[BaseModel] | None = None
         self.there: type[BaseModel] | None = None
         self.union: list[Kind] | None = None
+        self.items: Kind = None
         self.through: list[tuple[str, ...]] = []
 
 
@@ -170,6 +188,7 @@ def _place(model: type[BaseModel], loc: Sequence[str | int]) -> _Place:
         place.section = there if _is_section(there) else None
         there = _inner(there, part)
     members = _members(there)
+    place.items = _inner(members[0], 0) if get_origin(members[0]) is list else None
     place.there = members[0] if len(members) == 1 and _is_section(members[0]) else None
     return place
 

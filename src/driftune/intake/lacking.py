@@ -11,13 +11,17 @@ from driftune.lake.duck import Connection, first_line
 from driftune.lake.loading import delivered_types
 from driftune.lake.readers.part import Part
 
+# Columns of a file that a message names.
+SHOWN = 20
 _DELIMITERS = ",;|\t~"
 _UNKNOWN = re.compile(r'Referenced column "([^"]+)"')
 
 
 def missing_column(part: Part, column: str, key: str) -> SourceError:
     """The error for a file without a column that ``key`` of params.yaml names."""
-    given = ", ".join(part.columns)
+    given = ", ".join([*part.columns][:SHOWN])
+    if len(part.columns) > SHOWN:
+        given += f" and {len(part.columns) - SHOWN} more"
     remedy = near(column, [*part.columns]) or "; name one of these there, or deliver it"
     (first, *others) = part.columns or [""]
     if part.file.format == "csv" and not others and any(sign in first for sign in _DELIMITERS):

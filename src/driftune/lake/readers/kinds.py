@@ -1,5 +1,6 @@
 """What a file is by its first bytes, where its name or the configuration says something else."""
 
+import json
 import re
 
 from driftune.errors import SourceError
@@ -15,9 +16,10 @@ _OTHERS = {
     _ZSTD: ("compressed by zstd", "end its name with .zst"),
     b"PK\x03\x04": ("a ZIP archive or a workbook", "unpack it, or export it"),
 }
-_PAGES = (b"<html", b"<!doctype", b"<?xml")
-_OBJECT = re.compile(rb'\s*\{\s*"[^"]*"\s*:')
-_BEGINNING = 256
+_PAGES = re.compile(rb"<(html[\s>]|!doctype\s|\?xml\s)", re.IGNORECASE)
+_OBJECT = re.compile(rb'\{\s*"[^"]*"\s*:')
+_BOM = b"\xef\xbb\xbf"
+_BEGINNING = 4096
 
 
 def check_kind(file: SourceFile) -> None:
@@ -46,10 +48,25 @@ def check_kind(file: SourceFile) -> None:
     for sign, (kind, remedy) in _OTHERS.items():
         if start.startswith(sign):
             raise _refused(file, kind, remedy)
-    if start.lstrip().lower().startswith(_PAGES):
+    text = start.removeprefix(_BOM).lstrip()
+    if _PAGES.match(text):
         raise _refused(file, "a page of HTML or XML", "it may be what a store says of an error")
-    if file.format == "csv" and _OBJECT.match(start):
+    if file.format == "csv" and _is_object(text):
         raise _refused(file, "JSON lines", "set source.format: jsonl, or end its name with .jsonl")
+
+
+def _is_object(text: bytes) -> bool:
+    """Whether the first line is a JSON object as a whole, or the beginning of one.
+
+    A first value of CSV that is an object has others behind it.
+    """
+    line, newline, _ = text.partition(b"\n")
+    if line.strip() == b"{" or (not newline and len(text) > _BEGINNING // 2):
+        return _OBJECT.match(text) is not None
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
 
 
 def _is_text(start: bytes) -> bool:
