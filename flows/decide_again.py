@@ -21,7 +21,7 @@ log = logging.getLogger("driftune")
 
 
 @flow(
-    name="decide-again",
+    name="decide_again",
     flow_run_name="decide {day} again",
     on_failure=[notices.tell_failed],
     on_crashed=[notices.tell_failed],

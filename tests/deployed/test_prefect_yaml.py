@@ -22,6 +22,8 @@ from tasks import drift
 from tests.conftest import World
 
 ROOT = Path(__file__).parents[2]
+# What is asked of who starts a run by hand, by deployment.
+ASKED = {"replay": {"first", "last"}, "decide_again": {"day", "who"}}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,7 @@ def test_parameters_are_those_of_the_flows(
         assert given <= set(schema.properties), name
         # What is left out has a default, or is asked of who starts the run.
         missing = set(schema.required) - given
-        assert missing == ({"first", "last"} if name == "replay" else set()), name
+        assert missing == ASKED.get(name, set()), name
         if not missing:
             flow.validate_parameters(deployment.parameters)
 
@@ -79,7 +81,7 @@ def test_schedules_name_their_zone_and_limits_what_happens_beyond_them(
             assert ZoneInfo(str(cron.timezone))
             assert DeploymentScheduleCreate(schedule=cron, active=plain["active"]).active
         limit = deployment.concurrency_limit
-        if name != "replay":
+        if name not in ASKED:
             assert isinstance(limit, ConcurrencyLimitSpec)
             assert ConcurrencyLimitStrategy(limit.collision_strategy)
     assert deployments["adapt"].concurrency_limit.limit > 1

@@ -89,7 +89,10 @@ def test_another_value_than_the_encoder_was_fitted_with_is_one_line(world: World
             {"features": {"debias": {"position": 1}, "numerical": ["position"]}},
             "features.debias: 'position' is one of features.numerical, too",
         ),
-        ({"features": {"debias": {"price": 1}}}, "Input should be 'position'"),
+        (
+            {"features": {"debias": {"price": 1}}},
+            "features.debias: the key 'price' must be 'position'",
+        ),
     ],
 )
 def test_a_wrong_debias_is_one_line(make_world: Make, changes: dict, why: str) -> None:

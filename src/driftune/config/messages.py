@@ -126,6 +126,8 @@ def _line(
     hidden = isinstance(value, dict) or key.startswith("notify")
     shown = "" if hidden else f" = {cut(value)}"
     said = _said(problem, place)
+    if place.key[-1:] == ["[key]"]:
+        return f"{where}: {'.'.join(place.key[:-2])}: the key {cut(value)} {said}"
     if not key and _KEY.match(said):
         return f"{where}: {said}"
     return f"{where}: {key or '(whole file)'}{shown}: {said}"
