@@ -44,7 +44,7 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
         except (ValueError, OverflowError) as error:
             shown = node.value if isinstance(node, yaml.ScalarNode) else node.tag
             raise yaml.YAMLError(
-                f"line {node.start_mark.line + 1}: {cut(shown)} is no value ({error}); correct it, "
+                f"line {node.start_mark.line + 1}: {cut(repr(shown))} is no value ({error}); correct it, "
                 "or write text in quotes"
             ) from None
         return value
@@ -172,7 +172,7 @@ def _apply_env(tree: Tree, env: Mapping[str, str]) -> dict[str, str]:
         try:
             node[keys[-1]] = _parsed(env[name])
         except yaml.YAMLError:
-            raise ConfigError(f"{name}: {cut(env[name])} is not valid YAML") from None
+            raise ConfigError(f"{name}: {cut(repr(env[name]))} is not valid YAML") from None
         set_by[".".join(keys)] = name
     return set_by
 

@@ -75,9 +75,8 @@ def wrong_values(
     return "; ".join(told[:TOLD]) + more
 
 
-def cut(value: object) -> str:
-    """A value as messages show it: as Python writes it, null as YAML does, and not for ever."""
-    text = "null" if value is None else repr(value)
+def cut(text: str) -> str:
+    """A value's text as messages show it: not all of a long one."""
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
@@ -124,10 +123,11 @@ def _line(
         return f"{where}: key '{key}' is missing; add it" + _CLICK * (key == "columns.click")
     # An address for messages is a secret, wherever in its section it was written.
     hidden = isinstance(value, dict) or key.startswith("notify")
-    shown = "" if hidden else f" = {cut(value)}"
+    written = cut("null" if value is None else repr(value))
+    shown = "" if hidden else f" = {written}"
     said = _said(problem, place)
     if place.key[-1:] == ["[key]"]:
-        return f"{where}: {'.'.join(place.key[:-2])}: the key {cut(value)} {said}"
+        return f"{where}: {'.'.join(place.key[:-2])}: the key {written} {said}"
     if not key and _KEY.match(said):
         return f"{where}: {said}"
     return f"{where}: {key or '(whole file)'}{shown}: {said}"
