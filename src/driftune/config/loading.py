@@ -42,10 +42,10 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
         try:
             value: Value = super().construct_object(node, deep)
         except (ValueError, OverflowError) as error:
-            shown = node.value if isinstance(node, yaml.ScalarNode) else node.tag
+            shown = cut(repr(node.value if isinstance(node, yaml.ScalarNode) else node.tag))
             raise yaml.YAMLError(
-                f"line {node.start_mark.line + 1}: {cut(repr(shown))} is no value ({error}); correct it, "
-                "or write text in quotes"
+                f"line {node.start_mark.line + 1}: {shown} is no value ({error}); correct it, or "
+                "write text in quotes"
             ) from None
         return value
 
