@@ -37,8 +37,8 @@ _SHORTEST = 0.125
 class Counters(Section):
     """Point-in-time rolling counters: exponentially decayed rates from rows before a row.
 
-    With ``lag_hours`` a row sees those of its own day that are so many hours older; null: those of
-    days before its own.
+    With ``lag_hours`` a row sees those of its own day that are so many hours older, but for their
+    conversions; null: those of days before its own.
     """
 
     per: list[list[str]] = [
@@ -58,7 +58,8 @@ class Counters(Section):
     """Impressions at the overall rate that are added to each count."""
     lag_hours: float | None = Field(None, ge=0.1, le=168)
     """Hours after which a row, with its click, is counted; at least those after which clicks are
-    known. null: from the next day on."""
+    known. Conversions come later, nobody knows when: those of days before a row's own are counted,
+    whatever the lag. null: both from the next day on."""
 
     @model_validator(mode="after")
     def _lag_fits(self) -> Self:

@@ -4,7 +4,10 @@ A row at time t sees rows of its day and of the days of ``history_days`` with ti
 weight of a row halves with each half-life between its hour and that of t, by the hours of UTC.
 Weights are integers, counted from the day's midnight, and so are their sums: these are the same
 on every machine. What every row of the day sees is summed once, by key; the rest, of about a day,
-is summed by key and time in a window.
+is summed by key up to each time, and looked up where the lag ends.
+
+A conversion comes hours or days after its impression, and nothing says when: a row has those that
+its day was delivered with. Rows of the own day give none, only rows of the days before.
 """
 
 from datetime import date
@@ -15,9 +18,17 @@ from driftune.lake.duck import Connection, one_row
 
 SCALE = 1 << 20
 _HOUR = 3_600_000_000  # microseconds
-_SUMS = (
-    'sum(w)::DOUBLE AS w, sum(w * click)::DOUBLE AS clicks, sum(w * "convert")::DOUBLE AS bought'
+# ``settled``: the weight of rows of days before, whose conversions are known.
+_PAST = 'sum(w) AS w, sum(w * click) AS clicks, sum(w) AS settled, sum(w * "convert") AS bought'
+_RECENT = (
+    "bool_or(own) AS own, sum(w) AS w, sum(w * click) AS clicks, "
+    "sum(CASE WHEN NOT own THEN w END) AS settled, "
+    'sum(CASE WHEN NOT own THEN w * "convert" END) AS bought'
 )
+_FIGURES = ("w", "clicks", "settled", "bought")
+# Sums up to a row, then looked up where the lag ends: a window that reaches back by a lag takes
+# time that grows faster than its rows.
+_RUNNING = ", ".join(f"sum({name}) OVER upto AS {name}" for name in _FIGURES)
 
 
 def build_fresh(
@@ -59,15 +70,15 @@ def build_fresh(
         """
     )
     _overall(con, lag)
-    smoothing = f"({counters.smoothing} * {_weight(counters, day)})"
+    smoothing = f"({counters.smoothing} * {_weight(counters, day, 'asked.moment')})"
     for number, key in enumerate(keys):
         _counter(con, number, key, lag, smoothing)
     con.execute("DROP TABLE recent_rows")
 
 
-def _weight(counters: Counters, day: date) -> str:
+def _weight(counters: Counters, day: date, moment: str = "moment") -> str:
     """The weight of a row at ``moment``, as SQL: an integer, 2^20 at the day's midnight in UTC."""
-    hours = f"moment // {_HOUR} - epoch_us(TIMESTAMP '{day}') // {_HOUR}"
+    hours = f"{moment} // {_HOUR} - epoch_us(TIMESTAMP '{day}') // {_HOUR}"
     return f"round({SCALE} * pow(2, ({hours}) / {24 * counters.half_life_days}))::BIGINT"
 
 
@@ -77,32 +88,30 @@ def _overall(con: Connection, lag: int) -> None:
         f"""
         CREATE OR REPLACE TEMP TABLE overall AS
         WITH before AS (
-            SELECT sum(w) AS w, sum(w * click) AS clicks, sum(w * "convert") AS bought,
+            SELECT {_PAST},
                    (SELECT sum(w) FROM (SELECT DISTINCT moment // {_HOUR}, w FROM past_rows))
                        AS hours,
                    max(moment // {_HOUR}) AS newest
             FROM past_rows
         ), moments AS (
-            SELECT moment, bool_or(own) AS own, sum(w) AS w, sum(w * click) AS clicks,
-                   sum(w * "convert") AS bought, any_value(w) AS hour_weight
-            FROM recent_rows GROUP BY moment
+            SELECT moment, {_RECENT}, any_value(w) AS hour_weight FROM recent_rows GROUP BY moment
         ), hours AS (
             SELECT *, row_number() OVER (PARTITION BY moment // {_HOUR} ORDER BY moment) AS place
             FROM moments
-        ), seen AS (
-            SELECT moment, own, sum(w) OVER lagged AS w, sum(clicks) OVER lagged AS clicks,
-                   sum(bought) OVER lagged AS bought,
+        ), added AS MATERIALIZED (
+            SELECT moment, own, {_RUNNING},
                    sum(CASE WHEN place = 1 AND moment // {_HOUR} > coalesce(newest, -1)
-                       THEN hour_weight END) OVER lagged AS hours
+                       THEN hour_weight END) OVER upto AS hours
             FROM hours, (SELECT newest FROM before)
-            WINDOW lagged AS (ORDER BY moment
-                              RANGE BETWEEN UNBOUNDED PRECEDING AND {lag} PRECEDING)
+            WINDOW upto AS (ORDER BY moment ROWS UNBOUNDED PRECEDING)
         ), summed AS (
-            SELECT moment, {_added("w")} AS w, {_added("clicks")} AS clicks,
-                   {_added("bought")} AS bought, {_added("hours")} AS hours
-            FROM seen, before WHERE own
+            SELECT asked.moment, {_summed(*_FIGURES, "hours")}
+            FROM (FROM added WHERE own) AS asked
+            ASOF LEFT JOIN added AS seen ON asked.moment - {lag} >= seen.moment
+            CROSS JOIN before
         )
-        SELECT moment, w AS shown, clicks / w AS ctr, bought / w AS cvr, hours / 24 AS days
+        SELECT moment, w AS shown, clicks / w AS ctr, bought / nullif(settled, 0) AS cvr,
+               hours / 24 AS days
         FROM summed WHERE w > 0
         """
     )
@@ -110,36 +119,39 @@ def _overall(con: Connection, lag: int) -> None:
 
 def _counter(con: Connection, number: int, columns: list[str], lag: int, smoothing: str) -> None:
     key = ", ".join(columns)
+    same = " AND ".join(f"asked.{part} = seen.{part}" for part in columns)
+    asked = ", ".join(f"asked.{part}" for part in columns)
+    known = " AND ".join(f"asked.{part} = before.{part}" for part in columns)
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE counter_{number} AS
         WITH before AS (
-            SELECT {key}, sum(w) AS w, sum(w * click) AS clicks, sum(w * "convert") AS bought
-            FROM past_rows GROUP BY {key}
+            SELECT {key}, {_PAST} FROM past_rows GROUP BY {key}
         ), moments AS (
-            SELECT {key}, moment, bool_or(own) AS own, sum(w) AS w, sum(w * click) AS clicks,
-                   sum(w * "convert") AS bought
-            FROM recent_rows GROUP BY {key}, moment
-        ), seen AS (
-            SELECT {key}, moment, own, sum(w) OVER lagged AS w, sum(clicks) OVER lagged AS clicks,
-                   sum(bought) OVER lagged AS bought
-            FROM moments
-            WINDOW lagged AS (PARTITION BY {key} ORDER BY moment
-                              RANGE BETWEEN UNBOUNDED PRECEDING AND {lag} PRECEDING)
+            SELECT {key}, moment, {_RECENT} FROM recent_rows GROUP BY {key}, moment
+        ), added AS MATERIALIZED (
+            SELECT {key}, moment, own, {_RUNNING} FROM moments
+            WINDOW upto AS (PARTITION BY {key} ORDER BY moment ROWS UNBOUNDED PRECEDING)
         ), summed AS (
-            SELECT {key}, moment, {_added("w")} AS w, {_added("clicks")} AS clicks,
-                   {_added("bought")} AS bought, {smoothing} AS drawn
-            FROM (FROM seen WHERE own) AS seen LEFT JOIN before USING ({key})
+            SELECT {asked}, asked.moment, {_summed(*_FIGURES)},
+                   {smoothing} AS drawn
+            FROM (FROM added WHERE own) AS asked
+            ASOF LEFT JOIN added AS seen ON {same} AND asked.moment - {lag} >= seen.moment
+            LEFT JOIN before ON {known}
         )
         SELECT {", ".join(f"summed.{part}" for part in columns)}, moment,
                w / overall.days AS shown,
                (clicks + drawn * overall.ctr) / (w + drawn) AS ctr,
-               (bought + drawn * overall.cvr) / (w + drawn) AS cvr
+               (bought + drawn * overall.cvr) / (settled + drawn) AS cvr
         FROM summed JOIN overall USING (moment)
         WHERE w > 0
         """
     )
 
 
-def _added(name: str) -> str:
-    return f"(coalesce(before.{name}, 0) + coalesce(seen.{name}, 0))::DOUBLE"
+def _summed(*names: str) -> str:
+    """What all rows of the day see, and what is seen besides, as a select list."""
+    return ", ".join(
+        f"(coalesce(before.{name}, 0) + coalesce(seen.{name}, 0))::DOUBLE AS {name}"
+        for name in names
+    )
