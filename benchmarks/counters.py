@@ -96,7 +96,8 @@ def made(folder: Path, days: int, lag: float | None) -> dict[str, float]:
     config = Config.model_validate(tree)
     files = [folder / f"{DAY - timedelta(days=back)}.parquet" for back in range(days + 1)]
     started, cpu = time.perf_counter(), time.process_time()
-    with connect(reach=[folder]) as con:
+    memory = config.resources.memory
+    with connect(reach=[folder], memory=memory, spill=folder / "spill") as con:
         con.execute(f"CREATE TEMP VIEW day_rows AS FROM {parquet(files[0])}")
         build_counters(con, config, parquet(*files[1:]), DAY)
         con.execute(

@@ -195,8 +195,8 @@ def stations(folder: Path, changes: dict[str, Any]) -> Figures:
 
     from driftune.config.loading import load_config
     from driftune.intake.ingest import check, commit_day, domains_for, unchanged
-    from driftune.intake.scratch import scratch
     from driftune.intake.stage import stage
+    from driftune.lake.scratch import scratch
     from driftune.lake.source import fetch
     from driftune.no_telemetry import silence
     from driftune.registry.ledger import Ledger

@@ -16,7 +16,7 @@ from benchmarks.common import finish, options, say, table
 from benchmarks.small_world import SmallWorld, prefect_server
 from driftune.adaptation.adapt import adapt
 from driftune.config import Config
-from driftune.intake.scratch import scratch
+from driftune.lake.scratch import scratch
 from driftune.no_telemetry import silence
 from driftune.project import Project
 from driftune.registry.ledger import Ledger

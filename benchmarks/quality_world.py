@@ -15,8 +15,8 @@ from driftune.config.loading import load_config
 from driftune.config.workspace import Workspace
 from driftune.importers.kuairand import import_kuairand
 from driftune.intake.ingest import domains_for, ensure_reference
-from driftune.intake.scratch import scratch
 from driftune.intake.stage import stage
+from driftune.lake.scratch import scratch
 from driftune.lake.source import fetch
 from driftune.quality.check import Check
 from driftune.quality.checkpoint import Checkpoint, validate

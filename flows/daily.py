@@ -12,8 +12,8 @@ from driftune.config import Config
 from driftune.config.loading import load_config
 from driftune.intake.ingest import Ingested
 from driftune.intake.missed import last_full_day
-from driftune.intake.scratch import scratch
 from driftune.intake.turns import turn
+from driftune.lake.scratch import scratch
 from driftune.observe.run import Run, observed
 from driftune.quality.record import DayQuality
 from driftune.registry.again import Again

@@ -17,8 +17,8 @@ from driftune.config.workspace import Workspace
 from driftune.errors import DriftuneError, LakeError, SourceError, SourceUnavailableError
 from driftune.intake.commit import commit
 from driftune.intake.ingest import check, domains_for, ingest
-from driftune.intake.scratch import scratch
 from driftune.intake.stage import stage
+from driftune.lake.scratch import scratch
 from driftune.lake.source import fetch
 from driftune.lake.table import Lake
 from driftune.quality.record import DayQuality

@@ -5,9 +5,9 @@ from datetime import date
 
 from driftune.config.workspace import Workspace
 from driftune.intake.ingest import check, domains_for
-from driftune.intake.scratch import scratch
 from driftune.intake.stage import stage
 from driftune.io import read_json
+from driftune.lake.scratch import scratch
 from driftune.lake.source import fetch
 from driftune.quality.docs import sections
 from driftune.registry.ledger import Ledger

@@ -27,8 +27,8 @@ from driftune.features.encoder import load_encoder
 from driftune.intake.commit import commit
 from driftune.intake.ingest import check, domains_for, ingest
 from driftune.intake.release import release_day
-from driftune.intake.scratch import scratch
 from driftune.intake.stage import stage
+from driftune.lake.scratch import scratch
 from driftune.lake.source import fetch
 from driftune.lake.suppressed import read_suppressed
 from driftune.lake.table import Lake

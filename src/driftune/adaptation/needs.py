@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from driftune.config import Config
 from driftune.errors import LakeError
 from driftune.evaluation.power import AUC, POWER, Passing, passing, rows_needed
-from driftune.lake.duck import connect
+from driftune.lake.scratch import connect_within
 from driftune.lake.table import Lake
 from driftune.registry.decision_queries import judged_metrics
 from driftune.registry.ledger import Ledger
@@ -142,7 +142,7 @@ def _traffic(config: Config, min_rows: int) -> tuple[list[date], list[Traffic]]:
     if not days:
         raise LakeError(f"the lake {lake.store} holds no day yet; run driftune replay first")
     label = "click" if config.gate.metric == "ctr_auc" else 'click * "convert"'
-    with connect(reach=[lake.place]) as con:
+    with connect_within(config, [lake.place]) as con:
         rows = con.execute(
             f"""
             SELECT domain_key, any_value(domain), sum(n) / ?, sum(positives) / sum(n),

@@ -9,11 +9,11 @@ from pathlib import Path
 from driftune.config import Config
 from driftune.deployment.odd import odd
 from driftune.errors import DriftuneError, LakeError
-from driftune.intake.scratch import scratch
 from driftune.intake.stage import stage
 from driftune.lake import roles
 from driftune.lake.duck import Connection, connect, identifier
 from driftune.lake.finding import find
+from driftune.lake.scratch import scratch
 from driftune.lake.side_tables import Matched
 from driftune.lake.source import Fetched, SourceFile, fetch
 from driftune.lake.table import Lake

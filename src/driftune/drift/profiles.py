@@ -22,7 +22,8 @@ from driftune.drift.counts import Counted, read_counts, write_counts
 from driftune.errors import ModelOutputError
 from driftune.features.days import encode_day
 from driftune.features.encoder import Encoder
-from driftune.lake.duck import connect, parquet
+from driftune.lake.duck import parquet
+from driftune.lake.scratch import connect_within
 from driftune.lake.table import Lake
 from driftune.models.adapters import AdapterBank
 from driftune.models.recommender import Recommender
@@ -103,8 +104,7 @@ class Profiler:
         return profile_path(self.config, day, self.encode(day))
 
     def _draw(self, day: date, keys: list[str]) -> dict[str, dict[str, np.ndarray]]:
-        size = self.config.drift.sample_rows
-        table, totals = sample(self.encode(day), keys, self.encoder, size)
+        table, totals = sample(self.config, self.encode(day), keys, self.encoder)
         if not table.num_rows:
             return {}
         rows = from_arrow(self.encoder, table)
@@ -150,17 +150,18 @@ def profile_path(config: Config, day: date, encoded: Path) -> Path:
 
 
 def sample(
-    encoded: Path, keys: list[str], encoder: Encoder, size: int
+    config: Config, encoded: Path, keys: list[str], encoder: Encoder
 ) -> tuple["Table", dict[str, tuple[int, int]]]:
-    """Draw at most ``size`` rows of each domain from an encoded day, by a hash of the row.
+    """Draw ``drift.sample_rows`` rows of each domain at most from an encoded day, by a row's hash.
 
     Returns an Arrow table in the order of the file, and per domain the rows and clicks that it was
     drawn from. Threads have no say in the draw; of rows alike in user, time, item and click the
     first of the file come first.
     """
+    size = config.drift.sample_rows
     identity = "hash(user_hash, event_time, c_1, click)"
     source = parquet(encoded, options="file_row_number = true")
-    with connect(reach=[encoded]) as con:
+    with connect_within(config, [encoded]) as con:
         con.execute("CREATE TEMP TABLE wanted AS SELECT unnest(?::VARCHAR[]) AS domain_key", [keys])
         totals = con.execute(
             f"SELECT domain_key, count(*), sum(click)::BIGINT FROM {source} "

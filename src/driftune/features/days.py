@@ -19,7 +19,8 @@ from driftune.features.encoder import (
     require_roles,
     save_encoder,
 )
-from driftune.lake.duck import Connection, connect, identifier, literal, one_row
+from driftune.lake.duck import Connection, identifier, literal, one_row
+from driftune.lake.scratch import connect_within
 from driftune.lake.table import Lake
 
 # Part of every encoded day's name: to be raised when the columns or their meaning change.
@@ -38,7 +39,7 @@ def fit_encoder(config: Config, days: list[date], folder: Path) -> Encoder:
     folder.mkdir(parents=True, exist_ok=True)
     fields, sizes = fit_vocabulary(config, view, days, folder / "vocabulary.parquet")
     names = number_names(config)
-    with connect(reach=[view.place]) as con:
+    with connect_within(config, [view.place]) as con:
         for day in days:
             _numbers(con, config, view, day)
             mode = "CREATE TEMP TABLE fitted AS" if day == days[0] else "INSERT INTO fitted"
@@ -66,7 +67,7 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
     if is_whole(target):
         return target
     require_roles(config, encoder)
-    with connect(reach=[view.place, encoder.vocabulary, target.parent]) as con:
+    with connect_within(config, [view.place, encoder.vocabulary, target.parent]) as con:
         _numbers(con, config, view, day)
         load_vocabulary(con, encoder)
         fields, joins = encoded_fields(config, encoder)

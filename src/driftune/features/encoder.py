@@ -16,6 +16,7 @@ from driftune.errors import BackboneError
 from driftune.features.counters import counter_columns, lake_column
 from driftune.io import json_text, read_json, replacing, write_sealed
 from driftune.lake.duck import Connection, connect, identifier, literal, one_row, parquet
+from driftune.lake.scratch import connect_within
 from driftune.lake.table import Lake
 
 _BASE_FIELDS = ("user", "item", "domain")
@@ -109,7 +110,7 @@ def fit_vocabulary(
     # what stands for those that are not known would not be trained.
     seen = "count(DISTINCT request_id)" if config.source.explode else "count(*)"
     sizes = []
-    with connect(reach=[view.place, target.parent]) as con, replacing(target) as part:
+    with connect_within(config, [view.place, target.parent]) as con, replacing(target) as part:
         con.execute("CREATE TABLE vocabulary (field VARCHAR, value VARCHAR, id INTEGER)")
         for name, text in fields.items():
             con.execute(

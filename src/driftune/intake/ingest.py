@@ -16,11 +16,11 @@ from driftune.intake.commit import commit
 from driftune.intake.erasures import check_erasures
 from driftune.intake.lost import check_days
 from driftune.intake.negatives import Drawn, draw
-from driftune.intake.scratch import scratch
 from driftune.intake.stage import content_hash, stage
 from driftune.intake.turns import turn
 from driftune.io import write_json
 from driftune.lake.duck import connect, first_line, is_out_of_room
+from driftune.lake.scratch import scratch
 from driftune.lake.source import Fetched, fetch
 from driftune.lake.suppressed import erased_meanwhile, read_suppressed, unless_erased
 from driftune.lake.table import Lake, short_hash

@@ -6,7 +6,7 @@ from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.errors import SourceError
 from driftune.intake.ingest import is_judged
-from driftune.intake.scratch import scratch
+from driftune.lake.scratch import scratch
 from driftune.lake.source import arrived, fetch
 from driftune.quality.record import read_quality
 from driftune.registry.decision_queries import is_decided

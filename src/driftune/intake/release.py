@@ -18,8 +18,8 @@ from driftune.config.workspace import Workspace
 from driftune.domains import domain_key
 from driftune.errors import DriftuneError, SourceError
 from driftune.intake.ingest import Ingested, take_in, unchanged
-from driftune.intake.scratch import scratch
 from driftune.intake.turns import turn
+from driftune.lake.scratch import scratch
 from driftune.lake.source import Fetched, fetch
 from driftune.lake.table import Lake
 from driftune.quality.record import DayQuality, read_quality

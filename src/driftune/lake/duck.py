@@ -42,9 +42,11 @@ def connect(
     with all that is in them), beside the database itself, or installs an extension.
 
     With ``memory`` (such as ``2GB``) what does not fit goes to ``spill``, by default a file beside
-    the database. A file that is open in this process is joined, which costs next to nothing, and
-    its reach is that of who opened it; to open one takes longer than most queries on a small day.
-    The zone is the connection's own, ``memory`` of all together.
+    the database. In memory without ``spill`` nothing goes to disk, and what does not fit fails.
+
+    A file that is open in this process is joined, which costs next to nothing, and its reach is
+    that of who opened it; to open one takes longer than most queries on a small day. The zone is
+    the connection's own, ``memory`` of all together.
     """
     con = open_locked(path, reach, spill)
     try:
@@ -67,7 +69,9 @@ def open_locked(
             named = [str(each) for each in reach]
             named += [plain_name(Path(each)) for each in named]
             allowed = ", ".join(literal(name) for name in dict.fromkeys(named))
-            place = f"SET temp_directory = {literal(str(spill))};" if spill else ""
+            # DuckDB's own choice is the working directory, where nobody would look for users' ids.
+            beside = path is not None and spill is None
+            place = "" if beside else f"SET temp_directory = {literal(str(spill or ''))};"
             con.execute(
                 f"{place} SET allowed_directories = [{allowed}]; SET allowed_paths = [{allowed}]; "
                 f"SET allowed_configs = {_CHANGEABLE}; {_LOCKS}"

@@ -10,7 +10,8 @@ import duckdb
 from driftune.config import Config
 from driftune.errors import LakeError
 from driftune.io import replacing
-from driftune.lake.duck import connect, first_line, literal, one_row
+from driftune.lake.duck import first_line, literal, one_row
+from driftune.lake.scratch import connect_within
 from driftune.lake.store import store_of
 from driftune.lake.table import Lake, open_table
 
@@ -73,7 +74,7 @@ def export_day(config: Config, day: date, version: int, target: Path) -> int:
             f"versions {day} lists what is left"
         )
     try:
-        with connect(reach=[view.place, target.parent]) as con, replacing(target) as part:
+        with connect_within(config, [view.place, target.parent]) as con, replacing(target) as part:
             relation = view.whole_relation(con, [day])
             copy = f"COPY (FROM {relation}) TO {literal(str(part))}"
             return int(one_row(con, f"{copy} (FORMAT parquet, COMPRESSION zstd)")[0])

@@ -68,7 +68,8 @@ def split_days(files: Sequence[Path], column: str | None, timezone: str, folder:
         f"SELECT * REPLACE (CASE WHEN year({_DAY}) BETWEEN {FIRST_YEAR} AND {LAST_YEAR} "
         f"THEN {_DAY} END AS {_DAY}) FROM ({dated})"
     )
-    with connect(reach=[*files, folder], timezone=timezone) as con:
+    aside = folder.with_name(f".{folder.name}.spill")
+    with connect(reach=[*files, folder], timezone=timezone, spill=aside) as con:
         try:
             # One thread keeps the order.
             con.execute("SET threads = 1")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
-from driftune.intake.scratch import left_behind
+from driftune.lake.scratch import left_behind
 from driftune.lake.store import LakeFolder, store_of
 from driftune.lake.table import Lake
 from driftune.reports.docs_page import docs_path

@@ -22,8 +22,8 @@ from driftune.errors import DriftuneError, LakeDamageError
 from driftune.features.encoder import erase_users
 from driftune.intake.erasure_problems import lost_line
 from driftune.intake.erasures import note_lake, rewriting
-from driftune.intake.scratch import left_behind
 from driftune.lake.applied import applied
+from driftune.lake.scratch import left_behind
 from driftune.lake.store import store_of
 from driftune.lake.suppressed import Erasure, Suppressed, marks, read_suppressed
 from driftune.locks import locked

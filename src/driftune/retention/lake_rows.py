@@ -13,10 +13,10 @@ from driftune.config.workspace import Workspace
 from driftune.errors import LakeDamageError
 from driftune.intake.commit import replace_day
 from driftune.intake.erasures import rewriting
-from driftune.intake.scratch import scratch
 from driftune.intake.turns import turn
 from driftune.io import read_json, write_sealed
 from driftune.lake.duck import connect, literal, one_row, parquet
+from driftune.lake.scratch import scratch
 from driftune.lake.store import StoredFile
 from driftune.lake.suppressed import note_day, read_suppressed, without
 from driftune.lake.table import Lake, open_table, short_hash
