@@ -46,6 +46,30 @@ def test_a_champion_against_itself_is_never_promoted(min_effect: float):
         assert decide(world, champion, champion, policy, seed).decision == "reject"
 
 
+def test_rows_are_ranked_by_one_place_and_held_against_clicks_where_they_were_shown(
+    world: World,
+) -> None:
+    champion, challenger = world.model(blur=1.0), world.model(blur=0.1)
+    plain = decide(world, champion, challenger)
+
+    def stated(side: Scores) -> Scores:
+        # At the first place all is clicked more often, in the same order.
+        high = sigmoid(np.log(side.p_click / (1 - side.p_click)) + 3)
+        return Scores(high, high * side.p_ctcvr / side.p_click, side)
+
+    report = decide(world, stated(champion), stated(challenger))
+    assert report.decision == "promote"
+    assert report.calibration == plain.calibration
+    assert report.log_loss == plain.log_loss
+    for name in ("ctr_log_loss", "ctr_calibration", "ctr_ece", "ctcvr_log_loss", "ctr_auc"):
+        assert report.challenger[name] == pytest.approx(plain.challenger[name])
+    # What is shown is an input like what ranks.
+    broken = replace(challenger, p_click=np.full(ROWS, np.nan))
+    refused = decide(world, champion, replace(challenger, shown=broken))
+    assert refused.decision == "reject"
+    assert failed(refused) == ["challenger (as shown) pCTR"]
+
+
 @pytest.mark.slow
 def test_equally_good_models_are_promoted_no_more_often_than_the_interval_allows():
     worlds, allowed = 600, (1 - POLICY.confidence) / 2

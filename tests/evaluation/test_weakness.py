@@ -30,6 +30,14 @@ def test_a_model_that_knows_the_rates_is_not_weak(judged):
     assert weakness(rows.click, rate, plain) is None
 
 
+def test_probabilities_and_what_ranks_may_be_of_different_places(judged):
+    rows, rate, plain = judged
+    assert weakness(rows.click, rate, plain, ranked=np.minimum(3 * rate, 1.8)) is None
+    told = weakness(rows.click, rate, plain, ranked=-rate)
+    assert told is not None and told.startswith("ranks clicks worse than chance")
+    assert "foresees" not in told
+
+
 def test_a_model_that_ranks_the_wrong_way_is_told(judged):
     rows, rate, plain = judged
     told = weakness(rows.click, 0.65 - rate, plain)

@@ -7,11 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from driftune.config.workspace import Workspace
+from driftune.drift.cells import logit_cells
+from driftune.drift.profiles import Profiler, Served
 from driftune.errors import BackboneError, ConfigError
+from driftune.evaluation.metrics import auc
 from driftune.features.days import encode_day
 from driftune.features.encoder import require_roles
+from driftune.io import read_json
+from driftune.lake.table import Lake
 from driftune.models.adapters import AdapterBank
 from driftune.registry.ledger import Ledger
+from driftune.training.base_record import base_problems
 from driftune.training.pretrain import load_model, pretrain
 from driftune.training.rows import load_rows
 from driftune.training.scoring import score, score_clicks
@@ -71,6 +78,34 @@ def test_a_position_is_trained_on_and_not_scored_by(world: World) -> None:
     assert scored[0][rows.position == 1] == pytest.approx(seen[rows.position == 1])
     # Rows that are taken keep it.
     assert rows.take(np.arange(3)).stated == rows.stated
+
+
+def test_probabilities_are_held_against_clicks_where_the_rows_were_shown(world: World) -> None:
+    # The base that evaluates itself: clicks of places 1 and 2 alone are one in four.
+    figures = read_json(Workspace(world.config).model / "metrics.json")
+    assert figures["ctr_calibration"] == pytest.approx(1, abs=0.15)
+    by_domain = pd.read_csv(Workspace(world.config).model / "by_domain.csv")
+    assert by_domain["calibration"].between(0.8, 1.25).all()
+    assert not by_domain["miscalibrated"].any()
+    # That rates of items and places foresee such clicks better is told, and true.
+    told = [problem["told"] for problem in base_problems(world.config)]
+    assert not any("clicks for each one" in each for each in told)
+    encoder, model, _ = load_model(world.config)
+    rows = load_rows(encoder, [encode_day(world.config, encoder, world.day(0))])
+    stated, shown = score(model, rows)[0], score(model, rows.as_shown())[0]
+    assert stated.sum() > 1.5 * shown.sum()
+    # What ranks the rows knows nothing of their places.
+    assert figures["ctr_auc"] < 0.7 < auc(rows.click.numpy(), shown)
+    # Drift's calibration counts what was foreseen where the rows were shown, ranking what ranks.
+    keys = [str(key) for key in np.unique(rows.domain_key)]
+    served = {key: Served("base", 0) for key in keys}
+    profiler = Profiler(world.config, encoder, model, AdapterBank(), Lake.of(world.config), served)
+    for key, profile in profiler.of_day(world.day(0), keys).items():
+        expected = profile.parts["expected"].sum()
+        assert expected == pytest.approx(shown[rows.domain_key == key].sum(), rel=1e-3)
+        ranking = profile.parts["ranking"].reshape(2, -1).sum(axis=0)
+        cells = np.bincount(logit_cells(stated[rows.domain_key == key]), minlength=len(ranking))
+        assert np.array_equal(ranking, cells)
 
 
 def test_another_value_than_the_encoder_was_fitted_with_is_one_line(world: World) -> None:

@@ -20,6 +20,7 @@ from driftune.evaluation.ranking import ranking_summary
 from driftune.evaluation.slices import traffic_slices
 from driftune.io import JsonObject, finite
 from driftune.models.adapters import Adapter, AdapterBank
+from driftune.models.recommender import Recommender
 from driftune.registry.records import GateReport
 from driftune.registry.records.gate import GateVerdict, Look, Plan, WaitsFor
 from driftune.registry.records.training import Span, SplitSpans
@@ -127,8 +128,8 @@ def _look(
         policy, _budget(before.plan), _spent(before.looks), len(rows)
     )
     champion, bank = bench.champion()
-    now = Scores(*score(model, rows, bank))
-    new = Scores(*score(model, rows, AdapterBank.from_adapters({key: adapter})))
+    now = _scores(model, rows, bank)
+    new = _scores(model, rows, AdapterBank.from_adapters({key: adapter}))
     gate_rows = _gate_rows(bench, judged)
     report = judge(gate_rows, now, new, policy, seed=bench.config.seed, confidence=confidence)
     measured = report.to_dict()
@@ -169,6 +170,12 @@ def _look(
             "waits_for": waits,
         }
     )
+
+
+def _scores(model: Recommender, rows: Rows, bank: AdapterBank) -> Scores:
+    """Scores of the rows, and where they debias those of the places where the rows were shown."""
+    shown = Scores(*score(model, rows.as_shown(), bank)) if rows.stated else None
+    return Scores(*score(model, rows, bank), shown)
 
 
 def _off_policy(

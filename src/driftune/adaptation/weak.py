@@ -27,9 +27,14 @@ def weak_sides(
     if plain is None or not len(rows):
         return WeakSides()
     found = {
-        name: weakness(click, np.asarray(side.p_click, dtype=np.float64), plain)
+        name: weakness(
+            click,
+            np.asarray(side.as_shown.p_click, dtype=np.float64),
+            plain,
+            np.asarray(side.p_click, dtype=np.float64),
+        )
         for name, side in (("champion", champion), ("challenger", challenger))
-        if np.isfinite(side.p_click).all()
+        if np.isfinite(side.p_click).all() and np.isfinite(side.as_shown.p_click).all()
     }
     return WeakSides(champion=found.get("champion"), challenger=found.get("challenger"))
 

@@ -98,8 +98,8 @@ class Features(Section):
     numerical: dict[str, ColumnRole] = {}
     """Further numbers, in the same way."""
     debias: dict[Literal["position"], float] = {}
-    """`{position: 1}`: training reads the role `position` as a number; whatever is scored (drift,
-    gate, guard) has this value in its place."""
+    """`{position: 1}`: training reads the role `position` as a number; what ranks rows (drift,
+    gate, guard) has this value in its place, what is compared with clicks the row's own."""
     min_count: Positive = 2
     """Reference rows that an id needs for an embedding of its own; of `source.explode`, lists."""
     oov_buckets: Positive = 16

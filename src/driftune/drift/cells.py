@@ -71,17 +71,26 @@ class Cells:
         self.price = price_cells(np.where(self.priced, price, 0.0))
 
     def count(
-        self, domain: np.ndarray, domains: int, predicted: np.ndarray, unseen: np.ndarray
+        self,
+        domain: np.ndarray,
+        domains: int,
+        predicted: np.ndarray,
+        shown: np.ndarray,
+        unseen: np.ndarray,
     ) -> dict[str, np.ndarray]:
-        """Counts (domains, cells) of every part but ``rows``."""
+        """Counts (domains, cells) of every part but ``rows``.
+
+        ``predicted``: the clicks that rows are ranked by; ``shown``: those foreseen where each row
+        was shown; the same unless ``features.debias`` says so. (n,) each.
+        """
         clicked = self.click == 1
         everything = np.ones(len(domain), dtype=bool)
         ranked = self.click * LOGITS + logit_cells(predicted)
         wanted: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray | None]] = {
             "shown": (self.category, everything, None),
             "clicked": (self.category, clicked, None),
-            "expected": (self.category, everything, predicted),
-            "information": (self.category, everything, predicted * (1 - predicted)),
+            "expected": (self.category, everything, shown),
+            "information": (self.category, everything, shown * (1 - shown)),
             "price_shown": (self.price, self.priced, None),
             "price_clicked": (self.price, self.priced & clicked, None),
             "hour": (self.hour, everything, None),

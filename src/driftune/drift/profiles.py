@@ -88,7 +88,8 @@ class Profiler:
         path = self._path(day)
         kept = {each.key: each for each in (read_counts(path) if is_whole(path) else ())}
         grouped = "" if self.groups is None else f" {self.groups.label}"
-        marks = {key: f"{self.served[key].label}{grouped}" for key in keys}
+        shown = " as shown" if self.encoder.debias else ""
+        marks = {key: f"{self.served[key].label}{grouped}{shown}" for key in keys}
         missing = [key for key in keys if key not in kept or kept[key].label != marks[key]]
         if missing:
             found = self._draw(day, missing)
@@ -109,12 +110,16 @@ class Profiler:
             return {}
         rows = from_arrow(self.encoder, table)
         predicted = score_clicks(self.model, rows, self.bank)
+        # Clicks are held against what the champion foresees where each row was shown: else a
+        # category that is moved to another place would look like one of other interest.
+        shown = score_clicks(self.model, rows.as_shown(), self.bank) if rows.stated else predicted
         names, domain = domains(table)
-        self._require_numbers(day, domain, [str(name) for name in names], predicted)
+        for each in (predicted, shown):
+            self._require_numbers(day, domain, [str(name) for name in names], each)
         first_unseen = np.array([self.served[str(name)].unseen_from for name in names])
         groups = None if self.groups is None else self.groups.groups
         cells = Cells(self.encoder, self.model, table, groups)
-        parts = cells.count(domain, len(names), predicted, rows.time >= first_unseen[domain])
+        parts = cells.count(domain, len(names), predicted, shown, rows.time >= first_unseen[domain])
         parts["rows"] = np.array([totals[str(name)] for name in names], dtype=float)
         return {
             str(name): {part: values[n] for part, values in parts.items()}

@@ -86,9 +86,16 @@ CALIBRATED = (0.8, 1.25)
 
 
 def base_figures(
-    click: np.ndarray, model: np.ndarray, domain: np.ndarray, item: np.ndarray
+    click: np.ndarray,
+    model: np.ndarray,
+    domain: np.ndarray,
+    item: np.ndarray,
+    ranked: np.ndarray | None = None,
 ) -> BaseFigures:
-    """Compare a model's probabilities with the two baselines' on the same impressions, (n,)."""
+    """Compare a model's probabilities with the two baselines' on the same impressions, (n,).
+
+    ``ranked``: the model's scores of which the AUC is, by default its probabilities.
+    """
     own = _losses(click, model)
     better = {}
     for name, rates in (("the domain's rate", domain), ("item and position rates", item)):
@@ -105,7 +112,7 @@ def base_figures(
         rows=len(click),
         clicks=int(clicks),
         predicted=hoped,
-        auc=auc(click, model),
+        auc=auc(click, model if ranked is None else ranked),
         calibration=ratio,
         log_loss=log_loss(click, model),
         domain_log_loss=log_loss(click, domain),

@@ -38,10 +38,20 @@ class GateRows:
 
 @dataclass(frozen=True)
 class Scores:
-    """One model's probabilities of the same rows, (n,) each: a click, a click that converts."""
+    """One model's probabilities of the same rows, (n,) each: a click, a click that converts.
+
+    ``shown``: the same where each row was shown, if those above are of another place
+    (``features.debias``). Rows are ranked by the ones, the others are held against labels.
+    """
 
     p_click: np.ndarray
     p_ctcvr: np.ndarray
+    shown: "Scores | None" = None
+
+    @property
+    def as_shown(self) -> "Scores":
+        """The probabilities to be held against labels."""
+        return self if self.shown is None else self.shown
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,7 @@ def judge(
         return GateReport(rules, policy.metric, guarded, level)
     names, user = np.unique(np.asarray(rows.user), return_inverse=True)
     before, after = (
-        scorecard(rows.click, rows.convert, user, side.p_click, side.p_ctcvr)
+        scorecard(rows.click, rows.convert, user, side, side.as_shown)
         for side in (champion, challenger)
     )
     pairs = _comparisons(rows, champion, challenger, (names, user), policy.metric, guarded)
@@ -148,7 +158,7 @@ def _log_loss(
     level: float,
     seed: int,
 ) -> LossDifference:
-    sides = champion.p_click, challenger.p_click
+    sides = champion.as_shown.p_click, challenger.as_shown.p_click
     return paired_log_loss(
         rows.click, *sides, user, resamples=policy.resamples, confidence=level, seed=seed
     )
@@ -156,7 +166,9 @@ def _log_loss(
 
 def _curves(rows: GateRows, champion: Scores, challenger: Scores) -> dict[str, list[CurvePoint]]:
     sides = {"champion": champion, "challenger": challenger}
-    return {name: calibration_curve(rows.click, side.p_click) for name, side in sides.items()}
+    return {
+        name: calibration_curve(rows.click, side.as_shown.p_click) for name, side in sides.items()
+    }
 
 
 def _guarded(rows: GateRows, policy: Gate) -> str | None:
@@ -232,7 +244,9 @@ def _input_rules(rows: GateRows, champion: Scores, challenger: Scores) -> Iterat
     present = (users == users) & np.not_equal(users, np.array(None))
     yield gate_rules.input_rule("user ids", present, count, "present")
     yield gate_rules.mask_rule(rows.slices, count)
-    for owner, scores in (("champion", champion), ("challenger", challenger)):
+    sides = {"champion": champion, "challenger": challenger}
+    shown = {f"{name} (as shown)": side.shown for name, side in sides.items() if side.shown}
+    for owner, scores in (sides | shown).items():
         for name, part in (("pCTR", scores.p_click), ("pCTCVR", scores.p_ctcvr)):
             if name == "pCTCVR" and rows.convert is None:
                 continue

@@ -104,24 +104,30 @@ def calibration_ratio(labels: ArrayLike, probabilities: ArrayLike) -> float:
 
 
 def summary(
-    clicks: ArrayLike, converts: ArrayLike | None, p_click: ArrayLike, p_ctcvr: ArrayLike
+    clicks: ArrayLike,
+    converts: ArrayLike | None,
+    p_click: ArrayLike,
+    p_ctcvr: ArrayLike,
+    shown: ArrayLike | None = None,
 ) -> dict[str, float]:
     """All metrics of one model: CTR on clicks, CTCVR on clicks that converted.
 
     Args:
         clicks, converts: (n,) of 0 and 1; without conversions those of CTCVR are left out.
         p_click, p_ctcvr: (n,) probabilities of a click, and of a click that converts.
+        shown: (n,) probabilities of a click where the rows were shown, by default ``p_click``.
 
     Raises:
         ValueError: for labels other than 0 and 1 or lengths that differ.
     """
+    shown = p_click if shown is None else shown
     click = _labels(clicks)
     bought = None if converts is None else click * _labels(converts)
     return {
         "ctr_auc": auc(click, p_click),
         **({} if bought is None else {"ctcvr_auc": auc(bought, p_ctcvr)}),
-        "ctr_log_loss": log_loss(click, p_click),
-        "ctr_calibration": calibration_ratio(click, p_click),
+        "ctr_log_loss": log_loss(click, shown),
+        "ctr_calibration": calibration_ratio(click, shown),
         "rows": len(click),
         "clicks": int(click.sum()),
         **({} if bought is None else {"conversions": int(bought.sum())}),

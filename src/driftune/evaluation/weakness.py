@@ -27,7 +27,9 @@ def plain_rates(earlier: Impressions, judged: Impressions) -> PlainRates | None:
     return PlainRates(domain_rates(earlier, judged), item_position_rates(earlier, judged))
 
 
-def weakness(click: np.ndarray, p_click: np.ndarray, plain: PlainRates) -> str | None:
+def weakness(
+    click: np.ndarray, p_click: np.ndarray, plain: PlainRates, ranked: np.ndarray | None = None
+) -> str | None:
     """What is wrong with a model on the impressions, in words; None where nothing is.
 
     It ranks them worse than chance (CTR-AUC below .5), or its log loss is above a baseline's by
@@ -35,10 +37,11 @@ def weakness(click: np.ndarray, p_click: np.ndarray, plain: PlainRates) -> str |
 
     Args:
         click: (n,) of 0 and 1.
-        p_click: (n,) the model's probabilities of a click.
+        p_click: (n,) the model's probabilities of a click, where the impressions were shown.
         plain: of the same impressions.
+        ranked: (n,) what the model ranks by, by default ``p_click``.
     """
-    found = base_figures(click.astype(np.float64), p_click, plain.domain, plain.item)
+    found = base_figures(click.astype(np.float64), p_click, plain.domain, plain.item, ranked)
     said = []
     if found.auc < 0.5:
         said.append(f"ranks clicks worse than chance (CTR-AUC {found.auc:.3f})")

@@ -30,11 +30,17 @@ log = logging.getLogger("driftune")
 
 
 def judge_base(
-    config: Config, encoder: Encoder, train: Rows, held_out: Rows, p_click: np.ndarray
+    config: Config,
+    encoder: Encoder,
+    train: Rows,
+    held_out: Rows,
+    p_click: np.ndarray,
+    ranked: np.ndarray | None = None,
 ) -> list[BaseProblem]:
     """Write each domain's figures (``by_domain.csv``) and what is wrong; returns and warns of it.
 
-    ``p_click``: the base's probabilities of a click on the held-out rows, (n,).
+    ``p_click``: the base's probabilities of a click on the held-out rows where they were shown,
+    (n,); ``ranked``: what it ranks them by, by default the same.
     """
     item = encoder.fields.index("item")
     names, domain = np.unique(
@@ -43,11 +49,12 @@ def judge_base(
     seen = _impressions(train, domain[: len(train)], item)
     asked = _impressions(held_out, domain[len(train) :], item)
     rates, items = domain_rates(seen, asked), item_position_rates(seen, asked)
+    ranked = p_click if ranked is None else ranked
     found = {}
     for number, key in enumerate(names):
         there = asked.domain == number
         found[str(key)] = base_figures(
-            asked.click[there], p_click[there], rates[there], items[there]
+            asked.click[there], p_click[there], rates[there], items[there], ranked[there]
         )
     folder = Workspace(config).model
     _write_table(folder / "by_domain.csv", found)

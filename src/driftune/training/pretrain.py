@@ -147,13 +147,14 @@ def evaluate(config: Config) -> Figures:
     trained, held_out = _reference_rows(config)
     encoder, model, _ = load_model(config)
     p_click, p_ctcvr = score(model, held_out)
+    shown = score(model, held_out.as_shown())[0] if held_out.stated else p_click
     click = held_out.click.numpy()
     convert = None if config.columns.convert is None else held_out.convert.numpy()
-    overall = summary(click, convert, p_click, p_ctcvr)
+    overall = summary(click, convert, p_click, p_ctcvr, shown)
     tell_unmeasured(overall)
     folder = Workspace(config).model
     write_json(folder / "metrics.json", finite(overall))
-    judge_base(config, encoder, trained, held_out, p_click)
+    judge_base(config, encoder, trained, held_out, shown, p_click)
     _receipt(folder / "evaluated.json", config, {"rows": len(held_out)})
     found: Figures = finite(overall)
     return found

@@ -64,6 +64,10 @@ class Rows:
             numbers[:, column] = value
         return replace(self, numbers=numbers)
 
+    def as_shown(self) -> "Rows":
+        """The rows to be scored where each was shown: what is compared with its clicks."""
+        return replace(self, stated=()) if self.stated else self
+
 
 def load_rows(encoder: Encoder, files: Sequence[Path], domain_key: str | None = None) -> Rows:
     """Load encoded days in time order; with ``domain_key`` only that domain's rows."""

@@ -19,7 +19,8 @@ def score(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Score rows: pCTR and pCTCVR of each, (rows,), float64.
 
-    Numbers that debias (``features.debias``) have their stated value. With a ``bank`` each row
+    Numbers that debias (``features.debias``) have their stated value, which is for what ranks rows;
+    what compares probabilities with labels scores ``rows.as_shown()``. With a ``bank`` each row
     passes its own domain's adapter, in one mixed forward; domains that the bank does not hold take
     the base path.
     """
