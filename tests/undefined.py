@@ -122,7 +122,7 @@ def break_backbone(world: World) -> None:
             first[2, width * domain] = 10
             last[0, :3] = torch.tensor([0.2, -0.2, 0.2])
     folder = backbone_folder(world.config)
-    save_backbone(folder, model, encoder.fingerprint, {"": trained_until(folder, "")})
+    save_backbone(folder, model, encoder.fingerprint, {"": trained_until(folder).otherwise})
 
 
 def _vector(model: ESMM, encoder: Encoder, field: str, value: str) -> torch.Tensor:

@@ -111,7 +111,7 @@ def backbone(drill: Drill) -> object:
     folder = Workspace(world.config).model / "backbone"
     fitted = load_encoder(encoder_folder(world.config)).fingerprint
     model, mark = load_backbone(folder, fitted)
-    return fingerprint(model), mark, trained_until(folder, "")
+    return fingerprint(model), mark, trained_until(folder)
 
 
 def adapter(drill: Drill) -> object:

@@ -193,14 +193,14 @@ def test_another_encoder_is_refused(folder: Path) -> None:
 
 
 def test_each_domain_has_its_own_end_of_training(folder: Path) -> None:
-    assert trained_until(folder, "home") == 7
-    assert trained_until(folder, "search") == 9
-    assert trained_until(folder, "one that came later") == 9
+    assert trained_until(folder).of("home") == 7
+    assert trained_until(folder).of("search") == 9
+    assert trained_until(folder).of("one that came later") == 9
     path = folder / "backbone.json"
     card = read_json(path)
     write_sealed(path, {**card, "trained_until": 8})
-    assert trained_until(folder, "home") == 8
+    assert trained_until(folder).of("home") == 8
     del card["trained_until"]
     write_sealed(path, card)
     with pytest.raises(BackboneError, match=r"no readable trained_until; run driftune pretrain"):
-        trained_until(folder, "home")
+        trained_until(folder)

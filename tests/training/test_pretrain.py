@@ -53,7 +53,7 @@ def test_metrics_are_those_of_the_newest_reference_rows(trained_world: World) ->
         own, kept = held_out.domain_key == key, train.domain_key == key
         assert own.sum() == pytest.approx(0.2 * (own.sum() + kept.sum()), abs=1)
         assert held_out.time[own].min() >= train.time[kept].max()
-        until = trained_until(backbone_folder(trained_world.config), key)
+        until = trained_until(backbone_folder(trained_world.config)).of(key)
         assert until == train.time[kept].max() + 1
     assert figures["ctr_auc"] == pytest.approx(roc_auc_score(held_out.click, p_click))
     assert figures["ctcvr_auc"] == pytest.approx(roc_auc_score(held_out.convert, p_ctcvr))

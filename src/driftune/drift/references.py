@@ -17,13 +17,12 @@ import numpy as np
 from driftune.config import Config
 from driftune.drift.profiles import Served
 from driftune.drift.rules import DUE, NO_HISTORY
-from driftune.models.backbone import trained_until
+from driftune.models.backbone import TrainedUntil
 from driftune.registry.champions import Champion
 from driftune.registry.decision_queries import decision_behind
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.past import days_served
 from driftune.registry.records import State
-from driftune.training.pretrain import backbone_folder
 
 # Days that the champion's predictions are compared with at least, however young the counters.
 MIN_SETTLED = 3
@@ -80,11 +79,14 @@ def settled_days(config: Config, champion: Champion, reference: Sequence[date]) 
 
 
 def served_by(
-    config: Config, ledger: Ledger, key: str, champion: Champion, backbone: str
+    ledger: Ledger, key: str, champion: Champion, backbone: str, base_until: TrainedUntil
 ) -> Served:
-    """Who serves a domain, and from when on rows had no part in its training."""
+    """Who serves a domain, and from when on rows had no part in its training.
+
+    ``base_until``: of the backbone, for champions that are the base itself.
+    """
     if champion.serves == BASE or champion.folder is None:
-        return Served(backbone[:16], trained_until(backbone_folder(config), key))
+        return Served(backbone[:16], base_until.of(key))
     return Served(f"{backbone[:16]} {champion.folder.name}", _gate_begins(ledger, key, champion))
 
 

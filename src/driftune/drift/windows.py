@@ -36,11 +36,12 @@ from driftune.intake.lost import check_days
 from driftune.io import read_json, write_sealed
 from driftune.lake.duck import connect, parquet
 from driftune.lake.table import Lake
+from driftune.models.backbone import trained_until
 from driftune.registry.again import decisions_made
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.decision_queries import decision_ids
 from driftune.registry.ledger import Ledger
-from driftune.training.pretrain import load_item_groups, load_model
+from driftune.training.pretrain import backbone_folder, load_item_groups, load_model
 
 log = logging.getLogger("driftune")
 # Domains that a line of the log names.
@@ -169,9 +170,11 @@ def _served(
 ) -> tuple[dict[str, Served], dict[str, Exception]]:
     """Who serves each domain, and the errors of those of which the ledger's record is damaged."""
     served, faults = dict[str, Served](), dict[str, Exception]()
+    # The card names every domain: it is read once for all.
+    base_until = trained_until(backbone_folder(config))
     for key, champion in champions.items():
         try:
-            served[key] = served_by(config, ledger, key, champion, backbone)
+            served[key] = served_by(ledger, key, champion, backbone, base_until)
         except LedgerBusyError:
             raise
         except LedgerError as error:

@@ -1,6 +1,7 @@
 """The files of the frozen recommender: safetensors and a JSON card."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from driftune.errors import BackboneError
@@ -34,10 +35,21 @@ def save_backbone(
     return mark
 
 
-def trained_until(folder: Path, domain_key: str) -> int:
-    """From which time on (microseconds since 1970) a domain's rows did not train the backbone.
+@dataclass(frozen=True)
+class TrainedUntil:
+    """From when on (microseconds since 1970) rows did not train the backbone: by domain key, and
+    ``otherwise`` for a domain without a row that trained it, the newest such time of all."""
 
-    Of a domain without a row that trained it, the newest such time of all.
+    by_domain: Mapping[str, int]
+    otherwise: int
+
+    def of(self, domain_key: str) -> int:
+        """That time of a domain."""
+        return self.by_domain.get(domain_key, self.otherwise)
+
+
+def trained_until(folder: Path) -> TrainedUntil:
+    """Read from a backbone's card until when each domain's rows trained it.
 
     Raises:
         BackboneError: when its card does not say so.
@@ -45,9 +57,10 @@ def trained_until(folder: Path, domain_key: str) -> int:
     try:
         said = read_json(folder / "backbone.json")["trained_until"]
         if isinstance(said, dict):
-            return int(said[domain_key] if domain_key in said else max(said.values(), default=0))
+            by_domain = {key: int(time) for key, time in said.items()}
+            return TrainedUntil(by_domain, max(by_domain.values(), default=0))
         # Earlier releases held out the newest rows of all domains together.
-        return int(said)
+        return TrainedUntil({}, int(said))
     except (OSError, ValueError, KeyError, TypeError):
         raise BackboneError(
             f"{folder / 'backbone.json'}: no readable trained_until; run driftune pretrain"
