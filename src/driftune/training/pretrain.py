@@ -189,5 +189,5 @@ def _reference_rows(config: Config, progress: Progress | None = None) -> tuple[R
     rows = load_rows(encoder, _encoded(config, encoder, progress))
     if not len(rows):
         raise BackboneError("the reference days hold no rows to train on; check reference")
-    held_out = newest_of_each(rows.domain_key, config.reference.holdout)
+    held_out = newest_of_each(rows.domain_key, rows.time, config.reference.holdout)
     return rows.take(~held_out), rows.take(held_out)
