@@ -65,14 +65,23 @@ def test_the_share_is_what_held_out_rows_lack_more_than_training_rows(parts) -> 
     assert shares(world, encoder, trained, nobody) == {}
 
 
-def test_a_share_that_is_given_is_that_of_all_open_fields(parts) -> None:
+def test_a_share_that_is_given_is_that_of_the_fields_that_have_unknown_ids(parts) -> None:
     world, encoder, rows = parts
     config = world.config.model_copy(
         update={"backbone": world.config.backbone.model_copy(update={"id_dropout": 0.25})}
     )
-    found = id_dropout(config, encoder, rows, rows).told
-    assert set(found) == {"user", "item", "category", "restaurant_id"}
-    assert set(found.values()) == {0.25}
+    # A category is always one of four: to read it as unknown teaches nothing.
+    user, first = encoder.fields.index("user"), encoder.buckets + 1
+    known = rows.take(np.arange(400))
+    ids = known.ids.clone()
+    ids[-1, user] = 3
+    assert int(ids[:-1, user].min()) >= first
+    assert id_dropout(config, encoder, rows, known).told == {}
+    assert id_dropout(config, encoder, rows, replace(known, ids=ids)).told == {"user": 0.25}
+    # Nothing says which fields have none.
+    nobody = rows.take(np.empty(0, dtype=np.int64))
+    found = id_dropout(config, encoder, rows, nobody).told
+    assert found == dict.fromkeys(["user", "item", "category", "restaurant_id"], 0.25)
 
 
 def test_ids_are_replaced_by_buckets_as_often_as_said_and_nulls_stay() -> None:
@@ -138,7 +147,7 @@ def test_new_users_train_what_stands_for_them_and_the_record_says_so(make_world,
     with Ledger(world.config) as ledger:
         figures = pretrain(world.config, ledger)
         assert figures["rows"] == sum(
-            newest_of_each(_all_domains(world), world.config.reference.holdout)
+            newest_of_each(*_all_rows(world), world.config.reference.holdout)
         )
         first = _files(world)
         pretrain(world.config, ledger)
@@ -159,11 +168,12 @@ def test_new_users_train_what_stands_for_them_and_the_record_says_so(make_world,
             assert torch.equal(vectors[place], vectors[1 + place % encoder.buckets])
 
 
-def _all_domains(world: World) -> np.ndarray:
+def _all_rows(world: World) -> tuple[np.ndarray, np.ndarray]:
     trained, held_out = _reference_rows(world.config)
     time = np.concatenate([trained.time, held_out.time])
     keys = np.concatenate([trained.domain_key, held_out.domain_key])
-    return keys[np.argsort(time, kind="stable")]
+    order = np.argsort(time, kind="stable")
+    return keys[order], time[order]
 
 
 def _files(world: World) -> list[bytes]:

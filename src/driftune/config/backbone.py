@@ -25,4 +25,4 @@ class Backbone(Section):
     id_dropout: Literal["auto"] | Annotated[float, Field(ge=0, le=0.5)] = "auto"
     """Share of the training rows that read a known id as unknown, by field, so that what stands
     for unknown ids is trained; `auto`: as many as the held-out rows have more of them than the
-    training rows, at most 0.1."""
+    training rows, at most 0.1. A number is for fields of which held-out rows have any."""

@@ -70,30 +70,35 @@ def id_dropout(config: Config, encoder: Encoder, trained: Rows, held_out: Rows) 
     """The shares that ``backbone.id_dropout`` asks for.
 
     ``auto``, by field: how many more of the held-out rows than of the training rows have an
-    unknown id, at most ``MOST`` and nothing below ``LEAST``. No label is looked at.
+    unknown id, at most ``MOST`` and nothing below ``LEAST``. A number: that share of each field of
+    which a held-out row has an unknown id, as others (a weekday, a few categories) never have any;
+    without held-out rows of every field. No label is looked at.
     """
-    asked = config.backbone.id_dropout
+    given = config.backbone.id_dropout
     shares = []
     for field, name in enumerate(encoder.fields):
         if name in _CLOSED:
             shares.append(0.0)
-        elif asked == "auto":
-            shares.append(_lacking(encoder, field, trained.ids[:, field], held_out.ids[:, field]))
+            continue
+        asked, taught = _unknown(encoder, field, trained.ids[:, field], held_out.ids[:, field])
+        if given == "auto":
+            more = round(asked - taught, 4)
+            shares.append(min(more, MOST) if more >= LEAST else 0.0)
         else:
-            shares.append(float(asked))
+            shares.append(float(given) if asked or not len(held_out) else 0.0)
     return IdDropout(encoder.fields, tuple(shares), encoder.buckets)
 
 
-def _lacking(encoder: Encoder, field: int, trained: Tensor, held_out: Tensor) -> float:
-    """How many more rows have an unknown id among the held-out ones, as a share of 4 digits."""
+def _unknown(
+    encoder: Encoder, field: int, trained: Tensor, held_out: Tensor
+) -> tuple[float, float]:
+    """The shares of held-out and of training rows whose id is unknown; 0 where either is empty."""
     if not len(held_out) or not len(trained):
-        return 0.0
+        return 0.0, 0.0
     known = torch.zeros(encoder.sizes[field], dtype=torch.bool)
     known[trained.unique()] = True
     known[1 : encoder.buckets + 1] = False
     # Null is no id.
     known[0] = True
-    asked = 1 - int(known[held_out].sum()) / len(held_out)
-    taught = 1 - int(known[trained].sum()) / len(trained)
-    share = round(asked - taught, 4)
-    return min(share, MOST) if share >= LEAST else 0.0
+    asked, taught = (1 - int(known[rows].sum()) / len(rows) for rows in (held_out, trained))
+    return asked, taught
