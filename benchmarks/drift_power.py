@@ -89,8 +89,8 @@ def main() -> None:
 def profiler_of(config: Config, keys: Sequence[str]) -> Profiler:
     """A profiler whose champion is the frozen base everywhere."""
     encoder, model, mark = load_model(config)
-    folder = backbone_folder(config)
-    served = {key: Served(mark[:16], trained_until(folder, key)) for key in keys}
+    until = trained_until(backbone_folder(config))
+    served = {key: Served(mark[:16], until.of(key)) for key in keys}
     bank = AdapterBank.from_adapters({})
     return Profiler(config, encoder, model, bank, Lake.of(config), served)
 

@@ -58,7 +58,7 @@ def live(folder: Path, names: list[str], column: str) -> tuple[World, dict[str, 
         found = {name: (key, count) for name, key, count in rows.fetchall()}
     assert {name: key for name, (key, _) in found.items()} == {n: domain_key(n) for n in found}
     keys = sorted({key for key, _ in found.values()})
-    table, totals = sample(encoded, keys, encoder, ROWS)
+    table, totals = sample(config, encoded, keys, encoder)
     assert {key: totals[key][0] for key, _ in found.values()} == dict(found.values())
     assert table.num_rows == sum(count for _, count in found.values())
     return world, {name: count for name, (_, count) in found.items()}
