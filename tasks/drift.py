@@ -27,8 +27,12 @@ def draw_windows(config: Config, day: date, *, again: bool = False) -> list[wind
 
 @task(task_run_name="stale champions {day}", **QUICK)
 def take_back_stale(config: Config, day: date, again: Again) -> list[str]:
-    """Take back the champions of the day's decisions that rest on a day delivered anew since."""
+    """Take back the champions of the day's decisions that rest on a day delivered anew since.
+
+    None is while something keeps the day from being decided: see ``windows.require_decidable``.
+    """
     with Ledger(config) as ledger:
+        windows.require_decidable(config, ledger, day)
         return registry_again.take_back_stale(config, ledger, day, again)
 
 

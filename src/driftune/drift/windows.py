@@ -40,6 +40,7 @@ from driftune.registry.again import decisions_made
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.decision_queries import decision_ids
 from driftune.registry.ledger import Ledger
+from driftune.registry.rows import DayRecord
 from driftune.training.pretrain import load_item_groups, load_model
 
 log = logging.getLogger("driftune")
@@ -83,6 +84,27 @@ def decision_id(day: date, key: str, revision: int, backbone: str, number: int =
     return f"{day}.{key}.r{revision}.{backbone[:8]}{made_again}"
 
 
+def require_decidable(config: Config, ledger: Ledger, day: date) -> None:
+    """See that nothing which all domains share keeps a day from being decided.
+
+    Raises:
+        LedgerError: when the day was not ingested.
+        LakeError: when the lake has lost a day that the windows rest on, or an erasure.
+        Exception: what the model's files cannot be read with.
+    """
+    _record(ledger, day)
+    load_model(config)
+    check_days(config, ledger, day)
+    check_erasures(config, ledger)
+
+
+def _record(ledger: Ledger, day: date) -> DayRecord:
+    record = ledger.day(day)
+    if record is None:
+        raise LedgerError(f"{day} is not in the lake; run driftune run --day {day}")
+    return record
+
+
 def draw_windows(
     config: Config, ledger: Ledger, day: date, *, again: bool = False
 ) -> list[DomainWindow]:
@@ -97,9 +119,7 @@ def draw_windows(
         LakeError: when the lake has lost a day that the windows rest on, or an erasure.
         Exception: what the drawing of every domain has failed with.
     """
-    record = ledger.day(day)
-    if record is None:
-        raise LedgerError(f"{day} is not in the lake; run driftune run --day {day}")
+    record = _record(ledger, day)
     encoder, model, backbone = load_model(config)
     check_days(config, ledger, day)
     check_erasures(config, ledger)
@@ -113,15 +133,18 @@ def draw_windows(
     made = decisions_made(ledger, day, revision, backbone)
     replaced = to_replace(config, ledger, record, backbone, judged) if again else {}
     numbers = {key: made.get(key, 1) + (key in replaced) for key in judged}
-    wanted = {decision_id(day, key, revision, backbone, each) for key, each in numbers.items()}
-    if wanted <= decision_ids(ledger, day):
+    wanted = {key: decision_id(day, key, revision, backbone, each) for key, each in numbers.items()}
+    decided = decision_ids(ledger, day)
+    if set(wanted.values()) <= decided:
         return []
     present = {key: each for key, each in judged.items() if key not in known.problems}
     served, faults = _served(config, ledger, present, backbone)
     groups = load_item_groups(config, encoder, backbone)
     drawing = Drawing(Profiler(config, encoder, model, bank, view, served, groups), faults=faults)
     references = _draw(config, ledger, drawing, present, day, backbone)
-    _write_windows(config, drawing, day, staying=made.keys() - judged.keys())
+    kept = {key for key, each in wanted.items() if each in decided}
+    kept |= (made.keys() - judged.keys()) | (replaced.keys() & drawing.faults.keys())
+    _write_windows(config, drawing, day, staying=kept)
     windows = []
     for key, champion in judged.items():
         reference = references.get(key, [])
@@ -287,6 +310,7 @@ def _write_windows(config: Config, drawing: Drawing, day: date, staying: Collect
     held: list[Counted] = []
     if staying and path.exists() and not is_damaged(path):
         held = [each for each in read_counts(path) if each.key in staying]
+    theirs = {each.key for each in held}
     groups = drawing.profiler.groups
     names = _categories(drawing.profiler.encoder) if groups is None else groups.names[:MOST]
     write_sealed(path.with_name("categories.json"), {"names": list(names)})
@@ -296,7 +320,7 @@ def _write_windows(config: Config, drawing: Drawing, day: date, staying: Collect
         + [
             Counted(key, each.isoformat(), profile.parts)
             for (key, each), profile in drawing.profiles.items()
-            if key not in drawing.faults
+            if key not in drawing.faults and key not in theirs
         ],
     )
 
