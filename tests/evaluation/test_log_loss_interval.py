@@ -11,7 +11,6 @@ from driftune.evaluation.metrics import log_loss
 from driftune.evaluation.rules import log_loss_rule
 from tests.evaluation.gate_worlds import POLICY, World, decide, failed, rule, sigmoid
 
-
 GIVEN = {"resamples": 500, "confidence": 0.95, "seed": 1, "tolerance": 0.02}
 
 

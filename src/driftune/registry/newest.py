@@ -19,13 +19,20 @@ class Aged(Protocol):
     """What has a place in the order."""
 
     @property
-    def day(self) -> str: ...
+    def day(self) -> str:
+        """The day, ISO."""
+
     @property
-    def revision(self) -> int: ...
+    def revision(self) -> int:
+        """The revision of the day."""
+
     @property
-    def decided_at(self) -> float: ...
+    def decided_at(self) -> float:
+        """Seconds since 1970."""
+
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """The id."""
 
 
 def age(row: Aged) -> tuple[str, int, float, str]:
