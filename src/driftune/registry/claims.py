@@ -5,6 +5,7 @@ import time
 import sqlalchemy as sa
 
 from driftune.owners import has_ended, new_owner
+from driftune.registry.newest import NEWEST_FIRST
 from driftune.registry.records import Decision
 from driftune.registry.schema import days, decisions, switches
 
@@ -74,7 +75,7 @@ def out_of_date(connection: sa.Connection, row: Decision) -> str | None:
         sa.select(decisions.c.id)
         .where(decisions.c.domain_key == row.domain_key, decisions.c.state.in_(ACTED))
         .where(sa.or_(decisions.c.day > row.day, same_day))
-        .order_by(decisions.c.day.desc(), decisions.c.decided_at.desc())
+        .order_by(*NEWEST_FIRST)
     )
     if newer is not None:
         return f"decision {newer} of the domain is newer"

@@ -13,6 +13,7 @@ OLDEST_FIRST = (
     decisions.c.decided_at,
     decisions.c.id,
 )
+NEWEST_FIRST = tuple(each.desc() for each in OLDEST_FIRST)
 
 
 class Aged(Protocol):
