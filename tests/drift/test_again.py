@@ -19,7 +19,6 @@ from driftune.drift.detect import decide_day
 from driftune.drift.measure import failed, measure_day
 from driftune.drift.windows import draw_windows, read_profiles, windows_path
 from driftune.owners import new_owner
-from driftune.registry.again import Again, redecided_of, replace_decision, take_back_stale
 from driftune.registry.by_hand import ask
 from driftune.registry.decision_queries import is_decided
 from driftune.registry.ended import ended
@@ -28,6 +27,7 @@ from driftune.registry.outbox import owed, queue
 from driftune.registry.past import last_finetunes
 from driftune.registry.records import Decision, GateReport
 from driftune.registry.records.decision import NewDecision
+from driftune.registry.redeciding import AskedBy, redecided_of, replace_decision, take_back_stale
 from driftune.registry.review import approve
 from driftune.registry.schema import decisions
 from driftune.registry.stale_champions import stale_champions
@@ -39,7 +39,7 @@ from tests.conftest import DOMAINS, World, impressions
 from tests.crowning import DOMAIN, KEY, bring, crown, pending, random_adapter
 from tests.forks import kill_at
 
-AGAIN = Again("ann", "tried on history")
+AGAIN = AskedBy("ann", "tried on history")
 
 
 def decide(params: Path, day: date, again: bool = False) -> list[str]:
@@ -246,7 +246,7 @@ def test_two_runs_at_once_make_each_decision_once(decided: World, forks: ForkSer
     "point",
     [
         "driftune.drift.windows:_write_windows",
-        "driftune.registry.again:insert_new",
+        "driftune.registry.redeciding:insert_new",
         "driftune.registry.ledger:Ledger.decide_within",
     ],
 )
@@ -508,7 +508,7 @@ def test_who_comes_second_leaves_the_note_of_the_first(
         first = replace_decision(ledger, row.id, AGAIN, values, known)
         note = ledger.decision(row.id).note
         late: NewDecision = {**values, "id": f"{row.id}.3"}
-        assert replace_decision(ledger, row.id, Again("bob", "late"), late, known) == first
+        assert replace_decision(ledger, row.id, AskedBy("bob", "late"), late, known) == first
         assert ledger.decision(row.id).note == note
         assert [each["who"] for each in redecided_of(ledger, KEY)] == ["ann"]
     assert f"{row.id} was decided again as {row.id}.2 already" in caplog.messages

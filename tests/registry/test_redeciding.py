@@ -5,11 +5,11 @@ from datetime import date
 
 from driftune.config import Config
 from driftune.config.marks import known_marks
-from driftune.registry.again import Again, redecided_of, replace_decision
 from driftune.registry.decision_queries import decided_on, decisions_of_day
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import Scores
 from driftune.registry.records.decision import NewDecision
+from driftune.registry.redeciding import AskedBy, redecided_of, replace_decision
 from driftune.registry.schema import decisions
 from driftune.registry.status import domain_status
 from tests.registry.conftest import BACKBONE, KEY, Decide
@@ -42,7 +42,7 @@ def test_of_several_at_once_one_replaces_and_its_note_stands(
 
     def replace(who: str) -> str:
         with Ledger(config) as own:
-            return replace_decision(own, old, Again(who, ""), values(f"{old}.2"), known).id
+            return replace_decision(own, old, AskedBy(who, ""), values(f"{old}.2"), known).id
 
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(replace, ["ann", "ben", "cat", "dan"]))

@@ -13,11 +13,11 @@ from driftune.drift.problem import Problem, fault
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict, judge_readings
 from driftune.drift.windows import DomainWindow
-from driftune.registry.again import Again, replace_decision
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import Scores, State
 from driftune.registry.records.decision import NewDecision
 from driftune.registry.records.scores import SignalFacts, SignalScore, WindowCounts
+from driftune.registry.redeciding import AskedBy, replace_decision
 
 log = logging.getLogger("driftune")
 
@@ -29,7 +29,7 @@ def decide_day(
     ledger: Ledger,
     windows: Sequence[DomainWindow],
     measured: Sequence[Measured],
-    again: Again | None = None,
+    again: AskedBy | None = None,
 ) -> list[str]:
     """Judge the measured domains of a day together and write their decisions; returns the ids.
 

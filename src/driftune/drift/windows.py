@@ -14,12 +14,12 @@ from pathlib import Path
 from driftune.checksums import is_damaged
 from driftune.config import Config
 from driftune.config.workspace import Workspace
-from driftune.drift.again import to_replace
 from driftune.drift.cells import FIRST, MOST, NEW, NONE
 from driftune.drift.compare import Windows
 from driftune.drift.counts import Counted, read_counts, write_counts
 from driftune.drift.domains import DayDomains, day_domains
 from driftune.drift.drawing import Drawing
+from driftune.drift.giving_way import to_replace
 from driftune.drift.problem import Problem, fault
 from driftune.drift.profiles import Profile, Profiler, Served, whole
 from driftune.drift.references import (
@@ -36,10 +36,10 @@ from driftune.intake.lost import check_days
 from driftune.io import read_json, write_sealed
 from driftune.lake.duck import connect, parquet
 from driftune.lake.table import Lake
-from driftune.registry.again import decisions_made
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.decision_queries import decision_ids
 from driftune.registry.ledger import Ledger
+from driftune.registry.redeciding import decisions_made
 from driftune.registry.rows import DayRecord
 from driftune.training.pretrain import load_item_groups, load_model
 
@@ -112,7 +112,8 @@ def draw_windows(
 
     Domains are judged together, so that either all are drawn or none. Those whose champion was
     trained on the day itself, or on later ones, get none. What fails for a domain alone is the
-    problem of its window. ``again``: decisions that give way count as none (``again.to_replace``).
+    problem of its window. ``again``: decisions that give way count as none (see
+    ``giving_way.to_replace``).
 
     Raises:
         LedgerError: when the day was not ingested.

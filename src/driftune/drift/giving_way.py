@@ -1,4 +1,4 @@
-"""Again: which of a day's decisions are made anew, and which stay, a line each."""
+"""Giving way: which of a day's decisions are made anew, and which stay, a line each."""
 
 import logging
 from collections.abc import Collection, Iterable
@@ -6,9 +6,9 @@ from datetime import date
 
 from driftune.config import Config
 from driftune.config.marks import known_marks
-from driftune.registry.again import standing_decisions, staying, what_changed
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import State
+from driftune.registry.redeciding import standing_decisions, staying, what_changed
 from driftune.registry.rows import DayRecord
 
 log = logging.getLogger("driftune")

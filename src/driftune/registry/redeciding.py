@@ -1,4 +1,4 @@
-"""Again: a day's decision gives way to one under other settings, or on days delivered anew.
+"""Redeciding: a day's decision gives way to one under other settings, or on days delivered anew.
 
 A decision and its successor change places in one transaction: whoever dies in between, or comes
 second, leaves or finds the one or the other.
@@ -30,7 +30,7 @@ from driftune.registry.stale_champions import stale_champions
 log = logging.getLogger("driftune")
 
 
-class Again(NamedTuple):
+class AskedBy(NamedTuple):
     """Who has a day decided again, and why; the audit keeps both."""
 
     who: str
@@ -100,7 +100,7 @@ def _said_of(connection: sa.Connection, row: Decision) -> str | None:
 def replace_decision(
     ledger: Ledger,
     old_id: str,
-    again: Again,
+    again: AskedBy,
     values: NewDecision,
     known: Mapping[str, Collection[str]],
 ) -> Decision:
@@ -164,7 +164,7 @@ def _decision(
     return next(map(Decision.of, found), None)
 
 
-def _note(again: Again, changed: str | None, now: float) -> str:
+def _note(again: AskedBy, changed: str | None, now: float) -> str:
     at = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M")
     why = f" ({again.why})" if again.why else ""
     return f"decided again by {again.who} on {at} UTC: {changed}{why}"
@@ -183,7 +183,7 @@ def what_changed(row: Decision, known: Mapping[str, Collection[str]]) -> str | N
     return None if row.stale is None else "a day that it used was delivered anew"
 
 
-def take_back_stale(config: Config, ledger: Ledger, day: date, again: Again) -> list[str]:
+def take_back_stale(config: Config, ledger: Ledger, day: date, again: AskedBy) -> list[str]:
     """Take back the champions of the day's decisions that rest on a day delivered anew since.
 
     The version before each serves then, and the day can be decided for its domain again. One goes
