@@ -146,27 +146,25 @@ def draw_windows(
     kept = {key for key, each in wanted.items() if each in decided}
     kept |= (made.keys() - judged.keys()) | (replaced.keys() & drawing.faults.keys())
     _write_windows(config, drawing, day, staying=kept)
-    windows = []
-    for key, champion in judged.items():
-        reference = references.get(key, [])
-        windows.append(
-            DomainWindow(
-                domain=known.names[key],
-                key=key,
-                day=day,
-                revision=revision,
-                backbone=backbone,
-                champion=champion.serves,
-                reference=reference,
-                settled=settled_days(config, champion, reference),
-                hours=known.hours,
-                data_version=view.version([day, *reference]),
-                problem=_problem(known, drawing, key),
-                number=numbers[key],
-                replaces=replaced.get(key),
-            )
+    return [
+        DomainWindow(
+            domain=known.names[key],
+            key=key,
+            day=day,
+            revision=revision,
+            backbone=backbone,
+            champion=champion.serves,
+            reference=reference,
+            settled=settled_days(config, champion, reference),
+            hours=known.hours,
+            data_version=view.version([day, *reference]),
+            problem=_problem(known, drawing, key),
+            number=numbers[key],
+            replaces=replaced.get(key),
         )
-    return windows
+        for key, champion in judged.items()
+        for reference in [references.get(key, [])]
+    ]
 
 
 def _problem(known: DayDomains, drawing: Drawing, key: str) -> Problem | None:

@@ -23,27 +23,9 @@ from driftune.registry.moments import moment
 from driftune.registry.newest import OLDEST_FIRST
 from driftune.registry.outbox import queue
 from driftune.registry.records import Decision
-from driftune.registry.records.decision import (
-    DecisionEnd,
-    NewDecision,
-    decision_query,
-    written,
-)
-from driftune.registry.rows import (
-    AdapterRecord,
-    DayRecord,
-    Pointer,
-    Switch,
-    SwitchRecord,
-)
-from driftune.registry.schema import (
-    adapters,
-    champions,
-    days,
-    decisions,
-    insert_new,
-    switches,
-)
+from driftune.registry.records.decision import DecisionEnd, NewDecision, decision_query, written
+from driftune.registry.rows import AdapterRecord, DayRecord, Pointer, Switch, SwitchRecord
+from driftune.registry.schema import adapters, champions, days, decisions, insert_new, switches
 from driftune.registry.stale import give_way, mark_stale
 from driftune.registry.stale_champions import tell_stale
 
