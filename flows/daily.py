@@ -16,8 +16,8 @@ from driftune.intake.turns import turn
 from driftune.lake.scratch import scratch
 from driftune.observe.run import Run, observed
 from driftune.quality.record import DayQuality
-from driftune.registry.again import Again
 from driftune.registry.ledger import Ledger
+from driftune.registry.redeciding import AskedBy
 from driftune.reports.summary import day_line, day_rows
 from tasks import adaptation, days, drift, guard, notices, reporting
 from tasks.fanout import FanOut, fan_out
@@ -122,7 +122,7 @@ def judge_waiting(settings: Config, day: date) -> dict[str, State[str]]:
     }
 
 
-def detect_drift(settings: Config, day: date, spread: FanOut, again: Again | None = None) -> None:
+def detect_drift(settings: Config, day: date, spread: FanOut, again: AskedBy | None = None) -> None:
     """Measure every domain, and decide for all: what one's measurement fails with is its state.
 
     ``again``: decisions under other settings, or on days delivered anew since, give way.

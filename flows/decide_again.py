@@ -10,8 +10,8 @@ from prefect.runtime import flow_run
 from driftune.config import Config
 from driftune.config.loading import load_config
 from driftune.observe.run import Run, observed
-from driftune.registry.again import Again
 from driftune.registry.ledger import Ledger
+from driftune.registry.redeciding import AskedBy
 from driftune.reports.summary import day_line, day_rows
 from flows.daily import act, detect_drift, report_day
 from tasks import drift, notices
@@ -38,11 +38,11 @@ def decide_again(day: date, who: str, why: str = "", config: str = "params.yaml"
         observed(settings, "decide-again", day=day, run=flow_run.name) as run,
         fan_out(settings) as spread,
     ):
-        return run_again(settings, day, Again(who, why), spread, run)
+        return run_again(settings, day, AskedBy(who, why), spread, run)
 
 
 def run_again(
-    settings: Config, day: date, again: Again, spread: FanOut, run: Run
+    settings: Config, day: date, again: AskedBy, spread: FanOut, run: Run
 ) -> dict[str, Any]:
     """Take back, decide, adapt, report; domains spread over the runner."""
     adapted: list[str] = []

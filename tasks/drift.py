@@ -9,10 +9,10 @@ from prefect.events import emit_event
 from driftune.config import Config
 from driftune.drift import detect, measure, pages, windows
 from driftune.observe.logs import continued
-from driftune.registry import again as registry_again
-from driftune.registry.again import Again
+from driftune.registry import redeciding
 from driftune.registry.decision_queries import require_decided
 from driftune.registry.ledger import Ledger
+from driftune.registry.redeciding import AskedBy
 from tasks.policy import QUICK, SPREAD
 
 DRIFT_EVENT = "driftune.drift.detected"
@@ -26,10 +26,14 @@ def draw_windows(config: Config, day: date, *, again: bool = False) -> list[wind
 
 
 @task(task_run_name="stale champions {day}", **QUICK)
-def take_back_stale(config: Config, day: date, again: Again) -> list[str]:
-    """Take back the champions of the day's decisions that rest on a day delivered anew since."""
+def take_back_stale(config: Config, day: date, again: AskedBy) -> list[str]:
+    """Take back the champions of the day's decisions that rest on a day delivered anew since.
+
+    None is while something keeps the day from being decided: see ``windows.require_decidable``.
+    """
     with Ledger(config) as ledger:
-        return registry_again.take_back_stale(config, ledger, day, again)
+        windows.require_decidable(config, ledger, day)
+        return redeciding.take_back_stale(config, ledger, day, again)
 
 
 @task(task_run_name="drift {window.key}", **QUICK | SPREAD)
@@ -46,7 +50,7 @@ def decide_day(
     config: Config,
     drawn: list[windows.DomainWindow],
     measured: Sequence[measure.Measured | BaseException],
-    again: Again | None = None,
+    again: AskedBy | None = None,
 ) -> list[str]:
     """Judge the day's domains together and write their decisions; returns the ids.
 

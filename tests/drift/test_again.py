@@ -1,30 +1,45 @@
 """A day that is decided again: what gives way, what stays, and that nothing is lost on the way."""
 
 import logging
+import re
 import time
+from dataclasses import replace
 from datetime import date
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
 from driftune.config.loading import load_config
+from driftune.config.marks import known_marks
+from driftune.drift.counts import read_counts
 from driftune.drift.detect import decide_day
-from driftune.drift.measure import measure_day
-from driftune.drift.windows import draw_windows, read_profiles
+from driftune.drift.measure import failed, measure_day
+from driftune.drift.windows import draw_windows, read_profiles, windows_path
 from driftune.owners import new_owner
-from driftune.registry.again import Again, redecided_of, take_back_stale
+from driftune.registry.by_hand import ask
 from driftune.registry.decision_queries import is_decided
+from driftune.registry.ended import ended
 from driftune.registry.ledger import Ledger
+from driftune.registry.outbox import owed, queue
+from driftune.registry.past import last_finetunes
 from driftune.registry.records import Decision, GateReport
+from driftune.registry.records.decision import NewDecision
+from driftune.registry.redeciding import AskedBy, redecided_of, replace_decision, take_back_stale
+from driftune.registry.review import approve
 from driftune.registry.schema import decisions
 from driftune.registry.stale_champions import stale_champions
+from driftune.registry.status import domain_status
+from driftune.reports.decision_page import decision_view
+from driftune.reports.history import load_history
+from tasks import drift as drift_tasks
 from tests.conftest import DOMAINS, World, impressions
 from tests.crowning import DOMAIN, KEY, bring, crown, pending, random_adapter
 from tests.forks import kill_at
 
-AGAIN = Again("ann", "tried on history")
+AGAIN = AskedBy("ann", "tried on history")
 
 
 def decide(params: Path, day: date, again: bool = False) -> list[str]:
@@ -231,7 +246,7 @@ def test_two_runs_at_once_make_each_decision_once(decided: World, forks: ForkSer
     "point",
     [
         "driftune.drift.windows:_write_windows",
-        "driftune.registry.again:insert_new",
+        "driftune.registry.redeciding:insert_new",
         "driftune.registry.ledger:Ledger.decide_within",
     ],
 )
@@ -346,3 +361,176 @@ def test_a_decision_made_again_counts_once_among_those_that_share_the_error(
         count = sa.select(sa.func.count()).where(decisions.c.state == "superseded")
         assert ledger.one(count)[0] > 0
         assert decided_with(ledger, ledger.decision(asked)) <= 1
+
+
+def acted(world: World, day: date, state: str = "rejected") -> str:
+    """A decision of the domain about a later day, for which a fine-tune was asked; its id."""
+    return pending(world, day, state=state)
+
+
+def test_a_stale_champion_serves_where_nothing_could_be_trained_in_its_place(
+    decided: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    day = decided.day(3)
+    promoted(decided, day)
+    newer = acted(decided, decided.day(4))
+    bring(decided, day, impressions(day, 2400, seed=5))
+    with Ledger(decided.config) as ledger:
+        (stale,) = stale_champions(ledger).values()
+        assert stale.newer == newer and "--decide-again" not in stale.told
+        assert take_back_stale(decided.config, ledger, day, AGAIN) == []
+        assert ledger.champion_version(KEY) == 1
+    (line,) = [each for each in caplog.messages if "goes on serving" in each]
+    assert f"decision {newer} is newer; driftune adapt --domain {KEY} --why …" in line
+
+
+def test_nothing_is_taken_back_while_the_day_cannot_be_decided(decided: World) -> None:
+    day = decided.day(3)
+    promoted(decided, day)
+    bring(decided, day, impressions(day, 2400, seed=5))
+    (decided.config.home / "model" / "backbone").rename(decided.config.home / "model" / "away")
+    with pytest.raises(Exception, match="backbone"):
+        drift_tasks.take_back_stale.fn(decided.config, day, AGAIN)
+    with Ledger(decided.config) as ledger:
+        assert ledger.champion_version(KEY) == 1
+
+
+def test_an_error_takes_the_place_of_no_decision(
+    decided: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    day, config = decided.day(3), decided.config
+    old = set_state(decided, day, "waiting")
+    stricter(decided)
+    config = decided.config
+    with Ledger(config) as ledger:
+        windows = draw_windows(config, ledger, day, again=True)
+        measured = [
+            failed(window, OSError("no such file")) if window.key == KEY else each
+            for window, each in zip(windows, measure_day(config, windows), strict=True)
+        ]
+        found = decide_day(config, ledger, windows, measured, AGAIN)
+        assert old in found and ledger.decision(old).state == "waiting"
+        assert redecided_of(ledger, KEY) == []
+    assert any(line.startswith(f"{old} stays as it is: ") for line in caplog.messages)
+    # The next attempt succeeds.
+    decide(decided.params, day, again=True)
+    assert standing(decided, day)[DOMAIN].id == f"{old}.2"
+
+
+def test_what_a_person_asked_for_stays(decided: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "driftune")
+    day, other = decided.day(3), DOMAINS[1]
+    with Ledger(decided.config) as ledger:
+        asked = ask(ledger, DOMAIN, "ben", "a sale begins").id
+    held = standing(decided, day)[other].id
+    with Ledger(decided.config) as ledger:
+        with ledger.write() as connection:
+            this = decisions.update().where(decisions.c.id == held)
+            connection.execute(this.values(state="review"))
+        approve(ledger, held, "ben", "")
+    stricter(decided)
+    decide(decided.params, day, again=True)
+    rows = standing(decided, day)
+    for name, id_ in ((DOMAIN, asked), (other, held)):
+        assert (rows[name].id, rows[name].state) == (id_, "pending")
+    assert f"{asked} stays as it is: ben asked for it" in caplog.messages
+    assert f"{held} stays as it is: ben approved it" in caplog.messages
+
+
+def test_what_a_decision_ended_as_is_kept_and_counts(decided: World) -> None:
+    day = decided.day(3)
+    old = set_state(decided, day, "rejected", note="the gate kept the champion")
+    stricter(decided)
+    decide(decided.params, day, again=True)
+    with Ledger(decided.config) as ledger:
+        assert ended(ledger)[old] == ("rejected", "the gate kept the champion")
+        (told,) = redecided_of(ledger, KEY)
+        assert told["verdict"] == f"decided again as {old}.2 (was rejected)"
+        rows = {row["domain"]: row["last_adaptation"] for row in domain_status(ledger)}
+        assert rows == {name: old if name == DOMAIN else None for name in DOMAINS}
+        tried = last_finetunes(ledger, ledger.decision(old).backbone, decided.day(9))
+        assert {row.domain_key: row.tried for row in tried if row.tried} == {KEY: day}
+        history = load_history(decided.config, ledger, "r")
+        assert history.ended[old].state == "rejected"
+        late = replace(history, kept="9999-12-31")
+        assert late.pages == {(KEY, str(day))}
+        rows_of_day = [row for row in rows_of(decided, day) if row.domain_key == KEY]
+        (earlier,) = decision_view(decided.config, history, rows_of_day)["earlier"]
+        assert earlier["was"] == "Before, it was rejected: the gate kept the champion"
+
+
+def successor(row: Decision, state: str) -> NewDecision:
+    """What takes the place of a decision, in a state."""
+    return {
+        "id": f"{row.id}.2",
+        "domain": row.domain,
+        "domain_key": row.domain_key,
+        "day": row.day,
+        "revision": row.revision,
+        "backbone": row.backbone,
+        "state": state,
+        "score": row.score,
+        "scores": row.scores,
+        "sentence": row.sentence,
+        "data_version": row.data_version,
+        "champion_version": row.champion_version,
+    }
+
+
+def test_a_successor_that_is_out_of_date_sends_nobody_and_withdraws_the_alert_before(
+    decided: World,
+) -> None:
+    day = decided.day(3)
+    with Ledger(decided.config) as ledger:
+        row = ledger.decisions(decisions.c.domain_key == KEY)[0]
+        values = successor(row, "pending")
+        with ledger.write() as connection:
+            queue(connection, "alert", row.id, domain=DOMAIN, domain_key=KEY, day=str(day))
+    acted(decided, decided.day(4))
+    ledger = Ledger(decided.config)
+    ledger.told = ("alert",)
+    with ledger:
+        queued = {each.id for each in owed(ledger)}
+        made = replace_decision(ledger, row.id, AGAIN, values, known_marks(decided.config))
+        assert made.id == values["id"]
+        assert queued - {each.id for each in owed(ledger)} == {f"alert:{row.id}"}
+        assert f"alert:{made.id}" not in {each.id for each in owed(ledger)}
+
+
+def test_who_comes_second_leaves_the_note_of_the_first(
+    decided: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "driftune")
+    with Ledger(decided.config) as ledger:
+        row = ledger.decisions(decisions.c.domain_key == KEY)[0]
+        values = successor(row, "stable")
+        known = known_marks(decided.config)
+        first = replace_decision(ledger, row.id, AGAIN, values, known)
+        note = ledger.decision(row.id).note
+        late: NewDecision = {**values, "id": f"{row.id}.3"}
+        assert replace_decision(ledger, row.id, AskedBy("bob", "late"), late, known) == first
+        assert ledger.decision(row.id).note == note
+        assert [each["who"] for each in redecided_of(ledger, KEY)] == ["ann"]
+    assert f"{row.id} was decided again as {row.id}.2 already" in caplog.messages
+
+
+def test_windows_of_decisions_that_stand_are_not_overwritten(decided: World) -> None:
+    day, path = decided.day(3), windows_path(decided.config, decided.day(3))
+    before = {(each.key, each.label): each for each in read_counts(path)}
+    set_state(decided, day, "error")
+    text = decided.params.read_text(encoding="utf-8")
+    fewer = re.sub(r"sample_rows: \d+", "sample_rows: 40", text)
+    assert fewer != text
+    decided.params.write_text(fewer, encoding="utf-8")
+    decide(decided.params, day)
+    after = {(each.key, each.label): each for each in read_counts(path)}
+    assert before.keys() == after.keys()
+    same = {
+        key
+        for key, each in before.items()
+        if all(
+            np.array_equal(counts, after[key].parts[part]) for part, counts in each.parts.items()
+        )
+    }
+    # The one that ended in an error was drawn anew.
+    assert same == {key for key in before if key[0] != KEY}

@@ -25,6 +25,16 @@ def judged() -> tuple[Impressions, np.ndarray, PlainRates]:
     return rows, rate, plain
 
 
+def test_an_auc_just_below_chance_is_not_told_as_chance():
+    # One pair of 2 500 has changed places: an AUC of .4996.
+    click = np.tile([1.0, 0.0, 0.0, 1.0], 25)
+    score = np.linspace(0.4, 0.6, 100)
+    order = np.arange(100)
+    order[[2, 3]] = order[[3, 2]]
+    found = weakness(click[order], score, PlainRates(np.full(100, 0.5), np.full(100, 0.5)))
+    assert found is not None and "(CTR-AUC 0.4996)" in found
+
+
 def test_a_model_that_knows_the_rates_is_not_weak(judged):
     rows, rate, plain = judged
     assert weakness(rows.click, rate, plain) is None

@@ -54,6 +54,17 @@ def test_a_held_decision_s_message_says_how_to_approve_it(
     assert f"driftune approve {decision}" in texts(inbox)[0]
 
 
+@pytest.mark.parametrize("rule", ["age", "by hand"])
+def test_a_fine_tune_that_is_due_has_no_line_of_a_word(
+    told: World, ledger: Ledger, inbox: Inbox, rule: str
+) -> None:
+    decide(ledger, scores={"rule": rule})
+    deliver(told.config, ledger)
+    (text,) = texts(inbox)
+    assert text.startswith("Driftune: fine-tune: home · north")
+    assert "Drifted: clicks moved.\nA fine-tune follows.\n" in text
+
+
 def test_a_stable_domain_is_no_news(told: World, ledger: Ledger, inbox: Inbox) -> None:
     decide(ledger, state="stable")
     assert deliver(told.config, ledger) == 0

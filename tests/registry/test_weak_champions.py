@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import GateReport
@@ -91,3 +92,37 @@ def test_both_sides_are_told_in_words(weak: dict[str, Any]) -> None:
         "The champion ranks clicks worse than chance (CTR-AUC 0.480)",
         "The challenger is worse",
     ]
+
+
+def test_gates_of_another_backbone_judged_other_models(
+    ledger: Ledger, weak: dict[str, Any]
+) -> None:
+    judged(ledger, "2026-03-05", "rejected", 0, gate={"champion_serves": 0, "weak": weak})
+    assert KEY in weak_champions(ledger)
+    judged(ledger, "2026-03-06", "stable", 0, backbone="c" * 64)
+    assert weak_champions(ledger) == {}
+
+
+def test_one_damaged_report_hides_no_other(ledger: Ledger, weak: dict[str, Any]) -> None:
+    judged(ledger, "2026-03-05", "rejected", 0, gate={"champion_serves": 0, "weak": weak})
+    bad = judged(ledger, "2026-03-06", "rejected", 0, gate={"champion_serves": 0, "weak": {}})
+    with ledger.write() as connection:
+        if connection.dialect.name == "postgresql":
+            pytest.skip("PostgreSQL takes no damaged JSON")
+        this = sa.text("UPDATE decisions SET gate = '{\"weak\": {' WHERE id = :id")
+        connection.execute(this, {"id": bad})
+    assert "2026-03-05" in weak_champions(ledger)[KEY]
+
+
+@pytest.mark.parametrize("gate", ["null", '{"champion_serves": 0, "weak": null}'])
+def test_what_judged_nothing_clears_no_mark(
+    ledger: Ledger, weak: dict[str, Any], gate: str
+) -> None:
+    judged(ledger, "2026-03-05", "rejected", 0, gate={"champion_serves": 0, "weak": weak})
+    later = judged(ledger, "2026-03-06", "pending", 0)
+    with ledger.write() as connection:
+        this = sa.text("UPDATE decisions SET gate = :gate WHERE id = :id")
+        if connection.dialect.name == "postgresql":
+            this = sa.text("UPDATE decisions SET gate = CAST(:gate AS JSON) WHERE id = :id")
+        connection.execute(this, {"gate": gate, "id": later})
+    assert "2026-03-05" in weak_champions(ledger)[KEY]

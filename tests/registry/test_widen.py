@@ -1,5 +1,6 @@
 """A ledger that allowed one decision a domain and day takes several, and keeps what it holds."""
 
+import logging
 import sqlite3
 from collections.abc import Callable
 from multiprocessing.context import ForkServerContext
@@ -112,3 +113,40 @@ def test_a_decision_is_still_made_once(ledger: Ledger, decide: Decide) -> None:
     first = decide()
     _, new = ledger.decide(**{**values(1), "id": first})
     assert not new
+
+
+def test_what_others_added_to_an_old_ledger_stays(
+    old: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "driftune")
+    path = old.config.home / "ledger.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE decisions ADD COLUMN weight REAL NOT NULL DEFAULT 1.5")
+        connection.execute("ALTER TABLE decisions ADD COLUMN shop VARCHAR(8) DEFAULT 'it''s'")
+        connection.execute("ALTER TABLE decisions ADD COLUMN plain")
+        connection.execute("CREATE INDEX of_mine ON decisions (shop, day)")
+        connection.execute("CREATE UNIQUE INDEX part ON decisions (id) WHERE state = 'promoted'")
+    before = added(path)
+    with Ledger(old.config) as ledger:
+        assert one_decision_a_day(ledger.engine) is None
+    assert added(path) == before
+    assert (
+        caplog.messages.count(
+            "the ledger of an earlier release takes several decisions a day now: 72 kept"
+        )
+        == 1
+    )
+
+
+def added(path: Path) -> list[Any]:
+    """The columns and indexes that no release has made, and their values."""
+    with sqlite3.connect(path) as connection:
+        columns = connection.execute(
+            "SELECT name, type, \"notnull\", dflt_value FROM pragma_table_info('decisions') "
+            "WHERE name IN ('weight', 'shop', 'plain') ORDER BY name"
+        ).fetchall()
+        indexes = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE name IN ('of_mine', 'part') ORDER BY name"
+        ).fetchall()
+        values = connection.execute("SELECT weight, shop, plain FROM decisions ORDER BY id")
+        return [columns, indexes, values.fetchall()]

@@ -11,7 +11,7 @@ from driftune.adaptation.weak import weak_sides
 from driftune.adaptation.workbench import Workbench, lake_changed
 from driftune.config import Config
 from driftune.config.gate import Gate
-from driftune.config.marks import changed_settings, settings_marks
+from driftune.config.marks import changed_settings, known_marks, settings_marks
 from driftune.errors import LedgerError, OvertakenError, RegistryError
 from driftune.evaluation import looks as sequential
 from driftune.evaluation.gate import GateRows, Scores, judge
@@ -92,7 +92,7 @@ def challenge_again(bench: Workbench, day: date) -> GateReport:
     if report is None or report.split is None or report.plan is None:
         raise LedgerError(f"decision '{row.id}': its gate report has no plan of looks")
     before = Before(report.split, report.plan, report.looks)
-    if other := changed_settings(before.plan.settings, settings_marks(config)):
+    if other := changed_settings(before.plan.settings, known_marks(config)):
         raise OvertakenError(
             f"{', '.join(other)} of {config.source_file.name} changed after the challenger was "
             "first judged; the domain's next drift is adapted for anew"
@@ -148,6 +148,7 @@ def _look(
         spent=spent if counts else 0.0,
         verdict=GateVerdict(verdict),
     )
+    item = bench.served.encoder.fields.index("item")
     waits = None
     if verdict == "wait":
         waits = WaitsFor.CERTAINTY if counts else WaitsFor.DATA
@@ -156,9 +157,8 @@ def _look(
             **measured,
             "champion": measured["champion"] | _ranking(gate_rows, now, rows),
             "challenger": measured["challenger"] | _ranking(gate_rows, new, rows),
-            "weak": weak_sides(
-                rows, judged.earlier, bench.served.encoder.fields.index("item"), now, new
-            ),
+            # Too few rows for a verdict say nothing of either side.
+            "weak": weak_sides(rows, judged.earlier, item, now, new) if counts else None,
             "off_policy": _off_policy(bench.config, gate_rows, rows, now, new),
             "decision": verdict,
             "champion_version": champion.version,

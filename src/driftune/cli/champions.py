@@ -70,9 +70,9 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """Show a domain's switches of champion, and what was approved: when, who, why, what data."""
-    from driftune.registry.again import redecided_of
     from driftune.registry.history import switch_history
     from driftune.registry.ledger import Ledger
+    from driftune.registry.redeciding import redecided_of
     from driftune.registry.review import reviews_of
 
     settings = load(config)

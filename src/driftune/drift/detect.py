@@ -1,10 +1,11 @@
 """Detect: the day's drift decisions of all domains, written to the ledger once."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from driftune.config import Config
-from driftune.config.marks import decision_marks
+from driftune.config.marks import decision_marks, known_marks
 from driftune.drift.before import days_before, past_of
 from driftune.drift.measure import Measured
 from driftune.drift.policy import Judgement, Past, decide
@@ -12,11 +13,13 @@ from driftune.drift.problem import Problem, fault
 from driftune.drift.signals import SIGNALS
 from driftune.drift.variation import Verdict, judge_readings
 from driftune.drift.windows import DomainWindow
-from driftune.registry.again import Again, replace_decision
 from driftune.registry.ledger import Ledger
-from driftune.registry.records import Scores
+from driftune.registry.records import Scores, State
 from driftune.registry.records.decision import NewDecision
 from driftune.registry.records.scores import SignalFacts, SignalScore, WindowCounts
+from driftune.registry.redeciding import AskedBy, replace_decision
+
+log = logging.getLogger("driftune")
 
 Verdicts = dict[str, dict[str, Verdict]]
 
@@ -26,19 +29,20 @@ def decide_day(
     ledger: Ledger,
     windows: Sequence[DomainWindow],
     measured: Sequence[Measured],
-    again: Again | None = None,
+    again: AskedBy | None = None,
 ) -> list[str]:
     """Judge the measured domains of a day together and write their decisions; returns the ids.
 
     A decision that is already in the ledger stays as it is, unless it ended in an error. What
     fails for a domain alone is its decision: an error. A window that ``replaces`` a decision
-    takes its place, unless a run has begun to adapt for that one meanwhile; ``again``: for whom.
+    takes its place, unless a run has begun to adapt for that one meanwhile, or the new one ends in
+    an error: what stands is better than that. ``again``: for whom.
     """
     of_key = {window.key: window for window in windows}
     problems = {each.key: each.problem for each in measured if each.problem is not None}
     verdicts, judgements = _judge(config, ledger, of_key, measured, problems)
     asked = "review" if config.review == "first" else "pending"
-    marks = decision_marks(config)
+    marks, known = decision_marks(config), known_marks(config)
     found = []
     for each in measured:
         window = of_key[each.key]
@@ -59,8 +63,12 @@ def decide_day(
         }
         if window.replaces is None or again is None:
             row, _ = ledger.decide(**values)
+        elif values["state"] == State.ERROR:
+            log.warning("%s stays as it is: %s", window.replaces, judgement.sentence)
+            found.append(window.replaces)
+            continue
         else:
-            row = replace_decision(ledger, window.replaces, again, values)
+            row = replace_decision(ledger, window.replaces, again, values, known)
         found.append(row.id)
     return found
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from driftune.checksums import is_damaged
 from driftune.config import Config
 from driftune.config.workspace import Workspace
-from driftune.drift.again import to_replace
 from driftune.drift.cells import FIRST, MOST, NEW, NONE
 from driftune.drift.compare import Windows
 from driftune.drift.counts import Counted, read_counts, write_counts
 from driftune.drift.domains import DayDomains, day_domains
 from driftune.drift.drawing import Drawing
+from driftune.drift.giving_way import to_replace
 from driftune.drift.problem import Problem, fault
 from driftune.drift.profiles import Profile, Profiler, Served, whole
 from driftune.drift.references import (
@@ -37,10 +37,11 @@ from driftune.io import read_json, write_sealed
 from driftune.lake.duck import connect, parquet
 from driftune.lake.table import Lake
 from driftune.models.backbone import trained_until
-from driftune.registry.again import decisions_made
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.decision_queries import decision_ids
 from driftune.registry.ledger import Ledger
+from driftune.registry.redeciding import decisions_made
+from driftune.registry.rows import DayRecord
 from driftune.training.pretrain import backbone_folder, load_item_groups, load_model
 
 log = logging.getLogger("driftune")
@@ -84,6 +85,27 @@ def decision_id(day: date, key: str, revision: int, backbone: str, number: int =
     return f"{day}.{key}.r{revision}.{backbone[:8]}{made_again}"
 
 
+def require_decidable(config: Config, ledger: Ledger, day: date) -> None:
+    """See that nothing which all domains share keeps a day from being decided.
+
+    Raises:
+        LedgerError: when the day was not ingested.
+        LakeError: when the lake has lost a day that the windows rest on, or an erasure.
+        Exception: what the model's files cannot be read with.
+    """
+    _record(ledger, day)
+    load_model(config)
+    check_days(config, ledger, day)
+    check_erasures(config, ledger)
+
+
+def _record(ledger: Ledger, day: date) -> DayRecord:
+    record = ledger.day(day)
+    if record is None:
+        raise LedgerError(f"{day} is not in the lake; run driftune run --day {day}")
+    return record
+
+
 def draw_windows(
     config: Config, ledger: Ledger, day: date, *, again: bool = False
 ) -> list[DomainWindow]:
@@ -91,16 +113,15 @@ def draw_windows(
 
     Domains are judged together, so that either all are drawn or none. Those whose champion was
     trained on the day itself, or on later ones, get none. What fails for a domain alone is the
-    problem of its window. ``again``: decisions that give way count as none (``again.to_replace``).
+    problem of its window. ``again``: decisions that give way count as none (see
+    ``giving_way.to_replace``).
 
     Raises:
         LedgerError: when the day was not ingested.
         LakeError: when the lake has lost a day that the windows rest on, or an erasure.
         Exception: what the drawing of every domain has failed with.
     """
-    record = ledger.day(day)
-    if record is None:
-        raise LedgerError(f"{day} is not in the lake; run driftune run --day {day}")
+    record = _record(ledger, day)
     encoder, model, backbone = load_model(config)
     check_days(config, ledger, day)
     check_erasures(config, ledger)
@@ -114,36 +135,37 @@ def draw_windows(
     made = decisions_made(ledger, day, revision, backbone)
     replaced = to_replace(config, ledger, record, backbone, judged) if again else {}
     numbers = {key: made.get(key, 1) + (key in replaced) for key in judged}
-    wanted = {decision_id(day, key, revision, backbone, each) for key, each in numbers.items()}
-    if wanted <= decision_ids(ledger, day):
+    wanted = {key: decision_id(day, key, revision, backbone, each) for key, each in numbers.items()}
+    decided = decision_ids(ledger, day)
+    if set(wanted.values()) <= decided:
         return []
     present = {key: each for key, each in judged.items() if key not in known.problems}
     served, faults = _served(config, ledger, present, backbone)
     groups = load_item_groups(config, encoder, backbone)
     drawing = Drawing(Profiler(config, encoder, model, bank, view, served, groups), faults=faults)
     references = _draw(config, ledger, drawing, present, day, backbone)
-    _write_windows(config, drawing, day, staying=made.keys() - judged.keys())
-    windows = []
-    for key, champion in judged.items():
-        reference = references.get(key, [])
-        windows.append(
-            DomainWindow(
-                domain=known.names[key],
-                key=key,
-                day=day,
-                revision=revision,
-                backbone=backbone,
-                champion=champion.serves,
-                reference=reference,
-                settled=settled_days(config, champion, reference),
-                hours=known.hours,
-                data_version=view.version([day, *reference]),
-                problem=_problem(known, drawing, key),
-                number=numbers[key],
-                replaces=replaced.get(key),
-            )
+    kept = {key for key, each in wanted.items() if each in decided}
+    kept |= (made.keys() - judged.keys()) | (replaced.keys() & drawing.faults.keys())
+    _write_windows(config, drawing, day, staying=kept)
+    return [
+        DomainWindow(
+            domain=known.names[key],
+            key=key,
+            day=day,
+            revision=revision,
+            backbone=backbone,
+            champion=champion.serves,
+            reference=reference,
+            settled=settled_days(config, champion, reference),
+            hours=known.hours,
+            data_version=view.version([day, *reference]),
+            problem=_problem(known, drawing, key),
+            number=numbers[key],
+            replaces=replaced.get(key),
         )
-    return windows
+        for key, champion in judged.items()
+        for reference in [references.get(key, [])]
+    ]
 
 
 def _problem(known: DayDomains, drawing: Drawing, key: str) -> Problem | None:
@@ -290,6 +312,7 @@ def _write_windows(config: Config, drawing: Drawing, day: date, staying: Collect
     held: list[Counted] = []
     if staying and path.exists() and not is_damaged(path):
         held = [each for each in read_counts(path) if each.key in staying]
+    theirs = {each.key for each in held}
     groups = drawing.profiler.groups
     names = _categories(drawing.profiler.encoder) if groups is None else groups.names[:MOST]
     write_sealed(path.with_name("categories.json"), {"names": list(names)})
@@ -299,7 +322,7 @@ def _write_windows(config: Config, drawing: Drawing, day: date, staying: Collect
         + [
             Counted(key, each.isoformat(), profile.parts)
             for (key, each), profile in drawing.profiles.items()
-            if key not in drawing.faults
+            if key not in drawing.faults and key not in theirs
         ],
     )
 

@@ -160,7 +160,13 @@ def _log_loss(
 ) -> LossDifference:
     sides = champion.as_shown.p_click, challenger.as_shown.p_click
     return paired_log_loss(
-        rows.click, *sides, user, resamples=policy.resamples, confidence=level, seed=seed
+        rows.click,
+        *sides,
+        user,
+        resamples=policy.resamples,
+        confidence=level,
+        seed=seed,
+        tolerance=policy.log_loss_tolerance,
     )
 
 

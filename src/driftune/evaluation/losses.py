@@ -17,7 +17,12 @@ from driftune.evaluation.bootstrap import draws, freedom_of
 @dataclass(frozen=True)
 class LossDifference:
     """Mean log loss of both models (nats) and ``estimate`` = challenger − champion: above 0 is
-    worse. ``error``, ``low`` and ``high`` are NaN with fewer than two effective users.
+    worse. ``error``, ``low`` and ``high`` are NaN with fewer than two effective users, and so is
+    ``excess_error``.
+
+    ``tolerance``: the share of the champion's log loss by which it may rise, and ``excess`` how
+    far it rises beyond that: challenger − (1 + tolerance) · champion. What is tolerated is
+    estimated from the same rows, so that the excess has an error of its own.
     """
 
     champion: float
@@ -28,15 +33,18 @@ class LossDifference:
     low: float
     high: float
     users: int
+    tolerance: float
+    excess: float
+    excess_error: float
 
-    def p_above(self, limit: float) -> float:
-        """One-sided p-value of the true difference being ``limit`` or less; NaN without an error.
+    def p_beyond(self) -> float:
+        """One-sided p-value of the true excess being 0 or less; NaN without an error.
 
-        Small: the difference is significantly above ``limit``.
+        Small: the log loss rises significantly by more than is tolerated.
         """
-        if self.error == 0:
-            return float(self.estimate <= limit)
-        return float(stdtr(self.freedom, (limit - self.estimate) / self.error))
+        if self.excess_error == 0:
+            return float(self.excess <= 0)
+        return float(stdtr(self.freedom, -self.excess / self.excess_error))
 
 
 def row_losses(labels: ArrayLike, probabilities: ArrayLike) -> np.ndarray:
@@ -58,6 +66,7 @@ def paired_log_loss(
     resamples: int,
     confidence: float,
     seed: int,
+    tolerance: float,
 ) -> LossDifference:
     """Compare two models' probabilities of the same rows.
 
@@ -68,17 +77,22 @@ def paired_log_loss(
         resamples: how often users are drawn.
         confidence: coverage of the interval, in (0, 1).
         seed: the same seed draws the same users.
+        tolerance: share of the champion's log loss by which it may rise.
     """
     before, after = (row_losses(labels, side) for side in (champion, challenger))
     rows = np.bincount(user).astype(np.float64)
     users = len(rows)
-    sums = np.stack([rows, np.bincount(user, after - before, minlength=users)], axis=1)
-    estimate = float((after - before).mean()) if users else math.nan
+    rise, beyond = after - before, after - (1 + tolerance) * before
+    sums = np.stack(
+        [rows, *(np.bincount(user, each, minlength=users) for each in (rise, beyond))], axis=1
+    )
+    estimate = float(rise.mean()) if users else math.nan
     freedom, short = freedom_of(rows) if users else (0.0, 0.0)
-    error = reach = math.nan
+    error = reach = excess_error = math.nan
     if freedom >= 1e-9 and math.isfinite(estimate):
         drawn = np.concatenate([weights @ sums for weights in draws(users, resamples, seed)])
-        error = float((drawn[:, 1] / drawn[:, 0]).std(ddof=1)) / math.sqrt(1 - short)
+        means = drawn[:, 1:] / drawn[:, :1]
+        error, excess_error = (means.std(axis=0, ddof=1) / math.sqrt(1 - short)).tolist()
         reach = float(stdtrit(freedom, (1 + confidence) / 2)) * error
     return LossDifference(
         champion=float(before.mean()) if users else math.nan,
@@ -89,4 +103,7 @@ def paired_log_loss(
         low=estimate - reach,
         high=estimate + reach,
         users=users,
+        tolerance=tolerance,
+        excess=float(beyond.mean()) if users else math.nan,
+        excess_error=excess_error,
     )

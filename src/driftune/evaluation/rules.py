@@ -136,12 +136,14 @@ def log_loss_rule(difference: LossDifference, policy: Gate, confidence: float) -
     """Log loss of clicks must not be shown to rise by more than is tolerated: AUC does not see
     how far off a probability is.
 
-    One-sided at 1 − ``policy.confidence``, as the guardrail. Without an interval it fails.
+    One-sided at 1 − ``policy.confidence``, as the guardrail: of the rise less what is tolerated,
+    both by the same rows. The interval that is told is that of the rise alone. Without one it
+    fails.
     """
-    share, level = policy.log_loss_tolerance, 1 - policy.confidence
+    share, level = difference.tolerance, 1 - policy.confidence
     most = share * difference.champion
     limit = f"p ≥ {level:g} for a rise beyond {share:.3g} of the champion's"
-    p = difference.p_above(most)
+    p = difference.p_beyond()
     if not math.isfinite(p):
         sentence = (
             f"Log loss has no interval: {difference.users:,} users do not carry one, and a "

@@ -44,7 +44,7 @@ def weakness(
     found = base_figures(click.astype(np.float64), p_click, plain.domain, plain.item, ranked)
     said = []
     if found.auc < 0.5:
-        said.append(f"ranks clicks worse than chance (CTR-AUC {found.auc:.3f})")
+        said.append(f"ranks clicks worse than chance (CTR-AUC {_below_half(found.auc)})")
     if found.worse_than is not None:
         of_domain = found.worse_than == "the domain's rate"
         least = found.domain_log_loss if of_domain else found.item_log_loss
@@ -53,3 +53,9 @@ def weakness(
             f"{found.log_loss:.4f}, {least:.4f})"
         )
     return " and ".join(said) or None
+
+
+def _below_half(auc: float) -> str:
+    """An AUC below .5 with as many digits as tell it from .5: three, or up to six."""
+    texts = (f"{auc:.{digits}f}" for digits in range(3, 7))
+    return next((text for text in texts if float(text) < 0.5), f"{auc:.6g}")

@@ -43,12 +43,12 @@ def message_of(config: Config, row: Queued) -> Message:
 def _alert(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
     rule, score = facts["rule"], facts["score"]
     due = rule in DUE
-    by_score = not due and score is not None
-    figures = f"Drift {score:.1f}×, 1 triggers" if by_score else str(rule)
+    # The sentence of one that is due says by what.
+    figures = "" if due else f"Drift {score:.1f}×, 1 triggers." if score is not None else f"{rule}."
     held = facts["state"] == "review"
     todo = f"Approve it: driftune approve {facts['decision']}" if held else "A fine-tune follows."
     what = "waits for approval" if held else "fine-tune" if due else "drift"
-    return f"{what}: {about.name}, {about.day}", [facts["sentence"], f"{figures}.", todo]
+    return f"{what}: {about.name}, {about.day}", [facts["sentence"], figures, todo]
 
 
 def _promotion(about: About, facts: MessageFacts) -> tuple[str, list[str]]:

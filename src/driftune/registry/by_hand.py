@@ -5,6 +5,7 @@ import time
 from driftune.errors import RegistryError
 from driftune.registry.claims import OPEN
 from driftune.registry.ledger import Ledger
+from driftune.registry.newest import age
 from driftune.registry.records import Decision, State
 from driftune.registry.records.states import word
 from driftune.registry.schema import decisions, insert_new, reviews
@@ -26,7 +27,7 @@ def ask(ledger: Ledger, domain: str, who: str, why: str) -> Decision:
     if not why.strip():
         raise RegistryError(f"{domain}: the audit keeps why; give --why some text")
     either = (decisions.c.domain == domain) | (decisions.c.domain_key == domain)
-    own = sorted(ledger.decisions(either), key=lambda row: (row.day, row.decided_at))
+    own = sorted(ledger.decisions(either), key=age)
     if not own:
         raise RegistryError(
             f"{domain}: no day of this domain was decided; driftune status lists the domains"

@@ -5,6 +5,7 @@ import time
 import sqlalchemy as sa
 
 from driftune.owners import has_ended, new_owner
+from driftune.registry.newest import NEWEST_FIRST
 from driftune.registry.records import Decision
 from driftune.registry.schema import days, decisions, switches
 
@@ -69,20 +70,15 @@ def out_of_date(connection: sa.Connection, row: Decision) -> str | None:
     Its rows may have trained a champion since, or are no longer what was measured: a challenger
     would be judged on rows that it, or the champion, was trained on.
     """
-    own = decisions.c.domain_key == row.domain_key
-    newer = connection.execute(
+    same_day = sa.and_(decisions.c.day == row.day, decisions.c.decided_at > row.decided_at)
+    newer = connection.scalar(
         sa.select(decisions.c.id)
-        .where(own, decisions.c.state.in_(ACTED))
-        .where(
-            sa.or_(
-                decisions.c.day > row.day,
-                sa.and_(decisions.c.day == row.day, decisions.c.decided_at > row.decided_at),
-            )
-        )
-        .order_by(decisions.c.day.desc(), decisions.c.decided_at.desc())
-    ).first()
+        .where(decisions.c.domain_key == row.domain_key, decisions.c.state.in_(ACTED))
+        .where(sa.or_(decisions.c.day > row.day, same_day))
+        .order_by(*NEWEST_FIRST)
+    )
     if newer is not None:
-        return f"decision {newer.id} of the domain is newer"
+        return f"decision {newer} of the domain is newer"
     moved = connection.execute(
         sa.select(switches.c.to_version)
         .where(switches.c.domain_key == row.domain_key, switches.c.at > row.decided_at)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from driftune.errors import DriftuneError
 from driftune.registry.claims import OPEN
 from driftune.registry.ledger import Ledger
+from driftune.registry.newest import OLDEST_FIRST, age
 from driftune.registry.records import Decision, State
 from driftune.registry.schema import decisions
 
@@ -129,8 +130,7 @@ def day_stamps(ledger: Ledger) -> dict[str, Stamp]:
 def decided_on(ledger: Ledger, days: Collection[str]) -> list[Decided]:
     """The decisions of days (ISO) in a few figures, of each day the one that counts last."""
     columns = [decisions.c[name] for name in Decided._fields[:-2]]
-    order = (decisions.c.revision, decisions.c.decided_at)
-    query = sa.select(*columns).where(decisions.c.day.in_(days)).order_by(*order)
+    query = sa.select(*columns).where(decisions.c.day.in_(days)).order_by(*OLDEST_FIRST)
     gain = decisions.c.gate["difference"]["estimate"].as_float()
     auc = decisions.c.scores["told"]["auc"]["to"].as_float()
     try:
@@ -145,7 +145,7 @@ def decided_on(ledger: Ledger, days: Collection[str]) -> list[Decided]:
                 None if row.gate is None else row.gate.gain,
                 row.scores.fact("auc").after,
             )
-            for row in sorted(whole, key=lambda row: (row.revision, row.decided_at))
+            for row in sorted(whole, key=age)
         ]
     made = (Decided._make(row) for row in rows)
     return [

@@ -4,7 +4,8 @@ States of a decision: ``stable`` and ``insufficient`` end where drift was measur
 for a person's approval; ``pending`` waits for an adaptation, ``claimed`` is being adapted (under a
 lease), ``waiting`` has a challenger that is judged again as rows come in (under a lease while it
 is); ``promoted``, ``rejected``, ``undecided`` (the gate never had enough data), ``superseded`` (a
-newer decision, champion or delivery overtook it), ``declined`` (by a person) and ``failed`` end it.
+newer decision, champion or delivery overtook it, or other settings), ``declined`` (by a person) and
+``failed`` end it.
 """
 
 import time
@@ -16,32 +17,15 @@ import sqlalchemy as sa
 
 from driftune.config import Config
 from driftune.errors import LedgerError, RegistryError
-from driftune.registry.claims import ATTEMPTS, is_held, is_lost, take
+from driftune.registry.claims import ATTEMPTS, is_held, is_lost, out_of_date, take
 from driftune.registry.database import Database
 from driftune.registry.moments import moment
+from driftune.registry.newest import OLDEST_FIRST
 from driftune.registry.outbox import queue
 from driftune.registry.records import Decision
-from driftune.registry.records.decision import (
-    DecisionEnd,
-    NewDecision,
-    decision_query,
-    written,
-)
-from driftune.registry.rows import (
-    AdapterRecord,
-    DayRecord,
-    Pointer,
-    Switch,
-    SwitchRecord,
-)
-from driftune.registry.schema import (
-    adapters,
-    champions,
-    days,
-    decisions,
-    insert_new,
-    switches,
-)
+from driftune.registry.records.decision import DecisionEnd, NewDecision, decision_query, written
+from driftune.registry.rows import AdapterRecord, DayRecord, Pointer, Switch, SwitchRecord
+from driftune.registry.schema import adapters, champions, days, decisions, insert_new, switches
 from driftune.registry.stale import give_way, mark_stale
 from driftune.registry.stale_champions import tell_stale
 
@@ -106,7 +90,10 @@ class Ledger(Database):
     def decide_within(
         self, connection: sa.Connection, values: NewDecision
     ) -> tuple[Decision, bool]:
-        """As ``decide``, inside the caller's transaction."""
+        """As ``decide``, inside the caller's transaction.
+
+        One that is out of date already is not announced: nothing will be adapted for it.
+        """
         identity = decisions.c.id == values["id"]
         now = moment(connection, values["domain_key"], values["day"])
         row = {"attempts": 0, "decided_at": now, "updated_at": now, **written(values)}
@@ -114,20 +101,22 @@ class Ledger(Database):
         new = insert_new(connection, decisions, row) or bool(
             connection.execute(decisions.update().where(failed).values(**row)).rowcount
         )
+        made = connection.execute(decision_query().where(identity)).one()
+        found = Decision.of(made._mapping)
         if new and values["state"] in ("review", "pending"):
             give_way(connection, row)
-            self.tell(
-                connection,
-                "alert",
-                values["id"],
-                **_about(row),
-                state=row["state"],
-                rule=values["scores"].rule,
-                score=row["score"],
-                sentence=row["sentence"],
-            )
-        found = connection.execute(decision_query().where(identity)).one()
-        return Decision.of(found._mapping), new
+            if out_of_date(connection, found) is None:
+                self.tell(
+                    connection,
+                    "alert",
+                    values["id"],
+                    **_about(row),
+                    state=row["state"],
+                    rule=values["scores"].rule,
+                    score=row["score"],
+                    sentence=row["sentence"],
+                )
+        return found, new
 
     def decision(self, decision_id: str) -> Decision:
         """A decision by id.
@@ -144,8 +133,8 @@ class Ledger(Database):
 
     def decisions(self, *conditions: sa.ColumnElement[bool]) -> list[Decision]:
         """Decisions by day, then domain, oldest first."""
-        order = ("day", "domain_key", "revision", "decided_at")
-        query = decision_query().where(*conditions).order_by(*(decisions.c[name] for name in order))
+        order = (decisions.c.day, decisions.c.domain_key, *OLDEST_FIRST)
+        query = decision_query().where(*conditions).order_by(*order)
         return [Decision.of(row._mapping) for row in self.read(query)]
 
     def claim(self, decision_id: str) -> str | None:

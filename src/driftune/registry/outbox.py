@@ -46,6 +46,14 @@ def queue(
     insert_new(connection, messages, row)
 
 
+def withdraw(connection: sa.Connection, kind: str, key: str) -> None:
+    """Take an event's message back unless it is being sent, or was; in the caller's transaction."""
+    own = messages.c.id == f"{kind}:{key}"
+    connection.execute(
+        messages.delete().where(own, messages.c.sent_at.is_(None), _free(time.time()))
+    )
+
+
 def owed(database: Database) -> list[Message]:
     """Messages that are to be sent and that nobody is sending, oldest first."""
     now = time.time()

@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from driftune.registry.ended import ENDED_AS, SAME
 from driftune.registry.ledger import Ledger
+from driftune.registry.newest import OLDEST_FIRST
 from driftune.registry.records import Decision
-from driftune.registry.schema import adapters, champions, decisions, switches
+from driftune.registry.schema import adapters, champions, decisions, redecided, switches
 
 # How decisions end for which a fine-tune was made, or declined by a person.
 _TRIED = ("promoted", "rejected", "undecided", "waiting", "declined")
@@ -57,7 +59,7 @@ def days_served(ledger: Ledger, backbone: str, before: date) -> list[ServedDay]:
             decisions.c.score,
         )
         .where(decisions.c.backbone == backbone, decisions.c.day < before.isoformat())
-        .order_by(decisions.c.day, decisions.c.decided_at, decisions.c.id)
+        .order_by(*OLDEST_FIRST)
     )
     last = {(row.domain_key, row.day): row for row in rows}
     return [
@@ -109,13 +111,14 @@ def asked_by(ledger: Ledger, rule: str, backbone: str, before: date) -> set[str]
 
 def last_finetunes(ledger: Ledger, backbone: str, before: date) -> list[LastFinetune]:
     """When each domain was decided for first and fine-tuned for last, before a day."""
-    tried = decisions.c.state.in_(_TRIED)
+    tried = ENDED_AS.in_(_TRIED)
     query = (
         sa.select(
             decisions.c.domain_key,
             sa.func.min(decisions.c.day),
             sa.func.max(sa.case((tried, decisions.c.day))),
         )
+        .outerjoin_from(decisions, redecided, SAME)
         .where(decisions.c.backbone == backbone, decisions.c.day < before.isoformat())
         .group_by(decisions.c.domain_key)
     )

@@ -162,6 +162,7 @@ reviews = Table(
 )
 
 # Decisions that another one of the same day took the place of, as settings or days had changed.
+# ``state`` and ``note``: as they were then; null in ledgers of earlier releases.
 redecided = Table(
     "redecided",
     metadata,
@@ -171,6 +172,8 @@ redecided = Table(
     Column("who", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", Float, nullable=False),
+    Column("state", String(16)),
+    Column("note", Text),
 )
 
 # Messages about what happened, written with it and sent later. ``delivered``: names of the targets

@@ -6,12 +6,17 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from driftune.registry.claims import ACTED
 from driftune.registry.database import Database
 from driftune.registry.schema import adapters, champions, decisions
 
 
 class StaleChampion(NamedTuple):
-    """A champion that rests on a day delivered anew since; ``day`` is its decision's."""
+    """A champion that rests on a day delivered anew since; ``day`` is its decision's.
+
+    ``newer``: a decision of the domain about a later day that was, or may become, adapted for. It
+    would supersede whatever is decided of ``day`` now.
+    """
 
     domain_key: str
     domain: str
@@ -19,20 +24,45 @@ class StaleChampion(NamedTuple):
     decision: str
     day: str
     stale: str
+    newer: str | None
 
     @property
     def told(self) -> str:
         """It, and what can be done, in one sentence."""
         return (
             f"version {self.version} rests on a day that has changed: {self.stale}; the guard "
-            f"checks it on each new day; driftune run --day {self.day} --decide-again takes it "
-            "back and decides its day by what the lake holds now, driftune rollback "
-            f"{self.domain_key} takes it back at once"
+            f"checks it on each new day; {self.remedy}, driftune rollback {self.domain_key} takes "
+            "it back at once"
+        )
+
+    @property
+    def remedy(self) -> str:
+        """The command by which another version comes to serve instead, and what it does."""
+        if self.newer is None:
+            return (
+                f"driftune run --day {self.day} --decide-again takes it back and decides its day "
+                "by what the lake holds now"
+            )
+        return (
+            f"its day is not decided again, as decision {self.newer} is newer; driftune adapt "
+            f"--domain {self.domain_key} --why … has a challenger trained by the newest day, which "
+            "replaces it if the gate lets it"
         )
 
 
-def _query() -> sa.Select[tuple[str, str, int, str, str, str]]:
+def _query() -> sa.Select[tuple[str, str, int, str, str, str, str | None]]:
     """Selects the ``StaleChampion`` of each domain whose champion is one."""
+    later = decisions.alias("later")
+    newer = (
+        sa.select(sa.func.max(later.c.id))
+        .where(
+            later.c.domain_key == champions.c.domain_key,
+            later.c.day > decisions.c.day,
+            later.c.state.in_(ACTED),
+        )
+        .correlate(champions, decisions)
+        .scalar_subquery()
+    )
     made = sa.and_(
         adapters.c.domain_key == champions.c.domain_key, adapters.c.version == champions.c.version
     )
@@ -44,6 +74,7 @@ def _query() -> sa.Select[tuple[str, str, int, str, str, str]]:
             decisions.c.id,
             decisions.c.day,
             decisions.c.stale,
+            newer,
         )
         .join(adapters, made)
         .join(decisions, decisions.c.id == adapters.c.decision_id)

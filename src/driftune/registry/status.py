@@ -6,9 +6,11 @@ from typing import TypedDict
 import sqlalchemy as sa
 
 from driftune.registry.decision_queries import decisions_by_id
+from driftune.registry.ended import ENDED_AS, SAME
 from driftune.registry.ledger import BASE, Ledger
+from driftune.registry.newest import OLDEST_FIRST
 from driftune.registry.records.states import QUIET
-from driftune.registry.schema import decisions
+from driftune.registry.schema import decisions, redecided
 from driftune.registry.stale_champions import stale_champions
 from driftune.registry.weak_champions import weak_champions
 from driftune.registry.why import why
@@ -41,10 +43,10 @@ def domain_status(ledger: Ledger) -> list[DomainStatus]:
     champions = ledger.champions()
     names = ("id", "domain", "domain_key", "day", "state", "score", "stale")
     # Without the reports that every decision holds: years of them take long to read.
-    query = sa.select(*(decisions.c[name] for name in names))
-    told = ledger.read(query.order_by(decisions.c.day, decisions.c.revision))
+    query = sa.select(*(decisions.c[name] for name in names), ENDED_AS)
+    told = ledger.read(query.outerjoin_from(decisions, redecided, SAME).order_by(*OLDEST_FIRST))
     last = {row.domain_key: row for row in told}
-    moved = {row.domain_key: row for row in told if row.state not in QUIET}
+    moved = {row.domain_key: row for row in told if row.ended_as not in QUIET}
     stale, weak = stale_champions(ledger), weak_champions(ledger)
     whole = decisions_by_id(ledger, [row.id for row in last.values()])
     rows: list[DomainStatus] = []

@@ -3,7 +3,11 @@
 A day that is decided again has several.
 """
 
-from sqlalchemy import Connection, Engine, Table, inspect
+import logging
+
+from sqlalchemy import Connection, Engine, RowMapping, Table, inspect
+
+log = logging.getLogger("driftune")
 
 _ONE = {"domain_key", "day", "revision", "backbone"}
 
@@ -31,16 +35,47 @@ def allow_several(connection: Connection, decisions: Table) -> None:
         quoted = connection.dialect.identifier_preparer.quote(name)
         connection.exec_driver_sql(f"ALTER TABLE decisions DROP CONSTRAINT {quoted}")
         return
-    for index in decisions.indexes:
-        connection.exec_driver_sql(f"DROP INDEX IF EXISTS {index.name}")
+    _write_anew(connection, decisions)
+
+
+def _write_anew(connection: Connection, decisions: Table) -> None:
+    """Write SQLite's table anew; what a newer release or a person has added to it stays."""
+    own = {index.name for index in decisions.indexes}
+    made = connection.exec_driver_sql(
+        "SELECT name, sql FROM sqlite_master "
+        "WHERE type = 'index' AND tbl_name = 'decisions' AND sql IS NOT NULL"
+    ).all()
+    columns = connection.exec_driver_sql("PRAGMA table_info(decisions)").mappings().all()
+    for name, _ in made:
+        connection.exec_driver_sql(f"DROP INDEX {_quoted(name)}")
     connection.exec_driver_sql("ALTER TABLE decisions RENAME TO decisions_before")
     decisions.create(connection)
-    # What a newer release has added is not lost.
-    kept = [column["name"] for column in inspect(connection).get_columns("decisions_before")]
-    for extra in [each for each in kept if each not in decisions.c]:
-        connection.exec_driver_sql(f'ALTER TABLE decisions ADD COLUMN "{extra}"')
-    names = ", ".join(f'"{each}"' for each in kept)
+    for column in [each for each in columns if each["name"] not in decisions.c]:
+        connection.exec_driver_sql(f"ALTER TABLE decisions ADD COLUMN {_column(column)}")
+    names = ", ".join(_quoted(each["name"]) for each in columns)
     connection.exec_driver_sql(
         f"INSERT INTO decisions ({names}) SELECT {names} FROM decisions_before"
     )
     connection.exec_driver_sql("DROP TABLE decisions_before")
+    for name, text in made:
+        if name not in own:
+            connection.exec_driver_sql(text)
+    count = connection.exec_driver_sql("SELECT count(*) FROM decisions").scalar_one()
+    log.info("the ledger of an earlier release takes several decisions a day now: %d kept", count)
+
+
+def _column(column: RowMapping) -> str:
+    """A column of ``PRAGMA table_info`` as it is added to a table.
+
+    One without a default is nullable: SQLite adds no other to a table.
+    """
+    default = column["dflt_value"]
+    text = f"{_quoted(column['name'])} {column['type']}"
+    if default is None:
+        return text
+    # A default that is no plain value has to be in brackets.
+    return f"{text}{' NOT NULL' * column['notnull']} DEFAULT ({default})"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -55,6 +55,7 @@ class EarlierView(TypedDict):
     score: str
     sentence: str
     note: str | None
+    was: str | None
 
 
 class DecisionView(TypedDict):
@@ -126,10 +127,19 @@ def decision_view(config: Config, history: History, rows: Sequence[Decision]) ->
                 "score": score_text(finite(other.score)),
                 "sentence": other.sentence,
                 "note": other.note,
+                "was": _was(history, other),
             }
             for other in reversed(rows[:-1])
         ],
     }
+
+
+def _was(history: History, row: Decision) -> str | None:
+    """How a decision stood when it was made again; None where it was not, or nothing was kept."""
+    before = history.ended.get(row.id)
+    if before is None or before.state is None:
+        return None
+    return f"Before, it was {word(before.state)}" + (f": {before.note}" if before.note else "")
 
 
 def _outcome(row: Decision) -> str:

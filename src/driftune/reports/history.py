@@ -11,6 +11,7 @@ from driftune.quality.parts import DomainRecord
 from driftune.quality.record import DayQuality, read_quality
 from driftune.registry.checks import Check, all_checks
 from driftune.registry.decision_queries import Decided, Stamp
+from driftune.registry.ended import Ended, ended
 from driftune.registry.history import mlflow_versions
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.records import State
@@ -58,7 +59,7 @@ class History:
     """``days`` are the columns of the heat map, gaps included; ``decisions`` by (key, day),
     oldest first, the last of which counts; ``stamps`` change with the decisions of a day;
     ``checks`` of champions after promotion; ``reviews`` of decisions that waited for approval, by
-    id; ``runs`` by day (ISO).
+    id; ``ended``: how decisions stood that were made again, by id; ``runs`` by day (ISO).
 
     Decisions of days before ``kept`` that asked for nothing have no page of their own.
     """
@@ -76,6 +77,7 @@ class History:
     mlflow_versions: dict[tuple[str, int], str | None]
     checks: list[Check]
     reviews: dict[str, ReviewEntry]
+    ended: dict[str, Ended]
     runs: dict[str, RunRecord]
 
     def latest(self, key: str, day: date) -> Decided | None:
@@ -93,8 +95,14 @@ class History:
         return {
             place
             for place, rows in self.decisions.items()
-            if place[1] >= self.kept or any(row.state not in QUIET for row in rows)
+            if place[1] >= self.kept or any(self._asked(row) for row in rows)
         }
+
+    def _asked(self, row: Decided) -> bool:
+        """Whether a decision asked for a fine-tune; of one made again it counts what it was."""
+        if row.state == State.SUPERSEDED and row.id in self.ended:
+            return (self.ended[row.id].state or State.STABLE) not in QUIET
+        return row.state not in QUIET
 
     @cached_property
     def _days_by_domain(self) -> dict[str, list[str]]:
@@ -254,6 +262,7 @@ def load_history(config: Config, ledger: Ledger, release: str) -> History:
         mlflow_versions=mlflow_versions(ledger),
         checks=all_checks(ledger),
         reviews={told["decision"]: told for told in reviews_of(ledger)},
+        ended=ended(ledger),
         runs=newest_runs(ledger),
     )
 

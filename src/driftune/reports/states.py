@@ -37,7 +37,7 @@ _SHOWN: dict[str, tuple[str, str]] = {
     "pending": ("…", "a fine-tune waits for its run"),
     "claimed": ("↻", "a fine-tune is under way"),
     "declined": ("∅", "a person declined the fine-tune"),
-    "superseded": ("»", "overtaken by a newer decision, champion or delivery"),
+    "superseded": ("»", "overtaken by a newer decision, champion, delivery or settings"),
     "failed": ("!", "the fine-tune ended with an error"),
     "insufficient": ("–", UNMEASURED[State.INSUFFICIENT]),
     "new": ("+", UNMEASURED[State.NEW]),

@@ -93,7 +93,10 @@ class Difference(Record):
 
 
 class LossDifference(Record):
-    """Mean log loss of clicks of both sides (nats), and challenger − champion: above 0 is worse."""
+    """Mean log loss of clicks of both sides (nats), and challenger − champion: above 0 is worse.
+
+    ``excess``: how far it rises beyond the share ``tolerance`` of the champion's.
+    """
 
     champion: Figure = None
     challenger: Figure = None
@@ -103,6 +106,9 @@ class LossDifference(Record):
     low: Figure = None
     high: Figure = None
     users: int | None = None
+    tolerance: Figure = None
+    excess: Figure = None
+    excess_error: Figure = None
 
 
 class RowInterval(Record):

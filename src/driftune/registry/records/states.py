@@ -29,7 +29,8 @@ class State(StrEnum):
     PROMOTED = "promoted"
     REJECTED = "rejected"
     UNDECIDED = "undecided"
-    # Overtaken by a newer decision, champion or delivery; declined by a person; ended by an error.
+    # Overtaken by a newer decision, champion, delivery or settings; declined by a person; ended by
+    # an error.
     SUPERSEDED = "superseded"
     DECLINED = "declined"
     FAILED = "failed"

@@ -1,14 +1,14 @@
-"""Again: which of a day's decisions are made anew, and which stay, a line each."""
+"""Giving way: which of a day's decisions are made anew, and which stay, a line each."""
 
 import logging
 from collections.abc import Collection, Iterable
 from datetime import date
 
 from driftune.config import Config
-from driftune.config.marks import decision_marks
-from driftune.registry.again import standing_decisions, staying, what_changed
+from driftune.config.marks import known_marks
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import State
+from driftune.registry.redeciding import standing_decisions, staying, what_changed
 from driftune.registry.rows import DayRecord
 
 log = logging.getLogger("driftune")
@@ -34,8 +34,8 @@ def to_replace(
     """
     day = date.fromisoformat(record.day)
     standing = standing_decisions(ledger, day, record.revision, backbone)
-    marks = decision_marks(config)
-    reasons = {key: what_changed(row, marks) for key, row in standing.items()}
+    known = known_marks(config)
+    reasons = {key: what_changed(row, known) for key, row in standing.items()}
     changed = {key: row for key, row in standing.items() if reasons[key] is not None}
     stay = staying(ledger, changed.values())
     stay |= {
@@ -49,8 +49,9 @@ def to_replace(
     }
     if found:
         told = "; ".join(dict.fromkeys(str(reasons[key]) for key in found))
-        log.info("%s: %d decisions are made again: %s", day, len(found), told)
-    elif standing:
+        many = f"{len(found)} decisions are" if len(found) > 1 else "1 decision is"
+        log.info("%s: %s made again: %s", day, many, told)
+    elif standing and not any(row.state == State.ERROR for row in standing.values()):
         kept = "" if changed else " under these settings"
         log.info("%s was decided%s; nothing is decided again", day, kept)
     return found
