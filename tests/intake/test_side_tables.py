@@ -446,3 +446,23 @@ def test_drawn_rows_have_the_values_of_their_item(make_world: Make) -> None:
     for item, user, brand, segment, age, _ in found:
         assert brand == brands[item]
         assert (segment, age) == (people["segment"][user], people["age"][user])
+
+
+def test_a_table_joined_by_the_item_is_the_items_whatever_negatives_name(make_world: Make) -> None:
+    features = {
+        "categorical": {"brand": "items.brand", "segment": "users.segment"},
+        "numerical": {"margin": {"sql": "price - items.cost"}},
+    }
+    drawn = {"per_positive": 2, "from": "domain_day", "item": []}
+    world = small(make_world, negatives=drawn, features=features, columns={})
+    frame = impressions(FIRST).assign(price=lambda rows: rows["item_id"].str[1:].astype(float))
+    world.write(FIRST, frame)
+    taken_in(world)
+    known = items().set_index("item_id")
+    people = users().set_index("id")
+    found = in_lake(world, "item_id, user_id, price, f_brand, x_margin, f_segment, drawn")
+    assert sum(drawn for *_, drawn in found) > 100
+    for item, user, price, brand, margin, segment, _ in found:
+        assert (brand, price) == (known["brand"][item], float(item[1:]))
+        assert margin == pytest.approx(price - known["cost"][item])
+        assert segment == people["segment"][user]

@@ -62,7 +62,9 @@ def evaluate(
     for table in tables:
         types |= table.types
     levels = _Levels(config, given, names, types)
-    seen = levels.of_roles(relation, replaced, tables)
+    # A relation's own name is a struct of all its columns, labels among them: this one has none
+    # that a feature may write.
+    seen = f"{levels.of_roles(relation, replaced, tables)} AS _driftune_seen"
     _check_features(con, config, loaded, seen)
     of_roles = {name: names[name] for name in given.columns.expressions()}
     features = config.features.expressions()
