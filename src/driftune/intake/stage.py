@@ -16,7 +16,7 @@ from driftune.config.workspace import Workspace
 from driftune.errors import LakeError, SourceError
 from driftune.intake.columns import evolve, kept_changes
 from driftune.intake.duplicates import find_copies
-from driftune.intake.expressions import evaluate
+from driftune.intake.expressions import Form, evaluate, told
 from driftune.intake.lacking import failed_role, missing_column
 from driftune.intake.rows import check_rows, file_changes, id_changes
 from driftune.intake.times import Times, look_at_times, misread_times
@@ -123,7 +123,7 @@ def stage(
                 loaded, listed = explode(con, config, f"{fetched.day:%Y%m%d}", loaded)
             tables = read_tables(con, config, fetched, loaded, database.parent / "side_tables")
             parsed = database.with_name("parsed.parquet")
-            evolution, times = _parse(
+            evolution, times, mixed = _parse(
                 con, config, fetched.day, loaded, tables, known_domains, parsed
             )
             leave_out(con, config, erased)
@@ -135,6 +135,7 @@ def stage(
                 *listed,
                 *(no_click(con) if config.source.explode else []),
                 *evolution.changes,
+                *(told(con, form) for form in mixed),
                 *kept_changes(con, loaded, evolution.kept),
                 *id_changes(con, config, loaded),
                 *key_changes(found),
@@ -168,9 +169,9 @@ def _parse(
     tables: Sequence[ReadTable],
     known_domains: list[str] | None,
     file: Path,
-) -> tuple[Evolution, Times]:
-    """Create ``copies`` and ``parsed`` from ``raw``; returns how its columns changed, and its
-    times.
+) -> tuple[Evolution, Times, list[Form]]:
+    """Create ``copies`` and ``parsed`` from ``raw``; returns how its columns changed, its times,
+    and its columns of mixed forms.
 
     Where ``parsed`` rests on more than values it lies in ``file``.
     """
@@ -202,7 +203,7 @@ def _parse(
         parsed = f"FROM {parquet(_written(con, parsed, file))}"
     con.execute(f"CREATE VIEW parsed AS {parsed}")
     check_rows(con, config, loaded)
-    return replace(evolution, changes=(*evolution.changes, *mixed)), times
+    return evolution, times, mixed
 
 
 def _written(con: Connection, parsed: str, file: Path) -> Path:

@@ -31,13 +31,15 @@ class ReadTable:
     """A side table of so many ``rows``, of which ``relation`` holds those that the day needs.
 
     ``said``: what messages call its files; ``match``: SQL of the key of a row of ``raw``; ``types``
-    of the columns that rows get. ``is_text``: no file says types.
+    of the columns that rows get; ``whole``: all of its rows as a query. ``is_text``: no file says
+    types.
     """
 
     name: str
     said: str
     rows: int
     relation: str
+    whole: str
     match: str
     types: dict[str, str]
     is_text: bool
@@ -163,7 +165,7 @@ def _read(
     )
     keyed = f"(SELECT {key} AS {_KEY}, {columns} FROM ({selected}))"
     said = parts[0].file.uri + (f" with {len(parts) - 1} more" if len(parts) > 1 else "")
-    _check_keys(con, given.name, table, said, keyed)
+    _check_keys(con, config, given.name, said, keyed)
     match = f"({values.identity(table.logs_column, loaded.types)})"
     con.execute(
         f"CREATE TABLE {relation} AS FROM {keyed} "
@@ -171,7 +173,7 @@ def _read(
     )
     types = {f"{given.name}.{name}": together.types[name] for name in table.columns}
     rows, is_text = sum(part.rows for part in parts), any(part.is_text for part in parts)
-    return ReadTable(given.name, said, rows, relation, match, types, is_text)
+    return ReadTable(given.name, said, rows, relation, keyed, match, types, is_text)
 
 
 def _parts(
@@ -246,14 +248,20 @@ def _check_columns(table: SideTable, name: str, parts: Sequence[Part]) -> None:
                 )
 
 
-def _check_keys(con: Connection, name: str, table: SideTable, said: str, keyed: str) -> None:
-    """See that no key is there twice; rows without a key are nobody's."""
+def _check_keys(con: Connection, config: Config, name: str, said: str, keyed: str) -> None:
+    """See that no key is there twice; rows without a key are nobody's.
+
+    A key of users is not shown: it may be that of one who was erased.
+    """
+    table = config.tables[name]
     found = con.execute(
         f"SELECT {_KEY}, count(*) AS n FROM {keyed} WHERE {_KEY} IS NOT NULL "
         f"GROUP BY {_KEY} HAVING n > 1 ORDER BY {_KEY} LIMIT 1"
     ).fetchall()
     for key, rows in found:
+        of_users = config.columns.user == table.logs_column
+        shown = f"one {table.key}" if of_users else f"{table.key} = '{key[:60]}'"
         raise SourceError(
-            f"{said}: {table.key} = '{key[:60]}' is there {rows:,} times, and tables.{name} needs "
-            "a row a key; deliver the table again; the lake is unchanged"
+            f"{said}: {shown} is there {rows:,} times, and tables.{name} needs a row a key; "
+            "deliver the table again; the lake is unchanged"
         )
