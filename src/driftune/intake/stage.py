@@ -36,7 +36,14 @@ from driftune.lake.duck import (
 from driftune.lake.evolution import Change, Evolution
 from driftune.lake.lists.explode import explode, no_click
 from driftune.lake.loading import Loaded, damaged_file, load
-from driftune.lake.side_tables import ReadTable, join, key_changes, matched, read_tables
+from driftune.lake.side_tables import (
+    ReadTable,
+    join,
+    key_changes,
+    matched,
+    read_tables,
+    unreadable_values,
+)
 from driftune.lake.source import Fetched
 from driftune.lake.suppressed import leave_out, read_suppressed
 from driftune.lake.types import has_offset
@@ -103,7 +110,7 @@ def stage(
     """
     erased = read_suppressed(config)
     quarantine_unknown = known_domains is not None and config.domains.unknown == "quarantine"
-    released = read_release(Workspace(config), fetched.day).of(fetched.content)
+    released = read_release(Workspace(config), fetched.day).of(fetched.delivery)
     allowed = known_domains if quarantine_unknown else None
     rules = row_rules(config, fetched.day, allowed, released.reasons)
     database.parent.mkdir(parents=True, exist_ok=True)
@@ -139,6 +146,7 @@ def stage(
                 *kept_changes(con, loaded, evolution.kept),
                 *id_changes(con, config, loaded),
                 *key_changes(found),
+                *unreadable_values(con, config, tables),
                 *times.changes,
                 *misread_times(con, times),
             ]
@@ -314,7 +322,15 @@ def _fields(
         "request_id": "NULL::VARCHAR"
         if columns.request is None
         else values.identity(columns.request, types),
-        "unreadable_numbers": values.unreadable(numbers, types),
+        # What a side table says wrongly is no fault of the row: it is null, and told by the table.
+        "unreadable_numbers": values.unreadable(
+            {
+                name: role
+                for name, role in numbers.items()
+                if not (isinstance(role, str) and config.is_of_table(role))
+            },
+            types,
+        ),
     }
     for name in roles.OPTIONAL_NUMBERS:
         role = numbers.get(name)

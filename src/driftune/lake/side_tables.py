@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from driftune.config import Config
+from driftune.config.quality import MISSING_KEYS
 from driftune.config.tables import SideTable
 from driftune.errors import SourceError
 from driftune.lake import roles, values
@@ -71,25 +72,34 @@ def join(con: Connection, view: str, tables: Sequence[ReadTable]) -> str:
     joins = " ".join(
         f"LEFT JOIN {table.relation} ON {table.match} = {table.relation}.{_KEY}" for table in tables
     )
-    con.execute(f"CREATE VIEW {joined} AS SELECT raw.*{columns} FROM {view} AS raw {joins}")
+    found = "".join(f", {table.relation}.{_KEY} IS NOT NULL AS {_found(table)}" for table in tables)
+    con.execute(f"CREATE VIEW {joined} AS SELECT raw.*{columns}{found} FROM {view} AS raw {joins}")
     return joined
 
 
+def _found(table: ReadTable) -> str:
+    """The column that says whether a row's key is in the table."""
+    return identifier(f"_driftune_in_{table.name}")
+
+
 def structs(tables: Iterable[ReadTable]) -> str:
-    """Select list of the side tables as structs, as expressions name their columns."""
+    """Select list of the side tables as structs, as expressions name their columns; null where a
+    row's key is missing."""
     found = []
     for table in tables:
         fields = ", ".join(
             f"{identifier(name.removeprefix(f'{table.name}.'))} := {identifier(name)}"
             for name in table.types
         )
-        found.append(f", struct_pack({fields}) AS {identifier(table.name)}")
+        row = f"CASE WHEN {_found(table)} THEN struct_pack({fields}) END"
+        found.append(f", {row} AS {identifier(table.name)}")
     return "".join(found)
 
 
 @dataclass(frozen=True)
 class Matched:
-    """How many of the day's ``rows`` have a key that a side table, of ``size`` rows, lacks."""
+    """How many of the day's ``rows`` with a key have one that a side table, of ``size`` rows,
+    lacks."""
 
     name: str
     said: str
@@ -120,23 +130,53 @@ class Matched:
 
 
 def matched(con: Connection, config: Config, tables: Sequence[ReadTable]) -> list[Matched]:
-    """Count the rows of ``raw`` whose keys are missing, table by table."""
+    """Count the rows of ``raw`` whose keys are missing, table by table; an empty key is none."""
     found = []
     for table in tables:
-        rows, known = one_row(
+        rows, missing = one_row(
             con,
-            f"SELECT count(*), count({_KEY}) FROM raw "
-            f"LEFT JOIN {table.relation} ON {table.match} = {_KEY}",
+            f"SELECT count({table.match}), "
+            f"count(*) FILTER ({table.match} IS NOT NULL AND {_KEY} IS NULL) "
+            f"FROM raw LEFT JOIN {table.relation} ON {table.match} = {_KEY}",
         )
         key = config.tables[table.name].logs_column
-        found.append(Matched(table.name, table.said, table.rows, rows, rows - known, key))
+        found.append(Matched(table.name, table.said, table.rows, rows, missing, key))
+    return found
+
+
+def unreadable_values(con: Connection, config: Config, tables: Sequence[ReadTable]) -> list[Change]:
+    """What is to be said of values in the columns of side tables that are to be numbers and are
+    none, in rows that the rows of ``raw`` join: they are null there."""
+    found = []
+    numbers = dict.fromkeys(
+        role for role in roles.numbers(config).values() if isinstance(role, str)
+    )
+    for table in tables:
+        for name in [name for name in numbers if name in table.types]:
+            broken = values.unreadable({name: name}, table.types)
+            cells, example = one_row(
+                con,
+                f"SELECT count(*), left(min({identifier(name)}::VARCHAR), 40) "
+                f"FROM {table.relation} SEMI JOIN (SELECT {table.match} AS {_KEY} FROM raw) "
+                f"USING ({_KEY}) WHERE {broken} IS NOT NULL",
+            )
+            if cells:
+                sentence = (
+                    f"Every {name} is a number: {cells:,} of the values in {table.said} (table "
+                    f"{table.name}) are none, such as '{example}'; they are null."
+                )
+                found.append(Change.of("table_value_unreadable", sentence, cells))
     return found
 
 
 def key_changes(found: Iterable[Matched]) -> list[Change]:
     """What the day's record says of tables that lack keys."""
     return [
-        Change.of("table_key_missing", each.sentence, each.missing)
+        Change.of(
+            "table_key_missing" if each.share > MISSING_KEYS else "table_key_few",
+            each.sentence,
+            each.missing,
+        )
         for each in found
         if each.missing
     ]
