@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from driftune.config.workspace import Workspace
 from driftune.features.encoder import load_encoder
@@ -12,7 +13,7 @@ from driftune.intake.ingest import ingest
 from driftune.registry.ledger import Ledger
 from driftune.retention.erase import erase, would_erase
 from driftune.training.pretrain import encoder_folder, pretrain
-from tests.conftest import World
+from tests.conftest import World, impressions
 
 Make = Callable[..., World]
 
@@ -53,3 +54,16 @@ def test_what_only_an_erased_user_had_goes_with_the_rows(make_world: Make) -> No
         assert mails[7] not in path.read_text(), path
         assert "x-7" not in path.read_text(), path
     assert mails[8] in profile.read_text()
+
+
+def test_a_reference_day_that_changes_after_pretraining_asks_for_it(
+    trained_world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = trained_world.config
+    day = config.reference.first
+    with Ledger(config) as ledger:
+        ingest(config, ledger, day)
+        assert "run driftune pretrain" not in caplog.text
+        trained_world.write(day, impressions(day, seed=5))
+        ingest(config, ledger, day)
+    assert f"{day}: is a reference day, and its content changed after" in caplog.text

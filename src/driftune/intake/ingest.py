@@ -279,6 +279,13 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
         verdict=quality.verdict,
     )
     finish(workspace, day, staged.fetched.delivery)
+    trained = (workspace.model / "encoder" / "encoder.json").exists()
+    if recorded is not None and not same and trained and day in config.reference.days:
+        log.warning(
+            "%s: is a reference day, and its content changed after pre-training, by its logs or a "
+            "side table that came late; run driftune pretrain",
+            day,
+        )
     _announce_refused_domains(ledger, quality, revision)
     return Ingested(quality, revision, changed=not same)
 
