@@ -26,7 +26,10 @@ def refusal(make_world: Make, **changes: Any) -> str:
 @pytest.mark.parametrize(
     ("table", "why"),
     [
-        ({"as_of": "now"}, "tables.users.as_of = 'now': must be 'day' or 'latest'"),
+        ({"as_of": "now"}, "tables.users.as_of = 'now': must be 'day', 'day_before' or 'latest'"),
+        ({"uri": "users.csv", "as_of": "day_before"}, "uri must contain {day}"),
+        ({"uri": "users-{day:%H}.csv", "as_of": "latest"}, "%H is no part of a day"),
+        ({"uri": "https://me:secret@x/u-{day}.csv"}, "DVC would keep its password in dvc.lock"),
         ({"uri": "users.csv"}, "uri must contain {day}; for a file of no day write as_of: latest"),
         ({"uri": "users-{day:%d}.csv"}, "gives several days one name"),
         ({"columns": []}, "tables.users.columns = []: must not be empty"),
@@ -123,3 +126,14 @@ def test_homes_and_variables_in_a_tables_path_are_filled_in(
 def test_dvc_tracks_the_tables(make_world: Make) -> None:
     with pytest.raises(ConfigError, match="'tables' is tracked by DVC"):
         load_config(make_world().params, env={"DRIFTUNE__TABLES__USERS__KEY": "x"})
+
+
+def test_tables_of_months_are_taken(make_world: Make) -> None:
+    for as_of in ("latest", "day_before"):
+        table = {**USERS, "uri": "users-{day:%Y-%m}.csv", "as_of": as_of}
+        assert make_world(tables={"users": table}).config.tables["users"].as_of == as_of
+
+
+def test_a_password_is_in_no_message(make_world: Make) -> None:
+    table = {**USERS, "uri": "s3://me:secret@x/u-{day}.csv"}
+    assert "secret" not in refusal(make_world, tables={"users": table})

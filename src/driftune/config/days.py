@@ -21,8 +21,9 @@ def names_day(template: str) -> bool:
     return _DAY.search(template) is not None
 
 
-def checked_template(template: str) -> str:
-    """A template that gives each day a name of its own.
+def checked_template(template: str, *, each: bool = True) -> str:
+    """A template that gives each day a name of its own; without ``each``, that names the day, its
+    month or the like.
 
     Raises:
         ValueError: for one that does not.
@@ -34,6 +35,6 @@ def checked_template(template: str) -> str:
             raise ValueError(f"{hours[0]} is no part of a day; write * for hours and minutes")
         if unknown := _UNKNOWN.search(form):
             raise ValueError(f"{unknown[0]} is no part of a day; there are %Y %y %m %b %B %d %j")
-    if len({with_day(template, day) for day in _SPAN}) < len(_SPAN):
+    if each and len({with_day(template, day) for day in _SPAN}) < len(_SPAN):
         raise ValueError("gives several days one name; write year, month and day: {day:%Y%m%d}")
     return template

@@ -6,6 +6,7 @@ expression: it takes longer to load than the rest of a configuration.
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _WORDS = {
 _SOURCES = {"EMPTY", "EXPRESSION_LIST", "TABLE_FUNCTION", "SUBQUERY", "JOIN"}
 _ROW_SOURCES = {"generate_series", "json_each", "json_tree", "range", "unnest"}
 # Functions that are not the same each time and still allowed: they name the moment of the query.
-_CLOCK = {
+CLOCK = {
     *("get_current_time", "get_current_timestamp", "now", "today", "current_date"),
     "transaction_timestamp",
 }
@@ -43,15 +44,8 @@ def refused_expressions(expressions: Mapping[str, str]) -> dict[str, str]:
     """Why expressions are not allowed, and what to do, by their keys; empty when all are."""
     if not expressions:
         return {}
-    import duckdb
-
-    # Nothing is run here; should a text ever be, it reaches nothing.
-    locks: dict[str, str | bool | int | float | list[str]] = {
-        "enable_external_access": "false",
-        "lock_configuration": "true",
-    }
     found = {}
-    with duckdb.connect(":memory:", config=locks) as con:
+    with opened() as con:
         known = _functions(con)
         for key, sql in expressions.items():
             try:
@@ -59,6 +53,25 @@ def refused_expressions(expressions: Mapping[str, str]) -> dict[str, str]:
             except ValueError as error:
                 found[key] = f"{error}; {_REMEDY}"
     return found
+
+
+@contextmanager
+def opened() -> "Iterator[duckdb.DuckDBPyConnection]":
+    """DuckDB for its parser alone."""
+    import duckdb
+
+    # Nothing is run here; should a text ever be, it reaches nothing.
+    locks: dict[str, str | bool | int | float | list[str]] = {
+        "enable_external_access": "false",
+        "lock_configuration": "true",
+    }
+    with duckdb.connect(":memory:", config=locks) as con:
+        yield con
+
+
+def parsed(con: "duckdb.DuckDBPyConnection", sql: str) -> Node:
+    """The syntax tree of an expression that is allowed."""
+    return _select_list(con, f"SELECT ({sql})")[0]
 
 
 def _check(con: "duckdb.DuckDBPyConnection", known: Mapping[str, str], sql: str) -> None:
@@ -185,7 +198,7 @@ def _functions(con: "duckdb.DuckDBPyConnection") -> dict[str, str]:
     ).fetchall()
     found = {name: "aggregate" for name, aggregate, *_ in rows if aggregate}
     found |= {name: "scalar" for name, _, plain, _ in rows if plain}
-    found |= dict.fromkeys([*_CLOCK, *_ROW_SOURCES, "->"], "scalar")
+    found |= dict.fromkeys([*CLOCK, *_ROW_SOURCES, "->"], "scalar")
     found |= {name: "rows" for name, *_, several in rows if several} | {"unnest": "rows"}
     return {name: kind for name, kind in found.items() if name not in _REFUSED}
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from driftune.config import Config
 from driftune.config.expressions import refused_expressions
+from driftune.config.feature_names import refused_features
 from driftune.config.messages import cut, no_yaml, wrong_values
 from driftune.config.paths import KEYS, expanded
 from driftune.errors import ConfigError
@@ -137,7 +138,8 @@ def _validated(
 
 
 def _check_expressions(config: Config, file: Path) -> None:
-    """See that each SQL of the configuration is one expression over the columns of a row.
+    """See that each SQL of the configuration is one expression over the columns of a row, and that
+    no feature reads what it may not.
 
     Raises:
         ConfigError: naming those that are not.
@@ -147,6 +149,9 @@ def _check_expressions(config: Config, file: Path) -> None:
     if refused:
         lines = [f"{file}: {key} = {given[key]!r}: {problem}" for key, problem in refused.items()]
         raise ConfigError("; ".join(lines))
+    unfit = [f"{file}: {said}: {problem}" for said, problem in refused_features(config).items()]
+    if unfit:
+        raise ConfigError("; ".join(unfit))
 
 
 def _apply_env(tree: Tree, env: Mapping[str, str]) -> dict[str, str]:

@@ -28,4 +28,5 @@ class Negatives(Section):
     seen; where these do not suffice, the rest as by `domain_day`."""
     item: list[str] | None = None
     """Features that belong to the item, as category and price do; null: those that have one value
-    in all rows of an item, but for one row in a hundred."""
+    in all rows of an item, but for one row in a hundred. What only reads the item, its category or
+    price, or a table joined by the item, belongs to it always."""

@@ -69,6 +69,8 @@ COLUMN_RULES: dict[str, Severity] = {
     "column_item_level": "warning",
     "column_drift": "warning",
 }
+# Share of a day's rows whose key a side table may lack (table_key_few): each day has new users.
+MISSING_KEYS = 0.001
 # Rules about files, their columns, and how these differ from the days before; column_lossy: of
 # another type, and a value is lost by it or names something else than before.
 CHANGE_RULES: dict[str, Severity] = {
@@ -88,6 +90,8 @@ CHANGE_RULES: dict[str, Severity] = {
     "files_ignored": "info",
     "files_empty": "info",
     "table_key_missing": "warning",
+    "table_key_few": "info",
+    "table_value_unreadable": "warning",
 }
 # Rules about how times are written; time_unit: most are unreadable or of other days, and another
 # columns.time would read them.

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from driftune.config.base import Section
 from driftune.config.days import checked_template, names_day
 from driftune.config.source import CsvOptions
+from driftune.redact import redact
 
 _NAME = re.compile(r"[^\W\d]\w{0,59}")
 # What an expression may call a row's own values (see ``lake.roles``).
@@ -33,10 +34,12 @@ class SideTable(Section):
     """The column of the logs that holds the key; null: the one called as `key`."""
     columns: list[str] = Field(min_length=1)
     """Columns that roles, features and expressions may name."""
-    as_of: Literal["day", "latest"] = "day"
+    as_of: Literal["day", "day_before", "latest"] = "day"
     """`day`: the files of the logs' day (`uri` has `{day}`), a change of which changes the day;
     `latest`: of the newest day up to it, or without `{day}` the files as they are when the day is
-    taken in."""
+    taken in; `day_before`: of the newest day before it. A table that is made after its day knows
+    that day's clicks: with counts of clicks, `day` and `latest` give the model the label; take
+    `day_before`."""
     format: Literal["auto", "parquet", "csv", "jsonl"] = "auto"
     """Format of the files; `auto` goes by the ending."""
     csv: CsvOptions = CsvOptions()
@@ -52,11 +55,18 @@ class SideTable(Section):
             seen.add(name.lower())
         return columns
 
+    @field_validator("uri")
+    @classmethod
+    def _no_secret(cls, uri: str) -> str:
+        if redact(uri) != uri:
+            raise ValueError("DVC would keep its password in dvc.lock; give it to fsspec")
+        return uri
+
     @model_validator(mode="after")
     def _has_day(self) -> Self:
         if names_day(self.uri):
-            checked_template(self.uri)
-        elif self.as_of == "day":
+            checked_template(self.uri, each=self.as_of == "day")
+        elif self.as_of != "latest":
             raise ValueError("uri must contain {day}; for a file of no day write as_of: latest")
         return self
 
@@ -66,7 +76,7 @@ class SideTable(Section):
         return self.matches or self.key
 
     @property
-    def is_passing(self) -> bool:
+    def is_undated(self) -> bool:
         """Whether its files are those of no day, and may be others when a day is read again."""
         return not names_day(self.uri)
 

@@ -185,8 +185,11 @@ def load_encoder(folder: Path) -> Encoder:
         raise BackboneError(f"{card_path}: damaged ({error}); run driftune pretrain") from None
 
 
-def erase_users(folder: Path, users: list[str], *, write: bool = True) -> int:
-    """Forget users' ids; returns how many the vocabulary has. Without ``write`` only that.
+def erase_users(
+    folder: Path, users: list[str], lost: Sequence[tuple[str, str]] = (), *, write: bool = True
+) -> int:
+    """Forget users' ids, and the entries ``lost`` (field, value); returns how many of them the
+    vocabulary has. Without ``write`` only that.
 
     Their numbers stay, so that everyone else keeps theirs and the fingerprint is the same. Killed
     in between, the vocabulary is one of those that the card accepts.
@@ -194,11 +197,17 @@ def erase_users(folder: Path, users: list[str], *, write: bool = True) -> int:
     card_path, vocabulary = folder / "encoder.json", folder / "vocabulary.parquet"
     if not card_path.exists() or not vocabulary.exists():
         return 0
-    theirs = "field = 'user' AND value IN (SELECT unnest($1::VARCHAR[]))"
+    theirs = "(field, value) IN (FROM forgotten)"
     source = parquet(vocabulary, options="file_row_number = true")
+    entries = [*(("user", user) for user in users), *lost]
     with connect(reach=[folder]) as con:
-        query = f"SELECT count(*) FROM {source} WHERE {theirs}"
-        ((known,),) = con.execute(query, [users]).fetchall()
+        con.execute(
+            "CREATE TEMP TABLE forgotten AS "
+            "SELECT DISTINCT unnest($1::VARCHAR[]) AS field, unnest($2::VARCHAR[]) AS value",
+            [[field for field, _ in entries], [value for _, value in entries]],
+        )
+        query = f"SELECT count(*) FROM {source} WHERE value IS NOT NULL AND {theirs}"
+        ((known,),) = con.execute(query).fetchall()
         if not known or not write:
             return int(known)
         with replacing(vocabulary) as part:
@@ -206,8 +215,7 @@ def erase_users(folder: Path, users: list[str], *, write: bool = True) -> int:
                 f"COPY (SELECT * EXCLUDE (file_row_number) "
                 f"REPLACE (CASE WHEN {theirs} THEN NULL ELSE value END AS value) "
                 f"FROM {source} ORDER BY file_row_number) "
-                f"TO {literal(str(part))} (FORMAT parquet)",
-                [users],
+                f"TO {literal(str(part))} (FORMAT parquet)"
             )
             accepted = [_vocabulary_hash(vocabulary), _vocabulary_hash(part)]
             write_sealed(card_path, {**read_json(card_path), "erased": accepted})

@@ -29,19 +29,30 @@ _AS = "_driftune_as_"
 _CODE = "[+-]?(0[0-9].*|[0-9]{19,})"
 
 
+class Form(NamedTuple):
+    """How expressions see a text column (quoted): its type, how many values are to be told, as
+    most have another form, the condition on those, and whether it is of a side table."""
+
+    column: str
+    kind: str
+    others: int
+    other: str
+    of_table: bool
+
+
 def evaluate(
     con: Connection,
     config: Config,
     loaded: Loaded,
     evolution: Evolution,
     tables: Sequence[ReadTable] = (),
-) -> tuple[Config, str, list[Change]]:
+) -> tuple[Config, str, list[Form]]:
     """Evaluate the expressions of a day that needs it: of text files, of features, or over side
     tables.
 
     Returns the configuration whose roles and features name the results, the relation that holds
     them beside the columns of ``raw`` (as ``evolution`` reads them) and of the side tables, and
-    what is to be said of columns few of whose values have another form. Other days keep their
+    the columns few of whose values have another form (see ``told``). Other days keep their
     configuration. Where values of text take another form, the results lie in the table
     ``evaluated``.
 
@@ -55,14 +66,18 @@ def evaluate(
     has_text = loaded.has_text or any(table.is_text for table in tables)
     if not wanted or not (has_text or tables or config.features.expressions()):
         return given, relation, []
-    forms = _forms(con, given, view, _texts(loaded, tables)) if has_text else []
+    forms = []
+    for place, texts in _texts(loaded, tables):
+        forms += _forms(con, given, place, texts)
     replaced = {form.column: form.kind for form in forms if form.kind != "VARCHAR"}
     names = {name: f"_driftune_{name}" for name in wanted}
     types = {**loaded.types, **evolution.casts}
     for table in tables:
         types |= table.types
     levels = _Levels(config, given, names, types)
-    seen = levels.of_roles(relation, replaced, tables)
+    # A relation's own name is a struct of all its columns, labels among them: this one has none
+    # that a feature may write.
+    seen = f"{levels.of_roles(relation, replaced, tables)} AS _driftune_seen"
     _check_features(con, config, loaded, seen)
     of_roles = {name: names[name] for name in given.columns.expressions()}
     features = config.features.expressions()
@@ -75,8 +90,8 @@ def evaluate(
     con.execute(
         f"CREATE TEMP TABLE evaluated AS SELECT _driftune_id, {', '.join(results)} FROM {seen}"
     )
-    told = [_told(con, view, form) for form in forms if form.others]
-    return named, f"{relation} JOIN evaluated USING (_driftune_id)", told
+    mixed = [form for form in forms if form.others]
+    return named, f"{relation} JOIN evaluated USING (_driftune_id)", mixed
 
 
 class _Levels(NamedTuple):
@@ -164,28 +179,23 @@ def _check_features(con: Connection, config: Config, loaded: Loaded, relation: s
             ) from None
 
 
-def _texts(loaded: Loaded, tables: Sequence[ReadTable]) -> list[str]:
-    """The columns whose types no file says."""
-    found = [name for name, kind in loaded.types.items() if kind == "VARCHAR" and loaded.has_text]
-    for table in tables:
-        if table.is_text:
-            found += [name for name, kind in table.types.items() if kind == "VARCHAR"]
-    return found
+def _texts(loaded: Loaded, tables: Sequence[ReadTable]) -> list[tuple[str, list[str]]]:
+    """The relations that have columns whose types no file says, and those columns.
+
+    A side table's form is that of its whole file, whichever of its rows the day joins.
+    """
+    read = [("raw", loaded.types, loaded.has_text)]
+    read += [(table.whole, table.types, table.is_text) for table in tables]
+    return [
+        (place, [name for name, kind in types.items() if kind == "VARCHAR"])
+        for place, types, is_text in read
+        if is_text
+    ]
 
 
-class _Form(NamedTuple):
-    """How expressions see a text column (quoted): its type, how many values are to be told, as
-    most have another form, and the condition on those."""
-
-    column: str
-    kind: str
-    others: int
-    other: str
-
-
-def _forms(con: Connection, config: Config, view: str, texts: Sequence[str]) -> list[_Form]:
-    """How the expressions see the text columns of a view: as numbers or truths where all values but
-    few are.
+def _forms(con: Connection, config: Config, view: str, texts: Sequence[str]) -> list[Form]:
+    """How the expressions see the text columns of a relation: as numbers or truths where all values
+    but few are.
 
     The share of others that is tolerated is ``quality.max_rejected_share``. Where one is a code,
     or the column names something and one is no whole number, all stay texts: 007 is not 7.
@@ -214,7 +224,7 @@ def _forms(con: Connection, config: Config, view: str, texts: Sequence[str]) -> 
             kind, others, other = "BOOLEAN", given - truths, f"{filled} AND NOT {truth}"
         elif given and numbers - codes >= most:
             others, other = codes, code
-        found.append(_Form(identifier(name), kind, others, other))
+        found.append(Form(identifier(name), kind, others, other, config.is_of_table(name)))
     return found
 
 
@@ -231,12 +241,17 @@ def _words(config: Config, column: str) -> list[str]:
     return column.lower().split(".", 1) if config.is_of_table(column) else [column.lower()]
 
 
-def _told(con: Connection, view: str, form: _Form) -> Change:
-    """What is said of values that have not the form of most."""
-    (example,) = one_row(con, f"SELECT left(min({form.column}), 40) FROM {view} WHERE {form.other}")
+def told(con: Connection, form: Form) -> Change:
+    """What is said of values that have not the form of most, with one of ``raw`` as it is: rows of
+    users who were erased are out of it. Of a side table, which may know of them, none is shown."""
+    example = None
+    if not form.of_table:
+        query = f"SELECT left(min({form.column}), 40) FROM raw WHERE {form.other}"
+        (example,) = one_row(con, query)
+    such = "" if example is None else f", such as '{example}'"
     seen = "all as text" if form.kind == "VARCHAR" else f"{form.kind}, and null for those"
     sentence = (
-        f"Column {form.column} has one form: {form.others:,} of its values have not that of most, "
-        f"such as '{example}'; expressions see {seen}."
+        f"Column {form.column} has one form: {form.others:,} of its values have not that of most"
+        f"{such}; expressions see {seen}."
     )
     return Change.of("column_mixed", sentence, form.others)

@@ -53,7 +53,11 @@ def is_judged(config: Config, fetched: Fetched, quality: DayQuality, *, again: b
     Without ``again`` the rules do not matter.
     """
     wanted = content_hash(config, fetched, domains_for(config, fetched.day))
-    released = read_release(Workspace(config), fetched.day).of(fetched.content)
+    every = read_release(Workspace(config), fetched.day)
+    released = every.of(fetched.delivery)
+    if all(entry.done for entry in released.entries):
+        # A table of no day that changed since lets the day be, with what was released of it.
+        released = every.of(quality.delivery or fetched.delivery)
     if quality.rules:
         alike = not again or quality.rules == rules_hash(config, released)
         return quality.basis == wanted and alike
@@ -97,7 +101,8 @@ def unchanged(
         return None
     _withdraw_redelivery(workspace, day)
     if again:
-        finish(workspace, day, fetched.content)
+        for delivery in {quality.delivery, fetched.delivery}:
+            finish(workspace, day, delivery)
     # A run that was killed after its commit has announced nothing.
     _announce_refused_domains(ledger, quality, row.revision)
     return Ingested(quality, row.revision, changed=False)
@@ -246,7 +251,7 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
             problems=list(quality.problems()),
         )
         beside = workspace.quality(day, redelivery=True)
-        dropped = withdraw(workspace, day, staged.fetched.content)
+        dropped = withdraw(workspace, day, staged.fetched.delivery)
         names = ", ".join(entry.names for entry in dropped)
         raise DayRefusedError(
             f"{day}: refused, the lake is unchanged: "
@@ -273,7 +278,14 @@ def commit_day(config: Config, ledger: Ledger, staged: Staged, quality: DayQuali
         rejected=quality.rejected,
         verdict=quality.verdict,
     )
-    finish(workspace, day, staged.fetched.content)
+    finish(workspace, day, staged.fetched.delivery)
+    trained = (workspace.model / "encoder" / "encoder.json").exists()
+    if recorded is not None and not same and trained and day in config.reference.days:
+        log.warning(
+            "%s: is a reference day, and its content changed after pre-training, by its logs or a "
+            "side table that came late; run driftune pretrain",
+            day,
+        )
     _announce_refused_domains(ledger, quality, revision)
     return Ingested(quality, revision, changed=not same)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from driftune.config import Config
+from driftune.config.feature_names import of_item
 from driftune.intake.sampling import hashed, sample
 from driftune.lake.duck import Connection, connect, identifier, literal, one_row
 from driftune.quality.staged import Staged
@@ -78,8 +79,11 @@ def _item_columns(con: Connection, config: Config, staged: Staged) -> tuple[str,
     kept = [column.name for column in staged.evolution.kept]
     assert config.negatives is not None
     given = config.negatives.item
-    found = [] if given is None else [name for name in features if name[2:] in given]
+    # What its role or a table joined by it gives is the item's, whatever the rows look like.
+    known = of_item(config)
+    found = [name for name in features if name in known or name[2:] in (given or [])]
     asked = kept if given is not None else [*features, *kept]
+    asked = [name for name in asked if name not in found]
     if not asked:
         return tuple(found)
     (rows,) = one_row(con, "SELECT count(*) FROM staged WHERE rejected = 0")

@@ -8,7 +8,7 @@ is withdrawn.
 
 import getpass
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from driftune.config.quality import DOMAIN_REFUSED, DOMAIN_RULES, RELEASABLE, RO
 from driftune.config.workspace import Workspace
 from driftune.domains import domain_key
 from driftune.errors import DriftuneError, SourceError
-from driftune.intake.ingest import Ingested, take_in, unchanged
+from driftune.intake.ingest import Ingested, domains_for, take_in, unchanged
+from driftune.intake.stage import content_hash
 from driftune.intake.turns import turn
 from driftune.lake.scratch import scratch
 from driftune.lake.source import Fetched, fetch
@@ -66,14 +67,16 @@ def release_day(
             if known is not None:
                 return known
         else:
-            judged = _same_delivery(day, judged, fetched.content)
+            # With another table of no day it is still what was looked at.
+            basis = content_hash(config, fetched, domains_for(config, day))
+            judged = _same_delivery(day, judged, {"", fetched.delivery}, basis)
         entry = Entry(
             at=datetime.now(UTC).isoformat(timespec="seconds"),
             by=_user(),
             why=" ".join(why.split()),
             reasons=sorted(set(reasons)),
             domains=_refused(day, judged, domains),
-            content=fetched.content,
+            content=fetched.delivery,
             done=False,
         )
         keep(workspace, day, [*before, entry])
@@ -111,13 +114,15 @@ def _judged(workspace: Workspace, day: date) -> list[DayQuality]:
     return found
 
 
-def _same_delivery(day: date, judged: list[DayQuality], content: str) -> list[DayQuality]:
-    """The records of a delivery.
+def _same_delivery(
+    day: date, judged: list[DayQuality], deliveries: Collection[str], basis: str
+) -> list[DayQuality]:
+    """The records of a delivery, or of the same rows by ``basis``.
 
     Raises:
         DriftuneError: when there is none: nobody has looked at its quarantine.
     """
-    same = [record for record in judged if record.delivery in ("", content)]
+    same = [record for record in judged if record.delivery in deliveries or record.basis == basis]
     if not same:
         raise DriftuneError(
             f"{day}: was delivered anew since it was judged; run driftune run --day {day}, see "

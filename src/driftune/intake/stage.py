@@ -16,7 +16,7 @@ from driftune.config.workspace import Workspace
 from driftune.errors import LakeError, SourceError
 from driftune.intake.columns import evolve, kept_changes
 from driftune.intake.duplicates import find_copies
-from driftune.intake.expressions import evaluate
+from driftune.intake.expressions import Form, evaluate, told
 from driftune.intake.lacking import failed_role, missing_column
 from driftune.intake.rows import check_rows, file_changes, id_changes
 from driftune.intake.times import Times, look_at_times, misread_times
@@ -36,7 +36,14 @@ from driftune.lake.duck import (
 from driftune.lake.evolution import Change, Evolution
 from driftune.lake.lists.explode import explode, no_click
 from driftune.lake.loading import Loaded, damaged_file, load
-from driftune.lake.side_tables import ReadTable, join, key_changes, matched, read_tables
+from driftune.lake.side_tables import (
+    ReadTable,
+    join,
+    key_changes,
+    matched,
+    read_tables,
+    unreadable_values,
+)
 from driftune.lake.source import Fetched
 from driftune.lake.suppressed import leave_out, read_suppressed
 from driftune.lake.types import has_offset
@@ -103,7 +110,7 @@ def stage(
     """
     erased = read_suppressed(config)
     quarantine_unknown = known_domains is not None and config.domains.unknown == "quarantine"
-    released = read_release(Workspace(config), fetched.day).of(fetched.content)
+    released = read_release(Workspace(config), fetched.day).of(fetched.delivery)
     allowed = known_domains if quarantine_unknown else None
     rules = row_rules(config, fetched.day, allowed, released.reasons)
     database.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +130,7 @@ def stage(
                 loaded, listed = explode(con, config, f"{fetched.day:%Y%m%d}", loaded)
             tables = read_tables(con, config, fetched, loaded, database.parent / "side_tables")
             parsed = database.with_name("parsed.parquet")
-            evolution, times = _parse(
+            evolution, times, mixed = _parse(
                 con, config, fetched.day, loaded, tables, known_domains, parsed
             )
             leave_out(con, config, erased)
@@ -135,9 +142,11 @@ def stage(
                 *listed,
                 *(no_click(con) if config.source.explode else []),
                 *evolution.changes,
+                *(told(con, form) for form in mixed),
                 *kept_changes(con, loaded, evolution.kept),
                 *id_changes(con, config, loaded),
                 *key_changes(found),
+                *unreadable_values(con, config, tables),
                 *times.changes,
                 *misread_times(con, times),
             ]
@@ -168,9 +177,9 @@ def _parse(
     tables: Sequence[ReadTable],
     known_domains: list[str] | None,
     file: Path,
-) -> tuple[Evolution, Times]:
-    """Create ``copies`` and ``parsed`` from ``raw``; returns how its columns changed, and its
-    times.
+) -> tuple[Evolution, Times, list[Form]]:
+    """Create ``copies`` and ``parsed`` from ``raw``; returns how its columns changed, its times,
+    and its columns of mixed forms.
 
     Where ``parsed`` rests on more than values it lies in ``file``.
     """
@@ -202,7 +211,7 @@ def _parse(
         parsed = f"FROM {parquet(_written(con, parsed, file))}"
     con.execute(f"CREATE VIEW parsed AS {parsed}")
     check_rows(con, config, loaded)
-    return replace(evolution, changes=(*evolution.changes, *mixed)), times
+    return evolution, times, mixed
 
 
 def _written(con: Connection, parsed: str, file: Path) -> Path:
@@ -313,7 +322,15 @@ def _fields(
         "request_id": "NULL::VARCHAR"
         if columns.request is None
         else values.identity(columns.request, types),
-        "unreadable_numbers": values.unreadable(numbers, types),
+        # What a side table says wrongly is no fault of the row: it is null, and told by the table.
+        "unreadable_numbers": values.unreadable(
+            {
+                name: role
+                for name, role in numbers.items()
+                if not (isinstance(role, str) and config.is_of_table(role))
+            },
+            types,
+        ),
     }
     for name in roles.OPTIONAL_NUMBERS:
         role = numbers.get(name)

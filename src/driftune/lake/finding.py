@@ -76,11 +76,13 @@ def find_files(config: Config, uri: str, template: str, key: str) -> Found:
             return Found(filesystem, (pattern,), ())
         entries: dict[str, dict[str, str]] = filesystem.glob(pattern, detail=True)
     except (ImportError, ValueError) as error:
-        raise SourceError(f"{uri}: cannot be opened ({error}); check {key}") from None
+        reason, said = redact(first_line(error)), shown_uri(config, uri)
+        raise SourceError(f"{said}: cannot be opened ({reason}); check {key}") from None
     except Exception as error:
         # Each store's client has errors of its own.
         reason = redact(first_line(error))
-        raise SourceUnavailableError(f"{uri}: cannot be listed ({reason})") from None
+        said = shown_uri(config, uri)
+        raise SourceUnavailableError(f"{said}: cannot be listed ({reason})") from None
     if not entries and "file" in protocols(filesystem) and Path(pattern).is_symlink():
         entries = {pattern: {}}
     if "file" in protocols(filesystem) and "**" in pattern:
@@ -96,6 +98,11 @@ def find_files(config: Config, uri: str, template: str, key: str) -> Found:
 def shown(config: Config, path: Path) -> str:
     """A local path as messages name it: relative to the folder of params.yaml where it is below."""
     return str(path.relative_to(config.root) if path.is_relative_to(config.root) else path)
+
+
+def shown_uri(config: Config, uri: str) -> str:
+    """A URL or local path as messages name it: without logins and secrets."""
+    return redact(uri) if "://" in uri else shown(config, Path(uri))
 
 
 def format_of(configured: str, name: str, shown_name: str, key: str = "source.format") -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from driftune.config import Config
+from driftune.config.quality import MISSING_KEYS
 from driftune.config.tables import SideTable
 from driftune.errors import SourceError
 from driftune.lake import roles, values
@@ -31,13 +32,15 @@ class ReadTable:
     """A side table of so many ``rows``, of which ``relation`` holds those that the day needs.
 
     ``said``: what messages call its files; ``match``: SQL of the key of a row of ``raw``; ``types``
-    of the columns that rows get. ``is_text``: no file says types.
+    of the columns that rows get; ``whole``: all of its rows as a query. ``is_text``: no file says
+    types.
     """
 
     name: str
     said: str
     rows: int
     relation: str
+    whole: str
     match: str
     types: dict[str, str]
     is_text: bool
@@ -69,25 +72,34 @@ def join(con: Connection, view: str, tables: Sequence[ReadTable]) -> str:
     joins = " ".join(
         f"LEFT JOIN {table.relation} ON {table.match} = {table.relation}.{_KEY}" for table in tables
     )
-    con.execute(f"CREATE VIEW {joined} AS SELECT raw.*{columns} FROM {view} AS raw {joins}")
+    found = "".join(f", {table.relation}.{_KEY} IS NOT NULL AS {_found(table)}" for table in tables)
+    con.execute(f"CREATE VIEW {joined} AS SELECT raw.*{columns}{found} FROM {view} AS raw {joins}")
     return joined
 
 
+def _found(table: ReadTable) -> str:
+    """The column that says whether a row's key is in the table."""
+    return identifier(f"_driftune_in_{table.name}")
+
+
 def structs(tables: Iterable[ReadTable]) -> str:
-    """Select list of the side tables as structs, as expressions name their columns."""
+    """Select list of the side tables as structs, as expressions name their columns; null where a
+    row's key is missing."""
     found = []
     for table in tables:
         fields = ", ".join(
             f"{identifier(name.removeprefix(f'{table.name}.'))} := {identifier(name)}"
             for name in table.types
         )
-        found.append(f", struct_pack({fields}) AS {identifier(table.name)}")
+        row = f"CASE WHEN {_found(table)} THEN struct_pack({fields}) END"
+        found.append(f", {row} AS {identifier(table.name)}")
     return "".join(found)
 
 
 @dataclass(frozen=True)
 class Matched:
-    """How many of the day's ``rows`` have a key that a side table, of ``size`` rows, lacks."""
+    """How many of the day's ``rows`` with a key have one that a side table, of ``size`` rows,
+    lacks."""
 
     name: str
     said: str
@@ -118,23 +130,53 @@ class Matched:
 
 
 def matched(con: Connection, config: Config, tables: Sequence[ReadTable]) -> list[Matched]:
-    """Count the rows of ``raw`` whose keys are missing, table by table."""
+    """Count the rows of ``raw`` whose keys are missing, table by table; an empty key is none."""
     found = []
     for table in tables:
-        rows, known = one_row(
+        rows, missing = one_row(
             con,
-            f"SELECT count(*), count({_KEY}) FROM raw "
-            f"LEFT JOIN {table.relation} ON {table.match} = {_KEY}",
+            f"SELECT count({table.match}), "
+            f"count(*) FILTER ({table.match} IS NOT NULL AND {_KEY} IS NULL) "
+            f"FROM raw LEFT JOIN {table.relation} ON {table.match} = {_KEY}",
         )
         key = config.tables[table.name].logs_column
-        found.append(Matched(table.name, table.said, table.rows, rows, rows - known, key))
+        found.append(Matched(table.name, table.said, table.rows, rows, missing, key))
+    return found
+
+
+def unreadable_values(con: Connection, config: Config, tables: Sequence[ReadTable]) -> list[Change]:
+    """What is to be said of values in the columns of side tables that are to be numbers and are
+    none, in rows that the rows of ``raw`` join: they are null there."""
+    found = []
+    numbers = dict.fromkeys(
+        role for role in roles.numbers(config).values() if isinstance(role, str)
+    )
+    for table in tables:
+        for name in [name for name in numbers if name in table.types]:
+            broken = values.unreadable({name: name}, table.types)
+            cells, example = one_row(
+                con,
+                f"SELECT count(*), left(min({identifier(name)}::VARCHAR), 40) "
+                f"FROM {table.relation} SEMI JOIN (SELECT {table.match} AS {_KEY} FROM raw) "
+                f"USING ({_KEY}) WHERE {broken} IS NOT NULL",
+            )
+            if cells:
+                sentence = (
+                    f"Every {name} is a number: {cells:,} of the values in {table.said} (table "
+                    f"{table.name}) are none, such as '{example}'; they are null."
+                )
+                found.append(Change.of("table_value_unreadable", sentence, cells))
     return found
 
 
 def key_changes(found: Iterable[Matched]) -> list[Change]:
     """What the day's record says of tables that lack keys."""
     return [
-        Change.of("table_key_missing", each.sentence, each.missing)
+        Change.of(
+            "table_key_missing" if each.share > MISSING_KEYS else "table_key_few",
+            each.sentence,
+            each.missing,
+        )
         for each in found
         if each.missing
     ]
@@ -163,7 +205,7 @@ def _read(
     )
     keyed = f"(SELECT {key} AS {_KEY}, {columns} FROM ({selected}))"
     said = parts[0].file.uri + (f" with {len(parts) - 1} more" if len(parts) > 1 else "")
-    _check_keys(con, given.name, table, said, keyed)
+    _check_keys(con, config, given.name, said, keyed)
     match = f"({values.identity(table.logs_column, loaded.types)})"
     con.execute(
         f"CREATE TABLE {relation} AS FROM {keyed} "
@@ -171,7 +213,7 @@ def _read(
     )
     types = {f"{given.name}.{name}": together.types[name] for name in table.columns}
     rows, is_text = sum(part.rows for part in parts), any(part.is_text for part in parts)
-    return ReadTable(given.name, said, rows, relation, match, types, is_text)
+    return ReadTable(given.name, said, rows, relation, keyed, match, types, is_text)
 
 
 def _parts(
@@ -246,14 +288,20 @@ def _check_columns(table: SideTable, name: str, parts: Sequence[Part]) -> None:
                 )
 
 
-def _check_keys(con: Connection, name: str, table: SideTable, said: str, keyed: str) -> None:
-    """See that no key is there twice; rows without a key are nobody's."""
+def _check_keys(con: Connection, config: Config, name: str, said: str, keyed: str) -> None:
+    """See that no key is there twice; rows without a key are nobody's.
+
+    A key of users is not shown: it may be that of one who was erased.
+    """
+    table = config.tables[name]
     found = con.execute(
         f"SELECT {_KEY}, count(*) AS n FROM {keyed} WHERE {_KEY} IS NOT NULL "
         f"GROUP BY {_KEY} HAVING n > 1 ORDER BY {_KEY} LIMIT 1"
     ).fetchall()
     for key, rows in found:
+        of_users = config.columns.user == table.logs_column
+        shown = f"one {table.key}" if of_users else f"{table.key} = '{key[:60]}'"
         raise SourceError(
-            f"{said}: {table.key} = '{key[:60]}' is there {rows:,} times, and tables.{name} needs "
-            "a row a key; deliver the table again; the lake is unchanged"
+            f"{said}: {shown} is there {rows:,} times, and tables.{name} needs a row a key; "
+            "deliver the table again; the lake is unchanged"
         )

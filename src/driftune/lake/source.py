@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 from driftune.config import Config
 from driftune.errors import SourceError, SourceUnavailableError
 from driftune.lake.duck import first_line
-from driftune.lake.finding import Found, find, find_files, format_of, partitions_of, shown
+from driftune.lake.finding import (
+    Found,
+    find,
+    find_files,
+    format_of,
+    partitions_of,
+    shown,
+    shown_uri,
+)
 from driftune.redact import redact
 
 if TYPE_CHECKING:
@@ -43,11 +51,11 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class FetchedTable:
-    """A side table's files; ``passing``: those of no day, which may have changed since."""
+    """A side table's files; ``undated``: those of no day, which may have changed since."""
 
     name: str
     files: tuple[SourceFile, ...]
-    passing: bool
+    undated: bool
 
     @property
     def content(self) -> str:
@@ -78,14 +86,22 @@ class Fetched:
             " ".join([file.sha256, *(f"{k}={v!r}" for k, v in sorted(file.partitions.items()))])
             for file in self.files
         ]
-        marks = [*sorted(marks), *(each.content for each in self.tables if not each.passing)]
+        marks = [*sorted(marks), *(each.content for each in self.tables if not each.undated)]
         return hashlib.sha256("\n".join(marks).encode()).hexdigest()
 
     @property
-    def passing(self) -> str:
+    def undated(self) -> str:
         """SHA-256 over the side tables that are as they are now; empty where there are none."""
-        marks = [each.content for each in self.tables if each.passing]
+        marks = [each.content for each in self.tables if each.undated]
         return hashlib.sha256("\n".join(marks).encode()).hexdigest() if marks else ""
+
+    @property
+    def delivery(self) -> str:
+        """SHA-256 over all that was fetched: ``content``, and the tables that are as they are
+        now."""
+        if not self.undated:
+            return self.content
+        return hashlib.sha256(f"{self.content} {self.undated}".encode()).hexdigest()
 
     @property
     def every(self) -> tuple[SourceFile, ...]:
@@ -122,7 +138,7 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
         uri = config.source_uri(day)
         beside = f" but {', '.join(found.ignored[:3])}" if found.ignored else ""
         raise SourceError(
-            f"{day}: no file at {shown(config, Path(uri)) if '://' not in uri else uri}{beside}; "
+            f"{day}: no file at {shown_uri(config, uri)}{beside}; "
             "check source.uri, or wait until the day's logs have arrived"
         )
     if found.ignored:
@@ -143,16 +159,17 @@ def _table(config: Config, name: str, day: date, scratch: Path) -> FetchedTable:
         SourceError: when none is there, or one is empty or cannot be opened.
     """
     table, key = config.tables[name], f"tables.{name}"
-    looks_back = table.as_of == "latest" and not table.is_passing
-    for back in range(_TABLE_DAYS if looks_back else 1):
-        uri = config.table_uri(name, day - timedelta(days=back))
+    looks_back = table.as_of != "day" and not table.is_undated
+    first = 1 if table.as_of == "day_before" else 0
+    days = [day - timedelta(days=back) for back in range(first, _TABLE_DAYS if looks_back else 1)]
+    # Days of a month may have one name.
+    for uri in dict.fromkeys(config.table_uri(name, each) for each in days):
         found = find_files(config, uri, table.uri, f"{key}.uri")
         if found.names:
             break
     else:
-        uri = config.table_uri(name, day)
-        said = shown(config, Path(uri)) if "://" not in uri else uri
-        since = f" or of the {_TABLE_DAYS - 1} days before" if looks_back else ""
+        said = shown_uri(config, config.table_uri(name, days[0]))
+        since = f" or of the {len(days) - 1} days before" if looks_back else ""
         raise SourceError(
             f"{day}: no file at {said}{since}, which {key} names; deliver the table, or correct "
             f"{key}.uri; the lake is unchanged"
@@ -161,7 +178,7 @@ def _table(config: Config, name: str, day: date, scratch: Path) -> FetchedTable:
     for path, said in _brought(config, found, scratch):
         kind = format_of(table.format, path.name, said, f"{key}.format")
         files.append(_hashed(path, said, kind, {}))
-    return FetchedTable(name, tuple(files), table.is_passing)
+    return FetchedTable(name, tuple(files), table.is_undated)
 
 
 def _brought(config: Config, found: Found, scratch: Path) -> Iterator[tuple[Path, str]]:

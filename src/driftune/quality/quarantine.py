@@ -88,8 +88,8 @@ def accepted_hash(staged: Staged) -> str:
 
     Side tables that are as they are now belong to what the rows are.
     """
-    own, passing = staged.content_hash, staged.fetched.passing
-    content = hashlib.sha256(f"{own} {passing}".encode()).hexdigest() if passing else own
+    own, undated = staged.content_hash, staged.fetched.undated
+    content = hashlib.sha256(f"{own} {undated}".encode()).hexdigest() if undated else own
     with connect(staged.database, reach=staged.reach) as con:
         count, *marks = one_row(
             con, "SELECT count(*), bit_xor(hash(row_id)), sum(hash(row_id)) FROM broken"

@@ -149,7 +149,7 @@ def record_quality(
             for name, broken in sorted(checkpoint.judged.refused.items())
         ],
         released=[entry.record() for entry in staged.released.entries],
-        delivery=staged.fetched.content,
+        delivery=staged.fetched.delivery,
         basis=staged.content_hash,
         rules=rules,
         drawn=sum(drawn.values()),

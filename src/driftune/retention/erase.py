@@ -20,6 +20,7 @@ from driftune.config import Config
 from driftune.config.workspace import Workspace, shown_path
 from driftune.errors import DriftuneError, LakeDamageError
 from driftune.features.encoder import erase_users
+from driftune.features.forgotten import lost_values
 from driftune.intake.erasure_problems import lost_line
 from driftune.intake.erasures import note_lake, rewriting
 from driftune.lake.applied import applied
@@ -32,6 +33,7 @@ from driftune.reports import build_site
 from driftune.retention import lake_rows, parquet_rows
 from driftune.retention.asked import Asked, sort_out
 from driftune.retention.listed import listed_ids
+from driftune.retention.profile_values import forgetting
 from driftune.retention.texts import mentions, redact_messages, redact_records
 from driftune.training.pretrain import encoder_folder
 
@@ -156,6 +158,7 @@ def would_erase(
     days = lake_rows.days_with(config, wanted)
     old = lake_rows.old_files(config, wanted, rewritten=days)
     every = set(days) | {date.fromisoformat(file.day) for file in old}
+    noted = {*read_suppressed(config).days, *(day.isoformat() for day in days)}
     return Erased(
         marks(read_suppressed(config), wanted),
         sorted(day.isoformat() for day in every),
@@ -163,8 +166,9 @@ def would_erase(
         len(old),
         len(parquet_rows.encoded_with(config, wanted)),
         sum(parquet_rows.quarantined_with(config, wanted).values()),
-        redact_records(config, wanted, write=False) + redact_messages(ledger, wanted, write=False),
-        erase_users(encoder_folder(config), wanted, write=False),
+        redact_records(config, wanted, forgetting(config, wanted, noted), write=False)
+        + redact_messages(ledger, wanted, write=False),
+        _forget(config, wanted, write=False),
         len(left_behind(Workspace(config).staging)),
         [],
         asked.erased,
@@ -195,8 +199,10 @@ def _removed(
         parquet_rows.erase_quarantined(config, path, wanted)
     for folder in left:
         shutil.rmtree(folder, ignore_errors=True)
-    records = redact_records(config, wanted) + redact_messages(ledger, wanted)
-    vocabulary = erase_users(encoder_folder(config), wanted)
+    # Days that lost rows are noted: what a run that was killed has left is found again.
+    further = forgetting(config, wanted, read_suppressed(config).days)
+    records = redact_records(config, wanted, further) + redact_messages(ledger, wanted)
+    vocabulary = _forget(config, wanted)
     if ledger.days():
         build_site(config, ledger)
     return Erased(
@@ -213,6 +219,12 @@ def _removed(
         asked.erased,
         asked.unknown,
     )
+
+
+def _forget(config: Config, users: list[str], *, write: bool = True) -> int:
+    """Forget in the vocabulary the users, and what no row of others has; returns the entries."""
+    folder = encoder_folder(config)
+    return erase_users(folder, users, lost_values(config, folder, users), write=write)
 
 
 def _asked(

@@ -1,7 +1,7 @@
 """Users' ids in records of words and values: quality records, Data Docs, quarantined examples."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -21,8 +21,15 @@ _WORD = re.compile(r"[^\s'\",;:()\[\]]+")
 NUMBER = re.compile(r"[+-]?[0-9.]+")
 
 
-def redact_records(config: Config, users: Collection[str], *, write: bool = True) -> int:
-    """Take the ids of users out of the records of days; returns how many files had any.
+def redact_records(
+    config: Config,
+    users: Collection[str],
+    further: Callable[[Path, JsonValue], JsonValue] = lambda _, content: content,
+    *,
+    write: bool = True,
+) -> int:
+    """Take the ids of users out of the records of days, and what ``further`` does of a file's path
+    and content; returns how many files had any.
 
     Examples of theirs are dropped. An id in a sentence is blotted out; one that is a bare number
     only where it is quoted, or is a value that an expectation shows: elsewhere it is a count.
@@ -33,7 +40,7 @@ def redact_records(config: Config, users: Collection[str], *, write: bool = True
     wanted, changed = frozenset(users), 0
     for path in _records(config):
         before = _read(path)
-        after = redacted(before, wanted)
+        after = further(path, redacted(before, wanted))
         if after != before:
             changed += 1
             if write:
