@@ -37,10 +37,12 @@ from driftune.io import read_json, write_sealed
 from driftune.lake.duck import connect, parquet
 from driftune.lake.table import Lake
 from driftune.models.backbone import trained_until
+from driftune.models.recommender import Recommender
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.decision_queries import decision_ids
 from driftune.registry.ledger import Ledger
-from driftune.registry.redeciding import decisions_made
+from driftune.registry.records import Decision
+from driftune.registry.redeciding import decisions_made, standing_decisions
 from driftune.registry.rows import DayRecord
 from driftune.training.pretrain import backbone_folder, load_item_groups, load_model
 
@@ -93,17 +95,20 @@ def require_decidable(config: Config, ledger: Ledger, day: date) -> None:
         LakeError: when the lake has lost a day that the windows rest on, or an erasure.
         Exception: what the model's files cannot be read with.
     """
-    _record(ledger, day)
-    load_model(config)
-    check_days(config, ledger, day)
-    check_erasures(config, ledger)
+    _opened(config, ledger, day)
 
 
-def _record(ledger: Ledger, day: date) -> DayRecord:
+def _opened(
+    config: Config, ledger: Ledger, day: date
+) -> tuple[DayRecord, tuple[Encoder, Recommender, str]]:
+    """The day's record, and the model, once nothing speaks against deciding the day."""
     record = ledger.day(day)
     if record is None:
         raise LedgerError(f"{day} is not in the lake; run driftune run --day {day}")
-    return record
+    model = load_model(config)
+    check_days(config, ledger, day)
+    check_erasures(config, ledger)
+    return record, model
 
 
 def draw_windows(
@@ -112,19 +117,16 @@ def draw_windows(
     """Draw the windows of the domains that are known on the day, unless all have their decision.
 
     Domains are judged together, so that either all are drawn or none. Those whose champion was
-    trained on the day itself, or on later ones, get none. What fails for a domain alone is the
-    problem of its window. ``again``: decisions that give way count as none (see
-    ``giving_way.to_replace``).
+    trained on the day itself, or on later ones, get none but that of the decision that they have.
+    What fails for a domain alone is the problem of its window. ``again``: decisions that give way
+    count as none (see ``giving_way.to_replace``).
 
     Raises:
         LedgerError: when the day was not ingested.
         LakeError: when the lake has lost a day that the windows rest on, or an erasure.
         Exception: what the drawing of every domain has failed with.
     """
-    record = _record(ledger, day)
-    encoder, model, backbone = load_model(config)
-    check_days(config, ledger, day)
-    check_erasures(config, ledger)
+    record, (encoder, model, backbone) = _opened(config, ledger, day)
     view = Lake.of(config)
     known = day_domains(config, ledger, view, day)
     champions, bank = champions_for(config, ledger, backbone, list(known.names))
@@ -147,7 +149,7 @@ def draw_windows(
     kept = {key for key, each in wanted.items() if each in decided}
     kept |= (made.keys() - judged.keys()) | (replaced.keys() & drawing.faults.keys())
     _write_windows(config, drawing, day, staying=kept)
-    return [
+    drawn = [
         DomainWindow(
             domain=known.names[key],
             key=key,
@@ -165,6 +167,38 @@ def draw_windows(
         )
         for key, champion in judged.items()
         for reference in [references.get(key, [])]
+    ]
+    standing = standing_decisions(ledger, day, revision, backbone)
+    return [*drawn, *_as_compared(standing, judged, made, known.hours)]
+
+
+def _as_compared(
+    standing: Mapping[str, Decision],
+    judged: Collection[str],
+    made: Mapping[str, int],
+    hours: int,
+) -> list[DomainWindow]:
+    """The windows of decisions that stand though another champion serves their domains by now.
+
+    They are measured as they were, so that domains that are decided later, after an error, are
+    judged among as many others as they would have been with them.
+    """
+    return [
+        DomainWindow(
+            domain=row.domain,
+            key=row.domain_key,
+            day=date.fromisoformat(row.day),
+            revision=row.revision,
+            backbone=row.backbone,
+            champion=row.champion_version,
+            reference=list(row.scores.reference),
+            settled=list(row.scores.settled),
+            hours=hours,
+            data_version=row.data_version,
+            number=made[key],
+        )
+        for key, row in ((key, row.readable()) for key, row in standing.items())
+        if key not in judged and row.score is not None
     ]
 
 
