@@ -167,6 +167,8 @@ def look(params: str, decision: str, day: date) -> None:
         look_again(project, decision, day)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_look_of_a_killed_process_is_taken_again_and_counts_once(
     small: tuple[World, str], forks: ForkServerContext
 ) -> None:

@@ -234,6 +234,8 @@ def test_a_simulation_that_cannot_be_is_one_line(
     assert part in line
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_report_is_served_until_ctrl_c_gives_the_port_back_or_says_why_not(
     driftune: Driftune, make_world, tmp_path: Path
 ) -> None:

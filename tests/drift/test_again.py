@@ -154,6 +154,7 @@ def set_state(world: World, day: date, state: str, **values: object) -> str:
     return row.id
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("state", ["claimed", "waiting"])
 def test_what_a_run_is_at_work_on_stays_until_its_lease_is_lost(
     decided: World, state: str, caplog: pytest.LogCaptureFixture
@@ -213,6 +214,8 @@ def test_a_decision_whose_challenger_was_promoted_stays_and_a_line_says_so(
         assert take_back_stale(decided.config, ledger, day, AGAIN) == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_windows_of_what_stays_stay(decided: World) -> None:
     day, config = decided.day(3), decided.config
     with Ledger(config) as ledger:
@@ -242,6 +245,7 @@ def test_two_runs_at_once_make_each_decision_once(decided: World, forks: ForkSer
     assert all(set(ids) <= made for ids in found) and any(found)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "point",
     [
@@ -292,6 +296,8 @@ def test_a_stale_champion_is_taken_back_and_its_day_decided_by_what_the_lake_hol
     assert decide(decided.params, day, again=True) == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_champion_of_a_day_compared_with_one_that_changed_is_decided_again_too(
     decided: World,
 ) -> None:
@@ -327,6 +333,8 @@ def test_a_decision_of_an_earlier_release_is_made_again(decided: World) -> None:
     assert note is not None and "an earlier release did not keep its settings" in note
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_error_is_made_anew_in_its_place(decided: World) -> None:
     day = decided.day(3)
     old = set_state(decided, day, "error")
@@ -368,6 +376,8 @@ def acted(world: World, day: date, state: str = "rejected") -> str:
     return pending(world, day, state=state)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_stale_champion_serves_where_nothing_could_be_trained_in_its_place(
     decided: World, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -514,6 +524,8 @@ def test_who_comes_second_leaves_the_note_of_the_first(
     assert f"{row.id} was decided again as {row.id}.2 already" in caplog.messages
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_windows_of_decisions_that_stand_are_not_overwritten(decided: World) -> None:
     day, path = decided.day(3), windows_path(decided.config, decided.day(3))
     before = {(each.key, each.label): each for each in read_counts(path)}

@@ -86,6 +86,8 @@ def test_a_day_is_decided_once(trained_world: World, day: date) -> None:
         assert ledger.decisions() == before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_windows_hold_a_fixed_sample_that_order_does_not_change(
     trained_world: World, day: date
 ) -> None:
@@ -293,6 +295,8 @@ def test_a_day_that_is_not_in_the_lake(trained_world: World, day: date) -> None:
         draw_windows(trained_world.config, ledger, day)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_evidently_s_page_of_a_past_decision_on_demand(trained_world: World, day: date) -> None:
     trained_world.write(day)
     detect(trained_world, day)

@@ -84,6 +84,8 @@ def test_one_reference_day_and_one_day_are_enough_for_a_verdict_by_hand(
     assert other.state == "stable" and other.scores.reference == (FIRST, world.day(1))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_one_reference_day_and_one_day_are_enough_for_a_verdict_by_age(
     short: Callable[..., World],
 ) -> None:
@@ -105,6 +107,7 @@ def test_without_age_or_hand_the_first_day_asks_for_nothing(short: Callable[...,
     assert {row.state for row in decided(world, world.day(1)).values()} == {"insufficient"}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("days", [2, pytest.param(3, marks=CI)])
 def test_two_reference_days_are_compared_with_the_first_day(
     short: Callable[..., World], days: int

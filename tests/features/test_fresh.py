@@ -1,7 +1,6 @@
 """Counters with a lag: every row's figures beside a plain computation over all rows before it."""
 
 import math
-import time
 from datetime import date, timedelta
 
 import numpy as np
@@ -153,20 +152,6 @@ def test_conversions_of_the_own_day_reach_no_row(tmp_path) -> None:
     later = counted(config, ordered, rows)
     assert (later["cvr_item"] > found["cvr_item"]).all()
     assert later["ctr_item"].equals(found["ctr_item"])
-
-
-def test_counters_take_time_in_proportion_to_the_moments_of_a_day(tmp_path) -> None:
-    config = world_of(tmp_path).config
-    taken = []
-    for rows in (25_000, 100_000):
-        day = rows_of(DAY, rows, "s")
-        # Each row has a moment of its own.
-        step = 86_400_000_000 // rows
-        day["event_time"] = pd.Timestamp(DAY) + pd.to_timedelta(np.arange(rows) * step, unit="us")
-        started = time.process_time()
-        counted(config, rows_of(DAY - timedelta(days=1), 100, "s"), day)
-        taken.append(time.process_time() - started)
-    assert taken[1] < 8 * taken[0]
 
 
 def test_threads_and_the_order_of_rows_change_no_bit(tmp_path) -> None:

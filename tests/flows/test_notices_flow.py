@@ -21,6 +21,8 @@ def inbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
     opened.close()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_tells_its_alert_and_what_became_of_it_once(simulated: World, inbox: Inbox) -> None:
     for _ in range(2):
         daily(SHIFT_DAY, str(simulated.params))

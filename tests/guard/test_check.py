@@ -72,6 +72,7 @@ def delayed(world: World, hours: int) -> World:
     return world
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("hours", "days"),
     [(0, 0), pytest.param(20, 1, marks=CI), pytest.param(24, 1, marks=CI), (25, 2)],
@@ -213,6 +214,8 @@ def test_a_champion_as_good_as_the_base_stays(trained_world: World) -> None:
     assert serving(trained_world) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_weak_days_are_pooled_since_promotion(bad_champion: World) -> None:
     first, second = (
         check(bad_champion, later(bad_champion, number), PATIENT)[0] for number in (3, 4)
@@ -282,6 +285,8 @@ def test_what_a_version_showed_before_it_came_back_is_not_counted(bad_champion: 
     assert found.pooled == pytest.approx(found.estimate)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_new_backbone_s_domains_are_not_checked(bad_champion: World) -> None:
     day = later(bad_champion, 3)
     config = bad_champion.config

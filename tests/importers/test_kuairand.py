@@ -152,6 +152,8 @@ def test_days_are_cut_at_midnight_in_shanghai(target: Path, tmp_path: Path) -> N
     assert summary.rows == 4
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60))
 def test_rows_are_ordered_by_time_then_as_delivered(

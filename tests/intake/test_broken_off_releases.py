@@ -71,6 +71,8 @@ def test_a_pending_release_is_withdrawn_where_the_day_is_refused_under_it(copied
     assert not run(World(copied.root), day).changed
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_releases_of_one_day_at_once_keep_both(copied: World, forks: ForkServerContext) -> None:
     given = (str(copied.params), copied.day(3))
     with forks.Pool(2) as pool:

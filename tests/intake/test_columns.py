@@ -151,6 +151,8 @@ def test_a_new_column_is_kept_and_null_on_days_before(with_numbers: World) -> No
     assert lake_rows(with_numbers, 2, columns) == [(None, None, None)]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_kept_column_that_is_gone_is_reported_once(with_numbers: World) -> None:
     run(with_numbers, 1, lambda frame: numbered(frame).assign(campaign="spring"))
     ((severity, sentence),) = told(run(with_numbers, 2, numbered))
@@ -217,6 +219,8 @@ def test_a_kept_column_that_does_not_fit_its_type_is_critical(with_numbers: Worl
     assert lake_rows(easy, 2, "d_campaign") == [(None,)]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize("zone", [None, pytest.param("UTC", marks=CI)])
 def test_times_that_are_too_fine_for_a_kept_column_are_critical(
     with_numbers: World, zone: str | None
@@ -254,6 +258,8 @@ def test_a_kept_column_of_another_case_is_the_same_column(
     assert values == [[(1.5,)], [(2.5,)], [(3.5,)]]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_text_names_that_become_numbers_are_cast_where_they_read_the_same(
     make_world: Callable[..., World],
 ) -> None:
@@ -298,6 +304,8 @@ def test_a_name_that_becomes_a_struct_is_critical(with_numbers: World) -> None:
         run(with_numbers, 1, change)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_change_of_names_can_be_accepted(ingested_world: World) -> None:
     world = World(ingested_world.root, quality={"severity": {"column_lossy": "warning"}})
     quality = run(world, 3, numbered)
@@ -306,6 +314,8 @@ def test_a_change_of_names_can_be_accepted(ingested_world: World) -> None:
     assert told(run(world, 4, numbered)) == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_text_files_that_no_longer_fit_a_number_are_critical(with_numbers: World) -> None:
     world = World(with_numbers.root, source={"uri": "logs/{day}.csv"})
 

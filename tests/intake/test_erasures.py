@@ -254,6 +254,8 @@ def test_nothing_to_apply_again_writes_nothing(
     assert "take no users" in ended.err
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_ledger_whose_list_was_changed_is_told(erased: World) -> None:
     with sqlite3.connect(ledger_of(erased)) as con:
         con.execute("DELETE FROM erasures WHERE number = 1")

@@ -162,6 +162,8 @@ def records(world, day, **choices):
     return [path.read_bytes() for path in paths if path.exists()]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_refused_redelivery_leaves_the_accepted_day_s_records(ready):
     world, day = ready
     world.write(day, broken(day))

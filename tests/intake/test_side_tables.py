@@ -94,6 +94,7 @@ def joined(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
 COLUMNS = "user_id, category, f_segment, f_brand, x_age, x_margin"
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
 @pytest.mark.parametrize("logs", ["parquet", "csv"])
 def test_every_row_has_the_values_of_its_keys(make_world: Make, kind: str, logs: str) -> None:
@@ -108,6 +109,8 @@ def test_every_row_has_the_values_of_its_keys(make_world: Make, kind: str, logs:
     assert [row[5] for row in found] == pytest.approx(margins)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_rows_keep_their_order_beside_a_table_that_is_larger_than_the_day(
     make_world: Make,
 ) -> None:
@@ -256,6 +259,8 @@ def test_a_table_of_the_day_that_changes_changes_the_day(make_world: Make) -> No
     assert taken_in(world).revision == second.revision + 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_latest_table_is_that_of_the_newest_day_up_to_the_logs(make_world: Make) -> None:
     table = {**USERS, "uri": "tables/users-{day}.parquet", "as_of": "latest"}
     world = small(make_world, tables={"users": table}, features={"numerical": ["users.age"]},

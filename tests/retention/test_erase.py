@@ -342,6 +342,7 @@ def test_killed_in_between_a_second_call_ends_it(
         assert not ingest(lived.config, ledger, lived.day(3)).changed
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "point",
     [

@@ -96,6 +96,8 @@ def test_old_versions_go_after_their_days_and_say_so(twice: World) -> None:
         assert not ingest(twice.config, ledger, day).changed
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_files_of_no_version_are_left_for_a_day(twice: World) -> None:
     folder = Workspace(twice.config).lake / f"day={twice.day(3)}"
     (source,) = Lake.of(twice.config).paths(twice.day(3))
