@@ -20,9 +20,9 @@ def test_the_card_of_the_base_is_read_once_for_all_domains(tmp_path) -> None:
     write_sealed(folder / "backbone.json", {"trained_until": until})
     days = list(config.reference.days)
     champions = {key: Champion(BASE, days) for key in [*until, "of no row"]}
-    with Ledger(config) as ledger:
-        with mock.patch("driftune.models.backbone.read_json", wraps=read_json) as read:
-            served, faults = _served(config, ledger, champions, "b" * 64)
+    reading = mock.patch("driftune.models.backbone.read_json", wraps=read_json)
+    with Ledger(config) as ledger, reading as read:
+        served, faults = _served(config, ledger, champions, "b" * 64)
     assert not faults
     assert {key: each.unseen_from for key, each in served.items()} == {
         **until,
