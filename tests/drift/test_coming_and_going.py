@@ -179,13 +179,15 @@ def test_a_day_with_one_domain_alone(trained_world: World) -> None:
     assert found[HERE].state in (State.STABLE, State.WATCHED, State.INSUFFICIENT)
 
 
-def raising(world: World, *wrong: str) -> Callable[..., object]:
+def raising(
+    world: World, *wrong: str, said: str = "its rows are unreadable"
+) -> Callable[..., object]:
     """A profiler's draw that fails when one of the domains is asked for."""
     drawn = Profiler._draw
 
     def draw(self: Profiler, day: date, keys: list[str]) -> object:
         if any(key.startswith(name) for key in keys for name in wrong):
-            raise LakeError("its rows are unreadable")
+            raise LakeError(said)
         return drawn(self, day, keys)
 
     return draw
@@ -212,6 +214,19 @@ def test_what_fails_for_every_domain_is_the_day_s_fault(
     monkeypatch.setattr(Profiler, "_draw", raising(trained_world, "home", "search"))
     day = trained_world.day(3)
     with pytest.raises(LakeError, match="its rows are unreadable"):
+        decide(trained_world, day)
+    with Ledger(trained_world.config) as ledger:
+        assert decided(ledger, day) == {}
+
+
+def test_a_full_disk_is_the_fault_of_no_domain(
+    trained_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Decided without it, the others would be held to other limits than with it.
+    full = raising(trained_world, "home-north", said="features: No space left on device")
+    monkeypatch.setattr(Profiler, "_draw", full)
+    day = trained_world.day(3)
+    with pytest.raises(LakeError, match="No space left"):
         decide(trained_world, day)
     with Ledger(trained_world.config) as ledger:
         assert decided(ledger, day) == {}

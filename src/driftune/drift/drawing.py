@@ -1,10 +1,15 @@
-"""Drawing: the profiles of domains on days, drawn together; what fails for one stops no other."""
+"""Drawing: the profiles of domains on days, drawn together; what fails for one stops no other.
+
+A full disk is nobody's fault: it ends the drawing, as domains that are decided without the others of
+their day are held to other limits.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
 from driftune.drift.profiles import Profile, Profiler
+from driftune.lake.duck import is_out_of_room
 
 
 @dataclass(frozen=True)
@@ -16,7 +21,11 @@ class Drawing:
     faults: dict[str, Exception] = field(default_factory=dict)
 
     def draw(self, wanted: Mapping[date, list[str]]) -> None:
-        """Draw the domains (keys) that are wanted of each day and have rows on it."""
+        """Draw the domains (keys) that are wanted of each day and have rows on it.
+
+        Raises:
+            Exception: what says that there is no room left.
+        """
         for day, keys in sorted(wanted.items()):
             sound = [key for key in keys if key not in self.faults]
             for key, profile in self._of_day(day, sound).items():
@@ -33,11 +42,15 @@ class Drawing:
         try:
             self.profiler.encode(day)
         except Exception as error:
+            if is_out_of_room(error):
+                raise
             self.faults.update(dict.fromkeys(keys, error))
             return {}
         try:
             return self.profiler.of_day(day, keys)
-        except Exception:
+        except Exception as error:
+            if is_out_of_room(error):
+                raise
             return self._one_by_one(day, keys)
 
     def _one_by_one(self, day: date, keys: list[str]) -> dict[str, Profile]:
@@ -47,5 +60,7 @@ class Drawing:
             try:
                 found |= alone.of_day(day, [key])
             except Exception as error:
+                if is_out_of_room(error):
+                    raise
                 self.faults[key] = error
         return found
