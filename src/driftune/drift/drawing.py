@@ -1,7 +1,7 @@
 """Drawing: the profiles of domains on days, drawn together; what fails for one stops no other.
 
-A full disk is nobody's fault: it ends the drawing, as domains that are decided without the others of
-their day are held to other limits.
+A full disk is no domain's fault and ends the drawing: domains that are decided without the others
+of their day are held to other limits.
 """
 
 from collections.abc import Mapping
