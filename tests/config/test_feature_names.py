@@ -5,21 +5,12 @@ from typing import Any
 
 import pytest
 
-from driftune.errors import ConfigError
+from tests.config.refusals import refusal
 from tests.conftest import World
 
 Make = Callable[..., World]
 USERS = {"uri": "u-{day}.csv", "key": "user_id", "columns": ["age", "click"]}
 ITEMS = {"uri": "i-{day}.csv", "key": "item_id", "columns": ["cost"]}
-
-
-def refusal(make_world: Make, **changes: Any) -> str:
-    with pytest.raises(ConfigError) as refused:
-        _ = make_world(**changes).config
-    line = str(refused.value)
-    assert "\n" not in line
-    assert "params.yaml: " in line
-    return line
 
 
 @pytest.mark.parametrize(

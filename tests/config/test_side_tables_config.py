@@ -8,19 +8,11 @@ import pytest
 
 from driftune.config.loading import load_config
 from driftune.errors import ConfigError
+from tests.config.refusals import refusal
 from tests.conftest import FIRST, World
 
 Make = Callable[..., World]
 USERS = {"uri": "users-{day}.csv", "key": "id", "columns": ["age"]}
-
-
-def refusal(make_world: Make, **changes: Any) -> str:
-    with pytest.raises(ConfigError) as refused:
-        _ = make_world(**changes).config
-    line = str(refused.value)
-    assert "\n" not in line
-    assert "params.yaml: " in line
-    return line
 
 
 @pytest.mark.parametrize(
