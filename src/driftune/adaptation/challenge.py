@@ -246,7 +246,7 @@ def _gate_rows(bench: Workbench, judged: Judged) -> GateRows:
         user=gate.user,
         click=gate.click.numpy().astype(np.int8),
         convert=None
-        if bench.config.columns.convert is None
+        if bench.config.columns.convert is None or not bench.served.model.conversions
         else gate.convert.numpy().astype(np.int8),
         slices=traffic_slices(
             user=gate.user,

@@ -106,6 +106,7 @@ def _train(
             ),
             settings.beta,
             checkpoint=bench.checkpoints / f"window{number}",
+            loss=bench.served.model.row_losses(),
             progress=progress,
         )
         report = training.domains[key]
@@ -144,8 +145,9 @@ def _card(bench: Workbench, seed: int, figures: TrainingFigures) -> dict[str, Js
 
 
 def _attached(config: Config, model: Recommender) -> AdaptedModel:
+    at = config.adapter.at
     try:
-        return attach(model, AdapterBank(), config.adapter.at)
+        return attach(model, AdapterBank(), model.default_places() if at == "auto" else at)
     except AttachError as error:
         raise ConfigError(f"{config.source_file}: adapter.at: {error}") from None
 

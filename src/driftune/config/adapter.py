@@ -19,8 +19,12 @@ class Adapter(Section):
     better on the selection rows; once drift is older, on up to ``drift_days`` days since.
     """
 
-    at: list[str] = Field(["click_tower.1", "convert_tower.1"], min_length=1)
-    """Places: names of modules of the backbone behind which a kernel is put."""
+    at: Annotated[list[str], Field(min_length=1)] | Literal["auto"] = [
+        "click_tower.1",
+        "convert_tower.1",
+    ]
+    """Places: names of modules of the model behind which a kernel is put; `auto`: those that the
+    model names, and of a recommender of your own the default."""
     combine: Literal["residual", "replace"] = "residual"
     """`residual`: the kernel's output is added; `replace`: it is all that goes on."""
     bottleneck: Positive = 12

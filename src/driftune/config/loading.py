@@ -25,7 +25,7 @@ Settings = TypeVar("Settings", bound=BaseModel)
 # DVC tracks these for pre-training: an override would make its lock file lie.
 TRACKED = (
     *("reference", "columns", "tables", "negatives", "domains", "features", "backbone"),
-    *("timezone", "seed"),
+    *("recommender", "timezone", "seed"),
 )
 
 # delta-rs takes these for parts of a URL or a pattern.

@@ -24,6 +24,7 @@ from driftune.config.negatives import Negatives
 from driftune.config.notify import Notify
 from driftune.config.observe import Observe
 from driftune.config.quality import Quality
+from driftune.config.recommender import ROLES, RecommenderSettings
 from driftune.config.registry import Registry
 from driftune.config.retention import Retention
 from driftune.config.runner import Runner, RunnerRole
@@ -32,7 +33,7 @@ from driftune.config.tables import SideTable, checked_names
 from driftune.io import Json, JsonObject
 
 _WITHOUT_CATEGORY: list[Json] = [[*key] for key in Counters().per if "category" not in key]
-_WITHOUT_CONVERSIONS: list[Json] = [name for name in Adapter().at if "convert" not in name]
+_WITHOUT_CONVERSIONS: list[Json] = ["click_tower.1"]
 
 
 def _with_default(tree: JsonObject, path: str, key: str, value: Json) -> JsonObject:
@@ -87,8 +88,10 @@ class Config(Section):
     """What happens to unknown domains."""
     features: Features = Features()
     """What the encoder reads."""
+    recommender: RecommenderSettings | None = None
+    """A recommender of your own; null: the built-in one."""
     backbone: Backbone = Backbone()
-    """The ESMM backbone and its pre-training."""
+    """The built-in recommender, an ESMM, and its pre-training."""
     quality: Quality = Quality()
     """Limits of data quality."""
     drift: Drift = Drift()
@@ -143,7 +146,9 @@ class Config(Section):
             return given
         if columns.get("category") is None:
             given = _with_default(given, "features.counters", "per", _WITHOUT_CATEGORY)
-        if columns.get("convert") is None:
+        if given.get("recommender") is not None:
+            given = _with_default(given, "adapter", "at", "auto")
+        elif columns.get("convert") is None:
             given = _with_default(given, "adapter", "at", _WITHOUT_CONVERSIONS)
         return given
 
@@ -240,6 +245,8 @@ class Config(Section):
     def _places_exist(self) -> "Config":
         """Those of the built-in model: each layer of a tower, a tower, what both read."""
         layers = 2 * len(self.backbone.hidden) + 1
+        if self.recommender is not None or self.adapter.at == "auto":
+            return self
         towers = ("click_tower", "convert_tower")
         places = [f"{tower}.{number}" for tower in towers for number in range(layers)]
         for place in self.adapter.at:
@@ -249,6 +256,24 @@ class Config(Section):
                     f"click_tower.{layers - 1}, and the same of convert_tower"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _recommender_reads_columns(self) -> "Config":
+        own = self.recommender
+        roles = [name for name in ROLES if name in ("domain", "hour") or self._has_role(name)]
+        allowed = [*roles, *self.features.categorical, *self.features.numerical]
+        for key, name in [] if own is None else own.named():
+            if name not in allowed:
+                raise ValueError(
+                    f"{key}: {name!r} is no role and no feature; there are {', '.join(allowed)}; a "
+                    "column becomes one in features.categorical or features.numerical"
+                )
+        if own and own.history and own.history.of == "conversions" and not self.columns.convert:
+            raise ValueError("recommender.history.of = 'conversions' needs columns.convert")
+        return self
+
+    def _has_role(self, name: str) -> bool:
+        return getattr(self.columns, name) is not None
 
     @model_validator(mode="after")
     def _items_are_listed(self) -> "Config":

@@ -19,6 +19,7 @@ from driftune.features.encoder import (
     require_roles,
     save_encoder,
 )
+from driftune.features.raw import build_pasts, past_days, raw_joins, raw_select
 from driftune.lake.duck import Connection, identifier, literal, one_row
 from driftune.lake.scratch import connect_within
 from driftune.lake.table import Lake
@@ -59,8 +60,9 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
     """Encode one day, or return the file of an earlier run with the same inputs, if it is whole.
 
     The file holds ``c_*`` (ids), ``x_*`` (numbers), labels, hashes of user and request (−1: no
-    request is named), position and propensity (null where not logged), and the columns that
-    drift windows and reports read, sorted by domain key and time.
+    request is named), position and propensity (null where not logged), the columns that drift
+    windows and reports read, and ``r_*``, what a recommender of the user's own reads as it was
+    logged; sorted by domain key and time.
     """
     view = view or Lake.of(config)
     target = encoded_path(config, encoder, day, view)
@@ -70,7 +72,10 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
     with connect_within(config, [view.place, encoder.vocabulary, target.parent]) as con:
         _numbers(con, config, view, day)
         load_vocabulary(con, encoder)
+        build_pasts(con, config, view, day)
         fields, joins = encoded_fields(config, encoder)
+        parts = [fields, encoded_numbers(encoder, "day_rows"), *raw_select(config)]
+        encoded = ", ".join(part for part in parts if part)
         order = ", ".join(f"day_rows.{identifier(column)}" for column in _ORDER)
         with replacing_checked(target) as part:
             con.execute(
@@ -81,8 +86,8 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
                            {hashed("user_id")} AS user_hash,
                            coalesce({hashed("request_id")}, -1) AS request_hash,
                            position::FLOAT AS position, propensity::FLOAT AS propensity,
-                           {fields}, {encoded_numbers(encoder, "day_rows")}
-                    FROM numbered AS day_rows {joins}
+                           {encoded}
+                    FROM numbered AS day_rows {joins} {raw_joins(config)}
                     ORDER BY {order}
                 ) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)
                 """
@@ -95,6 +100,9 @@ def encoded_path(config: Config, encoder: Encoder, day: date, view: Lake) -> Pat
     past = history(config, sorted(view.contents), day)
     counters = config.features.counters.model_dump_json()
     made_of = f"{FORMAT} {encoder.fingerprint} {counters} {day} {view.version([day, *past])}"
+    if config.recommender is not None:
+        read = config.recommender.model_dump_json(include={"columns", "history"})
+        made_of += f" {read} {view.version([day, *past_days(config, view, day)])}"
     name = f"{day}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.parquet"
     return Workspace(config).features / name
 

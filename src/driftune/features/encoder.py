@@ -28,6 +28,7 @@ class Encoder:
     """A fitted encoder: field names, their sizes, and mean and scale of the numbers.
 
     ``debias``: roles that training reads as they are, and what is scored has in their place.
+    ``raw``: what a recommender of the user's own reads beside them, as it was logged.
     """
 
     fields: tuple[str, ...]
@@ -39,6 +40,7 @@ class Encoder:
     vocabulary: Path
     fingerprint: str
     debias: tuple[tuple[str, float], ...] = ()
+    raw: tuple[str, ...] = ()
 
     @property
     def stated(self) -> tuple[tuple[int, float], ...]:
@@ -155,8 +157,8 @@ def save_encoder(
     return load_encoder(folder)
 
 
-def load_encoder(folder: Path) -> Encoder:
-    """Load a fitted encoder.
+def load_encoder(folder: Path, raw: tuple[str, ...] = ()) -> Encoder:
+    """Load a fitted encoder; ``raw``: see ``Encoder``.
 
     Raises:
         BackboneError: when it is missing or its vocabulary is not the one it was saved with.
@@ -178,6 +180,7 @@ def load_encoder(folder: Path) -> Encoder:
             vocabulary=vocabulary,
             fingerprint=hashlib.sha256(json_text(card).encode()).hexdigest(),
             debias=tuple(card["features"].get("debias", {}).items()),
+            raw=raw,
         )
     except FileNotFoundError as error:
         raise BackboneError(f"{error.filename}: no encoder yet; run driftune pretrain") from None

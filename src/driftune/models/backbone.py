@@ -1,18 +1,23 @@
-"""The files of the frozen recommender: safetensors and a JSON card."""
+"""The files of the frozen recommender: safetensors and a JSON card.
+
+Of a recommender of the user's own there is the card alone; its weights stay where they are.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from driftune.config import Config
+from driftune.config.recommender import RecommenderSettings
 from driftune.errors import BackboneError
+from driftune.features.encoder import Encoder
 from driftune.io import read_json, replacing, write_sealed
 from driftune.models.esmm import ESMM
+from driftune.models.own import Origin, load_own
 from driftune.models.recommender import Recommender
 
 
-def save_backbone(
-    folder: Path, model: Recommender, encoder: str, trained_until: Mapping[str, int]
-) -> str:
+def save_backbone(folder: Path, model: ESMM, encoder: str, trained_until: Mapping[str, int]) -> str:
     """Write tensors and card, and return the fingerprint of the tensors.
 
     ``trained_until``: by domain key, microseconds since 1970; the domain's rows from then on did
@@ -33,6 +38,20 @@ def save_backbone(
     }
     write_sealed(folder / "backbone.json", card)
     return mark
+
+
+def save_own(
+    folder: Path, origin: Origin, mark: str, encoder: str, trained_until: Mapping[str, int]
+) -> None:
+    """Write the card of a recommender of the user's own."""
+    card = {
+        "own": asdict(origin),
+        "fingerprint": mark,
+        "encoder": encoder,
+        "trained_until": dict(trained_until),
+    }
+    write_sealed(folder / "backbone.json", card)
+    (folder / "backbone.safetensors").unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -75,6 +94,37 @@ def backbone_mark(folder: Path) -> str | None:
         return None
 
 
+def load_own_backbone(
+    config: Config, settings: RecommenderSettings, folder: Path, encoder: Encoder
+) -> tuple[Recommender, str]:
+    """Load the recommender of the user's own, frozen, and its fingerprint.
+
+    Raises:
+        BackboneError: when it is not the one that the card is of, or as ``models.own.load_own``.
+        ConfigError: as ``models.own.load_own``.
+    """
+    card_path = folder / "backbone.json"
+    try:
+        card = read_json(card_path)
+        mark, fitted_with, before = card["fingerprint"], card["encoder"], card.get("own")
+    except FileNotFoundError:
+        raise BackboneError(f"{card_path}: no backbone yet; run driftune pretrain") from None
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise BackboneError(f"{card_path}: damaged ({error}); run driftune pretrain") from None
+    model, origin = load_own(config, settings, encoder)
+    if origin.mark(settings) != mark:
+        now = asdict(origin).items()
+        changed = [name for name, value in now if (before or {}).get(name) != value]
+        what = " and ".join(changed) or "its options"
+        raise BackboneError(
+            f"{config.source_file}: recommender: not the model that was taken up ({what} changed), "
+            "for which the adapters were made; put it back, or take the new one up: driftune "
+            "pretrain"
+        )
+    _require_encoder(card_path, folder, fitted_with, encoder.fingerprint)
+    return model, mark
+
+
 def load_backbone(folder: Path, encoder: str) -> tuple[Recommender, str]:
     """Load the frozen backbone and its fingerprint.
 
@@ -88,6 +138,11 @@ def load_backbone(folder: Path, encoder: str) -> tuple[Recommender, str]:
     try:
         card = read_json(card_path)
         mark, fitted_with = card["fingerprint"], card["encoder"]
+        if "own" in card:
+            raise BackboneError(
+                f"{card_path}: is of a recommender of your own, and params.yaml names none; name "
+                "it, or run driftune pretrain"
+            )
         model = ESMM(**card["shape"])
         model.load_state_dict(load(tensors_path.read_bytes()))
     except FileNotFoundError as error:
@@ -97,11 +152,7 @@ def load_backbone(folder: Path, encoder: str) -> tuple[Recommender, str]:
         raise BackboneError(f"{tensors_path}: damaged ({reason}); run driftune pretrain") from None
     if model.fingerprint() != mark:
         raise BackboneError(f"{tensors_path}: damaged (fingerprint differs); run driftune pretrain")
-    if fitted_with != encoder:
-        raise BackboneError(
-            f"{card_path}: trained with another encoder than {folder.parent / 'encoder'}; "
-            "run driftune pretrain"
-        )
+    _require_encoder(card_path, folder, fitted_with, encoder)
     if wrong := _not_finite(model):
         raise BackboneError(
             f"{tensors_path}: NaN or infinity in {', '.join(wrong[:3])}; run driftune pretrain"
@@ -109,6 +160,14 @@ def load_backbone(folder: Path, encoder: str) -> tuple[Recommender, str]:
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return model.eval(), mark
+
+
+def _require_encoder(card: Path, folder: Path, fitted_with: str, encoder: str) -> None:
+    if fitted_with != encoder:
+        raise BackboneError(
+            f"{card}: trained with another encoder than {folder.parent / 'encoder'}; run driftune "
+            "pretrain"
+        )
 
 
 def _not_finite(model: Recommender) -> list[str]:

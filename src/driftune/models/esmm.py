@@ -4,12 +4,15 @@ ESMM (Ma et al., SIGIR 2018, arXiv 1804.07931) learns pCTR and pCTCVR = pCTR · 
 impressions, so that the conversion tower is not trained on clicked rows alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from driftune.models.recommender import EncodedRows, Recommender, Shape
+from driftune.models.recommender import EncodedRows, Recommender
+
+Shape: TypeAlias = Mapping[str, int | list[int]]
 
 
 class Representation(nn.Module):
@@ -40,7 +43,10 @@ def _tower(width: int, hidden: Sequence[int]) -> nn.Sequential:
 
 
 class ESMM(Recommender):
-    """Click and conversion logits from encoded impressions."""
+    """Click and conversion logits from encoded impressions.
+
+    ``shape``: JSON-safe arguments that make the same model again.
+    """
 
     def __init__(
         self, sizes: Sequence[int], numbers: int, embedding: int, hidden: Sequence[int]
@@ -70,6 +76,10 @@ class ESMM(Recommender):
         """See ``Recommender.click_logit``: one tower, for half the work of both."""
         logit: Tensor = self.click_tower(self.representation(*inputs)).squeeze(1)
         return logit
+
+    def default_places(self) -> list[str]:
+        """See ``Recommender.default_places``: behind the first hidden layer of each tower."""
+        return ["click_tower.1", "convert_tower.1"]
 
     def field_vectors(self, field: int) -> Tensor:
         """See ``Recommender.field_vectors``: the rows of the field in the embedding table."""

@@ -1,49 +1,80 @@
 """What a recommender is to the loop: rows to tensors, tensors to logits, and places to adapt.
 
-Whoever scores, fine-tunes or profiles talks to this; ``models.esmm`` is the built-in one.
+Whoever scores, fine-tunes or profiles talks to this; ``models.esmm`` is the built-in one, and
+``models.own`` loads one of the user's.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
+import pyarrow as pa
 from torch import Tensor, nn
 
-from driftune.models.adapters import fingerprint
+from driftune.models.adapters import click_rows, esmm_rows, fingerprint
+from driftune.models.adapters.losses import Loss
 
-Shape: TypeAlias = Mapping[str, int | float | str | list[int]]
+# Narrower layers, such as those that give a logit, are no good places by default.
+NARROWEST = 8
+_ATTENTION = nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer
 
 
 class EncodedRows(Protocol):
-    """Impressions as the encoder leaves them: ids (rows, fields), numbers (rows, numbers)."""
+    """Impressions as the loop has them: encoded, and as they were logged.
+
+    ``recommender.columns`` says what the table holds: ``table["item"]``, and ``history_item``, a
+    list of the items that the row's user met before, oldest first.
+    """
 
     @property
     def ids(self) -> Tensor:
-        """Encoded fields, (rows, fields)."""
+        """Encoded fields, (rows, fields), int64: 0 is null, then the buckets of unknown values."""
 
     @property
     def numbers(self) -> Tensor:
-        """Numbers, (rows, numbers)."""
+        """Standardised numbers and counters, (rows, numbers), float32."""
+
+    @property
+    def table(self) -> pa.Table:
+        """Columns as they were logged."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What the rows of a project hold: encoded fields with their sizes, numbers, and the columns
+    of the table. ``history``: events of a past at most, 0 where the model reads none."""
+
+    fields: tuple[str, ...]
+    sizes: tuple[int, ...]
+    numbers: tuple[str, ...]
+    columns: tuple[str, ...]
+    history: int
 
 
 class Recommender(nn.Module, ABC):
     """A model of clicks and conversions, frozen below the domains' adapters.
 
     Its ``forward`` takes the tensors that ``inputs`` gives, by position, and returns the logits of
-    pCTR and of pCVR, (rows,) each. ``shape``: JSON-safe arguments that make the same model again.
+    pCTR and of pCVR, (rows,) each; with ``conversions = False`` the logit of pCTR alone. The same
+    inputs give the same logits in evaluation mode, whatever other rows are in the batch.
     """
 
-    shape: Shape
+    conversions: ClassVar[bool] = True
 
     @abstractmethod
     def inputs(self, rows: EncodedRows) -> tuple[Tensor, ...]:
-        """The model's arguments for these rows, each with the rows first."""
+        """The model's arguments for these rows, each with the rows first, on the CPU."""
 
     def click_logit(self, *inputs: Tensor) -> Tensor:
         """The logit of pCTR alone, (rows,); to be replaced where that takes less work."""
-        click, _ = self(*inputs)
-        logit: Tensor = click
+        output = self(*inputs)
+        logit: Tensor = output[0] if self.conversions else output
         return logit
+
+    def row_losses(self) -> Loss:
+        """The loss by which adapters are trained: of clicks, and of conversions where it has
+        them."""
+        return esmm_rows if self.conversions else click_rows
 
     def places(self) -> list[str]:
         """Names that ``adapter.at`` may choose: the paths of the modules, as PyTorch names them.
@@ -52,6 +83,22 @@ class Recommender(nn.Module, ABC):
         every forward pass; ``attach`` and the first call refuse any other.
         """
         return [name for name, _ in self.named_modules() if name]
+
+    def default_places(self) -> list[str]:
+        """The places that ``adapter.at: auto`` stands for, to be replaced where others do better.
+
+        The first linear layer of each part of the model that has one, but for narrow ones and for
+        those of attention, which PyTorch calls in ways of its own.
+        """
+        found: dict[str, str] = {}
+        attention = tuple(
+            f"{name}." for name, part in self.named_modules() if isinstance(part, _ATTENTION)
+        )
+        for name, part in self.named_modules():
+            wide = isinstance(part, nn.Linear) and part.out_features >= NARROWEST
+            if wide and not name.startswith(attention):
+                found.setdefault(name.partition(".")[0], name)
+        return list(found.values())
 
     def field_vectors(self, field: int) -> Tensor | None:
         """What the model has learned of each id of an encoded field, (ids, width).

@@ -83,13 +83,15 @@ def needed_days(config: Config, ledger: Ledger) -> dict[date, str]:
         for record in ledger.versions(key):
             if record.version in versions:
                 compared |= set(map(date.fromisoformat, record.reference_days))
-    back = config.features.counters.history_days
+    own = config.recommender
+    pasts = 0 if own is None or own.history is None else own.history.days
+    back = max(config.features.counters.history_days, pasts)
     for day in sorted(compared):
         found.setdefault(day, why)
     for day in sorted(found):
         for number in range(1, back + 1):
             before = day - timedelta(days=number)
-            found.setdefault(before, "days that the counters of needed days look back at")
+            found.setdefault(before, "days that the features of needed days look back at")
     return found
 
 

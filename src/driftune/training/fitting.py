@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -22,6 +23,7 @@ class _Part:
 
     ids: Tensor
     numbers: Tensor
+    table: pa.Table
 
 
 def fit(
@@ -53,7 +55,7 @@ def fit(
             ids = rows.ids[batch] if dropout is None else dropout(rows.ids[batch], draws)
             place, weight = group.part(torch.arange(len(batch)))
             own = batch[place]
-            inputs = model.inputs(_Part(ids[place], rows.numbers[own]))
+            inputs = model.inputs(_Part(ids[place], rows.numbers[own], rows.table))
             *taken, click, convert = (
                 each.to(group.device) for each in (*inputs, rows.click[own], rows.convert[own])
             )

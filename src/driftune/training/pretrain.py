@@ -1,6 +1,7 @@
 """Pre-training on the pooled reference days: encode, pretrain, evaluate."""
 
 import logging
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -10,10 +11,11 @@ from driftune.config.workspace import Workspace
 from driftune.errors import BackboneError
 from driftune.features.days import encode_day, fit_encoder
 from driftune.features.encoder import Encoder, load_encoder
+from driftune.features.raw import raw_names
 from driftune.intake.ingest import ensure_reference
 from driftune.io import finite, write_json
 from driftune.lake.table import Lake
-from driftune.models.backbone import load_backbone, save_backbone
+from driftune.models.backbone import load_backbone, load_own_backbone, save_backbone
 from driftune.models.esmm import ESMM
 from driftune.models.recommender import Recommender
 from driftune.registry.ledger import Ledger
@@ -22,6 +24,7 @@ from driftune.training.fitting import Progress, fit
 from driftune.training.groups import ItemGroups, learn_groups, load_groups, save_groups
 from driftune.training.holdout import newest_of_each, seen_until
 from driftune.training.labels import require_labels, tell_unmeasured
+from driftune.training.own import not_trained_on, take_up
 from driftune.training.ranks import ALONE, Ranks, ranks
 from driftune.training.rows import Rows, load_rows
 from driftune.training.scoring import score
@@ -84,9 +87,10 @@ def ensure_backbone(config: Config, ledger: Ledger, progress: Progress | None = 
 
 def load_model(config: Config) -> tuple[Encoder, Recommender, str]:
     """Load encoder, frozen backbone and its fingerprint."""
-    encoder = load_encoder(encoder_folder(config))
-    backbone, mark = load_backbone(backbone_folder(config), encoder.fingerprint)
-    return encoder, backbone, mark
+    encoder, folder, own = _encoder(config), backbone_folder(config), config.recommender
+    if own is None:
+        return encoder, *load_backbone(folder, encoder.fingerprint)
+    return encoder, *load_own_backbone(config, own, folder, encoder)
 
 
 def load_item_groups(config: Config, encoder: Encoder, mark: str) -> ItemGroups | None:
@@ -106,15 +110,25 @@ def encode(config: Config, ledger: Ledger, progress: Progress | None = None) -> 
 def train(config: Config, progress: Progress | None = None, group: Ranks = ALONE) -> Figures:
     """Train the backbone on all but each domain's newest reference rows; the first rank saves.
 
-    Returns its fingerprint, the number of rows and each epoch's loss; nothing on other ranks.
+    A recommender of the user's own is taken up as it is. Returns its fingerprint, the number of
+    rows and each epoch's loss; nothing on other ranks.
 
     Raises:
-        BackboneError: when there is nothing to learn from: no row, no click, or nothing else.
+        BackboneError: when there is nothing to learn from: no row, no click, or nothing else; or
+            as ``own.take_up``.
     """
-    settings = config.backbone
+    settings, encoder, given = config.backbone, _encoder(config), config.recommender
     rows, held_out = _reference_rows(config, progress)
+    if given is not None:
+
+        def taken_up() -> Figures:
+            mark, origin = take_up(config, given, encoder, rows, held_out)
+            made: Figures = {"rows": len(rows), **asdict(origin)}
+            _receipt(backbone_folder(config) / "made.json", config, made)
+            return {"fingerprint": mark, **made}
+
+        return group.on_first(taken_up, {})
     require_labels(config, rows)
-    encoder = load_encoder(encoder_folder(config))
     dropout = id_dropout(config, encoder, rows, held_out)
     with one_thread(), torch.random.fork_rng():
         torch.manual_seed(config.seed)
@@ -149,7 +163,8 @@ def evaluate(config: Config) -> Figures:
     p_click, p_ctcvr = score(model, held_out)
     shown = score(model, held_out.as_shown())[0] if held_out.stated else p_click
     click = held_out.click.numpy()
-    convert = None if config.columns.convert is None else held_out.convert.numpy()
+    converts = config.columns.convert is not None and model.conversions
+    convert = held_out.convert.numpy() if converts else None
     overall = summary(click, convert, p_click, p_ctcvr, shown)
     tell_unmeasured(overall)
     folder = Workspace(config).model
@@ -165,13 +180,16 @@ def _receipt(path: Path, config: Config, made: Figures) -> None:
 
     DVC's lock file holds this in place of the weights and metrics, whose last bits are not.
     """
-    write_json(path, {**made, "backbone": config.backbone.model_dump(), "seed": config.seed})
+    own = config.recommender
+    by = {"backbone": config.backbone} if own is None else {"recommender": own}
+    settings = {name: section.model_dump(mode="json") for name, section in by.items()}
+    write_json(path, {**made, **settings, "seed": config.seed})
 
 
 def _prepare(config: Config, ledger: Ledger, progress: Progress | None) -> None:
     """What training and evaluation read: the reference days in the lake, and encoded."""
     ensure_reference(config, ledger, progress)
-    _encoded(config, load_encoder(encoder_folder(config)), progress)
+    _encoded(config, _encoder(config), progress)
 
 
 def _encoded(config: Config, encoder: Encoder, progress: Progress | None) -> list[Path]:
@@ -184,10 +202,17 @@ def _encoded(config: Config, encoder: Encoder, progress: Progress | None) -> lis
     return files
 
 
+def _encoder(config: Config) -> Encoder:
+    return load_encoder(encoder_folder(config), raw_names(config))
+
+
 def _reference_rows(config: Config, progress: Progress | None = None) -> tuple[Rows, Rows]:
-    encoder = load_encoder(encoder_folder(config))
+    encoder, own = _encoder(config), config.recommender
     rows = load_rows(encoder, _encoded(config, encoder, progress))
     if not len(rows):
         raise BackboneError("the reference days hold no rows to train on; check reference")
-    held_out = newest_of_each(rows.domain_key, rows.time, config.reference.holdout)
+    if own is None:
+        held_out = newest_of_each(rows.domain_key, rows.time, config.reference.holdout)
+    else:
+        held_out = not_trained_on(config, own, rows)
     return rows.take(~held_out), rows.take(held_out)

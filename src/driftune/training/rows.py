@@ -1,7 +1,7 @@
 """Encoded impressions as tensors: Arrow columns to torch without a detour over rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from driftune.features.encoder import Encoder
-from driftune.lake.duck import connect, literal, parquet
+from driftune.features.raw import PREFIX
+from driftune.lake.duck import connect, identifier, literal, parquet
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,9 @@ class Rows:
 
     ``user`` and ``request`` are hashes (request −1: no list is named), ``time`` is microseconds
     since 1970; ``position`` and ``propensity`` are NaN where the log has none. ``stated``: columns
-    of ``numbers`` that are another value, the same for all rows, when rows are scored.
+    of ``numbers`` that are another value, the same for all rows, when rows are scored. ``table``
+    (n rows, Arrow): the columns that a recommender of the user's own reads as they were logged, and
+    ``stated_raw`` those of them that are another value, as ``stated``.
     """
 
     ids: Tensor
@@ -32,7 +35,9 @@ class Rows:
     request: np.ndarray
     position: np.ndarray
     propensity: np.ndarray
+    table: pa.Table = field(default_factory=lambda: pa.table({}))
     stated: tuple[tuple[int, float], ...] = ()
+    stated_raw: tuple[tuple[str, float], ...] = ()
 
     def __len__(self) -> int:
         return len(self.click)
@@ -52,7 +57,9 @@ class Rows:
             self.request[positions],
             self.position[positions],
             self.propensity[positions],
+            self.table.take(pa.array(positions)) if self.table.num_columns else self.table,
             self.stated,
+            self.stated_raw,
         )
 
     def as_scored(self) -> "Rows":
@@ -62,11 +69,16 @@ class Rows:
         numbers = self.numbers.clone()
         for column, value in self.stated:
             numbers[:, column] = value
-        return replace(self, numbers=numbers)
+        table = self.table
+        for name, value in self.stated_raw:
+            column = table.column_names.index(name)
+            same = pa.scalar(value, table.schema.field(column).type)
+            table = table.set_column(column, name, pa.repeat(same, len(self)))
+        return replace(self, numbers=numbers, table=table)
 
     def as_shown(self) -> "Rows":
         """The rows to be scored where each was shown: what is compared with its clicks."""
-        return replace(self, stated=()) if self.stated else self
+        return replace(self, stated=(), stated_raw=()) if self.stated else self
 
 
 def load_rows(encoder: Encoder, files: Sequence[Path], domain_key: str | None = None) -> Rows:
@@ -89,6 +101,7 @@ def columns(encoder: Encoder) -> str:
     names += [f"x_{n}" for n in range(len(encoder.numbers))]
     names += ["click", '"convert"', "user_hash", "domain_key", "epoch_us(event_time) AS time"]
     names += ["request_hash", "position", "propensity"]
+    names += [identifier(f"{PREFIX}{name}") for name in encoder.raw]
     return ", ".join(names)
 
 
@@ -117,7 +130,9 @@ def from_arrow(encoder: Encoder, table: pa.Table) -> Rows:
         request=column("request_hash"),
         position=column("position"),
         propensity=column("propensity"),
+        table=table.select([f"{PREFIX}{n}" for n in encoder.raw]).rename_columns([*encoder.raw]),
         stated=encoder.stated,
+        stated_raw=tuple(each for each in encoder.debias if each[0] in encoder.raw),
     )
 
 

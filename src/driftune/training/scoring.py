@@ -17,7 +17,7 @@ CHUNK = 1 << 15
 def score(
     model: Recommender, rows: Rows, bank: AdapterBank | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Score rows: pCTR and pCTCVR of each, (rows,), float64.
+    """Score rows: pCTR and pCTCVR of each, (rows,), float64; of a model of clicks alone pCTR twice.
 
     Numbers that debias (``features.debias``) have their stated value, which is for what ranks rows;
     what compares probabilities with labels scores ``rows.as_shown()``. With a ``bank`` each row
@@ -56,12 +56,14 @@ def _part(inputs: tuple[Tensor, ...], part: slice) -> tuple[Tensor, ...]:
 
 
 def _score(
-    rows: Rows, forward: Callable[[slice], tuple[Tensor, Tensor]]
+    rows: Rows, forward: Callable[[slice], Tensor | tuple[Tensor, Tensor]]
 ) -> tuple[np.ndarray, np.ndarray]:
     clicks, both = [np.empty(0)], [np.empty(0)]
     for start in range(0, len(rows), CHUNK):
-        click_logit, convert_logit = forward(slice(start, start + CHUNK))
+        output = forward(slice(start, start + CHUNK))
+        click_logit, convert_logit = (output, None) if isinstance(output, Tensor) else output
         p_click = torch.sigmoid(click_logit.double())
         clicks.append(p_click.numpy())
-        both.append((p_click * torch.sigmoid(convert_logit.double())).numpy())
+        p_convert = 1.0 if convert_logit is None else torch.sigmoid(convert_logit.double())
+        both.append((p_click * p_convert).numpy())
     return np.concatenate(clicks), np.concatenate(both)

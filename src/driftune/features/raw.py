@@ -1,0 +1,126 @@
+"""What a recommender of the user's own reads as the logs have it: columns, and its users' pasts.
+
+A past is point in time: a row sees events of its user before it, none of its own instant.
+"""
+
+from datetime import date, timedelta
+
+from driftune.config import Config
+from driftune.lake.duck import Connection, identifier
+from driftune.lake.table import Lake
+
+PREFIX = "r_"
+_ROLES = {
+    "user": "user_id",
+    "item": "item_id",
+    "time": "event_time",
+    "request": "request_id",
+    **{name: name for name in ("domain", "hour", "category", "price", "position")},
+}
+_EVENTS = {
+    "clicks": "click = 1",
+    "conversions": 'click = 1 AND "convert" = 1 AND NOT own',
+    "impressions": "true",
+}
+
+
+def raw_names(config: Config) -> tuple[str, ...]:
+    """The columns that the recommender reads, as it calls them; none of the built-in one."""
+    own = config.recommender
+    if own is None:
+        return ()
+    past = () if own.history is None else own.history.columns
+    return (*own.columns, *(f"history_{name}" for name in past))
+
+
+def raw_select(config: Config) -> list[str]:
+    """Select list of these columns over ``day_rows`` and the pasts of ``build_pasts``."""
+    own = config.recommender
+    if own is None:
+        return []
+    found = [f"day_rows.{_column(config, name)} AS {_as(name)}" for name in own.columns]
+    if own.history is None:
+        return found
+    known = "coalesce(past_known.n, 0)"
+    for number, name in enumerate(own.history.columns):
+        newest = f"greatest({known} - {own.history.length} + 1, 1)"
+        events = f"list_slice(past_events.e_{number}, {newest}, {known})"
+        found.append(f"coalesce({events}, []) AS {_as(f'history_{name}')}")
+    return found
+
+
+def raw_joins(config: Config) -> str:
+    """Joins that bring the pasts to ``day_rows``."""
+    if config.recommender is None or config.recommender.history is None:
+        return ""
+    return (
+        "ASOF LEFT JOIN past_known ON day_rows.user_id = past_known.past_user "
+        "AND day_rows.event_time > past_known.seen "
+        "LEFT JOIN past_events ON day_rows.user_id = past_events.past_user"
+    )
+
+
+def past_days(config: Config, view: Lake, day: date) -> list[date]:
+    """The days before ``day`` whose rows may be in the pasts of its rows."""
+    own = config.recommender
+    if own is None or own.history is None:
+        return []
+    first = day - timedelta(days=own.history.days)
+    return sorted(each for each in view.contents if first <= each < day)
+
+
+def build_pasts(con: Connection, config: Config, view: Lake, day: date) -> None:
+    """Create temp tables ``past_events`` (lists by user) and ``past_known`` (how many of them are
+    known from ``seen`` on), for the users of the view ``day_rows``."""
+    own = config.recommender
+    if own is None or own.history is None:
+        return
+    past = own.history
+    columns = [f"{_column(config, name)} AS v_{number}" for number, name in enumerate(past.columns)]
+    values = [f"v_{number}" for number in range(len(columns))]
+    picked = ", ".join(["user_id", "event_time", "item_id", "click", '"convert"', *columns])
+    days = past_days(config, view, day)
+    before = f"UNION ALL SELECT {picked}, false AS own FROM {view.relation(days)}" if days else ""
+    # Events of one instant have an order of their own, the same on every machine.
+    order = ["event_time", "item_id", *values]
+    newest_first = ", ".join(f"{name} DESC" for name in order)
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE past_kept AS
+        SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY {", ".join(order)}) AS n
+        FROM (
+            SELECT *, event_time + INTERVAL ({round(past.lag_hours * 3600)}) SECOND AS seen,
+                   seen < (SELECT min(event_time) FROM day_rows) AS settled
+            FROM (SELECT {picked}, true AS own FROM day_rows {before})
+            WHERE {_EVENTS[past.of]} AND user_id IN (SELECT user_id FROM day_rows)
+            QUALIFY NOT settled OR {past.length} >= row_number() OVER (
+                PARTITION BY user_id, settled ORDER BY {newest_first})
+        )
+        """
+    )
+    lists = ", ".join(f"list({value} ORDER BY n) AS e_{n}" for n, value in enumerate(values))
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE past_events AS
+        SELECT user_id AS past_user, {lists} FROM past_kept GROUP BY user_id
+        """
+    )
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE past_known AS
+        SELECT user_id AS past_user, seen, max(n) AS n FROM past_kept GROUP BY user_id, seen
+        """
+    )
+    con.execute("DROP TABLE past_kept")
+
+
+def _column(config: Config, name: str) -> str:
+    """The lake's column of a role or feature."""
+    if name in _ROLES:
+        return _ROLES[name]
+    kind = "f" if name in config.features.categorical else "x"
+    return identifier(f"{kind}_{name}")
+
+
+def _as(name: str) -> str:
+    return identifier(f"{PREFIX}{name}")

@@ -1,0 +1,215 @@
+"""A recommender of the user's own: made by its factory, with weights that nothing unpickles."""
+
+import hashlib
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+
+from driftune.checksums import sha256_of
+from driftune.config import Config
+from driftune.config.recommender import RecommenderSettings
+from driftune.errors import BackboneError, ConfigError
+from driftune.features.encoder import Encoder
+from driftune.features.raw import raw_names
+from driftune.io import json_text
+from driftune.models.recommender import Recommender, Schema
+
+_NESTED = ("state_dict", "model_state_dict")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a recommender was made of: the hashes of its weights and its code."""
+
+    weights: str
+    code: str
+
+    def mark(self, settings: RecommenderSettings) -> str:
+        """The model's fingerprint, SHA-256 (hex): adapters and profiles are made for it."""
+        asked = json_text({"factory": settings.factory, "options": settings.options})
+        return hashlib.sha256(f"{self.weights} {self.code} {asked}".encode()).hexdigest()
+
+
+def load_own(
+    config: Config, settings: RecommenderSettings, encoder: Encoder
+) -> tuple[Recommender, Origin]:
+    """The recommender that ``params.yaml`` names, frozen and in evaluation mode.
+
+    Its weights stay in their file, mapped into memory, until they are read.
+
+    Raises:
+        ConfigError: when the factory cannot be imported, fails, or gives something else.
+        BackboneError: when the weights are missing, damaged or of another model.
+    """
+    module = _module(config, settings)
+    model = _made(config, settings, module, encoder)
+    path = weights_file(config, settings)
+    _fill(config, model, path)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    return model.eval(), Origin(sha256_of(path), _code_hash(config, settings, module))
+
+
+def weights_file(config: Config, settings: RecommenderSettings) -> Path:
+    """Where its weights lie."""
+    return (config.root / settings.weights).resolve()
+
+
+def code_files(config: Config, settings: RecommenderSettings) -> dict[str, Path]:
+    """The files of code that its fingerprint covers, by their names in it.
+
+    They are those of the factory's package, and what ``recommender.code`` names.
+
+    Raises:
+        ConfigError: when one that is named is not there, or the factory cannot be imported.
+    """
+    return _code_files(config, settings, _module(config, settings))
+
+
+def schema_of(config: Config, encoder: Encoder) -> Schema:
+    """What the factory is told of the rows."""
+    own = config.recommender
+    past = 0 if own is None or own.history is None else own.history.length
+    return Schema(encoder.fields, encoder.sizes, encoder.numbers, raw_names(config), past)
+
+
+def _module(config: Config, settings: RecommenderSettings) -> ModuleType:
+    name = settings.factory.partition(":")[0]
+    with _found_from(config.root, name.partition(".")[0]):
+        try:
+            return importlib.import_module(name)
+        except Exception as error:
+            raise ConfigError(
+                f"{config.source_file}: recommender.factory: {name} cannot be imported "
+                f"({_reason(error)}); it is looked for in {config.root} and among the packages "
+                "that are installed"
+            ) from None
+
+
+@contextmanager
+def _found_from(root: Path, package: str) -> Iterator[None]:
+    """Modules of the project's folder come first, also before another project's of that name."""
+    held = sys.modules.get(package)
+    own = [root / package, root / f"{package}.py"]
+    if held is not None and any(path.exists() for path in own) and not _inside(held, root):
+        for name in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
+            del sys.modules[name]
+    sys.path.insert(0, str(root))
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(str(root))
+
+
+def _inside(module: ModuleType, root: Path) -> bool:
+    places = [module.__file__] if module.__file__ else list(getattr(module, "__path__", []))
+    return any(Path(place).resolve().is_relative_to(root.resolve()) for place in places)
+
+
+def _made(
+    config: Config, settings: RecommenderSettings, module: ModuleType, encoder: Encoder
+) -> Recommender:
+    where, name = f"{config.source_file}: recommender.factory", settings.factory.partition(":")[2]
+    factory: Callable[..., nn.Module] | None = getattr(module, name, None)
+    if not callable(factory):
+        raise ConfigError(f"{where}: {module.__name__} has no function {name!r}")
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed)
+            model = factory(schema_of(config, encoder), **settings.options)
+    except Exception as error:
+        raise ConfigError(
+            f"{where}: {settings.factory} failed ({_reason(error)}); it is called with a Schema "
+            "and recommender.options"
+        ) from None
+    if not isinstance(model, Recommender):
+        raise ConfigError(
+            f"{where}: {settings.factory} gave a {type(model).__name__}; it must be a "
+            "driftune.models.recommender.Recommender"
+        )
+    return model
+
+
+def _fill(config: Config, model: Recommender, path: Path) -> None:
+    try:
+        tensors = _tensors(path)
+    except FileNotFoundError:
+        raise BackboneError(
+            f"{config.source_file}: recommender.weights: {path} is not there"
+        ) from None
+    except Exception as error:
+        raise BackboneError(
+            f"{path}: no readable weights ({_reason(error)}); save model.state_dict() with "
+            "safetensors or torch.save"
+        ) from None
+    wrong = next((name for name, each in tensors.items() if not _is_finite(each)), None)
+    if wrong is not None:
+        raise BackboneError(f"{path}: NaN or infinity in {wrong}; train the model anew")
+    try:
+        # Assigned, not copied: a table of gigabytes is there once, in its file.
+        model.load_state_dict(dict(tensors), assign=True)
+    except RuntimeError as error:
+        raise BackboneError(
+            f"{path}: not the weights of {type(model).__name__} ({_reason(error)})"
+        ) from None
+
+
+def _tensors(path: Path) -> Mapping[str, Tensor]:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    found = next((found[name] for name in _NESTED if isinstance(found.get(name), dict)), found)
+    if not all(isinstance(each, Tensor) for each in found.values()):
+        raise ValueError("it holds something else than tensors")
+    tensors: Mapping[str, Tensor] = found
+    return tensors
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    """In parts: what says so of each value of a large table is as long as the table."""
+    if not tensor.is_floating_point():
+        return True
+    return all(bool(part.isfinite().all()) for part in tensor.flatten().split(1 << 22))
+
+
+def _code_files(
+    config: Config, settings: RecommenderSettings, module: ModuleType
+) -> dict[str, Path]:
+    package = sys.modules[module.__name__.partition(".")[0]]
+    found: dict[str, Path] = {}
+    if package.__file__ is not None and not hasattr(package, "__path__"):
+        found[Path(package.__file__).name] = Path(package.__file__)
+    for place in getattr(package, "__path__", []):
+        found |= _python_files(package.__name__, Path(place))
+    for name in settings.code:
+        path = (config.root / name).resolve()
+        if not path.exists():
+            raise ConfigError(f"{config.source_file}: recommender.code: {path} is not there")
+        found |= _python_files(name, path) if path.is_dir() else {name: path}
+    return found
+
+
+def _python_files(name: str, folder: Path) -> dict[str, Path]:
+    return {f"{name}/{path.relative_to(folder)}": path for path in folder.rglob("*.py")}
+
+
+def _code_hash(config: Config, settings: RecommenderSettings, module: ModuleType) -> str:
+    digest = hashlib.sha256()
+    for name, path in sorted(_code_files(config, settings, module).items()):
+        digest.update(f"{name} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    said = " ".join(str(error).split()) or type(error).__name__
+    return f"{type(error).__name__}: {said}"[:300]

@@ -1,0 +1,108 @@
+"""Taking up a recommender of the user's own: what ``driftune pretrain`` does in place of training.
+
+Its weights and code stay where they are. What is written is a card of what they were, so that a
+change of either is seen before anything is scored.
+"""
+
+import logging
+
+import numpy as np
+import yaml
+
+from driftune.config import Config
+from driftune.config.recommender import RecommenderSettings
+from driftune.config.workspace import Workspace
+from driftune.errors import BackboneError, ConfigError
+from driftune.features.encoder import Encoder
+from driftune.lake.clock import day_start
+from driftune.models.backbone import save_own
+from driftune.models.own import Origin, code_files, load_own, weights_file
+from driftune.models.recommender import Recommender
+from driftune.training.groups import learn_groups, save_groups
+from driftune.training.holdout import newest_of_each, seen_until
+from driftune.training.rows import Rows
+from driftune.training.scoring import score
+
+log = logging.getLogger("driftune")
+# Rows that show whether it scores at all, before it is taken up.
+TRIED = 256
+
+
+def take_up(
+    config: Config, settings: RecommenderSettings, encoder: Encoder, trained: Rows, held_out: Rows
+) -> tuple[str, Origin]:
+    """Write the card of the recommender, once it is seen to score rows as it must.
+
+    Returns its fingerprint and the hashes of what it was made of.
+
+    Raises:
+        ConfigError, BackboneError: as ``models.own.load_own``, and when it does not score.
+    """
+    model, origin = load_own(config, settings, encoder)
+    if config.gate.metric == "ctcvr_auc" and not model.conversions:
+        raise ConfigError(
+            f"{config.source_file}: gate.metric = 'ctcvr_auc', but {settings.factory} predicts no "
+            "conversions; write ctr_auc"
+        )
+    _try_scores(settings, model, held_out if len(held_out) else trained)
+    folder, mark = Workspace(config).model / "backbone", origin.mark(settings)
+    until = seen_until(trained.domain_key, trained.time)
+    save_own(folder, origin, mark, encoder.fingerprint, until)
+    if config.columns.category is None:
+        save_groups(folder, learn_groups(config, encoder, model, mark))
+    _tell_dvc(config, settings)
+    return mark, origin
+
+
+def not_trained_on(config: Config, settings: RecommenderSettings, rows: Rows) -> np.ndarray:
+    """Which of the reference rows did not train it, (rows,) bool."""
+    if settings.trained_until is None:
+        return newest_of_each(rows.domain_key, rows.time, config.reference.holdout)
+    begins = np.datetime64(day_start(config, settings.trained_until), "us").astype(np.int64)
+    late: np.ndarray = rows.time >= begins
+    return late
+
+
+def _try_scores(settings: RecommenderSettings, model: Recommender, rows: Rows) -> None:
+    """See that it scores some rows.
+
+    Raises:
+        BackboneError: in one line, naming the factory.
+    """
+    tried = rows.take(np.arange(min(TRIED, len(rows))))
+    try:
+        p_click, p_ctcvr = score(model, tried)
+    except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise BackboneError(
+            f"{settings.factory}: does not score {len(tried)} reference rows "
+            f"({type(error).__name__}: {reason}); driftune check-model tells more"
+        ) from None
+    if p_click.shape != (len(tried),) or not np.isfinite(p_click + p_ctcvr).all():
+        raise BackboneError(
+            f"{settings.factory}: gives {p_click.shape} scores for {len(tried)} rows, or some that "
+            "are no numbers; driftune check-model tells more"
+        )
+
+
+def _tell_dvc(config: Config, settings: RecommenderSettings) -> None:
+    """Warn where ``dvc repro`` would not see a change of weights or code."""
+    pipeline = config.root / "dvc.yaml"
+    if not pipeline.exists():
+        return
+    stages = yaml.safe_load(pipeline.read_text(encoding="utf-8")).get("stages", {})
+    known = [config.root / name for name in stages.get("pretrain", {}).get("deps", ())]
+    needed = [weights_file(config, settings), *code_files(config, settings).values()]
+    missing = sorted(
+        {
+            str(path.relative_to(config.root))
+            for path in needed
+            if path.is_relative_to(config.root)
+            and not any(path.is_relative_to(each.resolve()) for each in known)
+        }
+    )
+    if missing:
+        log.warning(
+            "%s: add to the deps of the stage pretrain, so that DVC sees when they change: %s",
+            *(pipeline, ", ".join(missing)),
+        )
