@@ -22,6 +22,8 @@ from driftune.io import json_text
 from driftune.models.recommender import Recommender, Schema
 
 _NESTED = ("state_dict", "model_state_dict")
+# Bytes of weights from which a model is first made without memory for its own initial values.
+LARGE = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,13 @@ def load_own(
         ConfigError: when the factory cannot be imported, fails, or gives something else.
         BackboneError: when the weights are missing, damaged or of another model.
     """
-    module = _module(config, settings)
-    model = _made(config, settings, module, encoder)
-    path = weights_file(config, settings)
-    _fill(config, model, path)
+    module, path = _module(config, settings), weights_file(config, settings)
+    tensors = _checked_tensors(config, path)
+    large = path.stat().st_size >= LARGE
+    model = _made_without_memory(config, settings, module, encoder, tensors) if large else None
+    if model is None:
+        model = _made(config, settings, module, encoder)
+        _fill(model, tensors, path)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return model.eval(), Origin(sha256_of(path), _code_hash(config, settings, module))
@@ -138,7 +143,30 @@ def _made(
     return model
 
 
-def _fill(config: Config, model: Recommender, path: Path) -> None:
+def _made_without_memory(
+    config: Config,
+    settings: RecommenderSettings,
+    module: ModuleType,
+    encoder: Encoder,
+    tensors: Mapping[str, Tensor],
+) -> Recommender | None:
+    """The model with its weights, made on the meta device; None where it cannot be made there.
+
+    Initial values of large tables take time, and as much memory again as the weights.
+    """
+    try:
+        with torch.device("meta"):
+            model = _made(config, settings, module, encoder)
+        model.load_state_dict(dict(tensors), assign=True)
+    except (ConfigError, RuntimeError):
+        return None
+    own = [value for part in model.modules() for value in vars(part).values()]
+    held = [*model.parameters(), *model.buffers(), *own]
+    left = any(isinstance(each, Tensor) and each.is_meta for each in held)
+    return None if left else model
+
+
+def _checked_tensors(config: Config, path: Path) -> dict[str, Tensor]:
     try:
         tensors = _tensors(path)
     except FileNotFoundError:
@@ -153,6 +181,10 @@ def _fill(config: Config, model: Recommender, path: Path) -> None:
     wrong = next((name for name, each in tensors.items() if not _is_finite(each)), None)
     if wrong is not None:
         raise BackboneError(f"{path}: NaN or infinity in {wrong}; train the model anew")
+    return tensors
+
+
+def _fill(model: Recommender, tensors: Mapping[str, Tensor], path: Path) -> None:
     try:
         # Assigned, not copied: a table of gigabytes is there once, in its file.
         model.load_state_dict(dict(tensors), assign=True)
@@ -162,17 +194,17 @@ def _fill(config: Config, model: Recommender, path: Path) -> None:
         ) from None
 
 
-def _tensors(path: Path) -> Mapping[str, Tensor]:
+def _tensors(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
-        return load_file(path)
+        loaded: dict[str, Tensor] = load_file(path)
+        return loaded
     found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     found = next((found[name] for name in _NESTED if isinstance(found.get(name), dict)), found)
     if not all(isinstance(each, Tensor) for each in found.values()):
         raise ValueError("it holds something else than tensors")
-    tensors: Mapping[str, Tensor] = found
-    return tensors
+    return dict(found)
 
 
 def _is_finite(tensor: Tensor) -> bool:
