@@ -29,9 +29,9 @@ def fit_scales(
         else:
             small.append(domain)
     if small:
-        parts.append((small, torch.arange(len(examples))))
+        parts.append((small, torch.arange(len(examples), device=examples.domains.device)))
     for domains, rows in parts:
-        rows = rows[:: max(1, len(rows) // SCALE_ROWS)].to(examples.domains.device)
+        rows = rows[:: max(1, len(rows) // SCALE_ROWS)]
         adapted.fit_scale_to(domains, _observe(above, kept.take(rows)))
 
 
