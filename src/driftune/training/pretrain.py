@@ -18,6 +18,7 @@ from driftune.models.esmm import ESMM
 from driftune.models.recommender import Recommender
 from driftune.registry.ledger import Ledger
 from driftune.training.base import judge_base
+from driftune.training.devices import serving
 from driftune.training.fitting import Progress, fit
 from driftune.training.groups import ItemGroups, learn_groups, load_groups, save_groups
 from driftune.training.holdout import newest_of_each, seen_until
@@ -42,7 +43,7 @@ def pretrain(
     Under ``torchrun`` all ranks train, and the first does all else; the others' figures are empty.
     """
     figures: Figures = {}
-    with ranks() as group:
+    with ranks(config) as group:
         shown = progress if group.first else None
         for step in STEPS if only is None else (only,):
             if step == "encode":
@@ -83,10 +84,10 @@ def ensure_backbone(config: Config, ledger: Ledger, progress: Progress | None = 
 
 
 def load_model(config: Config) -> tuple[Encoder, Recommender, str]:
-    """Load encoder, frozen backbone and its fingerprint."""
+    """Load encoder, frozen backbone (on ``adapter.device``) and its fingerprint."""
     encoder = load_encoder(encoder_folder(config))
     backbone, mark = load_backbone(backbone_folder(config), encoder.fingerprint)
-    return encoder, backbone, mark
+    return encoder, serving(config, backbone), mark
 
 
 def load_item_groups(config: Config, encoder: Encoder, mark: str) -> ItemGroups | None:
