@@ -19,14 +19,17 @@ import torch
 from torch import nn
 
 from benchmarks.adapter_report import Row, report
-from benchmarks.common import finish, options, say
+from benchmarks.common import finish, options, say, there, with_device
 from benchmarks.datasets import Dataset, Encoded, fresh_users, kuairand, simulation
 from benchmarks.methods import POOLED, Fitted, Method, Setting, describe, fit, methods
 from driftune.cli.console import quiet_exit
 from driftune.evaluation.metrics import auc
 from driftune.models.adapters import Examples
+from driftune.models.adapters.devices import HOST, device_of
 from driftune.models.esmm import ESMM
 from driftune.training import fitting
+from driftune.training.devices import name_of
+from driftune.training.ranks import Ranks
 from driftune.training.rows import Rows
 
 Scores = tuple[np.ndarray, np.ndarray]
@@ -36,34 +39,45 @@ REHEARSALS = 3
 def main() -> None:
     """Run the benchmark."""
     quiet_exit()
-    parser = options(__doc__ or "", data=True)
+    parser = with_device(options(__doc__ or "", data=True))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--main", action="store_true", help="leave out the ablations of IAK")
     parser.add_argument("--dataset", choices=["kuairand", "simulation"], default=None)
     given = parser.parse_args()
-    seeds = 1 if given.quick else given.seeds
+    seeds, device = 1 if given.quick else given.seeds, there(given.device)
     rows: list[dict[str, Any]] = []
     differences: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         if given.dataset != "simulation":
             data = kuairand(given.data, Path(folder) / "kuairand")
-            _measure(data, seeds, given.main, given.quick, rows, differences)
+            _measure(data, seeds, device, given.main, given.quick, rows, differences)
         if given.dataset != "kuairand" and not given.quick:
             data = simulation(Path(folder) / "simulation", 13)
-            _measure(data, seeds, given.main, False, rows, differences)
-    finish({"benchmark": "adapters", "seeds": seeds, "rows": rows, "differences": differences})
+            _measure(data, seeds, device, given.main, False, rows, differences)
+    finish(
+        {
+            "benchmark": "adapters",
+            "device": name_of(device),
+            "seeds": seeds,
+            "rows": rows,
+            "differences": differences,
+        }
+    )
 
 
 def _measure(
     data: Dataset,
     seeds: int,
+    device: torch.device,
     main_only: bool,
     quick: bool,
     rows: list[dict[str, Any]],
     differences: list[dict[str, Any]],
 ) -> None:
     served = data.served
-    backbones = {seed: pretrained(data, served, [served.reference], seed) for seed in range(seeds)}
+    backbones = {
+        seed: pretrained(data, served, [served.reference], seed, device) for seed in range(seeds)
+    }
     size = sum(each.numel() for each in backbones[0].parameters())
     found = [_frozen(backbones, served.test)]
     for method in methods(backbones[0], quick):
@@ -79,11 +93,17 @@ def _measure(
         found.append(row)
         say(f"{data.name}: {row.name} {row.variant} {row.setting}")
     if not quick:
-        found.append(_scratch(data, seeds))
+        found.append(_scratch(data, seeds, device))
     report(data, found, size, rows, differences)
 
 
-def pretrained(data: Dataset, encoded: Encoded, parts: Sequence[Rows], seed: int) -> ESMM:
+def pretrained(
+    data: Dataset,
+    encoded: Encoded,
+    parts: Sequence[Rows],
+    seed: int,
+    device: torch.device = HOST,
+) -> ESMM:
     """A backbone on these rows, as the configuration says, its last epoch kept."""
     config = data.config.model_copy(update={"seed": seed})
     torch.manual_seed(seed)
@@ -92,8 +112,8 @@ def pretrained(data: Dataset, encoded: Encoded, parts: Sequence[Rows], seed: int
         len(encoded.encoder.numbers),
         config.backbone.embedding,
         config.backbone.hidden,
-    )
-    fitting.fit(config, model, joined(parts))
+    ).to(device)
+    fitting.fit(config, model, joined(parts), group=Ranks(device=str(device)))
     return model.eval()
 
 
@@ -140,22 +160,22 @@ def _frozen(backbones: dict[int, ESMM], test: Rows) -> Row:
     row = Row("frozen", "base")
     for backbone in backbones.values():
         with torch.no_grad():
-            _add(row, _probabilities(backbone(test.ids, test.numbers)))
+            _add(row, _base(backbone, test))
         row.seconds.append(0.0)
     return row
 
 
-def _scratch(data: Dataset, seeds: int) -> Row:
+def _scratch(data: Dataset, seeds: int, device: torch.device) -> Row:
     """The backbone trained anew on all days before the test, with an encoder of those days."""
     renewed = data.renewed
     row = Row("scratch", "all days before the test")
     parts = [renewed.reference, *renewed.adaptation]
     for seed in range(seeds):
         started = time.perf_counter()
-        model = pretrained(data, renewed, parts, seed)
+        model = pretrained(data, renewed, parts, seed, device)
         row.seconds.append(time.perf_counter() - started)
         with torch.no_grad():
-            _add(row, _probabilities(model(renewed.test.ids, renewed.test.numbers)))
+            _add(row, _base(model, renewed.test))
         row.parameters = sum(each.numel() for each in model.parameters())
     return row
 
@@ -163,11 +183,19 @@ def _scratch(data: Dataset, seeds: int) -> Row:
 @torch.no_grad()
 def _score(setting: Setting, fitted: Fitted, rows: Examples) -> Scores:
     domains = torch.zeros_like(rows.domains) if setting.mode == POOLED else rows.domains
-    return _probabilities(fitted.adapted(domains, *rows.inputs, fresh=rows.fresh))
+    device = device_of(fitted.adapted.model)
+    fresh = None if rows.fresh is None else rows.fresh.to(device)
+    inputs = (each.to(device) for each in rows.inputs)
+    return _probabilities(fitted.adapted(domains, *inputs, fresh=fresh))
+
+
+def _base(model: ESMM, rows: Rows) -> Scores:
+    device = device_of(model)
+    return _probabilities(model(rows.ids.to(device), rows.numbers.to(device)))
 
 
 def _probabilities(logits: tuple[torch.Tensor, torch.Tensor]) -> Scores:
-    click, convert = (torch.sigmoid(each.double()).numpy() for each in logits)
+    click, convert = (torch.sigmoid(each.cpu().double()).numpy() for each in logits)
     return click, click * convert
 
 
@@ -222,7 +250,7 @@ def joined(parts: Sequence[Rows]) -> Rows:
 def _copy(backbone: ESMM) -> nn.Module:
     model = ESMM(**backbone.shape)  # type: ignore[arg-type]
     model.load_state_dict(backbone.state_dict())
-    return model.eval()
+    return model.to(device_of(backbone)).eval()
 
 
 if __name__ == "__main__":

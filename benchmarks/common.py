@@ -7,7 +7,10 @@ import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT.parent / "shared" / "data" / "kuairand_pure_14d"
@@ -20,6 +23,24 @@ def options(text: str, *, data: bool = False) -> argparse.ArgumentParser:
     if data:
         parser.add_argument("--data", type=Path, default=DATA, help="folder of KuaiRand-Pure days")
     return parser
+
+
+def with_device(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Let a parser take ``--device``."""
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:N or mps")
+    return parser
+
+
+def there(given: str) -> "torch.device":
+    """The device that was given, once it is seen to be there; else the benchmark ends in a line."""
+    import torch
+
+    try:
+        device = torch.device(given)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise SystemExit(f"--device {given}: {str(error).splitlines()[0]}") from None
+    return device
 
 
 def machine() -> dict[str, Any]:

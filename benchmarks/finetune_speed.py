@@ -18,10 +18,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.common import finish, options, say, table
+from benchmarks.common import finish, options, say, table, there, with_device
 from benchmarks.large import QUICK, Large, Shape, draw_ids
 from driftune.models.adapters import Examples, IAKConfig, TrainConfig, attach, click_rows, train
 from driftune.models.adapters.split import split
+from driftune.training.devices import name_of
 
 PLACE, INPUT, LAST = "mlp.1", "representation", "mlp.5"
 KERNEL = IAKConfig(bottleneck=12, hidden=16)
@@ -32,15 +33,15 @@ NAMES = [f"d{n}" for n in range(DOMAINS)]
 
 def main() -> None:
     """Run the benchmark."""
-    parser = options(__doc__ or "")
-    parser.add_argument("--device", default="cpu", help="cpu, or cuda")
+    parser = with_device(options(__doc__ or ""))
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     given = parser.parse_args()
     shape, total, batch, rounds = (
         (QUICK, 8192, 1024, 2) if given.quick else (Shape(), 65536, 4096, 3)
     )
     torch.manual_seed(0)
-    runner = Runner(shape, torch.device(given.device), given.precision, total, batch)
+    device = there(given.device)
+    runner = Runner(shape, device, given.precision, total, batch)
     ways = {
         "forward": runner.forward(),
         "iak": runner.iak(PLACE, 0),
@@ -73,7 +74,7 @@ def main() -> None:
         {
             "benchmark": "finetune_speed",
             "place": PLACE,
-            "device": given.device,
+            "device": name_of(device),
             "precision": given.precision,
             "backbone_params": size,
             **speed,

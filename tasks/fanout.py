@@ -125,10 +125,8 @@ def _ray(config: Config) -> tuple[TaskRunner[Any], Setting]:
     address = config.runner.address or os.environ.get("RAY_ADDRESS")
     if address and not ray.is_initialized():
         _see_that_it_answers(address)
-    # Workers import the library, not the flows: nobody else would keep their telemetry off.
-    quiet = {name: os.environ[name] for name in QUIET if name in os.environ}
     settings = {
-        "runtime_env": {"env_vars": quiet},
+        "runtime_env": {"env_vars": worker_environment()},
         "log_to_driver": False,
         "logging_level": "ERROR",
     }
@@ -137,6 +135,17 @@ def _ray(config: Config) -> tuple[TaskRunner[Any], Setting]:
         return remote_options(**config.runner.options(domain))
 
     return RayTaskRunner(address=address, init_kwargs=settings), setting
+
+
+def worker_environment() -> dict[str, str]:
+    """What Ray's workers find in their environment beside its own.
+
+    Of a domain that needs no GPU (``runner.needs.gpus``) a worker sees none: by itself Ray would
+    show it all of the node's.
+    """
+    # Workers import the library, not the flows: nobody else would keep their telemetry off.
+    quiet = {name: os.environ[name] for name in QUIET if name in os.environ}
+    return {**quiet, "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
 
 
 def _see_that_there_is_a_server(kind: str) -> None:

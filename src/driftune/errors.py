@@ -48,6 +48,10 @@ class ModelOutputError(DriftuneError):
     """What a model gives for rows of a domain is NaN or infinite."""
 
 
+class DeviceFullError(DriftuneError):
+    """A device's memory does not suffice for few rows at once; trying again may help."""
+
+
 class LedgerError(DriftuneError):
     """The ledger cannot be reached, or a record is not in the state that a step needs."""
 

@@ -8,6 +8,7 @@ from enum import Enum
 
 from driftune.errors import (
     BackboneError,
+    DeviceFullError,
     DriftuneError,
     LakeDamageError,
     LedgerBusyError,
@@ -47,6 +48,8 @@ FAULTS = (
     # What is damaged or lost can be made whole: the same rows and weights come back.
     Fault(LakeDamageError, adaptation=End.GIVE_BACK, look=End.GIVE_BACK),
     Fault(BackboneError, adaptation=End.GIVE_BACK, look=End.GIVE_BACK),
+    # Others had the device's memory meanwhile.
+    Fault(DeviceFullError, adaptation=End.GIVE_BACK, look=End.GIVE_BACK),
     # Wrong input stays wrong. A look's are a later day's rows, which can be delivered again: that
     # does not cost a trained challenger.
     Fault(DriftuneError, adaptation=End.FAIL, look=End.GIVE_BACK),

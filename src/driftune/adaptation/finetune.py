@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from driftune.adaptation.workbench import Workbench
 from driftune.config import Config
 from driftune.config.adapter import Adapter as AdapterSettings
-from driftune.errors import ConfigError, ModelOutputError
+from driftune.errors import ConfigError, DeviceFullError, ModelOutputError
 from driftune.models.adapters import (
     AdaptedModel,
     Adapter,
@@ -26,6 +26,7 @@ from driftune.models.adapters import (
     choose_beta,
     save_adapter,
 )
+from driftune.models.adapters.devices import DeviceMemoryError
 from driftune.models.recommender import Recommender
 from driftune.registry.ledger import BASE
 from driftune.registry.records import TrainingFigures
@@ -58,11 +59,12 @@ def finetune(bench: Workbench, progress: Progress | None = None) -> TrainingFigu
     The adapter starts from the champion's where the domain has one. Of several windows of rows
     the one with the lowest loss on the selection rows is kept. A training that was killed goes on
     after its last whole epoch. Same data version, configuration and seed give the same bytes on a
-    CPU.
+    CPU; the model's device computes.
 
     Raises:
         OvertakenError: when the backbone is not the one that the decision was made under.
         ModelOutputError: when what the frozen model gives for the rows is no number.
+        DeviceFullError: when the device's memory does not suffice for few rows at once.
     """
     config, decision_id = bench.config, bench.decision_id
     seed = int(hashlib.sha256(f"{config.seed} {decision_id}".encode()).hexdigest()[:8], 16)
@@ -77,6 +79,8 @@ def finetune(bench: Workbench, progress: Progress | None = None) -> TrainingFigu
             f"{bench.decision.domain}: the frozen model overflows on its rows (NaN or infinity), "
             "so that no adapter can be trained; train the model anew: driftune pretrain"
         ) from None
+    except DeviceMemoryError as error:
+        raise DeviceFullError(f"{bench.decision.domain}: {error}") from None
     window = min(range(len(trained)), key=lambda number: trained[number].loss)
     figures = _figures(trained[window], bench.split.spans(window))
     save_adapter(bench.folder, trained[window].adapter, _card(bench, seed, figures))
@@ -103,6 +107,7 @@ def _train(
                 learning_rate=settings.learning_rate,
                 weight_decay=settings.weight_decay,
                 seed=seed,
+                precision=settings.precision,
             ),
             settings.beta,
             checkpoint=bench.checkpoints / f"window{number}",

@@ -1,8 +1,9 @@
 """The section ``adapter`` of params.yaml."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from driftune.config.base import Positive, Section
 
@@ -10,6 +11,12 @@ Betas = Annotated[
     list[Annotated[float, Field(ge=0, allow_inf_nan=False)]],
     BeforeValidator(lambda given: given if isinstance(given, list) else [given]),
 ]
+
+
+def _known_device(given: str) -> str:
+    if re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?|mps", given) is None:
+        raise ValueError("must be auto, cpu, cuda, cuda:N (cuda:0 is the first) or mps")
+    return given
 
 
 class Adapter(Section):
@@ -51,3 +58,8 @@ class Adapter(Section):
     """Learning rate."""
     weight_decay: float = Field(1e-4, ge=0)
     """Weight decay."""
+    device: Annotated[str, AfterValidator(_known_device)] = "auto"
+    """Where models are trained and score, pre-training included: `auto` (the first CUDA device,
+    else the CPU), `cpu`, `cuda`, `cuda:N` or `mps`. It decides nothing."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """`bf16`: forward passes run in bfloat16 (autocast); losses and figures in full precision."""

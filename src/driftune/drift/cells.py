@@ -157,7 +157,7 @@ def embedding_regions(model: "Recommender", encoder: Encoder, field: str) -> np.
     vectors = model.field_vectors(number)
     if vectors is None:
         return np.zeros(encoder.sizes[number], dtype=np.int64)
-    weights = vectors.detach().double().numpy()
+    weights = vectors.detach().cpu().double().numpy()
     directions = np.random.default_rng(0).normal(size=(weights.shape[1], PLANES))
     sides = (weights - weights.mean(axis=0)) @ directions > 0
     return np.asarray(sides @ (1 << np.arange(PLANES)), dtype=np.int64)

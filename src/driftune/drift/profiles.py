@@ -89,7 +89,9 @@ class Profiler:
         kept = {each.key: each for each in (read_counts(path) if is_whole(path) else ())}
         grouped = "" if self.groups is None else f" {self.groups.label}"
         shown = " as shown" if self.encoder.debias else ""
-        marks = {key: f"{self.served[key].label}{grouped}{shown}" for key in keys}
+        # Predictions of another precision are not those of the same champion.
+        made = "" if self.model.precision == "fp32" else f" {self.model.precision}"
+        marks = {key: f"{self.served[key].label}{grouped}{shown}{made}" for key in keys}
         missing = [key for key in keys if key not in kept or kept[key].label != marks[key]]
         if missing:
             found = self._draw(day, missing)

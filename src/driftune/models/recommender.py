@@ -60,6 +60,8 @@ class Recommender(nn.Module, ABC):
     """
 
     conversions: ClassVar[bool] = True
+    precision: str = "fp32"
+    """What it scores in: ``fp32``, or ``bf16`` by autocast."""
 
     @abstractmethod
     def inputs(self, rows: EncodedRows) -> tuple[Tensor, ...]:

@@ -52,7 +52,7 @@ def learn_groups(config: Config, encoder: Encoder, model: Recommender, mark: str
     vectors = model.field_vectors(number)
     groups = np.zeros(items, dtype=np.int64)
     if vectors is not None and items > 1:
-        known = vectors.detach().double().numpy()[encoder.buckets + 1 :]
+        known = vectors.detach().cpu().double().numpy()[encoder.buckets + 1 :]
         groups = _clusters(known, min(config.drift.top_categories, items), config.seed)
     return ItemGroups(groups, _names(encoder, groups), mark)
 

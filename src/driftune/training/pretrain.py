@@ -20,6 +20,7 @@ from driftune.models.esmm import ESMM
 from driftune.models.recommender import Recommender
 from driftune.registry.ledger import Ledger
 from driftune.training.base import judge_base
+from driftune.training.devices import serving
 from driftune.training.fitting import Progress, fit
 from driftune.training.groups import ItemGroups, learn_groups, load_groups, save_groups
 from driftune.training.holdout import newest_of_each, seen_until
@@ -45,7 +46,7 @@ def pretrain(
     Under ``torchrun`` all ranks train, and the first does all else; the others' figures are empty.
     """
     figures: Figures = {}
-    with ranks() as group:
+    with ranks(config) as group:
         shown = progress if group.first else None
         for step in STEPS if only is None else (only,):
             if step == "encode":
@@ -86,11 +87,13 @@ def ensure_backbone(config: Config, ledger: Ledger, progress: Progress | None = 
 
 
 def load_model(config: Config) -> tuple[Encoder, Recommender, str]:
-    """Load encoder, frozen backbone and its fingerprint."""
+    """Load encoder, frozen backbone (on ``adapter.device``) and its fingerprint."""
     encoder, folder, own = _encoder(config), backbone_folder(config), config.recommender
     if own is None:
-        return encoder, *load_backbone(folder, encoder.fingerprint)
-    return encoder, *load_own_backbone(config, own, folder, encoder)
+        model, mark = load_backbone(folder, encoder.fingerprint)
+    else:
+        model, mark = load_own_backbone(config, own, folder, encoder)
+    return encoder, serving(config, model), mark
 
 
 def load_item_groups(config: Config, encoder: Encoder, mark: str) -> ItemGroups | None:

@@ -15,7 +15,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, distributed, nn
 
-from driftune.errors import BackboneError
+from driftune.config import Config
+from driftune.errors import BackboneError, ConfigError
+from driftune.training.devices import device_for
 
 # The first rank brings the reference days into the lake and encodes them while the others wait.
 # One that has died is noticed at once, however long this is.
@@ -86,17 +88,21 @@ ALONE = Ranks()
 
 
 @contextmanager
-def ranks() -> Iterator[Ranks]:
+def ranks(config: Config) -> Iterator[Ranks]:
     """Join the processes that ``torchrun`` has started; alone without it.
+
+    Alone it computes on ``adapter.device``; of several processes each has a GPU of its own, or all
+    compute on the CPU.
 
     Raises:
         BackboneError: when another rank has died, or there are more processes than GPUs.
+        ConfigError: when there is no such device, or it is a single one for several processes.
     """
     size = int(os.environ.get("WORLD_SIZE", "1")) if distributed.is_torchelastic_launched() else 1
     if size == 1:
-        yield Ranks()
+        yield Ranks(device=str(device_for(config)))
         return
-    rank, device = int(os.environ["RANK"]), _device()
+    rank, device = int(os.environ["RANK"]), _device(config)
     # Sums over CPU tensors go by gloo, also where gradients go by nccl.
     backend = "gloo" if device == "cpu" else "cpu:gloo,cuda:nccl"
     before = signal.signal(signal.SIGTERM, _stopped)
@@ -116,8 +122,14 @@ def ranks() -> Iterator[Ranks]:
             distributed.destroy_process_group()
 
 
-def _device() -> str:
-    if not torch.cuda.is_available():
+def _device(config: Config) -> str:
+    wanted = config.adapter.device
+    if ":" in wanted or wanted == "mps":
+        raise ConfigError(
+            f"{config.source_file}: adapter.device = '{wanted}': is one device for the "
+            f"{os.environ['WORLD_SIZE']} processes of torchrun; set cuda, auto or cpu"
+        )
+    if device_for(config).type == "cpu":
         return "cpu"
     local, there = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
     if local > there:

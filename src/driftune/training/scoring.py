@@ -6,14 +6,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from driftune.errors import DeviceFullError
 from driftune.models.adapters import AdapterBank, attach
+from driftune.models.adapters.devices import (
+    Chunk,
+    DeviceMemoryError,
+    computing,
+    device_of,
+)
+from driftune.models.adapters.feeding import over_chunks
+from driftune.models.adapters.outputs import parts_of
 from driftune.models.recommender import Recommender
 from driftune.training.rows import Rows
 
 CHUNK = 1 << 15
 
 
-@torch.inference_mode()
 def score(
     model: Recommender, rows: Rows, bank: AdapterBank | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -22,48 +30,62 @@ def score(
     Numbers that debias (``features.debias``) have their stated value, which is for what ranks rows;
     what compares probabilities with labels scores ``rows.as_shown()``. With a ``bank`` each row
     passes its own domain's adapter, in one mixed forward; domains that the bank does not hold take
-    the base path.
+    the base path. The model computes where it lies, in its own precision, and the bank is brought
+    there; probabilities are made of its logits on the CPU, in float64.
+
+    Raises:
+        DeviceFullError: when the device's memory does not suffice for few rows at once.
     """
-    inputs = model.inputs(rows.as_scored())
     if bank is None or not bank.widths:
-        return _score(rows, lambda part: model(*_part(inputs, part)))
-    import pandas as pd
+        found = _logits(model, rows, lambda first, *part: parts_of(model(*part)))
+    else:
+        import pandas as pd
 
-    # By hash: sorting a million keys takes longer than scoring their rows.
-    row_names, names = pd.factorize(rows.domain_key)
-    with attach(model, bank, list(bank.widths)) as adapted:
-        slots = adapted.slots(names.tolist())[torch.from_numpy(row_names)]
-        return _score(rows, lambda part: adapted(slots[part], *_part(inputs, part)))
+        # By hash: sorting a million keys takes longer than scoring their rows.
+        row_names, names = pd.factorize(rows.domain_key)
+        with attach(model, bank, list(bank.widths)) as adapted:
+            slots = adapted.slots(names.tolist())[torch.from_numpy(row_names)]
+            found = _logits(
+                model,
+                rows,
+                lambda first, *part: parts_of(adapted(slots[first : first + len(part[0])], *part)),
+            )
+    clicks, both = [np.empty(0)], [np.empty(0)]
+    for click_logit, *convert_logits in found:
+        p_click = _probability(click_logit)
+        clicks.append(p_click.numpy())
+        for convert_logit in convert_logits:
+            p_click = p_click * _probability(convert_logit)
+        both.append(p_click.numpy())
+    return np.concatenate(clicks), np.concatenate(both)
 
 
-@torch.inference_mode()
 def score_clicks(model: Recommender, rows: Rows, bank: AdapterBank) -> np.ndarray:
     """Score clicks alone: pCTR of every row as ``score`` has it, without the other tower where no
     adapter serves.
     """
     if bank.widths:
         return score(model, rows, bank)[0]
-    found, inputs = [np.empty(0)], model.inputs(rows.as_scored())
-    for start in range(0, len(rows), CHUNK):
-        part = slice(start, start + CHUNK)
-        logit = model.click_logit(*_part(inputs, part))
-        found.append(torch.sigmoid(logit.double()).numpy())
-    return np.concatenate(found)
+    found = _logits(model, rows, lambda first, *part: (model.click_logit(*part),))
+    return np.concatenate([np.empty(0), *(_probability(logit).numpy() for (logit,) in found)])
 
 
-def _part(inputs: tuple[Tensor, ...], part: slice) -> tuple[Tensor, ...]:
-    return tuple(each[part] for each in inputs)
+@torch.inference_mode()
+def _logits(
+    model: Recommender, rows: Rows, forward: Callable[..., tuple[Tensor, ...]]
+) -> list[tuple[Tensor, ...]]:
+    """What ``forward`` gives for the rows, chunk after chunk, on the model's device.
+
+    Nobody waits for the device before all chunks are on their way.
+    """
+    device, inputs = device_of(model), model.inputs(rows.as_scored())
+    try:
+        with computing(device, model.precision):
+            return over_chunks(inputs, device, Chunk(CHUNK, "scoring"), forward)
+    except DeviceMemoryError as error:
+        raise DeviceFullError(str(error)) from None
 
 
-def _score(
-    rows: Rows, forward: Callable[[slice], Tensor | tuple[Tensor, Tensor]]
-) -> tuple[np.ndarray, np.ndarray]:
-    clicks, both = [np.empty(0)], [np.empty(0)]
-    for start in range(0, len(rows), CHUNK):
-        output = forward(slice(start, start + CHUNK))
-        click_logit, convert_logit = (output, None) if isinstance(output, Tensor) else output
-        p_click = torch.sigmoid(click_logit.double())
-        clicks.append(p_click.numpy())
-        p_convert = 1.0 if convert_logit is None else torch.sigmoid(convert_logit.double())
-        both.append((p_click * p_convert).numpy())
-    return np.concatenate(clicks), np.concatenate(both)
+def _probability(logit: Tensor) -> Tensor:
+    """Sigmoid on the CPU in float64, which not every device has."""
+    return torch.sigmoid(logit.cpu().double())

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from driftune.config import Config
 from driftune.features.encoder import Encoder
+from driftune.models.adapters.devices import moved
 from driftune.models.esmm import ESMM
 from driftune.training.rows import Rows
 
@@ -44,8 +45,10 @@ class IdDropout:
         """
         if not self.told:
             return ids
+        # Drawn on the CPU, whatever the device: all draw the same.
         dropped = torch.rand(ids.shape, generator=draws) < torch.tensor(self.shares)
         bucket = torch.randint(1, self.buckets + 1, ids.shape, generator=draws)
+        dropped, bucket = moved(dropped, ids.device), moved(bucket, ids.device)
         return torch.where(dropped & (ids > 0), bucket, ids)
 
     @torch.no_grad()

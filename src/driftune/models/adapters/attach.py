@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from driftune.models.adapters.adapter import Adapter
 from driftune.models.adapters.bank import AdapterBank
+from driftune.models.adapters.devices import bring, device_of, moved
 from driftune.models.adapters.draws import SeededWeights, named_seed
 from driftune.models.adapters.files import Card, Json, fingerprint, load_adapter, save_adapter
 from driftune.models.adapters.making import Seen, make_at
@@ -41,6 +42,7 @@ class AdaptedModel(nn.Module):
             wrong = "', '".join(missing)
             raise AttachError(f"no module '{wrong}' to attach to; there are: {names}")
         self.model, self.bank, self.at = model, bank, tuple(at)
+        bring(bank, device_of(model))
         for parameter in model.parameters():
             parameter.requires_grad_(False)
         self._call = threading.local()
@@ -97,7 +99,7 @@ class AdaptedModel(nn.Module):
             self.build(*args, **kwargs)
         ids = domains if isinstance(domains, Tensor) else self.slots(domains)
         try:
-            groups = self.bank.group(ids)
+            groups = self.bank.group(ids).on(device_of(self.model))
         except ValueError as error:
             raise AttachError(str(error)) from None
 
@@ -128,11 +130,15 @@ class AdaptedModel(nn.Module):
 
     @torch.no_grad()
     def build(self, *args: Any, **kwargs: Any) -> None:
-        """Make the adapters that are still to be made, by a run over these inputs."""
-        pending = self._pending
+        """Make the adapters that are still to be made, by a run over these inputs.
+
+        All adapters are on the model's device then.
+        """
+        pending, device = self._pending, device_of(self.model)
+        bring(self.bank, device)
         if not pending:
             return
-        seen = self._look(args, kwargs)
+        seen = self._look(*_on(device, args, kwargs))
         modules = dict(self.model.named_modules())
         for domain, (config, seed) in pending.items():
             kernels = {}
@@ -176,6 +182,7 @@ class AdaptedModel(nn.Module):
             seen[place] = parts_of(output)[0].clone()
             return output
 
+        args, kwargs = _on(device_of(self.model), args, kwargs)
         self.run(keep, *args, **kwargs)
         return {place: flat(output) for place, output in seen.items()}
 
@@ -223,6 +230,7 @@ class AdaptedModel(nn.Module):
                 f"{folder}: has kernels at {', '.join(other)}; attached are {', '.join(self.at)}"
             )
         self.bank.load(domain, adapter)
+        bring(self.bank, device_of(self.model))
         self._pending.pop(domain, None)
         return card
 
@@ -286,6 +294,19 @@ class AdaptedModel(nn.Module):
 
         self.run(look, *args, **kwargs)
         return seen
+
+
+def _on(
+    device: torch.device, args: Sequence[Argument], kwargs: Mapping[str, Argument]
+) -> tuple[tuple[Argument, ...], dict[str, Argument]]:
+    """The arguments with their tensors on a device."""
+    return (
+        tuple(moved(each, device) if isinstance(each, Tensor) else each for each in args),
+        {
+            name: moved(each, device) if isinstance(each, Tensor) else each
+            for name, each in kwargs.items()
+        },
+    )
 
 
 def _in_order(

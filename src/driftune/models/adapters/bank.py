@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from driftune.models.adapters.adapter import Adapter
+from driftune.models.adapters.devices import moved
 from driftune.models.adapters.methods.kernel import Kernel
 from driftune.models.adapters.outputs import Output, flat, like, one_tensor, parts_of, spread
 
@@ -25,6 +26,13 @@ class Groups(NamedTuple):
     slots: list[int]
     rows: list[Tensor]
     size: int
+
+    def on(self, device: torch.device) -> "Groups":
+        """The same with the positions on a device, by one copy for all groups."""
+        if not self.rows or self.rows[0].device == device:
+            return self
+        together = moved(torch.cat(self.rows), device)
+        return self._replace(rows=list(torch.split(together, [len(each) for each in self.rows])))
 
 
 class AdapterBank(nn.Module):

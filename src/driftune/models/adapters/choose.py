@@ -10,6 +10,7 @@ import torch
 
 from driftune.models.adapters.adapter import Adapter
 from driftune.models.adapters.attach import AdaptedModel
+from driftune.models.adapters.devices import device_of, moved
 from driftune.models.adapters.examples import Examples
 from driftune.models.adapters.methods.config import KernelConfig
 from driftune.models.adapters.report import Training, TrainReport
@@ -155,7 +156,8 @@ def fit_prior(adapted: AdaptedModel, domain: str, examples: Examples) -> None:
     step = max(1, len(rows) // PRIOR_ROWS)
     rows = rows[::step]
     seen = adapted.observe(*(each[rows] for each in examples.inputs))
-    fresh = None if examples.fresh is None else examples.fresh[rows]
+    device = device_of(adapted.model)
+    fresh = None if examples.fresh is None else moved(examples.fresh[rows], device)
     for place, kernel in kernels:
         h = seen[place]
         steps = len(h) // len(rows)

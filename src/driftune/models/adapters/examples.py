@@ -1,10 +1,19 @@
 """Rows to train on, and what the frozen part of the model makes of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from driftune.models.adapters.devices import (
+    Chunk,
+    DeviceMemoryError,
+    lacks_memory,
+    moved,
+    say_once,
+)
+from driftune.models.adapters.feeding import over_chunks
 
 CHUNK = 1 << 15
 
@@ -63,6 +72,15 @@ class Examples:
             None if self.fresh is None else self.fresh[rows],
         )
 
+    def judged_on(self, device: torch.device) -> "Examples":
+        """The rows with all but the model's inputs on a device: labels, domains and ``fresh``."""
+        return Examples(
+            self.inputs,
+            tuple(moved(each, device) for each in self.labels),
+            moved(self.domains, device),
+            None if self.fresh is None else moved(self.fresh, device),
+        )
+
     def split(self, first: int) -> tuple["Examples", "Examples"]:
         """The first rows, and the rest: older and newest ones where they are in order of time."""
         return self.take(slice(0, first)), self.take(slice(first, None))
@@ -75,37 +93,60 @@ class Examples:
 class Kept:
     """What lies below the adapters, for any rows: kept where it fits into memory, else made anew.
 
-    ``size``: bytes that are kept, 0 where it is made anew for every batch.
+    ``below`` computes on ``device``, by default that of the examples' domain ids. Where its values
+    are not kept, the inputs themselves lie there if they take ``resident`` bytes at most, else a
+    batch of them is copied. ``size``: bytes that are kept, 0 where they are made anew for every
+    batch.
     """
 
     def __init__(
-        self, examples: Examples, below: Callable[..., tuple[Tensor, ...]], most: int
+        self,
+        examples: Examples,
+        below: Callable[..., tuple[Tensor, ...]],
+        most: int,
+        device: torch.device | None = None,
+        resident: int = 0,
     ) -> None:
-        self._examples, self._below = examples, below
+        self._inputs, self._below = examples.inputs, below
+        self._device = examples.domains.device if device is None else device
         self._values: tuple[Tensor, ...] | None = None
         self.size = 0
-        if len(examples) == 0 or most <= 0:
+        rows = len(examples)
+        if rows and most > 0:
+            self._keep(rows, most)
+        taken = sum(each.element_size() * each.numel() for each in self._inputs)
+        if self._values is None and taken <= resident:
+            self._inputs = tuple(moved(each, self._device) for each in self._inputs)
+
+    @torch.no_grad()
+    def _keep(self, rows: int, most: int) -> None:
+        """Keep the values of all rows, unless they take more bytes or more than there are."""
+        few = (moved(each[: min(rows, 64)], self._device) for each in self._inputs)
+        probe = self._below(*few)
+        row = sum(each.element_size() * each[0].numel() for each in probe)
+        if row * rows > most:
             return
-        with torch.no_grad():
-            probe = below(*(each[: min(len(examples), 64)] for each in examples.inputs))
-            row = sum(each.element_size() * each[0].numel() for each in probe)
-            if row * len(examples) > most:
-                return
+
+        def fill(first: int, *part: Tensor) -> None:
+            for whole, found in zip(values, self._below(*part), strict=True):
+                whole[first : first + len(part[0])] = found
+
+        try:
             # Filled in place: chunks joined at the end would need twice the memory for a moment.
-            values = tuple(each.new_empty((len(examples), *each.shape[1:])) for each in probe)
-            for start, part in self._chunks():
-                for whole, found in zip(values, below(*part), strict=True):
-                    whole[start : start + CHUNK] = found
-        self._values = values
-        self.size = row * len(examples)
+            values = tuple(each.new_empty((rows, *each.shape[1:])) for each in probe)
+            over_chunks(self._inputs, self._device, Chunk(CHUNK, "the frozen pass"), fill)
+        except RuntimeError as error:
+            if not (lacks_memory(error) or isinstance(error, DeviceMemoryError)):
+                raise
+            say_once(f"{self._device}: no memory to keep the frozen pass, which is made every time")
+            return
+        self._values, self.size = values, row * rows
 
     def take(self, rows: Tensor) -> tuple[Tensor, ...]:
-        """The values of the rows at these positions."""
+        """The values of the rows at these positions, which lie on the device."""
         if self._values is not None:
             return tuple(each.index_select(0, rows) for each in self._values)
+        own = rows.to(self._inputs[0].device)
+        part = (moved(each.index_select(0, own), self._device) for each in self._inputs)
         with torch.no_grad():
-            return self._below(*(each.index_select(0, rows) for each in self._examples.inputs))
-
-    def _chunks(self) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
-        for start in range(0, len(self._examples), CHUNK):
-            yield start, tuple(each[start : start + CHUNK] for each in self._examples.inputs)
+            return self._below(*part)

@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 from driftune.models.adapters.adapter import Adapter
 from driftune.models.adapters.attach import AdaptedModel
 from driftune.models.adapters.batching import learning_rate_factor
+from driftune.models.adapters.devices import moved
 from driftune.models.adapters.draws import named_seed
 from driftune.models.adapters.methods.method import Phase
 from driftune.models.adapters.methods.registry import schedules
@@ -65,7 +66,7 @@ class Learner:
         """Set this epoch's phases; returns its batches of rows."""
         self.adapter.train()
         self.phases = {kind: each.start(epoch) for kind, each in self.schedules.items()}
-        order = torch.randperm(len(self.rows), generator=self.generator).to(self.rows.device)
+        order = moved(torch.randperm(len(self.rows), generator=self.generator), self.rows.device)
         return torch.split(self.rows[order], self.batch_size)
 
     def note(self, loss: float | None) -> None:

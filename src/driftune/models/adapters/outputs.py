@@ -5,6 +5,8 @@ from typing import TypeAlias
 
 from torch import Tensor
 
+from driftune.models.adapters.devices import raised
+
 Output: TypeAlias = "Tensor | tuple[Output, ...] | list[Output] | Mapping[str, Output]"
 """A module's output. One of any other kind is refused where kernels are to change it."""
 
@@ -38,6 +40,16 @@ def like(output: Output, parts: Sequence[Tensor]) -> Output:
         return parts[0]
     make: Callable[..., Output] = type(output)
     return make(*parts) if hasattr(output, "_fields") else make(parts)
+
+
+def in_full(output: Output) -> Output:
+    """The output with its shorter floats in float32, as losses take them."""
+    if isinstance(output, Tensor):
+        return raised(output)
+    if not isinstance(output, tuple | list | Mapping):
+        return output
+    # Outputs that are nested in others are none of ``like``'s parts, but it takes them as well.
+    return like(output, [in_full(each) for each in parts_of(output)])  # type: ignore[misc]
 
 
 def one_tensor(output: Output, width: int) -> Tensor:

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from driftune.models.adapters.attach import AdaptedModel
+from driftune.models.adapters.devices import Chunk
 from driftune.models.adapters.examples import Examples, Kept
+from driftune.models.adapters.feeding import over_chunks
 from driftune.models.adapters.outputs import Output, flat, parts_of
 
 FEW_ROWS, SCALE_ROWS = 1000, 1 << 14
@@ -29,15 +31,23 @@ def fit_scales(
         else:
             small.append(domain)
     if small:
-        parts.append((small, torch.arange(len(examples))))
+        parts.append((small, torch.arange(len(examples), device=examples.domains.device)))
     for domains, rows in parts:
-        rows = rows[:: max(1, len(rows) // SCALE_ROWS)].to(examples.domains.device)
-        adapted.fit_scale_to(domains, _observe(above, kept.take(rows)))
+        rows = rows[:: max(1, len(rows) // SCALE_ROWS)]
+        adapted.fit_scale_to(domains, _observe(above, kept, rows))
 
 
 @torch.no_grad()
-def _observe(above: Callable[..., Output], values: tuple[Tensor, ...]) -> dict[str, Tensor]:
-    """What the places give without adapters, from what lies below them."""
+def _observe(above: Callable[..., Output], kept: Kept, rows: Tensor) -> dict[str, Tensor]:
+    """What the places give for rows without adapters, from what lies below them."""
+    chunk = Chunk(SCALE_ROWS, "the kernels' standardisation")
+    parts = over_chunks(
+        [rows], rows.device, chunk, lambda _, part: _observed(above, kept.take(part))
+    )
+    return {place: torch.cat([each[place] for each in parts]) for place in parts[0]}
+
+
+def _observed(above: Callable[..., Output], values: tuple[Tensor, ...]) -> dict[str, Tensor]:
     seen: dict[str, Tensor] = {}
 
     def keep(place: str, output: Output, inputs: tuple[Tensor, ...]) -> Output:

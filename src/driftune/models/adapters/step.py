@@ -1,6 +1,6 @@
 """One training step's kernels: rows sorted by domain, each range through its own kernel."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -32,7 +32,7 @@ class Step:
         self,
         adapters: dict[int, Adapter],
         spans: Sequence[Span],
-        generators: dict[int, Generator],
+        generators: Mapping[int, Generator],
         fresh: Tensor | None = None,
         warming: frozenset[int] = frozenset(),
     ) -> None:

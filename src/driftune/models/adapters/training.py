@@ -11,9 +11,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+import torch
+
 from driftune.models.adapters.attach import AdaptedModel
 from driftune.models.adapters.batching import batch_sizes
 from driftune.models.adapters.checkpoint import Checkpoint
+from driftune.models.adapters.devices import device_of, in_precision, moved
 from driftune.models.adapters.examples import Examples, Kept
 from driftune.models.adapters.learners import Learner, make_learners
 from driftune.models.adapters.losses import Loss, esmm_rows
@@ -51,7 +54,8 @@ def train(
     ``select`` it trains for all ``epochs`` (a number for each domain, or the configured one) and
     keeps its last state. With ``checkpoint``, a file, a run that was killed goes on after its last
     whole epoch; the file is removed at the end. ``loss`` (``esmm_rows`` by default) gives each
-    row's loss; ``progress`` is told of each epoch. Same model, adapters, examples and seed give the
+    row's loss; ``progress`` is told of each epoch. The model's device computes, wherever the rows
+    lie. Same model, adapters, examples and seed give the
     same bytes on a CPU with the same number of threads. Kernels that need to be standardised are,
     by their domain's rows (by all rows where it has few).
 
@@ -75,13 +79,14 @@ def train_part(
     """``train`` as a part of a longer run, which removes the checkpoint at its own end."""
     started = time.perf_counter()
     _check(adapted, examples, select)
-    probe = tuple(each[:64] for each in examples.inputs)
+    device = device_of(adapted.model)
+    probe = tuple(moved(each[:64], device) for each in examples.inputs)
     adapted.build(*probe)
-    halves = split(adapted, probe)
-    rows, selected = _keep(examples, select, halves, config.cache_bytes)
-    fit_scales(adapted, examples, rows.kept, halves.above)
+    halves = _in_precision(split(adapted, probe), device, config.precision)
+    rows, selected = _keep(examples, select, halves, device, config.cache_bytes)
+    fit_scales(adapted, rows.examples, rows.kept, halves.above)
     epochs = options.get("epochs")
-    learners = _learners(adapted, examples, config, epochs)
+    learners = _learners(adapted, rows.examples, config, epochs)
     run = Run(config, rows, selected, halves.above, options.get("loss", esmm_rows))
     store = Checkpoint.of(checkpoint, adapted, examples, select, config, epochs)
     seconds = _epochs(run, learners, store, options.get("progress"))
@@ -92,19 +97,33 @@ def train_part(
     return Training(reports, time.perf_counter() - started, seconds, size, halves.problem)
 
 
+def _in_precision(halves: Split, device: torch.device, precision: str) -> Split:
+    """Both halves of the model, computed in this precision."""
+    below = in_precision(halves.below, device, precision)
+    above = in_precision(halves.above, device, precision)
+    return halves._replace(below=below, above=above)
+
+
 def _keep(
-    examples: Examples, select: Examples | None, halves: Split, most_bytes: int
+    examples: Examples,
+    select: Examples | None,
+    halves: Split,
+    device: torch.device,
+    most_bytes: int,
 ) -> tuple[Rows, Rows | None]:
-    """The rows with what lies below the adapters, kept in so much memory at most."""
+    """The rows with what lies below the adapters, kept in so much memory of the device at most."""
+    resident = most_bytes
     if halves.problem is not None:
         # Nothing lies below: what was kept would be the inputs.
         log.info("nothing is computed ahead of the adapters: %s", halves.problem)
         most_bytes = 0
-    kept = Kept(examples, halves.below, most_bytes)
+    kept = Kept(examples, halves.below, most_bytes, device, resident)
+    rows = Rows(examples.judged_on(device), kept)
     if select is None:
-        return Rows(examples, kept), None
+        return rows, None
     left = max(0, most_bytes - kept.size)
-    return Rows(examples, kept), Rows(select, Kept(select, halves.below, left))
+    selected = Kept(select, halves.below, left, device, resident)
+    return rows, Rows(select.judged_on(device), selected)
 
 
 def _learners(

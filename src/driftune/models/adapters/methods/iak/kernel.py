@@ -22,6 +22,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from driftune.models.adapters.devices import moved, raised
+from driftune.models.adapters.draws import BatchDraws
 from driftune.models.adapters.methods.iak.config import IAKConfig
 from driftune.models.adapters.methods.kernel import Adapted, Kernel, NotFiniteError
 
@@ -100,6 +102,7 @@ class IAKKernel(Kernel):
             ValueError: when there are no rows or the width differs.
         """
         self._check(h)
+        h = raised(h)
         if len(h) == 0:
             raise ValueError("no rows to fit the scale on")
         spread = h.std(dim=0, correction=0)
@@ -109,7 +112,8 @@ class IAKKernel(Kernel):
         if not bool((center + spread + usual).isfinite().all()):
             raise NotFiniteError("representations to fit the scale on hold NaN or infinity")
         self.center.copy_(center)
-        self.scale.copy_(spread.clamp_min(SCALE_FLOOR * usual) if usual > 0 else torch.ones(1))
+        some = usual > 0
+        self.scale.copy_(spread.clamp_min(SCALE_FLOOR * usual) if some else torch.ones_like(spread))
         self.fitted.fill_(True)
 
     @torch.no_grad()
@@ -172,7 +176,7 @@ class IAKKernel(Kernel):
 
     def warm_up(self, h: Tensor, adapted: Adapted) -> Tensor:
         """See ``Kernel.warm_up``: mean squared error of ĥ against h in standardised units."""
-        return ((adapted.h - h) / self.scale).square().mean()
+        return ((raised(adapted.h) - h) / self.scale).square().mean()
 
     def matching(self) -> list[nn.Parameter]:
         """The parameters of the learner f, which the matching phase trains alone."""
@@ -188,7 +192,8 @@ class IAKKernel(Kernel):
         """The kernel's tensors, μ(h) and σ(h)."""
         tensors = self.tensors()
         hidden, mean = encode(tensors, h, fresh)
-        return tensors, mean, functional.softplus(self.rho(hidden) - SIGMA_SHIFT) + SIGMA_FLOOR
+        rho = raised(self.rho(hidden))
+        return tensors, raised(mean), functional.softplus(rho - SIGMA_SHIFT) + SIGMA_FLOOR
 
     def _check(self, h: Tensor) -> None:
         if h.ndim != 2 or h.shape[1] != self.width:
@@ -233,7 +238,8 @@ def reconstruction_loss(kernel: IAKKernel, h: Tensor, generator: Generator | Non
 
 def _noise(like: Tensor, generator: Generator | None) -> Tensor:
     """Standard normal draws on the generator's device, so that a CPU seed serves a GPU kernel."""
+    if isinstance(generator, BatchDraws):
+        return moved(generator.normal(like.shape, like.dtype), like.device)
     device = like.device if generator is None else generator.device
-    return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=device).to(
-        like.device
-    )
+    drawn = torch.randn(like.shape, generator=generator, dtype=like.dtype, device=device)
+    return moved(drawn, like.device)
