@@ -55,6 +55,8 @@ TWO_SHIFTS = SIMULATION.model_copy(
 )
 
 
+# Before xdist reads the groups, also where this folder alone is run.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Every test in this folder runs real flows."""
     folder = Path(__file__).parent
