@@ -14,6 +14,8 @@ from tests.notify.conftest import Inbox
 ROOT = Path(__file__).parents[2]
 
 
+# Before xdist reads the groups, also where this folder alone is run.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Every test in this folder runs real flows."""
     folder = Path(__file__).parent

@@ -35,7 +35,8 @@ from driftune.registry.status import domain_status
 from driftune.reports.decision_page import decision_view
 from driftune.reports.history import load_history
 from tasks import drift as drift_tasks
-from tests.conftest import DOMAINS, World, impressions
+from tests.checkpoint import judged_plainly
+from tests.conftest import DOMAINS, World, impressions, made_once
 from tests.crowning import DOMAIN, KEY, bring, crown, pending, random_adapter
 from tests.forks import kill_at
 
@@ -67,13 +68,22 @@ def change(world: World, before: str, after: str) -> None:
     world.params.write_text(text.replace(before, after), encoding="utf-8")
 
 
+@pytest.fixture(scope="session")
+def _decided(_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def make(folder: Path) -> None:
+        world = World.at(folder)
+        day = world.day(3)
+        with judged_plainly():
+            bring(world, day, impressions(day, 2400))
+        decide(world.params, day)
+
+    return made_once(tmp_path_factory, "decided", make, _trained)
+
+
 @pytest.fixture
-def decided(trained_world: World) -> World:
-    """A world whose day 3 was decided for all domains."""
-    day = trained_world.day(3)
-    bring(trained_world, day, impressions(day, 2400))
-    decide(trained_world.params, day)
-    return trained_world
+def decided(_decided: Path, tmp_path: Path) -> World:
+    """A world whose day 3 was decided for all domains: a copy of one made once per session."""
+    return World.copied(_decided, tmp_path / "decided")
 
 
 def stricter(world: World) -> None:

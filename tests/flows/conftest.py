@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from prefect.testing.utilities import prefect_test_harness
 
 from driftune.registry.ledger import Ledger
 from driftune.simulate import Event, SimulationConfig, simulate
@@ -55,6 +54,8 @@ TWO_SHIFTS = SIMULATION.model_copy(
 )
 
 
+# Before xdist reads the groups, also where this folder alone is run.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Every test in this folder runs real flows."""
     folder = Path(__file__).parent
@@ -68,6 +69,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def prefect_server() -> Iterator[None]:
     """One Prefect server with its own database for all flow tests."""
+    # Here, as it imports the server: for seconds, in each process that borrows from this module.
+    from prefect.testing.utilities import prefect_test_harness
+
     with prefect_test_harness(server_startup_timeout=120):
         yield
 

@@ -23,7 +23,7 @@ from driftune.lake.table import Lake
 from driftune.registry.erasures import kept_list
 from driftune.registry.ledger import Ledger
 from driftune.retention.erase import Erased, apply_again, erase
-from tests.conftest import Ended, World
+from tests.conftest import Ended, World, made_once
 
 USERS = ["u7", "u8"]
 
@@ -58,18 +58,26 @@ def ledger_of(world: World) -> Path:
     return world.config.home / "ledger.db"
 
 
+@pytest.fixture(scope="session")
+def _erased(_ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def make(folder: Path) -> None:
+        world, old = World.copied(_ingested, folder / "ingested"), folder / "old"
+        old.mkdir()
+        shutil.copytree(store_of(world.config).place, old / "lake")
+        remove(world, "u7")
+        shutil.copy(Workspace(world.config).suppressed, old)
+        shutil.copy(ledger_of(world), old)
+        remove(world, "u8")
+
+    return made_once(tmp_path_factory, "erased", make)
+
+
 @pytest.fixture
-def erased(ingested_world: World, tmp_path: Path) -> World:
+def erased(_erased: Path, tmp_path: Path) -> World:
     """A world with two erasures; ``old`` beside it holds list and ledger after the first one, and
-    the lake of before."""
-    world, old = ingested_world, tmp_path / "old"
-    old.mkdir()
-    shutil.copytree(store_of(world.config).place, old / "lake")
-    remove(world, "u7")
-    shutil.copy(Workspace(world.config).suppressed, old)
-    shutil.copy(ledger_of(world), old)
-    remove(world, "u8")
-    return world
+    the lake of before: copies of ones made once per session."""
+    shutil.copytree(_erased / "old", tmp_path / "old")
+    return World.copied(_erased / "ingested", tmp_path / "ingested")
 
 
 def lose_list(world: World, _: Path) -> str:

@@ -19,6 +19,8 @@ from make_lock import CUDA, PLATFORMS, PYTHONS, TORCH_CPU, constraints  # noqa: 
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 EXTRAS = PROJECT["project"]["optional-dependencies"]
+# What packages ask for and set-up leaves out.
+LEFT_OUT = {Requirement(line).name for line in PROJECT["tool"]["uv"]["override-dependencies"]}
 # What `make setup` installs beside the project.
 SET_UP = ("dev", "docs", "postgres", "ray")
 
@@ -42,7 +44,7 @@ def needed(group: str) -> Iterator[tuple[str, str]]:
     while queue:
         wanted = queue.popleft()
         key = (normalized(wanted.name), frozenset(wanted.extras))
-        if key in seen:
+        if key in seen or key[0] in LEFT_OUT:
             continue
         seen.add(key)
         found = distribution(wanted.name)
@@ -78,6 +80,11 @@ def test_each_package_has_hashes_and_stands_there_once() -> None:
     for each in packages:
         assert each.hashes and each.groups, each.name
         assert all(re.fullmatch("[0-9a-f]{64}", one) for one in each.hashes), each.name
+
+
+def test_what_is_left_out_is_not_locked() -> None:
+    assert {"rfc3987-syntax"} == LEFT_OUT
+    assert not LEFT_OUT & by_name().keys()
 
 
 def test_constraints_are_the_versions_of_the_lock() -> None:
