@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -181,3 +182,21 @@ def test_without_a_server_that_workers_reach_they_are_refused(simulated: World, 
         pytest.raises(ConfigError, match="PREFECT_API_URL is not set"),
     ):
         fanout.fan_out(config).__enter__()
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+@pytest.mark.parametrize(("assigned", "seen"), [([], ""), (["1"], "1")])
+def test_a_worker_sees_the_gpus_that_its_domain_needs(
+    monkeypatch: pytest.MonkeyPatch, assigned: list[str], seen: str
+) -> None:
+    """Ray's own function, which it calls in the worker before each task."""
+    ray = pytest.importorskip("ray")
+    from ray._private.utils import set_visible_accelerator_ids
+
+    for name, value in {**fanout.worker_environment(), "CUDA_VISIBLE_DEVICES": "0,1"}.items():
+        monkeypatch.setenv(name, value)
+    context = SimpleNamespace(get_accelerator_ids=lambda: {"GPU": assigned})
+    monkeypatch.setattr(ray, "get_runtime_context", lambda: context)
+    set_visible_accelerator_ids()
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == seen
