@@ -13,6 +13,7 @@ from driftune.errors import (
     LedgerBusyError,
     OvertakenError,
     RegistryError,
+    TrainerStoppedError,
 )
 
 
@@ -47,6 +48,9 @@ FAULTS = (
     # What is damaged or lost can be made whole: the same rows and weights come back.
     Fault(LakeDamageError, adaptation=End.GIVE_BACK, look=End.GIVE_BACK),
     Fault(BackboneError, adaptation=End.GIVE_BACK, look=End.GIVE_BACK),
+    # A training job of the user's own that was killed, for want of memory for example, or says
+    # itself that another try may do.
+    Fault(TrainerStoppedError, adaptation=End.GIVE_BACK, look=End.GIVE_BACK),
     # Wrong input stays wrong. A look's are a later day's rows, which can be delivered again: that
     # does not cost a trained challenger.
     Fault(DriftuneError, adaptation=End.FAIL, look=End.GIVE_BACK),

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from driftune.config.base import Positive, Section
+from driftune.config.trainer import Trainer
 
 Betas = Annotated[
     list[Annotated[float, Field(ge=0, allow_inf_nan=False)]],
@@ -47,3 +48,5 @@ class Adapter(Section):
     """Learning rate."""
     weight_decay: float = Field(1e-4, ge=0)
     """Weight decay."""
+    trainer: Trainer | None = None
+    """A training job of your own in the place of all this; null: the built-in one."""

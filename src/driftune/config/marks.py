@@ -9,13 +9,20 @@ from pydantic import JsonValue
 from driftune.config.base import Section
 from driftune.config.root import Config
 
-# What says how pages are kept and shown has no part in a decision.
-_SHOWN = {"html", "keep_pages_days", "snapshots"}
+# What says how pages are kept and shown, or how long training may take, has no part in a decision.
+_SHOWN: Mapping[str, bool | set[str]] = {
+    **dict.fromkeys(("html", "keep_pages_days", "snapshots"), True),
+    "trainer": {"timeout_minutes"},
+}
 # The form of marks: of what differs from the defaults, so that a key which a release adds changes
 # none. Those of before, without it, were of all keys.
 _FORM = "2:"
 # Keys that releases have added since the first marks of that form were kept.
-_ADDED: Mapping[str, tuple[str, ...]] = {"features": ("debias",), "gate": ("log_loss_tolerance",)}
+_ADDED: Mapping[str, tuple[str, ...]] = {
+    "features": ("debias",),
+    "gate": ("log_loss_tolerance",),
+    "adapter": ("trainer",),
+}
 
 
 def settings_marks(config: Config) -> dict[str, str]:
