@@ -92,7 +92,6 @@ def prepare(bench: Workbench, trainer: Trainer, folder: Path) -> Attempt:
     )
     attempt.write_to.mkdir()
     spans = split.spans()
-    fields, numbers = served.encoder.fields, served.encoder.numbers
     job: JsonObject = {
         "format": FORMAT,
         "decision": row.id,
@@ -104,8 +103,8 @@ def prepare(bench: Workbench, trainer: Trainer, folder: Path) -> Attempt:
         "select": {"path": str(select), **_span(spans.select)},
         # Where drift began within the rows to train on, if it did: fewer rows, all of after it.
         "train_since": [_span(split.spans(n).train)["from"] for n in range(1, len(split.windows))],
-        "fields": {f"c_{number}": name for number, name in enumerate(fields)},
-        "numbers": {f"x_{number}": name for number, name in enumerate(numbers)},
+        "fields": [*served.encoder.fields],
+        "numbers": [*served.encoder.numbers],
         "scored_with": {f"x_{number}": value for number, value in served.encoder.stated},
         "champion": str(champion.folder) if champion.folder and not champion.problem else None,
         "champion_version": champion.serves,

@@ -48,6 +48,7 @@ def run_command(attempt: Attempt, beat: Beat) -> None:
         in_time = _listen(attempt, process, output, beat)
     finally:
         _end_group(process)
+        _close(process)
         forget(attempt)
     if not in_time:
         raise TrainerError(
@@ -134,9 +135,13 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    if process.stdin is not None:
-        with suppress(BrokenPipeError):
-            process.stdin.close()
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            with suppress(BrokenPipeError):
+                stream.close()
 
 
 def _require_success(attempt: Attempt, code: int, said: str | None) -> None:

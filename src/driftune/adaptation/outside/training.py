@@ -53,7 +53,7 @@ def train_outside(
         bench.require_unchanged()
         require_untouched(attempt, own, given)
         adapter, told = left_adapter(bench, attempt), reported(attempt)
-    heart.now()
+        heart.now()
     figures = TrainingFigures(
         split=bench.split.spans(),
         parameters=sum(tensor.numel() for tensor in adapter.parameters()),
