@@ -81,9 +81,7 @@ def test_rows_come_as_the_lake_and_the_model_have_them_and_none_of_the_gate(
             assert np.array_equal(np.stack(given, 1), found.numpy())
         assert np.array_equal(table.column("click").to_numpy(), rows.click.numpy())
         assert set(table.column("domain").to_pylist()) == {DOMAIN}
-        assert {"user_id", "item_id", "category", "price", "d_restaurant_id"} <= {
-            *table.schema.names
-        }
+        assert {"user_id", "item_id", "category", "price", "request_id"} <= {*table.schema.names}
     assert set(job["days"]) == {str(world.day(n)) for n in (1, 2, 3)}
     assert (job["champion_version"], Path(job["champion"]).name) == (1, f"00001-{sha256[:12]}")
     assert job["backbone_fingerprint"] == served.backbone

@@ -37,8 +37,7 @@ from driftune.registry.ledger import Ledger
 from tests.adaptation.trainers import HERE, WRITE_TO, leaves, name_trainer, shell
 from tests.conftest import World
 from tests.crowning import DOMAIN, bench, pending, random_adapter
-
-PATIENCE = 60
+from tests.forks import PATIENCE, kill_at
 
 
 def kernel_at(place: str, width: int) -> Adapter:
@@ -93,7 +92,6 @@ class Wrong(NamedTuple):
 
 FITS = f"cp MADE/fits/* {WRITE_TO}/"
 LEFT = "what the training job left cannot be judged: "
-# A tensor's bytes are of another value, and the card's hash is that of these bytes.
 WRONG = [
     Wrong("exit code", "echo one >&2; echo 'no rows' >&2; exit 3", "with exit code 3: no rows"),
     Wrong("exit code, silent", "exit 1", "ended with exit code 1; it said nothing on stderr"),
@@ -196,7 +194,8 @@ def test_a_job_that_takes_too_long_is_ended_with_all_that_it_started(
     assert fault_of(raised.value).adaptation is End.FAIL
     pids = [int(line) for line in kept.read_text().split()]
     assert len(pids) == 2
-    assert not any(map(psutil.pid_exists, pids))
+    for pid in pids:
+        ended(pid)
 
 
 def test_what_a_job_leaves_running_ends_with_it(
@@ -238,7 +237,6 @@ def test_a_failed_job_ends_the_decision_and_a_killed_one_lets_it_wait(
 def test_a_lost_claim_ends_the_job(world: World, decision: str, tmp_path: Path) -> None:
     kept = tmp_path / "pid"
     name_trainer(world, shell(f"echo $$ > {kept}; sleep 1000"))
-    config = load_config(world.params, env={"DRIFTUNE__REGISTRY__LEASE_MINUTES": "0.001"})
     calls: list[str] = []
 
     def renew(what: str, done: int, total: int) -> None:
@@ -249,10 +247,10 @@ def test_a_lost_claim_ends_the_job(world: World, decision: str, tmp_path: Path) 
         if kept.exists() and kept.read_text():
             raise LedgerError("no longer claimed by this run")
 
-    with Ledger(config) as ledger:
+    with Ledger(world.config) as ledger:
         ledger.lease_seconds = 3
         with pytest.raises(LedgerError, match="no longer claimed"):
-            finetune(bench(config, ledger, decision), renew)
+            finetune(bench(world.config, ledger, decision), renew)
     assert len(calls) > 1
     ended(int(kept.read_text()))
 
@@ -262,9 +260,9 @@ def test_a_job_whose_run_was_killed_is_ended_and_begun_again(
 ) -> None:
     world, kept = next_day_world, tmp_path / "pid"
     decision = pending(world, world.day(3))
-    # It would write into its folder at once when that is removed.
-    loop = f"while :; do echo > {WRITE_TO}/late; done"
-    name_trainer(world, shell(f"echo $$ > {kept}; {loop} 2>/dev/null"))
+    # It would write into its folder again and again.
+    loop = f"while sleep 0.05; do mkdir -p {WRITE_TO}; echo > {WRITE_TO}/late; done"
+    name_trainer(world, shell(f"echo $$ > {kept}; {loop}"))
     process = forks.Process(target=adapted, args=(str(world.params), decision))
     process.start()
     until(lambda: kept.exists() and bool(kept.read_text()))
@@ -273,7 +271,7 @@ def test_a_job_whose_run_was_killed_is_ended_and_begun_again(
     process.join()
     orphan = int(kept.read_text())
     assert psutil.pid_exists(orphan)
-    name_trainer(world, shell(f"ls -A {WRITE_TO} >&2; {leaves(made / 'fits')}"))
+    name_trainer(world, shell(f'test -z "$(ls -A {WRITE_TO})" || exit 9; {leaves(made / "fits")}'))
     with Project(world.config, mirrored=False) as project:
         assert adapt(project, decision) in ("promoted", "rejected", "waiting")
     ended(orphan)
@@ -284,8 +282,6 @@ def test_a_job_whose_run_was_killed_is_ended_and_begun_again(
 def test_a_run_killed_before_its_job_was_noted_leaves_none(
     next_day_world: World, tmp_path: Path, forks: ForkServerContext
 ) -> None:
-    from tests.forks import kill_at
-
     world, kept = next_day_world, tmp_path / "begun"
     decision = pending(world, world.day(3))
     name_trainer(world, shell(f"touch {kept}"))
