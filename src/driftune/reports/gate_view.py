@@ -32,6 +32,10 @@ METRICS = {
 COUNTS = {"rows": "impressions", "clicks": "clicks", "conversions": "conversions"}
 UNSHOWN = ("ndcg_k", "lists_with_clicks", "lists_with_conversions")
 PARTS = {"train": "training", "select": "choice of the epoch", "gate": "gate"}
+TRAINERS = {
+    "command": "a command of your own (adapter.trainer)",
+    "deployment": "a deployment of your own (adapter.trainer)",
+}
 VERDICTS = {
     "pass": ("✓", "pass"),
     "fail": ("✕", "fail"),
