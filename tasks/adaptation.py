@@ -21,12 +21,15 @@ from driftune.project import Project
 from driftune.registry.ledger import Ledger
 from driftune.registry.waiting import looks_due
 from tasks.policy import LONG, QUICK, SPREAD
+from tasks.trainer import DeployedTrainers
 
 T = TypeVar("T")
 
 
 class Tasks(Steps):
     """The steps of an adaptation, each a task with retries."""
+
+    deployed = DeployedTrainers()
 
     def run(self, name: str, decision_id: str, call: Callable[[], T]) -> T:
         """Run a step as a task; ``call`` stays in this process."""

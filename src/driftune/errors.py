@@ -64,6 +64,14 @@ class RegistryError(DriftuneError):
     """An adapter version is missing or damaged, or a pointer moved meanwhile."""
 
 
+class TrainerError(DriftuneError):
+    """A training job of the user's own failed, or left no adapter that can be judged."""
+
+
+class TrainerStoppedError(TrainerError):
+    """A training job of the user's own was killed or asks to be run again."""
+
+
 BACKBONE_CHANGED = "the backbone was pre-trained anew after the decision"
 
 

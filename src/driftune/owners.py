@@ -9,13 +9,13 @@ from pathlib import Path
 
 def new_owner() -> str:
     """The name of a claim by this process."""
-    return f"{_place()}:{os.getpid()}:{time.time_ns()}"
+    return f"{place()}:{os.getpid()}:{time.time_ns()}"
 
 
 def has_ended(owner: str) -> bool:
     """Whether the owner of a claim was a process of this machine that is no more."""
-    place, pid, _ = owner.rsplit(":", 2)
-    if place != _place():
+    where, pid, _ = owner.rsplit(":", 2)
+    if where != place():
         return False
     try:
         os.kill(int(pid), 0)
@@ -26,7 +26,7 @@ def has_ended(owner: str) -> bool:
     return False
 
 
-def _place() -> str:
+def place() -> str:
     """Where process numbers are this process's own: host, boot and process namespace, hashed."""
     parts = [socket.gethostname()]
     for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):

@@ -19,6 +19,8 @@ from driftune.errors import (
     LedgerError,
     OvertakenError,
     RegistryError,
+    TrainerError,
+    TrainerStoppedError,
 )
 from driftune.project import Project
 from driftune.registry.by_hand import BY_HAND, ask
@@ -109,6 +111,8 @@ def test_a_decision_that_is_not_in_the_ledger(next_day_world: World) -> None:
         (LakeError("too few rows"), End.FAIL, End.GIVE_BACK),
         (LakeDamageError("a file is missing"), End.GIVE_BACK, End.GIVE_BACK),
         (BackboneError("damaged"), End.GIVE_BACK, End.GIVE_BACK),
+        (TrainerError("exit code 3"), End.FAIL, End.GIVE_BACK),
+        (TrainerStoppedError("out of memory"), End.GIVE_BACK, End.GIVE_BACK),
         (OSError("the disk was away"), End.GIVE_BACK, End.GIVE_BACK),
         (MemoryError(), End.GIVE_BACK, End.GIVE_BACK),
     ],

@@ -110,6 +110,7 @@ def test_the_example_of_adapters_alone_runs(
 def test_no_python_block_is_left_untested() -> None:
     assert [page.name for page in PAGES if blocks(page, "python")] == [
         "adapters.md",
+        "own-training.md",
         "serve.md",
     ]
 

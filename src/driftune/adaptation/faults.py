@@ -14,6 +14,7 @@ from driftune.errors import (
     LedgerBusyError,
     OvertakenError,
     RegistryError,
+    TrainerStoppedError,
 )
 
 
@@ -50,6 +51,9 @@ FAULTS = (
     Fault(BackboneError, adaptation=End.GIVE_BACK, look=End.GIVE_BACK),
     # Others had the device's memory meanwhile.
     Fault(DeviceFullError, adaptation=End.GIVE_BACK, look=End.GIVE_BACK),
+    # A training job of the user's own that was killed, for want of memory for example, or says
+    # itself that another try may do.
+    Fault(TrainerStoppedError, adaptation=End.GIVE_BACK, look=End.GIVE_BACK),
     # Wrong input stays wrong. A look's are a later day's rows, which can be delivered again: that
     # does not cost a trained challenger.
     Fault(DriftuneError, adaptation=End.FAIL, look=End.GIVE_BACK),

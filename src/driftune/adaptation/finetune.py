@@ -1,13 +1,14 @@
 """Fine-tuning: a challenger adapter for one domain, on the frozen backbone."""
 
-import hashlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from pydantic import JsonValue
 
+from driftune.adaptation.card import challenger_card
+from driftune.adaptation.outside.job import Deployments
+from driftune.adaptation.outside.training import train_outside
 from driftune.adaptation.workbench import Workbench
 from driftune.config import Config
 from driftune.config.adapter import Adapter as AdapterSettings
@@ -53,9 +54,13 @@ class Trained:
     seconds: float
 
 
-def finetune(bench: Workbench, progress: Progress | None = None) -> TrainingFigures:
+def finetune(
+    bench: Workbench, progress: Progress | None = None, deployed: Deployments | None = None
+) -> TrainingFigures:
     """Train the decision's challenger and write its files; returns the training figures.
 
+    By the training job of the user's own, where ``adapter.trainer`` names one: see
+    ``train_outside``, which gets ``deployed``.
     The adapter starts from the champion's where the domain has one. Of several windows of rows
     the one with the lowest loss on the selection rows is kept. A training that was killed goes on
     after its last whole epoch. Same data version, configuration and seed give the same bytes on a
@@ -66,12 +71,12 @@ def finetune(bench: Workbench, progress: Progress | None = None) -> TrainingFigu
         ModelOutputError: when what the frozen model gives for the rows is no number.
         DeviceFullError: when the device's memory does not suffice for few rows at once.
     """
-    config, decision_id = bench.config, bench.decision_id
-    seed = int(hashlib.sha256(f"{config.seed} {decision_id}".encode()).hexdigest()[:8], 16)
+    if bench.config.adapter.trainer is not None:
+        return train_outside(bench, bench.config.adapter.trainer, progress, deployed)
     try:
         with one_thread():
             trained = [
-                _train(bench, number, rows, seed, progress)
+                _train(bench, number, rows, bench.seed, progress)
                 for number, rows in enumerate(bench.split.windows)
             ]
     except NotFiniteError:
@@ -83,7 +88,7 @@ def finetune(bench: Workbench, progress: Progress | None = None) -> TrainingFigu
         raise DeviceFullError(f"{bench.decision.domain}: {error}") from None
     window = min(range(len(trained)), key=lambda number: trained[number].loss)
     figures = _figures(trained[window], bench.split.spans(window))
-    save_adapter(bench.folder, trained[window].adapter, _card(bench, seed, figures))
+    save_adapter(bench.folder, trained[window].adapter, challenger_card(bench, figures))
     shutil.rmtree(bench.checkpoints, ignore_errors=True)
     seconds = round(sum(each.seconds for each in trained), 2)
     return figures.model_copy(update={"seconds": seconds})
@@ -131,22 +136,6 @@ def _figures(trained: Trained, split: SplitSpans) -> TrainingFigures:
         kl_bits=round(sum(map(sum, report.kl_bits.values())), 4),
         parameters=sum(tensor.numel() for tensor in trained.adapter.parameters()),
     )
-
-
-def _card(bench: Workbench, seed: int, figures: TrainingFigures) -> dict[str, JsonValue]:
-    """What the challenger's files say of where it comes from."""
-    row = bench.decision
-    return {
-        "lake": bench.split.lake,
-        "domain": row.domain,
-        "domain_key": row.domain_key,
-        "decision": row.id,
-        "backbone": bench.served.backbone,
-        "encoder": bench.served.encoder.fingerprint,
-        "data_version": row.data_version,
-        "seed": seed,
-        "training": figures.model_dump(mode="json", by_alias=True, exclude_unset=True),
-    }
 
 
 def _attached(config: Config, model: Recommender) -> AdaptedModel:

@@ -129,13 +129,14 @@ def _between(
     config: Config, encoder: Encoder, key: str, view: Lake, begins: int, ends: int
 ) -> Rows:
     """The domain's rows of an interval of time, in its order."""
-    days = _touching(config, view.contents, begins, ends)
+    days = touching(config, view.contents, begins, ends)
     rows = load_rows(encoder, [encode_day(config, encoder, each, view) for each in days], key)
     first, last = np.searchsorted(rows.time, [begins, ends])
     return rows.take(np.arange(first, last))
 
 
-def _touching(config: Config, days: Iterable[date], begins: int, ends: int) -> list[date]:
+def touching(config: Config, days: Iterable[date], begins: int, ends: int) -> list[date]:
+    """Those of the days that share an instant with an interval (microseconds since 1970)."""
     first, last = np.array([begins, ends], dtype="datetime64[us]").tolist()
     return sorted(
         day for day in days if day_start(config, day) < last and day_end(config, day) > first

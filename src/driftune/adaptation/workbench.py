@@ -1,5 +1,6 @@
 """Workbench: what one adaptation works with, each part loaded once and when it is needed."""
 
+import hashlib
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -58,6 +59,12 @@ class Workbench:
         check_days(self.config, self.project.ledger, date.fromisoformat(self.decision.day))
         check_erasures(self.config, self.project.ledger)
         return split_of_decision(self.config, self.served.encoder, self.decision)
+
+    @property
+    def seed(self) -> int:
+        """The seed of the decision's training."""
+        named = f"{self.config.seed} {self.decision_id}".encode()
+        return int(hashlib.sha256(named).hexdigest()[:8], 16)
 
     def champion(self) -> tuple[Champion, AdapterBank]:
         """The domain's champion and the bank that serves it; loaded again only if it moved."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from driftune.config.base import Positive, Section
+from driftune.config.trainer import Trainer
 
 Betas = Annotated[
     list[Annotated[float, Field(ge=0, allow_inf_nan=False)]],
@@ -63,3 +64,5 @@ class Adapter(Section):
     else the CPU), `cpu`, `cuda`, `cuda:N` or `mps`. It decides nothing."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """`bf16`: forward passes run in bfloat16 (autocast); losses and figures in full precision."""
+    trainer: Trainer | None = None
+    """A training job of your own in the place of all this; null: the built-in one."""

@@ -9,16 +9,20 @@ from pydantic import JsonValue
 from driftune.config.base import Section
 from driftune.config.root import Config
 
-# What says how pages are kept and shown, and where models compute, has no part in a decision.
-_SHOWN = {"html", "keep_pages_days", "snapshots", "device"}
+# What says how pages are kept and shown, where models compute, or how long training may take, has
+# no part in a decision.
+_SHOWN: Mapping[str, bool | set[str]] = {
+    **dict.fromkeys(("html", "keep_pages_days", "snapshots", "device"), True),
+    "trainer": {"timeout_minutes"},
+}
 # The form of marks: of what differs from the defaults, so that a key which a release adds changes
 # none. Those of before, without it, were of all keys.
 _FORM = "2:"
 # Keys that releases have added since the first marks of that form were kept.
 _ADDED: Mapping[str, tuple[str, ...]] = {
     "features": ("debias",),
-    "adapter": ("precision",),
     "gate": ("log_loss_tolerance",),
+    "adapter": ("precision", "trainer"),
 }
 
 

@@ -59,6 +59,10 @@ class Workspace:
         """Adapter files of a decision's challenger, until it is promoted."""
         return self.challengers / decision_id
 
+    def trainer(self, decision_id: str) -> Path:
+        """What is known of a decision's training job of the user's own while it runs (JSON)."""
+        return self.home / "trainers" / f"{decision_id}.json"
+
     @property
     def mlflow(self) -> Path:
         """MLflow's store (SQLite), unless ``registry.mlflow`` names another."""

@@ -26,12 +26,13 @@ from driftune.lake.table import Lake
 
 # Part of every encoded day's name: to be raised when the columns or their meaning change.
 FORMAT = 2
-_ORDER = (
+# The order of a day's rows; those that are alike in all of it come in any order.
+ORDER = (
     *("domain_key", "event_time", "user_id", "item_id", "click", "convert", "category", "price"),
     *("request_id", "position", "propensity"),
 )
 # A lake written before a column was kept lacks it.
-_KEPT_LATER = "(SELECT NULL::VARCHAR AS request_id WHERE false)"
+KEPT_LATER = "(SELECT NULL::VARCHAR AS request_id WHERE false)"
 
 
 def fit_encoder(config: Config, days: list[date], folder: Path) -> Encoder:
@@ -76,7 +77,7 @@ def encode_day(config: Config, encoder: Encoder, day: date, view: Lake | None = 
         fields, joins = encoded_fields(config, encoder)
         parts = [fields, encoded_numbers(encoder, "day_rows"), *raw_select(config)]
         encoded = ", ".join(part for part in parts if part)
-        order = ", ".join(f"day_rows.{identifier(column)}" for column in _ORDER)
+        order = ", ".join(f"day_rows.{identifier(column)}" for column in ORDER)
         with replacing_checked(target) as part:
             con.execute(
                 f"""
@@ -111,7 +112,7 @@ def _numbers(con: Connection, config: Config, view: Lake, day: date) -> None:
     """Create temp view ``numbered``: the day's rows with every raw number and counter."""
     con.execute(
         "CREATE OR REPLACE TEMP VIEW day_rows AS "
-        f"FROM {view.relation([day])} UNION ALL BY NAME FROM {_KEPT_LATER}"
+        f"FROM {view.relation([day])} UNION ALL BY NAME FROM {KEPT_LATER}"
     )
     past = history(config, sorted(view.contents), day)
     build_counters(con, config, view.relation(past) if past else None, day)

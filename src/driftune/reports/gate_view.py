@@ -32,6 +32,10 @@ METRICS = {
 COUNTS = {"rows": "impressions", "clicks": "clicks", "conversions": "conversions"}
 UNSHOWN = ("ndcg_k", "lists_with_clicks", "lists_with_conversions")
 PARTS = {"train": "training", "select": "choice of the epoch", "gate": "gate"}
+TRAINERS = {
+    "command": "a command of your own (adapter.trainer)",
+    "deployment": "a deployment of your own (adapter.trainer)",
+}
 VERDICTS = {
     "pass": ("✓", "pass"),
     "fail": ("✕", "fail"),
@@ -130,10 +134,12 @@ class FigureView(TypedDict):
 
 
 class TrainingView(TypedDict):
-    """What a page shows of a fine-tuning."""
+    """What a page shows of a fine-tuning; ``reported``: by a trainer of the user's own."""
 
+    trainer: str | None
     split: list[SpanView]
     started: str | None
+    reported: list[tuple[str, str]]
     figures: list[FigureView]
 
 
@@ -184,6 +190,8 @@ def training_view(training: TrainingFigures) -> TrainingView:
     )
     started = training.started_from
     return {
+        "trainer": TRAINERS.get(training.trainer or "", training.trainer),
+        "reported": [(name, f"{value:g}") for name, value in training.reported.items()],
         "split": [
             {
                 "label": PARTS[name],

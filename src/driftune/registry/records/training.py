@@ -42,7 +42,11 @@ class SplitSpans(Record):
 
 
 class TrainingFigures(Document):
-    """What a fine-tuning did. ``started_from`` is the version that it started from; 0 is anew."""
+    """What a fine-tuning did. ``started_from`` is the version that it started from; 0 is anew.
+
+    ``trainer``: the kind of job of the user's own that did it, None of the built-in one;
+    ``reported``: figures that such a job gave of itself, which nobody has checked.
+    """
 
     NAME: ClassVar[str] = "training figures"
 
@@ -54,6 +58,8 @@ class TrainingFigures(Document):
     kl_bits: Figure = None
     parameters: int | None = None
     seconds: Figure = None
+    trainer: str | None = None
+    reported: dict[str, float] = Field(default_factory=dict)
 
 
 def _instant(text: str | None) -> datetime | None:

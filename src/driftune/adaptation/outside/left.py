@@ -1,0 +1,143 @@
+"""What runs of a decision's job, kept in a file meanwhile: a killed run's job is found by it."""
+
+import os
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from driftune.adaptation.outside.job import Attempt, Deployments
+from driftune.errors import RegistryError, TrainerStoppedError
+from driftune.io import read_json, write_sealed
+from driftune.owners import place
+
+if TYPE_CHECKING:
+    from psutil import Process
+
+# The variable by which a job is told its file, and its processes are known.
+VARIABLE = "DRIFTUNE_JOB"
+PATIENCE_SECONDS = 20.0
+# By how much the same process's start differs when the machine's clock is corrected.
+_CLOCK_SECONDS = 2.0
+
+
+class Left(BaseModel):
+    """An attempt's job as it was started: where, what process (None: a deployment's run).
+
+    ``started``: seconds since 1970; processes of the job are in the group of ``pid``.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    file: str
+    deadline: datetime
+    place: str
+    pid: int | None = None
+    started: float | None = None
+
+
+def note(attempt: Attempt, process: "Process | None" = None) -> None:
+    """Keep what is about to run of an attempt."""
+    left = Left(
+        name=attempt.name,
+        file=str(attempt.file),
+        deadline=attempt.deadline,
+        place=place(),
+        pid=None if process is None else process.pid,
+        started=None if process is None else process.create_time(),
+    )
+    write_sealed(attempt.note, left.model_dump(mode="json"))
+
+
+def forget(attempt: Attempt) -> None:
+    """Drop what is kept of an attempt, unless it is another's by now."""
+    with suppress(RegistryError):
+        left = read_left(attempt.note)
+        if left is not None and left.name == attempt.name:
+            attempt.note.unlink(missing_ok=True)
+
+
+def read_left(path: Path) -> Left | None:
+    """What is kept of a job; None where nothing is.
+
+    Raises:
+        RegistryError: when the file is damaged.
+    """
+    try:
+        return Left.model_validate(read_json(path))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        raise RegistryError(
+            f"{path}: is damaged; see that no training job of the decision runs, and remove it"
+        ) from None
+
+
+def end_left(path: Path, deployed: Deployments | None) -> None:
+    """End what runs of an attempt before, whose run was killed; nothing runs afterwards.
+
+    Raises:
+        RegistryError: when the file is damaged.
+        TrainerStoppedError: when something still runs, or may on another machine.
+    """
+    left = read_left(path)
+    if left is None:
+        return
+    if left.pid is None:
+        if deployed is None:
+            raise TrainerStoppedError(
+                f"{path}: the run {left.name} of a deployment may still be at work; let a flow "
+                "adapt, which ends it, or cancel it and remove the file"
+            )
+        deployed.end(left.name)
+    elif left.place == place():
+        _end_processes(left)
+    elif datetime.now(UTC) < left.deadline:
+        raise TrainerStoppedError(
+            f"{path}: process {left.pid} on another machine ({left.place}) may still be at work; "
+            f"end it there and remove the file, or wait until {left.deadline:%Y-%m-%d %H:%M} UTC"
+        )
+    path.unlink(missing_ok=True)
+
+
+def _end_processes(left: Left) -> None:
+    import psutil
+
+    found = [each for each in psutil.process_iter() if _is_of(each, left)]
+    for process in found:
+        with suppress(psutil.Error):
+            process.kill()
+    end = time.monotonic() + PATIENCE_SECONDS
+    while running := [each.pid for each in found if _runs(each)]:
+        if time.monotonic() > end:
+            raise TrainerStoppedError(
+                f"the training job of an attempt before cannot be ended: process {running[0]}"
+            )
+        time.sleep(0.05)
+
+
+def _is_of(process: "Process", left: Left) -> bool:
+    """Whether a process is the job's first one, or of its group and knows the job's file."""
+    import psutil
+
+    assert left.started is not None
+    try:
+        if process.pid == left.pid:
+            return abs(process.create_time() - left.started) < _CLOCK_SECONDS
+        in_group = os.getpgid(process.pid) == left.pid
+        return in_group and process.environ().get(VARIABLE) == left.file
+    except (psutil.Error, OSError):
+        return False
+
+
+def _runs(process: "Process") -> bool:
+    import psutil
+
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
