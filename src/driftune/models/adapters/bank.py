@@ -1,10 +1,8 @@
 """Parallel inference with domain activation: many domains' adapters over one mixed batch.
 
-Rows are grouped by slot and each group passes its own kernel. Measured on 2 CPU cores (4096 to
-65536 rows, 6 to 100 domains, width 100 to 200) this takes 2 to 210 ms; gathering each row's
-weights for a batched matmul is 2 to 50 times slower, and padding the groups to one batched matmul
-is at most 2.8 times faster (even domains, few rows) but up to 67 times slower when domains differ
-in size.
+Rows are sorted by slot once. Without gradients domains of similar size pass one batched product
+(``together.py``). With gradients, under autocast and for kernels that pack no weights, each
+domain's rows pass its own kernel.
 """
 
 import copy
@@ -18,13 +16,27 @@ from driftune.models.adapters.adapter import Adapter
 from driftune.models.adapters.devices import moved
 from driftune.models.adapters.methods.kernel import Kernel
 from driftune.models.adapters.outputs import Output, flat, like, one_tensor, parts_of, spread
+from driftune.models.adapters.packs import Packs
+from driftune.models.adapters.together import Piece, serve_pieces
+
+
+class Span(NamedTuple):
+    """A slot's part of the sorted rows, and the adapter that it had when they were grouped."""
+
+    slot: int
+    adapter: Adapter
+    start: int
+    rows: int
 
 
 class Groups(NamedTuple):
-    """The rows of a batch by slot: ``rows[n]`` are the positions of the rows of ``slots[n]``."""
+    """The rows of a batch by slot.
 
-    slots: list[int]
-    rows: list[Tensor]
+    ``order``: positions of the rows, sorted by slot; ``size``: how many there are.
+    """
+
+    spans: list[Span]
+    order: Tensor
     size: int
 
     def on(self, device: torch.device) -> "Groups":
@@ -38,8 +50,9 @@ class Groups(NamedTuple):
 class AdapterBank(nn.Module):
     """The adapters of many domains. Their places and their kernels' shapes may differ.
 
-    A domain keeps its slot while it is loaded. Loading and unloading must not run while another
-    thread is in ``apply``.
+    A domain keeps its slot while it is loaded. One thread may load and unload while others serve: a
+    batch takes the adapters of its rows when it is grouped, and passes them at all places. The slot
+    of a domain that was unloaded is given to another one: take ``slots`` anew after ``unload``.
     """
 
     def __init__(self) -> None:
@@ -49,6 +62,7 @@ class AdapterBank(nn.Module):
         self._free: list[int] = []
         self._widths: dict[str, int] = {}
         self._adapters = nn.ModuleList()
+        self._packs = Packs()
 
     @classmethod
     def from_adapters(cls, adapters: Mapping[str, Adapter]) -> Self:
@@ -107,16 +121,20 @@ class AdapterBank(nn.Module):
             raise ValueError(
                 f"slots are {tuple(slots.shape)} {slots.dtype}; they must be (rows,) torch.int64"
             )
-        if len(slots) and not -1 <= int(slots.min()) <= int(slots.max()) < len(self._adapters):
+        # One look: another thread may load meanwhile.
+        adapters = list(self._adapters)
+        if len(slots) and not -1 <= int(slots.min()) <= int(slots.max()) < len(adapters):
             raise ValueError(
                 f"slots reach from {int(slots.min())} to {int(slots.max())}; the bank has "
-                f"-1 to {len(self._adapters) - 1}"
+                f"-1 to {len(adapters) - 1}"
             )
-        order = torch.argsort(slots, stable=True)
-        base, *counts = torch.bincount(slots + 1, minlength=len(self._adapters) + 1).tolist()
-        parts = torch.split(order[base:], counts) if counts else ()
-        used = [slot for slot, count in enumerate(counts) if count]
-        return Groups(used, [parts[slot] for slot in used], len(slots))
+        counts = torch.bincount(slots + 1, minlength=len(adapters) + 1).tolist()
+        spans, start = [], counts[0]
+        for slot, (adapter, count) in enumerate(zip(adapters, counts[1:], strict=True)):
+            if count and isinstance(adapter, Adapter):
+                spans.append(Span(slot, adapter, start, count))
+            start += count
+        return Groups(spans, torch.argsort(slots, stable=True), len(slots))
 
     def apply_at(
         self,
@@ -138,19 +156,44 @@ class AdapterBank(nn.Module):
         outputs = parts_of(output)
         if len(outputs[0]) != groups.size:
             raise ValueError(f"it gives {len(outputs[0])} rows for {groups.size} domain ids")
+        order = groups.order.to(outputs[0].device)
+        pieces, others = self._at(place, output, groups, fresh is not None)
         changed: list[Tensor] = []
-        for slot, rows in zip(groups.slots, groups.rows, strict=True):
-            adapter = self._adapters[slot]
-            kernel = adapter.at(place) if isinstance(adapter, Adapter) else None
-            if kernel is None:
-                continue
-            rows = rows.to(outputs[0].device)
+        # Others may hold the module's output: a copy of it is changed.
+        if pieces:
+            whole = outputs[0].new_empty(groups.size + 1, *outputs[0].shape[1:])
+            if sum(piece.rows for piece in pieces) < groups.size:
+                whole[:-1] = outputs[0]
+            serve_pieces(pieces, outputs[0], order, whole)
+            changed = [whole[:-1]]
+        for kernel, span in others:
+            rows = order[span.start : span.start + span.rows]
             found = serve_rows(kernel, output, inputs, fresh, rows)
-            # Others may hold the module's output: a copy of it is changed, domain by domain.
             changed = changed or [each.clone() for each in outputs]
             for whole, part in zip(changed, found, strict=True):
                 whole.index_copy_(0, rows, part.to(whole.dtype))
         return like(output, changed) if changed else output
+
+    def _at(
+        self, place: str, output: Output, groups: Groups, fresh: bool
+    ) -> tuple[list[Piece], list[tuple[Kernel, Span]]]:
+        """The kernels at a place: those that are served together, and those served one by one."""
+        pieces, others = [], []
+        h = output if isinstance(output, Tensor) and output.ndim > 1 else None
+        if torch.is_grad_enabled() or (h is not None and torch.is_autocast_enabled(h.device.type)):
+            h = None
+        for span in groups.spans:
+            kernel = span.adapter.at(place)
+            if kernel is None:
+                continue
+            pack = None
+            if h is not None and not (fresh and kernel.uses_fresh):
+                pack = self._packs.of(span.slot, place, kernel)
+            if h is not None and pack is not None and pack.fits(h):
+                pieces.append(Piece(pack, span.start, span.rows))
+            else:
+                others.append((kernel, span))
+        return pieces, others
 
     def load(self, domain: str, adapter: Adapter) -> None:
         """Add a copy of the domain's adapter, or put it in the place of the one it has.
@@ -183,7 +226,9 @@ class AdapterBank(nn.Module):
                     f"{domain}: kernel at '{place}' has width {kernel.width}; the bank holds {held}"
                 )
         replaces = domain in self._slots and self._holds(domain)
-        self._adapters[self.reserve(domain)] = adapter
+        slot = self.reserve(domain)
+        self._adapters[slot] = adapter
+        self._packs.drop(slot)
         self._widths |= own
         if replaces:
             self._look_at_widths()
@@ -198,6 +243,7 @@ class AdapterBank(nn.Module):
             self.adapter(domain)
         slot = self._slots.pop(domain)
         self._adapters[slot] = nn.Identity()
+        self._packs.drop(slot)
         self._free.append(slot)
         self._look_at_widths()
 

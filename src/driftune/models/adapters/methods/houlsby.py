@@ -1,5 +1,6 @@
 """Houlsby's adapter: a bottleneck after a module (Houlsby et al., arXiv 1902.00751)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,6 +10,7 @@ from torch.nn import functional
 from driftune.models.adapters.methods.config import KernelConfig, whole
 from driftune.models.adapters.methods.kernel import Adapted, Kernel
 from driftune.models.adapters.methods.method import Method, Site
+from driftune.models.adapters.methods.products import add_product_, affine
 from driftune.models.adapters.methods.registry import register
 
 
@@ -46,6 +48,17 @@ class HoulsbyKernel(Kernel):
         if output.shape[1] != self.width:
             raise ValueError(f"h is {tuple(output.shape)}; the kernel takes (rows, {self.width})")
         return Adapted(output + self.up(functional.relu(self.down(output))))
+
+    def packed(self) -> list[Tensor]:
+        """See ``Kernel.packed``."""
+        layers = (self.down, self.up)
+        return [each for layer in layers for each in (layer.weight.t(), layer.bias.unsqueeze(0))]
+
+    def serve_packed(self, weights: Sequence[Tensor], h: Tensor) -> Tensor:
+        """See ``Kernel.serve_packed``."""
+        down, down_bias, up, up_bias = weights
+        inner = affine(h, down, down_bias).relu_()
+        return add_product_(h.add_(up_bias), inner, up)
 
 
 class Houlsby(Method[HoulsbyConfig, HoulsbyKernel]):

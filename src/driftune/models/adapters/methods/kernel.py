@@ -1,6 +1,7 @@
 """What every kernel is to bank, trainer and files: a small module at one place of a model."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple, Self
 
 from torch import Generator, Tensor, nn
@@ -64,6 +65,22 @@ class Kernel(nn.Module, ABC):
     ) -> Tensor:
         """The same without randomness and without KL."""
         return self.adapt(output, inputs, None, fresh).h
+
+    @property
+    def uses_fresh(self) -> bool:
+        """Whether ``serve`` looks at ids that the base has never seen."""
+        return False
+
+    def packed(self) -> Sequence[Tensor] | None:
+        """The weights that ``serve_packed`` takes; None: rows pass ``serve`` domain by domain."""
+        return None
+
+    def serve_packed(self, weights: Sequence[Tensor], h: Tensor) -> Tensor:
+        """What ``serve`` gives without ``fresh``, for n kernels of this class and settings at once.
+
+        ``weights``: those of ``packed``, (n, …) each; ``h`` (n, rows, width) may be written into.
+        """
+        raise NotImplementedError(f"{type(self).__name__} packs no weights")
 
     @property
     def needs_scale(self) -> bool:

@@ -15,7 +15,7 @@ code, so these are our choices:
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Self
 
 import torch
@@ -26,6 +26,7 @@ from driftune.models.adapters.devices import moved, raised
 from driftune.models.adapters.draws import BatchDraws
 from driftune.models.adapters.methods.iak.config import IAKConfig
 from driftune.models.adapters.methods.kernel import Adapted, Kernel, NotFiniteError
+from driftune.models.adapters.methods.products import add_product_, affine, product
 
 SIGMA_SHIFT = 5.0
 SIGMA_FLOOR = 1e-6
@@ -174,6 +175,35 @@ class IAKKernel(Kernel):
         _, mean = encode(tensors, output, fresh)
         return decode(tensors, output, mean, self.config.combine)
 
+    @property
+    def uses_fresh(self) -> bool:
+        """See ``Kernel.uses_fresh``."""
+        return self.config.fresh_rows > 0
+
+    def packed(self) -> list[Tensor]:
+        """See ``Kernel.packed``; ``scale`` and ``center`` are part of the outer layers."""
+        tensors = self.tensors()
+        weight, bias = standardised(tensors)
+        out = restored(tensors)
+        if self.config.combine != "residual":
+            out[-1] += tensors["center"]
+        inner = [
+            each
+            for name in ("mean", "learner")
+            for each in (tensors[f"{name}.weight"].t(), tensors[f"{name}.bias"].unsqueeze(0))
+        ]
+        return [weight.t(), bias.unsqueeze(0), *inner, out]
+
+    def serve_packed(self, weights: Sequence[Tensor], h: Tensor) -> Tensor:
+        """See ``Kernel.serve_packed``."""
+        encoder, encoder_bias, mean, mean_bias, learner, learner_bias, out = weights
+        z = affine(affine(h, encoder, encoder_bias).relu_(), mean, mean_bias)
+        learned = affine(z, learner, learner_bias).relu_()
+        parts = torch.cat([z, learned, torch.ones_like(z[..., :1])], dim=-1)
+        if self.config.combine == "residual":
+            return add_product_(h, parts, out)
+        return product(parts, out)
+
     def warm_up(self, h: Tensor, adapted: Adapted) -> Tensor:
         """See ``Kernel.warm_up``: mean squared error of ĥ against h in standardised units."""
         return ((raised(adapted.h) - h) / self.scale).square().mean()
@@ -200,14 +230,29 @@ class IAKKernel(Kernel):
             raise ValueError(f"h is {tuple(h.shape)}; the kernel takes (rows, {self.width})")
 
 
+def standardised(tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the encoder for h as it comes.
+
+    Standardised by way of the weights: one pass over h, which is much wider than they are.
+    """
+    weight = tensors["encoder.weight"] / tensors["scale"]
+    return weight, torch.addmv(tensors["encoder.bias"], weight, tensors["center"], alpha=-1)
+
+
+def restored(tensors: Mapping[str, Tensor]) -> Tensor:
+    """The weights that make U z + f(z), in the units of h, of (z, learned, 1).
+
+    (bottleneck + hidden + 1, width).
+    """
+    weight = torch.cat([tensors["general.weight"].t(), tensors["matched.weight"].t()])
+    return torch.cat([weight, tensors["matched.bias"].unsqueeze(0)]) * tensors["scale"]
+
+
 def encode(
     tensors: Mapping[str, Tensor], h: Tensor, fresh: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Hidden layer (rows, hidden) and μ(h) (rows, bottleneck) of the encoder, from h."""
-    # Standardised by way of the weights: one pass over h, which is much wider than they are.
-    weight = tensors["encoder.weight"] / tensors["scale"]
-    bias = torch.addmv(tensors["encoder.bias"], weight, tensors["center"], alpha=-1)
-    x = functional.linear(h, weight, bias)
+    x = functional.linear(h, *standardised(tensors))
     if fresh is not None and "fresh.weight" in tensors:
         table = tensors["fresh.weight"]
         own = functional.embedding(fresh.remainder(len(table)), table)
@@ -220,8 +265,7 @@ def encode(
 def decode(tensors: Mapping[str, Tensor], h: Tensor, z: Tensor, combine: str) -> Tensor:
     """Ĝ = U z + f(z) in the units of h, combined with h (rows, width)."""
     learned = torch.relu(functional.linear(z, tensors["learner.weight"], tensors["learner.bias"]))
-    weight = torch.cat([tensors["general.weight"].t(), tensors["matched.weight"].t()])
-    weight = torch.cat([weight, tensors["matched.bias"].unsqueeze(0)]) * tensors["scale"]
+    weight = restored(tensors)
     parts = torch.cat([z, learned, torch.ones_like(z[:, :1])], dim=1)
     # One product onto what it is added to: ĥ is wide, and is passed over once.
     start = h if combine == "residual" else tensors["center"]

@@ -1,0 +1,105 @@
+"""Kernels' weights in the form that serves many domains at once, kept while they do not change."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+import torch
+from torch import Size, Tensor
+
+from driftune.models.adapters.methods.config import KernelConfig
+from driftune.models.adapters.methods.kernel import Kernel
+
+Likeness: TypeAlias = tuple[type[Kernel], KernelConfig, tuple[Size, ...], torch.dtype, torch.device]
+"""What kernels have in common that are served by one product."""
+
+Stamp: TypeAlias = tuple[int, int]
+
+
+SHORT = 1 << 14
+"""Numbers that PyTorch copies on one core: on a busy machine, sharing a copy out costs more."""
+
+
+class Pack(NamedTuple):
+    """A kernel's weights, one after the other in ``flat``; nothing ever writes into it."""
+
+    kernel: Kernel
+    flat: Tensor
+    likeness: Likeness
+    sources: tuple[Tensor, ...]
+    stamps: tuple[Stamp, ...] | None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the kernel's weights are still those of the pack."""
+        return self.stamps is not None and self.stamps == _stamps(self.sources)
+
+    def fits(self, h: Tensor) -> bool:
+        """Whether rows like those of ``h`` (rows, …, width) pass the packed weights as they are."""
+        kind = h.dtype, h.device, h.shape[-1]
+        return kind == (self.flat.dtype, self.flat.device, self.kernel.width)
+
+    def views(self, flats: Tensor) -> list[Tensor]:
+        """The weights in (n, numbers of ``flat``) of n kernels like this one, (n, …) each."""
+        shapes = self.likeness[2]
+        parts = flats.split([shape.numel() for shape in shapes], dim=1)
+        return [part.unflatten(1, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def stacked(packs: Sequence[Pack]) -> list[Tensor]:
+    """The weights of n like kernels, (n, …) each; those of one kernel are not copied."""
+    if len(packs) == 1:
+        return packs[0].views(packs[0].flat.unsqueeze(0))
+    flats = [pack.flat for pack in packs]
+    if flats[0].device.type == "cpu":
+        flats = [short for flat in flats for short in flat.split(SHORT)]
+    return packs[0].views(torch.cat(flats).view(len(packs), -1))
+
+
+class Packs:
+    """The packs of a bank's kernels, by slot and place.
+
+    Weights that are trained, or that were made under ``torch.inference_mode``, are packed anew for
+    each batch: a change of the latter cannot be seen. A pack is never changed, only replaced: a
+    batch that has taken it keeps it whole, whatever is loaded meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[int, dict[str, Pack]] = {}
+
+    def __reduce__(self) -> tuple[type["Packs"], tuple[()]]:
+        """A copy or a pickled bank packs anew."""
+        return Packs, ()
+
+    def of(self, slot: int, place: str, kernel: Kernel) -> Pack | None:
+        """The pack of the kernel; None where it has none."""
+        found = self._kept.get(slot, {}).get(place)
+        if found is not None and found.kernel is kernel and found.is_current:
+            return found
+        made = _pack(kernel)
+        if made is not None and made.stamps is not None:
+            self._kept.setdefault(slot, {})[place] = made
+        return made
+
+    def drop(self, slot: int) -> None:
+        """Forget the packs of a slot, whose adapter is another one."""
+        self._kept.pop(slot, None)
+
+
+@torch.no_grad()
+def _pack(kernel: Kernel) -> Pack | None:
+    sources = tuple(kernel.parameters()) + tuple(kernel.buffers())
+    fixed = not any(each.requires_grad or each.is_inference() for each in sources)
+    # Before the weights are read: a change meanwhile makes the pack out of date, not wrong.
+    stamps = _stamps(sources) if fixed else None
+    weights = kernel.packed()
+    if weights is None:
+        return None
+    flat = torch.cat([each.reshape(-1) for each in weights])
+    shapes = tuple(each.shape for each in weights)
+    likeness = type(kernel), kernel.config.with_beta(0.0), shapes, flat.dtype, flat.device
+    return Pack(kernel, flat, likeness, sources, stamps)
+
+
+def _stamps(tensors: tuple[Tensor, ...]) -> tuple[Stamp, ...]:
+    """Where each tensor lies, and how often it was written into."""
+    return tuple((each.data_ptr(), each._version) for each in tensors)
