@@ -38,9 +38,7 @@ def _held(name: str) -> int:
 
 def shown(size: int) -> str:
     """A number of bytes, for people."""
-    amount, unit = float(size), "kB"
-    for unit in ("kB", "MB", "GB"):
-        amount /= 1000
-        if amount < 1000:
-            break
-    return f"{amount:.1f} {unit}"
+    power, unit = next(
+        (each for each in ((9, "GB"), (6, "MB"), (3, "kB")) if size >= 10 ** each[0]), (0, "bytes")
+    )
+    return f"{size / 10**power:.3g} {unit}"

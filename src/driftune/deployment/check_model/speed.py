@@ -91,7 +91,7 @@ def _on_gpu(subject: Subject, inputs: tuple[Tensor, ...]) -> tuple[float, int]:
     return _rate(len(inputs[0]), scored), torch.cuda.max_memory_allocated()
 
 
-def _rate(rows: int, call: Callable[[], Output | None]) -> float:
+def _rate(rows: int, call: "Callable[[], Output | None]") -> float:
     """Rows per second, over calls that take a while together; the first one warms up."""
     call()
     began, calls = time.perf_counter(), 0
