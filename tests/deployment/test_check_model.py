@@ -17,13 +17,16 @@ from driftune.config import Config
 from driftune.deployment.check_model.code import imported
 from driftune.deployment.check_model.examine import _findings
 from driftune.deployment.check_model.inputs import check_inputs
-from driftune.deployment.check_model.memory import peak_memory, shown
+from driftune.deployment.check_model.loading import _copied, load
+from driftune.deployment.check_model.memory import Peak, peak_memory, shown
 from driftune.deployment.check_model.outputs import check_outputs, check_predictions
 from driftune.deployment.check_model.places import check_places, usable_places
 from driftune.deployment.check_model.repeats import check_alone, check_mode, check_repeats
 from driftune.deployment.check_model.speed import DOMAINS, measure, told
 from driftune.deployment.check_model.subject import Finding, Subject
 from driftune.deployment.check_model.trial import check_trial
+from driftune.errors import DriftuneError
+from driftune.features.encoder import Encoder, number_names
 from driftune.models.adapters.outputs import Output
 from driftune.models.recommender import EncodedRows, Recommender
 from driftune.training.rows import Rows
@@ -326,13 +329,13 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 def section(**changes: object) -> dict[str, dict[str, object]]:
     """The sections of params.yaml for a recommender of one's own."""
     own = {"factory": "theirs:make", "weights": "theirs.safetensors", **changes}
-    return {"recommender": own, "adapter": {"at": "auto"}}
+    return {"recommender": own, "adapter": {"at": "auto"}, "gate": {"metric": "ctcvr_auc"}}
 
 
 def subject(model: Recommender, config: Config) -> Subject:
     """The model with rows that have ids, numbers, a price and a past."""
     draw = np.random.default_rng(0)
-    ids = torch.from_numpy(draw.integers(0, 5, (COUNT, 2)))
+    ids = torch.from_numpy(draw.integers(2, 5, (COUNT, 2)))
     numbers = torch.from_numpy(draw.normal(size=(COUNT, 3)).astype(np.float32))
     click = torch.from_numpy(draw.random(COUNT) < 0.3).float()
     none, zeros = np.full(COUNT, np.nan), np.zeros(COUNT, dtype=np.int64)
@@ -380,7 +383,9 @@ def test_a_check_that_fails_is_a_finding(config: Config) -> None:
 def test_batches_that_fail_are_told(config: Config) -> None:
     class Halves(Sound):
         def heads(self, hidden: Tensor) -> Output:
-            return super().heads(hidden.view(2, -1, 16).flatten(0, 1) if len(hidden) < 9 else hidden)
+            return super().heads(
+                hidden.view(2, -1, 16).flatten(0, 1) if len(hidden) < 9 else hidden
+            )
 
     (found,) = check_alone(made(Halves, config))
     assert found.mark == "wrong"
@@ -433,10 +438,10 @@ def test_imported_files_are_found(tmp_path: Path) -> None:
     assert names == ["helper.py", "lib/__init__.py", "lib/more.py", "lib/other.py", "lib/parts.py"]
 
 
-CODE = '''
+CODE = """
+import shared
 from torch import nn
 from driftune.models.recommender import Recommender
-import shared
 
 class Small(Recommender):
     def __init__(self, width):
@@ -453,7 +458,7 @@ class Small(Recommender):
 
 def make(schema, extra=0):
     return Small(len(schema.numbers) + extra)
-'''
+"""
 
 
 def own_world(world: World, numbers: int = 5) -> World:
@@ -472,3 +477,120 @@ def stands(root: Path) -> dict[str, bytes]:
     """Every file of a project, but for caches."""
     files = [path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     return {str(path): path.read_bytes() for path in files if "features" not in path.parts}
+
+
+class Unusable(NamedTuple):
+    """What is done to a sound project, the settings that it gets, and the line."""
+
+    name: str
+    break_it: Callable[[Path], None]
+    settings: dict[str, object]
+    line: str
+
+
+def _save_other(root: Path) -> None:
+    save_file({"body.weight": torch.zeros(8, 5)}, root / "theirs.safetensors")
+
+
+def _save_module(root: Path) -> None:
+    torch.save(nn.Linear(2, 2), root / "theirs.pt")
+
+
+UNUSABLE = [
+    Unusable("no file", lambda root: None, {"weights": "w.pt"}, "w.pt is not there"),
+    Unusable("no module", lambda root: None, {"factory": "mine:make"}, "mine cannot be imported"),
+    Unusable("no factory", lambda root: None, {"factory": "theirs:mak"}, "has no function 'mak'"),
+    Unusable("its signature", lambda root: None, {"options": {"depth": 3}}, "argument 'depth'"),
+    Unusable("no Recommender", lambda root: None, {"factory": "theirs:Plain"}, "gave a Plain; it"),
+    Unusable("others' weights", _save_other, {}, "not the weights of Small (RuntimeError: "),
+    Unusable("another shape", lambda root: None, {"options": {"extra": 1}}, "size mismatch for bo"),
+    Unusable(
+        "a pickled module", _save_module, {"weights": "theirs.pt"}, "no readable weights (Unp"
+    ),
+]
+
+
+@pytest.mark.parametrize("case", UNUSABLE, ids=lambda case: case.name)
+def test_what_cannot_be_loaded_is_one_line(
+    case: Unusable, make_world: Callable[..., World], tmp_path: Path
+) -> None:
+    world = own_world(make_world(**section(**case.settings)))
+    with (tmp_path / "theirs.py").open("a") as code:
+        code.write("class Plain:\n    def __init__(self, schema):\n        pass\n")
+    case.break_it(tmp_path)
+    with pytest.raises(DriftuneError) as refused:
+        load(world.config, encoder(5))
+    assert case.line in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def encoder(numbers: int) -> Encoder:
+    """An encoder of so many numbers and two fields."""
+    names = tuple(f"n{each}" for each in range(numbers))
+    zeros = (0.0,) * numbers
+    return Encoder(("user", "item"), SIZES, 1, names, zeros, zeros, Path("none"), "mark")
+
+
+def test_code_that_the_fingerprint_leaves_out_is_named(make_world: Callable[..., World]) -> None:
+    world = own_world(make_world(**section()))
+    _, found = load(world.config, encoder(5))
+    assert [each.mark for each in found] == ["ok", "ok", "warn"]
+    assert "imports shared.py, which the fingerprint does not cover" in found[2].what
+    assert found[2].remedy == "recommender.code: [shared.py]"
+    covered = own_world(make_world(**section(code=["shared.py"])))
+    assert [each.mark for each in load(covered.config, encoder(5))[1]] == ["ok", "ok"]
+
+
+def test_memory_of_a_large_file_is_told(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = own_world(make_world(**section(code=["shared.py"])))
+    monkeypatch.setattr("driftune.deployment.check_model.loading.MEASURED", 1)
+    own = world.config.recommender
+    assert own is not None
+    length = (world.root / "theirs.safetensors").stat().st_size
+    kept, copied = (list(_copied(world.config, own, Peak(n * length))) for n in (1, 2))
+    assert (kept[0].mark, copied[0].mark) == ("ok", "warn")
+    assert "more than 1.3 times its size; the factory keeps values" in copied[0].line
+    assert list(_copied(world.config, own, Peak(None))) == []
+
+
+@pytest.mark.trains
+def test_a_sound_project_passes_before_it_is_pretrained(
+    world: World, driftune: Callable[..., Ended]
+) -> None:
+    own = World(world.root, **section(code=["shared.py"]))
+    own_world(own, numbers=len(number_names(own.config)))
+    before = stands(world.root)
+    done = driftune("check-model", "--config", str(world.params), "--rows", "400", "--json")
+    assert done.code == 0, done.out
+    said = json.loads(done.out)
+    assert said["ok"]
+    assert [place["name"] for place in said["places"] if place["chosen"]] == ["body"]
+    assert stands(world.root) == before
+
+
+@pytest.mark.trains
+def test_a_fault_ends_with_exit_code_1(world: World, driftune: Callable[..., Ended]) -> None:
+    own = World(world.root, **section())
+    own_world(own, numbers=len(number_names(own.config)))
+    code = (world.root / "theirs.py").read_text()
+    (world.root / "theirs.py").write_text(code.replace("click - 1, convert", "click - 1"))
+    done = driftune("check-model", "--config", str(world.params))
+    assert done.code == 1
+    assert "FAIL  outputs: forward gives one tensor" in done.out
+    assert done.out.splitlines()[-1] == "WARN  not checked further; correct these first"
+
+
+@pytest.mark.trains
+def test_the_built_in_model_passes(trained_world: World, driftune: Callable[..., Ended]) -> None:
+    before = stands(trained_world.root)
+    done = driftune("check-model", "--config", str(trained_world.params), "--rows", "300")
+    assert done.code == 0, done.out
+    assert "FAIL" not in done.out
+    assert "click_tower.1 *" in done.out
+    assert stands(trained_world.root) == before
+    (trained_world.config.home / "model" / "backbone" / "backbone.json").unlink()
+    done = driftune("check-model", "--config", str(trained_world.params))
+    assert done.code == 1
+    assert "no backbone yet; run driftune pretrain" in done.out

@@ -102,7 +102,9 @@ def check_alone(subject: Subject) -> Iterator[Finding]:
     if apart <= CLOSE:
         yield Finding("rows: the logits of a row do not depend on the other rows of its batch")
         return
-    where = _where(model, inputs, worst)
+    # A single row may take another way through the model.
+    places = (_where(model, inputs, rows) for rows in (worst, *batches[ALONE:]))
+    where = next((place for place in places if place is not None), None)
     what = f"rows: logits depend on the other rows of the batch, by {apart:.1e} of the largest"
     what += f", first seen behind {named(model, where)}" if where is not None else ""
     if apart <= FAR:
