@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from driftune.config import Config
-from driftune.deployment.check_model.code import imported
 from driftune.deployment.check_model.examine import _findings
 from driftune.deployment.check_model.inputs import check_inputs
 from driftune.deployment.check_model.loading import _copied, load
@@ -28,6 +27,7 @@ from driftune.deployment.check_model.trial import check_trial
 from driftune.errors import DriftuneError
 from driftune.features.encoder import Encoder, number_names
 from driftune.models.adapters.outputs import Output
+from driftune.models.imports import imported
 from driftune.models.recommender import EncodedRows, Recommender
 from driftune.training.rows import Rows
 from tests.conftest import Ended, World

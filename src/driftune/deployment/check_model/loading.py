@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from driftune.config import Config
 from driftune.config.recommender import RecommenderSettings
 from driftune.config.workspace import shown_path
-from driftune.deployment.check_model.code import imported
 from driftune.deployment.check_model.memory import Peak, peak_memory, shown
 from driftune.deployment.check_model.subject import Finding
 from driftune.deployment.check_model.watching import size
 from driftune.features.encoder import Encoder
 from driftune.models.backbone import backbone_mark, load_backbone
+from driftune.models.imports import imported
 from driftune.models.own import Origin, code_files, load_own, weights_file
 from driftune.models.recommender import Recommender
 from driftune.training.pretrain import backbone_folder

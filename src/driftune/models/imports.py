@@ -6,16 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
+def files_of(root: Path, module: str) -> list[Path]:
+    """The files that importing a module runs, where it lies in the folder."""
+    return list(_files(root.resolve(), module))
+
+
 def imported(root: Path, files: list[Path]) -> list[Path]:
     """Files under ``root`` that these import, and those that they import; none of ``files``."""
+    root = root.resolve()
     known = {path.resolve() for path in files}
     found: list[Path] = []
     waiting = list(files)
     while waiting:
         path = waiting.pop()
         for other in _imports(root, path):
-            if other not in known:
-                known.add(other)
+            if other.resolve() not in known:
+                known.add(other.resolve())
                 found.append(other)
                 waiting.append(other)
     return sorted(found)
@@ -53,5 +59,5 @@ def _files(root: Path, module: str) -> Iterator[Path]:
         place = root.joinpath(*parts[:count])
         for file in (place / "__init__.py", place.with_name(f"{place.name}.py")):
             if place.name and file.is_file():
-                yield file.resolve()
+                yield file
                 break
