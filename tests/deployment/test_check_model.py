@@ -24,11 +24,14 @@ from driftune.deployment.check_model.repeats import check_alone, check_mode, che
 from driftune.deployment.check_model.speed import DOMAINS, measure, told
 from driftune.deployment.check_model.subject import Finding, Subject
 from driftune.deployment.check_model.trial import check_trial
+from driftune.deployment.doctor import _backbone
 from driftune.errors import DriftuneError
 from driftune.features.encoder import Encoder, number_names
 from driftune.models.adapters.outputs import Output
 from driftune.models.imports import imported
 from driftune.models.recommender import EncodedRows, Recommender
+from driftune.registry.ledger import Ledger
+from driftune.training.pretrain import pretrain
 from driftune.training.rows import Rows
 from tests.conftest import Ended, World
 
@@ -555,6 +558,12 @@ def test_memory_of_a_large_file_is_told(
     assert list(_copied(world.config, own, Peak(None))) == []
 
 
+def _taken_up_line(world: World) -> str:
+    """What is said of a model that is another one than the card's."""
+    _, found = load(world.config, encoder(len(number_names(world.config))))
+    return next(each.line for each in found if each.mark == "warn")
+
+
 @pytest.mark.trains
 def test_a_sound_project_passes_before_it_is_pretrained(
     world: World, driftune: Callable[..., Ended]
@@ -568,6 +577,11 @@ def test_a_sound_project_passes_before_it_is_pretrained(
     assert said["ok"]
     assert [place["name"] for place in said["places"] if place["chosen"]] == ["body"]
     assert stands(world.root) == before
+    with Ledger(own.config) as ledger:
+        pretrain(own.config, ledger)
+    assert ", theirs:make with theirs.safetensors" in _backbone(own.config)
+    (world.root / "shared.py").write_text("changed = True")
+    assert "not the one that was taken up" in _taken_up_line(own)
 
 
 @pytest.mark.trains
@@ -589,6 +603,7 @@ def test_the_built_in_model_passes(trained_world: World, driftune: Callable[...,
     assert done.code == 0, done.out
     assert "FAIL" not in done.out
     assert "click_tower.1 *" in done.out
+    assert ", the built-in recommender" in _backbone(trained_world.config)
     assert stands(trained_world.root) == before
     (trained_world.config.home / "model" / "backbone" / "backbone.json").unlink()
     done = driftune("check-model", "--config", str(trained_world.params))
