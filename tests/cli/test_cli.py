@@ -26,7 +26,7 @@ HEEDING = (
 COMMANDS = (
     *("pretrain", "run", "replay", "adapt", "status", "promote", "rollback", "report"),
     *("history", "reconcile", "approve", "notify", "quarantine", "lake", "gate"),
-    *("simulate", "doctor", "import"),
+    *("simulate", "doctor", "check-model", "import"),
 )
 
 

@@ -12,6 +12,8 @@ from tests.conftest import small_params
 
 LEFT_OUT = object()
 LISTS = {"columns": {"item_id": "shown"}}
+OWN = {"factory": "my_models:make", "weights": "model.safetensors"}
+PACKAGE = "must be package.module:function, such as my_models.deepfm:make"
 
 
 class Wrong(NamedTuple):
@@ -114,6 +116,53 @@ WRONG = [
     Wrong("a metric", "gate.metric", "auc", "gate.metric = 'auc': must be 'ctr_auc' or 'ctcvr_a"),
     Wrong("a place", "adapter.at", ["click_towr.1"], "'click_towr.1' is no place of the model; th"),
     Wrong("a layer", "adapter.at", ["click_tower.9"], "there are click_tower.0 to click_tower.2"),
+    Wrong("no model", "recommender", "a:b", "= 'a:b': must hold keys, such as {factory: …}"),
+    Wrong("no factory", "recommender", {"weights": "w.pt"}, "key 'recommender.factory' is missing"),
+    Wrong("no weights", "recommender", {"factory": "a:b"}, "key 'recommender.weights' is missing"),
+    Wrong("weights of no name", "recommender", OWN | {"weights": ""}, "weights = '': must not be"),
+    Wrong("weights afar", "recommender", OWN | {"weights": "s3://b/w"}, "let DVC fetch it: dvc im"),
+    Wrong("a file of code", "recommender", OWN | {"factory": "models.py"}, PACKAGE),
+    Wrong("a module alone", "recommender", OWN | {"factory": "models"}, PACKAGE),
+    Wrong("a path of code", "recommender", OWN | {"factory": "my/models:make"}, PACKAGE),
+    Wrong(
+        "a model's key", "recommender", OWN | {"weight": "w"}, "'recommender.weight'; did you mea"
+    ),
+    Wrong(
+        "options", "recommender", OWN | {"options": [1]}, "must hold keys and values, such as {a"
+    ),
+    Wrong(
+        "a folder of code", "recommender", OWN | {"code": "lib"}, "must be a list, such as [a, b]"
+    ),
+    Wrong(
+        "a column", "recommender", OWN | {"columns": ["hue"]}, "columns: 'hue' is no role and no"
+    ),
+    Wrong(
+        "a label", "recommender", OWN | {"columns": ["click"]}, "'click' is no role and no feature"
+    ),
+    Wrong(
+        "a column twice", "recommender", OWN | {"columns": ["item", "item"]}, "is there twice; rem"
+    ),
+    Wrong(
+        "a past's column twice",
+        "recommender",
+        OWN | {"history": {"columns": ["item", "item"]}},
+        "recommender.history.columns = ['item', 'item']: 'item' is there twice; remove one",
+    ),
+    Wrong(
+        "a past's column",
+        "recommender",
+        OWN | {"history": {"columns": ["hue"]}},
+        "recommender.history.columns: 'hue' is no role and no feature; there are user, item,",
+    ),
+    Wrong(
+        "a past of", "recommender", OWN | {"history": {"of": "views"}}, "= 'views': must be 'clic"
+    ),
+    Wrong(
+        "no past", "recommender", OWN | {"history": {"length": 0}}, "length = 0: must be above 0"
+    ),
+    Wrong("a lag", "recommender", OWN | {"history": {"lag_hours": -1}}, "= -1: must be 0 or more"),
+    Wrong("past days", "recommender", OWN | {"history": {"days": 0}}, "days = 0: must be above 0"),
+    Wrong("trained", "recommender", OWN | {"trained_until": "02.03.26"}, "must be a date such as"),
     Wrong("a runner", "runner.kind", "dask", "= 'dask': must be 'threads', 'processes' or 'ray'"),
     Wrong("a size", "resources.memory", "2 gigs", "= '2 gigs': must be a number and MB or GB, su"),
     Wrong("a bound", "gate.calibration_band", [2, 1], "the first bound must be below the second"),

@@ -73,3 +73,11 @@ def test_no_rows_have_no_figures() -> None:
     figures = base_figures(nothing, nothing, nothing, nothing)
     assert (figures.rows, figures.worse_than, figures.miscalibrated) == (0, None, False)
     assert np.isnan(figures.auc)
+
+
+@pytest.mark.filterwarnings("error")
+def test_without_training_rows_no_rate_is_defined() -> None:
+    log, _ = world(40, 1)
+    none = Impressions(*(each[:0] for each in (log.click, log.domain, log.item, log.position)))
+    assert np.isnan(domain_rates(none, log)).all()
+    assert np.isnan(item_position_rates(none, log)).all()

@@ -14,7 +14,7 @@ from driftune.registry.ledger import Ledger
 from driftune.reports import build_site
 from driftune.training.base import judge_base
 from driftune.training.base_record import base_problems
-from driftune.training.pretrain import _reference_rows, encoder_folder
+from driftune.training.pretrain import encoder_folder, reference_rows
 from tests.conftest import World
 
 
@@ -22,7 +22,7 @@ def judged(world: World, predicted: float, lost: str | None = None) -> list[str]
     """What is wrong with a base that predicts the same for every held-out row (of all domains but
     the one that is ``lost``)."""
     encoder = load_encoder(encoder_folder(world.config))
-    train, held_out = _reference_rows(world.config)
+    train, held_out = reference_rows(world.config)
     if lost:
         held_out = held_out.take(held_out.domain_key != lost)
     p_click = np.full(len(held_out), predicted)
@@ -54,7 +54,7 @@ def test_a_base_that_is_out_of_calibration_is_told_everywhere(
 
 
 def test_a_domain_without_a_held_out_row_is_named(trained_world: World) -> None:
-    _, held_out = _reference_rows(trained_world.config)
+    _, held_out = reference_rows(trained_world.config)
     rate = float(held_out.click.mean())
     lost = sorted(set(held_out.domain_key))[-1]
     told = judged(trained_world, rate, lost)

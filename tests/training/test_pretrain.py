@@ -15,11 +15,11 @@ from driftune.models.adapters import Adapter, AdapterBank, IAKConfig, IAKKernel
 from driftune.models.backbone import trained_until
 from driftune.registry.ledger import Ledger
 from driftune.training.pretrain import (
-    _reference_rows,
     backbone_folder,
     encoder_folder,
     load_model,
     pretrain,
+    reference_rows,
 )
 from driftune.training.scoring import score, score_clicks
 from tests.conftest import REFERENCE_DAYS, World
@@ -42,12 +42,12 @@ def test_equal_data_and_seed_give_equal_bytes(trained_world: World) -> None:
     assert [path.read_bytes() for path in files] == before
 
 
-def test_metrics_are_those_of_the_newest_reference_rows(trained_world: World) -> None:
+def test_metrics_are_those_of_the_newestreference_rows(trained_world: World) -> None:
     figures = run(trained_world, "evaluate")
-    _, held_out = _reference_rows(trained_world.config)
+    _, held_out = reference_rows(trained_world.config)
     _, model, _ = load_model(trained_world.config)
     p_click, p_ctcvr = score(model, held_out)
-    train, _ = _reference_rows(trained_world.config)
+    train, _ = reference_rows(trained_world.config)
     assert len(train) + len(held_out) == 1200 * REFERENCE_DAYS
     for key in set(train.domain_key):
         own, kept = held_out.domain_key == key, train.domain_key == key
@@ -65,7 +65,7 @@ def test_metrics_are_those_of_the_newest_reference_rows(trained_world: World) ->
 
 
 def test_a_mixed_batch_scores_as_domain_by_domain(trained_world: World) -> None:
-    _, rows = _reference_rows(trained_world.config)
+    _, rows = reference_rows(trained_world.config)
     _, model, _ = load_model(trained_world.config)
     keys = sorted(set(rows.domain_key))
     width = model.representation.width
@@ -88,7 +88,7 @@ def test_a_mixed_batch_scores_as_domain_by_domain(trained_world: World) -> None:
 
 
 def test_no_rows_have_no_scores(trained_world: World) -> None:
-    _, rows = _reference_rows(trained_world.config)
+    _, rows = reference_rows(trained_world.config)
     _, model, _ = load_model(trained_world.config)
     p_click, p_ctcvr = score(model, rows.take(np.empty(0, dtype=np.int64)), AdapterBank())
     assert p_click.shape == p_ctcvr.shape == (0,)

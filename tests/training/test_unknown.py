@@ -15,11 +15,11 @@ from driftune.registry.ledger import Ledger
 from driftune.training.fitting import fit
 from driftune.training.holdout import newest_of_each
 from driftune.training.pretrain import (
-    _reference_rows,
     backbone_folder,
     encoder_folder,
     load_model,
     pretrain,
+    reference_rows,
 )
 from driftune.training.rows import Rows
 from driftune.training.unknown import MOST, IdDropout, id_dropout
@@ -40,7 +40,7 @@ def rows_with(rows: Rows, field: int, ids: list[int]) -> Rows:
 def parts(trained_world: World) -> tuple[World, Encoder, Rows]:
     """A world, its encoder, and the rows that trained."""
     encoder = load_encoder(encoder_folder(trained_world.config))
-    return trained_world, encoder, _reference_rows(trained_world.config)[0]
+    return trained_world, encoder, reference_rows(trained_world.config)[0]
 
 
 def shares(world: World, encoder: Encoder, trained: Rows, held_out: Rows) -> dict[str, float]:
@@ -158,7 +158,7 @@ def test_new_users_train_what_stands_for_them_and_the_record_says_so(make_world,
     assert "10.0% of the training rows read their user as unknown" in caplog.text
     encoder, model, _ = load_model(world.config)
     vectors = model.field_vectors(encoder.fields.index("user"))
-    trained, held_out = _reference_rows(world.config)
+    trained, held_out = reference_rows(world.config)
     user = encoder.fields.index("user")
     seen = set(trained.ids[:, user].tolist())
     new = [place for place in held_out.ids[:, user].unique().tolist() if place not in seen]
@@ -169,7 +169,7 @@ def test_new_users_train_what_stands_for_them_and_the_record_says_so(make_world,
 
 
 def _all_rows(world: World) -> tuple[np.ndarray, np.ndarray]:
-    trained, held_out = _reference_rows(world.config)
+    trained, held_out = reference_rows(world.config)
     time = np.concatenate([trained.time, held_out.time])
     keys = np.concatenate([trained.domain_key, held_out.domain_key])
     order = np.argsort(time, kind="stable")

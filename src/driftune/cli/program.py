@@ -14,6 +14,7 @@ from driftune.cli import champions as commands
 from driftune.cli import messages as notifications
 from driftune.cli import quarantine, retention, storage
 from driftune.cli import review as review_commands
+from driftune.cli.check_model import app as check_model_app
 from driftune.cli.deploy import app as deploy_app
 from driftune.cli.flow_runs import running
 from driftune.cli.init import app as init_app
@@ -33,6 +34,7 @@ app = typer.Typer(
 importers = typer.Typer(help="Bring public logs into a folder that driftune reads.")
 app.add_typer(init_app)
 app.add_typer(importers, name="import")
+app.add_typer(check_model_app)
 app.add_typer(deploy_app)
 app.add_typer(lake_app, name="lake")
 app.add_typer(commands.app)

@@ -33,6 +33,11 @@ class History(Section):
     days: Positive = 28
     """Days before the row's own that are looked at."""
 
+    @field_validator("columns")
+    @classmethod
+    def _different(cls, columns: list[str]) -> list[str]:
+        return _once(columns)
+
 
 class RecommenderSettings(Section):
     """A recommender of your own in the place of the built-in one, which is then not trained."""
@@ -71,9 +76,7 @@ class RecommenderSettings(Section):
     @field_validator("columns")
     @classmethod
     def _different(cls, columns: list[str]) -> list[str]:
-        if twice := next((name for name in columns if columns.count(name) > 1), None):
-            raise ValueError(f"{twice!r} is there twice; remove one")
-        return columns
+        return _once(columns)
 
     @model_validator(mode="after")
     def _no_name_twice(self) -> Self:
@@ -87,3 +90,9 @@ class RecommenderSettings(Section):
         found = [("recommender.columns", name) for name in self.columns]
         past = [] if self.history is None else self.history.columns
         return found + [("recommender.history.columns", name) for name in past]
+
+
+def _once(columns: list[str]) -> list[str]:
+    if twice := next((name for name in columns if columns.count(name) > 1), None):
+        raise ValueError(f"{twice!r} is there twice; remove one")
+    return columns

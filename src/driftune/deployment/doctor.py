@@ -93,7 +93,10 @@ def _backbone(config: Config) -> str:
 
     encoder, _, mark = load_model(config)
     groups = load_item_groups(config, encoder, mark)
-    base = f"backbone: {mark[:12]}" + (f", {len(groups.names)} groups of items" if groups else "")
+    own = config.recommender
+    whose = "the built-in recommender" if own is None else f"{own.factory} with {own.weights}"
+    base = f"backbone: {mark[:12]}, {whose}"
+    base += f", {len(groups.names)} groups of items" if groups else ""
     problems = base_problems(config)
     if problems:
         first, others = problems[0], len(problems) - 1

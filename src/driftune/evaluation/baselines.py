@@ -22,8 +22,8 @@ class Impressions:
 
 
 def domain_rates(train: Impressions, held_out: Impressions) -> np.ndarray:
-    """The smoothed click rate of each row's domain on the training rows, (n,)."""
-    overall = float(train.click.mean())
+    """The smoothed click rate of each row's domain on the training rows, (n,); NaN without any."""
+    overall = float(train.click.mean()) if len(train.click) else float("nan")
     size = 1 + int(max(train.domain.max(initial=0), held_out.domain.max(initial=0)))
     rate: np.ndarray = _smoothed(
         train.domain, train.click, np.full(len(train.click), overall), size
@@ -54,7 +54,8 @@ def _smoothed(group: np.ndarray, click: np.ndarray, expected: np.ndarray, size: 
     """Observed per expected clicks of each group, drawn towards 1."""
     clicks = np.bincount(group, click, minlength=size)
     hoped = np.bincount(group, expected, minlength=size)
-    some = SMOOTHING * max(float(expected.mean()), 1e-6)
+    usual = float(expected.mean()) if len(expected) else 0.0
+    some = SMOOTHING * max(usual, 1e-6)
     ratio: np.ndarray = (clicks + some) / (hoped + some)
     return ratio
 

@@ -115,7 +115,7 @@ def load_own_backbone(
     if origin.mark(settings) != mark:
         now = asdict(origin).items()
         changed = [name for name, value in now if (before or {}).get(name) != value]
-        what = " and ".join(changed) or "its options"
+        what = " and ".join(changed) or "its options, columns or history"
         raise BackboneError(
             f"{config.source_file}: recommender: not the model that was taken up ({what} changed), "
             "for which the adapters were made; put it back, or take the new one up: driftune "

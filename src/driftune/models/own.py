@@ -4,7 +4,7 @@ import hashlib
 import importlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +19,7 @@ from driftune.errors import BackboneError, ConfigError
 from driftune.features.encoder import Encoder
 from driftune.features.raw import raw_names
 from driftune.io import json_text
+from driftune.models.imports import files_of, imported
 from driftune.models.recommender import Recommender, Schema
 
 _NESTED = ("state_dict", "model_state_dict")
@@ -35,7 +36,8 @@ class Origin:
 
     def mark(self, settings: RecommenderSettings) -> str:
         """The model's fingerprint, SHA-256 (hex): adapters and profiles are made for it."""
-        asked = json_text({"factory": settings.factory, "options": settings.options})
+        read = {"factory", "options", "columns", "history"}
+        asked = json_text(settings.model_dump(mode="json", include=read))
         return hashlib.sha256(f"{self.weights} {self.code} {asked}".encode()).hexdigest()
 
 
@@ -87,7 +89,7 @@ def schema_of(config: Config, encoder: Encoder) -> Schema:
 
 def _module(config: Config, settings: RecommenderSettings) -> ModuleType:
     name = settings.factory.partition(":")[0]
-    with _found_from(config.root, name.partition(".")[0]):
+    with _found_from(config.root, name):
         try:
             return importlib.import_module(name)
         except Exception as error:
@@ -99,19 +101,33 @@ def _module(config: Config, settings: RecommenderSettings) -> ModuleType:
 
 
 @contextmanager
-def _found_from(root: Path, package: str) -> Iterator[None]:
-    """Modules of the project's folder come first, also before another project's of that name."""
-    held = sys.modules.get(package)
-    own = [root / package, root / f"{package}.py"]
-    if held is not None and any(path.exists() for path in own) and not _inside(held, root):
-        for name in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
-            del sys.modules[name]
+def _found_from(root: Path, name: str) -> Iterator[None]:
+    """Modules of the project's folder come first, also before another project's of that name.
+
+    Those are the factory's package and what its code imports.
+    """
+    wanted = {name.partition(".")[0]}
+    files = files_of(root, name)
+    # A file that is no Python is told of by its import.
+    with suppress(SyntaxError):
+        wanted |= {each.relative_to(root.resolve()).parts[0] for each in imported(root, files)}
+    for package in {each.removesuffix(".py") for each in wanted}:
+        _release(root, package)
     sys.path.insert(0, str(root))
     importlib.invalidate_caches()
     try:
         yield
     finally:
         sys.path.remove(str(root))
+
+
+def _release(root: Path, package: str) -> None:
+    """Forget a package that is another project's, where this one has one of its name."""
+    held = sys.modules.get(package)
+    own = [root / package, root / f"{package}.py"]
+    if held is not None and any(path.exists() for path in own) and not _inside(held, root):
+        for name in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
+            del sys.modules[name]
 
 
 def _inside(module: ModuleType, root: Path) -> bool:
@@ -127,7 +143,8 @@ def _made(
     if not callable(factory):
         raise ConfigError(f"{where}: {module.__name__} has no function {name!r}")
     try:
-        with torch.random.fork_rng():
+        # A factory may import what it needs when it is called.
+        with _found_from(config.root, module.__name__), torch.random.fork_rng():
             torch.manual_seed(config.seed)
             model = factory(schema_of(config, encoder), **settings.options)
     except Exception as error:

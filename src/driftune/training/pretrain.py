@@ -121,7 +121,7 @@ def train(config: Config, progress: Progress | None = None, group: Ranks = ALONE
             as ``own.take_up``.
     """
     settings, encoder, given = config.backbone, _encoder(config), config.recommender
-    rows, held_out = _reference_rows(config, progress)
+    rows, held_out = reference_rows(config, progress)
     if given is not None:
 
         def taken_up() -> Figures:
@@ -161,7 +161,7 @@ def evaluate(config: Config) -> Figures:
     what is wrong with the base."""
     from driftune.evaluation.metrics import summary
 
-    trained, held_out = _reference_rows(config)
+    trained, held_out = reference_rows(config)
     encoder, model, _ = load_model(config)
     p_click, p_ctcvr = score(model, held_out)
     shown = score(model, held_out.as_shown())[0] if held_out.stated else p_click
@@ -209,7 +209,12 @@ def _encoder(config: Config) -> Encoder:
     return load_encoder(encoder_folder(config), raw_names(config))
 
 
-def _reference_rows(config: Config, progress: Progress | None = None) -> tuple[Rows, Rows]:
+def reference_rows(config: Config, progress: Progress | None = None) -> tuple[Rows, Rows]:
+    """The reference rows that train (or trained) the model, and those that evaluate it.
+
+    Raises:
+        BackboneError: when there is no encoder, or no row.
+    """
     encoder, own = _encoder(config), config.recommender
     rows = load_rows(encoder, _encoded(config, encoder, progress))
     if not len(rows):
