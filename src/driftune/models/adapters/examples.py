@@ -106,6 +106,21 @@ class Kept:
         with torch.no_grad():
             return self._below(*(each.index_select(0, rows) for each in self._examples.inputs))
 
+    def empty(self, rows: Tensor, count: int) -> tuple[Tensor, ...]:
+        """Room for the values of ``count`` rows such as the first of ``rows``."""
+        values = self._values or self.take(rows[:1])
+        return tuple(each.new_empty((count, *each.shape[1:])) for each in values)
+
+    def fill(self, room: tuple[Tensor, ...], start: int, rows: Tensor) -> None:
+        """Put the values of the rows at these positions into ``room``, from ``start`` on."""
+        parts = tuple(whole[start : start + len(rows)] for whole in room)
+        if self._values is None:
+            for part, value in zip(parts, self.take(rows), strict=True):
+                part.copy_(value)
+            return
+        for part, value in zip(parts, self._values, strict=True):
+            torch.index_select(value, 0, rows, out=part)
+
     def _chunks(self) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
         for start in range(0, len(self._examples), CHUNK):
             yield start, tuple(each[start : start + CHUNK] for each in self._examples.inputs)

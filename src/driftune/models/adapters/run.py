@@ -1,7 +1,6 @@
 """One training's steps and losses, over rows whose frozen part is kept."""
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -9,11 +8,9 @@ from torch import Tensor
 
 from driftune.models.adapters.batching import interleave
 from driftune.models.adapters.examples import CHUNK, Examples, Kept
-from driftune.models.adapters.learners import Learner
-from driftune.models.adapters.losses import Loss
-from driftune.models.adapters.outputs import Output
-from driftune.models.adapters.settings import TrainConfig
+from driftune.models.adapters.learners import Learner, optimise
 from driftune.models.adapters.step import Span, Step
+from driftune.models.adapters.upper import Upper
 
 
 class Rows(NamedTuple):
@@ -24,42 +21,32 @@ class Rows(NamedTuple):
 
 
 class Run:
-    """Steps and losses over the data and the upper half of the model, for one training."""
+    """Steps and losses of one training's learners, each with kernels of any methods.
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        rows: Rows,
-        select: Rows | None,
-        above: Callable[..., Output],
-        loss: Loss,
-    ) -> None:
-        self.config, self.rows, self.select = config, rows, select
-        self.above, self.loss = above, loss
-        self.device = rows.examples.inputs[0].device.type
+    Those whose kernels stack are trained by ``stacks`` in the place of ``epoch`` and ``losses``.
+    """
 
-    def epoch(self, active: dict[int, Learner], epoch: int) -> None:
-        """One pass over the active domains' rows, several domains in each step."""
-        batches = {slot: learner.start(epoch) for slot, learner in active.items()}
-        counts = {slot: len(own) for slot, own in batches.items()}
-        queues = {slot: iter(own) for slot, own in batches.items()}
-        for slots in interleave(counts):
-            self._step({slot: active[slot] for slot in slots}, [next(queues[n]) for n in slots])
+    def __init__(self, rows: Rows, select: Rows | None, upper: Upper) -> None:
+        self.rows, self.select, self.upper = rows, select, upper
 
-    def losses(self, learners: dict[int, Learner]) -> dict[int, float]:
-        """Mean loss of each domain's selection rows; infinite where it is not a number."""
+    def epoch(self, batches: dict[Learner, tuple[Tensor, ...]]) -> None:
+        """One pass over the learners' batches of rows, several learners in each step."""
+        counts = {number: len(own) for number, own in enumerate(batches.values())}
+        learners, queues = [*batches], [iter(own) for own in batches.values()]
+        for chosen in interleave(counts):
+            self._step(
+                {learners[n].slot: learners[n] for n in chosen}, [next(queues[n]) for n in chosen]
+            )
+
+    def loss(self, learner: Learner) -> float:
+        """Mean loss of the learner's selection rows; infinite where it is not a number."""
         assert self.select is not None
-        found = {}
-        for slot, learner in learners.items():
-            learner.adapter.eval()
-            rows = self.select.examples.rows_of(slot)
-            total = 0.0
-            for part in torch.split(rows, CHUNK):
-                value, _ = self._forward({slot: learner}, self.select, [part])
-                total += float(value.double().sum())
-            mean = total / len(rows)
-            found[slot] = math.inf if math.isnan(mean) else mean
-        return found
+        learner.adapter.eval()
+        total = 0.0
+        for part in torch.split(learner.select_rows, CHUNK):
+            value, _ = self._forward({learner.slot: learner}, self.select, [part])
+            total += float(value.double().sum())
+        return finite_mean(total, len(learner.select_rows))
 
     @torch.no_grad()
     def kl_bits(self, learner: Learner) -> dict[str, list[float]]:
@@ -69,8 +56,9 @@ class Run:
         whatever prior the kernel was trained with: bits of different β can be compared.
         """
         rows = self.select or self.rows
+        own = learner.rows if self.select is None else learner.select_rows
         found: dict[str, list[tuple[Tensor, Tensor]]] = {}
-        for part in torch.split(rows.examples.rows_of(learner.slot), CHUNK):
+        for part in torch.split(own, CHUNK):
             _, step = self._forward({learner.slot: learner}, rows, [part])
             for place, posterior in step.posteriors.items():
                 found.setdefault(place, []).append(posterior)
@@ -82,8 +70,6 @@ class Run:
         return bits
 
     def _step(self, learners: dict[int, Learner], parts: list[Tensor]) -> None:
-        for learner in learners.values():
-            learner.optimiser.zero_grad(set_to_none=True)
         values, step = self._forward(learners, self.rows, parts, train=True)
         total = values.new_zeros(())
         start = 0
@@ -97,8 +83,7 @@ class Run:
                         total = total + phase.beta * step.penalty[slot, kind]
             start += len(part)
         torch.autograd.backward(total)
-        for learner in learners.values():
-            learner.optimiser.step()
+        optimise([*learners.values()])
 
     def _forward(
         self,
@@ -121,16 +106,12 @@ class Run:
             None if examples.fresh is None else examples.fresh[rows],
             frozenset(slot for slot, learner in learners.items() if train and learner.warms),
         )
-        half = self.config.precision == "bf16"
-        with (
-            torch.set_grad_enabled(train),
-            torch.autocast(self.device, dtype=torch.bfloat16, enabled=half),
-        ):
-            output = self.above(step.apply, *kept.take(rows))
-            values = self.loss(output, tuple(each[rows] for each in examples.labels))
-        if values.shape != (len(rows),):
-            raise ValueError(
-                f"the loss gives {tuple(values.shape)} for {len(rows)} rows; "
-                "it must give one value per row"
-            )
+        labels = tuple(each[rows] for each in examples.labels)
+        values = self.upper.losses(step.apply, kept.take(rows), labels, train=train)
         return values, step
+
+
+def finite_mean(total: float, count: int) -> float:
+    """The mean of a sum of losses; infinite where it is not a number."""
+    mean = total / count
+    return math.inf if math.isnan(mean) else mean

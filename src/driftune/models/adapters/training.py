@@ -7,7 +7,7 @@ al., arXiv 2501.14268), which is infinite against hard labels.
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -15,18 +15,17 @@ from driftune.models.adapters.attach import AdaptedModel
 from driftune.models.adapters.batching import batch_sizes
 from driftune.models.adapters.checkpoint import Checkpoint
 from driftune.models.adapters.examples import Examples, Kept
-from driftune.models.adapters.learners import Learner, make_learners
+from driftune.models.adapters.courses import Course, Progress, run_courses
+from driftune.models.adapters.learners import Learner, Own, make_learners
 from driftune.models.adapters.losses import Loss, esmm_rows
 from driftune.models.adapters.report import Training, TrainReport
 from driftune.models.adapters.run import Rows, Run
 from driftune.models.adapters.scales import fit_scales
 from driftune.models.adapters.settings import TrainConfig
 from driftune.models.adapters.split import Split, split
+from driftune.models.adapters.upper import Upper
 
 log = logging.getLogger("driftune")
-
-Progress = Callable[[str, int, int], None]
-
 
 class TrainOptions(TypedDict, total=False):
     """What may be said of a training beside its data and settings; see ``train``."""
@@ -78,21 +77,26 @@ def train_part(
     probe = tuple(each[:64] for each in examples.inputs)
     adapted.build(*probe)
     halves = split(adapted, probe)
-    rows, selected = _keep(examples, select, halves, config.cache_bytes)
+    rows, selected = keep(examples, select, halves, config.cache_bytes)
     fit_scales(adapted, examples, rows.kept, halves.above)
     epochs = options.get("epochs")
-    learners = _learners(adapted, examples, config, epochs)
-    run = Run(config, rows, selected, halves.above, options.get("loss", esmm_rows))
+    learners = _learners(adapted, examples, select, config, epochs)
+    device = examples.inputs[0].device.type
+    upper = Upper(halves.above, options.get("loss", esmm_rows), config.precision, device)
     store = Checkpoint.of(checkpoint, adapted, examples, select, config, epochs)
-    seconds = _epochs(run, learners, store, options.get("progress"))
+    run = Run(rows, selected, upper)
+    course = Course(run, learners, store, options.get("progress"))
+    run_courses([course])
+    if course.fault is not None:
+        raise course.fault
     for learner in learners.values():
         learner.finish()
-    reports = {learner.domain: _report(run, learner) for learner in learners.values()}
+    reports = {learner.domain: report_of(run, learner) for learner in learners.values()}
     size = rows.kept.size + (selected.kept.size if selected else 0)
-    return Training(reports, time.perf_counter() - started, seconds, size, halves.problem)
+    return Training(reports, time.perf_counter() - started, course.seconds, size, halves.problem)
 
 
-def _keep(
+def keep(
     examples: Examples, select: Examples | None, halves: Split, most_bytes: int
 ) -> tuple[Rows, Rows | None]:
     """The rows with what lies below the adapters, kept in so much memory at most."""
@@ -110,6 +114,7 @@ def _keep(
 def _learners(
     adapted: AdaptedModel,
     examples: Examples,
+    select: Examples | None,
     config: TrainConfig,
     epochs: Mapping[str, int] | None,
 ) -> dict[int, Learner]:
@@ -122,34 +127,11 @@ def _learners(
         config.min_batch,
         config.batch_exponent,
     )
-    return make_learners(adapted, rows, sizes, config, epochs)
-
-
-def _epochs(
-    run: Run, learners: dict[int, Learner], store: Checkpoint | None, progress: Progress | None
-) -> list[float]:
-    """Train until every learner has ended, from where the checkpoint is; seconds of each epoch."""
-    first = store.restore(learners) if store else 0
-    if first == 0 and run.select is not None:
-        for slot, value in run.losses(learners).items():
-            learners[slot].note(value)
-    taken: list[float] = []
-    most = max(learner.epochs for learner in learners.values())
-    for epoch in range(first + 1, most + 1):
-        active = {slot: each for slot, each in learners.items() if each.goes_on(epoch)}
-        if not active:
-            break
-        begun = time.perf_counter()
-        run.epoch(active, epoch)
-        taken.append(time.perf_counter() - begun)
-        found = run.losses(active) if run.select is not None else {}
-        for slot, learner in active.items():
-            learner.note(found.get(slot))
-        if store:
-            store.save(learners, epoch)
-        if progress:
-            progress("fine-tuning", epoch, most)
-    return taken
+    own = {
+        slot: Own(found, rows[slot][:0] if select is None else select.rows_of(slot))
+        for slot, found in rows.items()
+    }
+    return make_learners(adapted, own, sizes, config, epochs)
 
 
 def _check(adapted: AdaptedModel, examples: Examples, select: Examples | None) -> None:
@@ -171,7 +153,8 @@ def _check(adapted: AdaptedModel, examples: Examples, select: Examples | None) -
         raise ValueError(f"no selection rows of {', '.join(names)}")
 
 
-def _report(run: Run, learner: Learner) -> TrainReport:
+def report_of(run: Run, learner: Learner) -> TrainReport:
+    """What came of a learner that has ended."""
     return TrainReport(
         rows=len(learner.rows),
         batch_size=learner.batch_size,
