@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple, Self
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -77,9 +76,8 @@ class Checkpoint:
             for kind, state in (("now", learner.adapter.state_dict()), ("best", learner.best)):
                 tensors |= {f"{slot}/{kind}/{name}": each for name, each in state.items()}
             tensors[f"{slot}/random"] = learner.generator.get_state()
-            for number, parameter in enumerate(learner.adapter.parameters()):
-                for name, value in learner.optimiser.state.get(parameter, {}).items():
-                    tensors[f"{slot}/adam/{number}/{name}"] = torch.as_tensor(value)
+            for number, moments in enumerate(learner.optimiser.moments):
+                tensors |= {f"{slot}/adam/{number}/{name}": each for name, each in moments.items()}
             domains[str(slot)] = Notes(learner.losses, learner.epochs_run, learner.best_epoch)
         notes = {"epoch": epoch, "domains": domains}
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,12 +121,9 @@ class Checkpoint:
         learner.adapter.load_state_dict(_under(own, "now/"))
         learner.best = {name: each.to(device) for name, each in _under(own, "best/").items()}
         learner.generator.set_state(own["random"])
-        for number, parameter in enumerate(learner.adapter.parameters()):
-            state = _under(own, f"adam/{number}/")
-            if state:
-                learner.optimiser.state[parameter] = {
-                    name: each.to(device) for name, each in state.items()
-                }
+        learner.optimiser.restore(
+            [_under(own, f"adam/{n}/") for n in range(len(learner.optimiser.parameters))]
+        )
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

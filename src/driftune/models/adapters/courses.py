@@ -55,7 +55,7 @@ def run_courses(courses: Sequence[Course], workers: int = 1) -> None:
             trained = [(courses[n], learners) for n, learners in going.items()]
             _epoch(trained, pool, workers)
             taken = time.perf_counter() - begun
-            for course, learners in trained:
+            for course, _ in trained:
                 course.epoch += 1
                 course.seconds.append(taken)
             _note(trained, pool, workers)

@@ -1,12 +1,10 @@
 """A domain in training: its adapter, optimiser, random numbers, phases and best state."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
-from torch.nn import Parameter
-from torch.optim.adamw import adamw
 
 from driftune.models.adapters.adapter import Adapter
 from driftune.models.adapters.attach import AdaptedModel
@@ -14,10 +12,8 @@ from driftune.models.adapters.batching import learning_rate_factor
 from driftune.models.adapters.draws import named_seed
 from driftune.models.adapters.methods.method import Phase
 from driftune.models.adapters.methods.registry import schedules, stacks_with
+from driftune.models.adapters.optimiser import AdamW
 from driftune.models.adapters.settings import TrainConfig
-
-# Of AdamW, as PyTorch has them.
-BETAS, EPSILON = (0.9, 0.999), 1e-8
 
 
 class Own(NamedTuple):
@@ -58,7 +54,7 @@ class Learner:
         self.stacks_with: Hashable = tuple(shapes) if stacks else None
         self.phases: dict[str, Phase] = {}
         adapter.requires_grad_(True)
-        self.optimiser = _optimiser(
+        self.optimiser = AdamW(
             adapter,
             config.learning_rate * learning_rate_factor(batch_size, config.batch_size),
             config.weight_decay,
@@ -137,61 +133,3 @@ def make_learners(
         )
         for slot, own in rows.items()
     }
-
-
-def _optimiser(
-    adapter: Adapter, learning_rate: float, weight_decay: float
-) -> torch.optim.Optimizer:
-    """AdamW that decays matrices only: decayed biases and priors would pull towards a scale."""
-    matrices = [parameter for parameter in adapter.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in adapter.parameters() if parameter.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=learning_rate)
-
-
-def optimise(learners: Sequence[Learner]) -> None:
-    """A step of each learner's optimiser by its gradients, which are dropped then.
-
-    All that share learning rate and decay take one call: for many small tensors it is five times
-    faster than one each, with the same result.
-    """
-    parts: dict[tuple[float, float], list[Parameter]] = {}
-    states: dict[Parameter, dict[str, Tensor]] = {}
-    for learner in learners:
-        for group in learner.optimiser.param_groups:
-            moved = [each for each in group["params"] if each.grad is not None]
-            parts.setdefault((group["lr"], group["weight_decay"]), []).extend(moved)
-            states.update((each, _moments(learner.optimiser, each)) for each in moved)
-    for (rate, decay), moved in parts.items():
-        own = [states[each] for each in moved]
-        adamw(
-            [*moved],
-            [each.grad for each in moved if each.grad is not None],
-            [each["exp_avg"] for each in own],
-            [each["exp_avg_sq"] for each in own],
-            [],
-            [each["step"] for each in own],
-            fused=bool(moved) and moved[0].device.type in ("cpu", "cuda"),
-            amsgrad=False,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
-            lr=rate,
-            weight_decay=decay,
-            eps=EPSILON,
-            maximize=False,
-        )
-        for parameter in moved:
-            parameter.grad = None
-
-
-def _moments(optimiser: torch.optim.Optimizer, parameter: Parameter) -> dict[str, Tensor]:
-    """The optimiser's state of a parameter, made when it is first moved."""
-    state: dict[str, Tensor] = optimiser.state[parameter]
-    if not state:
-        state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
-        state["exp_avg"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-        state["exp_avg_sq"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-    return state

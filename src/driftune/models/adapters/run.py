@@ -8,7 +8,8 @@ from torch import Tensor
 
 from driftune.models.adapters.batching import interleave
 from driftune.models.adapters.examples import CHUNK, Examples, Kept
-from driftune.models.adapters.learners import Learner, optimise
+from driftune.models.adapters.learners import Learner
+from driftune.models.adapters.optimiser import optimise
 from driftune.models.adapters.step import Span, Step
 from driftune.models.adapters.upper import Upper
 
@@ -83,7 +84,7 @@ class Run:
                         total = total + phase.beta * step.penalty[slot, kind]
             start += len(part)
         torch.autograd.backward(total)
-        optimise([*learners.values()])
+        optimise([learner.optimiser for learner in learners.values()])
 
     def _forward(
         self,

@@ -8,15 +8,17 @@ those beside it: on CPUs bit by bit, as ``tests/models/adapters/test_adapter_sta
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from driftune.models.adapters.examples import CHUNK
-from driftune.models.adapters.learners import Learner, optimise
+from driftune.models.adapters.learners import Learner
 from driftune.models.adapters.methods.registry import stack
 from driftune.models.adapters.methods.stack import KernelStack
+from driftune.models.adapters.optimiser import optimise
 from driftune.models.adapters.outputs import Output, flat, one_tensor
 from driftune.models.adapters.run import Rows, finite_mean
 from driftune.models.adapters.upper import Upper
@@ -52,7 +54,7 @@ def epoch(upper: Upper, lanes: Sequence[Lane], pool: Executor | None, workers: i
         # Those with as many batches end together.
         alike.sort(key=lambda lane: len(lane.batches), reverse=True)
         parts += _shared(alike, max(_length(lane) for lane in alike), workers)
-    _each(pool, [lambda part=part: _train(upper, part) for part in parts])
+    _each(pool, [partial(_train, upper, part) for part in parts])
 
 
 def losses(
@@ -71,7 +73,7 @@ def losses(
     parts = []
     for alike in _alike(enumerate(lanes), key):
         parts += _shared(alike, len(alike[0][1].batches[0]), workers)
-    _each(pool, [lambda part=part: judge(part) for part in parts])
+    _each(pool, [partial(judge, part) for part in parts])
     return [found[number] for number in range(len(lanes))]
 
 
@@ -110,13 +112,14 @@ def _train(upper: Upper, lanes: Sequence[Lane]) -> None:
     """All batches of the lanes, a step after the other."""
     kernels: dict[tuple[int, ...], dict[str, KernelStack]] = {}
     for number in range(max(len(lane.batches) for lane in lanes)):
-        due = [lane for lane in lanes if number < len(lane.batches)]
-        for alike in _alike(due, lambda lane: _blocks(len(lane.batches[number]))):
+        due = [(lane, lane.batches[number]) for lane in lanes if number < len(lane.batches)]
+        for part in _alike(due, lambda each: _blocks(len(each[1]))):
+            alike = [lane for lane, _ in part]
             known = kernels.setdefault(tuple(id(lane) for lane in alike), {})
-            step = Stack(alike, [lane.batches[number] for lane in alike], known, train=True)
+            step = Stack(alike, [batch for _, batch in part], known, train=True)
             total = step.total(step.losses(upper))
             torch.autograd.backward(total)
-            optimise([lane.learner for lane in alike])
+            optimise([lane.learner.optimiser for lane in alike])
 
 
 def _evaluate(upper: Upper, lanes: Sequence[Lane]) -> list[float]:
@@ -128,8 +131,7 @@ def _evaluate(upper: Upper, lanes: Sequence[Lane]) -> list[float]:
         for number, part in enumerate(parts):
             totals[number] += float(values[number, : len(part)].sum())
     return [
-        finite_mean(total, len(lane.batches[0]))
-        for total, lane in zip(totals, lanes, strict=True)
+        finite_mean(total, len(lane.batches[0])) for total, lane in zip(totals, lanes, strict=True)
     ]
 
 
@@ -217,7 +219,5 @@ class Stack:
         noise = torch.zeros(lanes, length, width)
         for number, learner in enumerate(self._learners):
             rows = self._counts[number] * (length // self._block)
-            torch.randn(
-                (rows, width), generator=learner.generator, out=noise[number, :rows]
-            )
+            torch.randn((rows, width), generator=learner.generator, out=noise[number, :rows])
         return noise.to(h.device)

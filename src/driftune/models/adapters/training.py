@@ -14,8 +14,8 @@ from typing import TypedDict, Unpack
 from driftune.models.adapters.attach import AdaptedModel
 from driftune.models.adapters.batching import batch_sizes
 from driftune.models.adapters.checkpoint import Checkpoint
-from driftune.models.adapters.examples import Examples, Kept
 from driftune.models.adapters.courses import Course, Progress, run_courses
+from driftune.models.adapters.examples import Examples, Kept
 from driftune.models.adapters.learners import Learner, Own, make_learners
 from driftune.models.adapters.losses import Loss, esmm_rows
 from driftune.models.adapters.report import Training, TrainReport
@@ -26,6 +26,7 @@ from driftune.models.adapters.split import Split, split
 from driftune.models.adapters.upper import Upper
 
 log = logging.getLogger("driftune")
+
 
 class TrainOptions(TypedDict, total=False):
     """What may be said of a training beside its data and settings; see ``train``."""

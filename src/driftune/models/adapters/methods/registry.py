@@ -67,8 +67,7 @@ def schedules(kernels: Iterable[Kernel]) -> dict[str, Schedule]:
 
 
 def stacks_with(kernel: Kernel) -> Hashable:
-    """What the kernel has in common with those that ``stack`` takes together; None: it takes none.
-    """
+    """What the kernels that ``stack`` takes together have in common; None: it takes none."""
     found = method_of(kernel.config).stacks_with(kernel)
     return None if found is None else (kernel.config.kind, found)
 

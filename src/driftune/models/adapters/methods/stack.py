@@ -1,4 +1,4 @@
-"""What a stack of kernels is to the trainer: many domains' kernels of one place, computed at once."""
+"""A stack: many domains' kernels of one place, computed at once."""
 
 from abc import ABC, abstractmethod
 from typing import NamedTuple
