@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from driftune.models.adapters.attach import AdaptedModel
 from driftune.models.adapters.examples import Examples
-from driftune.models.adapters.files import fingerprint, raw_bytes
+from driftune.models.adapters.files import Json, fingerprint, raw_bytes
 from driftune.models.adapters.learners import Learner
 from driftune.models.adapters.settings import TrainConfig
 
@@ -59,14 +59,8 @@ class Checkpoint:
             )
         }
         settings = [asdict(config), kernels, None if epochs is None else dict(epochs)]
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        digest.update(fingerprint(adapted.model).encode())
-        digest.update(fingerprint(adapted.bank).encode())
-        for rows in (examples, select):
-            for tensor in () if rows is None else rows.tensors():
-                digest.update(f"{tensor.dtype} {list(tensor.shape)}".encode())
-                digest.update(raw_bytes(tensor))
-        return cls(path, digest.hexdigest())
+        prints = [fingerprint(adapted.model), fingerprint(adapted.bank)]
+        return cls(path, mark(settings, prints, [examples, select]))
 
     def save(self, learners: Mapping[int, Learner], epoch: int) -> None:
         """Write the state after a whole epoch, in place of the one before."""
@@ -124,6 +118,20 @@ class Checkpoint:
         learner.optimiser.restore(
             [_under(own, f"adam/{n}/") for n in range(len(learner.optimiser.parameters))]
         )
+
+
+def mark(
+    settings: Sequence[Json], fingerprints: Sequence[str], rows: Sequence[Examples | None]
+) -> str:
+    """What tells a run from others: SHA-256 (hex) of all that it starts from."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for each in fingerprints:
+        digest.update(each.encode())
+    for part in rows:
+        for tensor in () if part is None else part.tensors():
+            digest.update(f"{tensor.dtype} {list(tensor.shape)}".encode())
+            digest.update(raw_bytes(tensor))
+    return digest.hexdigest()
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

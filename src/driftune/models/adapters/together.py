@@ -1,0 +1,137 @@
+"""Many domains at once, each with its choice of β and of rows, on one frozen model.
+
+What comes of a domain depends on nothing but its own rows, start and settings.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from driftune.models.adapters.adapter import Adapter
+from driftune.models.adapters.attach import AdaptedModel
+from driftune.models.adapters.batching import batch_sizes
+from driftune.models.adapters.checkpoint import Checkpoint, mark
+from driftune.models.adapters.courses import Course, Progress, run_courses
+from driftune.models.adapters.examples import Examples
+from driftune.models.adapters.files import fingerprint
+from driftune.models.adapters.learners import Learner, Own
+from driftune.models.adapters.losses import Loss, esmm_rows
+from driftune.models.adapters.report import TrainReport
+from driftune.models.adapters.run import Run
+from driftune.models.adapters.scales import fit_scale
+from driftune.models.adapters.settings import TrainConfig
+from driftune.models.adapters.split import Split, split
+from driftune.models.adapters.training import keep, report_of
+from driftune.models.adapters.upper import Upper
+
+PROBE = 64
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One domain's training: from ``start``, with each β, on each window of its rows.
+
+    ``windows``: positions in ``examples`` that they begin at; all end where the examples do.
+    ``config``: its batch size is that of the domain, or all of its rows where they are fewer.
+    """
+
+    domain: str
+    start: Adapter
+    examples: Examples
+    windows: Sequence[int]
+    select: Examples
+    betas: Sequence[float]
+    config: TrainConfig
+    checkpoint: Path | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The adapter of the lowest loss on the selection rows, and the window it was trained on."""
+
+    adapter: Adapter
+    window: int
+    report: TrainReport
+
+
+def choose_together(
+    adapted: AdaptedModel,
+    choices: Sequence[Choice],
+    workers: int = 1,
+    loss: Loss = esmm_rows,
+) -> list[Chosen | Exception]:
+    """Train all domains side by side; returns what came of each, or the error that ended it.
+
+    Each has a course of its own, and goes on from its checkpoint, which stays: its rows may still
+    be wanted when its adapter is lost. Precision is that of the first. ``workers``: threads.
+    """
+    if not choices:
+        return []
+    first = choices[0]
+    halves, frozen = _split(adapted, choices), fingerprint(adapted.model)
+    device = first.examples.inputs[0].device.type
+    upper = Upper(halves.above, loss, first.config.precision, device)
+    courses: list[Course | Exception] = []
+    for choice in choices:
+        try:
+            courses.append(_course(choice, halves, upper, frozen))
+        except Exception as error:
+            courses.append(error)
+    run_courses([course for course in courses if isinstance(course, Course)], workers)
+    return [
+        course if isinstance(course, Exception) else course.fault or _chosen(choice, course)
+        for choice, course in zip(choices, courses, strict=True)
+    ]
+
+
+def _split(adapted: AdaptedModel, choices: Sequence[Choice]) -> Split:
+    """The halves of the model; one domain's broken rows do not hide them from the others."""
+    for choice in choices:
+        found = split(adapted, choice.examples.take(slice(0, PROBE)).inputs)
+        if found.problem is None:
+            break
+    return found
+
+
+def _course(choice: Choice, halves: Split, upper: Upper, frozen: str) -> Course:
+    """The domain's course: a learner for each window and β, in this order."""
+    config = choice.config
+    rows, selected = keep(choice.examples, choice.select, halves, config.cache_bytes)
+    learners: dict[int, Learner] = {}
+    every = choice.examples.domains.new_tensor(range(len(choice.examples)))
+    newest = choice.select.domains.new_tensor(range(len(choice.select)))
+    for begins in choice.windows:
+        own = Own(every[begins:], newest)
+        start = copy.deepcopy(choice.start)
+        fit_scale(start, own.train, rows.kept, upper.above)
+        sizes = batch_sizes(
+            {0: len(own.train)}, config.batch_size, config.min_batch, config.batch_exponent
+        )
+        for beta in choice.betas:
+            adapter = copy.deepcopy(start)
+            for _, kernel in adapter.items():
+                kernel.config = kernel.config.with_beta(float(beta))
+            slot = len(learners)
+            learners[slot] = Learner(
+                choice.domain, slot, adapter, own, sizes[0], config, config.epochs
+            )
+    course = Course(Run(rows, selected, upper), learners, None, choice.progress)
+    if choice.checkpoint is not None:
+        settings = [asdict(config), choice.domain, [*choice.windows], [*choice.betas]]
+        prints = [frozen, fingerprint(choice.start)]
+        made_of = mark(settings, prints, [choice.examples, choice.select])
+        course.store = Checkpoint(choice.checkpoint, made_of)
+    return course
+
+
+def _chosen(choice: Choice, course: Course) -> Chosen:
+    """The first of the learners with the lowest loss: of each window's β, then of the windows."""
+    for learner in course.learners.values():
+        learner.finish()
+    each = [learner.losses[learner.best_epoch] for learner in course.learners.values()]
+    slot = min(course.learners, key=lambda number: each[number])
+    best = course.learners[slot]
+    window = slot // len(choice.betas)
+    return Chosen(best.adapter, window, report_of(course.run, best))
