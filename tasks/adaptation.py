@@ -1,7 +1,7 @@
 """Tasks of adaptations and looks, each around one call.
 
-An adaptation is one call, ``driftune.adaptation.adapt``, whose steps (claim, fine-tune, gate,
-conclude) run as tasks of their own: each is tried again by itself where its fault may pass, so
+Adaptations are one call, ``driftune.adaptation.adapt``, whose steps (claim, gate, conclude of each
+decision, fine-tune of all of a group) run as tasks of their own: each is tried again by itself where its fault may pass, so
 that a fault of MLflow or the ledger after a long fine-tuning does not repeat that.
 """
 
@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from driftune.adaptation.adapt import adapt, look_again
+from driftune.adaptation.adapt import adapt, adapt_together, look_again
+from driftune.adaptation.groups import deal, most_rows, rows_of
 from driftune.adaptation.steps import FINE_TUNE, Steps
 from driftune.config import Config
 from driftune.observe.context import about
@@ -20,13 +21,20 @@ from driftune.observe.logs import continued
 from driftune.project import Project
 from driftune.registry.ledger import Ledger
 from driftune.registry.waiting import looks_due
-from tasks.policy import LONG, QUICK, SPREAD
+from tasks.policy import LONG, QUICK, SPREAD, passes
 
 T = TypeVar("T")
 
 
 class Tasks(Steps):
-    """The steps of an adaptation, each a task with retries."""
+    """The steps of an adaptation, each a task with retries; ``workers``: threads that train."""
+
+    def __init__(self, workers: int = 1) -> None:
+        self.workers = workers
+
+    def may_pass(self, error: Exception) -> bool:
+        """See ``Steps.may_pass``: as a task that fails by it is tried again."""
+        return passes(error)
 
     def run(self, name: str, decision_id: str, call: Callable[[], T]) -> T:
         """Run a step as a task; ``call`` stays in this process."""
@@ -53,14 +61,36 @@ def adapt_decision(config: Config, decision_id: str) -> str:
         return adapt(project, decision_id, Tasks())
 
 
-@task(task_run_name="adapt {decision_id}", cache_policy=NO_CACHE, persist_result=False)
-def adapt_domain(config: Config, decision_id: str, told: Mapping[str, str]) -> str:
-    """Adapt for one decision beside others; a flow of its own would take a second more each.
+@task(task_run_name="adapt {name}", cache_policy=NO_CACHE, persist_result=False)
+def adapt_group(
+    config: Config, name: str, decision_ids: list[str], threads: int, told: Mapping[str, str]
+) -> dict[str, str | Exception]:
+    """Adapt for decisions together; returns by id the state of each, or its error.
 
-    ``told``: what the run's log lines are about.
+    ``name``: the decisions, as the run is called; ``threads``: those that train; ``told``: what
+    the run's log lines are about.
     """
-    with continued(config, told):
-        return adapt_decision(config, decision_id)
+    with continued(config, told), Project(config) as project:
+        if len(decision_ids) > 1:
+            return adapt_together(project, decision_ids, Tasks(threads))
+        with about(decision=decision_ids[0]):
+            return adapt_together(project, decision_ids, Tasks(threads))
+
+
+@task(task_run_name="deal {number} decisions", **QUICK)
+def deal_decisions(config: Config, decision_ids: list[str], number: int, workers: int) -> Any:
+    """Deal decisions to so many workers; for each its groups, see ``groups.deal``."""
+    with Ledger(config) as ledger:
+        rows = rows_of(config, [ledger.decision(each) for each in decision_ids])
+    return deal(rows, workers, most_rows(config, workers))
+
+
+def require_no_errors(outcome: Any) -> None:
+    """Raise the first error of a group's decisions, if there is one; all were worked on."""
+    if isinstance(outcome, dict):
+        for each in outcome.values():
+            if isinstance(each, Exception):
+                raise each
 
 
 @task(task_run_name="waiting of {domain}", **QUICK)

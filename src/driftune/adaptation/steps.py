@@ -1,10 +1,11 @@
 """Steps: how those of an adaptation are run. Plain calls here; others retry or reuse."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from driftune.adaptation.challenge import challenge
-from driftune.adaptation.finetune import finetune
+from driftune.adaptation.finetune import finetune_together
 from driftune.adaptation.workbench import Workbench
 from driftune.progress import report
 from driftune.registry.records import GateReport, TrainingFigures
@@ -17,21 +18,33 @@ class Steps:
     """The steps of an adaptation as plain calls.
 
     Whoever runs them otherwise overrides ``run`` (with retries, say), or ``fine_tune`` and
-    ``judge`` where an outcome may be known already.
+    ``judge`` where an outcome may be known already. ``workers``: threads that train.
     """
+
+    workers: int = 1
 
     def run(self, name: str, decision_id: str, call: Callable[[], T]) -> T:
         """Run a step: claim, fine-tune, gate, conclude, or what ends a claim that failed."""
         return call()
 
-    def fine_tune(self, bench: Workbench, renew: Callable[[], None]) -> TrainingFigures:
-        """Train the challenger; ``renew`` keeps the claim and is called after every epoch."""
+    def may_pass(self, error: Exception) -> bool:
+        """Whether a decision that failed among others by this error is fine-tuned again, alone."""
+        return False
 
-        def progress(label: str, done: int, total: int) -> None:
-            renew()
+    def fine_tune(
+        self, benches: Sequence[Workbench], renew: Callable[[str], None]
+    ) -> Mapping[str, TrainingFigures | Exception]:
+        """Train the challengers; what came of each decision, by its id.
+
+        ``renew`` keeps a decision's claim and is called after each of its epochs.
+        """
+
+        def progress(decision_id: str, label: str, done: int, total: int) -> None:
+            renew(decision_id)
             report(label, done, total)
 
-        return finetune(bench, progress)
+        each = {bench.decision_id: partial(progress, bench.decision_id) for bench in benches}
+        return finetune_together(benches, each, self.workers)
 
     def judge(self, bench: Workbench) -> GateReport:
         """Judge champion and challenger on the same held-out rows."""

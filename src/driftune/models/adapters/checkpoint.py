@@ -15,7 +15,7 @@ from torch import Tensor
 
 from driftune.models.adapters.attach import AdaptedModel
 from driftune.models.adapters.examples import Examples
-from driftune.models.adapters.files import Json, fingerprint, raw_bytes
+from driftune.models.adapters.files import fingerprint, raw_bytes
 from driftune.models.adapters.learners import Learner
 from driftune.models.adapters.settings import TrainConfig
 
@@ -60,7 +60,7 @@ class Checkpoint:
         }
         settings = [asdict(config), kernels, None if epochs is None else dict(epochs)]
         prints = [fingerprint(adapted.model), fingerprint(adapted.bank)]
-        return cls(path, mark(settings, prints, [examples, select]))
+        return cls(path, mark(json.dumps(settings, sort_keys=True), prints, [examples, select]))
 
     def save(self, learners: Mapping[int, Learner], epoch: int) -> None:
         """Write the state after a whole epoch, in place of the one before."""
@@ -120,11 +120,9 @@ class Checkpoint:
         )
 
 
-def mark(
-    settings: Sequence[Json], fingerprints: Sequence[str], rows: Sequence[Examples | None]
-) -> str:
+def mark(settings: str, fingerprints: Sequence[str], rows: Sequence[Examples | None]) -> str:
     """What tells a run from others: SHA-256 (hex) of all that it starts from."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    digest = hashlib.sha256(settings.encode())
     for each in fingerprints:
         digest.update(each.encode())
     for part in rows:

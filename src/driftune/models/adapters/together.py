@@ -4,6 +4,7 @@ What comes of a domain depends on nothing but its own rows, start and settings.
 """
 
 import copy
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -121,7 +122,9 @@ def _course(choice: Choice, halves: Split, upper: Upper, frozen: str) -> Course:
     if choice.checkpoint is not None:
         settings = [asdict(config), choice.domain, [*choice.windows], [*choice.betas]]
         prints = [frozen, fingerprint(choice.start)]
-        made_of = mark(settings, prints, [choice.examples, choice.select])
+        made_of = mark(
+            json.dumps(settings, sort_keys=True), prints, [choice.examples, choice.select]
+        )
         course.store = Checkpoint(choice.checkpoint, made_of)
     return course
 
