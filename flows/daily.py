@@ -3,7 +3,6 @@
 import logging
 import os
 from datetime import date
-from itertools import zip_longest
 from typing import Any
 
 from prefect import State, flow
@@ -160,8 +159,9 @@ def act(settings: Config, waiting: dict[str, str], spread: FanOut) -> list[State
         workers = min(spread.workers(), len(alike))
         hands = adaptation.deal_decisions(settings, alike, len(alike), workers)
         # A worker takes its groups one after the other: one's rows are let go before the next.
-        for groups in zip_longest(*hands):
-            given = [_group(settings, waiting, group, workers) for group in groups if group]
+        for number in range(max(map(len, hands))):
+            groups = [hand[number] for hand in hands if number < len(hand)]
+            given = [_group(settings, waiting, group) for group in groups]
             ended += spread.each(adaptation.adapt_group, given, long=True)
     return ended
 
@@ -177,13 +177,14 @@ def _with_equal_needs(settings: Config, waiting: dict[str, str]) -> list[list[st
 
 
 def _group(
-    settings: Config, waiting: dict[str, str], group: list[str], workers: int
+    settings: Config, waiting: dict[str, str], group: list[str]
 ) -> tuple[str, dict[str, Any]]:
     """What a group's task is given; in this process its training has threads of its own."""
     shared = settings.runner.kind == "threads"
     threads = min(settings.runner.threads, os.cpu_count() or 1) if shared else 1
-    domains = ", ".join(waiting[each] for each in group) if len(group) > 1 else waiting[group[0]]
-    return domains, {"name": ", ".join(group), "decision_ids": group, "threads": threads}
+    domains = {each: waiting[each] for each in group}
+    given = {"name": ", ".join(group), "domains": domains, "threads": threads}
+    return ", ".join(domains.values()), given
 
 
 def ingest_day(settings: Config, day: date, run: Run) -> Ingested:

@@ -1,11 +1,13 @@
 """Tasks of adaptations and looks, each around one call.
 
-Adaptations are one call, ``driftune.adaptation.adapt``, whose steps (claim, gate, conclude of each
-decision, fine-tune of all of a group) run as tasks of their own: each is tried again by itself where its fault may pass, so
-that a fault of MLflow or the ledger after a long fine-tuning does not repeat that.
+Adaptations are one call, ``driftune.adaptation.adapt``, whose steps run as tasks of their own:
+claim, gate and conclude of each decision, one fine-tune of all of a group. Each is tried again by
+itself where its fault may pass, so that a fault of MLflow or the ledger after a long fine-tuning
+does not repeat that.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import date
 from typing import Any, TypeVar
 
@@ -29,8 +31,14 @@ T = TypeVar("T")
 class Tasks(Steps):
     """The steps of an adaptation, each a task with retries; ``workers``: threads that train."""
 
-    def __init__(self, workers: int = 1) -> None:
-        self.workers = workers
+    def __init__(self, workers: int = 1, domains: Mapping[str, str] | None = None) -> None:
+        self.workers, self._domains = workers, domains or {}
+
+    def about(self, decision_id: str) -> AbstractContextManager[None]:
+        """See ``Steps.about``: log lines name the decision, and its domain where it is known."""
+        domain = self._domains.get(decision_id)
+        named = {} if domain is None else {"domain": domain}
+        return about(decision=decision_id, **named)
 
     def may_pass(self, error: Exception) -> bool:
         """See ``Steps.may_pass``: as a task that fails by it is tried again."""
@@ -63,18 +71,15 @@ def adapt_decision(config: Config, decision_id: str) -> str:
 
 @task(task_run_name="adapt {name}", cache_policy=NO_CACHE, persist_result=False)
 def adapt_group(
-    config: Config, name: str, decision_ids: list[str], threads: int, told: Mapping[str, str]
+    config: Config, name: str, domains: dict[str, str], threads: int, told: Mapping[str, str]
 ) -> dict[str, str | Exception]:
     """Adapt for decisions together; returns by id the state of each, or its error.
 
-    ``name``: the decisions, as the run is called; ``threads``: those that train; ``told``: what
-    the run's log lines are about.
+    ``name``: the decisions, as the run is called; ``domains``: theirs, by their ids; ``threads``:
+    those that train; ``told``: what the run's log lines are about.
     """
     with continued(config, told), Project(config) as project:
-        if len(decision_ids) > 1:
-            return adapt_together(project, decision_ids, Tasks(threads))
-        with about(decision=decision_ids[0]):
-            return adapt_together(project, decision_ids, Tasks(threads))
+        return adapt_together(project, [*domains], Tasks(threads, domains))
 
 
 @task(task_run_name="deal {number} decisions", **QUICK)

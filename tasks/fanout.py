@@ -147,7 +147,8 @@ def _ray_workers(config: Config) -> int:
     """How many tasks of a domain's usual needs the cluster's CPUs take at once."""
     import ray
 
-    cpus = float(ray.cluster_resources().get("CPU", 1.0))
+    has = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray has no types
+    cpus = float(has.get("CPU", 1.0))
     return max(1, int(cpus // max(config.runner.needs.cpus, 0.01)))
 
 

@@ -130,7 +130,8 @@ def _judged(
         log.info("%s: adapted: %s", decision_id, state)
         return state
 
-    return carry_out(ledger, claim, work, lambda error: fault_of(error).adaptation, steps)
+    with steps.about(decision_id):
+        return carry_out(ledger, claim, work, lambda error: fault_of(error).adaptation, steps)
 
 
 def look_again(project: Project, decision_id: str, day: date) -> str:

@@ -1,6 +1,7 @@
 """Steps: how those of an adaptation are run. Plain calls here; others retry or reuse."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TypeVar
 
@@ -26,6 +27,10 @@ class Steps:
     def run(self, name: str, decision_id: str, call: Callable[[], T]) -> T:
         """Run a step: claim, fine-tune, gate, conclude, or what ends a claim that failed."""
         return call()
+
+    def about(self, decision_id: str) -> AbstractContextManager[None]:
+        """What is entered around the work on one decision."""
+        return nullcontext()
 
     def may_pass(self, error: Exception) -> bool:
         """Whether a decision that failed among others by this error is fine-tuned again, alone."""
