@@ -157,7 +157,9 @@ def act(settings: Config, waiting: dict[str, str], spread: FanOut) -> list[State
     ended: list[State[Any]] = []
     for alike in _with_equal_needs(settings, waiting):
         workers = min(spread.workers(), len(alike))
-        hands = adaptation.deal_decisions(settings, alike, len(alike), workers)
+        hands: list[list[list[str]]] = adaptation.deal_decisions(
+            settings, alike, len(alike), workers
+        )
         # A worker takes its groups one after the other: one's rows are let go before the next.
         for number in range(max(map(len, hands))):
             groups = [hand[number] for hand in hands if number < len(hand)]
@@ -184,7 +186,9 @@ def _group(
     threads = min(settings.runner.threads, os.cpu_count() or 1) if shared else 1
     domains = {each: waiting[each] for each in group}
     given = {"name": ", ".join(group), "domains": domains, "threads": threads}
-    return ", ".join(domains.values()), given
+    # Those of a group need the same of Ray, which knows them by name.
+    of_ray = settings.runner.kind == "ray"
+    return domains[group[0]] if of_ray else ", ".join(domains.values()), given
 
 
 def ingest_day(settings: Config, day: date, run: Run) -> Ingested:
