@@ -239,7 +239,7 @@ def test_a_step_that_is_tried_again_loads_nothing_again(
     counting(workbench, "split_of_decision")
     counting(workbench, "champions_for")
     counting(workbench, "load_adapter")
-    counting(adaptation_steps, "finetune")
+    counting(adaptation_steps, "finetune_together")
 
     class Retrying(Failing):
         def run(self, name: str, decision_id: str, call: Callable[[], T]) -> T:
@@ -250,7 +250,7 @@ def test_a_step_that_is_tried_again_loads_nothing_again(
 
     run(next_day_world, decision, Retrying(OSError("the disk was away")))
     assert sorted(calls) == [
-        "champions_for", "finetune", "load_adapter", "load_model", "split_of_decision",
+        "champions_for", "finetune_together", "load_adapter", "load_model", "split_of_decision",
     ]  # fmt: skip
 
 
