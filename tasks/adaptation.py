@@ -83,7 +83,9 @@ def adapt_group(
 
 
 @task(task_run_name="deal {number} decisions", **QUICK)
-def deal_decisions(config: Config, decision_ids: list[str], number: int, workers: int) -> Any:
+def deal_decisions(
+    config: Config, decision_ids: list[str], number: int, workers: int
+) -> list[list[list[str]]]:
     """Deal decisions to so many workers; for each its groups, see ``groups.deal``."""
     with Ledger(config) as ledger:
         rows = rows_of(config, [ledger.decision(each) for each in decision_ids])
