@@ -1,9 +1,12 @@
-"""A hundred domains' adaptations: threads, processes, Ray, and one batched training.
+"""A hundred domains' adaptations: threads, processes, Ray, one batched training, and the loop's.
 
 Each domain has its rows, and its kernels are trained as an adaptation trains them: every β from the
 same start, epochs chosen by the selection rows. Threads, processes and Ray take domain after
 domain, as many at once as there are cores, each with a model of its own as ``finetune`` loads it;
-the batched way trains all kernels over one frozen forward pass on one core. PyTorch has one thread
+the batched way trains all kernels over one frozen forward pass on one core. ``batched_loop`` is
+what a day does with its drifted domains: side by side in stacks, each with checkpoints after its
+epochs, on a thread per core of this process; ``cpu`` has the seconds of processor time of the ways
+that stay in it. PyTorch has one thread
 everywhere: its steps are too small to share. Starting workers and what they import counts, starting
 Ray's cluster does not: it stands when a flow begins.
 """
@@ -11,17 +14,29 @@ Ray's cluster does not: it stands when a flow begins.
 import logging
 import multiprocessing
 import os
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.common import finish, options, say, table
-from driftune.models.adapters import Examples, IAKConfig, TrainConfig, attach, choose_beta
+from driftune.models.adapters import (
+    AdaptedModel,
+    AdapterBank,
+    Choice,
+    Examples,
+    IAKConfig,
+    TrainConfig,
+    attach,
+    choose_beta,
+    choose_together,
+)
 from driftune.models.adapters.draws import SeededWeights
 from driftune.models.esmm import ESMM
 from driftune.no_telemetry import QUIET, silence
@@ -70,7 +85,9 @@ def main() -> None:
     if stop is not None:
         ways["ray"] = on_ray
     try:
-        figures = measure(work, {**ways, "batched": batched}, given.workers)
+        figures = measure(
+            work, {**ways, "batched": batched, "batched_loop": batched_loop}, given.workers
+        )
     finally:
         if stop is not None:
             stop()
@@ -80,16 +97,17 @@ def main() -> None:
 
 def measure(work: Work, ways: dict[str, Way], workers: int) -> dict[str, Any]:
     """Seconds of each way, and how far its selection losses are from the first one's at most."""
-    seconds, differences, first = {}, {}, None
+    seconds, cpu, differences, first = {}, {}, {}, None
     for name, way in ways.items():
         say(f"{name} …")
-        started = time.perf_counter()
+        started, busy = time.perf_counter(), time.process_time()
         losses = way(work, workers)
         seconds[name] = time.perf_counter() - started
+        cpu[name] = time.process_time() - busy
         first = losses if first is None else first
         differences[name] = max(abs(losses[each] - first[each]) for each in work.names)
     figures = {"domains": work.domains, "rows": work.rows, "workers": workers}
-    return {**figures, **seconds, "loss_differences": differences}
+    return {**figures, **seconds, "cpu": cpu, "loss_differences": differences}
 
 
 def show(figures: dict[str, Any]) -> None:
@@ -182,6 +200,31 @@ def batched(work: Work, workers: int) -> Losses:
     """All domains in one training, on one core however many ``workers``."""
     with one_thread():
         return trained(work, work.names)
+
+
+def batched_loop(work: Work, workers: int) -> Losses:
+    """All domains side by side as the daily loop trains them."""
+    with one_thread(), tempfile.TemporaryDirectory() as folder:
+        with SeededWeights(0):
+            model = ESMM(SIZES, NUMBERS, 8, [128, 64]).eval()
+        with attach(model, AdapterBank(), AT) as adapted:
+            choices = [_choice(adapted, work, name, Path(folder)) for name in work.names]
+            found = choose_together(adapted, choices, workers)
+    losses = {}
+    for name, outcome in zip(work.names, found, strict=True):
+        if isinstance(outcome, Exception):
+            raise outcome
+        losses[name] = outcome.report.select_loss[outcome.report.best_epoch]
+    return losses
+
+
+def _choice(adapted: AdaptedModel, work: Work, name: str, folder: Path) -> Choice:
+    older, newest = examples(work, name, 0)
+    adapted.add(name, KERNEL)
+    adapted.build(*(each[:64] for each in older.inputs))
+    start = adapted.adapter(name)
+    adapted.unload(name)
+    return Choice(name, start, older, [0], newest, BETAS, work.config, folder / name)
 
 
 def _merged(parts: Any) -> Losses:

@@ -1,6 +1,7 @@
 """The day: fetch, validate, lake, champions checked, drift per domain, adapt, report."""
 
 import logging
+import os
 from datetime import date
 from typing import Any
 
@@ -89,7 +90,7 @@ def run_day(
     # One domain's failure has stopped no other; now it fails the day.
     states: list[State[Any]] = [looked, *looks.values(), *ended]
     for state in states:
-        state.result()
+        adaptation.require_no_errors(state.result())
     drift.require_no_errors(settings, chosen)
     with Ledger(settings) as ledger:
         rows = day_rows(ledger, chosen)
@@ -153,8 +154,41 @@ def act(settings: Config, waiting: dict[str, str], spread: FanOut) -> list[State
     """Adapt for the drift decisions (with their domains), or wake up the deployment that does."""
     if settings.trigger == "event":
         return [drift.alert(settings, decision, return_state=True) for decision in waiting]
-    given = [(domain, {"decision_id": decision}) for decision, domain in waiting.items()]
-    return spread.each(adaptation.adapt_domain, given, long=True)
+    ended: list[State[Any]] = []
+    for alike in _with_equal_needs(settings, waiting):
+        workers = min(spread.workers(), len(alike))
+        hands: list[list[list[str]]] = adaptation.deal_decisions(
+            settings, alike, len(alike), workers
+        )
+        # A worker takes its groups one after the other: one's rows are let go before the next.
+        for number in range(max(map(len, hands))):
+            groups = [hand[number] for hand in hands if number < len(hand)]
+            given = [_group(settings, waiting, group) for group in groups]
+            ended += spread.each(adaptation.adapt_group, given, long=True)
+    return ended
+
+
+def _with_equal_needs(settings: Config, waiting: dict[str, str]) -> list[list[str]]:
+    """The decisions by what their domains need on Ray: a group is one task, on one node."""
+    if settings.runner.kind != "ray":
+        return [[*waiting]] if waiting else []
+    found: dict[str, list[str]] = {}
+    for decision, domain in waiting.items():
+        found.setdefault(repr(settings.runner.options(domain)), []).append(decision)
+    return [*found.values()]
+
+
+def _group(
+    settings: Config, waiting: dict[str, str], group: list[str]
+) -> tuple[str, dict[str, Any]]:
+    """What a group's task is given; in this process its training has threads of its own."""
+    shared = settings.runner.kind == "threads"
+    threads = min(settings.runner.threads, os.cpu_count() or 1) if shared else 1
+    domains = {each: waiting[each] for each in group}
+    given = {"name": ", ".join(group), "domains": domains, "threads": threads}
+    # Those of a group need the same of Ray, which knows them by name.
+    of_ray = settings.runner.kind == "ray"
+    return domains[group[0]] if of_ray else ", ".join(domains.values()), given
 
 
 def ingest_day(settings: Config, day: date, run: Run) -> Ingested:

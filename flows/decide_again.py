@@ -14,7 +14,7 @@ from driftune.registry.ledger import Ledger
 from driftune.registry.redeciding import AskedBy
 from driftune.reports.summary import day_line, day_rows
 from flows.daily import act, detect_drift, report_day
-from tasks import drift, notices
+from tasks import adaptation, drift, notices
 from tasks.fanout import FanOut, fan_out
 
 log = logging.getLogger("driftune")
@@ -60,7 +60,7 @@ def run_again(
         with run.station("report"):
             report_day(settings, day, None, adapted)
     for state in ended:
-        state.result()
+        adaptation.require_no_errors(state.result())
     drift.require_no_errors(settings, day)
     with Ledger(settings) as ledger:
         rows = day_rows(ledger, day)

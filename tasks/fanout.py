@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,7 +28,8 @@ PATIENCE_SECONDS = 10
 class FanOut:
     """Runs a task for each of many domains; ``fan_out`` makes it.
 
-    ``long`` runs those that take seconds a domain, where that is another runner.
+    ``long`` runs those that take seconds a domain, where that is another runner. ``workers``: how
+    many of these run at once, each in a process of its own; 1: they share this process.
     """
 
     def __init__(
@@ -36,8 +38,10 @@ class FanOut:
         runner: TaskRunner[Any],
         setting: Setting = nullcontext,
         long: TaskRunner[Any] | None = None,
+        workers: Callable[[], int] = lambda: 1,
     ) -> None:
         self.config, self.runner, self.setting = config, runner, setting
+        self.workers = workers
         self.long = long or runner
 
     def each(
@@ -89,7 +93,7 @@ def fan_out(config: Config) -> Iterator[FanOut]:
     if config.runner.kind == "ray":
         runner, setting = _ray(config)
         with runner:
-            yield FanOut(config, runner, setting)
+            yield FanOut(config, runner, setting, workers=partial(_ray_workers, config))
         return
     threads: TaskRunner[Any]
     with ThreadPoolTaskRunner(max_workers=config.runner.threads) as threads:
@@ -97,10 +101,10 @@ def fan_out(config: Config) -> Iterator[FanOut]:
             yield FanOut(config, threads)
             return
         _see_that_there_is_a_server("processes")
-        workers = config.runner.processes or os.cpu_count()
+        workers = config.runner.processes or os.cpu_count() or 1
         # They start when they are needed.
         with ProcessPoolTaskRunner(max_workers=workers, initializer=_begin) as processes:
-            yield FanOut(config, threads, long=processes)
+            yield FanOut(config, threads, long=processes, workers=lambda: workers)
 
 
 def _begin() -> None:
@@ -146,6 +150,15 @@ def worker_environment() -> dict[str, str]:
     # Workers import the library, not the flows: nobody else would keep their telemetry off.
     quiet = {name: os.environ[name] for name in QUIET if name in os.environ}
     return {**quiet, "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
+
+
+def _ray_workers(config: Config) -> int:
+    """How many tasks of a domain's usual needs the cluster's CPUs take at once."""
+    import ray
+
+    has = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray has no types
+    cpus = float(has.get("CPU", 1.0))
+    return max(1, int(cpus // max(config.runner.needs.cpus, 0.01)))
 
 
 def _see_that_there_is_a_server(kind: str) -> None:

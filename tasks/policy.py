@@ -11,13 +11,16 @@ def may_pass(task: Any, run: Any, state: Any) -> bool:
     """Whether a failure may pass by itself: storage, network or a lock, and no wrong input."""
     try:
         state.result()
-    except (LedgerBusyError, SourceUnavailableError):
-        return True
-    except DriftuneError:
-        return False
-    except Exception:
-        return True
+    except Exception as error:
+        return passes(error)
     return False
+
+
+def passes(error: Exception) -> bool:
+    """Whether an error may pass by itself."""
+    if isinstance(error, LedgerBusyError | SourceUnavailableError):
+        return True
+    return not isinstance(error, DriftuneError)
 
 
 QUICK: dict[str, Any] = {

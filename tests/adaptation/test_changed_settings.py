@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,15 +26,18 @@ class ChangedMeanwhile(Steps):
     def __init__(self, world: World) -> None:
         self.world, self.params = world, Path(world.params)
 
-    def fine_tune(self, bench: Workbench, renew: Callable[[], None]) -> TrainingFigures:
+    def fine_tune(
+        self, benches: Sequence[Workbench], renew: Callable[[str], None]
+    ) -> Mapping[str, TrainingFigures]:
         """Plant a challenger, and change what the gate asks for."""
+        (bench,) = benches
         card = {"backbone": bench.served.backbone, "lake": bench.split.lake}
         folder = Workspace(bench.config).challenger(bench.decision_id)
         save_adapter(folder, random_adapter(self.world), card)
         text = self.params.read_text(encoding="utf-8")
         changed = text.replace("min_rows: 50", "min_rows: 1").replace("seed: 7", "seed: 8")
         self.params.write_text(changed, encoding="utf-8")
-        return TrainingFigures()
+        return {bench.decision_id: TrainingFigures()}
 
 
 def test_a_run_concludes_by_the_settings_that_it_claimed_with(

@@ -10,7 +10,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import TaskRunFilter
 
-from driftune.adaptation.finetune import finetune
+from driftune.adaptation.finetune import finetune_together
 from driftune.errors import ConfigError, LakeError
 from driftune.registry.ledger import Ledger
 from flows.adapt import adapt
@@ -83,7 +83,7 @@ def test_a_fault_of_the_report_neither_fails_an_adaptation_nor_hides_its_error(
 
     monkeypatch.setattr("tasks.reporting.build_site", broken)
     with monkeypatch.context() as failing:
-        failing.setattr("driftune.adaptation.steps.finetune", crash)
+        failing.setattr("driftune.adaptation.steps.finetune_together", crash)
         with pytest.raises(ValueError, match="the real error"):
             adapt(decision, str(world.params))
     assert adapt(decision, str(world.params)) in ("promoted", "rejected")
@@ -110,9 +110,9 @@ def test_a_fault_that_passes_is_tried_again(
         calls.append(os.getpid())
         if len(calls) == 1:
             raise OSError("the disk was away")
-        return finetune(*arguments)
+        return finetune_together(*arguments)
 
-    monkeypatch.setattr("driftune.adaptation.steps.finetune", flaky)
+    monkeypatch.setattr("driftune.adaptation.steps.finetune_together", flaky)
     assert adapt(decision, str(world.params)) in ("promoted", "rejected")
     assert len(calls) == 2
     # The step was tried again, not the decision.

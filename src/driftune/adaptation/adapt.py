@@ -1,15 +1,18 @@
-"""An adaptation: one decision from its claim to its end, and later looks at its challenger."""
+"""Adaptations: decisions from their claims to their ends, and later looks at a challenger."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from driftune.adaptation.challenge import challenge_again
 from driftune.adaptation.claim import Claim, carry_out
 from driftune.adaptation.conclude import conclude
 from driftune.adaptation.faults import fault_of
+from driftune.adaptation.groups import trained_together
 from driftune.adaptation.steps import FINE_TUNE, Steps
 from driftune.adaptation.workbench import Workbench
 from driftune.project import Project
+from driftune.registry.records import TrainingFigures
 from driftune.registry.waiting import claim_look
 
 log = logging.getLogger("driftune")
@@ -27,26 +30,113 @@ def adapt(project: Project, decision_id: str, steps: Steps = PLAIN) -> str:
         RegistryError: when the champion moved, the lake changed, or MLflow was away; the decision
             waits for another run then.
     """
-    owner = steps.run("claim", decision_id, lambda: project.ledger.claim(decision_id))
+    outcome = adapt_together(project, [decision_id], steps)[decision_id]
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def adapt_together(
+    project: Project, decision_ids: Sequence[str], steps: Steps = PLAIN
+) -> dict[str, str | Exception]:
+    """``adapt`` for several decisions, whose challengers are fine-tuned side by side.
+
+    Each is claimed, judged and concluded on its own. Returns by id the state that it ends in, or
+    what ``adapt`` would raise; that changes nothing for the others. Those that cannot share a
+    training are adapted one after the other.
+    """
+    if len(decision_ids) > 1 and not trained_together(project.config):
+        # Claimed when its turn comes: a claim that nobody renews meanwhile would run out.
+        return {each: adapt_together(project, [each], steps)[each] for each in decision_ids}
+    found: dict[str, str | Exception] = {}
+    claims: dict[str, Claim] = {}
+    for decision_id in decision_ids:
+        try:
+            claim = _claimed(project, decision_id, steps)
+        except Exception as error:
+            found[decision_id] = error
+            continue
+        if isinstance(claim, Claim):
+            claims[decision_id] = claim
+        else:
+            found[decision_id] = claim
+    benches = {decision_id: Workbench(project, decision_id) for decision_id in claims}
+    trained = _fine_tuned(project, claims, benches, steps)
+    for decision_id, claim in claims.items():
+        bench = benches.pop(decision_id)
+        try:
+            found[decision_id] = _judged(project, claim, bench, trained.get(decision_id), steps)
+        except Exception as error:
+            found[decision_id] = error
+    return found
+
+
+def _claimed(project: Project, decision_id: str, steps: Steps) -> Claim | str:
+    """The claim, or the decision's state where there is nothing to do."""
     ledger = project.ledger
-    if owner is None:
-        state = steps.run("state of", decision_id, lambda: ledger.decision(decision_id).state)
-        log.info("%s: nothing to do, its state is '%s'", decision_id, state)
-        return str(state)
-    claim, bench = Claim(decision_id, owner), Workbench(project, decision_id)
+    owner = steps.run("claim", decision_id, lambda: ledger.claim(decision_id))
+    if owner is not None:
+        return Claim(decision_id, owner)
+    state = steps.run("state of", decision_id, lambda: ledger.decision(decision_id).state)
+    log.info("%s: nothing to do, its state is '%s'", decision_id, state)
+    return str(state)
+
+
+def _fine_tuned(
+    project: Project, claims: dict[str, Claim], benches: dict[str, Workbench], steps: Steps
+) -> Mapping[str, TrainingFigures | Exception]:
+    """What came of several decisions' fine-tuning; nothing yet of one that is alone.
+
+    One alone is fine-tuned where its errors are tried again.
+    """
+    if len(claims) < 2:
+        return {}
+
+    def renew(decision_id: str) -> None:
+        project.ledger.renew(decision_id, claims[decision_id].owner)
+
+    try:
+        return steps.run(
+            FINE_TUNE, ", ".join(claims), lambda: steps.fine_tune([*benches.values()], renew)
+        )
+    except Exception as error:
+        return dict.fromkeys(claims, error)
+
+
+def _judged(
+    project: Project,
+    claim: Claim,
+    bench: Workbench,
+    trained: TrainingFigures | Exception | None,
+    steps: Steps,
+) -> str:
+    """Gate and end of a claim whose challenger is trained; its training, where that is to come."""
+    decision_id, ledger = claim.decision_id, project.ledger
+
+    def alone() -> TrainingFigures:
+        outcome = steps.fine_tune([bench], lambda one: ledger.renew(one, claim.owner))
+        figures = outcome[decision_id]
+        if isinstance(figures, Exception):
+            raise figures
+        return figures
 
     def work() -> str:
-        training = steps.run(
-            FINE_TUNE,
-            decision_id,
-            lambda: steps.fine_tune(bench, lambda: ledger.renew(decision_id, owner)),
-        )
+        training = trained
+        if training is None or (isinstance(training, Exception) and steps.may_pass(training)):
+            training = steps.run(FINE_TUNE, decision_id, alone)
+        elif isinstance(training, Exception):
+            raise training
+        else:
+            # Those before it in the group were judged meanwhile.
+            ledger.renew(decision_id, claim.owner)
+        figures = training
         gate = steps.run("gate", decision_id, lambda: steps.judge(bench))
-        state = steps.run("conclude", decision_id, lambda: conclude(project, claim, training, gate))
+        state = steps.run("conclude", decision_id, lambda: conclude(project, claim, figures, gate))
         log.info("%s: adapted: %s", decision_id, state)
         return state
 
-    return carry_out(ledger, claim, work, lambda error: fault_of(error).adaptation, steps)
+    with steps.about(decision_id):
+        return carry_out(ledger, claim, work, lambda error: fault_of(error).adaptation, steps)
 
 
 def look_again(project: Project, decision_id: str, day: date) -> str:

@@ -1,16 +1,21 @@
 """Fine-tuning: a challenger adapter for one domain, on the frozen backbone."""
 
+import logging
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import torch
 
 from driftune.adaptation.card import challenger_card
+from driftune.adaptation.domain_rows import DomainRows
+from driftune.adaptation.groups import trained_together
 from driftune.adaptation.outside.job import Deployments
 from driftune.adaptation.outside.training import train_outside
+from driftune.adaptation.split import span
 from driftune.adaptation.workbench import Workbench
-from driftune.config import Config
 from driftune.config.adapter import Adapter as AdapterSettings
 from driftune.errors import ConfigError, DeviceFullError, ModelOutputError
 from driftune.models.adapters import (
@@ -18,40 +23,30 @@ from driftune.models.adapters import (
     Adapter,
     AdapterBank,
     AttachError,
+    Choice,
+    Chosen,
     Examples,
     IAKConfig,
     NotFiniteError,
     TrainConfig,
-    TrainReport,
     attach,
-    choose_beta,
+    choose_together,
     save_adapter,
 )
 from driftune.models.adapters.devices import DeviceMemoryError
 from driftune.models.recommender import Recommender
 from driftune.registry.ledger import BASE
 from driftune.registry.records import TrainingFigures
-from driftune.registry.records.training import SplitSpans
 from driftune.training.rows import Rows
 from driftune.training.threads import one_thread
 
+log = logging.getLogger("driftune")
+
+# Rows that show a new kernel how wide its place is.
+PROBE_ROWS = 64
 # Of a kernel that replaces the representation: it has to give it back before it may change it.
 WARM_EPOCHS = 3
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What came of the rows of one window: ``loss`` on the selection rows, ``seconds`` spent.
-
-    ``started_from``: the champion's version, or 0 for a new adapter.
-    """
-
-    loss: float
-    adapter: Adapter
-    report: TrainReport
-    started_from: int
-    seconds: float
 
 
 def finetune(
@@ -64,81 +59,212 @@ def finetune(
     The adapter starts from the champion's where the domain has one. Of several windows of rows
     the one with the lowest loss on the selection rows is kept. A training that was killed goes on
     after its last whole epoch. Same data version, configuration and seed give the same bytes on a
-    CPU; the model's device computes.
+    CPU, whatever is trained beside it; the model's device computes.
 
     Raises:
         OvertakenError: when the backbone is not the one that the decision was made under.
         ModelOutputError: when what the frozen model gives for the rows is no number.
         DeviceFullError: when the device's memory does not suffice for few rows at once.
     """
-    if bench.config.adapter.trainer is not None:
-        return train_outside(bench, bench.config.adapter.trainer, progress, deployed)
+    progress_of = {} if progress is None else {bench.decision_id: progress}
+    found = finetune_together([bench], progress_of, deployed=deployed)[bench.decision_id]
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def finetune_together(
+    benches: Sequence[Workbench],
+    progress: Mapping[str, Progress],
+    workers: int = 1,
+    deployed: Deployments | None = None,
+) -> dict[str, TrainingFigures | Exception]:
+    """``finetune`` for decisions of one project at once, by their ids.
+
+    The days are read once for all, and steps are shared (``driftune.models.adapters.together``); a
+    job of the user's own gets one decision after the other.
+    What goes wrong for one is its own outcome and leaves the others as they would be alone.
+    ``progress``: told of the decision's epochs; ``workers``: threads, which change no result.
+
+    Raises:
+        ConfigError: when the model has no such places as ``adapter.at``.
+    """
+    if benches and not trained_together(benches[0].config):
+        return {
+            bench.decision_id: _outside(bench, progress.get(bench.decision_id), deployed)
+            for bench in benches
+        }
+    started = time.perf_counter()
+    found: dict[str, TrainingFigures | Exception] = {}
+    _read_ahead(benches)
+    with one_thread():
+        ready = _ready(benches, found)
+        if not ready:
+            return found
+        with _attached(ready[0]) as adapted:
+            plans = _plans(adapted, ready, progress, found)
+            outcomes = _chosen(adapted, plans, workers)
+    rows = sum(len(plan.choice.examples) for plan in plans)
+    for plan, outcome in zip(plans, outcomes, strict=True):
+        seconds = (time.perf_counter() - started) * len(plan.choice.examples) / rows
+        try:
+            if isinstance(outcome, Exception):
+                raise outcome
+            found[plan.bench.decision_id] = _kept(plan, outcome, seconds)
+        except Exception as error:
+            found[plan.bench.decision_id] = _said(plan.bench, error)
+    return found
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A decision's training, and the version that it starts from; 0: a new adapter."""
+
+    bench: Workbench
+    started_from: int
+    choice: Choice
+
+
+def _outside(
+    bench: Workbench, progress: Progress | None, deployed: Deployments | None
+) -> TrainingFigures | Exception:
+    """What came of the training job of the user's own."""
+    trainer = bench.config.adapter.trainer
+    assert trainer is not None
     try:
-        with one_thread():
-            trained = [
-                _train(bench, number, rows, bench.seed, progress)
-                for number, rows in enumerate(bench.split.windows)
-            ]
-    except NotFiniteError:
-        raise ModelOutputError(
-            f"{bench.decision.domain}: the frozen model overflows on its rows (NaN or infinity), "
-            "so that no adapter can be trained; train the model anew: driftune pretrain"
-        ) from None
+        return train_outside(bench, trainer, progress, deployed)
+    except Exception as error:
+        return error
+
+
+def _ready(
+    benches: Sequence[Workbench], found: dict[str, TrainingFigures | Exception]
+) -> list[Workbench]:
+    """The decisions whose rows could be read; what keeps the others from it goes to ``found``."""
+    ready = []
+    for bench in benches:
+        try:
+            _ = bench.served, bench.split, bench.champion()
+        except Exception as error:
+            found[bench.decision_id] = error
+            continue
+        ready.append(bench)
+    return ready
+
+
+def _plans(
+    adapted: AdaptedModel,
+    benches: Sequence[Workbench],
+    progress: Mapping[str, Progress],
+    found: dict[str, TrainingFigures | Exception],
+) -> list[_Plan]:
+    """The decisions' trainings; what keeps one from having any goes to ``found``."""
+    plans = []
+    for bench in benches:
+        try:
+            plans.append(_plan(adapted, bench, progress.get(bench.decision_id)))
+        except Exception as error:
+            found[bench.decision_id] = _said(bench, error)
+    return plans
+
+
+def _chosen(
+    adapted: AdaptedModel, plans: Sequence[_Plan], workers: int
+) -> Sequence[Chosen | Exception]:
+    """What came of each training."""
+    if not plans:
+        return []
+    loss = plans[0].bench.served.model.row_losses()
+    try:
+        return choose_together(adapted, [plan.choice for plan in plans], workers, loss)
     except DeviceMemoryError as error:
-        raise DeviceFullError(f"{bench.decision.domain}: {error}") from None
-    window = min(range(len(trained)), key=lambda number: trained[number].loss)
-    figures = _figures(trained[window], bench.split.spans(window))
-    save_adapter(bench.folder, trained[window].adapter, challenger_card(bench, figures))
-    shutil.rmtree(bench.checkpoints, ignore_errors=True)
-    seconds = round(sum(each.seconds for each in trained), 2)
-    return figures.model_copy(update={"seconds": seconds})
+        return [error] * len(plans)
 
 
-def _train(
-    bench: Workbench, number: int, rows: Rows, seed: int, progress: Progress | None
-) -> Trained:
-    """Train an adapter on the rows of a window, the ``number``-th one."""
-    key, settings = bench.decision.domain_key, bench.config.adapter
-    with _attached(bench.config, bench.served.model) as adapted:
-        started_from = _start(bench, adapted, seed)
-        training = choose_beta(
-            adapted,
-            _examples(adapted, bench.served.model, key, rows),
-            _examples(adapted, bench.served.model, key, bench.split.select),
-            TrainConfig(
-                epochs=settings.epochs,
-                patience=settings.patience,
-                batch_size=settings.batch_size,
-                learning_rate=settings.learning_rate,
-                weight_decay=settings.weight_decay,
-                seed=seed,
-                precision=settings.precision,
-            ),
-            settings.beta,
-            checkpoint=bench.checkpoints / f"window{number}",
-            loss=bench.served.model.row_losses(),
-            progress=progress,
-        )
-        report = training.domains[key]
-        loss = report.select_loss[report.best_epoch]
-        return Trained(loss, adapted.adapter(key), report, started_from, training.seconds)
+def _read_ahead(benches: Sequence[Workbench]) -> None:
+    """Have the benches' rows read in one pass over the days.
+
+    Where that cannot be done each reads its own, and says what is wrong.
+    """
+    if len(benches) < 2:
+        return
+    config, project = benches[0].config, benches[0].project
+    try:
+        rows = DomainRows(config, project.served.encoder, project.lake())
+        wanted = {
+            bench.decision.domain_key: span(
+                config, date.fromisoformat(bench.decision.day), bench.decision.scores.since
+            )
+            for bench in benches
+        }
+        rows.read_ahead(wanted)
+    except Exception as error:
+        log.info("the rows of %d decisions are read one by one: %s", len(benches), error)
+        return
+    for bench in benches:
+        bench.rows = rows
 
 
-def _figures(trained: Trained, split: SplitSpans) -> TrainingFigures:
-    """The training figures that the challenger's card and the decision keep."""
-    report = trained.report
-    return TrainingFigures(
-        started_from=trained.started_from,
-        split=split,
+def _plan(adapted: AdaptedModel, bench: Workbench, progress: Progress | None) -> _Plan:
+    """What the decision's challenger is chosen from."""
+    settings, windows, model = bench.config.adapter, bench.split.windows, bench.served.model
+    examples = _examples(model, windows[0])
+    started_from, start = _start(bench, adapted, examples)
+    choice = Choice(
+        bench.decision.domain_key,
+        start,
+        examples,
+        [len(windows[0]) - len(window) for window in windows],
+        _examples(model, bench.split.select),
+        settings.beta,
+        TrainConfig(
+            epochs=settings.epochs,
+            patience=settings.patience,
+            batch_size=settings.batch_size,
+            # A domain's batches must not follow from the rows of those beside it.
+            min_batch=settings.batch_size,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            seed=bench.seed,
+            precision=settings.precision,
+        ),
+        bench.checkpoints / "epochs",
+        progress,
+    )
+    return _Plan(bench, started_from, choice)
+
+
+def _kept(plan: _Plan, chosen: Chosen, seconds: float) -> TrainingFigures:
+    """Write the challenger's files; returns the training figures, with its part of the time."""
+    bench, report = plan.bench, chosen.report
+    figures = TrainingFigures(
+        started_from=plan.started_from,
+        split=bench.split.spans(chosen.window),
         beta=report.beta,
         best_epoch=report.best_epoch,
         epochs=report.epochs_run,
         kl_bits=round(sum(map(sum, report.kl_bits.values())), 4),
-        parameters=sum(tensor.numel() for tensor in trained.adapter.parameters()),
+        parameters=sum(tensor.numel() for tensor in chosen.adapter.parameters()),
     )
+    save_adapter(bench.folder, chosen.adapter, challenger_card(bench, figures))
+    shutil.rmtree(bench.checkpoints, ignore_errors=True)
+    return figures.model_copy(update={"seconds": round(seconds, 2)})
 
 
-def _attached(config: Config, model: Recommender) -> AdaptedModel:
+def _said(bench: Workbench, error: Exception) -> Exception:
+    """The error in the words of the decision's domain, where the model or its device had it."""
+    if isinstance(error, NotFiniteError):
+        return ModelOutputError(
+            f"{bench.decision.domain}: the frozen model overflows on its rows (NaN or infinity), "
+            "so that no adapter can be trained; train the model anew: driftune pretrain"
+        )
+    if isinstance(error, DeviceMemoryError):
+        return DeviceFullError(f"{bench.decision.domain}: {error}")
+    return error
+
+
+def _attached(bench: Workbench) -> AdaptedModel:
+    config, model = bench.config, bench.served.model
     at = config.adapter.at
     try:
         return attach(model, AdapterBank(), model.default_places() if at == "auto" else at)
@@ -146,29 +272,28 @@ def _attached(config: Config, model: Recommender) -> AdaptedModel:
         raise ConfigError(f"{config.source_file}: adapter.at: {error}") from None
 
 
-def _examples(adapted: AdaptedModel, model: Recommender, key: str, rows: Rows) -> Examples:
-    slot = int(adapted.slots([key]))
-    return Examples(
-        model.inputs(rows),
-        (rows.click, rows.convert),
-        torch.full((len(rows),), slot, dtype=torch.long),
-    )
+def _examples(model: Recommender, rows: Rows) -> Examples:
+    domains = torch.zeros(len(rows), dtype=torch.long)
+    return Examples(model.inputs(rows), (rows.click, rows.convert), domains)
 
 
-def _start(bench: Workbench, adapted: AdaptedModel, seed: int) -> int:
-    """Give the domain its champion's adapter where that has the configured shape, else a new one.
+def _start(bench: Workbench, adapted: AdaptedModel, examples: Examples) -> tuple[int, Adapter]:
+    """What the decision's training starts from: a version and its adapter, or 0 and a new one.
 
-    Returns the version that it starts from; 0 for a new adapter.
+    It is the domain's champion, where that has the configured shape.
+    The place for other starts: each decision has its own, and its record names it.
     """
     key, wanted = bench.decision.domain_key, _wanted(bench.config.adapter)
     champion, bank = bench.champion()
     if champion.serves != BASE:
         held = bank.adapter(key)
         if held.is_of(wanted, adapted.at):
-            adapted.bank.load(key, held)
-            return champion.serves
-    adapted.add(key, wanted, seed)
-    return BASE
+            return champion.serves, held
+    adapted.add(key, wanted, bench.seed)
+    adapted.build(*(each[:PROBE_ROWS] for each in examples.inputs))
+    new = adapted.adapter(key)
+    adapted.unload(key)
+    return BASE, new
 
 
 def _wanted(settings: AdapterSettings) -> IAKConfig:

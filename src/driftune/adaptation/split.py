@@ -4,21 +4,20 @@ Rows are split by time alone: rows of one instant stay together, so that none of
 the gate judges has had a part in training.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import numpy as np
 
+from driftune.adaptation.domain_rows import DomainRows
 from driftune.config import Config
 from driftune.errors import LakeError
-from driftune.features.days import encode_day
 from driftune.features.encoder import Encoder
 from driftune.lake.clock import day_end, day_start
 from driftune.lake.table import Lake
 from driftune.registry.records import Decision
 from driftune.registry.records.training import Span, SplitSpans
-from driftune.training.rows import Rows, load_rows
+from driftune.training.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,12 @@ class Split:
 
 
 def split_rows(
-    config: Config, encoder: Encoder, key: str, day: date, since: date | None = None
+    config: Config,
+    encoder: Encoder,
+    key: str,
+    day: date,
+    since: date | None = None,
+    source: DomainRows | None = None,
 ) -> Split:
     """Split the domain's rows of the adaptation window by time.
 
@@ -64,14 +68,13 @@ def split_rows(
     Raises:
         LakeError: when the window has too few rows to split.
     """
-    view = Lake.of(config)
+    source = source or DomainRows(config, encoder, Lake.of(config))
     settings = config.adapter
     usual, today = (
         mature_until(config, day - timedelta(days=back)) for back in (settings.train_days, 1)
     )
-    earliest = mature_until(config, day - timedelta(days=settings.drift_days))
-    drift = usual if since is None else max(_microseconds(day_start(config, since)), earliest)
-    rows = _between(config, encoder, key, view, min(usual, drift), mature_until(config, day))
+    drift = _drift_began(config, day, since)
+    rows = source.between(key, *span(config, day, since))
     day_rows = int(np.count_nonzero(rows.time >= today))
     begins = _instant(rows.time, len(rows) - round(day_rows * settings.gate_share))
     newer = int(np.searchsorted(rows.time, drift)) if drift > usual else 0
@@ -85,11 +88,27 @@ def split_rows(
         rows.take(positions[chosen:begins]),
         rows.take(positions[begins:]),
         day_rows,
-        lake_version(view, day),
+        lake_version(source.view, day),
     )
 
 
-def split_of_decision(config: Config, encoder: Encoder, decision: Decision) -> Split:
+def span(config: Config, day: date, since: date | None) -> tuple[int, int]:
+    """The instants that the rows of an adaptation begin and end at, the end not included."""
+    usual = mature_until(config, day - timedelta(days=config.adapter.train_days))
+    return min(usual, _drift_began(config, day, since)), mature_until(config, day)
+
+
+def _drift_began(config: Config, day: date, since: date | None) -> int:
+    """When drift began, at most ``adapter.drift_days`` ago; where it is not known, as usual."""
+    if since is None:
+        return mature_until(config, day - timedelta(days=config.adapter.train_days))
+    earliest = mature_until(config, day - timedelta(days=config.adapter.drift_days))
+    return max(_microseconds(day_start(config, since)), earliest)
+
+
+def split_of_decision(
+    config: Config, encoder: Encoder, decision: Decision, source: DomainRows | None = None
+) -> Split:
     """The split of a decision's rows (a row of the ledger), since the drift that it found began.
 
     Raises:
@@ -101,6 +120,7 @@ def split_of_decision(config: Config, encoder: Encoder, decision: Decision) -> S
         decision.domain_key,
         date.fromisoformat(decision.day),
         decision.scores.since,
+        source,
     )
 
 
@@ -109,7 +129,7 @@ def rows_since(
 ) -> Rows:
     """The domain's rows from an instant on (UTC) whose labels are mature at the end of ``day``."""
     begins = int(np.datetime64(since, "us").astype(np.int64))
-    return _between(config, encoder, key, view, begins, mature_until(config, day))
+    return DomainRows(config, encoder, view).between(key, begins, mature_until(config, day))
 
 
 def mature_until(config: Config, day: date) -> int:
@@ -123,24 +143,6 @@ def mature_until(config: Config, day: date) -> int:
 def lake_version(view: Lake, day: date) -> str:
     """The version of all that the lake holds up to a day."""
     return view.version(each for each in view.contents if each <= day)
-
-
-def _between(
-    config: Config, encoder: Encoder, key: str, view: Lake, begins: int, ends: int
-) -> Rows:
-    """The domain's rows of an interval of time, in its order."""
-    days = touching(config, view.contents, begins, ends)
-    rows = load_rows(encoder, [encode_day(config, encoder, each, view) for each in days], key)
-    first, last = np.searchsorted(rows.time, [begins, ends])
-    return rows.take(np.arange(first, last))
-
-
-def touching(config: Config, days: Iterable[date], begins: int, ends: int) -> list[date]:
-    """Those of the days that share an instant with an interval (microseconds since 1970)."""
-    first, last = np.array([begins, ends], dtype="datetime64[us]").tolist()
-    return sorted(
-        day for day in days if day_start(config, day) < last and day_end(config, day) > first
-    )
 
 
 def _microseconds(instant: datetime) -> int:

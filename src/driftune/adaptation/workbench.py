@@ -5,6 +5,7 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 
+from driftune.adaptation.domain_rows import DomainRows
 from driftune.adaptation.split import Split, lake_version, split_of_decision
 from driftune.errors import BACKBONE_CHANGED, OvertakenError, RegistryError
 from driftune.intake.erasures import check_erasures
@@ -18,13 +19,15 @@ from driftune.registry.records import Decision
 class Workbench:
     """Decision, model, split and champion of one adaptation, all of one moment.
 
-    A step that is tried again finds what is loaded already.
+    A step that is tried again finds what is loaded already. ``rows``: where its rows are read,
+    for adaptations that read theirs together; None: it reads its own.
     """
 
     def __init__(self, project: Project, decision_id: str) -> None:
         self.project = project
         self.config = project.config
         self.decision_id = decision_id
+        self.rows: DomainRows | None = None
         self._champion: tuple[Champion, AdapterBank] | None = None
 
     @cached_property
@@ -58,7 +61,7 @@ class Workbench:
         """
         check_days(self.config, self.project.ledger, date.fromisoformat(self.decision.day))
         check_erasures(self.config, self.project.ledger)
-        return split_of_decision(self.config, self.served.encoder, self.decision)
+        return split_of_decision(self.config, self.served.encoder, self.decision, self.rows)
 
     @property
     def seed(self) -> int:

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -57,15 +57,20 @@ class KnownSteps(Steps):
     outcomes: Outcomes
     seconds: float = 0.0
 
-    def fine_tune(self, bench: Workbench, renew: Callable[[], None]) -> TrainingFigures:
-        """The training figures; the challenger lies where it belongs."""
+    def fine_tune(
+        self, benches: Sequence[Workbench], renew: Callable[[str], None]
+    ) -> Mapping[str, TrainingFigures | Exception]:
+        """The training figures; the challengers lie where they belong."""
+        return {bench.decision_id: self._trained(bench, renew) for bench in benches}
+
+    def _trained(self, bench: Workbench, renew: Callable[[str], None]) -> TrainingFigures:
         name, known = _name(bench), self.outcomes.trained
         kept = self.outcomes.folder / name
         if name in known:
             shutil.copytree(kept, bench.folder, dirs_exist_ok=True)
         else:
             started = time.perf_counter()
-            training = finetune(bench, lambda *_: renew())
+            training = finetune(bench, lambda *_: renew(bench.decision_id))
             known[name] = training, time.perf_counter() - started
             shutil.copytree(bench.folder, kept)
         training, seconds = known[name]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from driftune.models.adapters import Adapter, Examples, IAKConfig, IAKKernel, TrainConfig, attach
 from driftune.models.adapters import train as train_adapters
-from driftune.models.adapters.learners import Learner
+from driftune.models.adapters.learners import Learner, Own
 
 PLACE = "representation"
 CONFIG = TrainConfig(epochs=5, patience=2, batch_size=128, learning_rate=5e-3, seed=1)
@@ -84,7 +84,7 @@ def test_the_warm_start_brings_a_replace_kernel_near_the_base(planted: Any) -> N
 def _learner(config: IAKConfig, **changes: Any) -> Learner:
     rows, options = torch.arange(20), replace(CONFIG, **changes)
     adapter = Adapter({PLACE: IAKKernel(4, config)})
-    return Learner("a", 0, adapter, rows, 8, options, options.epochs)
+    return Learner("a", 0, adapter, Own(rows, rows[:0]), 8, options, options.epochs)
 
 
 def test_beta_rises_evenly_after_the_warm_start() -> None:

@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from driftune.adaptation.split import lake_version, touching
+from driftune.adaptation.domain_rows import touching
+from driftune.adaptation.split import lake_version
 from driftune.adaptation.workbench import Workbench, lake_changed
 from driftune.config.trainer import Trainer
 from driftune.errors import LakeError

@@ -31,6 +31,7 @@ from driftune.models.adapters.methods.method import Method, Phase, Schedule, Sit
 from driftune.models.adapters.methods.registry import register
 from driftune.models.adapters.report import Training, TrainReport
 from driftune.models.adapters.settings import TrainConfig
+from driftune.models.adapters.together import Choice, Chosen, choose_together
 from driftune.models.adapters.training import train
 
 __all__ = [
@@ -41,6 +42,8 @@ __all__ = [
     "AdapterFileError",
     "AttachError",
     "Card",
+    "Choice",
+    "Chosen",
     "CopyConfig",
     "Examples",
     "HoulsbyConfig",
@@ -59,6 +62,7 @@ __all__ = [
     "Training",
     "attach",
     "choose_beta",
+    "choose_together",
     "click_rows",
     "esmm_loss",
     "esmm_rows",

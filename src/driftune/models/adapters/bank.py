@@ -1,7 +1,7 @@
 """Parallel inference with domain activation: many domains' adapters over one mixed batch.
 
 Rows are sorted by slot once. Without gradients domains of similar size pass one batched product
-(``together.py``). With gradients, under autocast and for kernels that pack no weights, each
+(``grouped.py``). With gradients, under autocast and for kernels that pack no weights, each
 domain's rows pass its own kernel.
 """
 
@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from driftune.models.adapters.adapter import Adapter
 from driftune.models.adapters.devices import moved
+from driftune.models.adapters.grouped import Piece, serve_pieces
 from driftune.models.adapters.methods.kernel import Kernel
 from driftune.models.adapters.outputs import Output, flat, like, one_tensor, parts_of, spread
 from driftune.models.adapters.packs import Packs
-from driftune.models.adapters.together import Piece, serve_pieces
 
 
 class Span(NamedTuple):

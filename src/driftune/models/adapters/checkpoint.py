@@ -4,12 +4,11 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple, Self
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -60,14 +59,8 @@ class Checkpoint:
             )
         }
         settings = [asdict(config), kernels, None if epochs is None else dict(epochs)]
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        digest.update(fingerprint(adapted.model).encode())
-        digest.update(fingerprint(adapted.bank).encode())
-        for rows in (examples, select):
-            for tensor in () if rows is None else rows.tensors():
-                digest.update(f"{tensor.dtype} {list(tensor.shape)}".encode())
-                digest.update(raw_bytes(tensor))
-        return cls(path, digest.hexdigest())
+        prints = [fingerprint(adapted.model), fingerprint(adapted.bank)]
+        return cls(path, mark(json.dumps(settings, sort_keys=True), prints, [examples, select]))
 
     def save(self, learners: Mapping[int, Learner], epoch: int) -> None:
         """Write the state after a whole epoch, in place of the one before."""
@@ -77,9 +70,8 @@ class Checkpoint:
             for kind, state in (("now", learner.adapter.state_dict()), ("best", learner.best)):
                 tensors |= {f"{slot}/{kind}/{name}": each for name, each in state.items()}
             tensors[f"{slot}/random"] = learner.generator.get_state()
-            for number, parameter in enumerate(learner.adapter.parameters()):
-                for name, value in learner.optimiser.state.get(parameter, {}).items():
-                    tensors[f"{slot}/adam/{number}/{name}"] = torch.as_tensor(value)
+            for number, moments in enumerate(learner.optimiser.moments):
+                tensors |= {f"{slot}/adam/{number}/{name}": each for name, each in moments.items()}
             domains[str(slot)] = Notes(learner.losses, learner.epochs_run, learner.best_epoch)
         notes = {"epoch": epoch, "domains": domains}
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,12 +115,21 @@ class Checkpoint:
         learner.adapter.load_state_dict(_under(own, "now/"))
         learner.best = {name: each.to(device) for name, each in _under(own, "best/").items()}
         learner.generator.set_state(own["random"])
-        for number, parameter in enumerate(learner.adapter.parameters()):
-            state = _under(own, f"adam/{number}/")
-            if state:
-                learner.optimiser.state[parameter] = {
-                    name: each.to(device) for name, each in state.items()
-                }
+        learner.optimiser.restore(
+            [_under(own, f"adam/{n}/") for n in range(len(learner.optimiser.parameters))]
+        )
+
+
+def mark(settings: str, fingerprints: Sequence[str], rows: Sequence[Examples | None]) -> str:
+    """What tells a run from others: SHA-256 (hex) of all that it starts from."""
+    digest = hashlib.sha256(settings.encode())
+    for each in fingerprints:
+        digest.update(each.encode())
+    for part in rows:
+        for tensor in () if part is None else part.tensors():
+            digest.update(f"{tensor.dtype} {list(tensor.shape)}".encode())
+            digest.update(raw_bytes(tensor))
+    return digest.hexdigest()
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -150,3 +150,18 @@ class Kept:
         part = (moved(each.index_select(0, own), self._device) for each in self._inputs)
         with torch.no_grad():
             return self._below(*part)
+
+    def empty(self, rows: Tensor, count: int) -> tuple[Tensor, ...]:
+        """Room on the device for the values of ``count`` rows such as the first of ``rows``."""
+        values = self._values or self.take(rows[:1])
+        return tuple(each.new_empty((count, *each.shape[1:])) for each in values)
+
+    def fill(self, room: tuple[Tensor, ...], start: int, rows: Tensor) -> None:
+        """Put the values of the rows at these positions into ``room``, from ``start`` on."""
+        parts = tuple(whole[start : start + len(rows)] for whole in room)
+        if self._values is None:
+            for part, value in zip(parts, self.take(rows), strict=True):
+                part.copy_(value)
+            return
+        for part, value in zip(parts, self._values, strict=True):
+            torch.index_select(value, 0, rows, out=part)

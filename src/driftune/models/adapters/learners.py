@@ -1,6 +1,7 @@
 """A domain in training: its adapter, optimiser, random numbers, phases and best state."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -11,24 +12,37 @@ from driftune.models.adapters.batching import learning_rate_factor
 from driftune.models.adapters.devices import moved
 from driftune.models.adapters.draws import named_seed
 from driftune.models.adapters.methods.method import Phase
-from driftune.models.adapters.methods.registry import schedules
+from driftune.models.adapters.methods.registry import schedules, stacks_with
+from driftune.models.adapters.optimiser import AdamW
 from driftune.models.adapters.settings import TrainConfig
 
 
+class Own(NamedTuple):
+    """A learner's rows to train on and to select by: positions in those of its training."""
+
+    train: Tensor
+    select: Tensor
+
+
 class Learner:
-    """One domain's training. Its result does not depend on which domains train beside it."""
+    """One domain's training. Its result does not depend on which domains train beside it.
+
+    ``stacks_with``: what learners that ``stacks`` trains together have in common, None: it is
+    trained by ``Run`` alone.
+    """
 
     def __init__(
         self,
         domain: str,
         slot: int,
         adapter: Adapter,
-        rows: Tensor,
+        own: Own,
         batch_size: int,
         config: TrainConfig,
         epochs: int,
     ) -> None:
-        self.domain, self.slot, self.adapter, self.rows = domain, slot, adapter, rows
+        self.domain, self.slot, self.adapter = domain, slot, adapter
+        self.rows, self.select_rows = own
         self.batch_size, self.epochs, self.patience = batch_size, epochs, config.patience
         self.generator = Generator().manual_seed(named_seed(config.seed, domain))
         self.losses: list[float] = []
@@ -36,9 +50,12 @@ class Learner:
         self.best_epoch = 0
         self.best: dict[str, Tensor] = {}
         self.schedules = schedules(kernel for _, kernel in adapter.items())
+        shapes = [(place, stacks_with(kernel)) for place, kernel in adapter.items()]
+        stacks = all(shape is not None for _, shape in shapes)
+        self.stacks_with: Hashable = tuple(shapes) if stacks else None
         self.phases: dict[str, Phase] = {}
         adapter.requires_grad_(True)
-        self.optimiser = _optimiser(
+        self.optimiser = AdamW(
             adapter,
             config.learning_rate * learning_rate_factor(batch_size, config.batch_size),
             config.weight_decay,
@@ -69,6 +86,11 @@ class Learner:
         order = moved(torch.randperm(len(self.rows), generator=self.generator), self.rows.device)
         return torch.split(self.rows[order], self.batch_size)
 
+    def begin_again(self, drawn: Tensor) -> None:
+        """Forget a step that was not finished; ``drawn``: the generator's state before it."""
+        self.generator.set_state(drawn)
+        self.optimiser.forget()
+
     def note(self, loss: float | None) -> None:
         """Note the selection loss before the first epoch, or after one; None: there is none."""
         if loss is None:
@@ -91,7 +113,7 @@ class Learner:
 
 def make_learners(
     adapted: AdaptedModel,
-    rows: Mapping[int, Tensor],
+    rows: Mapping[int, Own],
     sizes: Mapping[int, int],
     config: TrainConfig,
     epochs: Mapping[str, int] | None,
@@ -117,20 +139,3 @@ def make_learners(
         )
         for slot, own in rows.items()
     }
-
-
-def _optimiser(
-    adapter: Adapter, learning_rate: float, weight_decay: float
-) -> torch.optim.Optimizer:
-    """AdamW that decays matrices only: decayed biases and priors would pull towards a scale."""
-    matrices = [parameter for parameter in adapter.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in adapter.parameters() if parameter.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    # One call for all tensors of a group: five times faster for many small kernels on a CPU.
-    fused = next(adapter.parameters()).device.type in ("cpu", "cuda")
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=learning_rate, fused=fused
-    )

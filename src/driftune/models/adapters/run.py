@@ -2,22 +2,21 @@
 
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Generator, Tensor
 
 from driftune.models.adapters.batching import interleave
-from driftune.models.adapters.devices import Chunk, computing, lacks_memory
+from driftune.models.adapters.devices import Chunk, lacks_memory
 from driftune.models.adapters.draws import BatchDraws
 from driftune.models.adapters.examples import CHUNK, Examples, Kept
 from driftune.models.adapters.feeding import over_chunks
 from driftune.models.adapters.learners import Learner
-from driftune.models.adapters.losses import Loss
-from driftune.models.adapters.outputs import Output, in_full
-from driftune.models.adapters.settings import TrainConfig
+from driftune.models.adapters.optimiser import optimise
 from driftune.models.adapters.step import Span, Step
+from driftune.models.adapters.upper import Upper
 
 Found = TypeVar("Found")
 
@@ -30,47 +29,32 @@ class Rows(NamedTuple):
 
 
 class Run:
-    """Steps and losses over the data and the upper half of the model, for one training."""
+    """Steps and losses of one training's learners, each with kernels of any methods.
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        rows: Rows,
-        select: Rows | None,
-        above: Callable[..., Output],
-        loss: Loss,
-    ) -> None:
-        self.config, self.rows, self.select = config, rows, select
-        self.above, self.loss = above, loss
-        self.device = rows.examples.domains.device
+    Those whose kernels stack are trained by ``stacks`` in the place of ``epoch`` and ``loss``, but
+    where memory lacks.
+    """
+
+    def __init__(self, rows: Rows, select: Rows | None, upper: Upper) -> None:
+        self.rows, self.select, self.upper = rows, select, upper
         self.step_rows = Chunk(sys.maxsize, "a training step")
         self.select_rows = Chunk(CHUNK, "the selection rows")
-        self._rows_of: dict[int, Tensor] = {}
 
-    def epoch(self, active: dict[int, Learner], epoch: int) -> None:
-        """One pass over the active domains' rows, several domains in each step."""
-        batches = {slot: learner.start(epoch) for slot, learner in active.items()}
-        counts = {slot: len(own) for slot, own in batches.items()}
-        queues = {slot: iter(own) for slot, own in batches.items()}
-        for slots in interleave(counts):
-            self._step({slot: active[slot] for slot in slots}, [next(queues[n]) for n in slots])
+    def epoch(self, batches: dict[Learner, tuple[Tensor, ...]]) -> None:
+        """One pass over the learners' batches of rows, several learners in each step."""
+        counts = {number: len(own) for number, own in enumerate(batches.values())}
+        learners, queues = [*batches], [iter(own) for own in batches.values()]
+        for chosen in interleave(counts):
+            self.step(
+                {learners[n].slot: learners[n] for n in chosen}, [next(queues[n]) for n in chosen]
+            )
 
-    def losses(self, learners: dict[int, Learner]) -> dict[int, float]:
-        """Mean loss of each domain's selection rows; infinite where it is not a number."""
+    def loss(self, learner: Learner) -> float:
+        """Mean loss of the learner's selection rows; infinite where it is not a number."""
         assert self.select is not None
-        found = {}
-        for slot, learner in learners.items():
-            learner.adapter.eval()
-            values = self._over(learner, self.select, lambda value, _: value.cpu().double().sum())
-            mean = math.fsum(map(float, values)) / len(self._judged_by(learner, self.select))
-            found[slot] = math.inf if math.isnan(mean) else mean
-        return found
-
-    def _judged_by(self, learner: Learner, source: Rows) -> Tensor:
-        """Positions of the learner's rows, looked for once."""
-        if learner.slot not in self._rows_of:
-            self._rows_of[learner.slot] = source.examples.rows_of(learner.slot)
-        return self._rows_of[learner.slot]
+        learner.adapter.eval()
+        sums = self._over(learner, self.select, lambda value, _: value.cpu().double().sum())
+        return finite_mean(map(float, sums), len(learner.select_rows))
 
     def _over(
         self, learner: Learner, source: Rows, look: Callable[[Tensor, Step], Found]
@@ -81,8 +65,8 @@ class Run:
         def one(_: int, part: Tensor) -> Found:
             return look(*self._forward({learner.slot: learner}, source, [part], given))
 
-        rows = self._judged_by(learner, source)
-        return over_chunks([rows], self.device, self.select_rows, one)
+        rows = learner.rows if self.select is None else learner.select_rows
+        return over_chunks([rows], self.upper.device, self.select_rows, one)
 
     @torch.no_grad()
     def kl_bits(self, learner: Learner) -> dict[str, list[float]]:
@@ -103,9 +87,9 @@ class Run:
             bits[place] = (0.5 * (spread.log2() - sigma.square().log2().mean(dim=0))).tolist()
         return bits
 
-    def _step(self, learners: dict[int, Learner], parts: list[Tensor]) -> None:
+    def step(self, learners: dict[int, Learner], parts: list[Tensor]) -> None:
         """Train on a batch; where memory does not suffice, by the gradients of parts of it."""
-        states = {slot: learner.generator.get_state() for slot, learner in learners.items()}
+        states = [learner.generator.get_state() for learner in learners.values()]
         rows = sum(map(len, parts))
         while True:
             try:
@@ -114,16 +98,13 @@ class Run:
             except RuntimeError as error:
                 if not lacks_memory(error):
                     raise
-            for slot, learner in learners.items():
-                learner.generator.set_state(states[slot])
-            self.step_rows.halve(min(rows, self.step_rows.rows), self.device)
-        for learner in learners.values():
-            learner.optimiser.step()
+            for learner, state in zip(learners.values(), states, strict=True):
+                learner.begin_again(state)
+            self.step_rows.halve(min(rows, self.step_rows.rows), self.upper.device)
+        optimise([learner.optimiser for learner in learners.values()])
 
     def _gradients(self, learners: dict[int, Learner], parts: list[Tensor], pieces: int) -> None:
         """Leave the gradients of a batch's loss, summed over so many pieces of it."""
-        for learner in learners.values():
-            learner.optimiser.zero_grad(set_to_none=True)
         given = {slot: learner.generator for slot, learner in learners.items()}
         if pieces == 1:
             torch.autograd.backward(self._loss(learners, parts, given, [1.0] * len(parts)))
@@ -193,13 +174,12 @@ class Run:
             None if examples.fresh is None else examples.fresh[rows],
             frozenset(slot for slot, learner in learners.items() if train and learner.warms),
         )
-        with torch.set_grad_enabled(train):
-            with computing(self.device, self.config.precision):
-                output = self.above(step.apply, *kept.take(rows))
-            values = self.loss(in_full(output), tuple(each[rows] for each in examples.labels))
-        if values.shape != (len(rows),):
-            raise ValueError(
-                f"the loss gives {tuple(values.shape)} for {len(rows)} rows; "
-                "it must give one value per row"
-            )
+        labels = tuple(each[rows] for each in examples.labels)
+        values = self.upper.losses(step.apply, kept.take(rows), labels, train=train)
         return values, step
+
+
+def finite_mean(sums: Iterable[float], count: int) -> float:
+    """The mean of losses by sums of them; infinite where it is not a number."""
+    mean = math.fsum(sums) / count
+    return math.inf if math.isnan(mean) else mean

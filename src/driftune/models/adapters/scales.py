@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from driftune.models.adapters.adapter import Adapter
 from driftune.models.adapters.attach import AdaptedModel
 from driftune.models.adapters.devices import Chunk
 from driftune.models.adapters.examples import Examples, Kept
@@ -35,6 +36,15 @@ def fit_scales(
     for domains, rows in parts:
         rows = rows[:: max(1, len(rows) // SCALE_ROWS)]
         adapted.fit_scale_to(domains, _observe(above, kept, rows))
+
+
+def fit_scale(adapter: Adapter, rows: Tensor, kept: Kept, above: Callable[..., Output]) -> None:
+    """Standardise an adapter's kernels that need it, by these rows alone, however few."""
+    unfitted = [(place, kernel) for place, kernel in adapter.items() if kernel.needs_scale]
+    if unfitted:
+        seen = _observe(above, kept, rows[:: max(1, len(rows) // SCALE_ROWS)])
+        for place, kernel in unfitted:
+            kernel.fit_scale(seen[place])
 
 
 @torch.no_grad()

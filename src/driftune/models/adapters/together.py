@@ -1,89 +1,149 @@
-"""Many domains' kernels in few products: what makes serving them independent of their number.
+"""Many domains at once, each with its choice of β and of rows, on one frozen model.
 
-One product for each domain is small, and PyTorch hands each to all cores: on a machine that does
-something else, too, every one of them waits for the slowest core. So domains with similar numbers
-of rows are padded to the largest of them and pass one batched product. What a row gives depends on
-the other rows of the batch by no more than the order of sums in a product, some 1e-7 of the value.
+What comes of a domain depends on nothing but its own rows, start and settings.
 """
 
+import copy
+import json
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from driftune.models.adapters.packs import Likeness, Pack, stacked
+from driftune.models.adapters.adapter import Adapter
+from driftune.models.adapters.attach import AdaptedModel
+from driftune.models.adapters.batching import batch_sizes
+from driftune.models.adapters.checkpoint import Checkpoint, mark
+from driftune.models.adapters.courses import Course, Progress, run_courses
+from driftune.models.adapters.devices import bring, device_of, moved
+from driftune.models.adapters.examples import Examples
+from driftune.models.adapters.files import fingerprint
+from driftune.models.adapters.learners import Learner, Own
+from driftune.models.adapters.losses import Loss, esmm_rows
+from driftune.models.adapters.report import TrainReport
+from driftune.models.adapters.run import Run
+from driftune.models.adapters.scales import fit_scale
+from driftune.models.adapters.settings import TrainConfig
+from driftune.models.adapters.split import Split, split
+from driftune.models.adapters.training import keep, lowered, report_of
+from driftune.models.adapters.upper import Upper
 
-ALONE = 512
-"""Rows from which a domain's products are large enough by themselves."""
-SLACK = 8
-"""Padding of a domain that costs less than the copy of its weights, in rows."""
-ROOM = {"cpu": 1 << 22}
-"""Numbers (rows and weights) in one batched product: what a processor's caches nearly hold."""
-ROOM_ELSEWHERE = 1 << 27
+PROBE = 64
 
 
-class Piece(NamedTuple):
-    """A domain's rows in a batch that is sorted by domain, and its kernel's weights."""
+@dataclass(frozen=True)
+class Choice:
+    """One domain's training: from ``start``, with each β, on each window of its rows.
 
-    pack: Pack
-    start: int
-    rows: int
-
-
-def serve_pieces(pieces: Sequence[Piece], h: Tensor, order: Tensor, result: Tensor) -> None:
-    """Write what kernels serve for their rows of ``h`` (rows, …, width) into ``result``.
-
-    ``order`` holds the positions of the rows sorted by domain. ``result`` is (rows + 1, …, width);
-    padding is written into its last row.
+    ``windows``: positions in ``examples`` that they begin at; all end where the examples do.
+    ``config``: its batch size is that of the domain, or all of its rows where they are fewer.
     """
-    alike: dict[Likeness, list[Piece]] = {}
-    for piece in pieces:
-        alike.setdefault(piece.pack.likeness, []).append(piece)
-    width = h[:1].numel()
-    room = ROOM.get(h.device.type, ROOM_ELSEWHERE)
-    lots = [lot for each in alike.values() for lot in lots_of(each, width, room)]
-    take, put = _positions(lots, order, len(h))
-    sizes = [len(lot) * lot[0].rows for lot in lots]
-    for lot, source, target in zip(lots, take.split(sizes), put.split(sizes), strict=True):
-        rows = h.index_select(0, source)
-        served = lot[0].pack.kernel.serve_packed(
-            stacked([piece.pack for piece in lot]), rows.view(len(lot), -1, h.shape[-1])
+
+    domain: str
+    start: Adapter
+    examples: Examples
+    windows: Sequence[int]
+    select: Examples
+    betas: Sequence[float]
+    config: TrainConfig
+    checkpoint: Path | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The adapter of the lowest loss on the selection rows, and the window it was trained on."""
+
+    adapter: Adapter
+    window: int
+    report: TrainReport
+
+
+def choose_together(
+    adapted: AdaptedModel,
+    choices: Sequence[Choice],
+    workers: int = 1,
+    loss: Loss = esmm_rows,
+) -> list[Chosen | Exception]:
+    """Train all domains side by side; returns what came of each, or the error that ended it.
+
+    Each has a course of its own, and goes on from its checkpoint, which stays: its rows may still
+    be wanted when its adapter is lost. The model's device computes, wherever
+    the rows lie, in the precision of the first. ``workers``: threads.
+    """
+    if not choices:
+        return []
+    first = choices[0]
+    device, precision = device_of(adapted.model), first.config.precision
+    halves = lowered(_split(adapted, choices), device, precision)
+    frozen = fingerprint(adapted.model)
+    upper = Upper(halves.above, loss, precision, device)
+    courses: list[Course | Exception] = []
+    for choice in choices:
+        try:
+            courses.append(_course(choice, halves, upper, frozen))
+        except Exception as error:
+            courses.append(error)
+    run_courses([course for course in courses if isinstance(course, Course)], workers)
+    return [
+        course if isinstance(course, Exception) else course.fault or _chosen(choice, course)
+        for choice, course in zip(choices, courses, strict=True)
+    ]
+
+
+def _split(adapted: AdaptedModel, choices: Sequence[Choice]) -> Split:
+    """The halves of the model; one domain's broken rows do not hide them from the others."""
+    device = device_of(adapted.model)
+    for choice in choices:
+        probe = tuple(moved(each[:PROBE], device) for each in choice.examples.inputs)
+        found = split(adapted, probe)
+        if found.problem is None:
+            break
+    return found
+
+
+def _course(choice: Choice, halves: Split, upper: Upper, frozen: str) -> Course:
+    """The domain's course: a learner for each window and β, in this order."""
+    config = choice.config
+    device = upper.device
+    rows, selected = keep(choice.examples, choice.select, halves, device, config.cache_bytes)
+    learners: dict[int, Learner] = {}
+    every = torch.arange(len(choice.examples), device=device)
+    newest = torch.arange(len(choice.select), device=device)
+    for begins in choice.windows:
+        own = Own(every[begins:], newest)
+        start = copy.deepcopy(choice.start)
+        bring(start, device)
+        fit_scale(start, own.train, rows.kept, upper.above)
+        sizes = batch_sizes(
+            {0: len(own.train)}, config.batch_size, config.min_batch, config.batch_exponent
         )
-        result.index_copy_(0, target, served.view_as(rows))
+        for beta in choice.betas:
+            adapter = copy.deepcopy(start)
+            for _, kernel in adapter.items():
+                kernel.config = kernel.config.with_beta(float(beta))
+            slot = len(learners)
+            learners[slot] = Learner(
+                choice.domain, slot, adapter, own, sizes[0], config, config.epochs
+            )
+    course = Course(Run(rows, selected, upper), learners, None, choice.progress)
+    if choice.checkpoint is not None:
+        settings = [asdict(config), choice.domain, [*choice.windows], [*choice.betas]]
+        prints = [frozen, fingerprint(choice.start)]
+        made_of = mark(
+            json.dumps(settings, sort_keys=True), prints, [choice.examples, choice.select]
+        )
+        course.store = Checkpoint(choice.checkpoint, made_of)
+    return course
 
 
-def lots_of(pieces: Sequence[Piece], width: int, room: int) -> list[list[Piece]]:
-    """Pieces of like kernels in lots of similar sizes, the largest piece of each lot first.
-
-    ``width``: numbers in a row; ``room``: numbers in a lot.
-    """
-    lots: list[list[Piece]] = []
-    largest = 0
-    for piece in sorted(pieces, key=lambda piece: -piece.rows):
-        each = largest * width + piece.pack.flat.numel()
-        if (
-            0 < largest < ALONE
-            and 2 * piece.rows + SLACK >= largest
-            and (len(lots[-1]) + 1) * each <= room
-        ):
-            lots[-1].append(piece)
-        else:
-            lots.append([piece])
-            largest = piece.rows
-    return lots
-
-
-def _positions(lots: Sequence[Sequence[Piece]], order: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """For each padded row of the lots: the row that it is a copy of, and where it is written.
-
-    Padding is a copy of its piece's last row, and written to ``size``.
-    """
-    rows = [(lot[0].rows, piece.rows, piece.start) for lot in lots for piece in lot]
-    padded, counts, starts = torch.tensor(rows, device=order.device).unbind(1)
-    total = sum(each for each, _, _ in rows)
-    piece = torch.repeat_interleave(padded, output_size=total)
-    within = torch.arange(total, device=order.device) - (padded.cumsum(0) - padded)[piece]
-    last = counts[piece] - 1
-    take = order[starts[piece] + torch.minimum(within, last)]
-    return take, torch.where(within <= last, take, size)
+def _chosen(choice: Choice, course: Course) -> Chosen:
+    """The first of the learners with the lowest loss: of each window's β, then of the windows."""
+    for learner in course.learners.values():
+        learner.finish()
+    each = [learner.losses[learner.best_epoch] for learner in course.learners.values()]
+    slot = min(course.learners, key=lambda number: each[number])
+    best = course.learners[slot]
+    window = slot // len(choice.betas)
+    return Chosen(best.adapter, window, report_of(course.run, best))

@@ -7,7 +7,7 @@ al., arXiv 2501.14268), which is infinite against hard labels.
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -16,19 +16,19 @@ import torch
 from driftune.models.adapters.attach import AdaptedModel
 from driftune.models.adapters.batching import batch_sizes
 from driftune.models.adapters.checkpoint import Checkpoint
+from driftune.models.adapters.courses import Course, Progress, run_courses
 from driftune.models.adapters.devices import device_of, in_precision, moved
 from driftune.models.adapters.examples import Examples, Kept
-from driftune.models.adapters.learners import Learner, make_learners
+from driftune.models.adapters.learners import Learner, Own, make_learners
 from driftune.models.adapters.losses import Loss, esmm_rows
 from driftune.models.adapters.report import Training, TrainReport
 from driftune.models.adapters.run import Rows, Run
 from driftune.models.adapters.scales import fit_scales
 from driftune.models.adapters.settings import TrainConfig
 from driftune.models.adapters.split import Split, split
+from driftune.models.adapters.upper import Upper
 
 log = logging.getLogger("driftune")
-
-Progress = Callable[[str, int, int], None]
 
 
 class TrainOptions(TypedDict, total=False):
@@ -82,29 +82,34 @@ def train_part(
     device = device_of(adapted.model)
     probe = tuple(moved(each[:64], device) for each in examples.inputs)
     adapted.build(*probe)
-    halves = _in_precision(split(adapted, probe), device, config.precision)
-    rows, selected = _keep(examples, select, halves, device, config.cache_bytes)
+    halves = lowered(split(adapted, probe), device, config.precision)
+    rows, selected = keep(examples, select, halves, device, config.cache_bytes)
     fit_scales(adapted, rows.examples, rows.kept, halves.above)
     epochs = options.get("epochs")
-    learners = _learners(adapted, rows.examples, config, epochs)
-    run = Run(config, rows, selected, halves.above, options.get("loss", esmm_rows))
+    learners = _learners(adapted, rows, selected, config, epochs)
+    loss = options.get("loss", esmm_rows)
+    upper = Upper(halves.above, loss, config.precision, device)
     store = Checkpoint.of(checkpoint, adapted, examples, select, config, epochs)
-    seconds = _epochs(run, learners, store, options.get("progress"))
+    run = Run(rows, selected, upper)
+    course = Course(run, learners, store, options.get("progress"))
+    run_courses([course])
+    if course.fault is not None:
+        raise course.fault
     for learner in learners.values():
         learner.finish()
-    reports = {learner.domain: _report(run, learner) for learner in learners.values()}
+    reports = {learner.domain: report_of(run, learner) for learner in learners.values()}
     size = rows.kept.size + (selected.kept.size if selected else 0)
-    return Training(reports, time.perf_counter() - started, seconds, size, halves.problem)
+    return Training(reports, time.perf_counter() - started, course.seconds, size, halves.problem)
 
 
-def _in_precision(halves: Split, device: torch.device, precision: str) -> Split:
+def lowered(halves: Split, device: torch.device, precision: str) -> Split:
     """Both halves of the model, computed in this precision."""
     below = in_precision(halves.below, device, precision)
     above = in_precision(halves.above, device, precision)
     return halves._replace(below=below, above=above)
 
 
-def _keep(
+def keep(
     examples: Examples,
     select: Examples | None,
     halves: Split,
@@ -128,11 +133,13 @@ def _keep(
 
 def _learners(
     adapted: AdaptedModel,
-    examples: Examples,
+    source: Rows,
+    selected: Rows | None,
     config: TrainConfig,
     epochs: Mapping[str, int] | None,
 ) -> dict[int, Learner]:
     """A learner for each domain that has rows, by slot."""
+    examples = source.examples
     slots = sorted(set(examples.domains.tolist()) - {-1})
     rows = {slot: examples.rows_of(slot) for slot in slots}
     sizes = batch_sizes(
@@ -141,34 +148,11 @@ def _learners(
         config.min_batch,
         config.batch_exponent,
     )
-    return make_learners(adapted, rows, sizes, config, epochs)
-
-
-def _epochs(
-    run: Run, learners: dict[int, Learner], store: Checkpoint | None, progress: Progress | None
-) -> list[float]:
-    """Train until every learner has ended, from where the checkpoint is; seconds of each epoch."""
-    first = store.restore(learners) if store else 0
-    if first == 0 and run.select is not None:
-        for slot, value in run.losses(learners).items():
-            learners[slot].note(value)
-    taken: list[float] = []
-    most = max(learner.epochs for learner in learners.values())
-    for epoch in range(first + 1, most + 1):
-        active = {slot: each for slot, each in learners.items() if each.goes_on(epoch)}
-        if not active:
-            break
-        begun = time.perf_counter()
-        run.epoch(active, epoch)
-        taken.append(time.perf_counter() - begun)
-        found = run.losses(active) if run.select is not None else {}
-        for slot, learner in active.items():
-            learner.note(found.get(slot))
-        if store:
-            store.save(learners, epoch)
-        if progress:
-            progress("fine-tuning", epoch, most)
-    return taken
+    own = {
+        slot: Own(found, found[:0] if selected is None else selected.examples.rows_of(slot))
+        for slot, found in rows.items()
+    }
+    return make_learners(adapted, own, sizes, config, epochs)
 
 
 def _check(adapted: AdaptedModel, examples: Examples, select: Examples | None) -> None:
@@ -190,7 +174,8 @@ def _check(adapted: AdaptedModel, examples: Examples, select: Examples | None) -
         raise ValueError(f"no selection rows of {', '.join(names)}")
 
 
-def _report(run: Run, learner: Learner) -> TrainReport:
+def report_of(run: Run, learner: Learner) -> TrainReport:
+    """What came of a learner that has ended."""
     return TrainReport(
         rows=len(learner.rows),
         batch_size=learner.batch_size,

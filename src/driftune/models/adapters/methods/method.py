@@ -1,13 +1,14 @@
 """A fine-tuning method: its settings, how its kernels are made, and how they are trained."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from torch import nn
 
 from driftune.models.adapters.methods.config import KernelConfig
 from driftune.models.adapters.methods.kernel import Kernel
+from driftune.models.adapters.methods.stack import KernelStack
 
 ConfigT = TypeVar("ConfigT", bound=KernelConfig)
 KernelT = TypeVar("KernelT", bound=Kernel)
@@ -69,3 +70,11 @@ class Method(ABC, Generic[ConfigT, KernelT]):
     def schedule(self, kernels: Sequence[KernelT]) -> Schedule:
         """How these kernels of one domain's adapter are trained."""
         return Schedule()
+
+    def stacks_with(self, kernel: KernelT) -> Hashable:
+        """What the kernels that ``stack`` takes together have in common; None: it takes none."""
+        return None
+
+    def stack(self, kernels: Sequence[KernelT]) -> KernelStack:
+        """Kernels of equal ``stacks_with``, each another domain's, computed at once."""
+        raise NotImplementedError(f"kernels of kind {self.config.kind!r} are trained one by one")

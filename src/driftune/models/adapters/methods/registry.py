@@ -1,11 +1,12 @@
 """The fine-tuning methods by the kind that their settings and saved adapters name."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import cast
 
 from driftune.models.adapters.methods.config import KernelConfig
 from driftune.models.adapters.methods.kernel import Kernel
 from driftune.models.adapters.methods.method import ConfigT, KernelT, Method, Schedule, Site
+from driftune.models.adapters.methods.stack import KernelStack
 
 AnyMethod = Method[KernelConfig, Kernel]
 _METHODS: dict[str, AnyMethod] = {}
@@ -63,3 +64,14 @@ def schedules(kernels: Iterable[Kernel]) -> dict[str, Schedule]:
     for kernel in kernels:
         by_kind.setdefault(kernel.config.kind, []).append(kernel)
     return {kind: method_of(own[0].config).schedule(own) for kind, own in by_kind.items()}
+
+
+def stacks_with(kernel: Kernel) -> Hashable:
+    """What the kernels that ``stack`` takes together have in common; None: it takes none."""
+    found = method_of(kernel.config).stacks_with(kernel)
+    return None if found is None else (kernel.config.kind, found)
+
+
+def stack(kernels: Sequence[Kernel]) -> KernelStack:
+    """Kernels of equal ``stacks_with`` as one."""
+    return method_of(kernels[0].config).stack(kernels)

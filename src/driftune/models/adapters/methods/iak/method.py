@@ -1,9 +1,10 @@
 """IAK as a method: how its kernels are made, and the phases of their training."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from driftune.models.adapters.methods.iak.config import IAKConfig
 from driftune.models.adapters.methods.iak.kernel import IAKKernel
+from driftune.models.adapters.methods.iak.stack import IAKStack
 from driftune.models.adapters.methods.method import Method, Phase, Schedule, Site
 from driftune.models.adapters.methods.registry import register
 
@@ -41,6 +42,17 @@ class IAK(Method[IAKConfig, IAKKernel]):
     def schedule(self, kernels: Sequence[IAKKernel]) -> IAKSchedule:
         """See ``Method.schedule``."""
         return IAKSchedule(kernels)
+
+    def stacks_with(self, kernel: IAKKernel) -> Hashable:
+        """See ``Method.stacks_with``: kernels of one shape, without a table of fresh ids."""
+        config = kernel.config
+        if config.fresh_rows:
+            return None
+        return kernel.width, config.bottleneck, config.hidden, config.combine
+
+    def stack(self, kernels: Sequence[IAKKernel]) -> IAKStack:
+        """See ``Method.stack``."""
+        return IAKStack(kernels)
 
 
 register(IAK())

@@ -1,0 +1,80 @@
+"""Many domains' IAK kernels of one place and shape, computed as one batch of matrix products.
+
+Each product is one domain's own, so that what a domain gets does not depend on those beside it.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from driftune.models.adapters.devices import raised
+from driftune.models.adapters.methods.iak.kernel import (
+    SIGMA_FLOOR,
+    SIGMA_SHIFT,
+    IAKKernel,
+    gaussian_kl,
+)
+from driftune.models.adapters.methods.stack import KernelStack, Stacked
+
+
+class IAKStack(KernelStack):
+    """IAK kernels that differ in their weights alone; computes as ``kernel.encode`` and ``decode``.
+
+    A change of the formulas there is one here.
+    """
+
+    def __init__(self, kernels: Sequence[IAKKernel]) -> None:
+        self._combine = kernels[0].config.combine
+        self.bottleneck = kernels[0].config.bottleneck
+        every = [kernel.tensors() for kernel in kernels]
+        self._own = {name: [each[name] for each in every] for name in every[0]}
+        self._center = torch.stack(self._own["center"])
+        self._scale = torch.stack(self._own["scale"])
+
+    def adapt(self, h: Tensor, noise: Tensor | None, penalised: bool) -> Stacked:
+        """See ``KernelStack.adapt``."""
+        scale = self._scale.unsqueeze(1)
+        weight = self._stack("encoder.weight") / scale
+        bias = torch.baddbmm(
+            self._stack("encoder.bias").unsqueeze(2), weight, self._center.unsqueeze(2), alpha=-1
+        )
+        hidden = torch.relu(torch.baddbmm(bias.transpose(1, 2), h, weight.transpose(1, 2)))
+        mean = z = raised(self._linear("mean", hidden))
+        kl = None
+        if noise is not None:
+            rho = raised(self._linear("rho", hidden))
+            sigma = functional.softplus(rho - SIGMA_SHIFT) + SIGMA_FLOOR
+            z = mean + sigma * noise
+            kl = self._kl(mean, sigma) if penalised else None
+        learned = torch.relu(self._linear("learner", z))
+        parts = torch.cat([z, learned, torch.ones_like(z[..., :1])], dim=2)
+        weight = torch.cat(
+            [
+                self._stack("general.weight").transpose(1, 2),
+                self._stack("matched.weight").transpose(1, 2),
+                self._stack("matched.bias").unsqueeze(1),
+            ],
+            dim=1,
+        )
+        start = h if self._combine == "residual" else self._center.unsqueeze(1)
+        return Stacked(torch.baddbmm(start, parts, weight * scale), kl)
+
+    def warm_up(self, h: Tensor, adapted: Tensor) -> Tensor:
+        """See ``KernelStack.warm_up``: the squared error of ĥ in standardised units."""
+        return ((raised(adapted) - h) / self._scale.unsqueeze(1)).square().mean(dim=2)
+
+    def _kl(self, mean: Tensor, sigma: Tensor) -> Tensor:
+        # One by one: the last bits of softplus depend on how many numbers it is given.
+        spread = torch.stack([functional.softplus(rho) for rho in self._own["prior_rho"]])
+        prior_sigma = spread.unsqueeze(1) + SIGMA_FLOOR
+        prior_mean = self._stack("prior_mean").unsqueeze(1)
+        return gaussian_kl(mean, sigma, prior_mean, prior_sigma).sum(dim=2)
+
+    def _linear(self, name: str, x: Tensor) -> Tensor:
+        bias = self._stack(f"{name}.bias").unsqueeze(1)
+        return torch.baddbmm(bias, x, self._stack(f"{name}.weight").transpose(1, 2))
+
+    def _stack(self, name: str) -> Tensor:
+        return torch.stack(self._own[name])

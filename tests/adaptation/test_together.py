@@ -1,0 +1,141 @@
+"""Decisions adapted together: as each would be alone, and no fault of one is another's."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import date
+from itertools import permutations
+
+import pytest
+
+from driftune.adaptation.adapt import adapt_together
+from driftune.adaptation.finetune import finetune_together
+from driftune.adaptation.groups import deal
+from driftune.adaptation.workbench import Workbench
+from driftune.config.workspace import Workspace
+from driftune.errors import LakeError, LedgerError
+from driftune.project import Project
+from driftune.registry.ledger import Ledger
+from tests.conftest import World
+from tests.crowning import DOMAIN, pending
+
+pytestmark = pytest.mark.trains
+
+
+@pytest.fixture
+def decisions(next_day_world: World, day: date) -> list[str]:
+    """Decisions of all domains of the day."""
+    with Ledger(next_day_world.config):
+        names = sorted({DOMAIN, *_domains(next_day_world)})
+    return [pending(next_day_world, day, domain=name) for name in names]
+
+
+def _domains(world: World) -> list[str]:
+    from driftune.lake.duck import connect
+    from driftune.lake.table import Lake
+
+    view = Lake.of(world.config)
+    with connect(reach=[view.place]) as con:
+        found = con.execute(f"SELECT DISTINCT domain FROM {view.relation([world.day(3)])}")
+        return [name for (name,) in found.fetchall()]
+
+
+def _trained(world: World, decisions: Sequence[str], workers: int = 1) -> dict[str, str]:
+    """The adapters' bytes, as hashes, of decisions that are fine-tuned together."""
+    with Project(world.config, mirrored=False) as project:
+        benches = [Workbench(project, each) for each in decisions]
+        found = finetune_together(benches, {}, workers)
+    assert not [each for each in found.values() if isinstance(each, Exception)]
+    made = {}
+    for each in decisions:
+        folder = Workspace(world.config).challenger(each)
+        made[each] = hashlib.sha256((folder / "adapter.safetensors").read_bytes()).hexdigest()
+    return made
+
+
+def test_an_adapter_is_the_same_alone_in_pairs_and_in_any_order(
+    next_day_world: World, decisions: list[str]
+) -> None:
+    assert len(decisions) > 1
+    alone = {}
+    for each in decisions:
+        alone |= _trained(next_day_world, [each])
+    for pair in permutations(decisions[:3], 2):
+        assert _trained(next_day_world, pair) == {each: alone[each] for each in pair}
+    assert _trained(next_day_world, decisions[::-1], workers=2) == alone
+
+
+def test_a_fault_of_one_leaves_the_others_as_they_would_be(
+    next_day_world: World, decisions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few, others = decisions[0], decisions[1:]
+    alone = _trained(next_day_world, others)
+    split = Workbench.split.func
+
+    def too_few(bench: Workbench) -> object:
+        if bench.decision_id == few:
+            raise LakeError("too few rows")
+        return split(bench)
+
+    monkeypatch.setattr(Workbench, "split", property(too_few))
+    with Project(next_day_world.config, mirrored=False) as project:
+        found = adapt_together(project, decisions)
+        assert found.pop(few) == "failed"
+        assert all(
+            each in ("promoted", "rejected", "waiting", "undecided") for each in found.values()
+        )
+        for each in others:
+            folder = project.workspace.challenger(each)
+            made = (folder / "adapter.safetensors").read_bytes()
+            assert hashlib.sha256(made).hexdigest() == alone[each]
+
+
+def test_a_lost_claim_ends_its_own_training_and_no_other(
+    next_day_world: World, decisions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = decisions[0]
+    renew = Ledger.renew
+
+    def stolen(self: Ledger, decision_id: str, owner: str) -> None:
+        if decision_id == lost:
+            raise LedgerError("another took it over")
+        renew(self, decision_id, owner)
+
+    monkeypatch.setattr(Ledger, "renew", stolen)
+    with Project(next_day_world.config, mirrored=False) as project:
+        found = adapt_together(project, decisions)
+        assert found[lost] == "failed"
+        assert not project.workspace.challenger(lost).exists()
+    assert "failed" not in [found[each] for each in decisions[1:]]
+
+
+def test_a_group_that_was_stopped_goes_on_in_another_group(
+    next_day_world: World, decisions: list[str]
+) -> None:
+    alone = {}
+    for each in decisions[:2]:
+        alone |= _trained(next_day_world, [each])
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    epochs: list[int] = []
+    with Project(next_day_world.config, mirrored=False) as project:
+        benches = [Workbench(project, each) for each in decisions[:2]]
+        with pytest.raises(KeyboardInterrupt):
+            # The first has its checkpoint then, the second is still to write it.
+            finetune_together(benches, {decisions[0]: stop})
+        again = [Workbench(project, decisions[0])]
+        finetune_together(again, {decisions[0]: lambda _, done, most: epochs.append(done)})
+    assert epochs[0] == 2
+    assert _trained(next_day_world, decisions[:2]) == alone
+
+
+def test_decisions_are_dealt_by_rows_and_within_a_bound() -> None:
+    rows = {"a": 5, "b": 40, "c": 30, "d": 10, "e": 5}
+    assert deal(rows, 2, 1000) == [[["b", "a"]], [["c", "d", "e"]]]
+    assert deal(dict(reversed(rows.items())), 2, 1000) == deal(rows, 2, 1000)
+    assert deal(rows, 1, 45) == [[["b"], ["c", "d", "a"], ["e"]]]
+    for groups in deal(rows, 3, 20):
+        assert all(sum(rows[each] for each in group) <= 20 or len(group) == 1 for group in groups)
+    assert deal({}, 3, 20) == []
+    assert deal(rows, 9, 0) == [[["b"]], [["c"]], [["d"]], [["a"]], [["e"]]]
