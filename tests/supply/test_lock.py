@@ -20,7 +20,7 @@ from make_lock import CUDA, PLATFORMS, PYTHONS, TORCH_CPU, constraints  # noqa: 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 # What `make setup` installs beside the project.
-SET_UP = ("dev", "docs", "postgres", "ray")
+SET_UP = ("dev", "docs", "examples", "postgres", "ray")
 
 
 def by_name() -> dict[str, Locked]:
