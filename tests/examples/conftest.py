@@ -6,20 +6,24 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pyarrow as pa
 import pytest
+import torch
 import yaml
 
 from driftune.intake.ingest import ensure_reference, ingest
+from driftune.models.recommender import Recommender, Schema
 from driftune.registry.ledger import Ledger
 from driftune.simulate import Event, SimulationConfig, simulate
 from driftune.training.pretrain import pretrain
 from tests.checkpoint import judged_plainly
-from tests.conftest import World, made_once
+from tests.conftest import World, impressions, made_once
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHIFTED = "home · north"
@@ -124,3 +128,30 @@ def _taken_up(_days: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
 def taken_up(_taken_up: Callable[[str], Path], tmp_path: Path) -> Callable[[str], World]:
     """A factory of copies of such projects."""
     return lambda name: World.copied(_taken_up(name), tmp_path / name)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """An example with weights that nothing trained: its module, its model, and rows for it."""
+
+    module: ModuleType
+    model: Recommender
+    table: pa.Table
+
+
+@pytest.fixture
+def tried(tmp_path: Path) -> Callable[[str], Tried]:
+    """A factory of untrained examples, with rows of a day of logs and pasts of 20 clicks."""
+
+    def made(name: str) -> Tried:
+        project(tmp_path, name)
+        path = tmp_path / "day.parquet"
+        impressions(date(2026, 3, 2), 400).to_parquet(path)
+        module = imported(tmp_path, name)
+        table = module.read_logs([path], 20)
+        module.write_vocabulary(tmp_path / "values.json", table, module.FIELDS)
+        torch.manual_seed(1)
+        model = module.make(Schema((), (), (), (), 20), "values.json").eval()
+        return Tried(module, model, table)
+
+    return made
