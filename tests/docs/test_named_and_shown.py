@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 KUAIRAND = ROOT / "../shared/data/kuairand_pure_14d"
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-FOLDERS = "src|tests|flows|tasks|scripts|benchmarks|deploy|docs"
+FOLDERS = "src|tests|flows|tasks|scripts|benchmarks|deploy|docs|examples"
 
 
 def blocks(page: Path, language: str) -> list[str]:

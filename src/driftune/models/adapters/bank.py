@@ -40,11 +40,8 @@ class Groups(NamedTuple):
     size: int
 
     def on(self, device: torch.device) -> "Groups":
-        """The same with the positions on a device, by one copy for all groups."""
-        if not self.rows or self.rows[0].device == device:
-            return self
-        together = moved(torch.cat(self.rows), device)
-        return self._replace(rows=list(torch.split(together, [len(each) for each in self.rows])))
+        """The same with the positions on a device."""
+        return self._replace(order=moved(self.order, device))
 
 
 class AdapterBank(nn.Module):
