@@ -144,6 +144,13 @@ def test_settings_that_pages_show_are_valid(tmp_path: Path) -> None:
     assert stated.arguments.keys() == {"column", "value_set", "mostly"}
 
 
+def test_the_recommender_that_the_page_shows_is_an_example_s() -> None:
+    from tests.examples.conftest import settings
+
+    (shown,) = blocks(ROOT / "docs/howto/own-model.md", "yaml")
+    assert yaml.safe_load(shown) == settings("dlrm")
+
+
 def test_every_key_of_params_has_a_meaning_in_the_reference() -> None:
     spec = importlib.util.spec_from_file_location("docs_hook", ROOT / "scripts/docs_hook.py")
     assert spec is not None and spec.loader is not None

@@ -149,6 +149,20 @@ def test_pasts_are_those_of_a_plain_computation(
     assert computed(settled, shuffled, held) == found
 
 
+@pytest.mark.parametrize("length", [1, 2])
+def test_of_events_of_one_instant_one_without_a_value_is_the_newest(
+    config: Config, length: int
+) -> None:
+    instant = datetime.combine(TODAY, datetime.min.time()) - 3 * HOUR
+    row = {**_row(), "user_id": "u", "click": 1, "convert": 0, "number": 0}
+    del row["hours"]
+    rows = [{**row, "event_time": instant, "category": each} for each in ("x", None)]
+    rows.append({**row, "event_time": instant + 7 * HOUR, "number": 1})
+    past = recommending(config, columns=["item", "category"], length=length)
+    found = computed(past, rows, {TODAY - timedelta(days=1)})
+    assert found == {1: [("a", "x"), ("a", None)][-length:]}
+
+
 def _row() -> Row:
     return {
         "user_id": "new",
