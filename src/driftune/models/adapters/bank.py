@@ -154,7 +154,7 @@ class AdapterBank(nn.Module):
         if len(outputs[0]) != groups.size:
             raise ValueError(f"it gives {len(outputs[0])} rows for {groups.size} domain ids")
         order = groups.order.to(outputs[0].device)
-        pieces, others = self._at(place, output, groups, fresh is not None)
+        pieces, others = self._at(place, output, groups)
         changed: list[Tensor] = []
         # Others may hold the module's output: a copy of it is changed.
         if pieces:
@@ -172,7 +172,7 @@ class AdapterBank(nn.Module):
         return like(output, changed) if changed else output
 
     def _at(
-        self, place: str, output: Output, groups: Groups, fresh: bool
+        self, place: str, output: Output, groups: Groups
     ) -> tuple[list[Piece], list[tuple[Kernel, Span]]]:
         """The kernels at a place: those that are served together, and those served one by one."""
         pieces, others = [], []
@@ -183,9 +183,7 @@ class AdapterBank(nn.Module):
             kernel = span.adapter.at(place)
             if kernel is None:
                 continue
-            pack = None
-            if h is not None and not (fresh and kernel.uses_fresh):
-                pack = self._packs.of(span.slot, place, kernel)
+            pack = None if h is None else self._packs.of(span.slot, place, kernel)
             if h is not None and pack is not None and pack.fits(h):
                 pieces.append(Piece(pack, span.start, span.rows))
             else:
