@@ -18,12 +18,8 @@ from torch import Tensor
 
 from benchmarks.common import finish, options, table, there, with_device
 from benchmarks.large import QUICK, Large, Shape, draw_ids, zipf
-<<<<<<< HEAD
-from driftune.models.adapters import AdaptedModel, IAKConfig, attach
-from driftune.training.devices import name_of
-=======
 from driftune.models.adapters import AdaptedModel, AdapterBank, IAKConfig, attach
->>>>>>> bank
+from driftune.training.devices import name_of
 
 PLACE = "mlp.1"
 KERNEL = IAKConfig(bottleneck=12, hidden=16)
@@ -36,18 +32,11 @@ def main() -> None:
     device = there(given.device)
     shape, rows, rounds = (QUICK, 2048, 5) if given.quick else (Shape(), 8192, 9)
     torch.manual_seed(0)
-<<<<<<< HEAD
     model = Large(shape).to(device).eval().requires_grad_(False)
     ids = draw_ids(shape, rows).to(device)
-    found: dict[str, Any] = {}
-    lines = []
-=======
-    model = Large(shape).eval().requires_grad_(False)
-    ids = draw_ids(shape, rows)
     names = [f"d{n}" for n in range(64 if given.quick else 1000)]
     bank = _bank(model, ids, names)
     found: dict[str, dict[str, Any]] = {"by_domains": {}, "loaded": {}}
->>>>>>> bank
     with torch.inference_mode():
         for domains in [count for count in (1, 16, 64, 1000) if count <= len(names)]:
             for machine, figures in found.items():
@@ -55,15 +44,10 @@ def main() -> None:
                     figures[str(domains)] = _measure(model, ids, bank, names[:domains], rounds)
     size = sum(each.numel() for each in model.parameters())
     print(f"{size:,} backbone parameters, batches of {rows:,} rows, kernels at {PLACE}")
-<<<<<<< HEAD
-    table(["domains", "vs frozen", "loop vs bank", "bytes per domain", "frozen ms"], lines)
-    finish({"benchmark": "scoring", "device": name_of(device), "rows": rows, "by_domains": found})
-=======
     for title, machine in (("idle", "by_domains"), ("one core busy", "loaded")):
         head = [f"{title}: domains", "vs frozen", "loop vs bank", "bytes per domain", "frozen ms"]
         table(head, [_line(domains, figures) for domains, figures in found[machine].items()])
-    finish({"benchmark": "scoring", "rows": rows, **found})
->>>>>>> bank
+    finish({"benchmark": "scoring", "device": name_of(device), "rows": rows, **found})
 
 
 def _bank(model: Large, ids: Tensor, names: list[str]) -> AdapterBank:
@@ -111,18 +95,7 @@ def _measure(
             "loop": lambda: _loop(adapted, slots, ids),
         }
         torch.testing.assert_close(ways["bank"](), ways["loop"](), rtol=1e-3, atol=1e-4)
-<<<<<<< HEAD
-        seconds = _alternate(ways, rounds, ids.device)
-        own = adapted.adapter("d0").state_dict().values()
-        return {
-            "vs_frozen": seconds["bank"] / seconds["frozen"],
-            "loop_vs_bank": seconds["loop"] / seconds["bank"],
-            "bytes_per_domain": sum(each.numel() * each.element_size() for each in own),
-            "frozen_ms": 1000 * seconds["frozen"],
-            "domains_in_batch": len(slots.unique()),
-        }
-=======
-        taken = _alternate(ways, rounds)
+        taken = _alternate(ways, rounds, ids.device)
     own = bank.adapter(names[0]).state_dict().values()
     return {
         "vs_frozen": _ratio(taken["bank"], taken["frozen"]),
@@ -136,7 +109,6 @@ def _measure(
 def _ratio(seconds: list[float], of: list[float]) -> float:
     """Median of the ratios within a round: what runs beside it changes from round to round."""
     return median(one / other for one, other in zip(seconds, of, strict=False))
->>>>>>> bank
 
 
 def _loop(adapted: AdaptedModel, slots: Tensor, ids: Tensor) -> Tensor:
@@ -149,15 +121,10 @@ def _loop(adapted: AdaptedModel, slots: Tensor, ids: Tensor) -> Tensor:
     return result
 
 
-<<<<<<< HEAD
 def _alternate(
     ways: dict[str, Callable[[], object]], rounds: int, device: torch.device
-) -> dict[str, float]:
-    """Median seconds of each way, taking turns after a first round that does not count."""
-=======
-def _alternate(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+) -> dict[str, list[float]]:
     """Seconds of each way by round, taking turns; the loop, by far the slowest, in three rounds."""
->>>>>>> bank
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds):
         for name, way in ways.items():
@@ -165,16 +132,10 @@ def _alternate(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, 
                 continue
             started = time.perf_counter()
             way()
-<<<<<<< HEAD
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
-            if number:
-                taken[name].append(time.perf_counter() - started)
-    return {name: sorted(each)[len(each) // 2] for name, each in taken.items()}
-=======
             taken[name].append(time.perf_counter() - started)
     return taken
->>>>>>> bank
 
 
 if __name__ == "__main__":
