@@ -1,9 +1,9 @@
 #!/bin/sh
 # Creates $VENV with the locked versions; does nothing when interpreter, lock and project are unchanged.
-# EXTRAS: those to install (dev,docs,postgres,ray); EDITABLE=: a copy of the project, not its folder.
+# EXTRAS: those to install (dev,docs,examples,postgres,ray); EDITABLE=: a copy of the project, not its folder.
 set -eu
 TORCH_INDEX=${TORCH_INDEX-}
-EXTRAS=${EXTRAS-dev,docs,postgres,ray}
+EXTRAS=${EXTRAS-dev,docs,examples,postgres,ray}
 EDITABLE=${EDITABLE---editable}
 version=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || {
     echo "setup: '$PYTHON' does not run; name an interpreter: PYTHON=python3.12 make setup" >&2

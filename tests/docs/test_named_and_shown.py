@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 KUAIRAND = ROOT / "../shared/data/kuairand_pure_14d"
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-FOLDERS = "src|tests|flows|tasks|scripts|benchmarks|deploy|docs"
+FOLDERS = "src|tests|flows|tasks|scripts|benchmarks|deploy|docs|examples"
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -142,6 +142,13 @@ def test_settings_that_pages_show_are_valid(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(merged), encoding="utf-8")
     (stated,) = load_config(tmp_path / "params.yaml", {}).quality.extra
     assert stated.arguments.keys() == {"column", "value_set", "mostly"}
+
+
+def test_the_recommender_that_the_page_shows_is_an_example_s() -> None:
+    from tests.examples.conftest import settings
+
+    (shown,) = blocks(ROOT / "docs/howto/own-model.md", "yaml")
+    assert yaml.safe_load(shown) == settings("dlrm")
 
 
 def test_every_key_of_params_has_a_meaning_in_the_reference() -> None:

@@ -22,7 +22,7 @@ EXTRAS = PROJECT["project"]["optional-dependencies"]
 # What packages ask for and set-up leaves out.
 LEFT_OUT = {Requirement(line).name for line in PROJECT["tool"]["uv"]["override-dependencies"]}
 # What `make setup` installs beside the project.
-SET_UP = ("dev", "docs", "postgres", "ray")
+SET_UP = ("dev", "docs", "examples", "postgres", "ray")
 
 
 def by_name() -> dict[str, Locked]:

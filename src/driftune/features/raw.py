@@ -83,11 +83,12 @@ def build_pasts(con: Connection, config: Config, view: Lake, day: date) -> None:
     before = f"UNION ALL SELECT {picked}, false AS own FROM {view.relation(days)}" if days else ""
     # Events of one instant have an order of their own, the same on every machine.
     order = ["event_time", "item_id", *values]
-    newest_first = ", ".join(f"{name} DESC" for name in order)
+    oldest_first = ", ".join(f"{name} NULLS LAST" for name in order)
+    newest_first = ", ".join(f"{name} DESC NULLS FIRST" for name in order)
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE past_kept AS
-        SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY {", ".join(order)}) AS n
+        SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY {oldest_first}) AS n
         FROM (
             SELECT *, event_time + INTERVAL ({round(past.lag_hours * 3600)}) SECOND AS seen,
                    seen < (SELECT min(event_time) FROM day_rows) AS settled

@@ -9,11 +9,19 @@ import torch
 from torch import Tensor
 
 Column: TypeAlias = pa.ChunkedArray | pa.Array
+_TEXT = pa.large_string()
 
 
 def ids_of(column: Column, vocabulary: pa.Array) -> Tensor:
-    """The place of each value in the vocabulary, from 1, (rows,) int64; 0: null or not in it."""
-    found = pc.index_in(column, value_set=vocabulary.cast(column.type), skip_nulls=True)
+    """The place of each value in the vocabulary, from 1, (rows,) int64; 0: null or not in it.
+
+    Values of another type than the vocabulary's are compared as they are written: 7 is "7".
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if column.type != vocabulary.type:
+        column, vocabulary = column.cast(_TEXT), vocabulary.cast(_TEXT)
+    found = pc.index_in(column, value_set=vocabulary, skip_nulls=True)
     places = pc.add(pc.fill_null(found, -1), 1)
     return torch.from_numpy(places.to_numpy().astype(np.int64))
 
@@ -40,8 +48,14 @@ def padded_ids(lists: Column, vocabulary: pa.Array, length: int) -> Tensor:
 
 
 def numbers_of(column: Column, missing: float = 0.0) -> Tensor:
-    """The values as float32, (rows,); ``missing`` in the place of nulls, NaN and infinities."""
+    """The values as float32, (rows,); ``missing`` in the place of nulls, NaN and infinities.
+
+    So is what float32 cannot hold.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     values = whole.to_numpy(zero_copy_only=False)
-    plain = np.asarray(values, dtype=np.float64)
-    return torch.from_numpy(np.where(np.isfinite(plain), plain, missing).astype(np.float32))
+    with np.errstate(over="ignore"):
+        plain = np.asarray(values, dtype=np.float64).astype(np.float32)
+    return torch.from_numpy(np.where(np.isfinite(plain), plain, np.float32(missing)))

@@ -95,21 +95,14 @@ def test_halves_give_what_the_model_gives(shape: Any) -> None:
     with _moved(model, inputs, shape.places) as adapted, torch.no_grad():
         halves = split(adapted, inputs)
         assert halves.problem is None
-        groups = adapted.bank.group(torch.arange(16) % 2)
+        ids = torch.arange(16) % 2
+        groups = adapted.bank.group(ids)
 
         def serve(place: str, output: Any, args: tuple[Tensor, ...]) -> Any:
             return adapted.bank.apply_at(place, output, args, groups)
 
         halved = _logits(halves.above(serve, *halves.below(*inputs)))
-        torch.testing.assert_close(halved, _logits(adapted(groups_ids(groups), *inputs)))
-
-
-def groups_ids(groups: Any) -> Tensor:
-    """The slot of each row."""
-    ids = torch.full((groups.size,), -1)
-    for slot, rows in zip(groups.slots, groups.rows, strict=True):
-        ids[rows] = slot
-    return ids
+        torch.testing.assert_close(halved, _logits(adapted(ids, *inputs)))
 
 
 def test_what_lies_below_is_one_tensor_at_one_place() -> None:

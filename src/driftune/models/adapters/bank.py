@@ -40,11 +40,8 @@ class Groups(NamedTuple):
     size: int
 
     def on(self, device: torch.device) -> "Groups":
-        """The same with the positions on a device, by one copy for all groups."""
-        if not self.rows or self.rows[0].device == device:
-            return self
-        together = moved(torch.cat(self.rows), device)
-        return self._replace(rows=list(torch.split(together, [len(each) for each in self.rows])))
+        """The same with the positions on a device."""
+        return self._replace(order=moved(self.order, device))
 
 
 class AdapterBank(nn.Module):
@@ -157,7 +154,7 @@ class AdapterBank(nn.Module):
         if len(outputs[0]) != groups.size:
             raise ValueError(f"it gives {len(outputs[0])} rows for {groups.size} domain ids")
         order = groups.order.to(outputs[0].device)
-        pieces, others = self._at(place, output, groups, fresh is not None)
+        pieces, others = self._at(place, output, groups)
         changed: list[Tensor] = []
         # Others may hold the module's output: a copy of it is changed.
         if pieces:
@@ -175,7 +172,7 @@ class AdapterBank(nn.Module):
         return like(output, changed) if changed else output
 
     def _at(
-        self, place: str, output: Output, groups: Groups, fresh: bool
+        self, place: str, output: Output, groups: Groups
     ) -> tuple[list[Piece], list[tuple[Kernel, Span]]]:
         """The kernels at a place: those that are served together, and those served one by one."""
         pieces, others = [], []
@@ -186,9 +183,7 @@ class AdapterBank(nn.Module):
             kernel = span.adapter.at(place)
             if kernel is None:
                 continue
-            pack = None
-            if h is not None and not (fresh and kernel.uses_fresh):
-                pack = self._packs.of(span.slot, place, kernel)
+            pack = None if h is None else self._packs.of(span.slot, place, kernel)
             if h is not None and pack is not None and pack.fits(h):
                 pieces.append(Piece(pack, span.start, span.rows))
             else:

@@ -18,8 +18,8 @@ ALONE = 512
 """Rows from which a domain's products are large enough by themselves."""
 SLACK = 8
 """Padding of a domain that costs less than the copy of its weights, in rows."""
-ROOM = {"cpu": 1 << 22}
-"""Numbers (rows and weights) in one batched product: what a processor's caches nearly hold."""
+ROOM = {"cpu": 1 << 23}
+"""Numbers (rows and weights) in a batched product: few products, and little copied at a time."""
 ROOM_ELSEWHERE = 1 << 27
 
 

@@ -66,11 +66,6 @@ class Kernel(nn.Module, ABC):
         """The same without randomness and without KL."""
         return self.adapt(output, inputs, None, fresh).h
 
-    @property
-    def uses_fresh(self) -> bool:
-        """Whether ``serve`` looks at ids that the base has never seen."""
-        return False
-
     def packed(self) -> Sequence[Tensor] | None:
         """The weights that ``serve_packed`` takes; None: rows pass ``serve`` domain by domain."""
         return None

@@ -175,13 +175,13 @@ class IAKKernel(Kernel):
         _, mean = encode(tensors, output, fresh)
         return decode(tensors, output, mean, self.config.combine)
 
-    @property
-    def uses_fresh(self) -> bool:
-        """See ``Kernel.uses_fresh``."""
-        return self.config.fresh_rows > 0
+    def packed(self) -> list[Tensor] | None:
+        """See ``Kernel.packed``; ``scale`` and ``center`` are part of the outer layers.
 
-    def packed(self) -> list[Tensor]:
-        """See ``Kernel.packed``; ``scale`` and ``center`` are part of the outer layers."""
+        Kernels with a table of fresh ids have none: rows look up as many as they have.
+        """
+        if self.config.fresh_rows:
+            return None
         tensors = self.tensors()
         weight, bias = standardised(tensors)
         out = restored(tensors)
