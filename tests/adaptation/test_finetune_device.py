@@ -12,7 +12,8 @@ from driftune.adaptation.finetune import finetune
 from driftune.config.workspace import Workspace
 from driftune.errors import DeviceFullError
 from driftune.models.adapters import load_adapter
-from driftune.models.adapters import run as run_module
+from driftune.models.adapters import optimiser as optimiser_module
+from driftune.models.adapters import upper as upper_module
 from driftune.models.adapters.devices import device_of
 from driftune.registry.ledger import Ledger
 from driftune.training import devices as devices_module
@@ -26,8 +27,7 @@ pytestmark = pytest.mark.trains
 @pytest.fixture(autouse=True)
 def _unfused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both devices take the same optimiser: the fused one sums in another order."""
-    plain = torch.optim.AdamW
-    monkeypatch.setattr(torch.optim, "AdamW", lambda groups, lr, fused: plain(groups, lr=lr))
+    monkeypatch.setattr(optimiser_module, "fuses", lambda device: False)
 
 
 def adapted(world: World, decision: str, device: torch.device) -> tuple[Any, ...]:
@@ -62,10 +62,10 @@ def test_a_device_without_memory_is_one_line(
 ) -> None:
     decision = pending(next_day_world, day)
 
-    def full(*_: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(run_module.Run, "_loss", full)
+    monkeypatch.setattr(upper_module.Upper, "losses", full)
     with Ledger(next_day_world.config) as ledger:
         at_work = bench(next_day_world.config, ledger, decision)
         with pytest.raises(DeviceFullError, match="home · north: cpu: its memory does not suffice"):

@@ -1,7 +1,7 @@
 """Adapters on a device that is not the CPU, in its memory, and in bf16."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from driftune.models.adapters import (
     train_pooled_first,
 )
 from driftune.models.adapters import devices as devices_module
+from driftune.models.adapters import optimiser as optimiser_module
+from driftune.models.adapters import stacks as stacks_module
 from driftune.models.adapters.devices import (
     Chunk,
     DeviceMemoryError,
@@ -44,14 +46,12 @@ from tests.on_device import CPU, DEVICE, Device, OnDevice, on
 NAMES = ["a", "b", "c"]
 PLACES = ["representation", "click.1"]
 CONFIG = TrainConfig(epochs=2, batch_size=64, learning_rate=1e-2, seed=3)
-Unfused = Callable[..., torch.optim.AdamW]
 
 
 @pytest.fixture(autouse=True)
 def _unfused(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Both devices take the same optimiser: the fused one sums in another order."""
-    plain = torch.optim.AdamW
-    monkeypatch.setattr(torch.optim, "AdamW", lambda groups, lr, fused: plain(groups, lr=lr))
+    monkeypatch.setattr(optimiser_module, "fuses", lambda device: False)
     say_once.cache_clear()
     yield
     say_once.cache_clear()
@@ -118,18 +118,25 @@ def test_a_training_on_a_device_is_that_on_the_cpu(method: KernelConfig, cache: 
     assert report.domains["a"].best_epoch > 0
 
 
-def test_steps_do_not_wait_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("place", "method"),
+    [(stacks_module, IAKConfig(4, 8, beta=1e-3)), (Run, HoulsbyConfig(4))],
+    ids=["stacked", "alone"],
+)
+def test_steps_do_not_wait_for_the_device(
+    monkeypatch: pytest.MonkeyPatch, place: object, method: KernelConfig
+) -> None:
     waits: list[dict[str, int]] = []
-    epoch = Run.epoch
+    epoch = vars(place)["epoch"]
 
     def counted(*arguments: Any) -> None:
         before = sum(device.waits.values())
         epoch(*arguments)
         waits.append({"all": sum(device.waits.values()) - before, **device.waits})
 
-    monkeypatch.setattr(Run, "epoch", counted)
+    monkeypatch.setattr(place, "epoch", counted)
     with Device() as device:
-        trained(DEVICE, IAKConfig(4, 8, beta=1e-3))
+        trained(DEVICE, method)
     assert [each["all"] for each in waits] == [0, 0]
 
 
@@ -291,8 +298,12 @@ def test_memory_for_no_rows_is_one_line() -> None:
 def test_the_frozen_pass_is_not_kept_where_memory_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     _, wanted = trained(CPU, IAKConfig(4, 8))
 
-    def full(*_: Any, **__: Any) -> Tensor:
-        raise torch.OutOfMemoryError("CUDA out of memory.")
+    made = Tensor.new_empty
+
+    def full(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+        if shape[0] in (300, 90):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return made(tensor, shape)
 
     monkeypatch.setattr(Tensor, "new_empty", full)
     report, found = trained(CPU, IAKConfig(4, 8))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from driftune.models.adapters.adapter import Adapter
-from driftune.models.adapters.devices import moved
+from driftune.models.adapters.devices import lowers, moved
 from driftune.models.adapters.grouped import Piece, serve_pieces
 from driftune.models.adapters.methods.kernel import Kernel
 from driftune.models.adapters.outputs import Output, flat, like, one_tensor, parts_of, spread
@@ -177,7 +177,7 @@ class AdapterBank(nn.Module):
         """The kernels at a place: those that are served together, and those served one by one."""
         pieces, others = [], []
         h = output if isinstance(output, Tensor) and output.ndim > 1 else None
-        if torch.is_grad_enabled() or (h is not None and torch.is_autocast_enabled(h.device.type)):
+        if torch.is_grad_enabled() or (h is not None and lowers(h.device)):
             h = None
         for span in groups.spans:
             kernel = span.adapter.at(place)

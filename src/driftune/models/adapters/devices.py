@@ -63,6 +63,12 @@ def computing(device: torch.device, precision: str) -> AbstractContextManager[No
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
+def lowers(device: torch.device) -> bool:
+    """Whether products on the device are computed in a shorter float here, by autocast."""
+    kind = device.type
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+
+
 def in_precision(function: Callable[P, T], device: torch.device, precision: str) -> Callable[P, T]:
     """The function, computed in this precision; itself for ``fp32``."""
     if precision == "fp32":

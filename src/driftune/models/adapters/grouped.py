@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from driftune.models.adapters.devices import moved
 from driftune.models.adapters.packs import Likeness, Pack, stacked
 
 ALONE = 512
@@ -80,7 +81,7 @@ def _positions(lots: Sequence[Sequence[Piece]], order: Tensor, size: int) -> tup
     Padding is a copy of its piece's last row, and written to ``size``.
     """
     rows = [(lot[0].rows, piece.rows, piece.start) for lot in lots for piece in lot]
-    padded, counts, starts = torch.tensor(rows, device=order.device).unbind(1)
+    padded, counts, starts = moved(torch.tensor(rows), order.device).unbind(1)
     total = sum(each for each, _, _ in rows)
     piece = torch.repeat_interleave(padded, output_size=total)
     within = torch.arange(total, device=order.device) - (padded.cumsum(0) - padded)[piece]

@@ -57,6 +57,7 @@ class _Moved(NamedTuple):
     moments: dict[str, Tensor]
 
 
+@torch.no_grad()
 def optimise(optimisers: Sequence[AdamW]) -> None:
     """A step of each by its parameters' gradients, which are dropped then.
 
