@@ -60,6 +60,14 @@ class RegistryError(DriftuneError):
     """An adapter version is missing or damaged, or a pointer moved meanwhile."""
 
 
+class BundleError(DriftuneError):
+    """A bundle of a served model is missing, damaged, or of another format."""
+
+
+class RowsError(DriftuneError):
+    """Rows to be scored lack a column, or hold values whose text in the lake nobody can tell."""
+
+
 BACKBONE_CHANGED = "the backbone was pre-trained anew after the decision"
 
 

@@ -1,0 +1,58 @@
+"""The encoder's card, as a bundle has it."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from driftune.io import read_json
+
+# As features.encoder has it.
+CLIP = 5.0
+
+
+@dataclass(frozen=True)
+class Card:
+    """A fitted encoder but for its vocabulary: see ``features.encoder.Encoder``.
+
+    ``stated``: columns of numbers that are another value when rows are scored; ``counted``: those
+    that counters fill.
+    """
+
+    fields: tuple[str, ...]
+    sizes: tuple[int, ...]
+    buckets: int
+    numbers: tuple[str, ...]
+    means: tuple[float, ...]
+    scales: tuple[float, ...]
+    stated: tuple[tuple[int, float], ...]
+    counted: frozenset[int]
+    clip: float = CLIP
+
+
+def read_card(path: Path, counted: Iterable[int]) -> Card:
+    """Read the card.
+
+    Raises:
+        OSError, ValueError, KeyError: when it is none.
+    """
+    said = read_json(path)
+    card = Card(
+        fields=tuple(said["fields"]),
+        sizes=tuple(said["sizes"]),
+        buckets=int(said["buckets"]),
+        numbers=tuple(said["numbers"]),
+        means=tuple(said["means"]),
+        scales=tuple(said["scales"]),
+        stated=(),
+        counted=frozenset(counted),
+    )
+    stated = [_stated(card, *each) for each in said["features"].get("debias", {}).items()]
+    return Card(**{**vars(card), "stated": tuple(stated)})
+
+
+def _stated(card: Card, role: str, value: float) -> tuple[int, float]:
+    number = card.numbers.index(f"log_{role}")
+    raw = math.copysign(math.log1p(abs(value)), value)
+    scaled = (raw - card.means[number]) / card.scales[number]
+    return number, max(-card.clip, min(card.clip, scaled))

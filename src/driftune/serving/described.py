@@ -1,0 +1,64 @@
+"""What a manifest says of the rows: roles and features, with the types that the lake knows."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import pyarrow as pa
+
+from driftune.config import ColumnRole, Config
+from driftune.config.columns import SqlRole
+from driftune.features.encoder import Encoder
+from driftune.io import JsonObject
+from driftune.serving.roles import WHOLE_NUMBER, Role, Roles, Time
+
+_DOT = " · "
+
+
+def describe_roles(
+    config: Config, types: Mapping[str, str], fields: Mapping[str, bytes], encoder: Encoder
+) -> JsonObject:
+    """The roles as the manifest has them.
+
+    ``types``: those of delivered columns; ``fields``: the texts of each field, as the snapshot has
+    them, which say whether all are whole numbers.
+    """
+    columns, features = config.columns, config.features
+    texts = {
+        name: pa.ipc.open_file(fields[f"{number}.arrow"]).read_all()["value"].to_pylist()
+        for number, name in enumerate(encoder.fields)
+    }
+    ids: dict[str, ColumnRole] = {"user": columns.user, "item": columns.item}
+    if columns.category is not None:
+        ids["category"] = columns.category
+    named = {name: _role(f"columns.{name}", role, types) for name, role in ids.items()}
+    named |= {
+        name: _role(f"features.categorical.{name}", role, types)
+        for name, role in features.categorical.items()
+    }
+    found = {
+        name: replace(role, whole=_all_whole(texts.get(name, ()))) for name, role in named.items()
+    }
+    numbers: dict[str, Role] = {}
+    for name in ("price", *features.debias):
+        role = getattr(columns, name)
+        if role is not None:
+            numbers[name] = _role(f"columns.{name}", role, types)
+    for name, role in features.numerical.items():
+        numbers[name] = _role(f"features.numerical.{name}", role, types)
+    given = columns.domain if isinstance(columns.domain, list) else [columns.domain]
+    domain = tuple(_role("columns.domain", role, types) for role in given)
+    time = Time(
+        _role("columns.time", columns.time.role, types), columns.time.unit, columns.time.format
+    )
+    return Roles(found, domain, numbers, time).as_json()
+
+
+def _role(key: str, role: ColumnRole, types: Mapping[str, str]) -> Role:
+    if isinstance(role, SqlRole):
+        return Role(key, None, role.sql)
+    return Role(key, role, None, types.get(role, ""))
+
+
+def _all_whole(texts: Iterable[str]) -> bool:
+    given = [*texts]
+    return bool(given) and all(WHOLE_NUMBER.fullmatch(text) for text in given)

@@ -1,0 +1,171 @@
+"""Rows to be scored, from delivered columns to what the lake would hold of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TypeAlias
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+
+from driftune.domains import domain_key
+from driftune.errors import RowsError
+from driftune.serving.manifest import Manifest
+from driftune.serving.numbers import as_numbers
+from driftune.serving.roles import Role
+from driftune.serving.texts import SPACES, Coded, as_text, coded
+from driftune.serving.times import MISSING, hours, instants
+
+Value: TypeAlias = str | int | float | bool | Decimal | datetime | date | None
+Rows: TypeAlias = pa.Table | pa.RecordBatch | Sequence[Mapping[str, Value]]
+_DOT, _OTHER = "·", "other"
+_WHY = {"user": "no user", "item": "no item"}
+
+
+@dataclass(frozen=True)
+class Given:
+    """Rows as the lake would hold them.
+
+    ``ids``: texts by field; ``domain``: the names, and ``keys`` of each of its values; ``numbers`` (rows,) float64 by role or feature,
+    NaN where there is none; ``time`` in microseconds since 1970; ``hour`` 0 to 23; ``wrong``: why a
+    row cannot be scored, by the reason, each (rows,) bool.
+    """
+
+    ids: Mapping[str, Coded]
+    domain: Coded
+    keys: list[str]
+    numbers: Mapping[str, np.ndarray]
+    time: np.ndarray
+    hour: np.ndarray
+    wrong: Mapping[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+
+def as_table(rows: Rows) -> pa.Table:
+    """Rows as an Arrow table.
+
+    Raises:
+        RowsError: when dicts hold values of several types in one column.
+    """
+    if isinstance(rows, pa.Table):
+        return rows
+    if isinstance(rows, pa.RecordBatch):
+        return pa.Table.from_batches([rows])
+    try:
+        names = dict.fromkeys(name for row in rows for name in row)
+        return pa.table({name: [row.get(name) for row in rows] for name in names})
+    except (pa.ArrowException, AttributeError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RowsError(f"rows must be dicts with one type a column: {reason}") from None
+
+
+def read_rows(manifest: Manifest, table: pa.Table, zone: ZoneInfo) -> Given:
+    """Read the roles and features of delivered rows.
+
+    Raises:
+        RowsError: when a column is missing or its type is not one that the lake would read alike.
+    """
+    roles, rows = manifest.roles, table.num_rows
+    wrong: dict[str, np.ndarray] = {}
+    ids = {}
+    for name, role in roles.ids.items():
+        text = as_text(_column(table, role), role)
+        ids[name] = _without_empty(coded(text)) if name in ("user", "item") else coded(text)
+        if name in _WHY:
+            wrong[_WHY[name]] = ids[name].codes < 0
+    domain = _domains(manifest, table)
+    wrong["no domain"] = domain.codes < 0
+    numbers = {}
+    for name, role in roles.numbers.items():
+        if role.column not in table.column_names and name in roles.optional:
+            numbers[name] = np.full(rows, np.nan)
+            continue
+        numbers[name], broken = as_numbers(_column(table, role), role)
+        if broken.any():
+            wrong[f"{role.column or name} is no number"] = broken
+    time, unread = _times(manifest, table, zone)
+    wrong["time cannot be read"] = unread
+    keys = [manifest.keys.get(name) or domain_key(name) for name in domain.values]
+    return Given(ids, domain, keys, numbers, time, hours(time, zone), wrong)
+
+
+def _times(
+    manifest: Manifest, table: pa.Table, zone: ZoneInfo
+) -> tuple[np.ndarray, np.ndarray]:
+    """Instants; those that are not given are the snapshot day's last one."""
+    role = manifest.roles.time.role
+    found = np.full(table.num_rows, MISSING)
+    unread = np.zeros(table.num_rows, dtype=bool)
+    if role.column in table.column_names:
+        found, unread = instants(table.column(role.column), manifest.roles.time, zone)
+    return np.where(found == MISSING, manifest.ends - 1, found), unread
+
+
+def _column(table: pa.Table, role: Role) -> pa.ChunkedArray:
+    if role.column not in table.column_names:
+        there = ", ".join(table.column_names[:8]) or "none"
+        raise RowsError(f"the rows lack the column {role.said}; they have {there}")
+    if table.column_names.count(role.column) > 1:
+        raise RowsError(f"the rows have the column {role.said} twice")
+    return table.column(role.column)
+
+
+def _without_empty(found: Coded) -> Coded:
+    """An empty text names nobody."""
+    if "" not in found.values:
+        return found
+    empty = found.values.index("")
+    return Coded(np.where(found.codes == empty, -1, found.codes), found.values)
+
+
+def _domains(manifest: Manifest, table: pa.Table) -> Coded:
+    """The domains' names, joined of several columns; null where a part is null or empty."""
+    parts = [
+        _trimmed(coded(as_text(_column(table, role), role))) for role in manifest.roles.domain
+    ]
+    if len(parts) == 1:
+        return _folded(manifest, parts[0])
+    joint = np.zeros(table.num_rows, dtype=np.int64)
+    for part in parts:
+        joint = joint * (len(part.values) + 1) + part.codes + 1
+    _, first, place = np.unique(joint, return_index=True, return_inverse=True)
+    names = [_joined(parts, row) for row in first]
+    named = np.array([name is not None for name in names], dtype=bool)
+    codes = np.where(named[place], place, -1) if len(place) else place
+    return _folded(manifest, Coded(codes, [name or "" for name in names]))
+
+
+def _joined(parts: Sequence[Coded], row: int) -> str | None:
+    if any(part.codes[row] < 0 for part in parts):
+        return None
+    return f" {_DOT} ".join(_escaped(part.values[part.codes[row]]) for part in parts)
+
+
+def _folded(manifest: Manifest, found: Coded) -> Coded:
+    """With ``domains.unknown: other``, domains that nobody knows are one."""
+    if not manifest.other:
+        return found
+    names = [name if name in manifest.keys else _OTHER for name in found.values]
+    return Coded(found.codes, names)
+
+
+def _trimmed(found: Coded) -> Coded:
+    values = [value.strip(SPACES) for value in found.values]
+    if "" not in values:
+        return Coded(found.codes, values)
+    named = np.array([bool(value) for value in values] + [False])
+    return Coded(np.where(named[found.codes], found.codes, -1), values)
+
+
+def _escaped(part: str) -> str:
+    """A part in which a dot that stands alone, or is escaped, has a backslash more."""
+    if _DOT not in part:
+        return part
+    words = part.split(" ")
+    return " ".join(
+        f"\\{word}" if word.endswith(_DOT) and not word[:-1].strip("\\") else word for word in words
+    )
