@@ -15,7 +15,7 @@ from driftune.intake.ingest import ensure_reference
 from driftune.project import Project
 from driftune.registry.champions import champions_for
 from driftune.registry.ledger import Ledger
-from driftune.serving.export import Exported, export
+from driftune.serving.export import export
 from driftune.training.pretrain import load_model, pretrain
 from driftune.training.rows import load_rows
 from driftune.training.scoring import score
@@ -84,7 +84,6 @@ class Bundled:
 
     world: World
     bundle: Path
-    exported: Exported
     day: date
 
     @property
@@ -147,6 +146,4 @@ def read_only(_served: Path) -> Bundled:
 
 
 def _bundled(world: World) -> Bundled:
-    with Project(world.config) as project:
-        again = export(project, world.root / "bundle", world.day(REFERENCE_DAYS - 1))
-    return Bundled(world, world.root / "bundle", again, world.day(REFERENCE_DAYS))
+    return Bundled(world, world.root / "bundle", world.day(REFERENCE_DAYS))

@@ -14,6 +14,7 @@ from driftune.cli import champions as commands
 from driftune.cli import messages as notifications
 from driftune.cli import quarantine, retention, storage
 from driftune.cli import review as review_commands
+from driftune.cli import serving as serving_commands
 from driftune.cli.deploy import app as deploy_app
 from driftune.cli.flow_runs import running
 from driftune.cli.init import app as init_app
@@ -39,6 +40,7 @@ app.add_typer(commands.app)
 app.add_typer(review_commands.app)
 app.add_typer(notifications.app)
 app.add_typer(retention.app)
+app.add_typer(serving_commands.app)
 app.add_typer(quarantine.app, name="quarantine")
 
 
@@ -365,6 +367,10 @@ def doctor(
     deep: Annotated[
         bool, typer.Option("--deep", help="Read every file and verify its checksum.")
     ] = False,
+    serving: Annotated[
+        Path | None,
+        typer.Option(help="Also compare a bundle's scores with those of training, on real rows."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what the roles make of real rows; check versions, configuration, lake, backbone, ledger
@@ -376,7 +382,7 @@ def doctor(
 
     settings = load(config)
     seen = see_roles(settings)
-    findings = examine(settings, mend=mend, deep=deep, seen=seen)
+    findings = examine(settings, mend=mend, deep=deep, seen=seen, serving=serving)
     if as_json:
         shown = [asdict(each) for each in seen.roles], [asdict(each) for each in seen.domains]
         typer.echo(json.dumps({"checks": findings, "roles": shown[0], "domains": shown[1]}))

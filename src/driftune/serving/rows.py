@@ -70,6 +70,7 @@ def read_rows(manifest: Manifest, table: pa.Table, zone: ZoneInfo) -> Given:
         RowsError: when a column is missing or its type is not one that the lake would read alike.
     """
     roles, rows = manifest.roles, table.num_rows
+    _check_columns(manifest, table)
     wrong: dict[str, np.ndarray] = {}
     ids = {}
     for name, role in roles.ids.items():
@@ -105,12 +106,20 @@ def _times(
     return np.where(found == MISSING, manifest.ends - 1, found), unread
 
 
+def _check_columns(manifest: Manifest, table: pa.Table) -> None:
+    """See that every column is there that a row must have, once."""
+    roles, there = manifest.roles, table.column_names
+    needed = [*roles.ids.values(), *roles.domain]
+    needed += [role for name, role in roles.numbers.items() if name not in roles.optional]
+    lacking = [role.said for role in needed if role.column is not None and role.column not in there]
+    if lacking:
+        had = ", ".join(there[:8]) or "none"
+        raise RowsError(f"the rows lack the column {' and '.join(lacking[:4])}; they have {had}")
+    if twice := next((name for name in there if there.count(name) > 1), None):
+        raise RowsError(f"the rows have the column '{twice}' twice")
+
+
 def _column(table: pa.Table, role: Role) -> pa.ChunkedArray:
-    if role.column not in table.column_names:
-        there = ", ".join(table.column_names[:8]) or "none"
-        raise RowsError(f"the rows lack the column {role.said}; they have {there}")
-    if table.column_names.count(role.column) > 1:
-        raise RowsError(f"the rows have the column {role.said} twice")
     return table.column(role.column)
 
 
