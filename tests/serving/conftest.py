@@ -29,8 +29,8 @@ CHANGES = {
     "columns": {"domain": ["scene", "region"]},
     "features": {
         "categorical": {
-            **{"restaurant_id": "restaurant_id", "shop": "shop", "cents": "cents"},
-            **{"opened": "opened", "weight": "weight", "fresh": "fresh", "since": "since"},
+            name: name
+            for name in ("restaurant_id", "shop", "cents", "opened", "weight", "fresh", "since")
         },
         "numerical": ["distance", "stock", "rating", "fee"],
         "debias": {"position": 1},
@@ -69,7 +69,7 @@ def logs(day: date, rows: int = 900, *, unknown: bool = False) -> pd.DataFrame:
 
 def plant(world: World) -> None:
     """Two of the domains have champions."""
-    for number, domain in enumerate(DOMAINS[:1] + ("search · old \\· town",)):
+    for number, domain in enumerate((*DOMAINS[:1], "search · old \\· town")):
         adapter = random_adapter(world)
         with_seed = adapter.state_dict()
         for tensor in with_seed.values():

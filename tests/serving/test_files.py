@@ -36,8 +36,13 @@ def test_text_files_have_the_scores_of_the_same_rows(driftune, read_only, tmp_pa
     given = read_only.rows.drop_columns(["since", "cents", "weight", "fresh", "opened"])
     frame = given.to_pandas()
     frame["event_time"] = frame["event_time"].astype(str)
-    for name, value in {"since": "2020-01-01 10:00:00.5", "cents": "1.25", "weight": "0.125",
-                        "fresh": "x", "opened": "true"}.items():
+    for name, value in {
+        "since": "2020-01-01 10:00:00.5",
+        "cents": "1.25",
+        "weight": "0.125",
+        "fresh": "x",
+        "opened": "true",
+    }.items():
         frame[name] = value
     source = tmp_path / f"in.{ending}"
     if ending == "csv":

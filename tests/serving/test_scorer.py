@@ -1,7 +1,6 @@
 """Scores of a bundle: those of training, bit for bit, whatever the types of the columns."""
 
 import numpy as np
-import pyarrow as pa
 import torch
 
 from driftune.serving import Scorer
@@ -12,7 +11,8 @@ from driftune.serving.rows import read_rows
 def test_rows_of_the_day_after_are_encoded_as_training_has_them(read_only):
     now = Scorer.open(read_only.bundle)._now
     _, _, _, rows = read_only.loaded()
-    found = encode(now.card, now.fields, now.counts, read_rows(now.manifest, read_only.rows, now.zone))
+    given = read_rows(now.manifest, read_only.rows, now.zone)
+    found = encode(now.card, now.fields, now.counts, given)
     wanted = rows.as_scored()
     for number, name in enumerate(now.card.fields):
         assert torch.equal(found.ids[:, number], wanted.ids[:, number]), name

@@ -1,4 +1,4 @@
-"""A bundle against the project: whether rows of the lake get the scores that training gives them."""
+"""A bundle against the project: whether rows of the lake get the scores of training."""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -135,18 +135,16 @@ def _delivered(config: Config) -> list[str]:
         for number, part in enumerate(columns.domain, 1):
             found[part] = roles.domain_part("domain", number)
     else:
-        [part] = columns.domain if isinstance(columns.domain, list) else [columns.domain]
-        if isinstance(part, str):
-            found[part] = "domain"
+        [named] = columns.domain if isinstance(columns.domain, list) else [columns.domain]
+        if isinstance(named, str):
+            found[named] = "domain"
     time = columns.time
     if time.column is not None and time.unit == "timestamp" and time.format is None:
         found[time.column] = "timezone('UTC', event_time)"
     return [f"{text} AS {identifier(name)}" for name, text in found.items()]
 
 
-def _encoded(
-    con: Connection, config: Config, encoder: Encoder, view: Lake, said: Manifest
-) -> Rows:
+def _encoded(con: Connection, config: Config, encoder: Encoder, view: Lake, said: Manifest) -> Rows:
     after = said.day + timedelta(days=1)
     moment = f"TIMESTAMP '{day_start(config, after).isoformat(sep=' ')}'"
     time = config.columns.time

@@ -176,7 +176,7 @@ class _Written(str):
     """A number as it is written."""
 
 
-def _text(value: str | bool | None | list[str] | dict[str, str]) -> str | None:
+def _text(value: str | bool | list[str] | dict[str, str] | None) -> str | None:
     if value is None or isinstance(value, str):
         return value if value is None else str(value)
     if isinstance(value, bool):
@@ -185,7 +185,8 @@ def _text(value: str | bool | None | list[str] | dict[str, str]) -> str | None:
 
 
 def _as_table(rows: list[dict[str, str | None]], names: dict[str, None]) -> pa.Table:
-    return pa.table({name: pa.array([row.get(name) for row in rows], pa.string()) for name in names})
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    return pa.table({name: pa.array(each, pa.string()) for name, each in columns.items()})
 
 
 def _together(table: pa.Table, scores: pa.Table) -> pa.Table:

@@ -140,12 +140,11 @@ def _counts(bundle: Path, manifest: Manifest, fields: Mapping[str, Field]) -> tu
     if not manifest.counters:
         return ()
     folder = manifest.part("counters").folder(bundle)
-    return tuple(
-        read_counts(
-            folder / f"{number}.arrow", counter, tuple(len(fields[name].ids) for name in counter.key)
-        )
-        for number, counter in enumerate(manifest.counters)
-    )
+    found = []
+    for number, counter in enumerate(manifest.counters):
+        sizes = tuple(len(fields[name].ids) for name in counter.key)
+        found.append(read_counts(folder / f"{number}.arrow", counter, sizes))
+    return tuple(found)
 
 
 def _adapters(

@@ -82,7 +82,8 @@ def read_counts(path: Path, counter: Counter, sizes: tuple[int, ...]) -> Counts:
     figures[-1] = counter.unseen
     packed = _packed(places, sizes)
     order = np.argsort(packed, kind="stable")
-    return Counts(counter, packed[order], np.concatenate([figures[:-1][order], figures[-1:]]), sizes)
+    figures[:-1] = figures[:-1][order]
+    return Counts(counter, packed[order], figures, sizes)
 
 
 def read_arrow(path: Path) -> pa.Table:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from driftune.io import JsonObject
+from driftune.io import Json, JsonObject
 
 WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]*")
 
@@ -66,16 +66,32 @@ class Roles:
         return {role.key: role.sql for role in every if role.sql is not None}
 
 
-def roles_of(said: Mapping[str, Mapping[str, dict]]) -> Roles:  # type: ignore[type-arg]
+def roles_of(said: JsonObject) -> Roles:
     """The roles of a manifest.
 
     Raises:
-        KeyError, TypeError: when it does not hold them.
+        KeyError, TypeError, AttributeError: when it does not hold them.
     """
-    time = said["time"]
+    ids, domain, numbers, time = (said[name] for name in ("ids", "domain", "numbers", "time"))
+    if not (isinstance(ids, dict) and isinstance(numbers, dict) and isinstance(time, dict)):
+        raise TypeError("its roles are no objects")
+    if not isinstance(domain, list):
+        raise TypeError("its domain is no list")
     return Roles(
-        {name: Role(**role) for name, role in said["ids"].items()},
-        tuple(Role(**role) for role in said["domain"]),
-        {name: Role(**role) for name, role in said["numbers"].items()},
-        Time(Role(**time["role"]), str(time["unit"]), time["format"]),  # type: ignore[arg-type]
+        {name: _role(role) for name, role in ids.items()},
+        tuple(map(_role, domain)),
+        {name: _role(role) for name, role in numbers.items()},
+        Time(
+            _role(time["role"]),
+            str(time["unit"]),
+            None if time["format"] is None else str(time["format"]),
+        ),
     )
+
+
+def _role(said: Json) -> Role:
+    if not isinstance(said, dict):
+        raise TypeError("a role is no object")
+    named = {name: said[name] for name in ("column", "sql")}
+    column, sql = (None if each is None else str(each) for each in named.values())
+    return Role(str(said["key"]), column, sql, str(said["kind"]), bool(said["whole"]))

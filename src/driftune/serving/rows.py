@@ -28,9 +28,9 @@ _WHY = {"user": "no user", "item": "no item"}
 class Given:
     """Rows as the lake would hold them.
 
-    ``ids``: texts by field; ``domain``: the names, and ``keys`` of each of its values; ``numbers`` (rows,) float64 by role or feature,
-    NaN where there is none; ``time`` in microseconds since 1970; ``hour`` 0 to 23; ``wrong``: why a
-    row cannot be scored, by the reason, each (rows,) bool.
+    ``ids``: texts by field; ``domain``: the names, and ``keys`` of each of its values; ``numbers``
+    (rows,) float64 by role or feature, NaN where there is none; ``time`` in microseconds since
+    1970; ``hour`` 0 to 23; ``wrong``: why a row cannot be scored, by the reason, each (rows,) bool.
     """
 
     ids: Mapping[str, Coded]
@@ -94,9 +94,7 @@ def read_rows(manifest: Manifest, table: pa.Table, zone: ZoneInfo) -> Given:
     return Given(ids, domain, keys, numbers, time, hours(time, zone), wrong)
 
 
-def _times(
-    manifest: Manifest, table: pa.Table, zone: ZoneInfo
-) -> tuple[np.ndarray, np.ndarray]:
+def _times(manifest: Manifest, table: pa.Table, zone: ZoneInfo) -> tuple[np.ndarray, np.ndarray]:
     """Instants; those that are not given are the snapshot day's last one."""
     role = manifest.roles.time.role
     found = np.full(table.num_rows, MISSING)
@@ -133,9 +131,7 @@ def _without_empty(found: Coded) -> Coded:
 
 def _domains(manifest: Manifest, table: pa.Table) -> Coded:
     """The domains' names, joined of several columns; null where a part is null or empty."""
-    parts = [
-        _trimmed(coded(as_text(_column(table, role), role))) for role in manifest.roles.domain
-    ]
+    parts = [_trimmed(coded(as_text(_column(table, role), role))) for role in manifest.roles.domain]
     if len(parts) == 1:
         return _folded(manifest, parts[0])
     joint = np.zeros(table.num_rows, dtype=np.int64)

@@ -124,7 +124,7 @@ class Scorer:
 
 @torch.inference_mode()
 def probabilities(now: Generation, given: Given) -> tuple[np.ndarray, np.ndarray | None]:
-    """pCTR and pCVR of each row, (rows,) float64; no pCVR of a model of clicks alone.
+    """Score rows: pCTR and pCVR of each, (rows,) float64; no pCVR of a model of clicks alone.
 
     Each row passes its own domain's adapter, in one mixed forward.
     """
@@ -156,7 +156,7 @@ def _answer(
     reasons = [*given.wrong, UNKNOWN, NO_CHAMPION]
     versions, bases = _serving(now, given)
     why[:] = np.append(bases, -1)[given.domain.codes]
-    for number, (_, wrong) in enumerate(reversed(given.wrong.items())):
+    for number, (_, wrong) in enumerate(reversed([*given.wrong.items()])):
         why[wrong] = len(given.wrong) - 1 - number
         lacks |= wrong
     version = np.append(versions, 0)[given.domain.codes]

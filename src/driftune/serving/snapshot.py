@@ -194,4 +194,3 @@ def _written(table: pa.Table) -> bytes:
     with pa.ipc.new_file(sink, plain.schema) as writer:
         writer.write_table(plain)
     return bytes(sink.getvalue())
-

@@ -4,6 +4,7 @@ What reads otherwise than the lake has it would be another user, item or domain 
 seeing it, so that a type whose texts cannot be told to be the same is refused.
 """
 
+import math
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
@@ -19,7 +20,7 @@ from driftune.serving.roles import Role
 Column: TypeAlias = pa.ChunkedArray | pa.Array
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 # What DuckDB's trim takes off: the separators of Unicode's category Zs.
-SPACES = " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+SPACES = " \u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 
 
 class Coded(NamedTuple):
@@ -94,9 +95,9 @@ def _of_float(values: pa.Array, role: Role) -> pa.Array:
     if role.kind == "DOUBLE" and not pa.types.is_float64(values.type):
         raise _unlike(values, role)
     if role.kind == "FLOAT":
-        return _each(values.cast(pa.float32()), lambda value: _float32_text(value))
+        return _each_float(values.cast(pa.float32()), _float32_text)
     if role.kind == "DOUBLE":
-        return _each(values, float_text)
+        return _each_float(values, float_text)
     # Whole numbers with nulls come as floats from many a data frame.
     numbers = pc.fill_null(values, 0).to_numpy(zero_copy_only=False)
     known = _family(role.kind) == "whole" or role.whole or is_empty(values)
@@ -142,8 +143,8 @@ def _scale(kind: str) -> int | None:
 
 
 def float_text(value: float) -> str:
-    """A double as DuckDB writes it: the shortest digits that say it, without a sign of zero."""
-    return repr(value + 0.0) if value else "0.0"
+    """A double as DuckDB writes it: the shortest digits that say it, and the sign of NaN."""
+    return repr(value) if value == value or math.copysign(1, value) > 0 else "-nan"
 
 
 def _float32_text(value: float) -> str:
@@ -172,6 +173,12 @@ def _each(values: pa.Array, text: Callable[..., str]) -> pa.Array:
     encoded = values.dictionary_encode()
     texts = pa.array([text(value) for value in encoded.dictionary.to_pylist()], pa.string())
     return texts.take(encoded.indices)
+
+
+def _each_float(values: pa.Array, text: Callable[[float], str]) -> pa.Array:
+    """A text for each float: different NaN are one to Arrow's dictionaries."""
+    given = values.to_pylist()
+    return pa.array([None if value is None else text(value) for value in given], pa.string())
 
 
 def _unlike(values: pa.Array, role: Role) -> RowsError:
