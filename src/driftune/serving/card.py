@@ -1,7 +1,7 @@
 """The encoder's card, as a bundle has it."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ class Card:
     scales: tuple[float, ...]
     stated: tuple[tuple[int, float], ...]
     counted: frozenset[int]
+    debias: Mapping[str, float]
     clip: float = CLIP
 
 
@@ -46,8 +47,9 @@ def read_card(path: Path, counted: Iterable[int]) -> Card:
         scales=tuple(said["scales"]),
         stated=(),
         counted=frozenset(counted),
+        debias=said["features"].get("debias", {}),
     )
-    stated = [_stated(card, *each) for each in said["features"].get("debias", {}).items()]
+    stated = [_stated(card, *each) for each in card.debias.items()]
     return Card(**{**vars(card), "stated": tuple(stated)})
 
 

@@ -17,6 +17,7 @@ from driftune.features.encoder import (
     load_vocabulary,
     number_columns,
 )
+from driftune.features.raw import build_pasts, raw_joins, raw_select
 from driftune.lake import roles
 from driftune.lake.clock import day_start
 from driftune.lake.duck import Connection, identifier, literal
@@ -111,11 +112,13 @@ def sample(
             f"CREATE TEMP TABLE drawn AS FROM {view.relation([day])} WHERE {folded} "
             f"ORDER BY {drawn}, event_time, user_id, item_id LIMIT {most}"
         )
-        delivered = con.sql(f"SELECT {', '.join(_delivered(config))} FROM drawn").to_arrow_table()
+        delivered = con.sql(
+            f"SELECT {', '.join(_delivered(config, said))} FROM drawn"
+        ).to_arrow_table()
         return delivered, _encoded(con, config, encoder, view, said)
 
 
-def _delivered(config: Config) -> list[str]:
+def _delivered(config: Config, said: Manifest) -> list[str]:
     """Select list of the delivered columns over the lake's."""
     columns, features = config.columns, config.features
     found: dict[str, str] = {}
@@ -140,16 +143,25 @@ def _delivered(config: Config) -> list[str]:
             found[named] = "domain"
     time = columns.time
     if time.column is not None and time.unit == "timestamp" and time.format is None:
-        found[time.column] = "timezone('UTC', event_time)"
+        # Pasts are those of the day after: its rows are shown then.
+        shown = "event_time" if config.recommender is None else _moment(config, said)
+        found[time.column] = f"timezone('UTC', {shown})"
     return [f"{text} AS {identifier(name)}" for name, text in found.items()]
 
 
-def _encoded(con: Connection, config: Config, encoder: Encoder, view: Lake, said: Manifest) -> Rows:
+def _moment(config: Config, said: Manifest) -> str:
+    """The first instant of the day after the bundle's, as SQL."""
     after = said.day + timedelta(days=1)
-    moment = f"TIMESTAMP '{day_start(config, after).isoformat(sep=' ')}'"
+    return f"TIMESTAMP '{day_start(config, after).isoformat(sep=' ')}'"
+
+
+def _encoded(con: Connection, config: Config, encoder: Encoder, view: Lake, said: Manifest) -> Rows:
+    after, moment = said.day + timedelta(days=1), _moment(config, said)
     time = config.columns.time
     timed = time.column is not None and time.unit == "timestamp" and time.format is None
     hour = "" if timed else ", 23::TINYINT AS hour"
+    if timed and config.recommender is not None:
+        hour = ", 0::TINYINT AS hour"
     con.execute(
         f"CREATE OR REPLACE TEMP VIEW day_rows AS SELECT * REPLACE ({moment} AS event_time{hour}) "
         "FROM drawn"
@@ -160,7 +172,9 @@ def _encoded(con: Connection, config: Config, encoder: Encoder, view: Lake, said
     raw = [f"{text} AS {identifier(name)}" for name, text in number_columns(config).items()]
     numbered = ", ".join(part for part in [*raw, counter_select(config)] if part)
     fields, joins = encoded_fields(config, encoder)
-    encoded = ", ".join(part for part in (fields, encoded_numbers(encoder, "day_rows")) if part)
+    build_pasts(con, config, view, after)
+    parts = [fields, encoded_numbers(encoder, "day_rows"), *raw_select(config)]
+    encoded = ", ".join(part for part in parts if part)
     table = con.sql(
         f"""
         SELECT click, "convert", {hashed("user_id")} AS user_hash, domain_key,
@@ -170,7 +184,7 @@ def _encoded(con: Connection, config: Config, encoder: Encoder, view: Lake, said
             SELECT day_rows.*, {numbered}, day_rows.rowid_drawn AS place
             FROM (SELECT *, row_number() OVER () AS rowid_drawn FROM day_rows) AS day_rows
             {counter_joins(config)}
-        ) AS day_rows {joins} ORDER BY place
+        ) AS day_rows {joins} {raw_joins(config)} ORDER BY place
         """
     ).to_arrow_table()
     return from_arrow(encoder, table)

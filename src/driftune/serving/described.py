@@ -30,6 +30,9 @@ def describe_roles(
     ids: dict[str, ColumnRole] = {"user": columns.user, "item": columns.item}
     if columns.category is not None:
         ids["category"] = columns.category
+    read = config.recommender.columns if config.recommender else []
+    if columns.request is not None and "request" in read:
+        ids["request"] = columns.request
     named = {name: _role(f"columns.{name}", role, types) for name, role in ids.items()}
     named |= {
         name: _role(f"features.categorical.{name}", role, types)
@@ -39,7 +42,7 @@ def describe_roles(
         name: replace(role, whole=_all_whole(texts.get(name, ()))) for name, role in named.items()
     }
     numbers: dict[str, Role] = {}
-    for name in ("price", *features.debias):
+    for name in dict.fromkeys(["price", *features.debias, *(["position"] * ("position" in read))]):
         role = getattr(columns, name)
         if role is not None:
             numbers[name] = _role(f"columns.{name}", role, types)

@@ -25,11 +25,15 @@ class Encoded:
 
 
 def encode(
-    card: Card, fields: Mapping[str, Field], counts: tuple[Counts, ...], given: Given
+    card: Card,
+    fields: Mapping[str, Field],
+    counts: tuple[Counts, ...],
+    given: Given,
+    table: pa.Table | None = None,
 ) -> Encoded:
     """Encode rows as they are scored: ids (rows, fields) int64, numbers (rows, numbers) float32.
 
-    Numbers that ``features.debias`` names have their stated value.
+    Numbers that ``features.debias`` names have their stated value. ``table``: columns as logged.
     """
     ids = np.empty((len(given), len(card.fields)), dtype=np.int64)
     places: dict[str, np.ndarray] = {}
@@ -45,7 +49,7 @@ def encode(
             numbers[:, number] = standardised(values, mean, scale, card.clip)
     for number, value in card.stated:
         numbers[:, number] = value
-    return Encoded(torch.from_numpy(ids), torch.from_numpy(numbers), pa.table({}))
+    return Encoded(torch.from_numpy(ids), torch.from_numpy(numbers), table or pa.table({}))
 
 
 def _texts(given: Given, field: str) -> Coded:

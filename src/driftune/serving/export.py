@@ -1,8 +1,6 @@
 """Export: all that scores need, written as a bundle."""
 
 import json
-import shutil
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from importlib.metadata import version
@@ -10,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from driftune.config import Config
-from driftune.config.workspace import Workspace
 from driftune.errors import BundleError, ConfigError
 from driftune.features.encoder import Encoder
 from driftune.intake.columns import read_columns
@@ -18,11 +15,11 @@ from driftune.intake.ingest import domains_for
 from driftune.io import JsonObject, read_json
 from driftune.lake.clock import day_end
 from driftune.locks import locked
-from driftune.models.esmm import ESMM
 from driftune.project import Project
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.status import domain_names
 from driftune.serving.described import describe_roles
+from driftune.serving.exported_model import as_bytes, model_files, own_columns, past_files
 from driftune.serving.manifest import NAME, Domain, read_manifest, write_manifest
 from driftune.serving.parts import Part, drop_others, put
 from driftune.serving.snapshot import take_snapshot
@@ -64,7 +61,8 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
     with locked(to / _LOCK):
         champions, parts = _champions(project, to)
         snapshot = take_snapshot(config, served.encoder, view, last)
-        parts["model"] = put(to, _model_files(config, served.model))
+        files = {**model_files(config, served), **past_files(config, view, last)}
+        parts |= {name: put(to, given) for name, given in files.items()}
         parts["encoder"] = put(to, {"encoder.json": _card(served.encoder)})
         parts["fields"] = put(to, snapshot.fields)
         if snapshot.described:
@@ -80,6 +78,7 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
             "conversions": served.model.conversions and config.columns.convert is not None,
             "other": config.domains.unknown == "other",
             "roles": describe_roles(config, _types(config, days), snapshot.fields, served.encoder),
+            "own": own_columns(config),
             "counters": [json.loads(json.dumps(asdict(each))) for each in snapshot.described],
             "domains": {key: asdict(each) for key, each in champions.items()},
             "parts": {name: part.as_json() for name, part in parts.items()},
@@ -126,24 +125,11 @@ def _files(champion: Champion) -> dict[str, Path | bytes]:
     return {path.name: path for path in sorted(champion.folder.iterdir()) if path.is_file()}
 
 
-def _model_files(config: Config, model: object) -> Mapping[str, Path | bytes]:
-    folder = Workspace(config).model / "backbone"
-    assert isinstance(model, ESMM)
-    return {
-        "backbone.safetensors": folder / "backbone.safetensors",
-        "shape.json": _json(dict(model.shape)),
-    }
-
-
 def _card(encoder: Encoder) -> bytes:
     """The encoder's card, without what says which users were erased."""
     card = read_json(encoder.vocabulary.with_name("encoder.json"))
     card.pop("erased", None)
-    return _json(card)
-
-
-def _json(value: JsonObject | dict[str, int | list[int]]) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
+    return as_bytes(card)
 
 
 def _types(config: Config, days: list[date]) -> dict[str, str]:
@@ -167,11 +153,6 @@ def _check(config: Config) -> None:
         ConfigError: naming the key that it cannot.
     """
     where = f"{config.source_file}:"
-    if config.recommender is not None:
-        raise ConfigError(
-            f"{where} recommender: a model of your own is not exported yet; serve it as in "
-            "docs/howto/serve.md"
-        )
     if config.expressions():
         name = next(iter(config.expressions()))
         raise ConfigError(f"{where} {name}: expressions are not exported yet")
@@ -195,8 +176,3 @@ def _check_folder(to: Path) -> None:
     elif to.exists():
         read_manifest(to)
     to.mkdir(parents=True, exist_ok=True)
-
-
-def remove_bundle(bundle: Path) -> None:
-    """Remove a temporary bundle."""
-    shutil.rmtree(bundle, ignore_errors=True)

@@ -23,8 +23,22 @@ from driftune.models.adapters import (
 from driftune.models.esmm import ESMM
 from driftune.models.recommender import Recommender
 from driftune.serving.card import Card, read_card
+from driftune.serving.encode import Encoded, encode
 from driftune.serving.lookup import Counts, Field, read_counts, read_field
 from driftune.serving.manifest import Manifest, read_manifest
+from driftune.serving.own import (
+    CODE,
+    HISTORY,
+    MODEL,
+    SHAPE,
+    TENSORS,
+    Pasts,
+    own_model,
+    own_table,
+    own_tensors,
+    read_pasts,
+)
+from driftune.serving.rows import Given
 
 _TRIES = 5
 
@@ -46,6 +60,13 @@ class Generation:
     tensors: Mapping[str, Tensor]
     adapters: Mapping[str, Adapter]
     zone: ZoneInfo
+    pasts: Pasts | None = None
+
+    def encode(self, given: Given) -> Encoded:
+        """Rows as the model reads them."""
+        own = self.manifest.own
+        table = None if own is None else own_table(own, self.pasts, given, self.card.debias)
+        return encode(self.card, self.fields, self.counts, given, table)
 
 
 def open_generation(bundle: Path, before: Generation | None = None) -> Generation:
@@ -75,7 +96,10 @@ def _opened(bundle: Path, manifest: Manifest, before: Generation | None) -> Gene
             raise BundleError(f"{problem}; export the bundle again")
 
     def kept(*names: str) -> bool:
-        return all(name in had and had[name].name == manifest.part(name).name for name in names)
+        now = manifest.parts
+        return all(
+            name in had and name in now and had[name].name == now[name].name for name in names
+        )
 
     try:
         tensors = before.tensors if before and kept("model") else _tensors(bundle, manifest)
@@ -105,6 +129,7 @@ def _opened(bundle: Path, manifest: Manifest, before: Generation | None) -> Gene
             tensors,
             adapters,
             ZoneInfo(manifest.timezone),
+            _pasts(bundle, manifest, before if before and kept(HISTORY) else None),
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -112,17 +137,26 @@ def _opened(bundle: Path, manifest: Manifest, before: Generation | None) -> Gene
 
 
 def _tensors(bundle: Path, manifest: Manifest) -> dict[str, Tensor]:
-    path = manifest.part("model").folder(bundle) / "backbone.safetensors"
+    if manifest.own is not None:
+        return own_tensors(manifest.part(MODEL).folder(bundle))
+    path = manifest.part(MODEL).folder(bundle) / TENSORS
     found: dict[str, Tensor] = load(path.read_bytes())
     return found
 
 
 def _model(bundle: Path, manifest: Manifest, tensors: Mapping[str, Tensor]) -> Recommender:
     """A module of its own for each generation, as hooks belong to it; the weights are shared."""
-    shape = read_json(manifest.part("model").folder(bundle) / "shape.json")
+    if manifest.own is not None:
+        code = manifest.part(CODE).folder(bundle)
+        return _frozen(own_model(manifest.part(MODEL).folder(bundle), code, tensors))
+    shape = read_json(manifest.part(MODEL).folder(bundle) / SHAPE)
     with torch.device("meta"):
         model = ESMM(**shape)
     model.load_state_dict(dict(tensors), assign=True)
+    return _frozen(model)
+
+
+def _frozen(model: Recommender) -> Recommender:
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return model.eval()
@@ -145,6 +179,14 @@ def _counts(bundle: Path, manifest: Manifest, fields: Mapping[str, Field]) -> tu
         sizes = tuple(len(fields[name].ids) for name in counter.key)
         found.append(read_counts(folder / f"{number}.arrow", counter, sizes))
     return tuple(found)
+
+
+def _pasts(bundle: Path, manifest: Manifest, before: Generation | None) -> Pasts | None:
+    if manifest.own is None or not manifest.own.history:
+        return None
+    if before is not None and before.manifest.own == manifest.own:
+        return before.pasts
+    return read_pasts(manifest.part(HISTORY).folder(bundle) / "pasts.arrow", manifest.own)
 
 
 def _adapters(

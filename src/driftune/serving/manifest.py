@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import TypedDict, cast
 
 from driftune.errors import BundleError
 from driftune.io import DamagedFileError, JsonObject, read_json, sealed, write_json
@@ -23,6 +23,16 @@ class Domain:
     name: str
     version: int
     part: str | None
+
+
+@dataclass(frozen=True)
+class Own:
+    """What a recommender of the user's own reads as it was logged: ``columns``, and of the user's
+    past the newest ``length`` events, ``history`` of each."""
+
+    columns: tuple[str, ...]
+    history: tuple[str, ...]
+    length: int
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,7 @@ class Manifest:
     conversions: bool
     other: bool
     roles: Roles
+    own: Own | None
     counters: tuple[Counter, ...]
     domains: Mapping[str, Domain]
     parts: Mapping[str, Part]
@@ -97,7 +108,7 @@ def read_manifest(bundle: Path) -> Manifest:
                 f"{path}: of format {said.get('format')}, this release reads {FORMAT}; export it "
                 "again with this one"
             )
-        return _manifest(said, mark)
+        return _manifest(cast(_Said, said), mark)
     except (FileNotFoundError, NotADirectoryError):
         raise BundleError(
             f"{path}: is not there; make the bundle: driftune export --to {bundle}"
@@ -109,12 +120,68 @@ def read_manifest(bundle: Path) -> Manifest:
         raise BundleError(f"{path}: damaged ({reason}); export the bundle again") from None
 
 
+class _DomainSaid(TypedDict):
+    name: str
+    version: int
+    part: str | None
+
+
+class _CounterSaid(TypedDict):
+    key: list[str]
+    numbers: list[int]
+    unseen: list[float]
+
+
+class _OwnSaid(TypedDict):
+    columns: list[str]
+    history: list[str]
+    length: int
+
+
+class _Said(TypedDict):
+    """A manifest as its file has it."""
+
+    driftune: str
+    day: str
+    ends: int
+    data: str
+    timezone: str
+    backbone: str
+    encoder: str
+    conversions: bool
+    other: bool
+    roles: JsonObject
+    own: _OwnSaid | None
+    counters: list[_CounterSaid]
+    domains: dict[str, _DomainSaid]
+    parts: dict[str, dict[str, str]]
+
+
+def _own(said: _OwnSaid | None) -> Own | None:
+    if said is None:
+        return None
+    return Own(tuple(said["columns"]), tuple(said["history"]), int(said["length"]))
+
+
+def _part(files: Mapping[str, str]) -> Part:
+    """A part, none of whose files is outside of its folder.
+
+    Raises:
+        ValueError: when one is.
+    """
+    for name in files:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"{name!r} is no file of a part")
+    return Part(files)
+
+
 def _mark(said: JsonObject) -> str:
     seal = sealed(said)["sha256"] if isinstance(said, dict) else ""
     return str(seal)
 
 
-def _manifest(said: dict[str, Any], mark: str) -> Manifest:
+def _manifest(said: _Said, mark: str) -> Manifest:
     return Manifest(
         bundle=mark,
         version=str(said["driftune"]),
@@ -127,10 +194,11 @@ def _manifest(said: dict[str, Any], mark: str) -> Manifest:
         conversions=bool(said["conversions"]),
         other=bool(said["other"]),
         roles=roles_of(said["roles"]),
+        own=_own(said["own"]),
         counters=tuple(
             Counter(tuple(each["key"]), tuple(each["numbers"]), tuple(each["unseen"]))
             for each in said["counters"]
         ),
         domains={key: Domain(**each) for key, each in said["domains"].items()},
-        parts={name: Part(files) for name, files in said["parts"].items()},
+        parts={name: _part(files) for name, files in said["parts"].items()},
     )

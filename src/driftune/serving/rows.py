@@ -74,8 +74,13 @@ def read_rows(manifest: Manifest, table: pa.Table, zone: ZoneInfo) -> Given:
     wrong: dict[str, np.ndarray] = {}
     ids = {}
     for name, role in roles.ids.items():
+        if name == "request" and role.column not in table.column_names:
+            ids[name] = Coded(np.full(rows, -1), [])
+            continue
         text = as_text(_column(table, role), role)
-        ids[name] = _without_empty(coded(text)) if name in ("user", "item") else coded(text)
+        ids[name] = (
+            _without_empty(coded(text)) if name in ("user", "item", "request") else coded(text)
+        )
         if name in _WHY:
             wrong[_WHY[name]] = ids[name].codes < 0
     domain = _domains(manifest, table)
@@ -107,7 +112,7 @@ def _times(manifest: Manifest, table: pa.Table, zone: ZoneInfo) -> tuple[np.ndar
 def _check_columns(manifest: Manifest, table: pa.Table) -> None:
     """See that every column is there that a row must have, once."""
     roles, there = manifest.roles, table.column_names
-    needed = [*roles.ids.values(), *roles.domain]
+    needed = [*(role for name, role in roles.ids.items() if name != "request"), *roles.domain]
     needed += [role for name, role in roles.numbers.items() if name not in roles.optional]
     lacking = [role.said for role in needed if role.column is not None and role.column not in there]
     if lacking:

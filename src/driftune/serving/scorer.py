@@ -10,7 +10,6 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from driftune.serving.encode import encode
 from driftune.serving.generation import Generation, open_generation
 from driftune.serving.manifest import read_manifest
 from driftune.serving.rows import Given, Rows, as_table, read_rows
@@ -128,7 +127,7 @@ def probabilities(now: Generation, given: Given) -> tuple[np.ndarray, np.ndarray
 
     Each row passes its own domain's adapter, in one mixed forward.
     """
-    inputs = now.model.inputs(encode(now.card, now.fields, now.counts, given))
+    inputs = now.model.inputs(now.encode(given))
     slots = None
     if now.adapted is not None:
         of_value = now.adapted.slots([*given.keys, ""])

@@ -65,11 +65,11 @@ def take_snapshot(config: Config, encoder: Encoder, view: Lake, last: date) -> S
             described.append(counter)
     texts = _texts(encoder, described, tables)
     fields = {
-        f"{number}.arrow": _written(_with_ids(encoder, name, texts[name]))
+        f"{number}.arrow": written(_with_ids(encoder, name, texts[name]))
         for number, name in enumerate(encoder.fields)
     }
     counters = {
-        f"{number}.arrow": _written(_with_places(table, counter, texts))
+        f"{number}.arrow": written(_with_places(table, counter, texts))
         for number, (table, counter) in enumerate(zip(tables, described, strict=True))
     }
     return Snapshot(fields, counters, described)
@@ -187,8 +187,8 @@ def _with_places(table: pa.Table, counter: Counter, texts: Mapping[str, pa.Array
     return whole.sort_by([(name, "ascending") for name in placed])
 
 
-def _written(table: pa.Table) -> bytes:
-    """A table as an Arrow file: the same one gives the same bytes."""
+def written(table: pa.Table) -> bytes:
+    """Return a table as an Arrow file: the same one gives the same bytes."""
     sink = pa.BufferOutputStream()
     plain = table.combine_chunks().replace_schema_metadata(None)
     with pa.ipc.new_file(sink, plain.schema) as writer:
