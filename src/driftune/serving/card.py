@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from driftune.io import read_json
@@ -30,6 +31,15 @@ class Card:
     debias: Mapping[str, float]
     clip: float = CLIP
 
+    @cached_property
+    def raw(self) -> dict[int, str]:
+        """The roles and features that are numbers themselves, by their columns."""
+        return {
+            number: name.removeprefix("log_")
+            for number, name in enumerate(self.numbers)
+            if number not in self.counted
+        }
+
 
 def read_card(path: Path, counted: Iterable[int]) -> Card:
     """Read the card.
@@ -50,7 +60,7 @@ def read_card(path: Path, counted: Iterable[int]) -> Card:
         debias=said["features"].get("debias", {}),
     )
     stated = [_stated(card, *each) for each in card.debias.items()]
-    return Card(**{**vars(card), "stated": tuple(stated)})
+    return replace(card, stated=tuple(stated))
 
 
 def _stated(card: Card, role: str, value: float) -> tuple[int, float]:

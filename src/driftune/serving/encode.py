@@ -42,11 +42,11 @@ def encode(
     numbers = np.empty((len(given), len(card.numbers)), dtype=np.float32)
     for counter in counts:
         counter.fill(numbers, [places[name] for name in counter.counter.key])
-    for number, name in enumerate(card.numbers):
-        if name.startswith("log_") and number not in card.counted:
-            values = logarithm(given.numbers[name.removeprefix("log_")])
-            mean, scale = card.means[number], card.scales[number]
-            numbers[:, number] = standardised(values, mean, scale, card.clip)
+    raw = card.raw
+    if raw:
+        logged = np.stack([given.numbers[name] for name in raw.values()], axis=1)
+        means, scales = (np.array(each)[[*raw]] for each in (card.means, card.scales))
+        numbers[:, [*raw]] = standardised(logarithm(logged), means, scales, card.clip)
     for number, value in card.stated:
         numbers[:, number] = value
     return Encoded(torch.from_numpy(ids), torch.from_numpy(numbers), table or pa.table({}))

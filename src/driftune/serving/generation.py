@@ -150,7 +150,8 @@ def _model(bundle: Path, manifest: Manifest, tensors: Mapping[str, Tensor]) -> R
         code = manifest.part(CODE).folder(bundle)
         return _frozen(own_model(manifest.part(MODEL).folder(bundle), code, tensors))
     shape = read_json(manifest.part(MODEL).folder(bundle) / SHAPE)
-    with torch.device("meta"):
+    # On the meta device this would be without memory, and import for seconds.
+    with torch.random.fork_rng(devices=[]):
         model = ESMM(**shape)
     model.load_state_dict(dict(tensors), assign=True)
     return _frozen(model)

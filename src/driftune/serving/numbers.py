@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 
 from driftune.errors import RowsError
 from driftune.serving.roles import Role
-from driftune.serving.texts import Column, whole
+from driftune.serving.texts import Column, codes_of, whole
 
 
 def as_numbers(column: Column, role: Role) -> tuple[np.ndarray, np.ndarray]:
@@ -30,25 +30,28 @@ def as_numbers(column: Column, role: Role) -> tuple[np.ndarray, np.ndarray]:
         each = [float(value) for value in encoded.dictionary.to_pylist()]
         numbers = _taken(encoded, each)
     elif pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        numbers = pc.cast(values, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        plain = values.cast(pa.uint8()) if pa.types.is_boolean(kind) else values
+        numbers = plain.to_numpy(zero_copy_only=False).astype(np.float64)
     else:
         raise RowsError(f"column {role.said} comes as {kind}, which holds no numbers")
     return np.where(np.isfinite(numbers), numbers, np.nan), wrong
 
 
 def logarithm(values: np.ndarray) -> np.ndarray:
-    """The signed logarithm of numbers, (rows,) float64; NaN where there is none.
+    """The signed logarithm of each number, float64 of the same shape; NaN where there is none.
 
     By the C library's, as DuckDB has it: numpy's own may differ in the last bit.
     """
-    sizes = pc.ln(pc.add(pa.array(np.abs(values)), 1.0)).to_numpy(zero_copy_only=False)
-    found: np.ndarray = np.sign(values) * sizes
+    sizes = pc.ln(pa.array((1.0 + np.abs(values)).ravel())).to_numpy(zero_copy_only=False)
+    found: np.ndarray = np.sign(values) * sizes.reshape(values.shape)
     return found
 
 
-def standardised(values: np.ndarray, mean: float, scale: float, clip: float) -> np.ndarray:
-    """Numbers on the encoder's scale, (rows,) float32; one that is missing is the mean, 0."""
-    scaled = np.clip((values - mean) / scale, -clip, clip)
+def standardised(
+    values: np.ndarray, means: np.ndarray, scales: np.ndarray, clip: float
+) -> np.ndarray:
+    """Numbers (rows, numbers) on the encoder's scale, float32; a missing one is the mean, 0."""
+    scaled = np.clip((values - means) / scales, -clip, clip)
     found: np.ndarray = np.where(np.isnan(values), 0.0, scaled).astype(np.float32)
     return found
 
@@ -70,6 +73,5 @@ def _number(text: str) -> float:
 
 
 def _taken(encoded: pa.DictionaryArray, each: list[float]) -> np.ndarray:
-    codes = pc.fill_null(encoded.indices, len(each)).to_numpy(zero_copy_only=False)
-    taken: np.ndarray = np.array([*each, np.nan])[codes]
+    taken: np.ndarray = np.array([*each, np.nan])[codes_of(encoded, len(each))]
     return taken

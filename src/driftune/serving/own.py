@@ -54,7 +54,7 @@ def own_model(folder: Path, code: Path, tensors: Mapping[str, Tensor]) -> Recomm
     importlib.invalidate_caches()
     try:
         factory = getattr(importlib.import_module(module), name)
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(said["seed"])
             model = factory(Schema(**schema), **said["options"])
     except Exception as error:

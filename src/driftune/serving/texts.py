@@ -33,13 +33,23 @@ class Coded(NamedTuple):
 def coded(text: pa.Array) -> Coded:
     """The texts of rows by their different values."""
     encoded = text.dictionary_encode()
-    codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-    return Coded(codes.astype(np.int64), encoded.dictionary.to_pylist())
+    return Coded(codes_of(encoded, -1), encoded.dictionary.to_pylist())
+
+
+def codes_of(encoded: pa.DictionaryArray, null: int) -> np.ndarray:
+    """The places of values in their dictionary, (rows,) int64; ``null`` of those that are null."""
+    places = encoded.indices
+    if places.null_count:
+        places = places.fill_null(null)
+    found: np.ndarray = places.to_numpy(zero_copy_only=False).astype(np.int64)
+    return found
 
 
 def whole(column: Column) -> pa.Array:
     """A column in one piece, dictionaries as the values that they stand for."""
-    found = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    found = column
+    if isinstance(found, pa.ChunkedArray):
+        found = found.chunk(0) if found.num_chunks == 1 else found.combine_chunks()
     if isinstance(found, pa.ChunkedArray):
         found = pa.concat_arrays(found.chunks) if found.num_chunks else pa.array([], found.type)
     if pa.types.is_dictionary(found.type):

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from driftune.errors import RowsError
 from driftune.serving.roles import Time
-from driftune.serving.texts import Column, whole
+from driftune.serving.texts import Column, codes_of, whole
 
 MISSING = np.iinfo(np.int64).min
 _MICROS = {"s": 1_000_000, "ms": 1_000, "us": 1}
@@ -131,7 +131,7 @@ def _each(values: pa.Array, micros: Callable[[str], int]) -> tuple[np.ndarray, n
         except (ValueError, OverflowError, InvalidOperation):
             found.append(MISSING)
             wrong.append(True)
-    codes = pc.fill_null(encoded.indices, len(found)).to_numpy(zero_copy_only=False)
+    codes = codes_of(encoded, len(found))
     return np.array([*found, MISSING])[codes], np.array([*wrong, False])[codes]
 
 
