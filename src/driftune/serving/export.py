@@ -77,6 +77,7 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
             "encoder": served.encoder.fingerprint,
             "conversions": served.model.conversions and config.columns.convert is not None,
             "other": config.domains.unknown == "other",
+            "text": _is_text(config),
             "roles": describe_roles(config, _types(config, days), snapshot.fields, served.encoder),
             "own": own_columns(config),
             "counters": [json.loads(json.dumps(asdict(each))) for each in snapshot.described],
@@ -132,6 +133,12 @@ def _card(encoder: Encoder) -> bytes:
     return as_bytes(card)
 
 
+def _is_text(config: Config) -> bool:
+    """Whether the logs are text files: by the format, or by the ending of the template."""
+    given, name = config.source.format, config.source.uri.removesuffix(".gz").removesuffix(".zst")
+    return given in ("csv", "jsonl") or (given == "auto" and not name.endswith(".parquet"))
+
+
 def _types(config: Config, days: list[date]) -> dict[str, str]:
     """The types in which the lake knows delivered columns, by the newest day that has each."""
     found: dict[str, str] = {}
@@ -153,9 +160,6 @@ def _check(config: Config) -> None:
         ConfigError: naming the key that it cannot.
     """
     where = f"{config.source_file}:"
-    if config.expressions():
-        name = next(iter(config.expressions()))
-        raise ConfigError(f"{where} {name}: expressions are not exported yet")
     if config.tables:
         raise ConfigError(f"{where} tables: side tables are not exported yet")
     if config.source.explode is not None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
@@ -24,6 +25,7 @@ from driftune.models.esmm import ESMM
 from driftune.models.recommender import Recommender
 from driftune.serving.card import Card, read_card
 from driftune.serving.encode import Encoded, encode
+from driftune.serving.expressions import Expressions
 from driftune.serving.lookup import Counts, Field, read_counts, read_field
 from driftune.serving.manifest import Manifest, read_manifest
 from driftune.serving.own import (
@@ -38,7 +40,7 @@ from driftune.serving.own import (
     own_tensors,
     read_pasts,
 )
-from driftune.serving.rows import Given
+from driftune.serving.rows import Given, read_rows
 
 _TRIES = 5
 
@@ -61,6 +63,11 @@ class Generation:
     adapters: Mapping[str, Adapter]
     zone: ZoneInfo
     pasts: Pasts | None = None
+    expressions: Expressions | None = None
+
+    def read(self, table: pa.Table) -> Given:
+        """Rows as the lake would have them."""
+        return read_rows(self.manifest, table, self.zone, self.expressions)
 
     def encode(self, given: Given) -> Encoded:
         """Rows as the model reads them."""
@@ -130,6 +137,7 @@ def _opened(bundle: Path, manifest: Manifest, before: Generation | None) -> Gene
             adapters,
             ZoneInfo(manifest.timezone),
             _pasts(bundle, manifest, before if before and kept(HISTORY) else None),
+            _expressions(manifest),
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -180,6 +188,12 @@ def _counts(bundle: Path, manifest: Manifest, fields: Mapping[str, Field]) -> tu
         sizes = tuple(len(fields[name].ids) for name in counter.key)
         found.append(read_counts(folder / f"{number}.arrow", counter, sizes))
     return tuple(found)
+
+
+def _expressions(manifest: Manifest) -> Expressions | None:
+    if not manifest.roles.expressions:
+        return None
+    return Expressions(manifest.roles, manifest.timezone, text=manifest.text)
 
 
 def _pasts(bundle: Path, manifest: Manifest, before: Generation | None) -> Pasts | None:

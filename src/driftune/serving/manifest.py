@@ -51,7 +51,8 @@ class Manifest:
 
     ``bundle``: the hash of all that it says; ``day``: the last one that its counters have seen;
     ``ends``: the first instant after that day, microseconds since 1970; ``conversions``: whether it
-    predicts them; ``other``: whether unknown domains are one, called ``other``.
+    predicts them; ``other``: whether unknown domains are one, called
+    ``other``; ``text``: whether the logs are text files, which say no types.
     """
 
     bundle: str
@@ -64,6 +65,7 @@ class Manifest:
     encoder: str
     conversions: bool
     other: bool
+    text: bool
     roles: Roles
     own: Own | None
     counters: tuple[Counter, ...]
@@ -150,6 +152,7 @@ class _Said(TypedDict):
     encoder: str
     conversions: bool
     other: bool
+    text: bool
     roles: JsonObject
     own: _OwnSaid | None
     counters: list[_CounterSaid]
@@ -193,6 +196,7 @@ def _manifest(said: _Said, mark: str) -> Manifest:
         encoder=str(said["encoder"]),
         conversions=bool(said["conversions"]),
         other=bool(said["other"]),
+        text=bool(said["text"]),
         roles=roles_of(said["roles"]),
         own=_own(said["own"]),
         counters=tuple(

@@ -25,6 +25,21 @@ class Role:
     whole: bool = False
 
     @property
+    def source(self) -> str:
+        """The column that holds it: the delivered one, or that of the expression's values."""
+        return self.column or f"_driftune_{self.key}"
+
+    @property
+    def broken(self) -> str:
+        """The column that says which of an expression's values are no numbers."""
+        return f"_driftune_broken_{self.key}"
+
+    @property
+    def is_feature(self) -> bool:
+        """Whether it is a feature and no role."""
+        return self.key.startswith("features.")
+
+    @property
     def said(self) -> str:
         """What messages call it."""
         return f"'{self.column}' ({self.key})" if self.column else f"{self.key}"

@@ -12,10 +12,11 @@ import pyarrow as pa
 
 from driftune.domains import domain_key
 from driftune.errors import RowsError
+from driftune.serving.expressions import Expressions, Seen
 from driftune.serving.manifest import Manifest
 from driftune.serving.numbers import as_numbers
-from driftune.serving.roles import Role
-from driftune.serving.texts import SPACES, Coded, as_text, coded
+from driftune.serving.roles import Role, Roles
+from driftune.serving.texts import SPACES, Coded, as_text, coded, whole
 from driftune.serving.times import MISSING, hours, instants
 
 Value: TypeAlias = str | int | float | bool | Decimal | datetime | date | None
@@ -63,40 +64,68 @@ def as_table(rows: Rows) -> pa.Table:
         raise RowsError(f"rows must be dicts with one type a column: {reason}") from None
 
 
-def read_rows(manifest: Manifest, table: pa.Table, zone: ZoneInfo) -> Given:
-    """Read the roles and features of delivered rows.
+def read_rows(
+    manifest: Manifest, table: pa.Table, zone: ZoneInfo, expressions: Expressions | None = None
+) -> Given:
+    """Read the roles and features of delivered rows; ``expressions``: those that compute some.
 
     Raises:
-        RowsError: when a column is missing or its type is not one that the lake would read alike.
+        RowsError: when a column is missing, its type is not one that the lake would read alike, or
+            an expression cannot be computed.
     """
-    roles, rows = manifest.roles, table.num_rows
     _check_columns(manifest, table)
-    wrong: dict[str, np.ndarray] = {}
-    ids = {}
-    for name, role in roles.ids.items():
-        if name == "request" and role.column not in table.column_names:
-            ids[name] = Coded(np.full(rows, -1), [])
-            continue
-        text = as_text(_column(table, role), role)
-        ids[name] = (
-            _without_empty(coded(text)) if name in ("user", "item", "request") else coded(text)
-        )
-        if name in _WHY:
-            wrong[_WHY[name]] = ids[name].codes < 0
-    domain = _domains(manifest, table)
-    wrong["no domain"] = domain.codes < 0
-    numbers = {}
-    for name, role in roles.numbers.items():
-        if role.column not in table.column_names and name in roles.optional:
-            numbers[name] = np.full(rows, np.nan)
-            continue
-        numbers[name], broken = as_numbers(_column(table, role), role)
-        if broken.any():
-            wrong[f"{role.column or name} is no number"] = broken
-    time, unread = _times(manifest, table, zone)
-    wrong["time cannot be read"] = unread
+    reader = _Reader(manifest.roles, table)
+    if expressions is not None:
+        reader.table = expressions.with_roles(table)
+    reader.read(features=False)
+    domain = _domains(manifest, reader.table)
+    reader.wrong["no domain"] = domain.codes < 0
+    time, unread = _times(manifest, reader.table, zone)
+    reader.wrong["time cannot be read"] = unread
+    if expressions is not None:
+        seen = Seen({**reader.ids, "domain": domain}, reader.numbers)
+        reader.table = expressions.with_features(reader.table, seen)
+    reader.read(features=True)
     keys = [manifest.keys.get(name) or domain_key(name) for name in domain.values]
-    return Given(ids, domain, keys, numbers, time, hours(time, zone), wrong)
+    at = hours(time, zone)
+    return Given(reader.ids, domain, keys, reader.numbers, time, at, reader.wrong)
+
+
+class _Reader:
+    """Reads ids and numbers of a table's rows, and notes which rows cannot be scored."""
+
+    def __init__(self, roles: Roles, table: pa.Table) -> None:
+        self.roles, self.table = roles, table
+        self.ids: dict[str, Coded] = {}
+        self.numbers: dict[str, np.ndarray] = {}
+        self.wrong: dict[str, np.ndarray] = {}
+
+    def read(self, *, features: bool) -> None:
+        """Read the roles, or the features."""
+        for name, role in self.roles.ids.items():
+            if role.is_feature == features:
+                self.ids[name] = self._id(name, role)
+                if name in _WHY:
+                    self.wrong[_WHY[name]] = self.ids[name].codes < 0
+        for name, role in self.roles.numbers.items():
+            if role.is_feature == features:
+                self.numbers[name] = self._number(name, role)
+
+    def _id(self, name: str, role: Role) -> Coded:
+        if role.source not in self.table.column_names:
+            return Coded(np.full(self.table.num_rows, -1), [])
+        found = coded(as_text(_column(self.table, role), role))
+        return found if role.is_feature or name == "category" else _without_empty(found)
+
+    def _number(self, name: str, role: Role) -> np.ndarray:
+        if role.source not in self.table.column_names:
+            return np.full(self.table.num_rows, np.nan)
+        numbers, broken = as_numbers(_column(self.table, role), role)
+        if role.sql is not None:
+            broken = np.asarray(whole(self.table.column(role.broken)), dtype=bool)
+        if broken.any():
+            self.wrong[f"{role.column or name} is no number"] = broken
+        return numbers
 
 
 def _times(manifest: Manifest, table: pa.Table, zone: ZoneInfo) -> tuple[np.ndarray, np.ndarray]:
@@ -104,8 +133,8 @@ def _times(manifest: Manifest, table: pa.Table, zone: ZoneInfo) -> tuple[np.ndar
     role = manifest.roles.time.role
     found = np.full(table.num_rows, MISSING)
     unread = np.zeros(table.num_rows, dtype=bool)
-    if role.column in table.column_names:
-        found, unread = instants(table.column(role.column), manifest.roles.time, zone)
+    if role.source in table.column_names:
+        found, unread = instants(table.column(role.source), manifest.roles.time, zone)
     return np.where(found == MISSING, manifest.ends - 1, found), unread
 
 
@@ -123,7 +152,7 @@ def _check_columns(manifest: Manifest, table: pa.Table) -> None:
 
 
 def _column(table: pa.Table, role: Role) -> pa.ChunkedArray:
-    return table.column(role.column)
+    return table.column(role.source)
 
 
 def _without_empty(found: Coded) -> Coded:

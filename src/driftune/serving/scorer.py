@@ -12,7 +12,7 @@ from torch import Tensor
 
 from driftune.serving.generation import Generation, open_generation
 from driftune.serving.manifest import read_manifest
-from driftune.serving.rows import Given, Rows, as_table, read_rows
+from driftune.serving.rows import Given, Rows, as_table
 
 # As training.scoring has it: by the same parts the same rows have the same bits.
 CHUNK = 1 << 15
@@ -76,7 +76,7 @@ class Scorer:
                 told to be those of the logs.
         """
         now = self._now
-        given = read_rows(now.manifest, as_table(rows), now.zone)
+        given = now.read(as_table(rows))
         p_click, p_convert = probabilities(now, given)
         return _answer(now, given, p_click, p_convert)
 
