@@ -45,10 +45,10 @@ def check_bundle(project: Project, bundle: Path, rows: int = SAMPLE) -> str:
     now = open_generation(bundle)
     said, view = now.manifest, project.lake()
     _check_state(project, said, view, bundle)
-    if said.roles.expressions:
+    if lost := [*said.roles.expressions, *(f"tables.{name}" for name in said.tables)]:
         return (
             f"bundle {said.bundle[:12]}: is of the project as it is; its scores are not compared, "
-            f"as the lake does not hold what {next(iter(said.roles.expressions))} is computed of"
+            f"as the lake does not hold what {lost[0]} is made of"
         )
     newest = view.days[-1]
     delivered, encoded = sample(project.config, project.served.encoder, view, newest, said, rows)

@@ -8,7 +8,6 @@ import pyarrow as pa
 from driftune.config import ColumnRole, Config
 from driftune.config.columns import SqlRole
 from driftune.features.encoder import Encoder
-from driftune.io import JsonObject
 from driftune.serving.roles import WHOLE_NUMBER, Role, Roles, Time
 
 _DOT = " · "
@@ -16,7 +15,7 @@ _DOT = " · "
 
 def describe_roles(
     config: Config, types: Mapping[str, str], fields: Mapping[str, bytes], encoder: Encoder
-) -> JsonObject:
+) -> Roles:
     """The roles as the manifest has them.
 
     ``types``: those of delivered columns; ``fields``: the texts of each field, as the snapshot has
@@ -33,9 +32,9 @@ def describe_roles(
     read = config.recommender.columns if config.recommender else []
     if columns.request is not None and "request" in read:
         ids["request"] = columns.request
-    named = {name: _role(f"columns.{name}", role, types) for name, role in ids.items()}
+    named = {name: _role(config, f"columns.{name}", role, types) for name, role in ids.items()}
     named |= {
-        name: _role(f"features.categorical.{name}", role, types)
+        name: _role(config, f"features.categorical.{name}", role, types)
         for name, role in features.categorical.items()
     }
     found = {
@@ -45,20 +44,27 @@ def describe_roles(
     for name in dict.fromkeys(["price", *features.debias, *(["position"] * ("position" in read))]):
         role = getattr(columns, name)
         if role is not None:
-            numbers[name] = _role(f"columns.{name}", role, types)
+            numbers[name] = _role(config, f"columns.{name}", role, types)
     for name, role in features.numerical.items():
-        numbers[name] = _role(f"features.numerical.{name}", role, types)
+        numbers[name] = _role(config, f"features.numerical.{name}", role, types)
     given = columns.domain if isinstance(columns.domain, list) else [columns.domain]
-    domain = tuple(_role("columns.domain", role, types) for role in given)
-    time = Time(
-        _role("columns.time", columns.time.role, types), columns.time.unit, columns.time.format
-    )
-    return Roles(found, domain, numbers, time).as_json()
+    domain = tuple(_domain_role(config, role, types) for role in given)
+    shown = _role(config, "columns.time", columns.time.role, types)
+    time = Time(shown, columns.time.unit, columns.time.format)
+    return Roles(found, domain, numbers, time)
 
 
-def _role(key: str, role: ColumnRole, types: Mapping[str, str]) -> Role:
+def _domain_role(config: Config, role: ColumnRole, types: Mapping[str, str]) -> Role:
+    # Of several columns of tables each has a name of its own.
+    of_table = isinstance(role, str) and config.is_of_table(role)
+    return _role(config, f"columns.domain: {role}" if of_table else "columns.domain", role, types)
+
+
+def _role(config: Config, key: str, role: ColumnRole, types: Mapping[str, str]) -> Role:
     if isinstance(role, SqlRole):
         return Role(key, None, role.sql)
+    if config.is_of_table(role):
+        return Role(key, table=role.partition(".")[0], table_column=role)
     return Role(key, role, None, types.get(role, ""))
 
 

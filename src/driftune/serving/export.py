@@ -20,6 +20,7 @@ from driftune.registry.champions import Champion, champions_for
 from driftune.registry.status import domain_names
 from driftune.serving.described import describe_roles
 from driftune.serving.exported_model import as_bytes, model_files, own_columns, past_files
+from driftune.serving.exported_tables import described_tables, table_files
 from driftune.serving.manifest import NAME, Domain, read_manifest, write_manifest
 from driftune.serving.parts import Part, drop_others, put
 from driftune.serving.snapshot import take_snapshot
@@ -61,7 +62,10 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
     with locked(to / _LOCK):
         champions, parts = _champions(project, to)
         snapshot = take_snapshot(config, served.encoder, view, last)
+        types = _types(config, days)
+        roles = describe_roles(config, types, snapshot.fields, served.encoder)
         files = {**model_files(config, served), **past_files(config, view, last)}
+        files |= table_files(config, last, roles)
         parts |= {name: put(to, given) for name, given in files.items()}
         parts["encoder"] = put(to, {"encoder.json": _card(served.encoder)})
         parts["fields"] = put(to, snapshot.fields)
@@ -78,7 +82,8 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
             "conversions": served.model.conversions and config.columns.convert is not None,
             "other": config.domains.unknown == "other",
             "text": _is_text(config),
-            "roles": describe_roles(config, _types(config, days), snapshot.fields, served.encoder),
+            "roles": roles.as_json(),
+            "tables": described_tables(config, types),
             "own": own_columns(config),
             "counters": [json.loads(json.dumps(asdict(each))) for each in snapshot.described],
             "domains": {key: asdict(each) for key, each in champions.items()},
@@ -160,8 +165,6 @@ def _check(config: Config) -> None:
         ConfigError: naming the key that it cannot.
     """
     where = f"{config.source_file}:"
-    if config.tables:
-        raise ConfigError(f"{where} tables: side tables are not exported yet")
     if config.source.explode is not None:
         raise ConfigError(
             f"{where} source.explode: lists are not exported; score rows of single items"

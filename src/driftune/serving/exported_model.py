@@ -30,12 +30,12 @@ def model_files(config: Config, served: Served) -> dict[str, Files]:
         tensors = Workspace(config).model / "backbone" / TENSORS
         return {MODEL: {TENSORS: tensors, SHAPE: as_bytes(dict(served.model.shape))}}
     weights = weights_file(config, settings)
-    said = {
+    said: JsonObject = {
         "factory": settings.factory,
         "options": settings.options,
         "seed": config.seed,
         "weights": f"weights{weights.suffix}",
-        "schema": asdict(schema_of(config, served.encoder)),
+        "schema": json.loads(json.dumps(asdict(schema_of(config, served.encoder)))),
     }
     code: dict[str, Path | bytes] = {**code_files(config, settings)}
     return {MODEL: {f"weights{weights.suffix}": weights, OWN: as_bytes(said)}, CODE: code}

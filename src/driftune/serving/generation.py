@@ -41,6 +41,7 @@ from driftune.serving.own import (
     read_pasts,
 )
 from driftune.serving.rows import Given, read_rows
+from driftune.serving.tables import SideTable, read_table
 
 _TRIES = 5
 
@@ -64,9 +65,12 @@ class Generation:
     zone: ZoneInfo
     pasts: Pasts | None = None
     expressions: Expressions | None = None
+    tables: tuple[SideTable, ...] = ()
 
     def read(self, table: pa.Table) -> Given:
         """Rows as the lake would have them."""
+        for each in self.tables:
+            table = each.join(table)
         return read_rows(self.manifest, table, self.zone, self.expressions)
 
     def encode(self, given: Given) -> Encoded:
@@ -138,6 +142,7 @@ def _opened(bundle: Path, manifest: Manifest, before: Generation | None) -> Gene
             ZoneInfo(manifest.timezone),
             _pasts(bundle, manifest, before if before and kept(HISTORY) else None),
             _expressions(manifest),
+            _tables(bundle, manifest),
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -194,6 +199,13 @@ def _expressions(manifest: Manifest) -> Expressions | None:
     if not manifest.roles.expressions:
         return None
     return Expressions(manifest.roles, manifest.timezone, text=manifest.text)
+
+
+def _tables(bundle: Path, manifest: Manifest) -> tuple[SideTable, ...]:
+    return tuple(
+        read_table(manifest.part(f"table {name}").folder(bundle) / "rows.arrow", key)
+        for name, key in manifest.tables.items()
+    )
 
 
 def _pasts(bundle: Path, manifest: Manifest, before: Generation | None) -> Pasts | None:

@@ -10,7 +10,7 @@ from typing import TypedDict, cast
 from driftune.errors import BundleError
 from driftune.io import DamagedFileError, JsonObject, read_json, sealed, write_json
 from driftune.serving.parts import Part
-from driftune.serving.roles import Roles, roles_of
+from driftune.serving.roles import Role, Roles, roles_of
 
 FORMAT, NAME = 1, "manifest.json"
 
@@ -52,7 +52,8 @@ class Manifest:
     ``bundle``: the hash of all that it says; ``day``: the last one that its counters have seen;
     ``ends``: the first instant after that day, microseconds since 1970; ``conversions``: whether it
     predicts them; ``other``: whether unknown domains are one, called
-    ``other``; ``text``: whether the logs are text files, which say no types.
+    ``other``; ``text``: whether the logs are text files, which say no types; ``tables``: the
+    column of rows that holds the key of each side table.
     """
 
     bundle: str
@@ -67,6 +68,7 @@ class Manifest:
     other: bool
     text: bool
     roles: Roles
+    tables: Mapping[str, Role]
     own: Own | None
     counters: tuple[Counter, ...]
     domains: Mapping[str, Domain]
@@ -154,6 +156,7 @@ class _Said(TypedDict):
     other: bool
     text: bool
     roles: JsonObject
+    tables: dict[str, dict[str, str]]
     own: _OwnSaid | None
     counters: list[_CounterSaid]
     domains: dict[str, _DomainSaid]
@@ -198,6 +201,10 @@ def _manifest(said: _Said, mark: str) -> Manifest:
         other=bool(said["other"]),
         text=bool(said["text"]),
         roles=roles_of(said["roles"]),
+        tables={
+            name: Role(f"tables.{name}", each["column"], None, each["kind"])
+            for name, each in said["tables"].items()
+        },
         own=_own(said["own"]),
         counters=tuple(
             Counter(tuple(each["key"]), tuple(each["numbers"]), tuple(each["unseen"]))

@@ -47,8 +47,9 @@ def own_model(folder: Path, code: Path, tensors: Mapping[str, Tensor]) -> Recomm
     """
     said = read_json(folder / OWN)
     module, _, name = said["factory"].partition(":")
-    schema = {each: tuple(value) if isinstance(value, list) else value
-              for each, value in said["schema"].items()}  # fmt: skip
+    known = said["schema"]
+    columns = [tuple(known[each]) for each in ("fields", "sizes", "numbers", "columns")]
+    schema = Schema(*columns, known["history"])
     _forget_others(code)
     sys.path.insert(0, str(code))
     importlib.invalidate_caches()
@@ -56,7 +57,7 @@ def own_model(folder: Path, code: Path, tensors: Mapping[str, Tensor]) -> Recomm
         factory = getattr(importlib.import_module(module), name)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(said["seed"])
-            model = factory(Schema(**schema), **said["options"])
+            model = factory(schema, **said["options"])
     except Exception as error:
         raise ValueError(f"{said['factory']}: {type(error).__name__}: {error}") from None
     finally:

@@ -15,7 +15,7 @@ class Role:
 
     ``kind``: the type (DuckDB's) in which the lake knows the column, empty where it does not say;
     ``whole``: all texts that the encoder knows of it are whole numbers; ``key``: what params.yaml
-    calls it.
+    calls it; ``table``, ``table_column``: of one that a side table has.
     """
 
     key: str
@@ -23,6 +23,8 @@ class Role:
     sql: str | None = None
     kind: str = ""
     whole: bool = False
+    table: str | None = None
+    table_column: str | None = None
 
     @property
     def source(self) -> str:
@@ -109,4 +111,7 @@ def _role(said: Json) -> Role:
         raise TypeError("a role is no object")
     named = {name: said[name] for name in ("column", "sql")}
     column, sql = (None if each is None else str(each) for each in named.values())
-    return Role(str(said["key"]), column, sql, str(said["kind"]), bool(said["whole"]))
+    of = {name: said[name] for name in ("table", "table_column")}
+    table, of_table = (None if each is None else str(each) for each in of.values())
+    kind, whole = str(said["kind"]), bool(said["whole"])
+    return Role(str(said["key"]), column, sql, kind, whole, table, of_table)
