@@ -48,8 +48,13 @@ def own_model(folder: Path, code: Path, tensors: Mapping[str, Tensor]) -> Recomm
     said = read_json(folder / OWN)
     module, _, name = said["factory"].partition(":")
     known = said["schema"]
-    columns = [tuple(known[each]) for each in ("fields", "sizes", "numbers", "columns")]
-    schema = Schema(*columns, known["history"])
+    schema = Schema(
+        fields=tuple(known["fields"]),
+        sizes=tuple(known["sizes"]),
+        numbers=tuple(known["numbers"]),
+        columns=tuple(known["columns"]),
+        history=int(known["history"]),
+    )
     _forget_others(code)
     sys.path.insert(0, str(code))
     importlib.invalidate_caches()
