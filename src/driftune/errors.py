@@ -72,6 +72,14 @@ class TrainerStoppedError(TrainerError):
     """A training job of the user's own was killed or asks to be run again."""
 
 
+class BundleError(DriftuneError):
+    """A bundle of a served model is missing, damaged, or of another format."""
+
+
+class RowsError(DriftuneError):
+    """Rows to be scored lack a column, or hold values whose text in the lake nobody can tell."""
+
+
 BACKBONE_CHANGED = "the backbone was pre-trained anew after the decision"
 
 

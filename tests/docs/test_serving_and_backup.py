@@ -5,12 +5,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from driftune.deployment.doctor import examine
+from driftune.project import Project
 from driftune.registry.ledger import Ledger
 from driftune.registry.rollback import rollback
+from driftune.serving.export import export
 from tests.conftest import World
 from tests.crowning import KEY, crown, random_adapter
 from tests.docs.test_named_and_shown import ROOT, blocks
@@ -32,18 +33,21 @@ def test_the_example_of_serving_follows_a_promotion_and_a_rollback(
 ) -> None:
     world = trained_world
     crown(world, random_adapter(world), world.config.reference.days)
+    with Project(world.config) as project:
+        export(project, world.root / "bundle")
     first = run_block(world.root, monkeypatch)
     with Ledger(world.config) as ledger:
         rollback(world.config, ledger, KEY, None, "complaints")
+    with Project(world.config) as project:
+        export(project, world.root / "bundle")
     then = run_block(world.root, monkeypatch)
-    served = [values["champions"][KEY].serves for values in (first, then)]
-    assert served == [1, 0]
-    rows = first["rows"]
-    own = np.asarray(rows.domain_key) == KEY
-    one, other = np.asarray(first["p_click"]), np.asarray(then["p_click"])
-    assert own.any() and not own.all()
-    assert np.abs(one - other)[own].max() > 0.01
-    assert np.array_equal(one[~own], other[~own])
+    (one,), (other,) = (values["scores"].to_pylist() for values in (first, then))
+    assert (one["served_by"], one["champion"], one["why"]) == ("adapter", 1, None)
+    assert (other["served_by"], other["champion"], other["why"]) == ("base", 0, "no champion")
+    assert abs(one["p_click"] - other["p_click"]) > 0.001
+    held = first["scorer"]
+    assert held.score(first["rows"]).equals(first["scores"])
+    assert held.refresh() and held.score(first["rows"]).equals(then["scores"])
 
 
 def kept_folders() -> list[str]:

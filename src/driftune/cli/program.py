@@ -4,7 +4,6 @@ import getpass
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +13,10 @@ from driftune.cli import champions as commands
 from driftune.cli import messages as notifications
 from driftune.cli import quarantine, retention, storage
 from driftune.cli import review as review_commands
+from driftune.cli import serving as serving_commands
 from driftune.cli.check_model import app as check_model_app
 from driftune.cli.deploy import app as deploy_app
+from driftune.cli.doctor import app as doctor_app
 from driftune.cli.flow_runs import running
 from driftune.cli.init import app as init_app
 from driftune.cli.lake import app as lake_app
@@ -36,11 +37,13 @@ app.add_typer(init_app)
 app.add_typer(importers, name="import")
 app.add_typer(check_model_app)
 app.add_typer(deploy_app)
+app.add_typer(doctor_app)
 app.add_typer(lake_app, name="lake")
 app.add_typer(commands.app)
 app.add_typer(review_commands.app)
 app.add_typer(notifications.app)
 app.add_typer(retention.app)
+app.add_typer(serving_commands.app)
 app.add_typer(quarantine.app, name="quarantine")
 
 
@@ -355,38 +358,6 @@ def simulate(
     if truth is not None:
         write_truth(world, truth)
     say(f"{len(paths)} days in {to}")
-
-
-@app.command()
-def doctor(
-    config: ConfigPath = PARAMS,
-    mend: Annotated[
-        bool,
-        typer.Option("--mend", help="Set aliases right; drop damaged files that runs make anew."),
-    ] = False,
-    deep: Annotated[
-        bool, typer.Option("--deep", help="Read every file and verify its checksum.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Show what the roles make of real rows; check versions, configuration, lake, backbone, ledger
-    and champions; exit 1 on a problem."""
-    from driftune.cli.console import show_findings
-    from driftune.cli.seen import show_roles
-    from driftune.deployment.doctor import examine
-    from driftune.deployment.roles import see_roles
-
-    settings = load(config)
-    seen = see_roles(settings)
-    findings = examine(settings, mend=mend, deep=deep, seen=seen)
-    if as_json:
-        shown = [asdict(each) for each in seen.roles], [asdict(each) for each in seen.domains]
-        typer.echo(json.dumps({"checks": findings, "roles": shown[0], "domains": shown[1]}))
-    else:
-        show_roles(seen)
-        show_findings(findings)
-    if not all(finding["ok"] for finding in findings):
-        raise typer.Exit(1)
 
 
 def _print(figures: Mapping[str, Json], as_json: bool, quiet: bool = False) -> None:

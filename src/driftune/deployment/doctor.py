@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.deployment.roles import SeenRoles, see_roles
 from driftune.deployment.whole import lost, whole_files
 from driftune.errors import DriftuneError, LakeError
+from driftune.project import Project
 from driftune.registry.ledger import Ledger
 from driftune.registry.mlflow_mirror import answers
 from driftune.registry.reconcile import aliases
@@ -19,13 +21,18 @@ _PACKAGES = ("prefect", "torch", "dvc", "great-expectations", "duckdb", "evident
 
 
 def examine(
-    config: Config, *, mend: bool = False, deep: bool = False, seen: SeenRoles | None = None
+    config: Config,
+    *,
+    mend: bool = False,
+    deep: bool = False,
+    seen: SeenRoles | None = None,
+    serving: Path | None = None,
 ) -> list[Finding]:
     """Run every check; each finding has ``what`` (a line) and ``ok``.
 
     ``seen``: what ``see_roles`` has found already.
     ``deep``: the checksums of all files are verified, too; with ``mend`` damaged ones that can be
-    made anew are dropped.
+    made anew are dropped. ``serving``: a bundle, whose scores are compared with those of training.
     """
     findings = [_packages(), *(seen or see_roles(config)).findings]
     checks: list[Callable[[Config], str]] = [_lake, _backbone]
@@ -39,6 +46,7 @@ def examine(
             findings += recover_all(config, ledger)
         findings += _champions(config, ledger)
         findings += _newest_day(config, ledger)
+        findings += [] if serving is None else [_serving(config, ledger, serving)]
         mirrored = aliases(config, ledger, mend=mend)
         findings += mirrored
         findings += [] if mirrored else [_finding(answers, config)]
@@ -59,6 +67,13 @@ def _erasures(config: Config, ledger: Ledger) -> str:
     erased = check_erasures(config, ledger)
     kept_list(ledger)
     return f"erasures: {len(erased.users)} users are kept out, all done"
+
+
+def _serving(config: Config, ledger: Ledger, bundle: Path) -> Finding:
+    from driftune.serving.check import check_bundle
+
+    with Project(config, ledger) as project:
+        return _finding(lambda _: check_bundle(project, bundle), config)
 
 
 def _packages() -> Finding:

@@ -115,6 +115,37 @@ def build_pasts(con: Connection, config: Config, view: Lake, day: date) -> None:
     con.execute("DROP TABLE past_kept")
 
 
+def snapshot_pasts(config: Config, rows: str, moment: str) -> str:
+    """SQL of the events that rows from ``moment`` on may read, by user: a query of ``past_user``,
+    ``seen`` (when each counts, microseconds since 1970) and ``e_0`` …, lists, oldest event first.
+
+    ``rows``: the relation of the days before; ``moment``: SQL of a TIMESTAMP.
+    """
+    assert config.recommender is not None and config.recommender.history is not None
+    past = config.recommender.history
+    columns = [f"{_column(config, name)} AS v_{number}" for number, name in enumerate(past.columns)]
+    values = [f"v_{number}" for number in range(len(columns))]
+    picked = ", ".join(["user_id", "event_time", "item_id", "click", '"convert"', *columns])
+    order = ["event_time", "item_id", *values]
+    newest_first = ", ".join(f"{name} DESC" for name in order)
+    lists = ", ".join(f"list({value} ORDER BY n) AS e_{n}" for n, value in enumerate(values))
+    return f"""
+        SELECT user_id AS past_user, list(epoch_us(seen) ORDER BY n) AS seen, {lists}
+        FROM (
+            SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY {", ".join(order)}) AS n
+            FROM (
+                SELECT *, event_time + INTERVAL ({round(past.lag_hours * 3600)}) SECOND AS seen,
+                       seen < {moment} AS settled
+                FROM (SELECT {picked}, false AS own FROM {rows})
+                WHERE {_EVENTS[past.of]} AND user_id IS NOT NULL
+                QUALIFY NOT settled OR {past.length} >= row_number() OVER (
+                    PARTITION BY user_id, settled ORDER BY {newest_first})
+            )
+        )
+        GROUP BY user_id ORDER BY user_id
+    """
+
+
 def _column(config: Config, name: str) -> str:
     """The lake's column of a role or feature."""
     if name in _ROLES:

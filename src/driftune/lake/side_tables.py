@@ -8,6 +8,7 @@ lies in the day's own folder and is gone with it.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from driftune.config import Config
 from driftune.config.quality import MISSING_KEYS
@@ -24,7 +25,7 @@ from driftune.lake.readers.part import Part
 from driftune.lake.source import Fetched, FetchedTable
 from driftune.lake.together import Uses, put_together
 
-_KEY = "_driftune_key"
+KEY = "_driftune_key"
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,9 @@ def join(con: Connection, view: str, tables: Sequence[ReadTable]) -> str:
     joined = f"{view}_joined"
     columns = "".join(f", {identifier(name)}" for table in tables for name in table.types)
     joins = " ".join(
-        f"LEFT JOIN {table.relation} ON {table.match} = {table.relation}.{_KEY}" for table in tables
+        f"LEFT JOIN {table.relation} ON {table.match} = {table.relation}.{KEY}" for table in tables
     )
-    found = "".join(f", {table.relation}.{_KEY} IS NOT NULL AS {_found(table)}" for table in tables)
+    found = "".join(f", {table.relation}.{KEY} IS NOT NULL AS {_found(table)}" for table in tables)
     con.execute(f"CREATE VIEW {joined} AS SELECT raw.*{columns}{found} FROM {view} AS raw {joins}")
     return joined
 
@@ -136,8 +137,8 @@ def matched(con: Connection, config: Config, tables: Sequence[ReadTable]) -> lis
         rows, missing = one_row(
             con,
             f"SELECT count({table.match}), "
-            f"count(*) FILTER ({table.match} IS NOT NULL AND {_KEY} IS NULL) "
-            f"FROM raw LEFT JOIN {table.relation} ON {table.match} = {_KEY}",
+            f"count(*) FILTER ({table.match} IS NOT NULL AND {KEY} IS NULL) "
+            f"FROM raw LEFT JOIN {table.relation} ON {table.match} = {KEY}",
         )
         key = config.tables[table.name].logs_column
         found.append(Matched(table.name, table.said, table.rows, rows, missing, key))
@@ -157,8 +158,8 @@ def unreadable_values(con: Connection, config: Config, tables: Sequence[ReadTabl
             cells, example = one_row(
                 con,
                 f"SELECT count(*), left(min({identifier(name)}::VARCHAR), 40) "
-                f"FROM {table.relation} SEMI JOIN (SELECT {table.match} AS {_KEY} FROM raw) "
-                f"USING ({_KEY}) WHERE {broken} IS NOT NULL",
+                f"FROM {table.relation} SEMI JOIN (SELECT {table.match} AS {KEY} FROM raw) "
+                f"USING ({KEY}) WHERE {broken} IS NOT NULL",
             )
             if cells:
                 sentence = (
@@ -182,14 +183,24 @@ def key_changes(found: Iterable[Matched]) -> list[Change]:
     ]
 
 
-def _read(
-    con: Connection,
-    config: Config,
-    given: FetchedTable,
-    loaded: Loaded,
-    relation: str,
-    folder: Path,
-) -> ReadTable:
+class Whole(NamedTuple):
+    """All rows of a side table: its key is ``KEY``, ``types`` are those of its other columns."""
+
+    said: str
+    rows: int
+    query: str
+    types: dict[str, str]
+    is_text: bool
+
+
+def read_whole(
+    con: Connection, config: Config, given: FetchedTable, relation: str, folder: Path
+) -> Whole:
+    """Read all rows of a side table; ``relation``: what temporary names begin with.
+
+    Raises:
+        SourceError: as ``read_tables`` does.
+    """
     table = config.tables[given.name]
     parts = _parts(con, config, given, relation, folder)
     _check_columns(table, given.name, parts)
@@ -203,17 +214,30 @@ def _read(
         for part, sql in zip(parts, together.columns, strict=True)
         if part.rows
     )
-    keyed = f"(SELECT {key} AS {_KEY}, {columns} FROM ({selected}))"
+    keyed = f"(SELECT {key} AS {KEY}, {columns} FROM ({selected}))"
     said = parts[0].file.uri + (f" with {len(parts) - 1} more" if len(parts) > 1 else "")
     _check_keys(con, config, given.name, said, keyed)
-    match = f"({values.identity(table.logs_column, loaded.types)})"
-    con.execute(
-        f"CREATE TABLE {relation} AS FROM {keyed} "
-        f"SEMI JOIN (SELECT DISTINCT {match} AS {_KEY} FROM raw) USING ({_KEY})"
-    )
     types = {f"{given.name}.{name}": together.types[name] for name in table.columns}
     rows, is_text = sum(part.rows for part in parts), any(part.is_text for part in parts)
-    return ReadTable(given.name, said, rows, relation, keyed, match, types, is_text)
+    return Whole(said, rows, keyed, types, is_text)
+
+
+def _read(
+    con: Connection,
+    config: Config,
+    given: FetchedTable,
+    loaded: Loaded,
+    relation: str,
+    folder: Path,
+) -> ReadTable:
+    table, whole = config.tables[given.name], read_whole(con, config, given, relation, folder)
+    match = f"({values.identity(table.logs_column, loaded.types)})"
+    con.execute(
+        f"CREATE TABLE {relation} AS FROM {whole.query} "
+        f"SEMI JOIN (SELECT DISTINCT {match} AS {KEY} FROM raw) USING ({KEY})"
+    )
+    said, rows, query, types, is_text = whole
+    return ReadTable(given.name, said, rows, relation, query, match, types, is_text)
 
 
 def _parts(
@@ -295,8 +319,8 @@ def _check_keys(con: Connection, config: Config, name: str, said: str, keyed: st
     """
     table = config.tables[name]
     found = con.execute(
-        f"SELECT {_KEY}, count(*) AS n FROM {keyed} WHERE {_KEY} IS NOT NULL "
-        f"GROUP BY {_KEY} HAVING n > 1 ORDER BY {_KEY} LIMIT 1"
+        f"SELECT {KEY}, count(*) AS n FROM {keyed} WHERE {KEY} IS NOT NULL "
+        f"GROUP BY {KEY} HAVING n > 1 ORDER BY {KEY} LIMIT 1"
     ).fetchall()
     for key, rows in found:
         of_users = config.columns.user == table.logs_column

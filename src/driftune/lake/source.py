@@ -148,11 +148,11 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
     for path, said in _brought(config, found, scratch):
         kind = format_of(config.source.format, path.name, said)
         files.append(_hashed(path, said, kind, partitions_of(config, said)))
-    tables = [_table(config, name, day, scratch / "tables" / name) for name in config.tables]
+    tables = [fetch_table(config, name, day, scratch / "tables" / name) for name in config.tables]
     return Fetched(day, tuple(files), found.ignored, tuple(tables))
 
 
-def _table(config: Config, name: str, day: date, scratch: Path) -> FetchedTable:
+def fetch_table(config: Config, name: str, day: date, scratch: Path) -> FetchedTable:
     """Find a side table's files, those of the newest day up to the logs' where it is the latest.
 
     Raises:

@@ -1,0 +1,185 @@
+"""Export: all that scores need, written as a bundle."""
+
+import json
+from dataclasses import asdict
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+from driftune.config import Config
+from driftune.errors import BundleError, ConfigError
+from driftune.features.encoder import Encoder
+from driftune.intake.columns import read_columns
+from driftune.intake.ingest import domains_for
+from driftune.io import JsonObject, read_json
+from driftune.lake.clock import day_end
+from driftune.locks import locked
+from driftune.project import Project
+from driftune.registry.champions import Champion, champions_for
+from driftune.registry.status import domain_names
+from driftune.serving.described import describe_roles
+from driftune.serving.exported_model import as_bytes, model_files, own_columns, past_files
+from driftune.serving.exported_tables import described_tables, table_files
+from driftune.serving.manifest import NAME, Domain, read_manifest, write_manifest
+from driftune.serving.parts import Part, drop_others, put
+from driftune.serving.snapshot import take_snapshot
+
+_LOCK = ".lock"
+
+
+class Exported(NamedTuple):
+    """A bundle that was written: its hash, the last day of its counters, how many domains it knows
+    and how many of them have an adapter, its size in bytes, and whether anything is new."""
+
+    bundle: str
+    day: date
+    domains: int
+    adapters: int
+    size: int
+    changed: bool
+
+
+def export(project: Project, to: Path, last: date | None = None) -> Exported:
+    """Write a bundle of the champions of this moment, with counters up to the day ``last``.
+
+    By default that is the newest day of the lake. The same state gives the same bytes. The manifest
+    comes last: killed before, the former bundle stays as it was.
+
+    Raises:
+        BundleError: when the folder holds something else, or the project cannot be served.
+        LakeError, BackboneError, LedgerError: as what it reads.
+    """
+    config = project.config
+    _check(config)
+    _check_folder(to)
+    view = project.lake()
+    days = [day for day in view.days if last is None or day <= last]
+    if not days:
+        raise BundleError(f"the lake holds no day up to {last or 'now'}; run driftune run first")
+    last = last or days[-1]
+    served = project.served
+    with locked(to / _LOCK):
+        champions, parts = _champions(project, to)
+        snapshot = take_snapshot(config, served.encoder, view, last)
+        types = _types(config, days)
+        roles = describe_roles(config, types, snapshot.fields, served.encoder)
+        files = {**model_files(config, served), **past_files(config, view, last)}
+        files |= table_files(config, last, roles)
+        parts |= {name: put(to, given) for name, given in files.items()}
+        parts["encoder"] = put(to, {"encoder.json": _card(served.encoder)})
+        parts["fields"] = put(to, snapshot.fields)
+        if snapshot.described:
+            parts["counters"] = put(to, snapshot.counters)
+        said: JsonObject = {
+            "driftune": version("driftune"),
+            "day": last.isoformat(),
+            "ends": _micros(config, last),
+            "data": view.version(day for day in view.days if day <= last),
+            "timezone": config.timezone,
+            "backbone": served.backbone,
+            "encoder": served.encoder.fingerprint,
+            "conversions": served.model.conversions and config.columns.convert is not None,
+            "other": config.domains.unknown == "other",
+            "text": _is_text(config),
+            "roles": roles.as_json(),
+            "tables": described_tables(config, types),
+            "own": own_columns(config),
+            "counters": [json.loads(json.dumps(asdict(each))) for each in snapshot.described],
+            "domains": {key: asdict(each) for key, each in champions.items()},
+            "parts": {name: part.as_json() for name, part in parts.items()},
+        }
+        before = read_manifest(to).bundle if (to / NAME).exists() else None
+        write_manifest(to, said)
+        drop_others(to, [*parts.values()])
+    now = read_manifest(to)
+    return Exported(
+        now.bundle,
+        last,
+        len(champions),
+        sum(each.part is not None for each in champions.values()),
+        sum(path.stat().st_size for path in to.rglob("*") if path.is_file()),
+        now.bundle != before,
+    )
+
+
+def _champions(project: Project, to: Path) -> tuple[dict[str, Domain], dict[str, Part]]:
+    """Every domain that the project knows, and the parts that their champions are."""
+    config, ledger = project.config, project.ledger
+    names = domain_names(ledger)
+    names |= {key: name for key, name in _known(config).items() if key not in names}
+    found, _ = champions_for(config, ledger, project.served.backbone, sorted(names))
+    domains, parts = {}, {}
+    for key, champion in found.items():
+        part = None
+        if champion.serves and champion.folder is not None:
+            part = f"adapter {key}"
+            parts[part] = put(to, _files(champion))
+        domains[key] = Domain(names[key], champion.serves, part)
+    return domains, parts
+
+
+def _known(config: Config) -> dict[str, str]:
+    """The domains of the reference days, by key."""
+    from driftune.domains import domain_key
+
+    return {domain_key(name): name for name in domains_for(config, date.max) or []}
+
+
+def _files(champion: Champion) -> dict[str, Path | bytes]:
+    assert champion.folder is not None
+    return {path.name: path for path in sorted(champion.folder.iterdir()) if path.is_file()}
+
+
+def _card(encoder: Encoder) -> bytes:
+    """The encoder's card, without what says which users were erased."""
+    card = read_json(encoder.vocabulary.with_name("encoder.json"))
+    card.pop("erased", None)
+    return as_bytes(card)
+
+
+def _is_text(config: Config) -> bool:
+    """Whether the logs are text files: by the format, or by the ending of the template."""
+    given, name = config.source.format, config.source.uri.removesuffix(".gz").removesuffix(".zst")
+    return given in ("csv", "jsonl") or (given == "auto" and not name.endswith(".parquet"))
+
+
+def _types(config: Config, days: list[date]) -> dict[str, str]:
+    """The types in which the lake knows delivered columns, by the newest day that has each."""
+    found: dict[str, str] = {}
+    for day in days:
+        found |= read_columns(config, day)
+    return found
+
+
+def _micros(config: Config, last: date) -> int:
+    import numpy as np
+
+    return int(np.datetime64(day_end(config, last), "us").astype(np.int64))
+
+
+def _check(config: Config) -> None:
+    """See that the project is one that a bundle can hold.
+
+    Raises:
+        ConfigError: naming the key that it cannot.
+    """
+    where = f"{config.source_file}:"
+    if config.source.explode is not None:
+        raise ConfigError(
+            f"{where} source.explode: lists are not exported; score rows of single items"
+        )
+
+
+def _check_folder(to: Path) -> None:
+    if to.exists() and not to.is_dir():
+        raise BundleError(f"{to}: is no folder; name one for the bundle")
+    if to.exists() and not (to / NAME).exists():
+        others = [each.name for each in to.iterdir() if each.name not in (_LOCK, "parts")]
+        if others:
+            raise BundleError(
+                f"{to}: holds {others[0]} and no bundle; name an empty folder, or one of a bundle"
+            )
+    elif to.exists():
+        read_manifest(to)
+    to.mkdir(parents=True, exist_ok=True)

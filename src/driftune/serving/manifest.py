@@ -1,0 +1,215 @@
+"""The manifest of a bundle: what it holds and what rows must look like, written last."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import TypedDict, cast
+
+from driftune.errors import BundleError
+from driftune.io import DamagedFileError, JsonObject, read_json, sealed, write_json
+from driftune.serving.parts import Part
+from driftune.serving.roles import Role, Roles, roles_of
+
+FORMAT, NAME = 1, "manifest.json"
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A domain that the project knows: its name, the version of its champion (0: the frozen base),
+    and the part that holds it."""
+
+    name: str
+    version: int
+    part: str | None
+
+
+@dataclass(frozen=True)
+class Own:
+    """What a recommender of the user's own reads as it was logged: ``columns``, and of the user's
+    past the newest ``length`` events, ``history`` of each."""
+
+    columns: tuple[str, ...]
+    history: tuple[str, ...]
+    length: int
+
+
+@dataclass(frozen=True)
+class Counter:
+    """A counter: the fields of its ``key``, the columns of numbers that it fills, and what stands
+    there for a key without a count."""
+
+    key: tuple[str, ...]
+    numbers: tuple[int, ...]
+    unseen: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle says of itself.
+
+    ``bundle``: the hash of all that it says; ``day``: the last one that its counters have seen;
+    ``ends``: the first instant after that day, microseconds since 1970; ``conversions``: whether it
+    predicts them; ``other``: whether unknown domains are one, called
+    ``other``; ``text``: whether the logs are text files, which say no types; ``tables``: the
+    column of rows that holds the key of each side table.
+    """
+
+    bundle: str
+    version: str
+    day: date
+    ends: int
+    data: str
+    timezone: str
+    backbone: str
+    encoder: str
+    conversions: bool
+    other: bool
+    text: bool
+    roles: Roles
+    tables: Mapping[str, Role]
+    own: Own | None
+    counters: tuple[Counter, ...]
+    domains: Mapping[str, Domain]
+    parts: Mapping[str, Part]
+
+    @cached_property
+    def keys(self) -> dict[str, str]:
+        """The keys of the domains that the project knows, by name."""
+        return {each.name: key for key, each in self.domains.items()}
+
+    def part(self, name: str) -> Part:
+        """A part by its name.
+
+        Raises:
+            BundleError: when there is none.
+        """
+        if name not in self.parts:
+            raise BundleError(f"the manifest names no part {name!r}; export the bundle again")
+        return self.parts[name]
+
+
+def write_manifest(bundle: Path, said: JsonObject) -> None:
+    """Write a manifest, atomically, with its own hash in it."""
+    write_json(bundle / NAME, sealed({"format": FORMAT, **said}))
+
+
+def read_manifest(bundle: Path) -> Manifest:
+    """Read a bundle's manifest.
+
+    Raises:
+        BundleError: in one line, when there is none, or it is damaged or of another format.
+    """
+    path = bundle / NAME
+    try:
+        said = read_json(path)
+        mark = _mark(said)
+        if not isinstance(said, dict) or "parts" not in said:
+            raise BundleError(f"{path}: is no manifest of a bundle; driftune export writes one")
+        if said.get("format") != FORMAT:
+            raise BundleError(
+                f"{path}: of format {said.get('format')}, this release reads {FORMAT}; export it "
+                "again with this one"
+            )
+        return _manifest(cast(_Said, said), mark)
+    except (FileNotFoundError, NotADirectoryError):
+        raise BundleError(
+            f"{path}: is not there; make the bundle: driftune export --to {bundle}"
+        ) from None
+    except DamagedFileError:
+        raise BundleError(f"{path}: damaged (hash differs); export the bundle again") from None
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise BundleError(f"{path}: damaged ({reason}); export the bundle again") from None
+
+
+class _DomainSaid(TypedDict):
+    name: str
+    version: int
+    part: str | None
+
+
+class _CounterSaid(TypedDict):
+    key: list[str]
+    numbers: list[int]
+    unseen: list[float]
+
+
+class _OwnSaid(TypedDict):
+    columns: list[str]
+    history: list[str]
+    length: int
+
+
+class _Said(TypedDict):
+    """A manifest as its file has it."""
+
+    driftune: str
+    day: str
+    ends: int
+    data: str
+    timezone: str
+    backbone: str
+    encoder: str
+    conversions: bool
+    other: bool
+    text: bool
+    roles: JsonObject
+    tables: dict[str, dict[str, str]]
+    own: _OwnSaid | None
+    counters: list[_CounterSaid]
+    domains: dict[str, _DomainSaid]
+    parts: dict[str, dict[str, str]]
+
+
+def _own(said: _OwnSaid | None) -> Own | None:
+    if said is None:
+        return None
+    return Own(tuple(said["columns"]), tuple(said["history"]), int(said["length"]))
+
+
+def _part(files: Mapping[str, str]) -> Part:
+    """A part, none of whose files is outside of its folder.
+
+    Raises:
+        ValueError: when one is.
+    """
+    for name in files:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"{name!r} is no file of a part")
+    return Part(files)
+
+
+def _mark(said: JsonObject) -> str:
+    seal = sealed(said)["sha256"] if isinstance(said, dict) else ""
+    return str(seal)
+
+
+def _manifest(said: _Said, mark: str) -> Manifest:
+    return Manifest(
+        bundle=mark,
+        version=str(said["driftune"]),
+        day=date.fromisoformat(said["day"]),
+        ends=int(said["ends"]),
+        data=str(said["data"]),
+        timezone=str(said["timezone"]),
+        backbone=str(said["backbone"]),
+        encoder=str(said["encoder"]),
+        conversions=bool(said["conversions"]),
+        other=bool(said["other"]),
+        text=bool(said["text"]),
+        roles=roles_of(said["roles"]),
+        tables={
+            name: Role(f"tables.{name}", each["column"], None, each["kind"])
+            for name, each in said["tables"].items()
+        },
+        own=_own(said["own"]),
+        counters=tuple(
+            Counter(tuple(each["key"]), tuple(each["numbers"]), tuple(each["unseen"]))
+            for each in said["counters"]
+        ),
+        domains={key: Domain(**each) for key, each in said["domains"].items()},
+        parts={name: _part(files) for name, files in said["parts"].items()},
+    )

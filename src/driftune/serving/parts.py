@@ -1,0 +1,95 @@
+"""Parts of a bundle: folders named by the hash of what is in them, written once.
+
+The same files have the same name, so that a bundle that is written again keeps what did not
+change, and one that is being written never touches what another manifest names.
+"""
+
+import hashlib
+import shutil
+import uuid
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from driftune.checksums import sha256_of
+from driftune.errors import BundleError
+from driftune.io import JsonObject
+
+FOLDER = "parts"
+_UNFINISHED = ".unfinished-"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A folder in a bundle: ``files`` are the hashes (SHA-256, hex) of its files by their paths."""
+
+    files: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which two parts share only if they are the same."""
+        listed = "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(self.files.items()))
+        return hashlib.sha256(listed.encode()).hexdigest()
+
+    def folder(self, bundle: Path) -> Path:
+        """Where it lies in a bundle."""
+        return bundle / FOLDER / self.name
+
+    def damage(self, bundle: Path) -> str | None:
+        """What is wrong with its files: the first that is missing or holds other bytes."""
+        for name, sha256 in self.files.items():
+            path = self.folder(bundle) / name
+            try:
+                if sha256_of(path) != sha256:
+                    return f"{path}: damaged (hash differs)"
+            except OSError:
+                return f"{path}: is not there"
+        return None
+
+    def as_json(self) -> JsonObject:
+        """As the manifest has it."""
+        return dict(self.files)
+
+
+def part_of(files: Mapping[str, Path | bytes]) -> Part:
+    """The part that these files make, given as paths or contents by their paths in it."""
+    return Part({name: _hash(given) for name, given in sorted(files.items())})
+
+
+def put(bundle: Path, files: Mapping[str, Path | bytes]) -> Part:
+    """Write a part, unless the bundle has it whole already; it appears whole or not at all."""
+    part = part_of(files)
+    target = part.folder(bundle)
+    if target.exists() and part.damage(bundle) is None:
+        return part
+    unfinished = target.with_name(f"{_UNFINISHED}{uuid.uuid4().hex[:8]}")
+    try:
+        for name, given in files.items():
+            path = unfinished / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(given, bytes):
+                path.write_bytes(given)
+            else:
+                shutil.copyfile(given, path)
+        if target.exists():
+            shutil.rmtree(target)
+        unfinished.rename(target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    if problem := part.damage(bundle):
+        raise BundleError(f"{problem} just after it was written; is something else writing there?")
+    return part
+
+
+def drop_others(bundle: Path, kept: Collection[Part]) -> None:
+    """Remove the parts that are not among these, and what killed exports have left."""
+    names = {part.name for part in kept}
+    with suppress(FileNotFoundError):
+        for folder in (bundle / FOLDER).iterdir():
+            if folder.name not in names:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _hash(given: Path | bytes) -> str:
+    return hashlib.sha256(given).hexdigest() if isinstance(given, bytes) else sha256_of(given)

@@ -1,0 +1,195 @@
+"""The scorer: a bundle in memory, that scores rows as they are delivered."""
+
+import threading
+from datetime import date
+from pathlib import Path
+from typing import Self, TypedDict
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from driftune.serving.generation import Generation, open_generation
+from driftune.serving.manifest import read_manifest
+from driftune.serving.rows import Given, Rows, as_table
+
+# As training.scoring has it: by the same parts the same rows have the same bits.
+CHUNK = 1 << 15
+UNKNOWN, NO_CHAMPION = "unknown domain", "no champion"
+
+
+class Served(TypedDict):
+    """What serves a domain: its name, the version of its champion (0: the base), and by what."""
+
+    name: str
+    version: int
+    served_by: str
+
+
+class Info(TypedDict):
+    """What a bundle is: its hash, the release that wrote it, the last day of its counters, the
+    version of its data, the model's and the encoder's fingerprints, and how many domains."""
+
+    bundle: str
+    driftune: str
+    day: date
+    data: str
+    backbone: str
+    encoder: str
+    domains: int
+    adapters: int
+
+
+class Scorer:
+    """Scores of the champions in a bundle. May be used by several threads at once.
+
+    Every call uses one manifest as a whole, also while ``refresh`` brings in another one.
+    """
+
+    def __init__(self, bundle: Path, now: Generation) -> None:
+        """Use ``Scorer.open``."""
+        self._bundle, self._now = bundle, now
+        self._refreshing = threading.Lock()
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Open a bundle that ``driftune export`` has written; every file is checked by its hash.
+
+        Raises:
+            BundleError: in one line, when it is missing, damaged, or of another format.
+        """
+        bundle = Path(path)
+        return cls(bundle, open_generation(bundle))
+
+    def score(self, rows: Rows) -> pa.Table:
+        """Score rows: a table or record batch of Arrow, or dicts, with columns as in the logs.
+
+        Labels and propensities are not needed, nor are times: rows without one are at the end of
+        the bundle's day. Returns in the order of the rows ``p_click``, ``p_convert``, ``p_ctcvr``
+        (null where the model predicts no conversions), ``domain``, ``champion`` (version; 0 is the
+        frozen base), ``served_by`` (``adapter`` or ``base``) and ``why``: what the base serves for,
+        or why the row has no scores.
+
+        Raises:
+            RowsError: in one line, when a column is missing, or has a type whose values cannot be
+                told to be those of the logs.
+        """
+        now = self._now
+        given = now.read(as_table(rows))
+        p_click, p_convert = probabilities(now, given)
+        return _answer(now, given, p_click, p_convert)
+
+    def refresh(self) -> bool:
+        """Take up the bundle's newest manifest; returns whether it was another one.
+
+        Calls that have begun end with the one that they began with. When it cannot be read the
+        former one serves on.
+
+        Raises:
+            BundleError: as ``open`` does.
+        """
+        with self._refreshing:
+            if read_manifest(self._bundle).bundle == self._now.manifest.bundle:
+                return False
+            self._now = open_generation(self._bundle, self._now)
+            return True
+
+    def domains(self) -> dict[str, Served]:
+        """The domains that the project knows, by key."""
+        return {
+            key: {
+                "name": domain.name,
+                "version": domain.version,
+                "served_by": "base" if domain.part is None else "adapter",
+            }
+            for key, domain in self._now.manifest.domains.items()
+        }
+
+    def info(self) -> Info:
+        """What the bundle in use is."""
+        said = self._now.manifest
+        return {
+            "bundle": said.bundle,
+            "driftune": said.version,
+            "day": said.day,
+            "data": said.data,
+            "backbone": said.backbone,
+            "encoder": said.encoder,
+            "domains": len(said.domains),
+            "adapters": sum(each.part is not None for each in said.domains.values()),
+        }
+
+
+@torch.inference_mode()
+def probabilities(now: Generation, given: Given) -> tuple[np.ndarray, np.ndarray | None]:
+    """Score rows: pCTR and pCVR of each, (rows,) float64; no pCVR of a model of clicks alone.
+
+    Each row passes its own domain's adapter, in one mixed forward.
+    """
+    inputs = now.model.inputs(now.encode(given))
+    slots = None
+    if now.adapted is not None:
+        of_value = now.adapted.slots([*given.keys, ""])
+        slots = of_value[torch.from_numpy(given.domain.codes)]
+    clicks, converts = [np.empty(0)], [np.empty(0)]
+    for start in range(0, len(given), CHUNK):
+        part = slice(start, start + CHUNK)
+        some = tuple(each[part] for each in inputs)
+        if now.adapted is None or slots is None:
+            output = now.model(*some)
+        else:
+            output = now.adapted(slots[part], *some)
+        click, convert = (output, None) if isinstance(output, Tensor) else output
+        clicks.append(torch.sigmoid(click.double()).numpy())
+        if convert is not None:
+            converts.append(torch.sigmoid(convert.double()).numpy())
+    return np.concatenate(clicks), np.concatenate(converts) if now.model.conversions else None
+
+
+def _answer(
+    now: Generation, given: Given, p_click: np.ndarray, p_convert: np.ndarray | None
+) -> pa.Table:
+    lacks = np.zeros(len(given), dtype=bool)
+    why = np.full(len(given), -1)
+    reasons = [*given.wrong, UNKNOWN, NO_CHAMPION]
+    versions, bases = _serving(now, given)
+    why[:] = np.append(bases, -1)[given.domain.codes]
+    for number, (_, wrong) in enumerate(reversed([*given.wrong.items()])):
+        why[wrong] = len(given.wrong) - 1 - number
+        lacks |= wrong
+    version = np.append(versions, 0)[given.domain.codes]
+    adapter = np.where(np.append(bases, 0)[given.domain.codes] < 0, 0, 1)
+    names = pa.array([*given.domain.values], pa.string())
+    domain = names.take(pa.array(given.domain.codes, mask=given.domain.codes < 0))
+    p_ctcvr = None if p_convert is None else p_click * p_convert
+    told = now.manifest.conversions
+    return pa.table(
+        {
+            "p_click": pa.array(p_click, mask=lacks),
+            "p_convert": _optional(p_convert if told else None, lacks),
+            "p_ctcvr": _optional(p_ctcvr if told else None, lacks),
+            "domain": domain,
+            "champion": pa.array(version, pa.int32(), mask=lacks),
+            "served_by": pa.array(["adapter", "base"]).take(pa.array(adapter, mask=lacks)),
+            "why": pa.array(reasons).take(pa.array(why, mask=why < 0)),
+        }
+    )
+
+
+def _serving(now: Generation, given: Given) -> tuple[np.ndarray, np.ndarray]:
+    """For each domain among the rows: the champion's version, and the place of the reason for
+    which the base serves, −1 where an adapter does."""
+    known, first = now.manifest.domains, len(given.wrong)
+    versions, bases = [], []
+    for key in given.keys:
+        domain = known.get(key)
+        versions.append(0 if domain is None or domain.part is None else domain.version)
+        bases.append(first if domain is None else first + 1 if domain.part is None else -1)
+    return np.array(versions, dtype=np.int64), np.array(bases, dtype=np.int64)
+
+
+def _optional(values: np.ndarray | None, lacks: np.ndarray) -> pa.Array:
+    if values is None:
+        return pa.nulls(len(lacks), pa.float64())
+    return pa.array(values, mask=lacks)

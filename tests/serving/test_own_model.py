@@ -1,0 +1,166 @@
+"""A recommender of the user's own in a bundle: its code, its weights, its columns, its pasts."""
+
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from driftune.features.days import encode_day
+from driftune.intake.ingest import ensure_reference
+from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
+from driftune.project import Project
+from driftune.registry.champions import champions_for
+from driftune.registry.ledger import Ledger
+from driftune.serving import Scorer
+from driftune.serving.check import check_bundle
+from driftune.serving.export import export
+from driftune.training.pretrain import load_model, pretrain
+from driftune.training.rows import load_rows
+from driftune.training.scoring import score
+from tests.checkpoint import judged_plainly
+from tests.conftest import REFERENCE_DAYS, World, made_once
+from tests.crowning import bring, crown
+from tests.serving.conftest import Bundled, logs
+
+CODE = '''
+import numpy as np
+import torch
+from torch import nn
+
+from driftune.models.columns import numbers_of, padded_ids
+from driftune.models.recommender import Recommender
+from served_helper import vocabulary
+
+
+class Own(Recommender):
+    """Reads ids, the price as logged, the position, and the items that the user bought."""
+
+    def __init__(self, schema, width):
+        super().__init__()
+        self.length = schema.history
+        self.items = nn.Embedding(100, width)
+        self.table = nn.Embedding(sum(schema.sizes), width)
+        self.first = nn.Linear(2 * width + 3 + len(schema.numbers), 16)
+        self.last = nn.Linear(16, 2)
+
+    def inputs(self, rows):
+        plain = [numbers_of(rows.table[name]) for name in ("price", "position", "stock")]
+        past = padded_ids(rows.table["history_item"], vocabulary(), self.length)
+        return rows.ids, rows.numbers, torch.stack(plain, 1), past
+
+    def forward(self, ids, numbers, plain, past):
+        seen = self.items(past).sum(1)
+        read = torch.cat([self.table(ids[:, :1]).flatten(1), seen, plain / 100, numbers], 1)
+        click, convert = self.last(torch.relu(self.first(read))).unbind(1)
+        return click, convert
+
+
+def make(schema, width=4):
+    return Own(schema, width)
+'''
+HELPER = """import pyarrow as pa
+
+
+
+def vocabulary():
+    return pa.array([f"i{n}" for n in range(60)])
+"""
+OWN = {
+    "factory": "served_own:make",
+    "weights": "own.safetensors",
+    "options": {"width": 3},
+    "code": ["served_helper.py"],
+    "columns": ["user", "time", "hour", "domain", "price", "position", "stock", "request"],
+    "history": {"of": "conversions", "columns": ["item", "price"], "length": 3, "lag_hours": 30},
+}
+DOMAIN = "search · north"
+
+
+@pytest.fixture(scope="session")
+def _own(tmp_path_factory):
+    def make(folder):
+        (folder / "served_own.py").write_text(CODE)
+        (folder / "served_helper.py").write_text(HELPER)
+        features = {"categorical": ["restaurant_id"], "numerical": ["stock"]}
+        world = World(
+            folder,
+            features={**features, "debias": {"position": 1}},
+            recommender=OWN,
+            adapter={"at": "auto"},
+            timezone="Europe/Berlin",
+        )
+        for number in range(REFERENCE_DAYS):
+            world.write(world.day(number), logs(world.day(number)))
+        torch.manual_seed(3)
+        with judged_plainly(), Ledger(world.config) as ledger:
+            ensure_reference(world.config, ledger)
+            pretrain(world.config, ledger, "encode")
+            sys.path.insert(0, str(folder))
+            from driftune.features.encoder import load_encoder
+            from driftune.models.own import schema_of
+
+            encoder = load_encoder(world.config.home / "model" / "encoder")
+            import served_own
+
+            model = served_own.make(schema_of(world.config, encoder), 3)
+            save_file(model.state_dict(), folder / "own.safetensors")
+            sys.path.remove(str(folder))
+            pretrain(world.config, ledger, "pretrain")
+        adapter = Adapter({"first": IAKKernel(16, IAKConfig(4, 8, "replace"))}).eval()
+        crown(world, adapter, world.config.reference.days, domain=DOMAIN)
+        with Project(world.config) as project:
+            export(project, folder / "bundle")
+        with judged_plainly():
+            bring(world, world.day(REFERENCE_DAYS), logs(world.day(REFERENCE_DAYS), unknown=True))
+
+    return made_once(tmp_path_factory, "own", make)
+
+
+def expected(world, day):
+    config = world.config
+    encoder, model, mark = load_model(config)
+    rows = load_rows(encoder, [encode_day(config, encoder, day)])
+    with Ledger(config) as ledger:
+        keys = sorted(set(rows.domain_key.tolist()))
+        _, bank = champions_for(config, ledger, mark, keys)
+    return rows, score(model, rows, bank)
+
+
+def test_its_scores_are_those_of_training(_own, tmp_path):
+    world = World.at(_own)
+    day = world.day(REFERENCE_DAYS)
+    delivered = Bundled(world, _own / "bundle", day).rows
+    rows, (p_click, p_ctcvr) = expected(world, day)
+    lengths = {len(each) for each in rows.table["history_item"].to_pylist()}
+    assert {0, 1, 2} <= lengths
+    moved = tmp_path / "moved"
+    shutil.copytree(_own / "bundle", moved)
+    scorer = Scorer.open(moved)
+    assert sys.modules["served_own"].__file__.startswith(str(moved))
+    assert sys.modules["served_helper"].__file__.startswith(str(moved))
+    found = scorer.score(delivered)
+    np.testing.assert_array_equal(found["p_click"].to_numpy(), p_click)
+    np.testing.assert_array_equal(found["p_ctcvr"].to_numpy(), p_ctcvr)
+    assert set(found["served_by"].to_pylist()) == {"adapter", "base"}
+
+
+def test_its_columns_are_those_of_training(_own):
+    world = World.at(_own)
+    day = world.day(REFERENCE_DAYS)
+    now = Scorer.open(_own / "bundle")._now
+    from driftune.serving.rows import read_rows
+
+    delivered = Bundled(world, _own / "bundle", day).rows
+    found = now.encode(read_rows(now.manifest, delivered, now.zone)).table
+    wanted = expected(world, day)[0].as_scored().table
+    assert found.column_names == wanted.column_names
+    for name in wanted.column_names:
+        assert found[name].to_pylist() == wanted[name].to_pylist(), name
+
+
+def test_its_bundle_is_compared_with_training(_own):
+    with Project(World.at(_own).config) as project:
+        assert "have the scores of training" in check_bundle(project, _own / "bundle", 200)

@@ -1,0 +1,28 @@
+"""Scores of a bundle: those of training, bit for bit, whatever the types of the columns."""
+
+import numpy as np
+import torch
+
+from driftune.serving import Scorer
+from driftune.serving.encode import encode
+from driftune.serving.rows import read_rows
+
+
+def test_rows_of_the_day_after_are_encoded_as_training_has_them(read_only):
+    now = Scorer.open(read_only.bundle)._now
+    _, _, _, rows = read_only.loaded()
+    given = read_rows(now.manifest, read_only.rows, now.zone)
+    found = encode(now.card, now.fields, now.counts, given)
+    wanted = rows.as_scored()
+    for number, name in enumerate(now.card.fields):
+        assert torch.equal(found.ids[:, number], wanted.ids[:, number]), name
+    for number, name in enumerate(now.card.numbers):
+        assert torch.equal(found.numbers[:, number], wanted.numbers[:, number]), name
+
+
+def test_scores_are_those_of_training_bit_for_bit(read_only):
+    found = Scorer.open(read_only.bundle).score(read_only.rows)
+    p_click, p_ctcvr = read_only.expected()
+    np.testing.assert_array_equal(found["p_click"].to_numpy(), p_click)
+    np.testing.assert_array_equal(found["p_ctcvr"].to_numpy(), p_ctcvr)
+    assert set(found["served_by"].to_pylist()) == {"adapter", "base"}
