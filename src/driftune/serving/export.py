@@ -14,6 +14,7 @@ from driftune.intake.columns import read_columns
 from driftune.intake.ingest import domains_for
 from driftune.io import JsonObject, read_json
 from driftune.lake.clock import day_end
+from driftune.lake.table import Lake
 from driftune.locks import locked
 from driftune.project import Project
 from driftune.registry.champions import Champion, champions_for
@@ -50,45 +51,15 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
         BundleError: when the folder holds something else, or the project cannot be served.
         LakeError, BackboneError, LedgerError: as what it reads.
     """
-    config = project.config
-    _check(config)
+    _check(project.config)
     _check_folder(to)
     view = project.lake()
-    days = [day for day in view.days if last is None or day <= last]
-    if not days:
-        raise BundleError(f"the lake holds no day up to {last or 'now'}; run driftune run first")
-    last = last or days[-1]
-    served = project.served
+    last = _last_day(view, last)
     with locked(to / _LOCK):
         champions, parts = _champions(project, to)
-        snapshot = take_snapshot(config, served.encoder, view, last)
-        types = _types(config, days)
-        roles = describe_roles(config, types, snapshot.fields, served.encoder)
-        files = {**model_files(config, served), **past_files(config, view, last)}
-        files |= table_files(config, last, roles)
-        parts |= {name: put(to, given) for name, given in files.items()}
-        parts["encoder"] = put(to, {"encoder.json": _card(served.encoder)})
-        parts["fields"] = put(to, snapshot.fields)
-        if snapshot.described:
-            parts["counters"] = put(to, snapshot.counters)
-        said: JsonObject = {
-            "driftune": version("driftune"),
-            "day": last.isoformat(),
-            "ends": _micros(config, last),
-            "data": view.version(day for day in view.days if day <= last),
-            "timezone": config.timezone,
-            "backbone": served.backbone,
-            "encoder": served.encoder.fingerprint,
-            "conversions": served.model.conversions and config.columns.convert is not None,
-            "other": config.domains.unknown == "other",
-            "text": _is_text(config),
-            "roles": roles.as_json(),
-            "tables": described_tables(config, types),
-            "own": own_columns(config),
-            "counters": [json.loads(json.dumps(asdict(each))) for each in snapshot.described],
-            "domains": {key: asdict(each) for key, each in champions.items()},
-            "parts": {name: part.as_json() for name, part in parts.items()},
-        }
+        said = _state(project, to, view, last, parts)
+        said["domains"] = {key: asdict(each) for key, each in champions.items()}
+        said["parts"] = {name: part.as_json() for name, part in parts.items()}
         before = read_manifest(to).bundle if (to / NAME).exists() else None
         write_manifest(to, said)
         drop_others(to, [*parts.values()])
@@ -101,6 +72,46 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
         sum(path.stat().st_size for path in to.rglob("*") if path.is_file()),
         now.bundle != before,
     )
+
+
+def _last_day(view: Lake, last: date | None) -> date:
+    days = [day for day in view.days if last is None or day <= last]
+    if not days:
+        raise BundleError(f"the lake holds no day up to {last or 'now'}; run driftune run first")
+    return last or days[-1]
+
+
+def _state(
+    project: Project, to: Path, view: Lake, last: date, parts: dict[str, Part]
+) -> JsonObject:
+    """What the manifest says of model, encoder and features; their files are added to ``parts``."""
+    config, served = project.config, project.served
+    snapshot = take_snapshot(config, served.encoder, view, last)
+    types = _types(config, [day for day in view.days if day <= last])
+    roles = describe_roles(config, types, snapshot.fields, served.encoder)
+    files = {**model_files(config, served), **past_files(config, view, last)}
+    files |= table_files(config, last, roles)
+    parts |= {name: put(to, given) for name, given in files.items()}
+    parts["encoder"] = put(to, {"encoder.json": _card(served.encoder)})
+    parts["fields"] = put(to, snapshot.fields)
+    if snapshot.described:
+        parts["counters"] = put(to, snapshot.counters)
+    return {
+        "driftune": version("driftune"),
+        "day": last.isoformat(),
+        "ends": _micros(config, last),
+        "data": view.version(day for day in view.days if day <= last),
+        "timezone": config.timezone,
+        "backbone": served.backbone,
+        "encoder": served.encoder.fingerprint,
+        "conversions": served.model.conversions and config.columns.convert is not None,
+        "other": config.domains.unknown == "other",
+        "text": _is_text(config),
+        "roles": roles.as_json(),
+        "tables": described_tables(config, types),
+        "own": own_columns(config),
+        "counters": [json.loads(json.dumps(asdict(each))) for each in snapshot.described],
+    }
 
 
 def _champions(project: Project, to: Path) -> tuple[dict[str, Domain], dict[str, Part]]:
