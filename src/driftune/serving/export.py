@@ -14,6 +14,7 @@ from driftune.intake.columns import read_columns
 from driftune.intake.ingest import domains_for
 from driftune.io import JsonObject, read_json
 from driftune.lake.clock import day_end
+from driftune.lake.table import Lake
 from driftune.locks import locked
 from driftune.project import Project
 from driftune.registry.champions import Champion, champions_for
@@ -22,7 +23,7 @@ from driftune.serving.described import describe_roles
 from driftune.serving.exported_model import as_bytes, model_files, own_columns, past_files
 from driftune.serving.exported_tables import described_tables, table_files
 from driftune.serving.manifest import NAME, Domain, read_manifest, write_manifest
-from driftune.serving.parts import Part, drop_others, put
+from driftune.serving.parts import FOLDER, Part, drop_others, put
 from driftune.serving.snapshot import take_snapshot
 
 _LOCK = ".lock"
@@ -72,16 +73,7 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
         if snapshot.described:
             parts["counters"] = put(to, snapshot.counters)
         said: JsonObject = {
-            "driftune": version("driftune"),
-            "day": last.isoformat(),
-            "ends": _micros(config, last),
-            "data": view.version(day for day in view.days if day <= last),
-            "timezone": config.timezone,
-            "backbone": served.backbone,
-            "encoder": served.encoder.fingerprint,
-            "conversions": served.model.conversions and config.columns.convert is not None,
-            "other": config.domains.unknown == "other",
-            "text": _is_text(config),
+            **_of_project(project, view, last),
             "roles": roles.as_json(),
             "tables": described_tables(config, types),
             "own": own_columns(config),
@@ -89,7 +81,7 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
             "domains": {key: asdict(each) for key, each in champions.items()},
             "parts": {name: part.as_json() for name, part in parts.items()},
         }
-        before = read_manifest(to).bundle if (to / NAME).exists() else None
+        before = _mark_of(to)
         write_manifest(to, said)
         drop_others(to, [*parts.values()])
     now = read_manifest(to)
@@ -101,6 +93,31 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
         sum(path.stat().st_size for path in to.rglob("*") if path.is_file()),
         now.bundle != before,
     )
+
+
+def _of_project(project: Project, view: Lake, last: date) -> JsonObject:
+    """What the manifest says of project and data."""
+    config, served = project.config, project.served
+    return {
+        "driftune": version("driftune"),
+        "day": last.isoformat(),
+        "ends": _micros(config, last),
+        "data": view.version(day for day in view.days if day <= last),
+        "timezone": config.timezone,
+        "backbone": served.backbone,
+        "encoder": served.encoder.fingerprint,
+        "conversions": served.model.conversions and config.columns.convert is not None,
+        "other": config.domains.unknown == "other",
+        "text": _is_text(config),
+    }
+
+
+def _mark_of(to: Path) -> str | None:
+    """The hash of the bundle that lies there; None where there is none that can be read."""
+    try:
+        return read_manifest(to).bundle
+    except BundleError:
+        return None
 
 
 def _champions(project: Project, to: Path) -> tuple[dict[str, Domain], dict[str, Part]]:
@@ -180,6 +197,7 @@ def _check_folder(to: Path) -> None:
             raise BundleError(
                 f"{to}: holds {others[0]} and no bundle; name an empty folder, or one of a bundle"
             )
-    elif to.exists():
+    elif to.exists() and not (to / FOLDER).is_dir():
+        # A damaged manifest beside parts is written anew; another file of its name is not.
         read_manifest(to)
     to.mkdir(parents=True, exist_ok=True)
