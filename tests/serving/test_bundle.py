@@ -154,6 +154,8 @@ def test_what_is_no_bundle_is_refused_in_one_line(served, tmp_path):
     (served.bundle / "manifest.json").write_text(json.dumps(said))
     with pytest.raises(BundleError, match="damaged"):
         Scorer.open(served.bundle)
+    exported(served)
+    Scorer.open(served.bundle)
 
 
 def test_rows_of_unknown_domains_and_rows_without_an_id(read_only):

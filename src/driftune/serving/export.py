@@ -23,7 +23,7 @@ from driftune.serving.described import describe_roles
 from driftune.serving.exported_model import as_bytes, model_files, own_columns, past_files
 from driftune.serving.exported_tables import described_tables, table_files
 from driftune.serving.manifest import NAME, Domain, read_manifest, write_manifest
-from driftune.serving.parts import Part, drop_others, put
+from driftune.serving.parts import FOLDER, Part, drop_others, put
 from driftune.serving.snapshot import take_snapshot
 
 _LOCK = ".lock"
@@ -51,16 +51,37 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
         BundleError: when the folder holds something else, or the project cannot be served.
         LakeError, BackboneError, LedgerError: as what it reads.
     """
-    _check(project.config)
+    config = project.config
+    _check(config)
     _check_folder(to)
     view = project.lake()
-    last = _last_day(view, last)
+    days = [day for day in view.days if last is None or day <= last]
+    if not days:
+        raise BundleError(f"the lake holds no day up to {last or 'now'}; run driftune run first")
+    last = last or days[-1]
+    served = project.served
     with locked(to / _LOCK):
         champions, parts = _champions(project, to)
-        said = _state(project, to, view, last, parts)
-        said["domains"] = {key: asdict(each) for key, each in champions.items()}
-        said["parts"] = {name: part.as_json() for name, part in parts.items()}
-        before = read_manifest(to).bundle if (to / NAME).exists() else None
+        snapshot = take_snapshot(config, served.encoder, view, last)
+        types = _types(config, days)
+        roles = describe_roles(config, types, snapshot.fields, served.encoder)
+        files = {**model_files(config, served), **past_files(config, view, last)}
+        files |= table_files(config, last, roles)
+        parts |= {name: put(to, given) for name, given in files.items()}
+        parts["encoder"] = put(to, {"encoder.json": _card(served.encoder)})
+        parts["fields"] = put(to, snapshot.fields)
+        if snapshot.described:
+            parts["counters"] = put(to, snapshot.counters)
+        said: JsonObject = {
+            **_of_project(project, view, last),
+            "roles": roles.as_json(),
+            "tables": described_tables(config, types),
+            "own": own_columns(config),
+            "counters": [json.loads(json.dumps(asdict(each))) for each in snapshot.described],
+            "domains": {key: asdict(each) for key, each in champions.items()},
+            "parts": {name: part.as_json() for name, part in parts.items()},
+        }
+        before = _mark_of(to)
         write_manifest(to, said)
         drop_others(to, [*parts.values()])
     now = read_manifest(to)
@@ -74,28 +95,9 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
     )
 
 
-def _last_day(view: Lake, last: date | None) -> date:
-    days = [day for day in view.days if last is None or day <= last]
-    if not days:
-        raise BundleError(f"the lake holds no day up to {last or 'now'}; run driftune run first")
-    return last or days[-1]
-
-
-def _state(
-    project: Project, to: Path, view: Lake, last: date, parts: dict[str, Part]
-) -> JsonObject:
-    """What the manifest says of model, encoder and features; their files are added to ``parts``."""
+def _of_project(project: Project, view: Lake, last: date) -> JsonObject:
+    """What the manifest says of project and data."""
     config, served = project.config, project.served
-    snapshot = take_snapshot(config, served.encoder, view, last)
-    types = _types(config, [day for day in view.days if day <= last])
-    roles = describe_roles(config, types, snapshot.fields, served.encoder)
-    files = {**model_files(config, served), **past_files(config, view, last)}
-    files |= table_files(config, last, roles)
-    parts |= {name: put(to, given) for name, given in files.items()}
-    parts["encoder"] = put(to, {"encoder.json": _card(served.encoder)})
-    parts["fields"] = put(to, snapshot.fields)
-    if snapshot.described:
-        parts["counters"] = put(to, snapshot.counters)
     return {
         "driftune": version("driftune"),
         "day": last.isoformat(),
@@ -107,11 +109,15 @@ def _state(
         "conversions": served.model.conversions and config.columns.convert is not None,
         "other": config.domains.unknown == "other",
         "text": _is_text(config),
-        "roles": roles.as_json(),
-        "tables": described_tables(config, types),
-        "own": own_columns(config),
-        "counters": [json.loads(json.dumps(asdict(each))) for each in snapshot.described],
     }
+
+
+def _mark_of(to: Path) -> str | None:
+    """The hash of the bundle that lies there; None where there is none that can be read."""
+    try:
+        return read_manifest(to).bundle
+    except BundleError:
+        return None
 
 
 def _champions(project: Project, to: Path) -> tuple[dict[str, Domain], dict[str, Part]]:
@@ -191,6 +197,7 @@ def _check_folder(to: Path) -> None:
             raise BundleError(
                 f"{to}: holds {others[0]} and no bundle; name an empty folder, or one of a bundle"
             )
-    elif to.exists():
+    elif to.exists() and not (to / FOLDER).is_dir():
+        # A damaged manifest beside parts is written anew; another file of its name is not.
         read_manifest(to)
     to.mkdir(parents=True, exist_ok=True)
