@@ -1,24 +1,29 @@
 """Decisions adapted together: as each would be alone, and no fault of one is another's."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from itertools import permutations
+from typing import TypeVar
 
 import pytest
 
 from driftune.adaptation.adapt import adapt_together
 from driftune.adaptation.finetune import finetune_together
 from driftune.adaptation.groups import deal
+from driftune.adaptation.steps import Steps
 from driftune.adaptation.workbench import Workbench
 from driftune.config.workspace import Workspace
 from driftune.errors import LakeError, LedgerError
 from driftune.project import Project
 from driftune.registry.ledger import Ledger
+from tasks.adaptation import deal_decisions
+from tests.adaptation.trainers import name_trainer, shell
 from tests.conftest import World
 from tests.crowning import DOMAIN, pending
 
 pytestmark = pytest.mark.trains
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -128,6 +133,27 @@ def test_a_group_that_was_stopped_goes_on_in_another_group(
         finetune_together(again, {decisions[0]: lambda _, done, most: epochs.append(done)})
     assert epochs[0] == 2
     assert _trained(next_day_world, decisions[:2]) == alone
+
+
+def test_a_job_of_one_s_own_gets_one_decision_after_the_other(
+    next_day_world: World, decisions: list[str]
+) -> None:
+    world, (first, second) = next_day_world, decisions[:2]
+    name_trainer(world, shell("exit 3"))
+    begun: list[str] = []
+
+    class Noted(Steps):
+        def run(self, name: str, decision_id: str, call: Callable[[], T]) -> T:
+            begun.append(decision_id)
+            return super().run(name, decision_id, call)
+
+    with Project(world.config, mirrored=False) as project:
+        found = adapt_together(project, [first, second], Noted())
+    assert found == {first: "failed", second: "failed"}
+    # The second is claimed only when the first has ended: nobody would renew its claim.
+    assert begun == sorted(begun, key=[first, second].index)
+    groups = deal_decisions.fn(world.config, [first, second], 2, 1)
+    assert groups == [[[first]], [[second]]]
 
 
 def test_decisions_are_dealt_by_rows_and_within_a_bound() -> None:
