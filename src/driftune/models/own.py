@@ -61,6 +61,7 @@ def load_own(
         _fill(model, tensors, path)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
+    model.converts = config.columns.convert is not None
     return model.eval(), Origin(sha256_of(path), _code_hash(config, settings, module))
 
 
