@@ -88,9 +88,7 @@ def test_regions_of_items_need_a_table_of_them() -> None:
 
 def test_without_conversions_in_the_log_clicks_alone_train(world: World) -> None:
     columns = world.config.columns
-    mute = world.config.model_copy(
-        update={"columns": columns.model_copy(update={"convert": None})}
-    )
+    mute = world.config.model_copy(update={"columns": columns.model_copy(update={"convert": None})})
     torch.manual_seed(0)
     click, labels = torch.randn(4), (torch.tensor([1.0, 0, 0, 1]), torch.zeros(4))
     click.requires_grad_(True)

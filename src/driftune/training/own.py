@@ -5,6 +5,7 @@ change of either is seen before anything is scored.
 """
 
 import logging
+from datetime import date
 
 import numpy as np
 import yaml
@@ -46,7 +47,7 @@ def take_up(
         )
     _try_scores(settings, model, held_out if len(held_out) else trained)
     folder, mark = Workspace(config).model / "backbone", origin.mark(settings)
-    until = seen_until(trained.domain_key, trained.time)
+    until = _trained_until(config, settings, trained, held_out)
     save_own(folder, origin, mark, encoder.fingerprint, until)
     if config.columns.category is None:
         save_groups(folder, learn_groups(config, encoder, model, mark))
@@ -58,9 +59,26 @@ def not_trained_on(config: Config, settings: RecommenderSettings, rows: Rows) ->
     """Which of the reference rows did not train it, (rows,) bool."""
     if settings.trained_until is None:
         return newest_of_each(rows.domain_key, rows.time, config.reference.holdout)
-    begins = np.datetime64(day_start(config, settings.trained_until), "us").astype(np.int64)
-    late: np.ndarray = rows.time >= begins
+    late: np.ndarray = rows.time >= _begin(config, settings.trained_until)
     return late
+
+
+def _begin(config: Config, day: date) -> int:
+    """The day's first instant, in microseconds since 1970."""
+    return int(np.datetime64(day_start(config, day), "us").astype(np.int64))
+
+
+def _trained_until(
+    config: Config, settings: RecommenderSettings, trained: Rows, held_out: Rows
+) -> dict[str, int]:
+    """By domain, from when on rows did not train it: where ``recommender.trained_until`` says so,
+    none before that, whatever days are under ``reference``."""
+    seen = seen_until(trained.domain_key, trained.time)
+    if settings.trained_until is None:
+        return seen
+    begin = _begin(config, settings.trained_until)
+    keys = np.concatenate([trained.domain_key, held_out.domain_key])
+    return {str(key): max(seen.get(str(key), begin), begin) for key in np.unique(keys)}
 
 
 def _try_scores(settings: RecommenderSettings, model: Recommender, rows: Rows) -> None:
