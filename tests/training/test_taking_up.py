@@ -7,10 +7,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from driftune.errors import BackboneError, ConfigError
 from driftune.models.backbone import trained_until
 from driftune.registry.ledger import Ledger
 from driftune.training.own import _begin
-from driftune.training.pretrain import backbone_folder, pretrain
+from driftune.training.pretrain import backbone_folder, load_model, pretrain
 from tests.conftest import REFERENCE_DAYS, World
 
 CODE = """
@@ -81,3 +82,52 @@ def test_rows_until_the_stated_day_count_as_trained_on(
     if day >= REFERENCE_DAYS:
         assert f"name more reference days from recommender.trained_until = {said} on" in caplog.text
         assert "reference.holdout" not in caplog.text
+
+
+PAIR = {"conversions": True, "gives": "(hidden.mean(1), hidden.sum(1))"}
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "a place misspelt": ({"at": ["bdy"]}, "adapter.at: no module 'bdy' to attach to; there are: b"),
+    "a place of two tensors": ({"at": ["pair"]}, "adapter.at: 'pair' gives a tuple, a kernel take"),
+    "no place": ({"options": {"places": []}}, "names no place; name modules in adapter.at (the m"),
+    "default_places": ({"options": {"places": 3}}, "its default_places fails (TypeError: 'int'"),
+    "a pair of clicks": (
+        {"options": {"gives": "(hidden.mean(1), hidden.sum(1))"}},
+        "forward gives a tuple, and conversions = False asks for one tensor",
+    ),
+    "one logit of two": (
+        {"options": {"conversions": True}},
+        "forward gives one tensor, and conversions = True asks for the logits",
+    ),
+    "a column": ({"options": {"gives": "hidden[:, :1]"}}, "it must be (256,); squeeze(1)"),
+    "numbers that are none": ({"options": {"gives": "hidden.mean(1) / 0 * 0"}}, "are no numbers"),
+    "its code": ({"options": {"gives": "[][0]"}}, "(IndexError: list index out of range); driftun"),
+    "any error": ({"options": {"gives": "1 / 0"}}, "(ZeroDivisionError: division by zero); drift"),
+    "a metric": ({"metric": "ctcvr_auc"}, "but mine:make predicts no conversions; write ctr_auc"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_serve_is_not_taken_up(name: str, ingested_world: World) -> None:
+    changes, said = REFUSED[name]
+    world = owning(ingested_world, **changes)
+    with pytest.raises((BackboneError, ConfigError)) as refused:
+        taken_up(world)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert not (backbone_folder(world.config) / "backbone.json").exists()
+
+
+def test_a_model_of_both_logits_is_taken_up(ingested_world: World) -> None:
+    world = owning(ingested_world, options=PAIR, metric="ctcvr_auc", at=["body"])
+    taken_up(world)
+    assert load_model(world.config)[1].conversions
+
+
+def test_a_metric_that_it_does_not_predict_is_refused_when_it_is_loaded(
+    ingested_world: World,
+) -> None:
+    world = owning(ingested_world)
+    taken_up(world)
+    load_model(world.config)
+    with pytest.raises(ConfigError, match=r"mine:make predicts no conversions; write ctr_auc$"):
+        load_model(owning(ingested_world, metric="ctcvr_auc").config)
