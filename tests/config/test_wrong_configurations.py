@@ -251,3 +251,22 @@ def test_many_wrong_values_are_one_line_of_some(tmp_path: Path) -> None:
     line = refused(path)
     assert "columns.domain.0 = 0: must be text" in line
     assert line.endswith("and 495 more problems")
+
+
+@pytest.mark.parametrize(("of", "known"), [("clicks", 23), ("conversions", 0), ("impressions", 0)])
+def test_a_history_of_labels_that_are_not_known_yet_is_refused(
+    of: str, known: int, tmp_path: Path
+) -> None:
+    params, path = small_params(), tmp_path / "params.yaml"
+    params.setdefault("gate", {})["label_delay_hours"] = 24
+    past = {"of": of, "lag_hours": known}
+    params["recommender"] = OWN | {"history": past}
+    path.write_text(yaml.safe_dump(params), encoding="utf-8")
+    if of == "impressions":
+        load_config(path, {})
+        return
+    line = refused(path)
+    assert f"recommender.history.lag_hours = {known} is shorter than gate.label_delay_hours" in line
+    params["recommender"]["history"] = past | {"lag_hours": 24}
+    path.write_text(yaml.safe_dump(params), encoding="utf-8")
+    load_config(path, {})

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pytest
+from deltalake import DeltaTable, write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,7 +37,7 @@ class Logs:
 
     contents: dict[date, str]
 
-    def relation(self, days: list[date]) -> str:
+    def whole_relation(self, con: duckdb.DuckDBPyConnection, days: list[date]) -> str:
         """The rows of days."""
         dates = ", ".join(f"DATE '{day}'" for day in days)
         return f"(FROM logs WHERE event_time::DATE IN ({dates}))"
@@ -248,3 +249,27 @@ def test_no_encoded_day_names_an_erased_user(encoded: World) -> None:
     assert len(kept) == len(again) < len(before)
     columns = ["r_user", "r_item", "r_time", "r_history_item"]
     assert kept[columns].map(str).values.tolist() == again[columns].map(str).values.tolist()
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_days_from_before_a_column_was_kept_are_pasts_without_it(
+    anew: bool, encoded: World
+) -> None:
+    place = str(Lake.of(encoded.config).place)
+    older = DeltaTable(place).to_pyarrow_table().drop_columns(["request_id"])
+    write_deltalake(place, older, mode="overwrite", schema_mode="overwrite", partition_by=["day"])
+    if anew:
+        encoded.write(encoded.day(2), impressions(encoded.day(2), seed=9))
+        with Ledger(encoded.config) as ledger:
+            ingest(encoded.config, ledger, encoded.day(2))
+    history = {"columns": ["item", "request"], "length": 3}
+    own = encoded.config.recommender.model_dump(mode="json") | {"history": history}
+    world = World(encoded.root, recommender=own)
+    fit_encoder(world.config, world.config.reference.days, _folder(world))
+    found = pd.read_parquet(encode(world, 1))
+    assert found["r_history_item"].map(len).sum() > 0
+    assert {each for past in found["r_history_request"] for each in past} == {None}
+    if anew:
+        found = pd.read_parquet(encode(world, 2))
+        named = {each for past in found["r_history_request"] for each in past}
+        assert None in named and len(named) > 1

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from driftune.drift.cells import embedding_regions
-from driftune.models.adapters import AdapterBank, IAKConfig, attach
+from driftune.models.adapters import AdapterBank, IAKConfig, attach, esmm_rows
 from driftune.models.esmm import ESMM
 from driftune.models.recommender import EncodedRows, Recommender
+from driftune.training.devices import serving
 from driftune.training.rows import Rows
 from driftune.training.scoring import score, score_clicks
+from tests.conftest import World
 
 
 class Plain(Recommender):
@@ -82,3 +84,20 @@ def test_regions_of_items_need_a_table_of_them() -> None:
     assert isinstance(esmm, ESMM)
     assert torch.equal(esmm.field_vectors(1), esmm.representation.table.weight[4:])
     assert len(set(embedding_regions(esmm, encoder, "item"))) > 1
+
+
+def test_without_conversions_in_the_log_clicks_alone_train(world: World) -> None:
+    columns = world.config.columns
+    mute = world.config.model_copy(update={"columns": columns.model_copy(update={"convert": None})})
+    torch.manual_seed(0)
+    click, labels = torch.randn(4), (torch.tensor([1.0, 0, 0, 1]), torch.zeros(4))
+    click.requires_grad_(True)
+    for served in (serving(mute, Plain()), serving(mute, ESMM([4, 4], 3, 5, [8]))):
+        convert = torch.randn(4, requires_grad=True)
+        served.row_losses()((click, convert), labels).sum().backward()
+        assert convert.grad is None
+    expected = torch.sigmoid(click.detach()) - labels[0]
+    torch.testing.assert_close(click.grad, 2 * expected)
+    assert served.default_places() == ["click_tower.1"]
+    assert serving(world.config, served).row_losses() is esmm_rows
+    assert served.default_places() == ["click_tower.1", "convert_tower.1"]

@@ -29,7 +29,8 @@ class History(Section):
     length: Positive = 50
     """Events at most, the newest ones."""
     lag_hours: float = Field(0, ge=0)
-    """Events count for a row when they are more than so many hours older."""
+    """Events count for a row when they are more than so many hours older. For clicks and
+    conversions `gate.label_delay_hours` at least."""
     days: Positive = 28
     """Days before the row's own that are looked at."""
 

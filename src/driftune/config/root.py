@@ -223,6 +223,13 @@ class Config(Section):
                 f"features.counters.lag_hours = {lag:g} is shorter than gate.label_delay_hours = "
                 f"{delay:g}: clicks would be counted that are not known yet; raise it"
             )
+        past = None if self.recommender is None else self.recommender.history
+        if past is not None and past.of != "impressions" and past.lag_hours < delay:
+            raise ValueError(
+                f"recommender.history.lag_hours = {past.lag_hours:g} is shorter than "
+                f"gate.label_delay_hours = {delay:g}: {past.of} would be in the history that are "
+                "not known yet; raise it"
+            )
         return self
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from driftune.features.encoder import (
     require_roles,
     save_encoder,
 )
+from driftune.features.raw import KEPT_LATER as KEPT_LATER
 from driftune.features.raw import build_pasts, past_days, raw_joins, raw_select
 from driftune.lake.duck import Connection, identifier, literal, one_row
 from driftune.lake.scratch import connect_within
@@ -31,8 +32,6 @@ ORDER = (
     *("domain_key", "event_time", "user_id", "item_id", "click", "convert", "category", "price"),
     *("request_id", "position", "propensity"),
 )
-# A lake written before a column was kept lacks it.
-KEPT_LATER = "(SELECT NULL::VARCHAR AS request_id WHERE false)"
 
 
 def fit_encoder(config: Config, days: list[date], folder: Path) -> Encoder:

@@ -10,6 +10,8 @@ from driftune.lake.duck import Connection, identifier
 from driftune.lake.table import Lake
 
 PREFIX = "r_"
+# A lake written before a column was kept lacks it.
+KEPT_LATER = "(SELECT NULL::VARCHAR AS request_id WHERE false)"
 _ROLES = {
     "user": "user_id",
     "item": "item_id",
@@ -80,7 +82,11 @@ def build_pasts(con: Connection, config: Config, view: Lake, day: date) -> None:
     values = [f"v_{number}" for number in range(len(columns))]
     picked = ", ".join(["user_id", "event_time", "item_id", "click", '"convert"', *columns])
     days = past_days(config, view, day)
-    before = f"UNION ALL SELECT {picked}, false AS own FROM {view.relation(days)}" if days else ""
+    before = ""
+    if days:
+        # Days from before a column was kept lack it.
+        rows = f"(FROM {view.whole_relation(con, days)} UNION ALL BY NAME FROM {KEPT_LATER})"
+        before = f"UNION ALL SELECT {picked}, false AS own FROM {rows}"
     # Events of one instant have an order of their own, the same on every machine.
     order = ["event_time", "item_id", *values]
     oldest_first = ", ".join(f"{name} NULLS LAST" for name in order)

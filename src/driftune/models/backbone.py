@@ -13,7 +13,7 @@ from driftune.errors import BackboneError
 from driftune.features.encoder import Encoder
 from driftune.io import read_json, replacing, write_sealed
 from driftune.models.esmm import ESMM
-from driftune.models.own import Origin, load_own
+from driftune.models.own import Origin, load_own, require_metric
 from driftune.models.recommender import Recommender
 
 
@@ -101,7 +101,7 @@ def load_own_backbone(
 
     Raises:
         BackboneError: when it is not the one that the card is of, or as ``models.own.load_own``.
-        ConfigError: as ``models.own.load_own``.
+        ConfigError: as ``models.own.load_own``, or when the gate asks for what it does not predict.
     """
     card_path = folder / "backbone.json"
     try:
@@ -122,6 +122,7 @@ def load_own_backbone(
             "pretrain"
         )
     _require_encoder(card_path, folder, fitted_with, encoder.fingerprint)
+    require_metric(config, settings, model)
     return model, mark
 
 

@@ -78,8 +78,11 @@ class ESMM(Recommender):
         return logit
 
     def default_places(self) -> list[str]:
-        """See ``Recommender.default_places``: behind the first hidden layer of each tower."""
-        return ["click_tower.1", "convert_tower.1"]
+        """See ``Recommender.default_places``: behind the first hidden layer of each tower.
+
+        Of the clicks' alone where the log tells no conversions.
+        """
+        return ["click_tower.1", "convert_tower.1"] if self.converts else ["click_tower.1"]
 
     def field_vectors(self, field: int) -> Tensor:
         """See ``Recommender.field_vectors``: the rows of the field in the embedding table."""

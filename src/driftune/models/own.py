@@ -61,7 +61,21 @@ def load_own(
         _fill(model, tensors, path)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
+    model.converts = config.columns.convert is not None
     return model.eval(), Origin(sha256_of(path), _code_hash(config, settings, module))
+
+
+def require_metric(config: Config, settings: RecommenderSettings, model: Recommender) -> None:
+    """See that the gate asks for nothing that the model does not predict.
+
+    Raises:
+        ConfigError: naming ``gate.metric``.
+    """
+    if config.gate.metric == "ctcvr_auc" and not model.conversions:
+        raise ConfigError(
+            f"{config.source_file}: gate.metric = 'ctcvr_auc', but {settings.factory} predicts no "
+            "conversions; write ctr_auc"
+        )
 
 
 def weights_file(config: Config, settings: RecommenderSettings) -> Path:

@@ -5,6 +5,7 @@ Whoever scores, fine-tunes or profiles talks to this; ``models.esmm`` is the bui
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -39,6 +40,12 @@ class EncodedRows(Protocol):
         """Columns as they were logged."""
 
 
+def first_click_rows(logits: Sequence[Tensor], labels: Sequence[Tensor]) -> Tensor:
+    """``click_rows`` of the first logit, (rows,): of a model that gives two, where the log tells no
+    conversions. That nothing is known of them must not read as that nobody buys."""
+    return click_rows(logits[0], labels)
+
+
 @dataclass(frozen=True)
 class Schema:
     """What the rows of a project hold: encoded fields with their sizes, numbers, and the columns
@@ -62,6 +69,8 @@ class Recommender(nn.Module, ABC):
     conversions: ClassVar[bool] = True
     precision: str = "fp32"
     """What it scores in: ``fp32``, or ``bf16`` by autocast."""
+    converts: bool = True
+    """Whether the log tells conversions (``columns.convert``); set when it is loaded."""
 
     @abstractmethod
     def inputs(self, rows: EncodedRows) -> tuple[Tensor, ...]:
@@ -74,9 +83,11 @@ class Recommender(nn.Module, ABC):
         return logit
 
     def row_losses(self) -> Loss:
-        """The loss by which adapters are trained: of clicks, and of conversions where it has
-        them."""
-        return esmm_rows if self.conversions else click_rows
+        """The loss by which adapters are trained: of clicks, and of conversions where the model
+        has them and the log tells them."""
+        if not self.conversions:
+            return click_rows
+        return esmm_rows if self.converts else first_click_rows
 
     def places(self) -> list[str]:
         """Names that ``adapter.at`` may choose: the paths of the modules, as PyTorch names them.

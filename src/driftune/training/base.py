@@ -24,6 +24,7 @@ from driftune.io import read_json, write_sealed, write_text
 from driftune.lake.duck import connect
 from driftune.lake.table import Lake
 from driftune.training.base_record import BaseProblem, base_record
+from driftune.training.holdout import more_held_out
 from driftune.training.rows import Rows
 
 log = logging.getLogger("driftune")
@@ -62,7 +63,7 @@ def judge_base(
     problems: list[BaseProblem] = [
         {"domain": called.get(key, key), "key": key, "told": told}
         for key, figures in found.items()
-        if (told := _problem(figures))
+        if (told := _problem(config, figures))
     ]
     made = read_json(folder / "backbone" / "made.json")
     said = {"problems": problems, "id_dropout": made.get("id_dropout", {})}
@@ -74,11 +75,11 @@ def judge_base(
     return problems
 
 
-def _problem(figures: BaseFigures) -> str | None:
+def _problem(config: Config, figures: BaseFigures) -> str | None:
     if figures.rows == 0:
         return (
-            "none of the held-out rows is of it, so that nothing says how good it is; name more "
-            "reference days, or raise reference.holdout"
+            "none of the held-out rows is of it, so that nothing says how good it is; "
+            f"{more_held_out(config)}"
         )
     said = []
     if figures.worse_than:

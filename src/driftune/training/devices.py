@@ -35,13 +35,14 @@ def device_for(config: Config) -> torch.device:
 
 
 def serving(config: Config, model: Recommender) -> Recommender:
-    """The frozen model on its device, in the precision that it scores in.
+    """The frozen model on its device, in the precision that it scores in, for the log's labels.
 
     Raises:
         ConfigError: see ``device_for``.
     """
     model.to(device_for(config))
     model.precision = config.adapter.precision
+    model.converts = config.columns.convert is not None
     return model
 
 

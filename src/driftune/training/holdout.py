@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from driftune.config import Config
+
 
 def newest_of_each(domain_key: np.ndarray, time: np.ndarray, share: float) -> np.ndarray:
     """Mark the newest ``share`` of each domain's rows, (n,) bool; rows come in order of time.
@@ -48,3 +50,11 @@ def seen_until(domain_key: np.ndarray, time: np.ndarray) -> dict[str, int]:
     newest = np.full(len(names), np.iinfo(np.int64).min)
     np.maximum.at(newest, domain, time)
     return {str(name): int(last) + 1 for name, last in zip(names, newest, strict=True)}
+
+
+def more_held_out(config: Config) -> str:
+    """What to do in params.yaml for more rows that evaluate the backbone."""
+    own = config.recommender
+    if own is None or own.trained_until is None:
+        return "name more reference days, or raise reference.holdout"
+    return f"name more reference days from recommender.trained_until = {own.trained_until} on"

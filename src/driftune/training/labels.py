@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from driftune.config import Config
 from driftune.errors import BackboneError
+from driftune.training.holdout import more_held_out
 from driftune.training.rows import Rows
 
 log = logging.getLogger("driftune")
@@ -43,13 +44,12 @@ def require_labels(config: Config, rows: Rows) -> None:
         )
 
 
-def tell_unmeasured(metrics: Mapping[str, float]) -> None:
+def tell_unmeasured(config: Config, metrics: Mapping[str, float]) -> None:
     """Warn of held-out rows by which the backbone's AUC of clicks cannot be measured."""
     rows, clicks = int(metrics["rows"]), int(metrics["clicks"])
     if clicks in (0, rows):
         missing = "impression without a click" if clicks else "click"
         log.warning(
-            "the %s held-out reference rows hold no %s: ctr_auc is not measured; raise "
-            "reference.holdout, or name more days",
-            *(f"{rows:,}", missing),
+            "the %s held-out reference rows hold no %s: ctr_auc is not measured; %s",
+            *(f"{rows:,}", missing, more_held_out(config)),
         )

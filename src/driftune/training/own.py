@@ -5,6 +5,7 @@ change of either is seen before anything is scored.
 """
 
 import logging
+from datetime import date
 
 import numpy as np
 import yaml
@@ -12,20 +13,16 @@ import yaml
 from driftune.config import Config
 from driftune.config.recommender import RecommenderSettings
 from driftune.config.workspace import Workspace
-from driftune.errors import BackboneError, ConfigError
 from driftune.features.encoder import Encoder
 from driftune.lake.clock import day_start
 from driftune.models.backbone import save_own
-from driftune.models.own import Origin, code_files, load_own, weights_file
-from driftune.models.recommender import Recommender
+from driftune.models.own import Origin, code_files, load_own, require_metric, weights_file
 from driftune.training.groups import learn_groups, save_groups
 from driftune.training.holdout import newest_of_each, seen_until
 from driftune.training.rows import Rows
-from driftune.training.scoring import score
+from driftune.training.trying import told, try_recommender
 
 log = logging.getLogger("driftune")
-# Rows that show whether it scores at all, before it is taken up.
-TRIED = 256
 
 
 def take_up(
@@ -36,20 +33,21 @@ def take_up(
     Returns its fingerprint and the hashes of what it was made of.
 
     Raises:
-        ConfigError, BackboneError: as ``models.own.load_own``, and when it does not score.
+        ConfigError, BackboneError: as ``models.own.load_own``, and when it does not score, or holds
+            no adapters at ``adapter.at``.
     """
     model, origin = load_own(config, settings, encoder)
-    if config.gate.metric == "ctcvr_auc" and not model.conversions:
-        raise ConfigError(
-            f"{config.source_file}: gate.metric = 'ctcvr_auc', but {settings.factory} predicts no "
-            "conversions; write ctr_auc"
-        )
-    _try_scores(settings, model, held_out if len(held_out) else trained)
+    require_metric(config, settings, model)
+    try_recommender(config, settings, model, held_out if len(held_out) else trained)
     folder, mark = Workspace(config).model / "backbone", origin.mark(settings)
-    until = seen_until(trained.domain_key, trained.time)
-    save_own(folder, origin, mark, encoder.fingerprint, until)
+    until = _trained_until(config, settings, trained, held_out)
+    groups = None
     if config.columns.category is None:
-        save_groups(folder, learn_groups(config, encoder, model, mark))
+        with told(settings, "its field_vectors fails"):
+            groups = learn_groups(config, encoder, model, mark)
+    save_own(folder, origin, mark, encoder.fingerprint, until)
+    if groups is not None:
+        save_groups(folder, groups)
     _tell_dvc(config, settings)
     return mark, origin
 
@@ -58,31 +56,26 @@ def not_trained_on(config: Config, settings: RecommenderSettings, rows: Rows) ->
     """Which of the reference rows did not train it, (rows,) bool."""
     if settings.trained_until is None:
         return newest_of_each(rows.domain_key, rows.time, config.reference.holdout)
-    begins = np.datetime64(day_start(config, settings.trained_until), "us").astype(np.int64)
-    late: np.ndarray = rows.time >= begins
+    late: np.ndarray = rows.time >= _begin(config, settings.trained_until)
     return late
 
 
-def _try_scores(settings: RecommenderSettings, model: Recommender, rows: Rows) -> None:
-    """See that it scores some rows.
+def _begin(config: Config, day: date) -> int:
+    """The day's first instant, in microseconds since 1970."""
+    return int(np.datetime64(day_start(config, day), "us").astype(np.int64))
 
-    Raises:
-        BackboneError: in one line, naming the factory.
-    """
-    tried = rows.take(np.arange(min(TRIED, len(rows))))
-    try:
-        p_click, p_ctcvr = score(model, tried)
-    except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise BackboneError(
-            f"{settings.factory}: does not score {len(tried)} reference rows "
-            f"({type(error).__name__}: {reason}); driftune check-model tells more"
-        ) from None
-    if p_click.shape != (len(tried),) or not np.isfinite(p_click + p_ctcvr).all():
-        raise BackboneError(
-            f"{settings.factory}: gives {p_click.shape} scores for {len(tried)} rows, or some that "
-            "are no numbers; driftune check-model tells more"
-        )
+
+def _trained_until(
+    config: Config, settings: RecommenderSettings, trained: Rows, held_out: Rows
+) -> dict[str, int]:
+    """By domain, from when on rows did not train it: where ``recommender.trained_until`` says so,
+    none before that, whatever days are under ``reference``."""
+    seen = seen_until(trained.domain_key, trained.time)
+    if settings.trained_until is None:
+        return seen
+    begin = _begin(config, settings.trained_until)
+    keys = np.concatenate([trained.domain_key, held_out.domain_key])
+    return {str(key): max(seen.get(str(key), begin), begin) for key in np.unique(keys)}
 
 
 def _tell_dvc(config: Config, settings: RecommenderSettings) -> None:

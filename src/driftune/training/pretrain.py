@@ -169,7 +169,7 @@ def evaluate(config: Config) -> Figures:
     converts = config.columns.convert is not None and model.conversions
     convert = held_out.convert.numpy() if converts else None
     overall = summary(click, convert, p_click, p_ctcvr, shown)
-    tell_unmeasured(overall)
+    tell_unmeasured(config, overall)
     folder = Workspace(config).model
     write_json(folder / "metrics.json", finite(overall))
     judge_base(config, encoder, trained, held_out, shown, p_click)

@@ -8,8 +8,8 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from driftune.deployment.check_model.outputs import form_problem
 from driftune.deployment.check_model.subject import Finding, Subject, first, forward, logits, reason
+from driftune.models.forms import form_problem
 from driftune.training.rows import Rows
 
 UNKNOWN = "an id that no log has"

@@ -3,46 +3,15 @@
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
 
 from driftune.deployment.check_model.subject import Finding, Subject, forward, logits
 from driftune.evaluation.metrics import auc
-from driftune.models.adapters.outputs import Output
-from driftune.models.recommender import Recommender
+from driftune.models.forms import form_problem
 from driftune.training.scoring import score
 
 # Clicks predicted for each one, beyond which a warning is given.
 SOUND = (0.5, 2.0)
 _SAME = 1e-5
-
-
-def form_problem(model: Recommender, output: Output, rows: int) -> tuple[str, str] | None:
-    """What is wrong with the shapes and types of an output, and the remedy."""
-    if isinstance(output, Tensor) and model.conversions:
-        return (
-            "forward gives one tensor, and conversions = True asks for the logits of pCTR and pCVR",
-            "give both, or set conversions = False in the class",
-        )
-    if not isinstance(output, Tensor) and not model.conversions:
-        return (
-            f"forward gives a {type(output).__name__}, and conversions = False asks for one tensor",
-            "give the logit of pCTR alone, or set conversions = True",
-        )
-    parts = (output,) if isinstance(output, Tensor) else output
-    if not isinstance(parts, tuple | list) or len(parts) != 1 + model.conversions:
-        return f"forward gives a {type(parts).__name__} of {len(parts)}", "return two tensors"
-    for name, part in zip(("pCTR", "pCVR"), parts, strict=False):
-        if not isinstance(part, Tensor):
-            return f"the logit of {name} is a {type(part).__name__}", "return a tensor"
-        if part.shape != (rows,):
-            shape = tuple(part.shape)
-            return (
-                f"the logit of {name} is {shape} for {rows} rows; it must be ({rows},)",
-                "squeeze(1) of a layer of one column",
-            )
-        if not part.is_floating_point():
-            return f"the logit of {name} is {part.dtype}", "return floating-point logits"
-    return None
 
 
 def check_outputs(subject: Subject) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from driftune.deployment.check_model.subject import Finding, Subject
 from driftune.deployment.check_model.timing import share_below
 from driftune.deployment.check_model.watching import Call, watch
 from driftune.models.adapters import IAKConfig, IAKKernel
-from driftune.models.adapters.outputs import Output
+from driftune.models.forms import place_problem
 
 # Of more places the share below is not measured: each is traced by itself.
 MEASURED = 24
@@ -69,7 +69,7 @@ def _unfit(place: str, calls: list[Call], rows: int) -> list[Finding]:
                 "call the module itself (not its weights or its forward), or name another place",
             )
         ]
-    problem = next((said for each in outputs if (said := _no_place(each, rows))), None)
+    problem = next((said for each in outputs if (said := place_problem(each, rows))), None)
     if problem is not None:
         return [Finding(f"place '{place}': {problem}", "wrong", "name another place")]
     if len(outputs) > 1:
@@ -82,17 +82,6 @@ def _unfit(place: str, calls: list[Call], rows: int) -> list[Finding]:
             )
         ]
     return []
-
-
-def _no_place(output: Output, rows: int) -> str | None:
-    """Why no kernel can be put behind an output; None where one can."""
-    if not isinstance(output, Tensor):
-        return f"gives a {type(output).__name__}, a kernel takes one tensor"
-    if output.dtype != torch.float32:
-        return f"gives {output.dtype}, a kernel takes torch.float32"
-    if output.ndim < 2 or len(output) != rows:
-        return f"gives {tuple(output.shape)} for {rows} rows, a kernel takes (rows, …, width)"
-    return None
 
 
 def usable_places(subject: Subject) -> list[Place]:
@@ -132,7 +121,7 @@ def _usable_names(subject: Subject) -> list[str]:
 
 def _usable(calls: list[Call], rows: int) -> dict[str, int]:
     """Names of the places that can hold a kernel, and their widths."""
-    unfit = {call.name for call in calls if _no_place(call.output, rows)} | {""}
+    unfit = {call.name for call in calls if place_problem(call.output, rows)} | {""}
     times = Counter(call.name for call in calls)
     return {
         call.name: call.output.shape[-1]
