@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from driftune.models.adapters.adapter import Adapter
 from driftune.models.adapters.devices import lowers, moved
-from driftune.models.adapters.grouped import Piece, serve_pieces
+from driftune.models.adapters.grouped import Known, Piece, serve_pieces
 from driftune.models.adapters.methods.kernel import Kernel
 from driftune.models.adapters.outputs import Output, flat, like, one_tensor, parts_of, spread
 from driftune.models.adapters.packs import Packs
@@ -32,12 +32,14 @@ class Span(NamedTuple):
 class Groups(NamedTuple):
     """The rows of a batch by slot.
 
-    ``order``: positions of the rows, sorted by slot; ``size``: how many there are.
+    ``order``: positions of the rows, sorted by slot; ``size``: how many there are; ``known``: what
+    was made of them at one place, for those that follow.
     """
 
     spans: list[Span]
     order: Tensor
     size: int
+    known: Known
 
     def on(self, device: torch.device) -> "Groups":
         """The same with the positions on a device."""
@@ -131,7 +133,7 @@ class AdapterBank(nn.Module):
             if count and isinstance(adapter, Adapter):
                 spans.append(Span(slot, adapter, start, count))
             start += count
-        return Groups(spans, torch.argsort(slots, stable=True), len(slots))
+        return Groups(spans, torch.argsort(slots, stable=True), len(slots), {})
 
     def apply_at(
         self,
@@ -161,7 +163,7 @@ class AdapterBank(nn.Module):
             whole = outputs[0].new_empty(groups.size + 1, *outputs[0].shape[1:])
             if sum(piece.rows for piece in pieces) < groups.size:
                 whole[:-1] = outputs[0]
-            serve_pieces(pieces, outputs[0], order, whole)
+            serve_pieces(pieces, outputs[0], order, whole, groups.known)
             changed = [whole[:-1]]
         for kernel, span in others:
             rows = order[span.start : span.start + span.rows]
