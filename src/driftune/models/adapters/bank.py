@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from driftune.models.adapters.adapter import Adapter
-from driftune.models.adapters.devices import lowers, moved
+from driftune.models.adapters.devices import bring, lowers, moved
 from driftune.models.adapters.grouped import Known, Piece, serve_pieces
 from driftune.models.adapters.methods.kernel import Kernel
 from driftune.models.adapters.outputs import Output, flat, like, one_tensor, parts_of, spread
@@ -61,6 +61,9 @@ class AdapterBank(nn.Module):
         self._free: list[int] = []
         self._widths: dict[str, int] = {}
         self._adapters = nn.ModuleList()
+        # It lies where adapters are brought to, and is moved with them; None: they stay.
+        self._where: Tensor | None
+        self.register_buffer("_where", None, persistent=False)
         self._packs = Packs()
 
     @classmethod
@@ -84,6 +87,12 @@ class AdapterBank(nn.Module):
     def widths(self) -> dict[str, int]:
         """Places that some adapter has a kernel at, and the width there."""
         return dict(self._widths)
+
+    def bring(self, device: torch.device) -> None:
+        """Move the adapters to the device, and each one that is loaded from now on."""
+        bring(self, device)
+        if self._where is None:
+            self._where = torch.empty(0, device=device)
 
     def adapter(self, domain: str) -> Adapter:
         """The domain's adapter itself, not a copy.
@@ -210,7 +219,7 @@ class AdapterBank(nn.Module):
         return self._slots[domain]
 
     def put(self, domain: str, adapter: Adapter) -> None:
-        """Like ``load``, but the bank holds the adapter itself.
+        """Like ``load``, but the bank holds the adapter itself, on the bank's device.
 
         Raises:
             ValueError: when a kernel's width is not that of the others at its place.
@@ -222,6 +231,9 @@ class AdapterBank(nn.Module):
                 raise ValueError(
                     f"{domain}: kernel at '{place}' has width {kernel.width}; the bank holds {held}"
                 )
+        # Before it can be served: a batch takes no adapter that is still on its way.
+        if self._where is not None:
+            bring(adapter, self._where.device)
         replaces = domain in self._slots and self._holds(domain)
         slot = self.reserve(domain)
         self._adapters[slot] = adapter
