@@ -235,7 +235,9 @@ def test_an_adapter_of_the_cpu_is_loaded_onto_the_banks_device() -> None:
             bank.load("b", made.adapter("b"))
             assert device_of(bank.adapter("a")) == DEVICE
             found = adapted(["a", "b"], *rows(2).inputs)
-            assert all(torch.equal(one.cpu(), other) for one, other in zip(found, wanted))
+            assert all(
+                torch.equal(one.cpu(), each) for one, each in zip(found, wanted, strict=True)
+            )
             adapted.to("cpu")
             bank.load("a", of_cpu)
             assert device_of(bank.adapter("a")) == CPU

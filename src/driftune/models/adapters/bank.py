@@ -17,13 +17,11 @@ from driftune.models.adapters.devices import bring, lowers, moved
 from driftune.models.adapters.grouped import Known, Piece, serve_pieces
 from driftune.models.adapters.methods.kernel import Kernel
 from driftune.models.adapters.outputs import Output, flat, like, one_tensor, parts_of, spread
-from driftune.models.adapters.packs import Packs
 
 
 class Span(NamedTuple):
     """A slot's part of the sorted rows, and the adapter that it had when they were grouped."""
 
-    slot: int
     adapter: Adapter
     start: int
     rows: int
@@ -64,7 +62,6 @@ class AdapterBank(nn.Module):
         # It lies where adapters are brought to, and is moved with them; None: they stay.
         self._where: Tensor | None
         self.register_buffer("_where", None, persistent=False)
-        self._packs = Packs()
 
     @classmethod
     def from_adapters(cls, adapters: Mapping[str, Adapter]) -> Self:
@@ -81,7 +78,8 @@ class AdapterBank(nn.Module):
     @property
     def domains(self) -> list[str]:
         """Domains that the bank holds an adapter of."""
-        return sorted(self._slots, key=lambda domain: self._slots[domain])
+        slots = dict(self._slots)
+        return sorted(slots, key=lambda domain: slots[domain])
 
     @property
     def widths(self) -> dict[str, int]:
@@ -129,8 +127,9 @@ class AdapterBank(nn.Module):
             raise ValueError(
                 f"slots are {tuple(slots.shape)} {slots.dtype}; they must be (rows,) torch.int64"
             )
-        # One look: another thread may load meanwhile.
-        adapters = list(self._adapters)
+        # One look, at a dictionary of C: another thread may load meanwhile, and the list's own
+        # iterator would end in an error then.
+        adapters = list(self._adapters._modules.values())
         if len(slots) and not -1 <= int(slots.min()) <= int(slots.max()) < len(adapters):
             raise ValueError(
                 f"slots reach from {int(slots.min())} to {int(slots.max())}; the bank has "
@@ -138,9 +137,9 @@ class AdapterBank(nn.Module):
             )
         counts = torch.bincount(slots + 1, minlength=len(adapters) + 1).tolist()
         spans, start = [], counts[0]
-        for slot, (adapter, count) in enumerate(zip(adapters, counts[1:], strict=True)):
+        for adapter, count in zip(adapters, counts[1:], strict=True):
             if count and isinstance(adapter, Adapter):
-                spans.append(Span(slot, adapter, start, count))
+                spans.append(Span(adapter, start, count))
             start += count
         return Groups(spans, torch.argsort(slots, stable=True), len(slots), {})
 
@@ -194,7 +193,7 @@ class AdapterBank(nn.Module):
             kernel = span.adapter.at(place)
             if kernel is None:
                 continue
-            pack = None if h is None else self._packs.of(span.slot, place, kernel)
+            pack = None if h is None else span.adapter.packs.of(place, kernel)
             if h is not None and pack is not None and pack.fits(h):
                 pieces.append(Piece(pack, span.start, span.rows))
             else:
@@ -237,7 +236,6 @@ class AdapterBank(nn.Module):
         replaces = domain in self._slots and self._holds(domain)
         slot = self.reserve(domain)
         self._adapters[slot] = adapter
-        self._packs.drop(slot)
         self._widths |= own
         if replaces:
             self._look_at_widths()
@@ -252,7 +250,6 @@ class AdapterBank(nn.Module):
             self.adapter(domain)
         slot = self._slots.pop(domain)
         self._adapters[slot] = nn.Identity()
-        self._packs.drop(slot)
         self._free.append(slot)
         self._look_at_widths()
 
