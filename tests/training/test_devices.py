@@ -1,5 +1,6 @@
 """Which device params.yaml chooses, and the loop's work on one that is not the CPU."""
 
+import copy
 from datetime import date
 from typing import Any
 
@@ -13,7 +14,7 @@ from driftune.drift.cells import embedding_regions
 from driftune.drift.windows import draw_windows, read_profiles
 from driftune.errors import BackboneError, ConfigError, DeviceFullError
 from driftune.guard.check import check_champions
-from driftune.models.adapters import AdapterBank
+from driftune.models.adapters import Adapter, AdapterBank, IAKConfig, IAKKernel
 from driftune.models.adapters.devices import say_once
 from driftune.models.esmm import ESMM
 from driftune.models.recommender import Recommender
@@ -185,6 +186,32 @@ def test_scores_of_a_device_are_those_of_the_cpu(
         assert device.waits == {"aten::_to_copy": 14}
         found = (*found, score_clicks(model, rows, AdapterBank()))
     assert all(map(np.array_equal, found, wanted))
+
+
+def test_scores_by_a_bank_wait_for_the_logits_alone(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "CHUNK", 100)
+    places = {"representation": 11, "click_tower.1": 8}
+    torch.manual_seed(3)
+    bank = AdapterBank.from_adapters(
+        {
+            name: Adapter(
+                {at: IAKKernel(width, IAKConfig(4, 8, "replace")) for at, width in places.items()}
+            )
+            for name in "ab"
+        }
+    )
+    wanted = score(esmm(), rows, bank)
+    with Device() as device:
+        model = esmm().to(DEVICE)
+        brought = copy.deepcopy(bank)
+        score(model, rows, brought)
+        device.waits.clear()
+        found = score(model, rows, brought)
+        assert device.waits == {"aten::_to_copy": 14}
+    assert all(map(np.array_equal, found, wanted))
+    assert not np.allclose(wanted[0], score(esmm(), rows)[0])
 
 
 def full(model: Recommender, most: int) -> None:

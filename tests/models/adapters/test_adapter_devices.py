@@ -212,6 +212,38 @@ def test_a_mixed_batch_is_served_where_the_model_is(where: str) -> None:
     assert all(map(torch.equal, *results))
 
 
+def test_rows_of_the_cpu_are_served_on_the_device() -> None:
+    served = []
+    for device in (CPU, DEVICE):
+        with on(device), attach(heads().to(device), AdapterBank(), PLACES) as adapted:
+            for name in NAMES:
+                adapted.add(name, IAKConfig(4, 8, "replace", fresh_rows=5), 5)
+            given = rows(6, fresh=True)
+            with torch.no_grad():
+                found = adapted(NAMES * 2, *given.inputs, fresh=given.fresh)
+                served.append([each.cpu() for each in found])
+    assert all(map(torch.equal, *served))
+
+
+def test_an_adapter_of_the_cpu_is_loaded_onto_the_banks_device() -> None:
+    with attach(heads(), IAKConfig(4, 8, "replace"), PLACES, NAMES, seed=5) as made:
+        made.build(torch.ones(2, WIDTH))
+        of_cpu, wanted = made.adapter("a"), made(["a", "b"], *rows(2).inputs)
+    for bank in (AdapterBank(), AdapterBank.from_adapters({"b": made.adapter("b")})):
+        with Device(), attach(heads().to(DEVICE), bank, PLACES) as adapted:
+            bank.load("a", of_cpu)
+            bank.load("b", made.adapter("b"))
+            assert device_of(bank.adapter("a")) == DEVICE
+            found = adapted(["a", "b"], *rows(2).inputs)
+            assert all(
+                torch.equal(one.cpu(), each) for one, each in zip(found, wanted, strict=True)
+            )
+            adapted.to("cpu")
+            bank.load("a", of_cpu)
+            assert device_of(bank.adapter("a")) == CPU
+        assert device_of(of_cpu) == CPU
+
+
 def test_what_is_brought_while_scores_are_made_can_be_trained() -> None:
     layer = torch.nn.Linear(2, 2)
     with torch.inference_mode():

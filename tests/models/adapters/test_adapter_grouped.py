@@ -1,9 +1,11 @@
 """Domains served by one product: as by their own kernels, whatever the sizes, swaps and changes."""
 
 import copy
+import gc
 import pickle
 import threading
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -114,6 +116,9 @@ def test_a_change_of_weights_is_served_at_once(
             lambda: kernel.matched.bias.add_(1.0),
             lambda: setattr(kernel.scale, "data", kernel.scale * 2),
             lambda: kernel.load_state_dict(make_kernel(seed=9).state_dict()),
+            lambda: kernel.load_state_dict(make_kernel(seed=8).state_dict(), assign=True),
+            lambda: setattr(kernel.matched, "bias", torch.nn.Parameter(torch.ones(12), trained)),
+            lambda: setattr(kernel, "matched", make_kernel(seed=7).matched),
         ):
             before = _pass(bank, h, slots)
             change()
@@ -142,6 +147,33 @@ def test_a_batch_keeps_the_adapters_that_it_was_grouped_with(make_kernel: Make) 
     assert not torch.allclose(after[::2], before[::2])
 
 
+def test_what_a_late_batch_packed_goes_with_the_adapter(make_kernel: Make) -> None:
+    bank = _bank([make_kernel(seed=number) for number in range(2)])
+    h, slots = torch.randn(8, 12), torch.tensor([0, 1] * 4)
+    groups, gone = bank.group(slots), weakref.ref(bank.adapter("d1"))
+    bank.unload("d1")
+    bank.apply_at(PLACE, h, (), groups)
+    assert gone() is not None
+    del groups
+    gc.collect()
+    assert gone() is None
+
+
+def test_kernels_that_pack_nothing_are_asked_once(make_kernel: Make) -> None:
+    class Plain(IAKKernel):
+        asked = 0
+
+        def packed(self) -> None:
+            self.asked += 1
+
+        def modules(self) -> Iterator[torch.nn.Module]:
+            raise AssertionError("its tensors are of no interest")
+
+    kernel = Plain(12, make_kernel().config).eval()
+    assert Packs().of(PLACE, kernel) is None
+    assert kernel.asked == 1
+
+
 def test_a_swap_under_threads_is_never_seen_by_half(make_kernel: Make) -> None:
     versions = [make_kernel(seed=number) for number in range(2)]
     bank = _bank([make_kernel(seed=number + 5) for number in range(4)])
@@ -150,17 +182,21 @@ def test_a_swap_under_threads_is_never_seen_by_half(make_kernel: Make) -> None:
     allowed = [kernel.serve(h[:1], ()) for kernel in versions]
     bank.load("d2", Adapter({PLACE: versions[0]}))
     odd: list[Tensor] = []
-    served = threading.Event()
+    wrong: list[Exception] = []
+    passes = [0, 0]
 
-    def serve() -> None:
-        with torch.no_grad():
-            for _ in range(150):
-                rows = _pass(bank, h, slots)[slots == 2]
-                if not any(torch.allclose(rows, each.expand_as(rows)) for each in allowed):
-                    odd.append(rows)
-        served.set()
+    def serve(reader: int) -> None:
+        try:
+            with torch.no_grad():
+                for _ in range(150):
+                    rows = _pass(bank, h, slots)[slots == 2]
+                    if not any(torch.allclose(rows, each.expand_as(rows)) for each in allowed):
+                        odd.append(rows)
+                    passes[reader] += 1
+        except Exception as error:
+            wrong.append(error)
 
-    readers = [threading.Thread(target=serve) for _ in range(2)]
+    readers = [threading.Thread(target=serve, args=(number,)) for number in range(2)]
     for reader in readers:
         reader.start()
     number = 0
@@ -168,14 +204,18 @@ def test_a_swap_under_threads_is_never_seen_by_half(make_kernel: Make) -> None:
         number += 1
         bank.load("d2", Adapter({PLACE: versions[number % 2]}))
         bank.load("other", Adapter({PLACE: versions[0]}))
+        bank.load(f"new {number}", Adapter({PLACE: versions[0]}))
         bank.unload("other")
-    assert served.is_set()
+        if number > 200:
+            bank.unload(f"new {number - 200}")
+    assert not wrong
+    assert passes == [150, 150]
     assert number > 1
     assert not odd
 
 
 def test_lots_hold_similar_sizes_within_their_room(make_kernel: Make) -> None:
-    pack = Packs().of(0, PLACE, make_kernel())
+    pack = Packs().of(PLACE, make_kernel())
     assert pack is not None
     sizes = [2 * ALONE, ALONE, 100, 60, 50, 30, 11, 10, 4, 1, 1]
     pieces = [Piece(pack, 0, size) for size in sizes]

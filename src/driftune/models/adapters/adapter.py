@@ -6,6 +6,7 @@ from torch import nn
 
 from driftune.models.adapters.methods.config import KernelConfig
 from driftune.models.adapters.methods.kernel import Kernel
+from driftune.models.adapters.packs import Packs
 
 
 class Adapter(nn.Module):
@@ -22,6 +23,8 @@ class Adapter(nn.Module):
             raise ValueError("an adapter needs a kernel at one place at least")
         self.places = tuple(kernels)
         self.kernels = nn.ModuleList(kernels.values())
+        # What the kernels are served by together; no part of what the adapter is.
+        self.packs = Packs()
 
     def at(self, place: str) -> Kernel | None:
         """The kernel at a place, None where the adapter has none."""

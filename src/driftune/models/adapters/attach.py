@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from driftune.models.adapters.adapter import Adapter
 from driftune.models.adapters.bank import AdapterBank
-from driftune.models.adapters.devices import bring, device_of, moved
+from driftune.models.adapters.devices import device_of, moved
 from driftune.models.adapters.draws import SeededWeights, named_seed
 from driftune.models.adapters.files import Card, Json, fingerprint, load_adapter, save_adapter
 from driftune.models.adapters.making import Seen, make_at
@@ -42,7 +42,7 @@ class AdaptedModel(nn.Module):
             wrong = "', '".join(missing)
             raise AttachError(f"no module '{wrong}' to attach to; there are: {names}")
         self.model, self.bank, self.at = model, bank, tuple(at)
-        bring(bank, device_of(model))
+        bank.bring(device_of(model))
         for parameter in model.parameters():
             parameter.requires_grad_(False)
         self._call = threading.local()
@@ -89,22 +89,25 @@ class AdaptedModel(nn.Module):
         """The model's output, each row adapted for its domain: a name or an id of ``slots``.
 
         ``fresh`` (rows, k): ids that the base has never seen, for kernels that have a table of
-        them; −1 where there is none.
+        them; −1 where there is none. All are brought to the model's device.
 
         Raises:
             AttachError: when the adapters are detached, a module's output does not fit, or the
                 model's forward does not reach a module.
         """
+        device = device_of(self.model)
+        args, kwargs = _on(device, args, kwargs)
+        unseen = None if fresh is None else moved(fresh, device)
         if self._pending:
             self.build(*args, **kwargs)
         ids = domains if isinstance(domains, Tensor) else self.slots(domains)
         try:
-            groups = self.bank.group(ids).on(device_of(self.model))
+            groups = self.bank.group(ids).on(device)
         except ValueError as error:
             raise AttachError(str(error)) from None
 
         def serve(place: str, output: Output, inputs: tuple[Tensor, ...]) -> Output:
-            return self.bank.apply_at(place, output, inputs, groups, fresh)
+            return self.bank.apply_at(place, output, inputs, groups, unseen)
 
         return self.run(serve, *args, **kwargs)
 
@@ -135,7 +138,7 @@ class AdaptedModel(nn.Module):
         All adapters are on the model's device then.
         """
         pending, device = self._pending, device_of(self.model)
-        bring(self.bank, device)
+        self.bank.bring(device)
         if not pending:
             return
         seen = self._look(*_on(device, args, kwargs))
@@ -230,7 +233,6 @@ class AdaptedModel(nn.Module):
                 f"{folder}: has kernels at {', '.join(other)}; attached are {', '.join(self.at)}"
             )
         self.bank.load(domain, adapter)
-        bring(self.bank, device_of(self.model))
         self._pending.pop(domain, None)
         return card
 

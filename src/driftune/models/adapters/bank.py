@@ -13,17 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from driftune.models.adapters.adapter import Adapter
-from driftune.models.adapters.devices import lowers, moved
-from driftune.models.adapters.grouped import Piece, serve_pieces
+from driftune.models.adapters.devices import bring, lowers, moved
+from driftune.models.adapters.grouped import Known, Piece, serve_pieces
 from driftune.models.adapters.methods.kernel import Kernel
 from driftune.models.adapters.outputs import Output, flat, like, one_tensor, parts_of, spread
-from driftune.models.adapters.packs import Packs
 
 
 class Span(NamedTuple):
     """A slot's part of the sorted rows, and the adapter that it had when they were grouped."""
 
-    slot: int
     adapter: Adapter
     start: int
     rows: int
@@ -32,12 +30,14 @@ class Span(NamedTuple):
 class Groups(NamedTuple):
     """The rows of a batch by slot.
 
-    ``order``: positions of the rows, sorted by slot; ``size``: how many there are.
+    ``order``: positions of the rows, sorted by slot; ``size``: how many there are; ``known``: what
+    was made of them at one place, for those that follow.
     """
 
     spans: list[Span]
     order: Tensor
     size: int
+    known: Known
 
     def on(self, device: torch.device) -> "Groups":
         """The same with the positions on a device."""
@@ -59,7 +59,9 @@ class AdapterBank(nn.Module):
         self._free: list[int] = []
         self._widths: dict[str, int] = {}
         self._adapters = nn.ModuleList()
-        self._packs = Packs()
+        # It lies where adapters are brought to, and is moved with them; None: they stay.
+        self._where: Tensor | None
+        self.register_buffer("_where", None, persistent=False)
 
     @classmethod
     def from_adapters(cls, adapters: Mapping[str, Adapter]) -> Self:
@@ -76,12 +78,19 @@ class AdapterBank(nn.Module):
     @property
     def domains(self) -> list[str]:
         """Domains that the bank holds an adapter of."""
-        return sorted(self._slots, key=lambda domain: self._slots[domain])
+        slots = dict(self._slots)
+        return sorted(slots, key=lambda domain: slots[domain])
 
     @property
     def widths(self) -> dict[str, int]:
         """Places that some adapter has a kernel at, and the width there."""
         return dict(self._widths)
+
+    def bring(self, device: torch.device) -> None:
+        """Move the adapters to the device, and each one that is loaded from now on."""
+        bring(self, device)
+        if self._where is None:
+            self._where = torch.empty(0, device=device)
 
     def adapter(self, domain: str) -> Adapter:
         """The domain's adapter itself, not a copy.
@@ -118,8 +127,9 @@ class AdapterBank(nn.Module):
             raise ValueError(
                 f"slots are {tuple(slots.shape)} {slots.dtype}; they must be (rows,) torch.int64"
             )
-        # One look: another thread may load meanwhile.
-        adapters = list(self._adapters)
+        # One look, at a dictionary of C: another thread may load meanwhile, and the list's own
+        # iterator would end in an error then.
+        adapters = list(self._adapters._modules.values())
         if len(slots) and not -1 <= int(slots.min()) <= int(slots.max()) < len(adapters):
             raise ValueError(
                 f"slots reach from {int(slots.min())} to {int(slots.max())}; the bank has "
@@ -127,11 +137,11 @@ class AdapterBank(nn.Module):
             )
         counts = torch.bincount(slots + 1, minlength=len(adapters) + 1).tolist()
         spans, start = [], counts[0]
-        for slot, (adapter, count) in enumerate(zip(adapters, counts[1:], strict=True)):
+        for adapter, count in zip(adapters, counts[1:], strict=True):
             if count and isinstance(adapter, Adapter):
-                spans.append(Span(slot, adapter, start, count))
+                spans.append(Span(adapter, start, count))
             start += count
-        return Groups(spans, torch.argsort(slots, stable=True), len(slots))
+        return Groups(spans, torch.argsort(slots, stable=True), len(slots), {})
 
     def apply_at(
         self,
@@ -161,7 +171,7 @@ class AdapterBank(nn.Module):
             whole = outputs[0].new_empty(groups.size + 1, *outputs[0].shape[1:])
             if sum(piece.rows for piece in pieces) < groups.size:
                 whole[:-1] = outputs[0]
-            serve_pieces(pieces, outputs[0], order, whole)
+            serve_pieces(pieces, outputs[0], order, whole, groups.known)
             changed = [whole[:-1]]
         for kernel, span in others:
             rows = order[span.start : span.start + span.rows]
@@ -183,7 +193,7 @@ class AdapterBank(nn.Module):
             kernel = span.adapter.at(place)
             if kernel is None:
                 continue
-            pack = None if h is None else self._packs.of(span.slot, place, kernel)
+            pack = None if h is None else span.adapter.packs.of(place, kernel)
             if h is not None and pack is not None and pack.fits(h):
                 pieces.append(Piece(pack, span.start, span.rows))
             else:
@@ -208,7 +218,7 @@ class AdapterBank(nn.Module):
         return self._slots[domain]
 
     def put(self, domain: str, adapter: Adapter) -> None:
-        """Like ``load``, but the bank holds the adapter itself.
+        """Like ``load``, but the bank holds the adapter itself, on the bank's device.
 
         Raises:
             ValueError: when a kernel's width is not that of the others at its place.
@@ -220,10 +230,12 @@ class AdapterBank(nn.Module):
                 raise ValueError(
                     f"{domain}: kernel at '{place}' has width {kernel.width}; the bank holds {held}"
                 )
+        # Before it can be served: a batch takes no adapter that is still on its way.
+        if self._where is not None:
+            bring(adapter, self._where.device)
         replaces = domain in self._slots and self._holds(domain)
         slot = self.reserve(domain)
         self._adapters[slot] = adapter
-        self._packs.drop(slot)
         self._widths |= own
         if replaces:
             self._look_at_widths()
@@ -238,7 +250,6 @@ class AdapterBank(nn.Module):
             self.adapter(domain)
         slot = self._slots.pop(domain)
         self._adapters[slot] = nn.Identity()
-        self._packs.drop(slot)
         self._free.append(slot)
         self._look_at_widths()
 

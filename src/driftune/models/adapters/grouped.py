@@ -7,7 +7,7 @@ the other rows of the batch by no more than the order of sums in a product, some
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -23,6 +23,9 @@ ROOM = {"cpu": 1 << 23}
 """Numbers (rows and weights) in a batched product: few products, and little copied at a time."""
 ROOM_ELSEWHERE = 1 << 27
 
+Known: TypeAlias = dict[tuple[object, ...], tuple[Tensor, Tensor]]
+"""Positions of a batch's padded rows, which are the same at all places with the same pieces."""
+
 
 class Piece(NamedTuple):
     """A domain's rows in a batch that is sorted by domain, and its kernel's weights."""
@@ -32,11 +35,13 @@ class Piece(NamedTuple):
     rows: int
 
 
-def serve_pieces(pieces: Sequence[Piece], h: Tensor, order: Tensor, result: Tensor) -> None:
+def serve_pieces(
+    pieces: Sequence[Piece], h: Tensor, order: Tensor, result: Tensor, known: Known
+) -> None:
     """Write what kernels serve for their rows of ``h`` (rows, …, width) into ``result``.
 
     ``order`` holds the positions of the rows sorted by domain. ``result`` is (rows + 1, …, width);
-    padding is written into its last row.
+    padding is written into its last row. ``known`` is of this batch.
     """
     alike: dict[Likeness, list[Piece]] = {}
     for piece in pieces:
@@ -44,7 +49,7 @@ def serve_pieces(pieces: Sequence[Piece], h: Tensor, order: Tensor, result: Tens
     width = h[:1].numel()
     room = ROOM.get(h.device.type, ROOM_ELSEWHERE)
     lots = [lot for each in alike.values() for lot in lots_of(each, width, room)]
-    take, put = _positions(lots, order, len(h))
+    take, put = _positions(lots, order, len(h), known)
     sizes = [len(lot) * lot[0].rows for lot in lots]
     for lot, source, target in zip(lots, take.split(sizes), put.split(sizes), strict=True):
         rows = h.index_select(0, source)
@@ -75,12 +80,22 @@ def lots_of(pieces: Sequence[Piece], width: int, room: int) -> list[list[Piece]]
     return lots
 
 
-def _positions(lots: Sequence[Sequence[Piece]], order: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def _positions(
+    lots: Sequence[Sequence[Piece]], order: Tensor, size: int, known: Known
+) -> tuple[Tensor, Tensor]:
     """For each padded row of the lots: the row that it is a copy of, and where it is written.
 
     Padding is a copy of its piece's last row, and written to ``size``.
     """
     rows = [(lot[0].rows, piece.rows, piece.start) for lot in lots for piece in lot]
+    key = (order.device, *rows)
+    if key not in known:
+        known[key] = _made(rows, order, size)
+    return known[key]
+
+
+def _made(rows: list[tuple[int, int, int]], order: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The positions by each piece's rows with padding, its rows, and where they start."""
     padded, counts, starts = moved(torch.tensor(rows), order.device).unbind(1)
     total = sum(each for each, _, _ in rows)
     piece = torch.repeat_interleave(padded, output_size=total)

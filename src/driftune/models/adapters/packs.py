@@ -1,10 +1,10 @@
 """Kernels' weights in the form that serves many domains at once, kept while they do not change."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import torch
-from torch import Size, Tensor
+from torch import Size, Tensor, nn
 
 from driftune.models.adapters.methods.config import KernelConfig
 from driftune.models.adapters.methods.kernel import Kernel
@@ -13,7 +13,9 @@ Likeness: TypeAlias = tuple[type[Kernel], KernelConfig, tuple[Size, ...], torch.
 """What kernels have in common that are served by one product."""
 
 Stamp: TypeAlias = tuple[int, int]
-
+Part: TypeAlias = Tensor | nn.Module | None
+Held: TypeAlias = tuple[Mapping[str, Part], str, Part]
+"""Where a module keeps a tensor or a module, its name there, and itself."""
 
 SHORT = 1 << 14
 """Numbers that PyTorch copies on one core: on a busy machine, sharing a copy out costs more."""
@@ -25,13 +27,15 @@ class Pack(NamedTuple):
     kernel: Kernel
     flat: Tensor
     likeness: Likeness
-    sources: tuple[Tensor, ...]
+    held: tuple[Held, ...]
     stamps: tuple[Stamp, ...] | None
 
     @property
     def is_current(self) -> bool:
         """Whether the kernel's weights are still those of the pack."""
-        return self.stamps is not None and self.stamps == _stamps(self.sources)
+        if self.stamps is None or any(own.get(name) is not each for own, name, each in self.held):
+            return False
+        return self.stamps == _stamps(self.held)
 
     def fits(self, h: Tensor) -> bool:
         """Whether rows like those of ``h`` (rows, …, width) pass the packed weights as they are."""
@@ -56,50 +60,62 @@ def stacked(packs: Sequence[Pack]) -> list[Tensor]:
 
 
 class Packs:
-    """The packs of a bank's kernels, by slot and place.
+    """The packs of an adapter's kernels, by place.
 
     Weights that are trained, or that were made under ``torch.inference_mode``, are packed anew for
-    each batch: a change of the latter cannot be seen. A pack is never changed, only replaced: a
+    each batch: a change of the latter cannot be seen. What is written in place through ``.data``
+    cannot be seen either: write into the parameter itself, under ``torch.no_grad``. A pack is never changed, only replaced: a
     batch that has taken it keeps it whole, whatever is loaded meanwhile.
     """
 
     def __init__(self) -> None:
-        self._kept: dict[int, dict[str, Pack]] = {}
+        self._kept: dict[str, Pack] = {}
 
     def __reduce__(self) -> tuple[type["Packs"], tuple[()]]:
-        """A copy or a pickled bank packs anew."""
+        """A copied or pickled adapter packs anew."""
         return Packs, ()
 
-    def of(self, slot: int, place: str, kernel: Kernel) -> Pack | None:
+    def of(self, place: str, kernel: Kernel) -> Pack | None:
         """The pack of the kernel; None where it has none."""
-        found = self._kept.get(slot, {}).get(place)
+        found = self._kept.get(place)
         if found is not None and found.kernel is kernel and found.is_current:
             return found
         made = _pack(kernel)
         if made is not None and made.stamps is not None:
-            self._kept.setdefault(slot, {})[place] = made
+            self._kept[place] = made
         return made
-
-    def drop(self, slot: int) -> None:
-        """Forget the packs of a slot, whose adapter is another one."""
-        self._kept.pop(slot, None)
 
 
 @torch.no_grad()
 def _pack(kernel: Kernel) -> Pack | None:
-    sources = tuple(kernel.parameters()) + tuple(kernel.buffers())
-    fixed = not any(each.requires_grad or each.is_inference() for each in sources)
-    # Before the weights are read: a change meanwhile makes the pack out of date, not wrong.
-    stamps = _stamps(sources) if fixed else None
     weights = kernel.packed()
     if weights is None:
         return None
+    held = _held(kernel)
+    tensors = [each for _, _, each in held if isinstance(each, Tensor)]
+    fixed = not any(each.requires_grad or each.is_inference() for each in tensors)
+    stamps = _stamps(held) if fixed else None
+    if fixed:
+        # Read after the stamps: a change meanwhile makes the pack out of date, not wrong.
+        weights = kernel.packed() or weights
     flat = torch.cat([each.reshape(-1) for each in weights])
     shapes = tuple(each.shape for each in weights)
     likeness = type(kernel), kernel.config.with_beta(0.0), shapes, flat.dtype, flat.device
-    return Pack(kernel, flat, likeness, sources, stamps)
+    return Pack(kernel, flat, likeness, held, stamps)
 
 
-def _stamps(tensors: tuple[Tensor, ...]) -> tuple[Stamp, ...]:
+def _held(kernel: Kernel) -> tuple[Held, ...]:
+    """What a kernel consists of: tensors that are put in the place of others are seen by it."""
+    kinds: list[Mapping[str, Part]] = [
+        kind
+        for module in kernel.modules()
+        for kind in (module._parameters, module._buffers, module._modules)
+    ]
+    return tuple((kind, name, each) for kind in kinds for name, each in kind.items())
+
+
+def _stamps(held: tuple[Held, ...]) -> tuple[Stamp, ...]:
     """Where each tensor lies, and how often it was written into."""
-    return tuple((each.data_ptr(), each._version) for each in tensors)
+    return tuple(
+        (each.data_ptr(), each._version) for _, _, each in held if isinstance(each, Tensor)
+    )
