@@ -6,6 +6,7 @@ A past is point in time: a row sees events of its user before it, none of its ow
 from datetime import date, timedelta
 
 from driftune.config import Config
+from driftune.config.recommender import History
 from driftune.lake.duck import Connection, identifier
 from driftune.lake.table import Lake
 
@@ -77,39 +78,22 @@ def build_pasts(con: Connection, config: Config, view: Lake, day: date) -> None:
     own = config.recommender
     if own is None or own.history is None:
         return
-    past = own.history
-    columns = [f"{_column(config, name)} AS v_{number}" for number, name in enumerate(past.columns)]
-    values = [f"v_{number}" for number in range(len(columns))]
-    picked = ", ".join(["user_id", "event_time", "item_id", "click", '"convert"', *columns])
+    past, picked = own.history, _picked(config, own.history)
     days = past_days(config, view, day)
-    before = ""
+    events = f"SELECT {picked}, true AS own FROM day_rows"
     if days:
         # Days from before a column was kept lack it.
         rows = f"(FROM {view.whole_relation(con, days)} UNION ALL BY NAME FROM {KEPT_LATER})"
-        before = f"UNION ALL SELECT {picked}, false AS own FROM {rows}"
-    # Events of one instant have an order of their own, the same on every machine.
-    order = ["event_time", "item_id", *values]
-    oldest_first = ", ".join(f"{name} NULLS LAST" for name in order)
-    newest_first = ", ".join(f"{name} DESC NULLS FIRST" for name in order)
+        events += f" UNION ALL SELECT {picked}, false AS own FROM {rows}"
+    asked = "user_id IN (SELECT user_id FROM day_rows)"
+    first = "(SELECT min(event_time) FROM day_rows)"
     con.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE past_kept AS
-        SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY {oldest_first}) AS n
-        FROM (
-            SELECT *, event_time + INTERVAL ({round(past.lag_hours * 3600)}) SECOND AS seen,
-                   seen < (SELECT min(event_time) FROM day_rows) AS settled
-            FROM (SELECT {picked}, true AS own FROM day_rows {before})
-            WHERE {_EVENTS[past.of]} AND user_id IN (SELECT user_id FROM day_rows)
-            QUALIFY NOT settled OR {past.length} >= row_number() OVER (
-                PARTITION BY user_id, settled ORDER BY {newest_first})
-        )
-        """
+        f"CREATE OR REPLACE TEMP TABLE past_kept AS {_kept(past, f'({events})', asked, first)}"
     )
-    lists = ", ".join(f"list({value} ORDER BY n) AS e_{n}" for n, value in enumerate(values))
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE past_events AS
-        SELECT user_id AS past_user, {lists} FROM past_kept GROUP BY user_id
+        SELECT user_id AS past_user, {_lists(past)} FROM past_kept GROUP BY user_id
         """
     )
     con.execute(
@@ -129,26 +113,44 @@ def snapshot_pasts(config: Config, rows: str, moment: str) -> str:
     """
     assert config.recommender is not None and config.recommender.history is not None
     past = config.recommender.history
-    columns = [f"{_column(config, name)} AS v_{number}" for number, name in enumerate(past.columns)]
-    values = [f"v_{number}" for number in range(len(columns))]
-    picked = ", ".join(["user_id", "event_time", "item_id", "click", '"convert"', *columns])
-    order = ["event_time", "item_id", *values]
-    newest_first = ", ".join(f"{name} DESC" for name in order)
-    lists = ", ".join(f"list({value} ORDER BY n) AS e_{n}" for n, value in enumerate(values))
+    events = f"(SELECT {_picked(config, past)}, false AS own FROM {rows})"
     return f"""
-        SELECT user_id AS past_user, list(epoch_us(seen) ORDER BY n) AS seen, {lists}
-        FROM (
-            SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY {", ".join(order)}) AS n
-            FROM (
-                SELECT *, event_time + INTERVAL ({round(past.lag_hours * 3600)}) SECOND AS seen,
-                       seen < {moment} AS settled
-                FROM (SELECT {picked}, false AS own FROM {rows})
-                WHERE {_EVENTS[past.of]} AND user_id IS NOT NULL
-                QUALIFY NOT settled OR {past.length} >= row_number() OVER (
-                    PARTITION BY user_id, settled ORDER BY {newest_first})
-            )
-        )
+        SELECT user_id AS past_user, list(epoch_us(seen) ORDER BY n) AS seen, {_lists(past)}
+        FROM ({_kept(past, events, "user_id IS NOT NULL", moment)})
         GROUP BY user_id ORDER BY user_id
+    """
+
+
+def _picked(config: Config, past: History) -> str:
+    """What is read of each event: its columns as ``v_0`` …."""
+    columns = [f"{_column(config, name)} AS v_{number}" for number, name in enumerate(past.columns)]
+    return ", ".join(["user_id", "event_time", "item_id", "click", '"convert"', *columns])
+
+
+def _lists(past: History) -> str:
+    """Lists of a user's events, oldest first, by column: ``e_0`` …."""
+    return ", ".join(f"list(v_{n} ORDER BY n) AS e_{n}" for n in range(len(past.columns)))
+
+
+def _kept(past: History, events: str, whose: str, moment: str) -> str:
+    """SQL of the events that rows from ``moment`` on may read, numbered by user from the oldest.
+
+    ``seen``: when an event counts. Of those that count at ``moment`` already, the newest suffice.
+    """
+    # Events of one instant have an order of their own, the same on every machine.
+    order = ["event_time", "item_id", *(f"v_{number}" for number in range(len(past.columns)))]
+    oldest_first = ", ".join(f"{name} NULLS LAST" for name in order)
+    newest_first = ", ".join(f"{name} DESC NULLS FIRST" for name in order)
+    return f"""
+        SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY {oldest_first}) AS n
+        FROM (
+            SELECT *, event_time + INTERVAL ({round(past.lag_hours * 3600)}) SECOND AS seen,
+                   seen < {moment} AS settled
+            FROM {events}
+            WHERE {_EVENTS[past.of]} AND {whose}
+            QUALIFY NOT settled OR {past.length} >= row_number() OVER (
+                PARTITION BY user_id, settled ORDER BY {newest_first})
+        )
     """
 
 
