@@ -2,13 +2,14 @@
 
 The columns of the table have the names that ``recommender.columns`` and ``recommender.history``
 give them, so that the model reads the same when it is trained and when Driftune scores with it.
-Change ``COLUMNS`` to the names in your logs.
+Change ``COLUMNS`` to the names in your logs, and ``ZONE`` to the time zone of params.yaml.
 """
 
 import json
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,6 +31,8 @@ COLUMNS = {
     "convert": "ordered",
 }
 DOMAIN = ("scene", "region")
+# As ``timezone`` in params.yaml: of hours and days, and of times without an offset.
+ZONE = "UTC"
 
 
 @dataclass(frozen=True)
@@ -46,22 +49,35 @@ def read_logs(paths: Sequence[Path], length: int = 0) -> pa.Table:
     delivered = pa.concat_tables([pq.read_table(path) for path in paths])
     table = delivered.select([*COLUMNS.values()]).rename_columns([*COLUMNS])
     domain = pc.binary_join_element_wise(*(delivered[name] for name in DOMAIN), " · ")
-    table = table.append_column("domain", domain).append_column("hour", pc.hour(table["time"]))
+    time = table["time"]
+    if time.type.tz is not None:
+        time = time.cast(pa.timestamp("us", ZONE))
+        table = table.set_column(table.column_names.index("time"), "time", time)
+    table = table.append_column("domain", domain).append_column("hour", pc.hour(time))
     table = table.sort_by([("time", "ascending"), ("item", "ascending")])
     return with_pasts(table, length) if length else table
 
 
-def with_pasts(table: pa.Table, length: int, columns: Sequence[str] = ("item", "category")):
-    """``history_*``: what the row's user clicked before the row's instant, oldest first."""
+def with_pasts(
+    table: pa.Table,
+    length: int,
+    columns: Sequence[str] = ("item", "category"),
+    days: int = 28,
+) -> pa.Table:
+    """``history_*``: what the row's user clicked before the row's instant, oldest first.
+
+    ``length`` and ``days``: as in ``recommender.history``; without its ``lag_hours``.
+    """
     rows = table.select(["user", "time", "click", *columns]).to_pylist()
-    known: dict[str, list[dict]] = defaultdict(list)
+    known: dict[str, deque[dict]] = defaultdict(lambda: deque(maxlen=length))
     pasts, waiting, instant = [], [], None
     for row in rows:
         if row["time"] != instant:
             for event in waiting:
                 known[event["user"]].append(event)
             waiting, instant = [], row["time"]
-        pasts.append(known[row["user"]][-length:])
+        first = row["time"].date() - timedelta(days=days)
+        pasts.append([event for event in known[row["user"]] if event["time"].date() >= first])
         if row["click"] == 1:
             waiting.append(row)
     for name in columns:
@@ -98,5 +114,7 @@ def fit(model: Recommender, table: pa.Table, epochs: int = 4, rate: float = 5e-3
 
 
 def save(model: Recommender, path: Path) -> None:
-    """Write the weights."""
-    save_file({name: each.contiguous() for name, each in model.state_dict().items()}, path)
+    """Write the weights beside their file and rename them: a model that is served has it mapped."""
+    part = path.with_name(f"{path.name}.part")
+    save_file({name: each.contiguous() for name, each in model.state_dict().items()}, part)
+    part.replace(path)

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from driftune.checksums import sha256_of
 from driftune.config.recommender import RecommenderSettings
 from driftune.errors import BackboneError, ConfigError
 from driftune.features.encoder import Encoder
@@ -225,3 +226,28 @@ def test_weights_are_mapped_from_their_file(name: str, tmp_path: Path) -> None:
     place = model.get_parameter("body.weight").data_ptr()
     bounds = [[int(end, 16) for end in each[0].split("-")] for each in ranges]
     assert any(low <= place < high for low, high in bounds)
+
+
+def test_code_that_changed_is_what_runs(tmp_path: Path) -> None:
+    world = project(tmp_path)
+    before, first = mark(world), loaded(world)
+    _other_nets(tmp_path)
+    assert loaded(world).called == "changed"
+    assert mark(world) != before
+    assert type(loaded(world)) is type(loaded(world)) is not type(first)
+
+
+def test_weights_that_change_while_they_are_read_are_not_mistaken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, plain, writes = project(tmp_path), sha256_of, [1, 0]
+
+    def hashed(path: Path) -> str:
+        if path.suffix == ".safetensors" and (not writes or writes.pop(0)):
+            _other_weights(tmp_path)
+        return plain(path)
+
+    monkeypatch.setattr("driftune.models.own.sha256_of", hashed)
+    assert torch.equal(loaded(world).get_parameter("body.bias"), torch.ones(4))
+    with pytest.raises(BackboneError, match="changed while it was read; write new weights beside"):
+        loaded(world)

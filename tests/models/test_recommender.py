@@ -1,8 +1,10 @@
 """The model seam: another recommender than the built-in one is scored, adapted and profiled."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from torch import Tensor, nn
@@ -101,3 +103,37 @@ def test_without_conversions_in_the_log_clicks_alone_train(world: World) -> None
     assert served.default_places() == ["click_tower.1"]
     assert serving(world.config, served).row_losses() is esmm_rows
     assert served.default_places() == ["click_tower.1", "convert_tower.1"]
+
+
+class Logged(Plain):
+    """One that reads a logged column, and notes how many rows it is asked for at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+
+    def inputs(self, rows: EncodedRows) -> tuple[Tensor]:
+        self.asked.append(len(rows.table))
+        price = torch.from_numpy(rows.table["price"].to_numpy()).float()
+        return (price[:, None].expand(-1, 3),)
+
+
+def test_logged_columns_are_tensors_for_some_rows_at_a_time(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Logged().eval()
+    logged = replace(rows, table=pa.table({"price": np.linspace(0, 1, len(rows))}))
+    with attach(model, IAKConfig(2, 4), "both", ["a"]) as adapted:
+        adapted.build(*model.inputs(logged))
+        adapter = adapted.adapter("a")
+        with torch.no_grad():
+            for parameter in adapter.parameters():
+                parameter.add_(0.3)
+    bank = AdapterBank.from_adapters({"a": adapter})
+    whole = score(model, logged, bank)
+    model.asked.clear()
+    monkeypatch.setattr("driftune.training.scoring.SLICE", 16)
+    parts = score(model, logged, bank)
+    assert model.asked == [16, 16, 16, 2]
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)

@@ -14,6 +14,7 @@ from driftune.errors import BackboneError
 from driftune.features.encoder import Encoder
 from driftune.io import write_json
 from driftune.models.esmm import ESMM
+from driftune.models.recommender import Recommender
 from driftune.training.groups import FILE, ItemGroups, learn_groups, load_groups, save_groups
 from tests.conftest import World
 
@@ -75,6 +76,16 @@ def test_equal_vectors_are_one_group(tmp_path: Path, world: World) -> None:
     model = ESMM(encoder.sizes, 0, 6, [4])
     torch.nn.init.ones_(model.representation.table.weight)
     assert learn_groups(world.config, encoder, model, "m").groups.tolist() == [0] * ITEMS
+
+
+def test_a_model_that_knows_no_kindred_items_has_one_group_of_all(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = encoder_of(tmp_path)
+    monkeypatch.setattr(ESMM, "field_vectors", Recommender.field_vectors)
+    learned = learn_groups(world.config, encoder, ESMM(encoder.sizes, 0, 6, [4]), "m")
+    assert learned.names == ("all items",)
+    assert learned.groups.tolist() == [0] * ITEMS
 
 
 def test_what_is_saved_is_loaded_and_belongs_to_its_backbone(tmp_path: Path, world: World) -> None:

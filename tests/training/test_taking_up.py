@@ -131,3 +131,29 @@ def test_a_metric_that_it_does_not_predict_is_refused_when_it_is_loaded(
     load_model(world.config)
     with pytest.raises(ConfigError, match=r"mine:make predicts no conversions; write ctr_auc$"):
         load_model(owning(ingested_world, metric="ctcvr_auc").config)
+
+
+def test_files_that_the_fingerprint_does_not_cover_are_told(
+    ingested_world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = ingested_world.root
+    options = {"table": "ids.json", "note": "x" * 5000, "width": 3, "none": "not-there.json"}
+    world = owning(ingested_world, options=options)
+    (root / "mine.py").write_text(CODE + "\n\ndef lazily():\n    import nets\n")
+    (root / "nets.py").write_text("")
+    (root / "ids.json").write_text("[]")
+    with caplog.at_level(logging.WARNING, "driftune"):
+        taken_up(world)
+    assert "a change of ids.json or nets.py would go unseen" in caplog.text
+    assert caplog.text.count("add to recommender.code: [ids.json, nets.py]") == 1
+    caplog.clear()
+    world = World(
+        root,
+        recommender=world.config.recommender.model_dump(mode="json")
+        | {"code": ["ids.json", "nets.py"]},
+        adapter={"at": "auto"},
+        gate={"metric": "ctr_auc"},
+    )
+    with caplog.at_level(logging.WARNING, "driftune"):
+        taken_up(world)
+    assert "would go unseen" not in caplog.text

@@ -32,7 +32,13 @@ def padded_ids(lists: Column, vocabulary: pa.Array, length: int) -> Tensor:
     0 stands before the values of shorter lists, and for a value that is null or not in the
     vocabulary.
     """
-    whole = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
+    # In one piece the texts of many rows would outgrow the 32 bits of Arrow's offsets.
+    pieces = lists.chunks if isinstance(lists, pa.ChunkedArray) else [lists]
+    padded = [_padded(piece, vocabulary, length) for piece in pieces]
+    return torch.cat([torch.zeros((0, length), dtype=torch.int64), *padded])
+
+
+def _padded(whole: pa.Array, vocabulary: pa.Array, length: int) -> Tensor:
     counts = pc.fill_null(pc.list_value_length(whole), 0).to_numpy(zero_copy_only=False)
     values = ids_of(pc.list_flatten(whole), vocabulary)
     ends = np.cumsum(counts)

@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ from driftune.models.recommender import Recommender, Schema
 _NESTED = ("state_dict", "model_state_dict")
 # Bytes of weights from which a model is first made without memory for its own initial values.
 LARGE = 1 << 28
+# Readings of weights that change meanwhile.
+TRIES = 2
+# The name under which a module keeps the hash of the code that it was imported from.
+_HASH = "__driftune_code__"
+_IMPORTING = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -53,16 +59,25 @@ def load_own(
         BackboneError: when the weights are missing, damaged or of another model.
     """
     module, path = _module(config, settings), weights_file(config, settings)
-    tensors = _checked_tensors(config, path)
-    large = path.stat().st_size >= LARGE
-    model = _made_without_memory(config, settings, module, encoder, tensors) if large else None
-    if model is None:
-        model = _made(config, settings, module, encoder)
-        _fill(model, tensors, path)
+    for _ in range(TRIES):
+        before = _state(path)
+        tensors = _checked_tensors(config, path)
+        large = path.stat().st_size >= LARGE
+        model = _made_without_memory(config, settings, module, encoder, tensors) if large else None
+        if model is None:
+            model = _made(config, settings, module, encoder)
+            _fill(model, tensors, path)
+        weights = sha256_of(path)
+        if _state(path) == before:
+            break
+    else:
+        raise BackboneError(
+            f"{path}: changed while it was read; write new weights beside it, and rename them"
+        )
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     model.converts = config.columns.convert is not None
-    return model.eval(), Origin(sha256_of(path), _code_hash(config, settings, module))
+    return model.eval(), Origin(weights, vars(module)[_HASH])
 
 
 def require_metric(config: Config, settings: RecommenderSettings, model: Recommender) -> None:
@@ -102,16 +117,44 @@ def schema_of(config: Config, encoder: Encoder) -> Schema:
 
 
 def _module(config: Config, settings: RecommenderSettings) -> ModuleType:
+    """The factory's module as its files are now: imported anew where they have changed since."""
     name = settings.factory.partition(":")[0]
-    with _found_from(config.root, name):
+    with _IMPORTING, _found_from(config.root, name):
+        held = sys.modules.get(name)
+        if held is not None and _inside(held, config.root):
+            if vars(held).get(_HASH) == _code_hash(config, settings, held):
+                return held
+            for package in _packages(config.root, name):
+                _forget(package)
         try:
-            return importlib.import_module(name)
+            module = importlib.import_module(name)
         except Exception as error:
             raise ConfigError(
                 f"{config.source_file}: recommender.factory: {name} cannot be imported "
                 f"({_reason(error)}); it is looked for in {config.root} and among the packages "
                 "that are installed"
             ) from None
+        setattr(module, _HASH, _code_hash(config, settings, module))
+        return module
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """What differs once a file was written again; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _packages(root: Path, name: str) -> set[str]:
+    """Top-level names of the project's folder that the factory's code imports, and its own."""
+    wanted = {name.partition(".")[0]}
+    files = files_of(root, name)
+    # A file that is no Python is told of by its import.
+    with suppress(SyntaxError):
+        wanted |= {each.relative_to(root.resolve()).parts[0] for each in imported(root, files)}
+    return {each.removesuffix(".py") for each in wanted}
 
 
 @contextmanager
@@ -120,12 +163,7 @@ def _found_from(root: Path, name: str) -> Iterator[None]:
 
     Those are the factory's package and what its code imports.
     """
-    wanted = {name.partition(".")[0]}
-    files = files_of(root, name)
-    # A file that is no Python is told of by its import.
-    with suppress(SyntaxError):
-        wanted |= {each.relative_to(root.resolve()).parts[0] for each in imported(root, files)}
-    for package in {each.removesuffix(".py") for each in wanted}:
+    for package in _packages(root, name):
         _release(root, package)
     sys.path.insert(0, str(root))
     importlib.invalidate_caches()
@@ -140,8 +178,12 @@ def _release(root: Path, package: str) -> None:
     held = sys.modules.get(package)
     own = [root / package, root / f"{package}.py"]
     if held is not None and any(path.exists() for path in own) and not _inside(held, root):
-        for name in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
-            del sys.modules[name]
+        _forget(package)
+
+
+def _forget(package: str) -> None:
+    for name in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
+        del sys.modules[name]
 
 
 def _inside(module: ModuleType, root: Path) -> bool:

@@ -22,6 +22,8 @@ FILE = "groups.json"
 CLUSTERED = 20_000
 # Items that name a group: its most frequent ones, one where it is long.
 NAMED, LONG = 2, 12
+# What the one group is called where the model knows no kindred items.
+ALL = "all items"
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,10 @@ def learn_groups(config: Config, encoder: Encoder, model: Recommender, mark: str
     number = encoder.fields.index("item")
     items = encoder.sizes[number] - encoder.buckets - 1
     vectors = model.field_vectors(number)
+    if vectors is None:
+        return ItemGroups(np.zeros(items, dtype=np.int64), (ALL,) if items else (), mark)
     groups = np.zeros(items, dtype=np.int64)
-    if vectors is not None and items > 1:
+    if items > 1:
         known = vectors.detach().cpu().double().numpy()[encoder.buckets + 1 :]
         groups = _clusters(known, min(config.drift.top_categories, items), config.seed)
     return ItemGroups(groups, _names(encoder, groups), mark)

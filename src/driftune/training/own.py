@@ -5,7 +5,10 @@ change of either is seen before anything is scored.
 """
 
 import logging
+import os
+from contextlib import suppress
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import yaml
@@ -16,6 +19,7 @@ from driftune.config.workspace import Workspace
 from driftune.features.encoder import Encoder
 from driftune.lake.clock import day_start
 from driftune.models.backbone import save_own
+from driftune.models.imports import imported
 from driftune.models.own import Origin, code_files, load_own, require_metric, weights_file
 from driftune.training.groups import learn_groups, save_groups
 from driftune.training.holdout import newest_of_each, seen_until
@@ -48,6 +52,7 @@ def take_up(
     save_own(folder, origin, mark, encoder.fingerprint, until)
     if groups is not None:
         save_groups(folder, groups)
+    _tell_uncovered(config, settings)
     _tell_dvc(config, settings)
     return mark, origin
 
@@ -76,6 +81,35 @@ def _trained_until(
     begin = _begin(config, settings.trained_until)
     keys = np.concatenate([trained.domain_key, held_out.domain_key])
     return {str(key): max(seen.get(str(key), begin), begin) for key in np.unique(keys)}
+
+
+def _tell_uncovered(config: Config, settings: RecommenderSettings) -> None:
+    """Warn of files that make the model what it is and that its fingerprint does not cover."""
+    root = config.root.resolve()
+    covered = {path.resolve() for path in code_files(config, settings).values()}
+    found = []
+    # A file that is no Python imports nothing.
+    with suppress(SyntaxError):
+        found = [path for path in imported(root, sorted(covered)) if path.resolve() not in covered]
+    named = [
+        root / value for value in settings.options.values() if value and isinstance(value, str)
+    ]
+    found += [path for path in named if _is_file(path) and path.resolve() not in covered]
+    if found:
+        names = sorted({os.path.relpath(path, root) for path in found})
+        log.warning(
+            "%s: a change of %s would go unseen, as the fingerprint does not cover it; add to "
+            "recommender.code: [%s]",
+            *(config.source_file, " or ".join(names), ", ".join(names)),
+        )
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a text is a file's name; many are none, or too long for one."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _tell_dvc(config: Config, settings: RecommenderSettings) -> None:

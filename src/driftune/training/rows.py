@@ -62,6 +62,25 @@ class Rows:
             self.stated_raw,
         )
 
+    def part(self, first: int, count: int) -> "Rows":
+        """So many rows from the ``first`` on, or those that there are; nothing is copied."""
+        some = slice(first, first + count)
+        return Rows(
+            self.ids[some],
+            self.numbers[some],
+            self.click[some],
+            self.convert[some],
+            self.user[some],
+            self.domain_key[some],
+            self.time[some],
+            self.request[some],
+            self.position[some],
+            self.propensity[some],
+            self.table.slice(first, count),
+            self.stated,
+            self.stated_raw,
+        )
+
     def as_scored(self) -> "Rows":
         """The rows as they are scored: where each was shown must not decide what it is worth."""
         if not self.stated:

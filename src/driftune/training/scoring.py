@@ -1,6 +1,7 @@
 """Scores of a model on encoded impressions."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from driftune.models.recommender import Recommender
 from driftune.training.rows import Rows
 
 CHUNK = 1 << 15
+# Rows whose logged columns are made tensors at once; whole chunks.
+SLICE = 2 * CHUNK
 
 
 def score(
@@ -76,14 +79,28 @@ def _logits(
 ) -> list[tuple[Tensor, ...]]:
     """What ``forward`` gives for the rows, chunk after chunk, on the model's device.
 
-    Nobody waits for the device before all chunks are on their way.
+    Nobody waits for the device before all chunks are on their way. Tensors of logged columns are
+    made for some rows at a time: pasts padded to their full length take many times their rows.
     """
-    device, inputs = device_of(model), model.inputs(rows.as_scored())
+    device, chunk = device_of(model), Chunk(CHUNK, "scoring")
+    size = SLICE if rows.table.num_columns else max(1, len(rows))
+    found: list[tuple[Tensor, ...]] = []
     try:
         with computing(device, model.precision):
-            return over_chunks(inputs, device, Chunk(CHUNK, "scoring"), forward)
+            for start in range(0, max(1, len(rows)), size):
+                inputs = model.inputs(rows.part(start, size).as_scored())
+                work = partial(_from, start, forward)
+                found += over_chunks(inputs, device, chunk, work)
+        return found
     except DeviceMemoryError as error:
         raise DeviceFullError(str(error)) from None
+
+
+def _from(
+    start: int, forward: Callable[..., tuple[Tensor, ...]], first: int, *part: Tensor
+) -> tuple[Tensor, ...]:
+    """What ``forward`` gives for rows that begin ``first`` rows after ``start``."""
+    return forward(start + first, *part)
 
 
 def _probability(logit: Tensor) -> Tensor:
