@@ -1,6 +1,7 @@
 """Scores of a model on encoded impressions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -34,7 +35,8 @@ def score(
     there; probabilities are made of its logits on the CPU, in float64.
 
     Raises:
-        DeviceFullError: when the device's memory does not suffice for few rows at once.
+        DeviceFullError: when the device's memory does not suffice for few rows at once, or for
+            the bank.
     """
     if bank is None or not bank.widths:
         found = _logits(model, rows, lambda first, *part: parts_of(model(*part)))
@@ -43,7 +45,7 @@ def score(
 
         # By hash: sorting a million keys takes longer than scoring their rows.
         row_names, names = pd.factorize(rows.domain_key)
-        with attach(model, bank, list(bank.widths)) as adapted:
+        with _one_line(), attach(model, bank, list(bank.widths)) as adapted:
             slots = adapted.slots(names.tolist())[torch.from_numpy(row_names)]
             found = _logits(
                 model,
@@ -79,9 +81,14 @@ def _logits(
     Nobody waits for the device before all chunks are on their way.
     """
     device, inputs = device_of(model), model.inputs(rows.as_scored())
+    with _one_line(), computing(device, model.precision):
+        return over_chunks(inputs, device, Chunk(CHUNK, "scoring"), forward)
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
     try:
-        with computing(device, model.precision):
-            return over_chunks(inputs, device, Chunk(CHUNK, "scoring"), forward)
+        yield
     except DeviceMemoryError as error:
         raise DeviceFullError(str(error)) from None
 

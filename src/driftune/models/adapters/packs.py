@@ -64,8 +64,9 @@ class Packs:
 
     Weights that are trained, or that were made under ``torch.inference_mode``, are packed anew for
     each batch: a change of the latter cannot be seen. What is written in place through ``.data``
-    cannot be seen either: write into the parameter itself, under ``torch.no_grad``. A pack is never changed, only replaced: a
-    batch that has taken it keeps it whole, whatever is loaded meanwhile.
+    cannot be seen either: write into the parameter itself, under ``torch.no_grad``. A pack
+    is never changed, only replaced: a batch that has taken it keeps it whole, whatever is loaded
+    meanwhile.
     """
 
     def __init__(self) -> None:
