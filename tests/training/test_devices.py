@@ -101,7 +101,7 @@ def test_a_device_of_another_name_is_refused(make_world, wrong: str) -> None:
 def test_auto_says_once_why_it_is_the_cpu(
     make_world, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    config = config_with(make_world())
+    config = config_with(make_world(), device="auto")
     machine(monkeypatch, 0, built=False)
     device_for(config)
     assert caplog.records == []
@@ -114,7 +114,7 @@ def test_auto_says_once_why_it_is_the_cpu(
 
 
 def test_bf16_needs_a_device_that_computes_it(make_world, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = config_with(make_world(), precision="bf16")
+    config = config_with(make_world(), precision="bf16", device="auto")
     assert device_for(config) == CPU
     machine(monkeypatch, 1)
     monkeypatch.setattr(devices_module, "_knows_bf16", lambda device: device.type != "cuda")
@@ -127,7 +127,7 @@ def test_bf16_needs_a_device_that_computes_it(make_world, monkeypatch: pytest.Mo
 def test_where_it_is_computed_changes_no_decision_but_the_precision_does(make_world) -> None:
     world = make_world()
     marks = settings_marks(world.config)
-    assert settings_marks(config_with(world, device="cpu")) == marks
+    assert settings_marks(config_with(world, device="cuda:1")) == marks
     assert settings_marks(config_with(world, precision="bf16"))["adapter"] != marks["adapter"]
 
 
