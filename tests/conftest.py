@@ -85,7 +85,7 @@ def _shipped() -> dict[str, Any]:
 
 
 def small_params() -> dict[str, Any]:
-    """The project's own params.yaml, made small."""
+    """The project's own params.yaml, made small, and on the CPU whatever the machine has."""
     params = deepcopy(_shipped())
     params["source"] = {"uri": "logs/{day}.parquet"}
     params["reference"] = {
@@ -96,7 +96,7 @@ def small_params() -> dict[str, Any]:
     params["drift"] |= {"min_rows": 150, "min_clicks": 30}
     params["gate"] |= {"min_rows": 50, "min_positives": 10, "min_users": 20, "resamples": 200}
     params["backbone"] |= {"hidden": [16], "epochs": 1, "embedding": 4}
-    params["adapter"] |= {"epochs": 2, "hidden": 16, "bottleneck": 4}
+    params["adapter"] |= {"epochs": 2, "hidden": 16, "bottleneck": 4, "device": "cpu"}
     return params
 
 

@@ -2,8 +2,9 @@
 
 PyTorch's builds for the CPU make no tensors on CUDA, not even fake ones (``FakeTensorMode``). Here
 ``meta`` stands for the device, but with values: while ``Device`` is entered, what is moved to or
-made on it is an ``OnDevice``. An operation that mixes it with a tensor of the CPU is refused as
-CUDA refuses it, and values come back only by a copy (``.cpu()``, ``float(…)``), which is counted.
+made on it is an ``OnDevice``. An operation that mixes it with a tensor of the CPU, or draws on it
+by a generator of the CPU, is refused as CUDA refuses it, and values come back only by a copy
+(``.cpu()``, ``float(…)``), which is counted.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -137,6 +138,8 @@ def _call(func: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         given["device"] = torch.device("cpu")
     if own and func._schema.name == "aten::copy_":
         stays = isinstance(args[0], OnDevice)
+    if stays and any(isinstance(each, torch.Generator) for each in tree_leaves((args, kwargs))):
+        raise RuntimeError(f"{func}: a generator of the CPU draws on the device")
     found = func(*tree_map(_held, args), **tree_map(_held, given))
     known = {id(each.held): each for each in own}
     if not stays:

@@ -15,13 +15,14 @@ from driftune.drift.windows import draw_windows, read_profiles
 from driftune.errors import BackboneError, ConfigError, DeviceFullError
 from driftune.guard.check import check_champions
 from driftune.models.adapters import Adapter, AdapterBank, IAKConfig, IAKKernel
+from driftune.models.adapters import devices as adapter_devices
 from driftune.models.adapters.devices import say_once
 from driftune.models.esmm import ESMM
 from driftune.models.recommender import Recommender
 from driftune.registry.ledger import Ledger
 from driftune.training import devices as devices_module
 from driftune.training import fitting, scoring
-from driftune.training.devices import device_for
+from driftune.training.devices import device_for, serving
 from driftune.training.fitting import fit
 from driftune.training.pretrain import load_model, pretrain
 from driftune.training.ranks import Ranks, ranks
@@ -100,7 +101,7 @@ def test_a_device_of_another_name_is_refused(make_world, wrong: str) -> None:
 def test_auto_says_once_why_it_is_the_cpu(
     make_world, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    config = config_with(make_world())
+    config = config_with(make_world(), device="auto")
     machine(monkeypatch, 0, built=False)
     device_for(config)
     assert caplog.records == []
@@ -113,7 +114,7 @@ def test_auto_says_once_why_it_is_the_cpu(
 
 
 def test_bf16_needs_a_device_that_computes_it(make_world, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = config_with(make_world(), precision="bf16")
+    config = config_with(make_world(), precision="bf16", device="auto")
     assert device_for(config) == CPU
     machine(monkeypatch, 1)
     monkeypatch.setattr(devices_module, "_knows_bf16", lambda device: device.type != "cuda")
@@ -126,7 +127,7 @@ def test_bf16_needs_a_device_that_computes_it(make_world, monkeypatch: pytest.Mo
 def test_where_it_is_computed_changes_no_decision_but_the_precision_does(make_world) -> None:
     world = make_world()
     marks = settings_marks(world.config)
-    assert settings_marks(config_with(world, device="cpu")) == marks
+    assert settings_marks(config_with(world, device="cuda:1")) == marks
     assert settings_marks(config_with(world, precision="bf16"))["adapter"] != marks["adapter"]
 
 
@@ -237,6 +238,50 @@ def test_a_full_device_scores_the_same_in_smaller_chunks(
     full(model, 0)
     with pytest.raises(DeviceFullError, match="cpu: its memory does not suffice for scoring of "):
         score(model, rows)
+
+
+def no_room(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB.")
+
+    monkeypatch.setattr(module, name, refuse)
+
+
+def test_no_memory_for_a_model_is_one_line(
+    make_world, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, model = make_world(adapter={"device": "cpu"}).config, esmm()
+    bank = AdapterBank.from_adapters(
+        {"a": Adapter({"click_tower.1": IAKKernel(8, IAKConfig(4, 8))})}
+    )
+    with monkeypatch.context() as patched, Device():
+        there = esmm().to(DEVICE)
+        no_room(patched, AdapterBank, "to")
+        with pytest.raises(DeviceFullError, match="does not suffice for the adapters; free memory"):
+            score(there, rows, bank)
+    with monkeypatch.context() as patched:
+        no_room(patched, torch.optim.Adam, "step")
+        with pytest.raises(BackboneError, match="does not suffice for a step of the optimiser; "):
+            fit(config, esmm(), rows)
+    no_room(monkeypatch, torch.nn.Module, "to")
+    with pytest.raises(DeviceFullError, match="cpu: its memory does not suffice for the backbone"):
+        serving(config, model)
+    with pytest.raises(BackboneError, match="cpu: its memory does not suffice for the backbone"):
+        fit(config, model, rows)
+
+
+def test_rows_without_room_on_the_device_are_copied(
+    make_world, rows: Rows, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    wanted, made = esmm(), esmm()
+    losses = fit(make_world().config, wanted, rows)
+    with monkeypatch.context() as patched:
+        no_room(patched, adapter_devices, "moved")
+        assert fit(make_world().config, made, rows) == losses
+    assert made.fingerprint() == wanted.fingerprint()
+    assert [each.message for each in caplog.records] == [
+        "cpu: no memory to hold the rows of pre-training, of which each batch is copied"
+    ]
 
 
 def test_a_full_device_pretrains_the_same_in_smaller_parts(make_world, rows: Rows) -> None:

@@ -61,7 +61,8 @@ class Adapter(Section):
     """Weight decay."""
     device: Annotated[str, AfterValidator(_known_device)] = "auto"
     """Where models are trained and score, pre-training included: `auto` (the first CUDA device,
-    else the CPU), `cpu`, `cuda`, `cuda:N` or `mps`. It decides nothing."""
+    else the CPU), `cpu`, `cuda`, `cuda:N` or `mps`. It is no part of a decision's
+    settings."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """`bf16`: forward passes run in bfloat16 (autocast); losses and figures in full precision."""
     trainer: Trainer | None = None

@@ -200,7 +200,7 @@ def _made(
         raise ConfigError(f"{where}: {module.__name__} has no function {name!r}")
     try:
         # A factory may import what it needs when it is called.
-        with _found_from(config.root, module.__name__), torch.random.fork_rng():
+        with _found_from(config.root, module.__name__), torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             model = factory(schema_of(config, encoder), **settings.options)
     except Exception as error:

@@ -5,8 +5,8 @@ import os
 import torch
 
 from driftune.config import Config
-from driftune.errors import ConfigError
-from driftune.models.adapters.devices import HOST, say_once
+from driftune.errors import ConfigError, DeviceFullError
+from driftune.models.adapters.devices import HOST, DeviceMemoryError, needing, say_once
 from driftune.models.recommender import Recommender
 
 
@@ -39,8 +39,14 @@ def serving(config: Config, model: Recommender) -> Recommender:
 
     Raises:
         ConfigError: see ``device_for``.
+        DeviceFullError: when the device's memory does not suffice for the model.
     """
-    model.to(device_for(config))
+    device = device_for(config)
+    try:
+        with needing(device, "the backbone"):
+            model.to(device)
+    except DeviceMemoryError as error:
+        raise DeviceFullError(str(error)) from None
     model.precision = config.adapter.precision
     model.converts = config.columns.convert is not None
     return model

@@ -1,7 +1,8 @@
 """Training a model on rows, batch by batch, on one process or several."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -15,8 +16,10 @@ from driftune.models.adapters.devices import (
     Chunk,
     DeviceMemoryError,
     computing,
+    held_on,
     lacks_memory,
     moved,
+    needing,
     raised,
 )
 from driftune.models.recommender import Recommender
@@ -45,10 +48,12 @@ class _Batches:
         self.device = torch.device(group.device)
         self.precision = config.adapter.precision
         self.model, self.shared = model, group.together(model)
-        self.ids, *self.others = (rows.ids, rows.numbers, rows.click, rows.convert)
-        taken = sum(each.element_size() * each.numel() for each in (self.ids, *self.others))
-        if taken <= RESIDENT:
-            self.ids, *self.others = (moved(each, self.device) for each in (self.ids, *self.others))
+        self.ids, *self.others = held_on(
+            (rows.ids, rows.numbers, rows.click, rows.convert),
+            self.device,
+            RESIDENT,
+            "the rows of pre-training",
+        )
         self.most = Chunk(sys.maxsize, "a batch of pre-training")
         self.alone = group.size == 1
 
@@ -104,21 +109,23 @@ def fit(
 ) -> list[float]:
     """Train the model in place on the rows, as ``backbone`` says; returns the epochs' losses.
 
-    The model lies on the group's device. Several ranks share each batch, so that ``batch_size`` is
-    that of all of them together.
+    The model is moved to the group's device. Several ranks share each batch, so that
+    ``batch_size`` is that of all of them together.
 
     Raises:
-        BackboneError: when the device's memory does not suffice for few rows at once.
+        BackboneError: when the device's memory does not suffice for few rows at once, or for
+            the model.
     """
     settings = config.backbone
-    optimiser = torch.optim.Adam(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
     order, draws = (torch.Generator().manual_seed(config.seed + n) for n in range(2))
     batches = -(-len(rows) // settings.batch_size)
     losses = []
     model.train()
-    held = _Batches(config, model, rows, group)
+    with _one_line(), needing(torch.device(group.device), "the backbone"):
+        held = _Batches(config, model.to(group.device), rows, group)
+    optimiser = torch.optim.Adam(
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
     for epoch in range(settings.epochs):
         shuffled = torch.randperm(len(rows), generator=order)
         seen, weights = list[Tensor](), list[float]()
@@ -127,11 +134,10 @@ def fit(
             ids = held.ids_of(batch)
             ids = ids if dropout is None else dropout(ids, draws)
             place, weight = group.part(torch.arange(len(batch)))
-            try:
+            with _one_line():
                 loss = held.gradients(ids[moved(place, ids.device)], batch[place], weight)
-            except DeviceMemoryError as error:
-                raise BackboneError(str(error)) from None
-            optimiser.step()
+                with needing(held.device, "a step of the optimiser"):
+                    optimiser.step()
             # Read when the epoch is over: the device is not waited for before.
             seen.append(loss)
             weights.append(weight * len(batch) / group.size)
@@ -140,6 +146,14 @@ def fit(
         total = sum(one * each for one, each in zip(_floats(seen), weights, strict=True))
         losses.append(round(group.sum(total) / max(1, len(rows)), 6))
     return losses
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    try:
+        yield
+    except DeviceMemoryError as error:
+        raise BackboneError(str(error)) from None
 
 
 def _floats(losses: list[Tensor]) -> list[float]:

@@ -133,10 +133,10 @@ def train(config: Config, progress: Progress | None = None, group: Ranks = ALONE
         return group.on_first(taken_up, {})
     require_labels(config, rows)
     dropout = id_dropout(config, encoder, rows, held_out)
-    with one_thread(), torch.random.fork_rng():
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = ESMM(encoder.sizes, len(encoder.numbers), settings.embedding, settings.hidden)
-        losses = fit(config, model.to(group.device), rows, dropout, progress, group)
+        losses = fit(config, model, rows, dropout, progress, group)
     until, dropped = seen_until(rows.domain_key, rows.time), dropout.told
 
     def save() -> Figures:

@@ -1,6 +1,7 @@
 """Scores of a model on encoded impressions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -37,7 +38,8 @@ def score(
     there; probabilities are made of its logits on the CPU, in float64.
 
     Raises:
-        DeviceFullError: when the device's memory does not suffice for few rows at once.
+        DeviceFullError: when the device's memory does not suffice for few rows at once, or for
+            the bank.
     """
     if bank is None or not bank.widths:
         found = _logits(model, rows, lambda first, *part: parts_of(model(*part)))
@@ -46,7 +48,7 @@ def score(
 
         # By hash: sorting a million keys takes longer than scoring their rows.
         row_names, names = pd.factorize(rows.domain_key)
-        with attach(model, bank, list(bank.widths)) as adapted:
+        with _one_line(), attach(model, bank, list(bank.widths)) as adapted:
             slots = adapted.slots(names.tolist())[torch.from_numpy(row_names)]
             found = _logits(
                 model,
@@ -85,13 +87,17 @@ def _logits(
     device, chunk = device_of(model), Chunk(CHUNK, "scoring")
     size = SLICE if rows.table.num_columns else max(1, len(rows))
     found: list[tuple[Tensor, ...]] = []
+    with _one_line(), computing(device, model.precision):
+        for start in range(0, max(1, len(rows)), size):
+            inputs = model.inputs(rows.part(start, size).as_scored())
+            found += over_chunks(inputs, device, chunk, partial(_from, start, forward))
+    return found
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
     try:
-        with computing(device, model.precision):
-            for start in range(0, max(1, len(rows)), size):
-                inputs = model.inputs(rows.part(start, size).as_scored())
-                work = partial(_from, start, forward)
-                found += over_chunks(inputs, device, chunk, work)
-        return found
+        yield
     except DeviceMemoryError as error:
         raise DeviceFullError(str(error)) from None
 

@@ -1,6 +1,7 @@
 """Adapters on a device that is not the CPU, in its memory, and in bf16."""
 
 import logging
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -265,6 +266,10 @@ def test_the_device_of_the_tests_refuses_what_cuda_refuses() -> None:
         ):
             with pytest.raises(RuntimeError, match="in one operation"):
                 mixed()
+        with pytest.raises(RuntimeError, match="a generator of the CPU"):
+            torch.randn(3, generator=torch.Generator(), device=DEVICE)
+        with pytest.raises(RuntimeError, match="a generator of the CPU"):
+            there.normal_(generator=torch.Generator())
         with pytest.raises(RuntimeError, match="not supported for tensor subclasses"):
             there.numpy()
         # A number is no tensor of the CPU, neither for CUDA.
@@ -349,6 +354,11 @@ def test_the_frozen_pass_is_not_kept_where_memory_lacks(monkeypatch: pytest.Monk
         (torch.OutOfMemoryError("CUDA out of memory."), True),
         (RuntimeError("CUDA error: out of memory"), True),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"), True),
+        (
+            RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate`"),
+            True,
+        ),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
         (RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB)"), True),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
         (DeviceMemoryError("cuda: out of memory"), False),
@@ -371,6 +381,19 @@ def test_chunks_that_lacked_memory_are_done_again_in_smaller_ones() -> None:
     found = over_chunks([torch.arange(250)], CPU, Chunk(100, "a test"), work)
     assert [each for part in found for each in part] == list(range(250))
     assert seen == [(0, 100), (100, 25), (125, 25), (150, 25), (175, 25), (200, 25), (225, 25)]
+
+
+def test_a_chunk_that_lacked_memory_is_not_held_meanwhile() -> None:
+    tried: list[weakref.ref[Tensor]] = []
+
+    def work(first: int, part: Tensor) -> None:
+        assert all(each() is None for each in tried)
+        if len(part) > 30:
+            tried.append(weakref.ref(part))
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    over_chunks([torch.arange(100)], CPU, Chunk(100, "a test"), work)
+    assert len(tried) == 2
 
 
 def test_parts_draw_the_numbers_of_the_batch() -> None:

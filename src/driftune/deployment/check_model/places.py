@@ -110,7 +110,7 @@ def kernel_settings(settings: AdapterSettings) -> IAKConfig:
 
 def kernel_parameters(settings: AdapterSettings, width: int) -> int:
     """The number of parameters of a kernel behind so many columns."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         kernel = IAKKernel(width, kernel_settings(settings))
     return sum(each.numel() for each in kernel.parameters())
 

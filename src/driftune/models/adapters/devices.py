@@ -4,8 +4,8 @@ A device is never asked for: it is that of the model's tensors, and rows are bro
 """
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from itertools import chain
 from typing import ParamSpec, TypeVar
@@ -18,8 +18,16 @@ log = logging.getLogger("driftune")
 HOST = torch.device("cpu")
 # So few rows at once are not halved any more.
 LEAST_ROWS = 16
+# Bytes from which page-locked memory for a single copy costs the host more than waiting for it.
+PINNED = 1 << 25
 # How CUDA, its libraries and MPS say it where it is no torch.OutOfMemoryError.
-_FULL = ("out of memory", "cublas_status_alloc_failed")
+_FULL = (
+    "out of memory",
+    "cublas_status_alloc_failed",
+    "cublas_status_not_initialized",
+    "cudnn_status_alloc_failed",
+)
+_HELP = "free memory on it, let fewer processes share it, or compute on the CPU"
 _SHORT = (torch.bfloat16, torch.float16)
 
 P = ParamSpec("P")
@@ -27,7 +35,9 @@ T = TypeVar("T")
 
 
 class DeviceMemoryError(RuntimeError):
-    """A device's memory does not suffice for the fewest rows that can be computed at once."""
+    """A device's memory does not suffice for the fewest rows that can be computed at once, or
+    for what is needed whole.
+    """
 
 
 def device_of(module: nn.Module) -> torch.device:
@@ -40,19 +50,47 @@ def device_of(module: nn.Module) -> torch.device:
 def moved(tensor: Tensor, device: torch.device) -> Tensor:
     """The tensor on the device, itself where it is there.
 
-    A copy to CUDA goes by pinned memory and is queued: the caller does not wait for it.
+    A copy to CUDA of less than ``PINNED`` bytes goes by pinned memory and is queued: the caller
+    does not wait for it.
     """
-    if device.type == "cuda" and tensor.device.type == "cpu":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
+    if device.type != "cuda" or tensor.device.type != "cpu" or _bytes([tensor]) >= PINNED:
+        return tensor.to(device)
+    # Views are not pinned as they lie: an expanded one overlaps itself.
+    return tensor.contiguous().pin_memory().to(device, non_blocking=True)
+
+
+def held_on(
+    tensors: Sequence[Tensor], device: torch.device, most: int, what: str
+) -> tuple[Tensor, ...]:
+    """The tensors on the device where they take ``most`` bytes at most and it has the memory.
+
+    Else all stay where they are. ``what`` they are is said in the log.
+    """
+    if _bytes(tensors) > most:
+        return tuple(tensors)
+    try:
+        return tuple(moved(each, device) for each in tensors)
+    except RuntimeError as error:
+        if not lacks_memory(error):
+            raise
+    say_once(f"{device}: no memory to hold {what}, of which each batch is copied")
+    return tuple(tensors)
+
+
+def _bytes(tensors: Sequence[Tensor]) -> int:
+    return sum(each.element_size() * each.numel() for each in tensors)
 
 
 def bring(module: nn.Module, device: torch.device) -> None:
-    """Move a module to the device, in place, where a tensor of it is elsewhere."""
+    """Move adapters to the device, in place, where a tensor of them is elsewhere.
+
+    Raises:
+        DeviceMemoryError: when its memory does not suffice for them.
+    """
     if all(each.device == device for each in chain(module.parameters(), module.buffers())):
         return
     # Tensors that are made in inference mode could not be trained later.
-    with torch.inference_mode(False):
+    with torch.inference_mode(False), needing(device, "the adapters"):
         module.to(device)
 
 
@@ -96,6 +134,23 @@ def lacks_memory(error: BaseException) -> bool:
     return any(each in said for each in _FULL)
 
 
+@contextmanager
+def needing(device: torch.device, what: str) -> Iterator[None]:
+    """Work that cannot be done in parts: where memory lacks, a line says what it was needed for.
+
+    Raises:
+        DeviceMemoryError: when the device's memory does not suffice.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not lacks_memory(error):
+            raise
+        raise DeviceMemoryError(
+            f"{device}: its memory does not suffice for {what}; {_HELP}"
+        ) from None
+
+
 class Chunk:
     """The most rows that are computed at once: fewer from the moment that memory is full.
 
@@ -114,7 +169,7 @@ class Chunk:
         if tried <= LEAST_ROWS:
             raise DeviceMemoryError(
                 f"{device}: its memory does not suffice for {self.work} of {tried} rows at once; "
-                "free memory on it, let fewer processes share it, or compute on the CPU"
+                + _HELP
             )
         self.rows = max(LEAST_ROWS, tried // 2)
         say_once(

@@ -9,8 +9,10 @@ from torch import Tensor
 from driftune.models.adapters.devices import (
     Chunk,
     DeviceMemoryError,
+    held_on,
     lacks_memory,
     moved,
+    needing,
     say_once,
 )
 from driftune.models.adapters.feeding import over_chunks
@@ -74,12 +76,13 @@ class Examples:
 
     def judged_on(self, device: torch.device) -> "Examples":
         """The rows with all but the model's inputs on a device: labels, domains and ``fresh``."""
-        return Examples(
-            self.inputs,
-            tuple(moved(each, device) for each in self.labels),
-            moved(self.domains, device),
-            None if self.fresh is None else moved(self.fresh, device),
-        )
+        with needing(device, "the labels of the rows"):
+            return Examples(
+                self.inputs,
+                tuple(moved(each, device) for each in self.labels),
+                moved(self.domains, device),
+                None if self.fresh is None else moved(self.fresh, device),
+            )
 
     def split(self, first: int) -> tuple["Examples", "Examples"]:
         """The first rows, and the rest: older and newest ones where they are in order of time."""
@@ -114,9 +117,8 @@ class Kept:
         rows = len(examples)
         if rows and most > 0:
             self._keep(rows, most)
-        taken = sum(each.element_size() * each.numel() for each in self._inputs)
-        if self._values is None and taken <= resident:
-            self._inputs = tuple(moved(each, self._device) for each in self._inputs)
+        if self._values is None:
+            self._inputs = held_on(self._inputs, self._device, resident, "the rows to train on")
 
     @torch.no_grad()
     def _keep(self, rows: int, most: int) -> None:

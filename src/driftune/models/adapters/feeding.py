@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import TypeVar
 
 import torch
@@ -28,6 +29,7 @@ def over_chunks(
     """
     done: list[T] = []
     first, rows = 0, len(tensors[0])
+    part: tuple[Tensor, ...] = ()
     while True:
         try:
             for part in _feed(tensors, device, first, chunk.rows):
@@ -38,6 +40,7 @@ def over_chunks(
             if not lacks_memory(error):
                 raise
         # Here the error is gone, and with it what its frames have held on the device.
+        part = ()
         chunk.halve(min(chunk.rows, rows - first), device)
 
 
@@ -52,7 +55,7 @@ def _feed(
     if device.type != "cuda":
         yield from (tuple(each.to(device) for each in part) for part in parts)
         return
-    computes, copies = torch.cuda.current_stream(device), torch.cuda.Stream(device)
+    computes, copies = torch.cuda.current_stream(device), _copies_on(device)
     # Tensors that lie on the device already may still be in the making.
     copies.wait_stream(computes)
     computed: deque[torch.cuda.Event] = deque()
@@ -66,3 +69,9 @@ def _feed(
             each.record_stream(computes)
         yield own
         computed.append(computes.record_event())
+
+
+@cache
+def _copies_on(device: torch.device) -> torch.cuda.Stream:
+    """The stream of a device's copies: PyTorch keeps the memory of each stream for it alone."""
+    return torch.cuda.Stream(device)

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from driftune.models.adapters.batching import interleave
-from driftune.models.adapters.devices import Chunk, lacks_memory
+from driftune.models.adapters.devices import Chunk, lacks_memory, needing
 from driftune.models.adapters.draws import BatchDraws
 from driftune.models.adapters.examples import CHUNK, Examples, Kept
 from driftune.models.adapters.feeding import over_chunks
@@ -101,7 +101,8 @@ class Run:
             for learner, state in zip(learners.values(), states, strict=True):
                 learner.begin_again(state)
             self.step_rows.halve(min(rows, self.step_rows.rows), self.upper.device)
-        optimise([learner.optimiser for learner in learners.values()])
+        with needing(self.upper.device, "a step of the optimiser"):
+            optimise([learner.optimiser for learner in learners.values()])
 
     def _gradients(self, learners: dict[int, Learner], parts: list[Tensor], pieces: int) -> None:
         """Leave the gradients of a batch's loss, summed over so many pieces of it."""

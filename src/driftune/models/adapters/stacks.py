@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from driftune.models.adapters.devices import Chunk, lacks_memory, moved
+from driftune.models.adapters.devices import Chunk, lacks_memory, moved, needing
 from driftune.models.adapters.examples import CHUNK
 from driftune.models.adapters.learners import Learner
 from driftune.models.adapters.methods.registry import stack
@@ -145,7 +145,8 @@ def _step(upper: Upper, due: Sequence[tuple[Lane, Tensor]], kernels: Kernels) ->
         torch.autograd.backward(step.total(step.losses(upper)))
 
     if _fits(upper.stacked, len(due) * _blocks(len(batches[0])), upper, gradients):
-        optimise([lane.learner.optimiser for lane in lanes])
+        with needing(upper.device, "a step of the optimiser"):
+            optimise([lane.learner.optimiser for lane in lanes])
         return
     for lane, state in zip(lanes, drawn, strict=True):
         lane.learner.begin_again(state)
