@@ -27,7 +27,7 @@ _CLOCK_SECONDS = 2.0
 class Left(BaseModel):
     """An attempt's job as it was started: where, what process (None: a deployment's run).
 
-    ``started``: seconds since 1970; processes of the job are in the group of ``pid``.
+    ``started``: seconds since 1970, when ``pid`` was; it and what it started know ``file``.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -95,7 +95,8 @@ def end_left(path: Path, deployed: Deployments | None) -> None:
             )
         deployed.end(left.name)
     elif left.place == place():
-        _end_processes(left)
+        assert left.started is not None
+        end_processes(left.file, (left.pid, left.started))
     elif datetime.now(UTC) < left.deadline:
         raise TrainerStoppedError(
             f"{path}: process {left.pid} on another machine ({left.place}) may still be at work; "
@@ -104,40 +105,50 @@ def end_left(path: Path, deployed: Deployments | None) -> None:
     path.unlink(missing_ok=True)
 
 
-def _end_processes(left: Left) -> None:
-    import psutil
+def end_processes(file: str, first: tuple[int, float] | None = None) -> None:
+    """End all processes that know a job's file, whatever session they are of; none runs then.
 
-    found = [each for each in psutil.process_iter() if _is_of(each, left)]
-    for process in found:
-        with suppress(psutil.Error):
-            process.kill()
+    Args:
+        first: number and start (seconds since 1970) of the job's first process, which need not
+            have told what it knows yet.
+
+    Raises:
+        TrainerStoppedError: when one cannot be ended.
+    """
     end = time.monotonic() + PATIENCE_SECONDS
-    while running := [each.pid for each in found if _runs(each)]:
+    # One that is just being started is found when it is looked for again.
+    while running := [each for each in _processes() if _is_of(each, file, first)]:
         if time.monotonic() > end:
             raise TrainerStoppedError(
-                f"the training job of an attempt before cannot be ended: process {running[0]}"
+                f"the processes of a training job cannot be ended: process {running[0].pid}"
             )
-        time.sleep(0.05)
+        for process in running:
+            _kill(process)
+        time.sleep(0.02)
 
 
-def _is_of(process: "Process", left: Left) -> bool:
-    """Whether a process is the job's first one, or of its group and knows the job's file."""
+def _processes() -> list["Process"]:
     import psutil
 
-    assert left.started is not None
+    return [each for each in psutil.process_iter() if each.pid != os.getpid()]
+
+
+def _kill(process: "Process") -> None:
+    import psutil
+
+    with suppress(psutil.Error):
+        process.kill()
+
+
+def _is_of(process: "Process", file: str, first: tuple[int, float] | None) -> bool:
+    """Whether a process is the job's first one, or knows the job's file; and still runs."""
+    import psutil
+
     try:
-        if process.pid == left.pid:
-            return abs(process.create_time() - left.started) < _CLOCK_SECONDS
-        in_group = os.getpgid(process.pid) == left.pid
-        return in_group and process.environ().get(VARIABLE) == left.file
+        if first is not None and process.pid == first[0]:
+            is_of = abs(process.create_time() - first[1]) < _CLOCK_SECONDS
+        else:
+            is_of = process.environ().get(VARIABLE) == file
+        return is_of and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, OSError):
-        return False
-
-
-def _runs(process: "Process") -> bool:
-    import psutil
-
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
         return False

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from driftune.adaptation.outside.job import Attempt, Beat
-from driftune.adaptation.outside.left import VARIABLE, forget, note
+from driftune.adaptation.outside.left import VARIABLE, end_processes, forget, note
 from driftune.adaptation.outside.output import Output
 from driftune.errors import ConfigError, TrainerError, TrainerStoppedError
 
@@ -25,7 +25,8 @@ _WAIT_FOR_NOTE = 'read -r go && exec "$@" </dev/null'
 def run_command(attempt: Attempt, beat: Beat) -> None:
     """Run the command of an attempt to its end; ``beat`` is called every moment.
 
-    However it ends, no process of its group runs afterwards.
+    However it ends, no process that it has started runs afterwards, unless that dropped the
+    variable which tells the job's file.
 
     Raises:
         ConfigError: when there is no such program.
@@ -49,6 +50,8 @@ def run_command(attempt: Attempt, beat: Beat) -> None:
     finally:
         _end_group(process)
         _close(process)
+        # Those of a session of their own, too, as torchrun starts them.
+        end_processes(str(attempt.file))
         forget(attempt)
     if not in_time:
         raise TrainerError(
