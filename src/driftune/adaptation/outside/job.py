@@ -109,7 +109,7 @@ def prepare(bench: Workbench, trainer: Trainer, folder: Path) -> Attempt:
         "fields": [*served.encoder.fields],
         "numbers": [*served.encoder.numbers],
         "columns": [*served.encoder.raw],
-        "scored_with": _scored_with(served.encoder),
+        "scored_with": {**_scored_with(served.encoder)},
         "champion": str(champion.folder) if champion.folder and not champion.problem else None,
         "champion_version": champion.serves,
         "backbone": str(backbone_folder(bench.config)),
