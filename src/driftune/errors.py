@@ -72,6 +72,10 @@ class TrainerStoppedError(TrainerError):
     """A training job of the user's own was killed or asks to be run again."""
 
 
+class TrainerBusyError(TrainerStoppedError):
+    """The training job of an attempt before may still be at work; nothing was begun."""
+
+
 BACKBONE_CHANGED = "the backbone was pre-trained anew after the decision"
 
 

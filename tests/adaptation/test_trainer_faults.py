@@ -98,6 +98,8 @@ WRONG = [
     Wrong("with an adapter", f"{FITS}; exit 1", "ended with exit code 1"),
     Wrong("asks for more", "exit 75", "ended with exit code 75", TrainerStoppedError),
     Wrong("killed", "kill -9 $$", "was killed by SIGKILL, perhaps", TrainerStoppedError),
+    Wrong("by a signal without a name", "kill -35 $$", "by signal 35", TrainerStoppedError),
+    Wrong("its folder gone", f"rm -r {HERE}", "write_to is no folder any more"),
     Wrong("a child killed", "sh -c 'kill -9 $$'", "killed by SIGKILL", TrainerStoppedError),
     Wrong("nothing", "true", f"{LEFT}it ended well and left no card.json and adapter.safetensors"),
     Wrong("a card alone", f"cp MADE/fits/card.json {WRITE_TO}", "adapter.safetensors is missing"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from driftune.adaptation.outside.job import Attempt, Deployments
-from driftune.errors import RegistryError, TrainerStoppedError
+from driftune.errors import RegistryError, TrainerBusyError, TrainerStoppedError
 from driftune.io import read_json, write_sealed
 from driftune.owners import place
 
@@ -53,12 +53,12 @@ def note(attempt: Attempt, process: "Process | None" = None) -> None:
     write_sealed(attempt.note, left.model_dump(mode="json"))
 
 
-def forget(attempt: Attempt) -> None:
-    """Drop what is kept of an attempt, unless it is another's by now."""
+def forget(note: Path, name: str) -> None:
+    """Drop what is kept of the attempt of this name, unless it is another's by now."""
     with suppress(RegistryError):
-        left = read_left(attempt.note)
-        if left is not None and left.name == attempt.name:
-            attempt.note.unlink(missing_ok=True)
+        left = read_left(note)
+        if left is not None and left.name == name:
+            note.unlink(missing_ok=True)
 
 
 def read_left(path: Path) -> Left | None:
@@ -82,11 +82,24 @@ def end_left(path: Path, deployed: Deployments | None) -> None:
 
     Raises:
         RegistryError: when the file is damaged.
-        TrainerStoppedError: when something still runs, or may on another machine.
+        TrainerBusyError: when something still runs, or may on another machine.
     """
     left = read_left(path)
     if left is None:
         return
+    try:
+        end_job(left, path, deployed)
+    except TrainerStoppedError as error:
+        raise TrainerBusyError(str(error)) from None
+    forget(path, left.name)
+
+
+def end_job(left: Left, path: Path, deployed: Deployments | None) -> None:
+    """End what runs of an attempt, or see that nothing can.
+
+    Raises:
+        TrainerStoppedError: when something still runs, or may on another machine.
+    """
     if left.pid is None:
         if deployed is None:
             raise TrainerStoppedError(
@@ -102,7 +115,6 @@ def end_left(path: Path, deployed: Deployments | None) -> None:
             f"{path}: process {left.pid} on another machine ({left.place}) may still be at work; "
             f"end it there and remove the file, or wait until {left.deadline:%Y-%m-%d %H:%M} UTC"
         )
-    path.unlink(missing_ok=True)
 
 
 def end_processes(file: str, first: tuple[int, float] | None = None) -> None:

@@ -52,7 +52,7 @@ def run_command(attempt: Attempt, beat: Beat) -> None:
         _close(process)
         # Those of a session of their own, too, as torchrun starts them.
         end_processes(str(attempt.file))
-        forget(attempt)
+        forget(attempt.note, attempt.name)
     if not in_time:
         raise TrainerError(
             f"{attempt.domain}: the training job was not done after "
@@ -157,10 +157,18 @@ def _require_success(attempt: Attempt, code: int, said: str | None) -> None:
         return
     last = f": {said}" if said else "; it said nothing on stderr"
     if code < 0 or code == KILLED_BY_SHELL:
-        killed = signal.Signals(-code if code < 0 else signal.SIGKILL).name
+        killed = _signal_name(-code if code < 0 else signal.SIGKILL)
         raise TrainerStoppedError(
             f"{attempt.domain}: the training job was killed by {killed}, perhaps for want of "
             f"memory{last}"
         )
     kind = TrainerStoppedError if code == TRY_AGAIN else TrainerError
     raise kind(f"{attempt.domain}: the training job ended with exit code {code}{last}")
+
+
+def _signal_name(number: int) -> str:
+    """Real-time signals have no names."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
