@@ -5,6 +5,7 @@ from pathlib import Path
 
 from prefect import task
 
+from driftune.adaptation.outside.orphans import end_orphans
 from driftune.config import Config
 from driftune.intake import ingest
 from driftune.intake.missed import missed_days
@@ -16,12 +17,14 @@ from driftune.quality.staged import Staged
 from driftune.registry.ledger import Ledger
 from driftune.training.pretrain import ensure_backbone
 from tasks.policy import LONG, QUICK
+from tasks.trainer import DeployedTrainers
 
 
 @task(task_run_name="pre-train if needed", **LONG)
 def prepare(config: Config) -> None:
-    """Have the reference days in the lake and a backbone."""
+    """Have the reference days in the lake and a backbone, and no job of a run that was killed."""
     with Ledger(config) as ledger:
+        end_orphans(config, ledger, DeployedTrainers())
         ensure_backbone(config, ledger, report)
 
 

@@ -1,8 +1,10 @@
 """Training jobs of the user's own that are deployments: their runs started, awaited, cancelled."""
 
+import logging
 import time
 from datetime import UTC, datetime
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterIdempotencyKey
 from prefect.client.schemas.objects import FlowRun, State, StateType
@@ -14,8 +16,12 @@ from driftune.adaptation.outside.job import Attempt, Beat
 from driftune.adaptation.outside.left import forget, note
 from driftune.errors import ConfigError, TrainerError, TrainerStoppedError
 
+log = logging.getLogger("driftune")
+
 # Between two looks at a run; until one that was cancelled has ended on its worker.
 LOOK_SECONDS, PATIENCE_SECONDS = 1.0, 120.0
+# For how long the server may be away: a job of hours does not end for a restart of it.
+AWAY_SECONDS = 300.0
 # What the server answers to parameters that the flow does not have.
 REFUSED = (409, 422)
 
@@ -42,7 +48,7 @@ class DeployedTrainers:
         finally:
             if ended is None:
                 self.end(attempt.name)
-            forget(attempt)
+            forget(attempt.note, attempt.name)
         if ended is None:
             raise TrainerError(
                 f"{attempt.domain}: the run of {attempt.trainer.deployment} was not done after "
@@ -60,9 +66,8 @@ class DeployedTrainers:
         with get_client(sync_client=True) as client:
             end = time.monotonic() + PATIENCE_SECONDS
             while run := _open_run(client, name):
-                assert run.state is not None
-                if not run.state.is_cancelling():
-                    begun = run.state.is_running()
+                if run.state is None or not run.state.is_cancelling():
+                    begun = run.state is not None and run.state.is_running()
                     client.set_flow_run_state(run.id, Cancelling() if begun else Cancelled())
                 if time.monotonic() > end:
                     raise TrainerStoppedError(
@@ -105,9 +110,28 @@ def _started(attempt: Attempt) -> FlowRun:
 def _awaited(
     client: SyncPrefectClient, run: FlowRun, deadline: datetime, beat: Beat
 ) -> State | None:
-    """The state that a run ends in; None when it has not by the deadline."""
+    """The state that a run ends in; None when it has not by the deadline.
+
+    Raises:
+        TrainerStoppedError: when the server was away for too long.
+    """
+    seen, away = time.monotonic(), False
     while datetime.now(UTC) < deadline:
-        state = client.read_flow_run(run.id).state
+        try:
+            state = client.read_flow_run(run.id).state
+            seen, away = time.monotonic(), False
+        except (httpx.TransportError, PrefectHTTPStatusError) as error:
+            state = None
+            if isinstance(error, PrefectHTTPStatusError) and not error.response.is_server_error:
+                raise
+            if time.monotonic() - seen > AWAY_SECONDS:
+                raise TrainerStoppedError(
+                    f"the Prefect server was away for {AWAY_SECONDS / 60:g} minutes while the "
+                    f"training job ran: {error}"
+                ) from None
+            if not away:
+                log.warning("the Prefect server is away, and asked again: %s", error)
+            away = True
         if state is not None and state.is_final():
             return state
         beat()

@@ -5,6 +5,7 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
+from driftune.adaptation.outside.orphans import end_orphans
 from driftune.config import Config
 from driftune.errors import RegistryError
 from driftune.registry import overdue as waiting
@@ -12,6 +13,7 @@ from driftune.registry.ledger import Ledger
 from driftune.registry.reconcile import reconcile
 from driftune.registry.rows import Finding
 from tasks.policy import QUICK
+from tasks.trainer import DeployedTrainers
 
 ADAPT = "adapt/adapt"
 
@@ -58,13 +60,14 @@ def start_adapt(config: Config, domain: str) -> bool:
 
 @task(task_run_name="bring in line", **QUICK)
 def bring_in_line(config: Config) -> dict[str, list[Finding]]:
-    """Free lost claims and mend aliases.
+    """Free lost claims, end their training jobs, and mend aliases.
 
     Raises:
         RegistryError: when an alias cannot be corrected; what can be done is done then.
     """
     with Ledger(config) as ledger:
         found = reconcile(config, ledger)
+        end_orphans(config, ledger, DeployedTrainers())
     wrong = [each["what"] for part in found.values() for each in part if not each["ok"]]
     if wrong:
         raise RegistryError("; ".join(wrong))

@@ -72,6 +72,10 @@ class TrainerStoppedError(TrainerError):
     """A training job of the user's own was killed or asks to be run again."""
 
 
+class TrainerBusyError(TrainerStoppedError):
+    """The training job of an attempt before may still be at work; nothing was begun."""
+
+
 class BundleError(DriftuneError):
     """A bundle of a served model is missing, damaged, or of another format."""
 

@@ -98,6 +98,8 @@ WRONG = [
     Wrong("with an adapter", f"{FITS}; exit 1", "ended with exit code 1"),
     Wrong("asks for more", "exit 75", "ended with exit code 75", TrainerStoppedError),
     Wrong("killed", "kill -9 $$", "was killed by SIGKILL, perhaps", TrainerStoppedError),
+    Wrong("by a signal without a name", "kill -35 $$", "by signal 35", TrainerStoppedError),
+    Wrong("its folder gone", f"rm -r {HERE}", "write_to is no folder any more"),
     Wrong("a child killed", "sh -c 'kill -9 $$'", "killed by SIGKILL", TrainerStoppedError),
     Wrong("nothing", "true", f"{LEFT}it ended well and left no card.json and adapter.safetensors"),
     Wrong("a card alone", f"cp MADE/fits/card.json {WRITE_TO}", "adapter.safetensors is missing"),
@@ -198,11 +200,14 @@ def test_a_job_that_takes_too_long_is_ended_with_all_that_it_started(
         ended(pid)
 
 
+@pytest.mark.parametrize("session", ["", "setsid"], ids=["its own session", "another session"])
 def test_what_a_job_leaves_running_ends_with_it(
-    world: World, decision: str, made: Path, tmp_path: Path
+    world: World, decision: str, made: Path, tmp_path: Path, session: str
 ) -> None:
     kept = tmp_path / "pid"
-    name_trainer(world, shell(f"sleep 1000 & echo $! > {kept}; {leaves(made / 'fits')}"))
+    child = f"{session} sh -c 'echo $$ > {kept}; exec sleep 1000' &"
+    wait = f"while ! test -s {kept}; do sleep 0.02; done"
+    name_trainer(world, shell(f"{child} {wait}; {leaves(made / 'fits')}"))
     with Ledger(world.config) as ledger:
         assert finetune(bench(world.config, ledger, decision)).trainer == "command"
     ended(int(kept.read_text()))
@@ -262,10 +267,12 @@ def test_a_job_whose_run_was_killed_is_ended_and_begun_again(
     decision = pending(world, world.day(3))
     # It would write into its folder again and again.
     loop = f"while sleep 0.05; do mkdir -p {WRITE_TO}; echo > {WRITE_TO}/late; done"
-    name_trainer(world, shell(f"echo $$ > {kept}; {loop}"))
+    apart = tmp_path / "apart"
+    other = f"setsid sh -c 'echo $$ > {apart}; exec sleep 1000' &"
+    name_trainer(world, shell(f"{other} echo $$ > {kept}; {loop}"))
     process = forks.Process(target=adapted, args=(str(world.params), decision))
     process.start()
-    until(lambda: kept.exists() and bool(kept.read_text()))
+    until(lambda: all(each.exists() and each.read_text() for each in (kept, apart)))
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
@@ -275,6 +282,7 @@ def test_a_job_whose_run_was_killed_is_ended_and_begun_again(
     with Project(world.config, mirrored=False) as project:
         assert adapt(project, decision) in ("promoted", "rejected", "waiting")
     ended(orphan)
+    ended(int(apart.read_text()))
     assert [*Workspace(world.config).staging.glob("trainer-*")] == []
     assert not Workspace(world.config).trainer(decision).exists()
 

@@ -81,6 +81,17 @@ class FixedRows(Sound):
         return rows.ids[:50, 0], rows.numbers
 
 
+class CentredInputs(Sound):
+    def inputs(self, rows: EncodedRows) -> tuple[Tensor, ...]:
+        middle = rows.numbers.mean(dim=0) if len(rows.numbers) else 0
+        return rows.ids[:, 0], rows.numbers - middle
+
+
+class DrawnInputs(Sound):
+    def inputs(self, rows: EncodedRows) -> tuple[Tensor, ...]:
+        return rows.ids[:, 0], rows.numbers + torch.rand(rows.numbers.shape)
+
+
 class MissingNumbers(Sound):
     def inputs(self, rows: EncodedRows) -> tuple[Tensor, ...]:
         price = rows.table["price"].to_numpy().astype(np.float32)
@@ -287,6 +298,12 @@ class Fault(NamedTuple):
 FAULTS = [
     Fault(NoTuple, check_inputs, "wrong", "inputs: is a Tensor; return a tuple of tensors"),
     Fault(FixedRows, check_inputs, "wrong", "inputs: argument 0 is (50,) for 256 rows; the rows c"),
+    Fault(
+        CentredInputs, check_inputs, "wrong", "inputs: what a row gets depends on the other rows"
+    ),
+    Fault(
+        DrawnInputs, check_inputs, "wrong", "inputs: the same rows get other tensors in a second"
+    ),
     Fault(MissingNumbers, check_inputs, "wrong", "of nulls: argument 1 has NaN or infinity; give"),
     Fault(SmallTable, check_inputs, "wrong", "the last id of each field: forward fails (IndexErr"),
     Fault(NoneForUnknown, check_inputs, "wrong", "unknown ids: 256 logits are NaN or infinite"),
@@ -381,6 +398,29 @@ def test_a_check_that_fails_is_a_finding(config: Config) -> None:
 
     (found,) = _findings(check_alone, made(Fails, config))
     assert found.line == "alone: the model fails (KeyError: 'city'); correct its code"
+
+
+def test_padding_to_the_longest_row_is_no_fault(config: Config) -> None:
+    class Padded(Sound):
+        def inputs(self, rows: EncodedRows) -> tuple[Tensor, ...]:
+            item, numbers = super().inputs(rows)
+            return item, torch.nn.functional.pad(numbers, (0, len(numbers)))
+
+        def forward(self, item: Tensor, numbers: Tensor) -> Output:
+            return super().forward(item, numbers[:, :3])
+
+    assert {each.mark for each in check_inputs(made(Padded, config))} == {"ok"}
+
+
+def test_a_device_that_is_not_there_is_a_finding(config: Config) -> None:
+    adapter = config.adapter.model_copy(update={"device": "cuda:99"})
+    lost = config.model_copy(update={"adapter": adapter})
+
+    def speed(subject: Subject) -> Iterator[Finding]:
+        yield from told(measure(subject))
+
+    (found,) = _findings(speed, made(Sound, lost))
+    assert found.mark == "wrong" and "adapter.device = 'cuda:99'" in found.line
 
 
 def test_batches_that_fail_are_told(config: Config) -> None:

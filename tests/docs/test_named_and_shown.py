@@ -81,7 +81,7 @@ def test_commands_exist_with_their_options(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     for words in commands(page, "make"):
         assert words[0] in targets
-    for line in re.findall(r"`driftune ([a-z][a-z ]*)", page.read_text(encoding="utf-8")):
+    for line in re.findall(r"`driftune ([a-z][a-z -]*)", page.read_text(encoding="utf-8")):
         resolved(line.split())
 
 

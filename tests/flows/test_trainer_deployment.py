@@ -8,19 +8,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
+import httpx
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
+from prefect.states import Completed
 
 from driftune.adaptation.outside.job import Attempt
 from driftune.adaptation.outside.left import end_left, note
 from driftune.config.trainer import Trainer
-from driftune.errors import ConfigError, TrainerError
+from driftune.errors import ConfigError, TrainerError, TrainerStoppedError
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import decisions
 from flows.adapt import adapt
+from tasks import trainer
 from tasks.trainer import DeployedTrainers
 from tests.adaptation.trainers import documented, name_trainer
 from tests.conftest import World
@@ -145,6 +150,37 @@ def test_what_a_killed_run_left_is_cancelled(tmp_path: Path) -> None:
     end_left(left.note, DeployedTrainers())
     assert states("left") == ["Cancelled"], run
     assert not left.note.exists()
+
+
+class Away:
+    """A server's client that fails, then tells of a state, or of none, then of an end."""
+
+    def __init__(self, *answers: State | Exception | None) -> None:
+        self.answers = [*answers]
+
+    def read_flow_run(self, run_id: object) -> SimpleNamespace:
+        """The next answer."""
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return SimpleNamespace(state=answer)
+
+
+def awaited(client: Away) -> State | None:
+    """What comes of waiting for a run."""
+    end = datetime.now(UTC) + timedelta(hours=1)
+    run = SimpleNamespace(id=1)
+    return trainer._awaited(client, run, end, lambda: None)  # type: ignore[arg-type]
+
+
+def test_a_server_that_is_away_for_a_while_ends_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "LOOK_SECONDS", 0)
+    lost = httpx.ConnectError("refused")
+    ended = awaited(Away(lost, lost, None, Completed()))
+    assert ended is not None and ended.is_completed()
+    monkeypatch.setattr(trainer, "AWAY_SECONDS", -1)
+    with pytest.raises(TrainerStoppedError, match="the Prefect server was away"):
+        awaited(Away(lost))
 
 
 def test_a_deployment_that_is_not_there(tmp_path: Path) -> None:

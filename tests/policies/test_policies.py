@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from driftune.cli import app
 from driftune.config import Config
+from driftune.config.trainer import Trainer
 from driftune.config.workspace import Workspace
-from driftune.errors import LakeError, LedgerError, OvertakenError, RegistryError
+from driftune.errors import ConfigError, LakeError, LedgerError, OvertakenError, RegistryError
 from driftune.intake.ingest import ingest
 from driftune.policies.compare import Comparison, Followed, compare_policies
 from driftune.policies.rules import Policy, every_domain, policies
@@ -146,6 +147,15 @@ def test_one_day_is_nothing_to_compare(trained_world: World) -> None:
         compare_policies(
             trained_world.config, ledger, policies(trained_world.config, day), day, day
         )
+
+
+def test_a_deployment_that_trains_is_refused(trained_world: World) -> None:
+    world, day = trained_world, trained_world.day(3)
+    trainer = Trainer(deployment="train/own")
+    adapter = world.config.adapter.model_copy(update={"trainer": trainer})
+    config = world.config.model_copy(update={"adapter": adapter})
+    with Ledger(config) as ledger, pytest.raises(ConfigError, match="'train/own': only flows"):
+        compare_policies(config, ledger, policies(config, day), day, day)
 
 
 def test_known_changes_are_those_of_what_users_like() -> None:

@@ -56,11 +56,11 @@ def carry_out(
         if end is End.SUPERSEDE:
             log.info("%s: %s", decision_id, error)
             return steps.run("supersede", decision_id, lambda: supersede(ledger, claim, note))
-        final = end is End.FAIL
+        final, tried = end is End.FAIL, end is not End.WAIT
         state = steps.run(
             "give back",
             decision_id,
-            lambda: ledger.release(decision_id, owner, note, final=final),
+            lambda: ledger.release(decision_id, owner, note, final=final, tried=tried),
         )
         if not final:
             raise

@@ -14,6 +14,7 @@ from driftune.errors import (
     LedgerBusyError,
     OvertakenError,
     RegistryError,
+    TrainerBusyError,
     TrainerStoppedError,
 )
 
@@ -22,10 +23,12 @@ class End(Enum):
     """What becomes of a claim whose work failed.
 
     ``GIVE_BACK``: another run tries again (at most ``claims.ATTEMPTS`` times), and the error is
-    raised. ``SUPERSEDE`` and ``FAIL`` end the decision with the error as its note.
+    raised. ``WAIT``: so too, and it counts as no try. ``SUPERSEDE`` and ``FAIL`` end the decision
+    with the error as its note.
     """
 
     GIVE_BACK = "give back"
+    WAIT = "wait"
     SUPERSEDE = "supersede"
     FAIL = "fail"
 
@@ -51,6 +54,8 @@ FAULTS = (
     Fault(BackboneError, adaptation=End.GIVE_BACK, look=End.GIVE_BACK),
     # Others had the device's memory meanwhile.
     Fault(DeviceFullError, adaptation=End.GIVE_BACK, look=End.GIVE_BACK),
+    # Until a job that nobody here can end has ended, or its deadline has passed.
+    Fault(TrainerBusyError, adaptation=End.WAIT, look=End.GIVE_BACK),
     # A training job of the user's own that was killed, for want of memory for example, or says
     # itself that another try may do.
     Fault(TrainerStoppedError, adaptation=End.GIVE_BACK, look=End.GIVE_BACK),

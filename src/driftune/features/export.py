@@ -1,6 +1,7 @@
 """Export: a domain's rows of some days as Parquet, as the lake has them and as the model does.
 
-The columns of the lake, and beside them ``c_*`` and ``x_*`` of the encoded day: each row's own.
+The columns of the lake, and beside them ``c_*``, ``x_*`` and ``r_*`` of the encoded day: each
+row's own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ from driftune.features.encoder import (
     load_vocabulary,
     number_columns,
 )
+from driftune.features.raw import PREFIX
 from driftune.io import replacing
 from driftune.lake.duck import Connection, identifier, literal, one_row, parquet
 from driftune.lake.scratch import connect_within
@@ -120,7 +122,7 @@ def _raw(
 def _encoded(con: Connection, config: Config, encoder: Encoder, file: Path, key: str) -> None:
     """Create temp table ``encoded``: the same rows as the model reads them, by the same ``place``;
     ``spot`` is where the encoded day has them."""
-    names = ", ".join(_names(encoder))
+    names = ", ".join(map(identifier, _names(encoder)))
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE found AS
@@ -166,7 +168,8 @@ def _write(con: Connection, path: Path, part: Interval) -> int:
 def _names(encoder: Encoder) -> list[str]:
     """The encoded columns."""
     fields = [f"c_{number}" for number in range(len(encoder.fields))]
-    return [*fields, *(f"x_{number}" for number in range(len(encoder.numbers)))]
+    numbers = [f"x_{number}" for number in range(len(encoder.numbers))]
+    return [*fields, *numbers, *(f"{PREFIX}{name}" for name in encoder.raw)]
 
 
 def _own_numbers(config: Config, encoder: Encoder) -> list[int]:

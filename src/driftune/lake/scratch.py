@@ -52,14 +52,26 @@ def left_behind(staging: Path, now: float | None = None) -> list[Path]:
     """Folders under staging that no run works in.
 
     Their owner was a process of this machine that is no more; or nothing in them has changed for
-    more than a day. ``now``: seconds since 1970, by default the clock's.
+    more than a day. One that a training job may be at work in is none of them: its note in
+    ``trainers`` goes first. ``now``: seconds since 1970, by default the clock's.
     """
     now = time.time() if now is None else now
     found = []
+    jobs = _jobs(staging.parent / "trainers")
     for folder in sorted(staging.glob("*")):
+        if any(folder.name in note for note in jobs):
+            continue
         with suppress(OSError):
             if _is_left(folder / _OWNER) or now - folder.stat().st_mtime > LEFT_SECONDS:
                 found.append(folder)
+    return found
+
+
+def _jobs(notes: Path) -> list[str]:
+    found = []
+    for path in notes.glob("*.json"):
+        with suppress(OSError):
+            found.append(path.read_text(encoding="utf-8", errors="replace"))
     return found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
-from driftune.errors import DriftuneError, LedgerError
+from driftune.errors import ConfigError, DriftuneError, LedgerError
 from driftune.evaluation.metrics import auc
 from driftune.features.days import encode_day
 from driftune.features.encoder import Encoder
@@ -86,8 +86,10 @@ def compare_policies(
     lake lacks are ingested; decisions and champions of the workspace stay as they are.
 
     Raises:
+        ConfigError: when a deployment is to train: none is started here.
         LedgerError: when fewer than two days can be had, or no domain is large enough.
     """
+    _see_to_trainer(config)
     ensure_backbone(config, ledger, progress)
     days = _held(config, ledger, first, last)
     encoder, model, backbone = load_model(config)
@@ -118,6 +120,19 @@ def compare_policies(
     )
     write_json(Workspace(config).policies, finite(asdict(comparison)))
     return comparison
+
+
+def _see_to_trainer(config: Config) -> None:
+    trainer = config.adapter.trainer
+    if trainer is None:
+        return
+    if trainer.deployment is not None:
+        raise ConfigError(
+            f"{config.source_file}: adapter.trainer.deployment = {trainer.deployment!r}: only "
+            "flows start deployments, and comparing policies is none; name a command, or write "
+            "adapter.trainer: null for the comparison"
+        )
+    log.warning("adapter.trainer.command is run for every decision of every policy")
 
 
 def _held(config: Config, ledger: Ledger, first: date, last: date) -> list[date]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from driftune.errors import DriftuneError
-from driftune.registry.claims import OPEN
+from driftune.registry.claims import HELD, OPEN, is_lost
 from driftune.registry.ledger import Ledger
 from driftune.registry.newest import OLDEST_FIRST, age
 from driftune.registry.records import Decision, State
@@ -109,6 +109,14 @@ def open_decisions(ledger: Ledger) -> int:
     query = sa.select(sa.func.count()).where(decisions.c.state.in_(OPEN))
     ((count,),) = ledger.read(query)
     return int(count)
+
+
+def held_decisions(ledger: Ledger) -> set[str]:
+    """Ids of the decisions that a run holds, and whose claim is not lost."""
+    with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        lost = is_lost(connection)
+    held = decisions.c.state.in_(HELD), decisions.c.lease_until.is_not(None), sa.not_(lost)
+    return {str(row[0]) for row in ledger.read(sa.select(decisions.c.id).where(*held))}
 
 
 def judged_metrics(ledger: Ledger, metric: str) -> list[JudgedMetric]:

@@ -169,19 +169,26 @@ class Ledger(Database):
                 f"decision '{decision_id}' is no longer claimed by this run; another took it over"
             )
 
-    def release(self, decision_id: str, owner: str, note: str, *, final: bool) -> str:
-        """Give a claim back; ``final``, or after ``ATTEMPTS``, the decision ends as failed."""
+    def release(
+        self, decision_id: str, owner: str, note: str, *, final: bool, tried: bool = True
+    ) -> str:
+        """Give a claim back; ``final``, or after ``ATTEMPTS``, the decision ends as failed.
+
+        ``tried``: whether the claim counts as one of them.
+        """
         limit = 0 if final else ATTEMPTS
+        attempts = decisions.c.attempts - (0 if tried else 1)
         with self.write() as connection:
             connection.execute(
                 decisions.update()
                 .where(is_held(decision_id, owner))
                 .values(
                     state=sa.case(
-                        (decisions.c.attempts >= limit, "failed"),
+                        (attempts >= limit, "failed"),
                         (decisions.c.state == "waiting", "waiting"),
                         else_="pending",
                     ),
+                    attempts=attempts,
                     owner=None,
                     lease_until=None,
                     note=note,

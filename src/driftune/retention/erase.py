@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from driftune.adaptation.outside.orphans import end_orphans
 from driftune.checksums import drop
 from driftune.config import Config
 from driftune.config.workspace import Workspace, shown_path
@@ -44,7 +45,8 @@ class Erased:
     earlier versions, ``encoded`` days, ``quarantined`` rows, ``records`` that named the users,
     their entries of the ``vocabulary``, and ``scratch`` that killed runs left.
 
-    ``elsewhere``: files that still name a user, none of ours to rewrite. ``before``: ids that were
+    ``elsewhere``: files that still name a user, none of ours to rewrite, and the rows of training
+    jobs that are at work, which go as these end. ``before``: ids that were
     erased already, with the day of it; ``unknown``: ids that nothing holds, each with those that
     are spelled alike and where they are. For neither anything was done.
     """
@@ -189,6 +191,7 @@ def _removed(
     # An encoded day knows users by a hash that their marks do not tell.
     encoded = parquet_rows.encoded_with(config, None if again else wanted)
     quarantined = parquet_rows.quarantined_with(config, wanted)
+    end_orphans(config, ledger)
     left = left_behind(workspace.staging)
     for file in old:
         store_of(config).drop(file.name)
@@ -293,8 +296,12 @@ def _names(path: Path, users: Sequence[str]) -> bool:
 def _elsewhere(config: Config, users: Sequence[str]) -> list[str]:
     """Files of the workspace that still name a user: the source's own, a database's old pages."""
     found = []
+    given = {*Workspace(config).staging.glob("trainer-*/*.parquet")}
     for path in sorted(config.home.rglob("*")):
-        if path.is_file() and not path.is_symlink() and path.suffix != ".safetensors":
+        if path in given:
+            if parquet_rows.is_of(path, users):
+                found.append(shown_path(config, path))
+        elif path.is_file() and not path.is_symlink() and path.suffix != ".safetensors":
             try:
                 named = _names(path, users)
             except OSError:

@@ -129,6 +129,17 @@ def names(path: Path, users: Sequence[str]) -> bool:
             return False
 
 
+def is_of(path: Path, users: Sequence[str]) -> bool:
+    """Whether a file of rows as the lake has them has one of the users."""
+    with connect(reach=[path]) as con:
+        try:
+            query = f"SELECT 1 FROM {parquet(path)} WHERE user_id IN {_ASKED} LIMIT 1"
+            return con.execute(query, [[*users]]).fetchone() is not None
+        except duckdb.Error:
+            # A job that ends meanwhile takes its rows along.
+            return path.exists()
+
+
 def _quarantines(config: Config) -> list[Path]:
     return sorted((Workspace(config).home / "quarantine").glob("*.parquet"))
 

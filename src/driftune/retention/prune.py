@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import date
 from itertools import chain
 
+from driftune.adaptation.outside.orphans import end_orphans
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.intake.commit import replace_day
@@ -76,6 +77,8 @@ def prune(
         RegistryError: when MLflow cannot be reached.
     """
     with locked(Workspace(config).upkeep_lock):
+        # A job of a run that was killed works in a folder that is a leftover then.
+        end_orphans(config, ledger)
         aged, kept = plan(config, ledger, now)
         dropped = []
         for each in aged:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from driftune.adaptation.outside.job import Attempt
-from driftune.errors import LedgerBusyError
+from driftune.errors import LedgerBusyError, TrainerError
 
 log = logging.getLogger("driftune")
 
@@ -44,11 +44,18 @@ class Heart:
         """Keep the claim now.
 
         Raises:
+            TrainerError: when the attempt's folder is gone.
             LedgerError: when the claim is lost, or the ledger is away.
         """
         self._tried = time.monotonic()
         # Whoever looks for what killed runs have left takes a folder for one after a day.
-        os.utime(self._attempt.folder)
+        try:
+            os.utime(self._attempt.folder)
+        except FileNotFoundError:
+            raise TrainerError(
+                f"{self._attempt.domain}: the folder of the training job was removed while it ran: "
+                f"{self._attempt.folder}; the job may write to write_to alone"
+            ) from None
         limit = round(self._attempt.trainer.timeout_minutes * 60)
         self._progress("training job", min(round(self._tried - self._begun), limit), limit)
         self._kept = time.monotonic()

@@ -11,7 +11,9 @@ from driftune.adaptation.split import lake_version
 from driftune.adaptation.workbench import Workbench, lake_changed
 from driftune.config.trainer import Trainer
 from driftune.errors import LakeError
+from driftune.features.encoder import Encoder
 from driftune.features.export import export_rows
+from driftune.features.raw import PREFIX
 from driftune.io import JsonObject, write_json
 from driftune.registry.records.training import Span
 from driftune.training.pretrain import backbone_folder, encoder_folder
@@ -96,6 +98,7 @@ def prepare(bench: Workbench, trainer: Trainer, folder: Path) -> Attempt:
     job: JsonObject = {
         "format": FORMAT,
         "decision": row.id,
+        "params": str(attempt.params.absolute()),
         "domain": row.domain,
         "domain_key": row.domain_key,
         "day": row.day,
@@ -106,7 +109,8 @@ def prepare(bench: Workbench, trainer: Trainer, folder: Path) -> Attempt:
         "train_since": [_span(split.spans(n).train)["from"] for n in range(1, len(split.windows))],
         "fields": [*served.encoder.fields],
         "numbers": [*served.encoder.numbers],
-        "scored_with": {f"x_{number}": value for number, value in served.encoder.stated},
+        "columns": [*served.encoder.raw],
+        "scored_with": {**_scored_with(served.encoder)},
         "champion": str(champion.folder) if champion.folder and not champion.problem else None,
         "champion_version": champion.serves,
         "backbone": str(backbone_folder(bench.config)),
@@ -138,6 +142,12 @@ def _export(bench: Workbench, train: Path, select: Path) -> list[date]:
             f"{bench.decision_id}: the rows to hand to the training job are not those of the split"
         )
     return days
+
+
+def _scored_with(encoder: Encoder) -> dict[str, float]:
+    """Columns that have another value, the same for all rows, wherever rows are scored."""
+    raw = {f"{PREFIX}{name}": value for name, value in encoder.debias if name in encoder.raw}
+    return {**{f"x_{number}": value for number, value in encoder.stated}, **raw}
 
 
 def _span(span: Span | None) -> dict[str, int | str | None]:

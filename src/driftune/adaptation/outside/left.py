@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from driftune.adaptation.outside.job import Attempt, Deployments
-from driftune.errors import RegistryError, TrainerStoppedError
+from driftune.errors import RegistryError, TrainerBusyError, TrainerStoppedError
 from driftune.io import read_json, write_sealed
 from driftune.owners import place
 
@@ -27,7 +27,7 @@ _CLOCK_SECONDS = 2.0
 class Left(BaseModel):
     """An attempt's job as it was started: where, what process (None: a deployment's run).
 
-    ``started``: seconds since 1970; processes of the job are in the group of ``pid``.
+    ``started``: seconds since 1970, when ``pid`` was; it and what it started know ``file``.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -53,12 +53,12 @@ def note(attempt: Attempt, process: "Process | None" = None) -> None:
     write_sealed(attempt.note, left.model_dump(mode="json"))
 
 
-def forget(attempt: Attempt) -> None:
-    """Drop what is kept of an attempt, unless it is another's by now."""
+def forget(note: Path, name: str) -> None:
+    """Drop what is kept of the attempt of this name, unless it is another's by now."""
     with suppress(RegistryError):
-        left = read_left(attempt.note)
-        if left is not None and left.name == attempt.name:
-            attempt.note.unlink(missing_ok=True)
+        left = read_left(note)
+        if left is not None and left.name == name:
+            note.unlink(missing_ok=True)
 
 
 def read_left(path: Path) -> Left | None:
@@ -82,11 +82,24 @@ def end_left(path: Path, deployed: Deployments | None) -> None:
 
     Raises:
         RegistryError: when the file is damaged.
-        TrainerStoppedError: when something still runs, or may on another machine.
+        TrainerBusyError: when something still runs, or may on another machine.
     """
     left = read_left(path)
     if left is None:
         return
+    try:
+        end_job(left, path, deployed)
+    except TrainerStoppedError as error:
+        raise TrainerBusyError(str(error)) from None
+    forget(path, left.name)
+
+
+def end_job(left: Left, path: Path, deployed: Deployments | None) -> None:
+    """End what runs of an attempt, or see that nothing can.
+
+    Raises:
+        TrainerStoppedError: when something still runs, or may on another machine.
+    """
     if left.pid is None:
         if deployed is None:
             raise TrainerStoppedError(
@@ -95,49 +108,59 @@ def end_left(path: Path, deployed: Deployments | None) -> None:
             )
         deployed.end(left.name)
     elif left.place == place():
-        _end_processes(left)
+        assert left.started is not None
+        end_processes(left.file, (left.pid, left.started))
     elif datetime.now(UTC) < left.deadline:
         raise TrainerStoppedError(
             f"{path}: process {left.pid} on another machine ({left.place}) may still be at work; "
             f"end it there and remove the file, or wait until {left.deadline:%Y-%m-%d %H:%M} UTC"
         )
-    path.unlink(missing_ok=True)
 
 
-def _end_processes(left: Left) -> None:
-    import psutil
+def end_processes(file: str, first: tuple[int, float] | None = None) -> None:
+    """End all processes that know a job's file, whatever session they are of; none runs then.
 
-    found = [each for each in psutil.process_iter() if _is_of(each, left)]
-    for process in found:
-        with suppress(psutil.Error):
-            process.kill()
+    Args:
+        first: number and start (seconds since 1970) of the job's first process, which need not
+            have told what it knows yet.
+
+    Raises:
+        TrainerStoppedError: when one cannot be ended.
+    """
     end = time.monotonic() + PATIENCE_SECONDS
-    while running := [each.pid for each in found if _runs(each)]:
+    # One that is just being started is found when it is looked for again.
+    while running := [each for each in _processes() if _is_of(each, file, first)]:
         if time.monotonic() > end:
             raise TrainerStoppedError(
-                f"the training job of an attempt before cannot be ended: process {running[0]}"
+                f"the processes of a training job cannot be ended: process {running[0].pid}"
             )
-        time.sleep(0.05)
+        for process in running:
+            _kill(process)
+        time.sleep(0.02)
 
 
-def _is_of(process: "Process", left: Left) -> bool:
-    """Whether a process is the job's first one, or of its group and knows the job's file."""
+def _processes() -> list["Process"]:
     import psutil
 
-    assert left.started is not None
+    return [each for each in psutil.process_iter() if each.pid != os.getpid()]
+
+
+def _kill(process: "Process") -> None:
+    import psutil
+
+    with suppress(psutil.Error):
+        process.kill()
+
+
+def _is_of(process: "Process", file: str, first: tuple[int, float] | None) -> bool:
+    """Whether a process is the job's first one, or knows the job's file; and still runs."""
+    import psutil
+
     try:
-        if process.pid == left.pid:
-            return abs(process.create_time() - left.started) < _CLOCK_SECONDS
-        in_group = os.getpgid(process.pid) == left.pid
-        return in_group and process.environ().get(VARIABLE) == left.file
+        if first is not None and process.pid == first[0]:
+            is_of = abs(process.create_time() - first[1]) < _CLOCK_SECONDS
+        else:
+            is_of = process.environ().get(VARIABLE) == file
+        return is_of and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, OSError):
-        return False
-
-
-def _runs(process: "Process") -> bool:
-    import psutil
-
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
         return False

@@ -26,6 +26,8 @@ log = logging.getLogger("driftune")
 REPORT = "report.json"
 # Figures of a report that are kept, signs of their names, and bytes of the file.
 FIGURES, NAME, REPORT_BYTES = 40, 60, 1 << 20
+# What a kernel of strange settings or shapes may raise in the model's call.
+_UNFIT = (AttachError, ValueError, RuntimeError, TypeError, LookupError, AttributeError)
 Marks = Mapping[Path, tuple[int, int, int]]
 
 
@@ -90,7 +92,7 @@ def left_adapter(bench: Workbench, attempt: Attempt) -> Adapter:
     bank = AdapterBank.from_adapters({bench.decision.domain_key: adapter})
     try:
         predictions = score(bench.served.model, bench.split.select, bank)
-    except (AttachError, ValueError, RuntimeError) as error:
+    except _UNFIT as error:
         reason = " ".join(str(error).split())[:300]
         raise _refused(attempt, f"it does not fit the model: {reason}") from None
     if not all(np.isfinite(each).all() for each in predictions):

@@ -13,7 +13,7 @@ log = logging.getLogger("driftune")
 # Signs of a line that are shown; of one that are looked at for secrets; lines that are logged.
 SHOWN, LOOKED_AT, LINES = 1000, 8000, 5000
 _ENDS = re.compile(rb"[\r\n]+")
-_SECRET = re.compile(r"password|passwd|pwd|token|secret|key|credential|auth", re.IGNORECASE)
+_SECRET = re.compile(r"pass|pwd|token|secret|key|credential|auth|dsn|connection", re.IGNORECASE)
 # Shorter values are too common in other words.
 _SHORTEST = 8
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from driftune.adaptation.outside.job import Attempt, Beat
-from driftune.adaptation.outside.left import VARIABLE, forget, note
+from driftune.adaptation.outside.left import VARIABLE, end_processes, forget, note
 from driftune.adaptation.outside.output import Output
 from driftune.errors import ConfigError, TrainerError, TrainerStoppedError
 
@@ -25,7 +25,8 @@ _WAIT_FOR_NOTE = 'read -r go && exec "$@" </dev/null'
 def run_command(attempt: Attempt, beat: Beat) -> None:
     """Run the command of an attempt to its end; ``beat`` is called every moment.
 
-    However it ends, no process of its group runs afterwards.
+    However it ends, no process that it has started runs afterwards, unless that dropped the
+    variable which tells the job's file.
 
     Raises:
         ConfigError: when there is no such program.
@@ -49,7 +50,9 @@ def run_command(attempt: Attempt, beat: Beat) -> None:
     finally:
         _end_group(process)
         _close(process)
-        forget(attempt)
+        # Those of a session of their own, too, as torchrun starts them.
+        end_processes(str(attempt.file))
+        forget(attempt.note, attempt.name)
     if not in_time:
         raise TrainerError(
             f"{attempt.domain}: the training job was not done after "
@@ -154,10 +157,18 @@ def _require_success(attempt: Attempt, code: int, said: str | None) -> None:
         return
     last = f": {said}" if said else "; it said nothing on stderr"
     if code < 0 or code == KILLED_BY_SHELL:
-        killed = signal.Signals(-code if code < 0 else signal.SIGKILL).name
+        killed = _signal_name(-code if code < 0 else signal.SIGKILL)
         raise TrainerStoppedError(
             f"{attempt.domain}: the training job was killed by {killed}, perhaps for want of "
             f"memory{last}"
         )
     kind = TrainerStoppedError if code == TRY_AGAIN else TrainerError
     raise kind(f"{attempt.domain}: the training job ended with exit code {code}{last}")
+
+
+def _signal_name(number: int) -> str:
+    """Real-time signals have no names."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

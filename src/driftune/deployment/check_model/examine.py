@@ -13,7 +13,7 @@ from driftune.deployment.check_model.sample import Progress, sample
 from driftune.deployment.check_model.speed import Speed, measure, told
 from driftune.deployment.check_model.subject import Finding, Subject, reason
 from driftune.deployment.check_model.trial import check_trial
-from driftune.errors import DriftuneError
+from driftune.errors import ConfigError, DriftuneError
 
 Check = Callable[[Subject], Iterator[Finding]]
 # The checks of a group are all made; a later group only where nothing is wrong in the ones before.
@@ -56,9 +56,17 @@ def check_model(config: Config, count: int, progress: Progress | None = None) ->
         if not report.ok:
             report.findings.append(Finding("not checked further", "warn", "correct these first"))
             return report
-    report.places = usable_places(subject)
-    report.speed = measure(subject)
-    report.findings += told(report.speed)
+
+    def places(subject: Subject) -> Iterator[Finding]:
+        report.places = usable_places(subject)
+        yield from ()
+
+    def speed(subject: Subject) -> Iterator[Finding]:
+        report.speed = measure(subject)
+        yield from told(report.speed)
+
+    for last in (places, speed):
+        report.findings += _findings(last, subject)
     return report
 
 
@@ -67,6 +75,8 @@ def _findings(check: Check, subject: Subject) -> list[Finding]:
     try:
         for finding in check(subject):
             found.append(finding)
+    except ConfigError as error:
+        found.append(Finding(str(error), "wrong"))
     except Exception as error:  # the user's code may fail in any way
         name = check.__name__.removeprefix("check_")
         found.append(

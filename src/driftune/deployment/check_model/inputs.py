@@ -10,8 +10,11 @@ from torch import Tensor
 
 from driftune.deployment.check_model.subject import Finding, Subject, first, forward, logits, reason
 from driftune.models.forms import form_problem
+from driftune.models.recommender import Recommender
 from driftune.training.rows import Rows
 
+# So many rows are given by themselves.
+_ALONE = 4
 UNKNOWN = "an id that no log has"
 # Rows without these go to quarantine.
 _NEVER_NULL = {
@@ -35,6 +38,7 @@ def check_inputs(subject: Subject) -> Iterator[Finding]:
         for each in model.inputs(rows)
     )
     yield Finding(f"inputs: {len(model.inputs(rows))} tensors, by row: {given}")
+    yield from _alone(subject, rows)
     bad = 0
     for name, make in UNUSUAL.items():
         other = make(rows, subject)
@@ -44,6 +48,46 @@ def check_inputs(subject: Subject) -> Iterator[Finding]:
             yield Finding(f"inputs: of {name}: {problem[0]}", "wrong", problem[1])
     if not bad:
         yield Finding(f"inputs: takes {', '.join(UNUSUAL)}")
+
+
+def _alone(subject: Subject, rows: Rows) -> Iterator[Finding]:
+    """What is wrong where ``inputs`` gives a row something else a second time, or beside others."""
+    model, scored = subject.model, rows.as_scored()
+    whole = model.inputs(scored)
+    if not _same(whole, model.inputs(scored)):
+        yield Finding(
+            "inputs: the same rows get other tensors in a second call",
+            "wrong",
+            "let inputs depend on its rows alone: no random numbers, counters, clocks",
+        )
+        return
+    for part in (
+        slice(0, len(rows) // 2),
+        *(slice(n, n + 1) for n in range(min(_ALONE, len(rows)))),
+    ):
+        own = model.inputs(rows.take(np.arange(len(rows))[part]).as_scored())
+        among = tuple(each[part] for each in whole)
+        # Padded to the longest of the rows, a row may yet get the same logits.
+        padded = any(one.shape != other.shape for one, other in zip(own, among, strict=True))
+        if not (_same_logits(model, own, among) if padded else _same(own, among)):
+            yield Finding(
+                f"inputs: what a row gets depends on the other rows, first seen of "
+                f"{len(own[0])} of {len(rows)}",
+                "wrong",
+                "no mean, rank, padding or vocabulary of the rows that are given",
+            )
+            return
+
+
+def _same_logits(model: Recommender, some: tuple[Tensor, ...], others: tuple[Tensor, ...]) -> bool:
+    return _same(*(logits(forward(model, each)) for each in (some, others)))
+
+
+def _same(some: tuple[Tensor, ...], others: tuple[Tensor, ...]) -> bool:
+    return len(some) == len(others) and all(
+        one.shape == other.shape and torch.allclose(one.double(), other.double(), 1e-5, 1e-6)
+        for one, other in zip(some, others, strict=True)
+    )
 
 
 def _problem(subject: Subject, rows: Rows) -> tuple[str, str] | None:

@@ -13,6 +13,7 @@ from driftune.deployment.check_model.subject import Finding, Subject
 from driftune.deployment.check_model.watching import size
 from driftune.models.adapters import attach
 from driftune.models.adapters.outputs import Output
+from driftune.training.devices import device_for
 from driftune.training.scoring import CHUNK
 
 DOMAINS = (1, 16, 64)
@@ -21,8 +22,8 @@ _LEAST_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Speed:
-    """Rows per second, of ``inputs`` and the model, on the CPU and the first GPU (None: there is
-    none); bytes of the model, and held meanwhile beyond it at most (None: not known).
+    """Rows per second, of ``inputs`` and the model, on the CPU and the GPU of ``adapter.device``
+    (None: it is none); bytes of the model, and held meanwhile beyond it at most (None: not known).
 
     ``by_domains``: rows per second of the model on the CPU, with the adapters of so many domains.
     """
@@ -39,7 +40,12 @@ class Speed:
 
 @torch.inference_mode()
 def measure(subject: Subject) -> Speed:
-    """Measure on the sampled rows. The model is on the GPU afterwards, where there is one."""
+    """Measure on the sampled rows.
+
+    Raises:
+        ConfigError: when there is no such device as ``adapter.device``.
+    """
+    device = device_for(subject.config)
     model, rows = subject.model, subject.rows.as_scored()
     making = _rate(len(rows), lambda: model.inputs(rows))
     inputs = subject.inputs(CHUNK)
@@ -51,7 +57,7 @@ def measure(subject: Subject) -> Speed:
         names = [f"domain {n}" for n in range(number)]
         by_domains[number] = _with_domains(subject, inputs, names)
     held = size(model)
-    gpu, gpu_memory = _on_gpu(subject, inputs) if torch.cuda.is_available() else (None, None)
+    gpu, gpu_memory = _on_gpu(subject, inputs, device) if device.type == "cuda" else (None, None)
     return Speed(count, making, cpu, peak.size, gpu, gpu_memory, held, by_domains)
 
 
@@ -80,15 +86,23 @@ def _with_domains(subject: Subject, inputs: tuple[Tensor, ...], names: list[str]
         return _rate(count, lambda: adapted(slots, *inputs))
 
 
-def _on_gpu(subject: Subject, inputs: tuple[Tensor, ...]) -> tuple[float, int]:
-    model = subject.model.to("cuda")
-    torch.cuda.reset_peak_memory_stats()
-
+def _on_gpu(
+    subject: Subject, inputs: tuple[Tensor, ...], device: torch.device
+) -> tuple[float, int]:
     def scored() -> None:
-        model(*(each.to("cuda") for each in inputs))
-        torch.cuda.synchronize()
+        model(*(each.to(device) for each in inputs))
+        torch.cuda.synchronize(device)
 
-    return _rate(len(inputs[0]), scored), torch.cuda.max_memory_allocated()
+    model = subject.model
+    try:
+        # Its weights stay such as can be trained.
+        with torch.inference_mode(False):
+            model.to(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        return _rate(len(inputs[0]), scored), torch.cuda.max_memory_allocated(device)
+    finally:
+        with torch.inference_mode(False):
+            model.to("cpu")
 
 
 def _rate(rows: int, call: "Callable[[], Output | None]") -> float:

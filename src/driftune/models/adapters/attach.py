@@ -210,11 +210,20 @@ class AdaptedModel(nn.Module):
         self.bank.load(domain, self.adapter(source))
         self._pending.pop(domain, None)
 
-    def save(self, domain: str, folder: str | Path, card: Mapping[str, Json]) -> Path:
-        """Write the domain's adapter files, with the fingerprint of this model."""
-        return save_adapter(
-            Path(folder), self.adapter(domain), {**card, "backbone": fingerprint(self.model)}
-        )
+    def save(
+        self,
+        domain: str,
+        folder: str | Path,
+        card: Mapping[str, Json],
+        *,
+        backbone: str | None = None,
+    ) -> Path:
+        """Write the domain's adapter files, with the fingerprint of this model.
+
+        ``backbone``: the mark that the model goes by where that is not its ``fingerprint``.
+        """
+        mark = backbone or fingerprint(self.model)
+        return save_adapter(Path(folder), self.adapter(domain), {**card, "backbone": mark})
 
     def load(self, domain: str, folder: str | Path, *, backbone: str | None = None) -> Card:
         """Load a domain's adapter from its files; returns its card.
