@@ -1,7 +1,9 @@
 """Which device params.yaml chooses, and the loop's work on one that is not the CPU."""
 
 import copy
+from collections.abc import Iterable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import torch
 from driftune.config import Config
 from driftune.config.marks import settings_marks
 from driftune.drift.cells import embedding_regions
+from driftune.drift.counts import Counted, write_counts
 from driftune.drift.windows import draw_windows, read_profiles
 from driftune.errors import BackboneError, ConfigError, DeviceFullError
 from driftune.guard.check import check_champions
@@ -299,7 +302,7 @@ def test_a_full_device_pretrains_the_same_in_smaller_parts(make_world, rows: Row
         fit(make_world().config, model, rows)
 
 
-def test_bf16_is_near_and_another_profile(rows: Rows) -> None:
+def test_scores_in_bf16_are_near(rows: Rows) -> None:
     model = esmm()
     wanted, _ = score(model, rows)
     model.precision = "bf16"
@@ -334,6 +337,30 @@ def test_profiles_and_the_guard_see_the_same_on_a_device(
                 on_the_device(patched)
             seen.append(judged(world, day))
     assert seen[0] == seen[1]
+
+
+def test_profiles_of_another_precision_are_drawn_anew(
+    trained_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = bring(trained_world, trained_world.day(3))
+    drawn: list[str] = []
+
+    def write(path: Path, counts: Iterable[Counted]) -> None:
+        made = list(counts)
+        drawn.extend(each.label for each in made)
+        write_counts(path, made)
+
+    monkeypatch.setattr("driftune.drift.profiles.write_counts", write)
+    found = []
+    with Ledger(trained_world.config) as ledger:
+        for precision in ("fp32", "fp32", "bf16"):
+            drawn.clear()
+            config = config_with(trained_world, precision=precision)
+            for window in draw_windows(config, ledger, day):
+                read_profiles(config, window)
+            found.append(sorted(drawn))
+    assert found[0] and not found[1]
+    assert found[2] == [f"{label} bf16" for label in found[0]]
 
 
 def judged(world: World, day: date) -> tuple[Any, ...]:
