@@ -3,7 +3,7 @@
 A stack holds a block of rows for each of its learners, all blocks equally long: batches are filled
 up with a row of their own that does not count. Every sum, product and draw is one learner's own,
 and of a length that follows from its own rows, so that what a learner becomes does not depend on
-those beside it: on CPUs bit by bit, as ``tests/models/adapters/test_adapter_stacks.py`` shows.
+those beside it: on CPUs bit by bit, as ``tests/models/adapters/test_adapter_stack_bits.py`` shows.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence

@@ -37,10 +37,9 @@ class IAKStack(KernelStack):
         """See ``KernelStack.adapt``."""
         scale = self._scale.unsqueeze(1)
         weight = self._stack("encoder.weight") / scale
-        bias = torch.baddbmm(
-            self._stack("encoder.bias").unsqueeze(2), weight, self._center.unsqueeze(2), alpha=-1
-        )
-        hidden = torch.relu(torch.baddbmm(bias.transpose(1, 2), h, weight.transpose(1, 2)))
+        # No matrix times vector: of one domain it is summed in another order than of several.
+        bias = self._stack("encoder.bias") - (weight * self._center.unsqueeze(1)).sum(dim=2)
+        hidden = torch.relu(torch.baddbmm(bias.unsqueeze(1), h, weight.transpose(1, 2)))
         mean = z = raised(self._linear("mean", hidden))
         kl = None
         if noise is not None:
