@@ -9,8 +9,9 @@ from driftune.registry.mlflow_mirror import client, model_name
 from driftune.registry.schema import decisions
 from tests.conftest import World
 from tests.deployed.served import Platform
-from tests.flows.conftest import DAY_AFTER, SHIFT_DAY, SHIFTED, SIMULATION
+from tests.flows.conftest import DAY_AFTER, SHIFT_DAY, SIMULATION
 from tests.notify.conftest import Inbox
+from tests.shifts import SHIFTED
 
 ENDED = ("promoted", "rejected", "undecided", "waiting")
 ALERT = """

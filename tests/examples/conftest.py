@@ -20,32 +20,14 @@ import yaml
 from driftune.intake.ingest import ensure_reference, ingest
 from driftune.models.recommender import Recommender, Schema
 from driftune.registry.ledger import Ledger
-from driftune.simulate import Event, SimulationConfig, simulate
+from driftune.simulate import simulate
 from driftune.training.pretrain import pretrain
 from tests.checkpoint import judged_plainly
 from tests.conftest import World, impressions, made_once
+from tests.shifts import shifting
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SHIFTED = "home · north"
-SIMULATION = SimulationConfig(
-    start=date(2026, 3, 2),
-    days=5,
-    rows_per_domain=1500,
-    users=600,
-    items=200,
-    regions=("north", "south"),
-    events=(
-        # Strong, and towards what the domain liked least: a gain of many standard errors.
-        Event(
-            domain=SHIFTED,
-            day=date(2026, 3, 6),
-            kind="label_only",
-            size=3.5,
-            favour=("breakfast", "sushi"),
-            against=("salads", "curry"),
-        ),
-    ),
-)
+SIMULATION = shifting(5, date(2026, 3, 6), 3.5)
 *REFERENCE, SHIFT_DAY = SIMULATION.calendar
 
 

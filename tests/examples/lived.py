@@ -21,8 +21,9 @@ from driftune.registry.rollback import rollback
 from driftune.training.rows import Rows, load_rows
 from driftune.training.scoring import score
 from tests.conftest import World
-from tests.examples.conftest import REFERENCE, SHIFT_DAY, SHIFTED, Tried, imported
+from tests.examples.conftest import REFERENCE, SHIFT_DAY, Tried, imported
 from tests.margins import assert_drift_by_far, assert_promoted_by_far
+from tests.shifts import SHIFTED
 
 KEY = domain_key(SHIFTED)
 

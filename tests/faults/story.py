@@ -31,7 +31,8 @@ from driftune.reports import build_site
 from driftune.retention.erase import erase
 from driftune.retention.prune import prune
 from tests.conftest import World
-from tests.flows.conftest import SHIFTED, SIMULATION
+from tests.flows.conftest import SIMULATION
+from tests.shifts import SHIFTED
 
 DAY = 24 * 3600.0
 # Past every age that the shipped settings keep something for.

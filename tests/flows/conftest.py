@@ -9,31 +9,13 @@ from pathlib import Path
 import pytest
 
 from driftune.registry.ledger import Ledger
-from driftune.simulate import Event, SimulationConfig, simulate
+from driftune.simulate import Event, simulate
 from driftune.training.pretrain import pretrain
 from flows.daily import daily
 from tests.conftest import World, made_once, make_mlflow_store, small_params
+from tests.shifts import SHIFTED, shifting
 
-SHIFTED = "home · north"
-SIMULATION = SimulationConfig(
-    start=date(2026, 3, 2),
-    days=8,
-    rows_per_domain=1500,
-    users=600,
-    items=200,
-    regions=("north", "south"),
-    events=(
-        # Strong, and towards what the domain liked least: a gain of many standard errors.
-        Event(
-            domain=SHIFTED,
-            day=date(2026, 3, 7),
-            kind="label_only",
-            size=2.5,
-            favour=("breakfast", "sushi"),
-            against=("salads", "curry"),
-        ),
-    ),
-)
+SIMULATION = shifting(8, date(2026, 3, 7), 2.5)
 STABLE_DAY, SHIFT_DAY, DAY_AFTER = SIMULATION.calendar[4:7]
 OTHER = "search · south"
 # The same, with a second domain that shifts on the same day.

@@ -27,8 +27,9 @@ from driftune.training.pretrain import load_model
 from flows.daily import daily
 from tests.conftest import Ended, World
 from tests.crowning import KEY, crown
-from tests.flows.conftest import DAY_AFTER, SHIFT_DAY, SHIFTED, SIMULATION, STABLE_DAY
+from tests.flows.conftest import DAY_AFTER, SHIFT_DAY, SIMULATION, STABLE_DAY
 from tests.margins import assert_drift_by_far, assert_promoted_by_far
+from tests.shifts import SHIFTED
 
 
 def run(world: World, day: date) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from driftune.cli import app
 from driftune.registry.ledger import Ledger
 from flows.daily import daily
 from tests.conftest import World
-from tests.flows.conftest import SHIFT_DAY, SHIFTED
+from tests.flows.conftest import SHIFT_DAY
+from tests.shifts import SHIFTED
 
 
 @pytest.fixture(autouse=True)

@@ -22,9 +22,10 @@ from driftune.simulate import simulate
 from flows.daily import daily
 from tasks import fanout
 from tests.conftest import World
-from tests.flows.conftest import OTHER, SHIFT_DAY, SHIFTED, TWO_SHIFTS, simulated_world
+from tests.flows.conftest import OTHER, SHIFT_DAY, TWO_SHIFTS, simulated_world
 from tests.flows.outcomes import assert_equal
 from tests.margins import assert_drift_by_far, assert_promoted_by_far
+from tests.shifts import SHIFTED
 
 # What only one of the two nodes has: the domain can run nowhere else.
 PLACES = {SHIFTED: {"resources": {"left": 1}}, OTHER: {"resources": {"right": 1}}}

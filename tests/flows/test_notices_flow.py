@@ -7,8 +7,9 @@ import pytest
 from driftune.errors import SourceError
 from flows.daily import daily
 from tests.conftest import World
-from tests.flows.conftest import SHIFT_DAY, SHIFTED
+from tests.flows.conftest import SHIFT_DAY
 from tests.notify.conftest import SECRET, Inbox
+from tests.shifts import SHIFTED
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from driftune.registry.ledger import Ledger
 from flows.adapt import adapt
 from flows.daily import daily
 from tests.conftest import World
-from tests.flows.conftest import DAY_AFTER, SHIFT_DAY, SHIFTED
+from tests.flows.conftest import DAY_AFTER, SHIFT_DAY
+from tests.shifts import SHIFTED
 
 
 @pytest.fixture

@@ -19,9 +19,10 @@ from driftune.simulate import simulate
 from driftune.training.pretrain import load_item_groups, load_model, pretrain
 from flows.daily import daily
 from tests.conftest import Ended, World, made_once, make_mlflow_store, small_params
-from tests.flows.conftest import DAY_AFTER, SHIFT_DAY, SHIFTED, SIMULATION, simulated_world
+from tests.flows.conftest import DAY_AFTER, SHIFT_DAY, SIMULATION, simulated_world
 from tests.margins import assert_drift_by_far, assert_promoted_by_far
 from tests.marks import CI
+from tests.shifts import SHIFTED
 
 pytestmark = [*CI, pytest.mark.trains]
 GIVEN = ["user_id", "item_id", "event_time", "scene", "region", "click"]

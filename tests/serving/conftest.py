@@ -113,21 +113,36 @@ class Bundled:
         return score(model, rows, bank)
 
 
+def pretrained(world: World) -> None:
+    """The reference days are in the lake, and a base is trained on them."""
+    write_reference(world)
+    with judged_plainly(), Ledger(world.config) as ledger:
+        ensure_reference(world.config, ledger)
+        pretrain(world.config, ledger)
+
+
+def write_reference(world: World) -> None:
+    """The logs of the reference days."""
+    for number in range(REFERENCE_DAYS):
+        world.write(world.day(number), logs(world.day(number)))
+
+
+def bundled(world: World) -> None:
+    """A bundle of what serves now, and the day after it in the lake."""
+    with Project(world.config) as project:
+        export(project, world.root / "bundle")
+    with judged_plainly():
+        day = world.day(REFERENCE_DAYS)
+        bring(world, day, logs(day, unknown=True))
+
+
 @pytest.fixture(scope="session")
 def _served(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def make(folder: Path) -> None:
         world = World(folder, **CHANGES)
-        for number in range(REFERENCE_DAYS):
-            world.write(world.day(number), logs(world.day(number)))
-        with judged_plainly(), Ledger(world.config) as ledger:
-            ensure_reference(world.config, ledger)
-            pretrain(world.config, ledger)
+        pretrained(world)
         plant(world)
-        with Project(world.config) as project:
-            export(project, folder / "bundle")
-        with judged_plainly():
-            day = world.day(REFERENCE_DAYS)
-            bring(world, day, logs(day, unknown=True))
+        bundled(world)
 
     return made_once(tmp_path_factory, "served", make)
 

@@ -16,14 +16,13 @@ from driftune.registry.champions import champions_for
 from driftune.registry.ledger import Ledger
 from driftune.serving import Scorer
 from driftune.serving.check import check_bundle
-from driftune.serving.export import export
 from driftune.training.pretrain import load_model, pretrain
 from driftune.training.rows import load_rows
 from driftune.training.scoring import score
 from tests.checkpoint import judged_plainly
 from tests.conftest import REFERENCE_DAYS, World, made_once
-from tests.crowning import bring, crown
-from tests.serving.conftest import Bundled, logs
+from tests.crowning import crown
+from tests.serving.conftest import Bundled, bundled, write_reference
 
 CODE = '''
 import numpy as np
@@ -92,8 +91,7 @@ def _own(tmp_path_factory):
             adapter={"at": "auto"},
             timezone="Europe/Berlin",
         )
-        for number in range(REFERENCE_DAYS):
-            world.write(world.day(number), logs(world.day(number)))
+        write_reference(world)
         torch.manual_seed(3)
         with judged_plainly(), Ledger(world.config) as ledger:
             ensure_reference(world.config, ledger)
@@ -111,10 +109,7 @@ def _own(tmp_path_factory):
             pretrain(world.config, ledger, "pretrain")
         adapter = Adapter({"first": IAKKernel(16, IAKConfig(4, 8, "replace"))}).eval()
         crown(world, adapter, world.config.reference.days, domain=DOMAIN)
-        with Project(world.config) as project:
-            export(project, folder / "bundle")
-        with judged_plainly():
-            bring(world, world.day(REFERENCE_DAYS), logs(world.day(REFERENCE_DAYS), unknown=True))
+        bundled(world)
 
     return made_once(tmp_path_factory, "own", make)
 

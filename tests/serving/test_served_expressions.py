@@ -4,19 +4,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from driftune.intake.ingest import ensure_reference
 from driftune.project import Project
-from driftune.registry.ledger import Ledger
 from driftune.serving import RowsError, Scorer
 from driftune.serving.check import check_bundle
-from driftune.serving.export import export
 from driftune.serving.expressions import Expressions
 from driftune.serving.roles import Role, Roles, Time
-from driftune.training.pretrain import pretrain
-from tests.checkpoint import judged_plainly
 from tests.conftest import REFERENCE_DAYS, World, made_once
-from tests.crowning import bring
-from tests.serving.conftest import ORDER, Bundled, logs
+from tests.serving.conftest import ORDER, Bundled, bundled, pretrained
 
 COLUMNS = {
     "domain": {"sql": "scene || '/' || region"},
@@ -38,15 +32,8 @@ def _computed(tmp_path_factory):
     def make(folder):
         quality = {"severity": {"number_unreadable": "off"}}
         world = World(folder, columns=COLUMNS, features=FEATURES, quality=quality)
-        for number in range(REFERENCE_DAYS):
-            world.write(world.day(number), logs(world.day(number)))
-        with judged_plainly(), Ledger(world.config) as ledger:
-            ensure_reference(world.config, ledger)
-            pretrain(world.config, ledger)
-        with Project(world.config) as project:
-            export(project, folder / "bundle")
-        with judged_plainly():
-            bring(world, world.day(REFERENCE_DAYS), logs(world.day(REFERENCE_DAYS), unknown=True))
+        pretrained(world)
+        bundled(world)
 
     return made_once(tmp_path_factory, "computed", make)
 

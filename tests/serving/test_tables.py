@@ -7,17 +7,12 @@ import pytest
 
 from driftune.domains import domain_key
 from driftune.errors import ConfigError
-from driftune.intake.ingest import ensure_reference
 from driftune.project import Project
-from driftune.registry.ledger import Ledger
 from driftune.serving import RowsError, Scorer
 from driftune.serving.check import check_bundle
 from driftune.serving.export import export
-from driftune.training.pretrain import pretrain
-from tests.checkpoint import judged_plainly
 from tests.conftest import REFERENCE_DAYS, World, made_once
-from tests.crowning import bring
-from tests.serving.conftest import ORDER, Bundled, logs
+from tests.serving.conftest import ORDER, Bundled, bundled, pretrained
 
 TABLES = {
     "users": {"uri": "users-{day}.parquet", "key": "user_id", "columns": ["age", "plan"],
@@ -52,15 +47,8 @@ def _tabled(tmp_path_factory):
         shops.to_csv(folder / "shops.csv", index=False)
         for number in range(-1, REFERENCE_DAYS):
             tables(world, number)
-        for number in range(REFERENCE_DAYS):
-            world.write(world.day(number), logs(world.day(number)))
-        with judged_plainly(), Ledger(world.config) as ledger:
-            ensure_reference(world.config, ledger)
-            pretrain(world.config, ledger)
-        with Project(world.config) as project:
-            export(project, folder / "bundle")
-        with judged_plainly():
-            bring(world, world.day(REFERENCE_DAYS), logs(world.day(REFERENCE_DAYS), unknown=True))
+        pretrained(world)
+        bundled(world)
 
     return made_once(tmp_path_factory, "tabled", make)
 

@@ -32,7 +32,7 @@ def parts_of(output: Output) -> tuple[Tensor, ...]:
     return values  # type: ignore[return-value]  # the type of outputs is recursive
 
 
-def like(output: Output, parts: Sequence[Tensor]) -> Output:
+def like(output: Output, parts: Sequence[Output]) -> Output:
     """The values ``parts`` in the form of a module's ``output``."""
     if isinstance(output, Mapping):
         return dict(zip(output, parts, strict=True))
@@ -48,8 +48,7 @@ def in_full(output: Output) -> Output:
         return raised(output)
     if not isinstance(output, tuple | list | Mapping):
         return output
-    # Outputs that are nested in others are none of ``like``'s parts, but it takes them as well.
-    return like(output, [in_full(each) for each in parts_of(output)])  # type: ignore[misc]
+    return like(output, [in_full(each) for each in parts_of(output)])
 
 
 def one_tensor(output: Output, width: int) -> Tensor:

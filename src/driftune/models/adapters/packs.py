@@ -7,7 +7,7 @@ import torch
 from torch import Size, Tensor, nn
 
 from driftune.models.adapters.methods.config import KernelConfig
-from driftune.models.adapters.methods.kernel import Kernel
+from driftune.models.adapters.methods.kernel import Kernel, PackedKernel
 
 Likeness: TypeAlias = tuple[type[Kernel], KernelConfig, tuple[Size, ...], torch.dtype, torch.device]
 """What kernels have in common that are served by one product."""
@@ -24,7 +24,7 @@ SHORT = 1 << 14
 class Pack(NamedTuple):
     """A kernel's weights, one after the other in ``flat``; nothing ever writes into it."""
 
-    kernel: Kernel
+    kernel: PackedKernel
     flat: Tensor
     likeness: Likeness
     held: tuple[Held, ...]
@@ -91,8 +91,7 @@ class Packs:
 
 @torch.no_grad()
 def _pack(kernel: Kernel) -> Pack | None:
-    weights = kernel.packed()
-    if weights is None:
+    if not isinstance(kernel, PackedKernel) or (weights := kernel.packed()) is None:
         return None
     held = _held(kernel)
     sources = tuple(each for _, _, each in held if isinstance(each, Tensor))

@@ -8,7 +8,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from driftune.models.adapters.methods.config import KernelConfig, whole
-from driftune.models.adapters.methods.kernel import Adapted, Kernel
+from driftune.models.adapters.methods.kernel import Adapted, PackedKernel
 from driftune.models.adapters.methods.method import Method, Site
 from driftune.models.adapters.methods.products import add_product_, affine
 from driftune.models.adapters.methods.registry import register
@@ -26,7 +26,7 @@ class HoulsbyConfig(KernelConfig):
         whole("bottleneck", self.bottleneck, 1)
 
 
-class HoulsbyKernel(Kernel):
+class HoulsbyKernel(PackedKernel):
     """A bottleneck adapter after a module: h + U·relu(D·h)."""
 
     def __init__(self, width: int, config: HoulsbyConfig) -> None:
@@ -50,12 +50,12 @@ class HoulsbyKernel(Kernel):
         return Adapted(output + self.up(functional.relu(self.down(output))))
 
     def packed(self) -> list[Tensor]:
-        """See ``Kernel.packed``."""
+        """See ``PackedKernel.packed``."""
         layers = (self.down, self.up)
         return [each for layer in layers for each in (layer.weight.t(), layer.bias.unsqueeze(0))]
 
     def serve_packed(self, weights: Sequence[Tensor], h: Tensor) -> Tensor:
-        """See ``Kernel.serve_packed``."""
+        """See ``PackedKernel.serve_packed``."""
         down, down_bias, up, up_bias = weights
         inner = affine(h, down, down_bias).relu_()
         return add_product_(h.add_(up_bias), inner, up)

@@ -66,17 +66,6 @@ class Kernel(nn.Module, ABC):
         """The same without randomness and without KL."""
         return self.adapt(output, inputs, None, fresh).h
 
-    def packed(self) -> Sequence[Tensor] | None:
-        """The weights that ``serve_packed`` takes; None: rows pass ``serve`` domain by domain."""
-        return None
-
-    def serve_packed(self, weights: Sequence[Tensor], h: Tensor) -> Tensor:
-        """What ``serve`` gives without ``fresh``, for n kernels of this class and settings at once.
-
-        ``weights``: those of ``packed``, (n, …) each; ``h`` (n, rows, width) may be written into.
-        """
-        raise NotImplementedError(f"{type(self).__name__} packs no weights")
-
     @property
     def needs_scale(self) -> bool:
         """Whether the kernel is still to be standardised before it is trained."""
@@ -94,3 +83,18 @@ class Kernel(nn.Module, ABC):
     def warm_up(self, h: Tensor, adapted: Adapted) -> Tensor | None:
         """The loss of an epoch that warms up, in the place of the labels'; None: there is none."""
         return None
+
+
+class PackedKernel(Kernel):
+    """A kernel whose weights can be packed: rows of many domains then pass one product."""
+
+    @abstractmethod
+    def packed(self) -> Sequence[Tensor] | None:
+        """The weights that ``serve_packed`` takes; None: rows pass ``serve`` domain by domain."""
+
+    @abstractmethod
+    def serve_packed(self, weights: Sequence[Tensor], h: Tensor) -> Tensor:
+        """What ``serve`` gives without ``fresh``, for n kernels of this class and settings at once.
+
+        ``weights``: those of ``packed``, (n, …) each; ``h`` (n, rows, width) may be written into.
+        """

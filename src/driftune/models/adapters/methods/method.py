@@ -71,10 +71,14 @@ class Method(ABC, Generic[ConfigT, KernelT]):
         """How these kernels of one domain's adapter are trained."""
         return Schedule()
 
+
+class StackingMethod(Method[ConfigT, KernelT]):
+    """A method that trains many domains' kernels at once; others train them one by one."""
+
+    @abstractmethod
     def stacks_with(self, kernel: KernelT) -> Hashable:
         """What the kernels that ``stack`` takes together have in common; None: it takes none."""
-        return None
 
+    @abstractmethod
     def stack(self, kernels: Sequence[KernelT]) -> KernelStack:
         """Kernels of equal ``stacks_with``, each another domain's, computed at once."""
-        raise NotImplementedError(f"kernels of kind {self.config.kind!r} are trained one by one")

@@ -5,7 +5,14 @@ from typing import cast
 
 from driftune.models.adapters.methods.config import KernelConfig
 from driftune.models.adapters.methods.kernel import Kernel
-from driftune.models.adapters.methods.method import ConfigT, KernelT, Method, Schedule, Site
+from driftune.models.adapters.methods.method import (
+    ConfigT,
+    KernelT,
+    Method,
+    Schedule,
+    Site,
+    StackingMethod,
+)
 from driftune.models.adapters.methods.stack import KernelStack
 
 AnyMethod = Method[KernelConfig, Kernel]
@@ -68,10 +75,13 @@ def schedules(kernels: Iterable[Kernel]) -> dict[str, Schedule]:
 
 def stacks_with(kernel: Kernel) -> Hashable:
     """What the kernels that ``stack`` takes together have in common; None: it takes none."""
-    found = method_of(kernel.config).stacks_with(kernel)
+    method = method_of(kernel.config)
+    found = method.stacks_with(kernel) if isinstance(method, StackingMethod) else None
     return None if found is None else (kernel.config.kind, found)
 
 
 def stack(kernels: Sequence[Kernel]) -> KernelStack:
-    """Kernels of equal ``stacks_with`` as one."""
-    return method_of(kernels[0].config).stack(kernels)
+    """Kernels of equal ``stacks_with``, which is not None, as one."""
+    method = method_of(kernels[0].config)
+    assert isinstance(method, StackingMethod)
+    return method.stack(kernels)

@@ -25,7 +25,7 @@ from torch.nn import functional
 from driftune.models.adapters.devices import moved, raised
 from driftune.models.adapters.draws import BatchDraws
 from driftune.models.adapters.methods.iak.config import IAKConfig
-from driftune.models.adapters.methods.kernel import Adapted, Kernel, NotFiniteError
+from driftune.models.adapters.methods.kernel import Adapted, NotFiniteError, PackedKernel
 from driftune.models.adapters.methods.products import add_product_, affine, product
 
 SIGMA_SHIFT = 5.0
@@ -41,7 +41,7 @@ def gaussian_kl(mean: Tensor, sigma: Tensor, prior_mean: Tensor, prior_sigma: Te
     return 0.5 * (ratio + distance - 1.0 - ratio.log())
 
 
-class IAKKernel(Kernel):
+class IAKKernel(PackedKernel):
     """One domain's kernel over representations of ``width`` columns.
 
     Inputs are standardised by ``center`` and ``scale``, fixed buffers that ``fit_scale`` sets and
@@ -176,7 +176,7 @@ class IAKKernel(Kernel):
         return decode(tensors, output, mean, self.config.combine)
 
     def packed(self) -> list[Tensor] | None:
-        """See ``Kernel.packed``; ``scale`` and ``center`` are part of the outer layers.
+        """See ``PackedKernel.packed``; ``scale`` and ``center`` are part of the outer layers.
 
         Kernels with a table of fresh ids have none: rows look up as many as they have.
         """
@@ -195,7 +195,7 @@ class IAKKernel(Kernel):
         return [weight.t(), bias.unsqueeze(0), *inner, out]
 
     def serve_packed(self, weights: Sequence[Tensor], h: Tensor) -> Tensor:
-        """See ``Kernel.serve_packed``."""
+        """See ``PackedKernel.serve_packed``."""
         encoder, encoder_bias, mean, mean_bias, learner, learner_bias, out = weights
         z = affine(affine(h, encoder, encoder_bias).relu_(), mean, mean_bias)
         learned = affine(z, learner, learner_bias).relu_()

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Sequence
 from driftune.models.adapters.methods.iak.config import IAKConfig
 from driftune.models.adapters.methods.iak.kernel import IAKKernel
 from driftune.models.adapters.methods.iak.stack import IAKStack
-from driftune.models.adapters.methods.method import Method, Phase, Schedule, Site
+from driftune.models.adapters.methods.method import Phase, Schedule, Site, StackingMethod
 from driftune.models.adapters.methods.registry import register
 
 
@@ -30,7 +30,7 @@ class IAKSchedule(Schedule):
         return Phase(own <= 0, plan.beta * rise)
 
 
-class IAK(Method[IAKConfig, IAKKernel]):
+class IAK(StackingMethod[IAKConfig, IAKKernel]):
     """Information-aware adaptive kernels; see ``kernel``."""
 
     config, kernel = IAKConfig, IAKKernel
@@ -44,14 +44,14 @@ class IAK(Method[IAKConfig, IAKKernel]):
         return IAKSchedule(kernels)
 
     def stacks_with(self, kernel: IAKKernel) -> Hashable:
-        """See ``Method.stacks_with``: kernels of one shape, without a table of fresh ids."""
+        """See ``StackingMethod.stacks_with``: kernels of one shape, no fresh ids."""
         config = kernel.config
         if config.fresh_rows:
             return None
         return kernel.width, config.bottleneck, config.hidden, config.combine
 
     def stack(self, kernels: Sequence[IAKKernel]) -> IAKStack:
-        """See ``Method.stack``."""
+        """See ``StackingMethod.stack``."""
         return IAKStack(kernels)
 
 
