@@ -31,6 +31,7 @@ from driftune.models.adapters.methods.method import Method, Phase, Schedule, Sit
 from driftune.models.adapters.methods.registry import register
 from driftune.models.adapters.report import Training, TrainReport
 from driftune.models.adapters.settings import TrainConfig
+from driftune.models.adapters.templates import Templates
 from driftune.models.adapters.together import Choice, Chosen, choose_together
 from driftune.models.adapters.training import train
 
@@ -58,6 +59,7 @@ __all__ = [
     "Schedule",
     "Site",
     "TrainConfig",
+    "Templates",
     "TrainReport",
     "Training",
     "attach",
