@@ -16,8 +16,8 @@ from driftune.io import read_json
 from driftune.models.adapters import (
     AdaptedModel,
     Adapter,
-    AdapterBank,
     AdapterFileError,
+    SealedBank,
     Templates,
     attach,
     load_adapter,
@@ -242,8 +242,10 @@ def _adapters(
 def _attached(
     manifest: Manifest, model: Recommender, adapters: Mapping[str, Adapter]
 ) -> AdaptedModel | None:
-    bank = AdapterBank()
-    for key, domain in manifest.domains.items():
-        if domain.part is not None:
-            bank.put(key, adapters[manifest.part(domain.part).name])
+    held = {
+        key: adapters[manifest.part(domain.part).name]
+        for key, domain in manifest.domains.items()
+        if domain.part is not None
+    }
+    bank = SealedBank(held)
     return attach(model, bank, list(bank.widths)) if bank.widths else None

@@ -59,7 +59,7 @@ class Template:
             for name in module._buffers:
                 if prefix + name in tensors:
                     module._buffers[name] = tensors[prefix + name]
-        adapter.training = False
+        adapter.training = adapter.kernels.training = False
         return adapter
 
 
