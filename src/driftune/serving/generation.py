@@ -16,8 +16,9 @@ from driftune.io import read_json
 from driftune.models.adapters import (
     AdaptedModel,
     Adapter,
-    AdapterBank,
     AdapterFileError,
+    SealedBank,
+    Templates,
     attach,
     load_adapter,
 )
@@ -220,17 +221,19 @@ def _adapters(
     bundle: Path, manifest: Manifest, loaded: Mapping[str, Adapter]
 ) -> dict[str, Adapter]:
     """The adapters by the names of their parts' folders."""
-    found = {}
+    found, templates = {}, Templates()
     for key, domain in manifest.domains.items():
         if domain.part is None:
             continue
         part = manifest.part(domain.part)
         if part.name not in loaded:
             try:
-                adapter, _ = load_adapter(part.folder(bundle), backbone=manifest.backbone)
+                adapter, _ = load_adapter(
+                    part.folder(bundle), backbone=manifest.backbone, templates=templates
+                )
             except AdapterFileError as error:
                 raise BundleError(f"{bundle}: the adapter of {key}: {error}") from None
-            found[part.name] = adapter.requires_grad_(False).eval()
+            found[part.name] = adapter.requires_grad_(False)
         else:
             found[part.name] = loaded[part.name]
     return found
@@ -239,8 +242,10 @@ def _adapters(
 def _attached(
     manifest: Manifest, model: Recommender, adapters: Mapping[str, Adapter]
 ) -> AdaptedModel | None:
-    bank = AdapterBank()
-    for key, domain in manifest.domains.items():
-        if domain.part is not None:
-            bank.put(key, adapters[manifest.part(domain.part).name])
+    held = {
+        key: adapters[manifest.part(domain.part).name]
+        for key, domain in manifest.domains.items()
+        if domain.part is not None
+    }
+    bank = SealedBank(held)
     return attach(model, bank, list(bank.widths)) if bank.widths else None

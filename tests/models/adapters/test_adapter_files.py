@@ -19,6 +19,7 @@ from driftune.models.adapters import (
     IAKConfig,
     IAKKernel,
     LoRAConfig,
+    Templates,
     attach,
     fingerprint,
     load_adapter,
@@ -355,3 +356,27 @@ def test_fingerprint_sees_the_dtype_of_equal_bytes() -> None:
     real.register_buffer("table", torch.ones(3))
     whole.register_buffer("table", torch.ones(3).view(torch.int32))
     assert fingerprint(whole) != fingerprint(real)
+
+
+def test_adapters_of_one_template_share_nothing(tmp_path: Path, make_kernel: Make) -> None:
+    templates = Templates()
+    saved = [_adapter(make_kernel(seed=seed)) for seed in (1, 2)]
+    for number, adapter in enumerate(saved):
+        save_adapter(tmp_path / str(number), adapter, CARD)
+    loaded = [
+        load_adapter(tmp_path / str(number), backbone=None, templates=templates)[0]
+        for number in (0, 1)
+    ]
+    for adapter, wanted in zip(loaded, saved, strict=True):
+        assert fingerprint(adapter) == fingerprint(wanted)
+        assert not any(module.training for module in adapter.modules())
+        assert all(each.requires_grad and each.is_leaf for each in adapter.parameters())
+    first, second = ({each.data_ptr() for each in one.state_dict().values()} for one in loaded)
+    assert not first & second
+    calls: list[str] = []
+    loaded[0].kernels[0].register_forward_hook(lambda *_: calls.append("first"))
+    h = torch.randn(3, 12)
+    loaded[1].kernels[0](h)
+    assert calls == []
+    loaded[0].kernels[0](h)
+    assert calls == ["first"]

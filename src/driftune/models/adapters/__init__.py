@@ -30,7 +30,9 @@ from driftune.models.adapters.methods.lora import LoRAConfig
 from driftune.models.adapters.methods.method import Method, Phase, Schedule, Site
 from driftune.models.adapters.methods.registry import register
 from driftune.models.adapters.report import Training, TrainReport
+from driftune.models.adapters.sealed import SealedBank
 from driftune.models.adapters.settings import TrainConfig
+from driftune.models.adapters.templates import Templates
 from driftune.models.adapters.together import Choice, Chosen, choose_together
 from driftune.models.adapters.training import train
 
@@ -56,7 +58,9 @@ __all__ = [
     "NotFiniteError",
     "Phase",
     "Schedule",
+    "SealedBank",
     "Site",
+    "Templates",
     "TrainConfig",
     "TrainReport",
     "Training",

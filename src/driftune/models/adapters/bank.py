@@ -186,9 +186,7 @@ class AdapterBank(nn.Module):
     ) -> tuple[list[Piece], list[tuple[Kernel, Span]]]:
         """The kernels at a place: those that are served together, and those served one by one."""
         pieces, others = [], []
-        h = output if isinstance(output, Tensor) and output.ndim > 1 else None
-        if torch.is_grad_enabled() or (h is not None and lowers(h.device)):
-            h = None
+        h = output if isinstance(output, Tensor) and serves_together(output) else None
         for span in groups.spans:
             kernel = span.adapter.at(place)
             if kernel is None:
@@ -259,6 +257,12 @@ class AdapterBank(nn.Module):
     def _look_at_widths(self) -> None:
         held = (each for each in self._adapters if isinstance(each, Adapter))
         self._widths = {place: kernel.width for each in held for place, kernel in each.items()}
+
+
+def serves_together(h: Tensor) -> bool:
+    """Whether kernels pass batched products over rows ``h`` here: not with gradients, nor under
+    autocast."""
+    return h.ndim > 1 and not torch.is_grad_enabled() and not lowers(h.device)
 
 
 def serve_rows(

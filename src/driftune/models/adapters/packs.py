@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Size, Tensor, nn
 
+from driftune.models.adapters.devices import moved
 from driftune.models.adapters.methods.config import KernelConfig
 from driftune.models.adapters.methods.kernel import Kernel, PackedKernel
 
@@ -22,7 +23,10 @@ SHORT = 1 << 14
 
 
 class Pack(NamedTuple):
-    """A kernel's weights, one after the other in ``flat``; nothing ever writes into it."""
+    """A kernel's weights, one after the other in ``flat``; nothing ever writes into it.
+
+    ``table``: where ``flat`` is a ``row`` of the weights of many kernels like it.
+    """
 
     kernel: PackedKernel
     flat: Tensor
@@ -30,6 +34,8 @@ class Pack(NamedTuple):
     held: tuple[Held, ...]
     sources: tuple[Tensor, ...]
     stamps: tuple[Stamp, ...] | None
+    table: Tensor | None = None
+    row: int = 0
 
     @property
     def is_current(self) -> bool:
@@ -56,6 +62,10 @@ def stacked(packs: Sequence[Pack]) -> list[Tensor]:
     """The weights of n like kernels, (n, …) each; those of one kernel are not copied."""
     if len(packs) == 1:
         return packs[0].views(packs[0].flat.unsqueeze(0))
+    table = packs[0].table
+    if table is not None and all(pack.table is table for pack in packs):
+        rows = moved(torch.tensor([pack.row for pack in packs]), table.device)
+        return packs[0].views(table.index_select(0, rows))
     flats = [pack.flat for pack in packs]
     if flats[0].device.type == "cpu":
         flats = [short for flat in flats for short in flat.split(SHORT)]
@@ -77,6 +87,10 @@ class Packs:
     def __reduce__(self) -> tuple[type["Packs"], tuple[()]]:
         """A copied or pickled adapter packs anew."""
         return Packs, ()
+
+    def forget(self) -> None:
+        """Drop the packs, whose weights somebody else holds."""
+        self._kept = {}
 
     def of(self, place: str, kernel: Kernel) -> Pack | None:
         """The pack of the kernel; None where it has none."""
