@@ -25,11 +25,18 @@ AsOf = Annotated[
 def export(
     to: Annotated[Path, typer.Option(help="Folder of the bundle; one that is there is renewed.")],
     as_of: AsOf = None,
+    report_to: Annotated[
+        str | None,
+        typer.Option(help="Folder or URL where processes that serve it report; default serving."),
+    ] = None,
     config: ConfigPath = PARAMS,
     as_json: AsJson = False,
 ) -> None:
     """Write a bundle of all that scores need: model, champions, encoder, counters."""
+    from driftune.serving.known import remember
+
     found = _export(config, to, as_of)
+    remember(load(config), str(to.resolve()), report_to)
     if as_json:
         typer.echo(json.dumps(found._asdict(), default=str))
         return

@@ -24,9 +24,12 @@ from driftune.serving.exported_model import as_bytes, model_files, own_columns, 
 from driftune.serving.exported_tables import described_tables, table_files
 from driftune.serving.manifest import NAME, Domain, read_manifest, write_manifest
 from driftune.serving.parts import FOLDER, Part, drop_others, put
+from driftune.serving.presence import FOLDER as REPORTS
 from driftune.serving.snapshot import take_snapshot
 
 _LOCK = ".lock"
+# What lies in a bundle besides its manifest.
+_OURS = (_LOCK, FOLDER, REPORTS)
 
 
 class Exported(NamedTuple):
@@ -192,7 +195,7 @@ def _check_folder(to: Path) -> None:
     if to.exists() and not to.is_dir():
         raise BundleError(f"{to}: is no folder; name one for the bundle")
     if to.exists() and not (to / NAME).exists():
-        others = [each.name for each in to.iterdir() if each.name not in (_LOCK, "parts")]
+        others = [each.name for each in to.iterdir() if each.name not in _OURS]
         if others:
             raise BundleError(
                 f"{to}: holds {others[0]} and no bundle; name an empty folder, or one of a bundle"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from driftune.serving.generation import Generation, open_generation
-from driftune.serving.manifest import read_manifest
+from driftune.serving.manifest import Manifest, read_manifest
 from driftune.serving.rows import Given, Rows, as_table
 
 # As training.scoring has it: by the same parts the same rows have the same bits.
@@ -94,6 +94,16 @@ class Scorer:
                 return False
             self._now = open_generation(self._bundle, self._now)
             return True
+
+    @property
+    def bundle(self) -> str:
+        """Path or address of the bundle."""
+        return str(self._bundle)
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest in use."""
+        return self._now.manifest
 
     def domains(self) -> dict[str, Served]:
         """The domains that the project knows, by key."""
