@@ -82,11 +82,7 @@ def test_a_promotion_and_its_rollback_under_load_fail_no_request_and_mix_no_scor
 ):
     world, before, promoted = served.world, tmp_path / "before", tmp_path / "promoted"
     shutil.copytree(served.bundle, before)
-    adapter = random_adapter(world)
-    for tensor in adapter.state_dict().values():
-        if tensor.is_floating_point():
-            tensor.mul_(3)
-    crown(world, adapter, world.config.reference.days, 2)
+    crown(world, random_adapter(world, scale=3), world.config.reference.days, 2)
     renew(served, promoted)
     rows = as_json(served, 50)
     wanted = [Scorer.open(each).score(rows).to_pylist() for each in (before, promoted)]

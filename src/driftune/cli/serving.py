@@ -23,7 +23,10 @@ AsOf = Annotated[
 
 @app.command()
 def export(
-    to: Annotated[Path, typer.Option(help="Folder of the bundle; one that is there is renewed.")],
+    to: Annotated[
+        str,
+        typer.Option(help="Folder or URL (s3://…) of the bundle; one that is there is renewed."),
+    ],
     as_of: AsOf = None,
     report_to: Annotated[
         str | None,
@@ -34,9 +37,10 @@ def export(
 ) -> None:
     """Write a bundle of all that scores need: model, champions, encoder, counters."""
     from driftune.serving.known import remember
+    from driftune.serving.places import is_url
 
     found = _export(config, to, as_of)
-    remember(load(config), str(to.resolve()), report_to)
+    remember(load(config), to if is_url(to) else str(Path(to).resolve()), report_to)
     if as_json:
         typer.echo(json.dumps(found._asdict(), default=str))
         return
@@ -52,7 +56,8 @@ def score(
     source: Annotated[Path, typer.Argument(help="Rows: .parquet, .csv or .jsonl.")],
     out: Annotated[Path, typer.Option(help="Output: .parquet, .csv or .jsonl.")],
     bundle: Annotated[
-        Path | None, typer.Option(help="Of driftune export; by default one is made for this run.")
+        str | None,
+        typer.Option(help="Folder or URL of a bundle; by default one is made for this run."),
     ] = None,
     as_of: AsOf = None,
     domain: Annotated[
@@ -80,7 +85,7 @@ def score(
 
     with TemporaryDirectory(prefix="driftune-bundle-") as folder, progress():
         if bundle is None:
-            bundle = Path(folder)
+            bundle = folder
             _export(config, bundle, as_of)
         found = score_file(Scorer.open(bundle), source, out, domain, told)
     if as_json:
@@ -91,10 +96,12 @@ def score(
         say(f"{found.left_in}: {found.left:,} rows could not be scored; why says what is wrong")
 
 
-def _export(config: Path, to: Path, as_of: str | None) -> "Exported":
+def _export(config: Path, to: str, as_of: str | None) -> "Exported":
     from driftune.project import Project
     from driftune.serving.export import export as write
+    from driftune.serving.places import is_url
+    from driftune.serving.publish import export_to
 
     last = None if as_of is None else day_of(as_of)
     with Project(load(config)) as project:
-        return write(project, to, last)
+        return export_to(project, to, last) if is_url(to) else write(project, Path(to), last)

@@ -1,0 +1,90 @@
+"""Export to an object store: only parts that it lacks are uploaded, the manifest comes last."""
+
+from datetime import date
+from pathlib import Path
+
+from driftune.errors import BundleError
+from driftune.lake.scratch import scratch
+from driftune.project import Project
+from driftune.serving.export import Exported, export
+from driftune.serving.manifest import NAME, Manifest, manifest_in, read_manifest
+from driftune.serving.parts import FOLDER
+from driftune.serving.places import Bucket
+from driftune.serving.presence import FOLDER as REPORTS
+
+
+def export_to(project: Project, url: str, last: date | None = None) -> Exported:
+    """Write a bundle to an address of an object store, as ``export`` does to a folder.
+
+    Raises:
+        BundleError: when something else lies there, or the store does not take it.
+        LakeError, BackboneError, LedgerError: as what it reads.
+    """
+    place = Bucket(url.rstrip("/"))
+    _check(place)
+    with scratch(project.config, "bundle") as folder:
+        found = export(project, folder / "bundle", last)
+        return found._replace(changed=publish(folder / "bundle", place))
+
+
+def publish(bundle: Path, place: Bucket) -> bool:
+    """Bring a bundle from a folder to an object store; whether that has another one now.
+
+    A file that is there in the same size is not uploaded again: its folder is named by the hash of
+    what must be in it. Parts that the manifest does not name are removed after it.
+
+    Raises:
+        BundleError: in one line, when the store does not take it.
+    """
+    manifest, before = read_manifest(bundle), _mark_of(place)
+    files, there = _files(bundle, manifest), place.names()
+    for name, path in files.items():
+        if there.get(name) != path.stat().st_size:
+            place.put(path, name)
+    if before != manifest.bundle:
+        place.write(NAME, (bundle / NAME).read_bytes())
+    for name in place.names():
+        if name.startswith(f"{FOLDER}/") and name not in files:
+            place.drop(name)
+    now = place.names()
+    if lost := next((name for name in files if name not in now), None):
+        raise BundleError(
+            f"{place}/{lost}: gone just after it was written; does another export write there?"
+        )
+    return before != manifest.bundle
+
+
+def _files(bundle: Path, manifest: Manifest) -> dict[str, Path]:
+    """The files of a bundle's parts by their names in it."""
+    return {
+        f"{FOLDER}/{part.name}/{name}": part.folder(bundle) / name
+        for part in manifest.parts.values()
+        for name in part.files
+    }
+
+
+def _mark_of(place: Bucket) -> str | None:
+    """The hash of the bundle that lies there; None where there is none that can be read."""
+    if place.read(NAME) is None:
+        return None
+    try:
+        return manifest_in(place).bundle
+    except BundleError:
+        return None
+
+
+def _check(place: Bucket) -> None:
+    """See that a bundle may be written there.
+
+    Raises:
+        BundleError: when something else lies there, or the store cannot be reached.
+    """
+    there = place.names()
+    if NAME not in there:
+        ours = (f"{FOLDER}/", f"{REPORTS}/")
+        if others := [name for name in there if not name.startswith(ours)]:
+            raise BundleError(
+                f"{place}: holds {others[0]} and no bundle; name an empty place, or a bundle's"
+            )
+    elif not any(name.startswith(f"{FOLDER}/") for name in there):
+        manifest_in(place)
