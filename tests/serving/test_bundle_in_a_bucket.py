@@ -25,7 +25,7 @@ URL = "s3://logs/bundles/now"
 
 def renew(served, url: str = URL):
     with Project(served.world.config) as project:
-        return export_to(project, url, served.world.day(2))
+        return export_to(project, url, served.world.day(2))[0]
 
 
 def promote(served) -> None:
@@ -188,6 +188,8 @@ def test_processes_report_to_the_bucket(served, bucket):
     assert not [name for name in written(bucket) if name.startswith("serving/")]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_commands_take_addresses_and_status_shows_them(served, bucket, tmp_path: Path) -> None:
     root = served.world.root
 

@@ -66,7 +66,7 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
     with locked(to / _LOCK):
         champions, parts = _champions(project, to)
         snapshot = take_snapshot(config, served.encoder, view, last)
-        types = _types(config, days)
+        types = column_types(config, days)
         roles = describe_roles(config, types, snapshot.fields, served.encoder)
         files = {**model_files(config, served), **past_files(config, view, last)}
         files |= table_files(config, last, roles)
@@ -164,7 +164,7 @@ def _is_text(config: Config) -> bool:
     return given in ("csv", "jsonl") or (given == "auto" and not name.endswith(".parquet"))
 
 
-def _types(config: Config, days: list[date]) -> dict[str, str]:
+def column_types(config: Config, days: list[date]) -> dict[str, str]:
     """The types in which the lake knows delivered columns, by the newest day that has each."""
     found: dict[str, str] = {}
     for day in days:

@@ -1,5 +1,6 @@
-"""Export to an object store: only parts that it lacks are uploaded, the manifest comes last."""
+"""Export to where others fetch it: an object store, by parts and the manifest last, or MLflow."""
 
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 
@@ -9,22 +10,35 @@ from driftune.project import Project
 from driftune.serving.export import Exported, export
 from driftune.serving.manifest import NAME, Manifest, manifest_in, read_manifest
 from driftune.serving.parts import FOLDER
-from driftune.serving.places import Bucket
+from driftune.serving.places import Bucket, is_url
 from driftune.serving.presence import FOLDER as REPORTS
+from driftune.serving.registered import register_bundle
 
 
-def export_to(project: Project, url: str, last: date | None = None) -> Exported:
-    """Write a bundle to an address of an object store, as ``export`` does to a folder.
+def export_to(
+    project: Project, to: str | None, last: date | None = None, registered: str | None = None
+) -> tuple[Exported, str | None]:
+    """Write a bundle to a folder or to an address of an object store (``to``; None: to neither),
+    and register it in MLflow as a version of the model ``registered``; returns that version, too.
 
     Raises:
         BundleError: when something else lies there, or the store does not take it.
+        RegistryError: when MLflow does not take it; the bundle is written then.
         LakeError, BackboneError, LedgerError: as what it reads.
     """
-    place = Bucket(url.rstrip("/"))
-    _check(place)
-    with scratch(project.config, "bundle") as folder:
-        found = export(project, folder / "bundle", last)
-        return found._replace(changed=publish(folder / "bundle", place))
+    place = Bucket(to.rstrip("/")) if to is not None and is_url(to) else None
+    if place is not None:
+        _check(place)
+    with ExitStack() as stack:
+        if to is None or place is not None:
+            bundle = stack.enter_context(scratch(project.config, "bundle")) / "bundle"
+        else:
+            bundle = Path(to)
+        found = export(project, bundle, last)
+        if place is not None:
+            found = found._replace(changed=publish(bundle, place))
+        version = None if registered is None else register_bundle(project, bundle, registered)
+    return found, version
 
 
 def publish(bundle: Path, place: Bucket) -> bool:
