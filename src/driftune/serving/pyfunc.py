@@ -3,7 +3,7 @@
 import pandas as pd
 import pyarrow as pa
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from driftune.serving import RowsError, Scorer
 

@@ -4,7 +4,7 @@ import importlib.util
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -34,7 +34,9 @@ _SCORES = {
     "served_by": "string",
     "why": "string",
 }
-_KINDS = {"VARCHAR": "string", "TIMESTAMP": "datetime"}
+# MLflow's times have no zone.
+_TIMES = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
+_KINDS = {"VARCHAR": "string", **dict.fromkeys(_TIMES, "datetime")}
 _DAY = "2026-01-01"
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 
@@ -145,6 +147,8 @@ def columns(project: Project, manifest: Manifest) -> list[Column]:
     A time is one for an expression alone: as text the scorer takes it in more forms than MLflow.
     """
     roles, named = manifest.roles, mentioned(project.config)
+    days = [day for day in project.lake().days if day <= manifest.day]
+    types = column_types(project.config, days)
     needed = [*(role for name, role in roles.ids.items() if name != "request"), *roles.domain]
     needed += [role for name, role in roles.numbers.items() if name not in roles.optional]
     needed += manifest.tables.values()
@@ -156,14 +160,13 @@ def columns(project: Project, manifest: Manifest) -> list[Column]:
         # What a side table has, rows need not bring.
         if role.column is None or role.table is not None or role.column in found:
             continue
-        number = role.column in numbers
-        value = parts.get(role.column) or _value(role.kind, number=number)
-        kind = "any" if number else _KINDS.get(role.kind, "any")
+        number, known = role.column in numbers, types.get(role.column, role.kind)
+        value = parts.get(role.column) or _value(known, number=number)
+        kind = "any" if number else _KINDS.get(known, "any")
         if kind == "datetime" and role.column.lower() not in named:
             kind, value = "any", _DAY
         found[role.column] = Column(role.column, role in needed, kind, value)
-    days = [day for day in project.lake().days if day <= manifest.day]
-    for column, kind in column_types(project.config, days).items():
+    for column, kind in types.items():
         if column.lower() in named and column not in found:
             value = _value(kind, number=False)
             found[column] = Column(column, False, _KINDS.get(kind, "any"), value)
@@ -182,27 +185,26 @@ def _domain_parts(manifest: Manifest) -> dict[str, str]:
 
 
 def _value(kind: str, *, number: bool) -> Example:
-    if kind == "TIMESTAMP":
-        return datetime(2026, 1, 1)
+    if kind.startswith("TIMESTAMP"):
+        return datetime(2026, 1, 1, tzinfo=None if kind in _TIMES else UTC)
     if number or kind in ("DOUBLE", "FLOAT"):
         return 1.5
     if kind == "BOOLEAN":
         return True
-    return 1 if kind in _WHOLE else _DAY if kind[:4] in ("DATE", "TIME") else "1"
+    return 1 if kind in _WHOLE else _DAY if kind == "DATE" else "1"
 
 
 def _signature(found: list[Column]) -> "ModelSignature":
     from mlflow.models import ModelSignature
-    from mlflow.types.schema import AnyType, ColSpec, Schema
+    from mlflow.types.schema import AnyType, ColSpec, Schema, TensorSpec
 
-    inputs = [
-        ColSpec(AnyType() if each.kind == "any" else each.kind, each.name, required=each.needed)
+    anything = AnyType()  # type: ignore[no-untyped-call]
+    inputs: list[ColSpec | TensorSpec] = [
+        ColSpec(anything if each.kind == "any" else each.kind, each.name, required=each.needed)
         for each in found
     ]
-    return ModelSignature(
-        inputs=Schema(inputs),
-        outputs=Schema([ColSpec(kind, name) for name, kind in _SCORES.items()]),
-    )
+    outputs: list[ColSpec | TensorSpec] = [ColSpec(kind, name) for name, kind in _SCORES.items()]
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
 
 
 def _example(found: list[Column]) -> "pd.DataFrame":
