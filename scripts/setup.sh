@@ -1,10 +1,12 @@
 #!/bin/sh
 # Creates $VENV with the locked versions; does nothing when interpreter, lock and project are unchanged.
 # EXTRAS: those to install (dev,docs,examples,postgres,ray); EDITABLE=: a copy of the project, not its folder.
+# BASE=serve: what scores need alone, in the place of all that the project needs.
 set -eu
 TORCH_INDEX=${TORCH_INDEX-}
 EXTRAS=${EXTRAS-dev,docs,examples,postgres,ray}
 EDITABLE=${EDITABLE---editable}
+BASE=${BASE-base}
 version=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || {
     echo "setup: '$PYTHON' does not run; name an interpreter: PYTHON=python3.12 make setup" >&2
     exit 1
@@ -22,7 +24,7 @@ esac
     exit 1
 }
 stamp="$VENV/.driftune-setup"
-want="$version $TORCH_INDEX $EXTRAS $EDITABLE $(cat pyproject.toml requirements.lock constraints.txt scripts/setup.sh | cksum)"
+want="$version $TORCH_INDEX $BASE $EXTRAS $EDITABLE $(cat pyproject.toml requirements.lock constraints.txt scripts/setup.sh | cksum)"
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ]; then
     exit 0
 fi
@@ -64,7 +66,7 @@ if [ -n "$TORCH_INDEX" ]; then
 else
     install_locked build
     install_torch
-    install_locked "base $(echo "$EXTRAS" | tr , ' ')"
+    install_locked "$BASE $(echo "$EXTRAS" | tr , ' ')"
     # A CUDA build of torch names its libraries, one for the CPU has none.
     if grep -qsE '^Requires-Dist: (cuda|nvidia|triton)' \
         "$VENV"/lib/python*/site-packages/torch-*.dist-info/METADATA; then

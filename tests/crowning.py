@@ -118,10 +118,14 @@ def crown(
     return sha256
 
 
-def random_adapter(world: World, combine: str = "replace") -> Adapter:
-    """An adapter that changes what the base says."""
+def random_adapter(world: World, combine: str = "replace", scale: float = 1) -> Adapter:
+    """An adapter that changes what the base says; another ``scale`` is another adapter."""
     _, model, _ = load_model(world.config)
     width = model.representation.width
     with torch.random.fork_rng():
         torch.manual_seed(4)
-        return Adapter({"representation": IAKKernel(width, IAKConfig(4, 8, combine))}).eval()
+        made = Adapter({"representation": IAKKernel(width, IAKConfig(4, 8, combine))}).eval()
+    for tensor in made.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.mul_(scale)
+    return made

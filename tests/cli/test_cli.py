@@ -94,7 +94,7 @@ def test_an_empty_workspace_has_a_status_and_a_report(driftune: Driftune, make_w
     world = make_world()
     config = ("-c", str(world.params))
     assert "No decisions yet" in driftune("status", *config).out
-    assert json.loads(driftune("status", *config, "--json").out) == {"domains": []}
+    assert json.loads(driftune("status", *config, "--json").out) == {"domains": [], "bundles": []}
     done = driftune("report", *config)
     assert Path(done.out.strip()).exists()
 

@@ -201,7 +201,8 @@ def test_a_work_pool_template_uses_what_it_declares(path: Path) -> None:
 def test_images_run_as_nobody_in_particular() -> None:
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     users = [line.split()[1] for line in lines if line.startswith("USER ")]
-    assert users == ["driftune"] and any(line.startswith("HEALTHCHECK") for line in lines)
+    assert users == ["driftune"] * 2
+    assert sum(line.startswith("HEALTHCHECK") for line in lines) == 2
     kubernetes = json.loads((ROOT / "deploy" / "kubernetes.json").read_text())
     pod = kubernetes["job_configuration"]["job_manifest"]["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True

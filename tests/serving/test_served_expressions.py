@@ -8,6 +8,8 @@ from driftune.project import Project
 from driftune.serving import RowsError, Scorer
 from driftune.serving.check import check_bundle
 from driftune.serving.expressions import Expressions
+from driftune.serving.manifest import read_manifest
+from driftune.serving.registered import columns
 from driftune.serving.roles import Role, Roles, Time
 from tests.conftest import REFERENCE_DAYS, World, made_once
 from tests.serving.conftest import ORDER, Bundled, bundled, pretrained
@@ -81,3 +83,15 @@ def test_a_text_that_may_be_a_number_is_refused_where_the_logs_say_no_types():
         expressions.with_features(pa.table({"price": ["1.5"]}), none)
     found = expressions.with_features(pa.table({"price": [1.5]}), none)
     assert found[role.source].to_pylist() == [3.0]
+
+
+def test_the_signature_of_a_registered_bundle_has_the_columns_of_expressions(computed):
+    with Project(computed.world.config) as project:
+        found = {each.name: each for each in columns(project, read_manifest(computed.bundle))}
+    named = {"scene", "region", "category", "price", "distance", "event_time"}
+    assert named <= found.keys() and "click" not in found
+    assert found["user_id"].needed and not any(found[name].needed for name in named)
+    assert (found["event_time"].kind, found["scene"].kind) == ("datetime", "string")
+    example = {name: each.example for name, each in found.items()}
+    (row,) = Scorer.open(computed.bundle).score([example]).to_pylist()
+    assert 0 < row["p_click"] < 1

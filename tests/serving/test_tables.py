@@ -11,6 +11,8 @@ from driftune.project import Project
 from driftune.serving import RowsError, Scorer
 from driftune.serving.check import check_bundle
 from driftune.serving.export import export
+from driftune.serving.manifest import read_manifest
+from driftune.serving.registered import columns
 from tests.conftest import REFERENCE_DAYS, World, made_once
 from tests.serving.conftest import ORDER, Bundled, bundled, pretrained
 
@@ -88,3 +90,13 @@ def test_a_table_in_an_expression_is_refused_in_one_line(tabled, tmp_path):
     world = World(world.root, tables=TABLES, features=features, columns={"domain": DOMAIN})
     with Project(world.config) as project, pytest.raises(ConfigError, match=r"tables\.users is"):
         export(project, world.root / "other")
+
+
+def test_the_signature_of_a_registered_bundle_has_the_keys_and_no_column_of_a_table(tabled):
+    with Project(tabled.world.config) as project:
+        found = {each.name: each for each in columns(project, read_manifest(tabled.bundle))}
+    assert found["shop"].needed and found["user_id"].needed
+    assert not {"age", "plan", "size", "city"} & {name.rpartition(".")[2] for name in found}
+    row = {name: each.example for name, each in found.items()} | {"user_id": "u1"}
+    (scored,) = Scorer.open(tabled.bundle).score([row]).to_pylist()
+    assert 0 < scored["p_click"] < 1

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,7 +22,7 @@ def doctor(
         bool, typer.Option("--deep", help="Read every file and verify its checksum.")
     ] = False,
     serving: Annotated[
-        Path | None,
+        str | None,
         typer.Option(help="Also compare a bundle's scores with those of training, on real rows."),
     ] = None,
     as_json: AsJson = False,

@@ -260,19 +260,23 @@ def gate(
 
 @app.command()
 def status(config: ConfigPath = PARAMS, as_json: AsJson = False) -> None:
-    """Show every domain: champion, last drift, last decision."""
+    """Show every domain (champion, last drift, last decision), and which bundles serve where."""
     from driftune.registry.ledger import Ledger
     from driftune.registry.status import domain_status
+    from driftune.serving.where import bundle_status
 
     settings = load(config)
     with Ledger(settings) as ledger:
         rows = domain_status(ledger)
+        bundles = bundle_status(settings, ledger)
     if as_json:
-        typer.echo(json.dumps({"domains": rows}))
+        typer.echo(json.dumps({"domains": rows, "bundles": bundles}))
     else:
         from driftune.cli.console import show_status
+        from driftune.cli.served import show_bundles
 
         show_status(rows)
+        show_bundles(bundles)
 
 
 @app.command()

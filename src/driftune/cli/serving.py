@@ -23,21 +23,43 @@ AsOf = Annotated[
 
 @app.command()
 def export(
-    to: Annotated[Path, typer.Option(help="Folder of the bundle; one that is there is renewed.")],
+    to: Annotated[
+        str | None,
+        typer.Option(help="Folder or URL (s3://…) of the bundle; one that is there is renewed."),
+    ] = None,
     as_of: AsOf = None,
+    report_to: Annotated[
+        str | None,
+        typer.Option(help="Folder or URL where processes that serve it report; default serving."),
+    ] = None,
+    mlflow: Annotated[
+        str | None,
+        typer.Option(help="Also register it in MLflow: a version of this model, alias champion."),
+    ] = None,
     config: ConfigPath = PARAMS,
     as_json: AsJson = False,
 ) -> None:
     """Write a bundle of all that scores need: model, champions, encoder, counters."""
-    found = _export(config, to, as_of)
+    from driftune.serving.known import remember
+    from driftune.serving.places import is_url
+
+    if to is None and mlflow is None:
+        raise typer.BadParameter("name a folder or URL with --to, or a model with --mlflow")
+    found, version = _export(config, to, as_of, mlflow)
+    if to is not None:
+        remember(load(config), to if is_url(to) else str(Path(to).resolve()), report_to)
     if as_json:
-        typer.echo(json.dumps(found._asdict(), default=str))
+        more = {} if version is None else {"mlflow": {"model": mlflow, "version": version}}
+        typer.echo(json.dumps(found._asdict() | more, default=str))
         return
     state = "written" if found.changed else "is as it was"
-    say(
-        f"{to}: bundle {found.bundle[:12]} {state}: {found.domains} domains, {found.adapters} with "
-        f"an adapter, counters up to {found.day}, {found.size / 1e6:.1f} MB"
-    )
+    if to is not None:
+        say(
+            f"{to}: bundle {found.bundle[:12]} {state}: {found.domains} domains, {found.adapters} "
+            f"with an adapter, counters up to {found.day}, {found.size / 1e6:.1f} MB"
+        )
+    if version is not None:
+        say(f"models:/{mlflow}@champion: version {version}, bundle {found.bundle[:12]}")
 
 
 @app.command()
@@ -45,7 +67,8 @@ def score(
     source: Annotated[Path, typer.Argument(help="Rows: .parquet, .csv or .jsonl.")],
     out: Annotated[Path, typer.Option(help="Output: .parquet, .csv or .jsonl.")],
     bundle: Annotated[
-        Path | None, typer.Option(help="Of driftune export; by default one is made for this run.")
+        str | None,
+        typer.Option(help="Folder or URL of a bundle; by default one is made for this run."),
     ] = None,
     as_of: AsOf = None,
     domain: Annotated[
@@ -73,7 +96,7 @@ def score(
 
     with TemporaryDirectory(prefix="driftune-bundle-") as folder, progress():
         if bundle is None:
-            bundle = Path(folder)
+            bundle = folder
             _export(config, bundle, as_of)
         found = score_file(Scorer.open(bundle), source, out, domain, told)
     if as_json:
@@ -84,10 +107,12 @@ def score(
         say(f"{found.left_in}: {found.left:,} rows could not be scored; why says what is wrong")
 
 
-def _export(config: Path, to: Path, as_of: str | None) -> "Exported":
+def _export(
+    config: Path, to: str | None, as_of: str | None, registered: str | None = None
+) -> "tuple[Exported, str | None]":
     from driftune.project import Project
-    from driftune.serving.export import export as write
+    from driftune.serving.publish import export_to
 
     last = None if as_of is None else day_of(as_of)
     with Project(load(config)) as project:
-        return write(project, to, last)
+        return export_to(project, to, last, registered)

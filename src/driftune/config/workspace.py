@@ -146,6 +146,11 @@ class Workspace:
         return self.home / ".upkeep.lock"
 
     @property
+    def bundles(self) -> Path:
+        """Where bundles were exported to (JSON, a file each)."""
+        return self.home / "bundles"
+
+    @property
     def policies(self) -> Path:
         """What the last comparison of policies found (JSON)."""
         return self.home / "policies.json"

@@ -26,7 +26,7 @@ def examine(
     mend: bool = False,
     deep: bool = False,
     seen: SeenRoles | None = None,
-    serving: Path | None = None,
+    serving: str | Path | None = None,
 ) -> list[Finding]:
     """Run every check; each finding has ``what`` (a line) and ``ok``.
 
@@ -69,7 +69,7 @@ def _erasures(config: Config, ledger: Ledger) -> str:
     return f"erasures: {len(erased.users)} users are kept out, all done"
 
 
-def _serving(config: Config, ledger: Ledger, bundle: Path) -> Finding:
+def _serving(config: Config, ledger: Ledger, bundle: str | Path) -> Finding:
     from driftune.serving.check import check_bundle
 
     with Project(config, ledger) as project:

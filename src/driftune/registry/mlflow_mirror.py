@@ -95,7 +95,7 @@ def register(
             if held == (decision_id, sha256):
                 return str(known.version)
         run = registry.create_run(
-            _experiment(config, registry), run_name=decision_id, tags={"decision": decision_id}
+            experiment_of(config, registry), run_name=decision_id, tags={"decision": decision_id}
         )
         for metric, value in _metrics(gate).items():
             registry.log_metric(run.info.run_id, metric, value)
@@ -216,7 +216,8 @@ def mirrored(config: Config, ledger: Ledger) -> dict[str, tuple[str | None, str 
     return found
 
 
-def _experiment(config: Config, registry: Any) -> str:
+def experiment_of(config: Config, registry: Any) -> str:
+    """The id of the experiment that ``registry.experiment`` names, which is made where it lacks."""
     from mlflow.exceptions import MlflowException
 
     name = config.registry.experiment

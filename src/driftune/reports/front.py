@@ -20,6 +20,7 @@ from driftune.reports.states import (
     steps_legend,
     verdict_view,
 )
+from driftune.serving.where import BundleStatus
 from driftune.training.base_record import BaseProblem
 
 SWITCHES, BASE = 20, 5
@@ -108,14 +109,19 @@ class FrontView(TypedDict):
     verdicts: list[dict[str, str]]
     switches: list[SwitchRow]
     switches_total: int
+    bundles: list[BundleStatus]
     chart: LinesSpec | None
 
 
 def front_view(
-    history: History, base: Sequence[BaseProblem] = (), *, compared: bool = False
+    history: History,
+    base: Sequence[BaseProblem] = (),
+    bundles: Sequence[BundleStatus] = (),
+    *,
+    compared: bool = False,
 ) -> FrontView:
     """The front page as plain values; ``compared``: whether there is a page on policies, ``base``:
-    what is wrong with the frozen model.
+    what is wrong with the frozen model, ``bundles``: what was exported, and who serves it.
 
     The page itself holds the newest ``PERIOD`` days of the map; its script shows other periods,
     and filters, from ``data``.
@@ -167,6 +173,7 @@ def front_view(
         "verdicts": [verdict_view(name) for name in VERDICTS],
         "switches": [_switch(history, row) for row in reversed(history.switches[-SWITCHES:])],
         "switches_total": len(history.switches),
+        "bundles": [*bundles],
         "chart": lines_spec(
             [entry.day.isoformat() for entry in newest],
             [

@@ -26,6 +26,7 @@ from driftune.reports.links import decision_path
 from driftune.reports.policies_page import policies_view
 from driftune.reports.render import Renderer, View
 from driftune.reports.scope import Scope
+from driftune.serving.where import bundle_status
 from driftune.training.base_record import base_problems
 
 _PACKAGE = Path(__file__).parent
@@ -108,7 +109,8 @@ def _pages(config: Config, ledger: Ledger, history: History, scope: Scope) -> It
     if policies is not None:
         yield Page("policies.html", "policies.html", policies)
     # The front page comes last: what it links to is there.
-    front = front_view(history, base_problems(config), compared=policies is not None)
+    bundles = bundle_status(config, ledger)
+    front = front_view(history, base_problems(config), bundles, compared=policies is not None)
     yield Page("index.html", "index.html", front)
 
 

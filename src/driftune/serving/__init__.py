@@ -4,7 +4,25 @@
 those who do.
 """
 
-from driftune.errors import BundleError, RowsError
-from driftune.serving.scorer import Scorer
+from typing import TYPE_CHECKING
 
-__all__ = ["BundleError", "RowsError", "Scorer"]
+from driftune.errors import BundleError, RowsError
+
+if TYPE_CHECKING:
+    from driftune.serving.follow import Follower
+    from driftune.serving.scorer import Scorer
+
+__all__ = ["BundleError", "Follower", "RowsError", "Scorer"]
+
+
+def __getattr__(name: str) -> "type[Follower] | type[Scorer]":
+    """Import what needs torch when it is asked for: those who read manifests alone go without."""
+    if name == "Follower":
+        from driftune.serving.follow import Follower
+
+        return Follower
+    if name == "Scorer":
+        from driftune.serving.scorer import Scorer
+
+        return Scorer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -34,16 +34,14 @@ from driftune.training.scoring import score
 SAMPLE, TOLERATED = 2000, 1e-6
 
 
-def check_bundle(project: Project, bundle: Path, rows: int = SAMPLE) -> str:
+def check_bundle(project: Project, bundle: str | Path, rows: int = SAMPLE) -> str:
     """Score some rows of the lake's newest day with a bundle and as training does; what was seen.
 
     Raises:
         BundleError: in one line, when they differ, or the bundle is behind the project.
     """
-    from driftune.serving.generation import open_generation
-
-    now = open_generation(bundle)
-    said, view = now.manifest, project.lake()
+    scorer = Scorer.open(bundle)
+    said, view = scorer.manifest, project.lake()
     _check_state(project, said, view, bundle)
     if lost := [*said.roles.expressions, *(f"tables.{name}" for name in said.tables)]:
         return (
@@ -52,7 +50,7 @@ def check_bundle(project: Project, bundle: Path, rows: int = SAMPLE) -> str:
         )
     newest = view.days[-1]
     delivered, encoded = sample(project.config, project.served.encoder, view, newest, said, rows)
-    found = Scorer(bundle, now).score(delivered)
+    found = scorer.score(delivered)
     bank = AdapterBank()
     for key, domain in said.domains.items():
         if domain.part is not None:
@@ -81,7 +79,7 @@ def check_bundle(project: Project, bundle: Path, rows: int = SAMPLE) -> str:
     )
 
 
-def _check_state(project: Project, said: Manifest, view: Lake, bundle: Path) -> None:
+def _check_state(project: Project, said: Manifest, view: Lake, bundle: str | Path) -> None:
     """See that the bundle is of this project as it is."""
     again = f"export it again: driftune export --to {bundle}"
     if said.backbone != project.served.backbone or said.encoder != (

@@ -24,9 +24,12 @@ from driftune.serving.exported_model import as_bytes, model_files, own_columns, 
 from driftune.serving.exported_tables import described_tables, table_files
 from driftune.serving.manifest import NAME, Domain, read_manifest, write_manifest
 from driftune.serving.parts import FOLDER, Part, drop_others, put
+from driftune.serving.presence import FOLDER as REPORTS
 from driftune.serving.snapshot import take_snapshot
 
 _LOCK = ".lock"
+# What lies in a bundle besides its manifest.
+_OURS = (_LOCK, FOLDER, REPORTS)
 
 
 class Exported(NamedTuple):
@@ -63,7 +66,7 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
     with locked(to / _LOCK):
         champions, parts = _champions(project, to)
         snapshot = take_snapshot(config, served.encoder, view, last)
-        types = _types(config, days)
+        types = column_types(config, days)
         roles = describe_roles(config, types, snapshot.fields, served.encoder)
         files = {**model_files(config, served), **past_files(config, view, last)}
         files |= table_files(config, last, roles)
@@ -161,7 +164,7 @@ def _is_text(config: Config) -> bool:
     return given in ("csv", "jsonl") or (given == "auto" and not name.endswith(".parquet"))
 
 
-def _types(config: Config, days: list[date]) -> dict[str, str]:
+def column_types(config: Config, days: list[date]) -> dict[str, str]:
     """The types in which the lake knows delivered columns, by the newest day that has each."""
     found: dict[str, str] = {}
     for day in days:
@@ -192,7 +195,7 @@ def _check_folder(to: Path) -> None:
     if to.exists() and not to.is_dir():
         raise BundleError(f"{to}: is no folder; name one for the bundle")
     if to.exists() and not (to / NAME).exists():
-        others = [each.name for each in to.iterdir() if each.name not in (_LOCK, "parts")]
+        others = [each.name for each in to.iterdir() if each.name not in _OURS]
         if others:
             raise BundleError(
                 f"{to}: holds {others[0]} and no bundle; name an empty folder, or one of a bundle"

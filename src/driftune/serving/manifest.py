@@ -1,5 +1,6 @@
 """The manifest of a bundle: what it holds and what rows must look like, written last."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -8,8 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import TypedDict, cast
 
 from driftune.errors import BundleError
-from driftune.io import DamagedFileError, JsonObject, read_json, sealed, write_json
+from driftune.io import DamagedFileError, JsonObject, sealed, unsealed, write_json
 from driftune.serving.parts import Part
+from driftune.serving.places import Bucket, Folder, below
 from driftune.serving.roles import Role, Roles, roles_of
 
 FORMAT, NAME = 1, "manifest.json"
@@ -101,27 +103,45 @@ def read_manifest(bundle: Path) -> Manifest:
     Raises:
         BundleError: in one line, when there is none, or it is damaged or of another format.
     """
-    path = bundle / NAME
+    return manifest_in(Folder(bundle))
+
+
+def manifest_in(place: Folder | Bucket) -> Manifest:
+    """Read the manifest of a bundle in a folder or an object store.
+
+    Raises:
+        BundleError: as ``read_manifest``; also when the store cannot be reached.
+    """
+    data = place.read(NAME)
+    if data is None:
+        raise BundleError(
+            f"{below(str(place), NAME)}: is not there; make the bundle: driftune export --to "
+            f"{place}"
+        )
+    return parse_manifest(data, below(str(place), NAME))
+
+
+def parse_manifest(data: bytes, shown: str) -> Manifest:
+    """Read what a manifest's file holds; ``shown``: what messages call it.
+
+    Raises:
+        BundleError: in one line, when it is damaged, of another format, or none.
+    """
     try:
-        said = read_json(path)
-        mark = _mark(said)
+        said = unsealed(json.loads(data.decode("utf-8")))
         if not isinstance(said, dict) or "parts" not in said:
-            raise BundleError(f"{path}: is no manifest of a bundle; driftune export writes one")
+            raise BundleError(f"{shown}: is no manifest of a bundle; driftune export writes one")
         if said.get("format") != FORMAT:
             raise BundleError(
-                f"{path}: of format {said.get('format')}, this release reads {FORMAT}; export it "
+                f"{shown}: of format {said.get('format')}, this release reads {FORMAT}; export it "
                 "again with this one"
             )
-        return _manifest(cast(_Said, said), mark)
-    except (FileNotFoundError, NotADirectoryError):
-        raise BundleError(
-            f"{path}: is not there; make the bundle: driftune export --to {bundle}"
-        ) from None
+        return _manifest(cast(_Said, said), _mark(said))
     except DamagedFileError:
-        raise BundleError(f"{path}: damaged (hash differs); export the bundle again") from None
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise BundleError(f"{shown}: damaged (hash differs); export the bundle again") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise BundleError(f"{path}: damaged ({reason}); export the bundle again") from None
+        raise BundleError(f"{shown}: damaged ({reason}); export the bundle again") from None
 
 
 class _DomainSaid(TypedDict):
@@ -183,8 +203,7 @@ def _part(files: Mapping[str, str]) -> Part:
 
 
 def _mark(said: JsonObject) -> str:
-    seal = sealed(said)["sha256"] if isinstance(said, dict) else ""
-    return str(seal)
+    return str(sealed(said)["sha256"])
 
 
 def _manifest(said: _Said, mark: str) -> Manifest:

@@ -59,7 +59,7 @@ def as_table(rows: Rows) -> pa.Table:
     try:
         names = dict.fromkeys(name for row in rows for name in row)
         return pa.table({name: [row.get(name) for row in rows] for name in names})
-    except (pa.ArrowException, AttributeError, TypeError) as error:
+    except (pa.ArrowException, AttributeError, TypeError, UnicodeError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200]
         raise RowsError(f"rows must be dicts with one type a column: {reason}") from None
 

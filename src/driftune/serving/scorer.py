@@ -10,8 +10,11 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from driftune.errors import BundleError
 from driftune.serving.generation import Generation, open_generation
-from driftune.serving.manifest import read_manifest
+from driftune.serving.manifest import Manifest, read_manifest
+from driftune.serving.places import is_url
+from driftune.serving.remote import Remote
 from driftune.serving.rows import Given, Rows, as_table
 
 # As training.scoring has it: by the same parts the same rows have the same bits.
@@ -47,20 +50,29 @@ class Scorer:
     Every call uses one manifest as a whole, also while ``refresh`` brings in another one.
     """
 
-    def __init__(self, bundle: Path, now: Generation) -> None:
+    def __init__(self, bundle: Path, now: Generation, remote: Remote | None = None) -> None:
         """Use ``Scorer.open``."""
-        self._bundle, self._now = bundle, now
+        self._bundle, self._now, self._remote = bundle, now, remote
         self._refreshing = threading.Lock()
 
     @classmethod
-    def open(cls, path: str | Path) -> Self:
+    def open(cls, path: str | Path, cache: str | Path | None = None) -> Self:
         """Open a bundle that ``driftune export`` has written; every file is checked by its hash.
+
+        Args:
+            path: a folder, or an address such as ``s3://…``, which needs fsspec and its client.
+            cache: folder for what is read of an address, of this process alone; by default one that
+                is removed when the process ends.
 
         Raises:
             BundleError: in one line, when it is missing, damaged, or of another format.
         """
-        bundle = Path(path)
-        return cls(bundle, open_generation(bundle))
+        if is_url(path):
+            remote = Remote(str(path), None if cache is None else Path(cache))
+            return cls(remote.folder, remote.open(), remote)
+        if cache is not None:
+            raise BundleError(f"{path}: is no address; a cache belongs to one, such as s3://…")
+        return cls(Path(path), open_generation(Path(path)))
 
     def score(self, rows: Rows) -> pa.Table:
         """Score rows: a table or record batch of Arrow, or dicts, with columns as in the logs.
@@ -83,6 +95,8 @@ class Scorer:
     def refresh(self) -> bool:
         """Take up the bundle's newest manifest; returns whether it was another one.
 
+        At an address it is asked for its ETag, and read where that has changed.
+
         Calls that have begun end with the one that they began with. When it cannot be read the
         former one serves on.
 
@@ -90,10 +104,23 @@ class Scorer:
             BundleError: as ``open`` does.
         """
         with self._refreshing:
-            if read_manifest(self._bundle).bundle == self._now.manifest.bundle:
-                return False
-            self._now = open_generation(self._bundle, self._now)
-            return True
+            before = self._now.manifest.bundle
+            if self._remote is not None:
+                if self._remote.has_changed():
+                    self._now = self._remote.open(self._now)
+            elif read_manifest(self._bundle).bundle != before:
+                self._now = open_generation(self._bundle, self._now)
+            return self._now.manifest.bundle != before
+
+    @property
+    def bundle(self) -> str:
+        """Path or address of the bundle."""
+        return str(self._bundle if self._remote is None else self._remote.place)
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest in use."""
+        return self._now.manifest
 
     def domains(self) -> dict[str, Served]:
         """The domains that the project knows, by key."""
