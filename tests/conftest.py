@@ -29,7 +29,6 @@ from driftune.config.loading import load_config
 from driftune.intake.ingest import ensure_reference
 from driftune.no_telemetry import silence
 from driftune.registry.ledger import Ledger
-from driftune.training.pretrain import pretrain
 from tests.checkpoint import judged_plainly
 from tests.forks import fork_server
 from tests.marks import leave_out
@@ -259,6 +258,8 @@ def _trained(
     def make(folder: Path) -> None:
         world = World(folder)
         with Ledger(world.config) as ledger:
+            from driftune.training.pretrain import pretrain
+
             pretrain(world.config, ledger)
         shutil.copy(_mlflow_store, world.config.home / "mlflow.db")
 

@@ -59,6 +59,8 @@ def dvc(folder: Path, *arguments: str, **kernels: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_fresh_clone_pulls(clone: Path) -> None:
     dvc(clone, "pull")
     assert len(list((clone / "data").glob("impressions-*.parquet"))) == 10

@@ -7,6 +7,7 @@ import tomllib
 from itertools import chain
 from pathlib import Path
 
+import pytest
 import yaml
 
 from driftune.config import Config
@@ -40,6 +41,8 @@ def test_the_pipeline_depends_on_the_code_that_it_runs() -> None:
     assert {path.relative_to(path.parents[3]) for path in used if path not in named} == set()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_library_knows_no_prefect() -> None:
     for path in (ROOT / "src").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

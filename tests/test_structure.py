@@ -5,6 +5,11 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
+# Together: the syntax trees are made once.
+pytestmark = pytest.mark.xdist_group("structure")
+
 ROOT = Path(__file__).parents[1]
 LINES_OF_A_FILE = 400
 LINES_OF_A_FUNCTION, LONGER_FUNCTIONS = 60, 5

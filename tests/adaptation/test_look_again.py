@@ -286,6 +286,7 @@ def switched(world: World, day: date) -> None:
         ),
     ],
 )
+@pytest.mark.few(1)
 def test_what_overtakes_a_waiting_challenger_ends_it(
     small: tuple[World, str], happens: Callable[[World, date], None], note: str
 ) -> None:

@@ -151,6 +151,7 @@ def with_nan(made: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=[wrong.name for wrong in WRONG])
+@pytest.mark.few(10)
 def test_a_job_that_fails_is_one_line_and_no_challenger(
     world: World, decision: str, made: Path, wrong: Wrong
 ) -> None:
@@ -260,6 +261,8 @@ def test_a_lost_claim_ends_the_job(world: World, decision: str, tmp_path: Path) 
     ended(int(kept.read_text()))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_job_whose_run_was_killed_is_ended_and_begun_again(
     next_day_world: World, made: Path, tmp_path: Path, forks: ForkServerContext
 ) -> None:

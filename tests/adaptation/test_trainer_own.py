@@ -72,6 +72,8 @@ def own_world(next_day_world: World) -> World:
 
 
 @pytest.mark.trains
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_documented_script_adapts_a_recommender_of_one_s_own(
     own_world: World, tmp_path: Path
 ) -> None:

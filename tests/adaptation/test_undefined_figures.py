@@ -70,6 +70,8 @@ def by_domain(ledger: Ledger) -> dict[str, Decision]:
     return {row.domain.removesuffix(" · all"): row for row in ledger.decisions()}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_none_is_promoted_and_each_says_why(undefined_world: World) -> None:
     world, day = undefined_world, undefined_world.day(3)
     text = world.params.read_text(encoding="utf-8")

@@ -606,6 +606,8 @@ def _taken_up_line(world: World) -> str:
 
 
 @pytest.mark.trains
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_sound_project_passes_before_it_is_pretrained(
     world: World, driftune: Callable[..., Ended]
 ) -> None:

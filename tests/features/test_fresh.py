@@ -113,6 +113,7 @@ def world_of(tmp_path, **counters) -> World:
         ({"lag_hours": 5}, "D", 2),
     ],
 )
+@pytest.mark.few(2)
 def test_every_row_has_the_figures_of_a_plain_computation(tmp_path, counters, step, days) -> None:
     config = world_of(tmp_path, **counters).config
     frames = [rows_of(DAY - timedelta(days=back + 1), 150, step) for back in range(days)]

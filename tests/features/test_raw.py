@@ -235,6 +235,8 @@ def test_a_past_day_that_comes_anew_encodes_later_days_anew(encoded: World) -> N
     assert all(one != other for one, other in pairwise(after))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_no_encoded_day_names_an_erased_user(encoded: World) -> None:
     files = [encode(encoded, number) for number in range(REFERENCE_DAYS)]
     before = pd.concat(pd.read_parquet(path) for path in files)

@@ -24,6 +24,8 @@ def row_of(world: World, decision_id: str) -> Any:
         return ledger.decision(decision_id)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_two_wake_ups_adapt_once_and_the_report_says_what_came_of_it(
     waiting: tuple[World, str],
 ) -> None:

@@ -250,6 +250,8 @@ def test_a_refused_day_is_shown_and_does_not_reach_the_lake(simulated: World) ->
     assert "refused" in (Workspace(simulated.config).reports / f"day/{STABLE_DAY}.html").read_text()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_one_domain_that_fails_stops_no_other(
     simulated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,8 @@ def again(world: World) -> tuple[dict[str, Any], str]:
     return json.loads(done.stdout.splitlines()[-1]), done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_gate_that_asked_too_much_is_changed_and_the_day_decided_again(
     simulated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,8 @@ def state_of(world: World, decision: str) -> tuple[str, int]:
     return row.state, row.attempts
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_decision_is_left_to_its_event_at_first_and_then_adapted_once(
     waiting: tuple[World, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,8 @@ KUAIRAND = Path(__file__).parents[3] / "shared" / "data" / "kuairand_pure_14d"
         pytest.param(SHIFT_DAY, [STABLE_DAY, DAY_AFTER], DAY_AFTER, marks=CI),
     ],
 )
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_broken_day_is_named_and_the_others_are_processed(
     simulated: World,
     monkeypatch: pytest.MonkeyPatch,

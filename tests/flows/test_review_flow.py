@@ -39,6 +39,8 @@ def approve(world: World, decision: str) -> str:
     return done.output
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_approval_emits_the_event_that_nothing_emitted_before(
     simulated: World, monkeypatch: pytest.MonkeyPatch, events: list[dict[str, Any]]
 ) -> None:

@@ -40,6 +40,8 @@ def states(world: World) -> list[str]:
     ],
     ids=["staging", "commit", "between lake and ledger", "after the ledger"],
 )
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_killed_release_is_pending_and_the_next_run_ends_it(
     copied: World, forks: ForkServerContext, point: str
 ) -> None:

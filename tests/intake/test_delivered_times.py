@@ -172,7 +172,7 @@ SCALES = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("given", SCALES)
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
 def test_a_wrong_unit_is_named(make_world: Make, given: str, suffix: str, tmp_path: Path) -> None:

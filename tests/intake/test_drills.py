@@ -214,6 +214,7 @@ def take_in(params: str, day: date) -> None:
     ],
     ids=["staging", "validation", "commit", "between lake and ledger"],
 )
+@pytest.mark.few(1)
 def test_a_run_that_is_killed(
     ingested_world: World, forks: ForkServerContext, point: str, held: bool
 ) -> None:

@@ -117,7 +117,7 @@ def older_lake(world: World, old: Path) -> str:
 LOSSES = [lose_list, damage_list, older_list, older_ledger, lose_ledger, older_lake]
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("lose", LOSSES)
 def test_what_one_place_lost_refuses_the_day_and_again_mends_it(
     erased: World, tmp_path: Path, lose: Callable[[World, Path], str]

@@ -143,6 +143,7 @@ WRITINGS = {
 
 
 @pytest.mark.parametrize("writing", WRITINGS)
+@pytest.mark.few(2)
 def test_each_element_becomes_an_impression(make_world: Make, tmp_path: Path, writing: str) -> None:
     frame = lists()
     write, ending = WRITINGS[writing]

@@ -161,7 +161,7 @@ def _of_columns() -> list[Wrong]:
 WRONG = [*_of_files(), *_of_columns()]
 
 
-@pytest.mark.few(32)
+@pytest.mark.few(12)
 @pytest.mark.parametrize("wrong", [pytest.param(wrong, id=wrong.name) for wrong in WRONG])
 def test_a_wrong_delivery_is_one_line(make_world: Make, wrong: Wrong) -> None:
     settings = dict(wrong.settings)

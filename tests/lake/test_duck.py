@@ -87,6 +87,8 @@ def test_great_expectations_alone_is_locked_too(tmp_path: Path, secret: Path) ->
         connection.exec_driver_sql(f"FROM read_csv('{secret}')")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_more_than_memory_holds_goes_where_it_may(tmp_path: Path) -> None:
     rows = "SELECT md5(i::VARCHAR) || md5((i + 1)::VARCHAR) AS a FROM range(1500000) t(i)"
     with connect(spill=tmp_path / "spill", memory="50MB") as con:

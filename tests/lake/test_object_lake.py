@@ -141,6 +141,8 @@ def test_a_commit_whose_answer_is_lost_is_one(
     assert lake.damage(remote.day(3)) is None
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_commit_that_is_refused_leaves_nothing(
     remote: World, bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

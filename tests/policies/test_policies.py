@@ -125,6 +125,8 @@ def test_the_same_days_give_the_same_figures_whatever_they_are_compared_with(
         assert (again.gain, again.finetunes) == (first.gain, first.finetunes)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_that_cannot_be_had_is_left_out(
     shifted_world: World, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from driftune.intake.erasures import check_erasures
 from driftune.policies.rules import Policy
 from driftune.policies.trial import Trial
@@ -10,6 +12,8 @@ from driftune.retention.erase import erase
 from tests.conftest import World
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_trial_has_the_list_of_erased_users(ingested_world: World, tmp_path: Path) -> None:
     config = ingested_world.config
     with Ledger(config) as ledger:

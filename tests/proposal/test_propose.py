@@ -328,7 +328,7 @@ def _proposed(folder: Path, write: Write) -> Proposal:
     return propose([write(folder / "logs")], folder)
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("log", KNOWN)
 def test_each_log_is_proposed_as_it_is_meant(tmp_path: Path, log: str) -> None:
     write, name, roles = KNOWN[log]
@@ -338,7 +338,7 @@ def test_each_log_is_proposed_as_it_is_meant(tmp_path: Path, log: str) -> None:
     assert list(found.files.days) == DAYS
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("log", KNOWN)
 def test_what_is_proposed_is_a_configuration(tmp_path: Path, log: str) -> None:
     file = tmp_path / "params.yaml"
@@ -382,6 +382,7 @@ def test_an_answer_goes_before_a_guess(tmp_path: Path) -> None:
     ("answer", "line"),
     [({"scene": "x"}, "there is no such role"), ({"domain": "x"}, "no such column; id, click")],
 )
+@pytest.mark.few(1)
 def test_an_answer_that_names_nothing_is_one_line(
     tmp_path: Path, answer: dict[str, str], line: str
 ) -> None:
@@ -449,6 +450,7 @@ def test_an_answered_time_is_read_as_it_is_written(tmp_path: Path) -> None:
         ),
     ],
 )
+@pytest.mark.few(1)
 def test_a_list_whose_name_is_taken_gets_another(
     tmp_path: Path, select: str, columns: dict[str, str]
 ) -> None:
@@ -470,7 +472,7 @@ def test_a_column_that_lists_would_make_is_one_line_with_its_file(tmp_path: Path
         _proposed(tmp_path, lists)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "name",
     [

@@ -53,6 +53,8 @@ def test_a_release_holds_for_the_delivery_that_was_looked_at(
     assert [each["state"] for each in releases(world.config, day)] == ["in force"]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_is_judged_again_by_changed_rules(copied: World) -> None:
     day = copied.day(3)
     lenient = World(copied.root, quality={"severity": {"duplicate": "info"}})

@@ -41,7 +41,7 @@ def lunch_lost(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[~frame["event_time"].dt.hour.between(11, 13)]
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("spoil", "rule", "about"),
     [
@@ -73,6 +73,8 @@ def test_what_is_unusual_is_a_warning_that_names_it(
     assert any(str(broken(quality)[rule]["detail"]) in line for line in quality.problems())
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_hour_that_the_clock_skips_is_not_missed(make_world: Callable[..., World]) -> None:
     days = [date(2026, 3, number) for number in range(26, 31)]
     window = {"first": f"{days[0]}", "last": f"{days[2]}"}

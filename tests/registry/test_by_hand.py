@@ -33,6 +33,7 @@ def test_the_newest_quiet_decision_is_adapted_for(
         (["stable", "absent"], "leaves nothing to fine-tune on"),
     ],
 )
+@pytest.mark.few(4)
 def test_what_cannot_be_adapted_for_is_one_line(
     ledger: Ledger, decide: Decide, states: list[str], line: str
 ) -> None:

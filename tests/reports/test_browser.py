@@ -87,6 +87,8 @@ def test_a_page_draws_its_charts_and_fits_a_phone(
         assert found["planned"] > 0
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_front_page_as_a_file_shows_a_drawn_chart_and_hostile_names_as_text(
     full_site: Site, tmp_path: Path
 ) -> None:
@@ -99,6 +101,8 @@ def test_the_front_page_as_a_file_shows_a_drawn_chart_and_hostile_names_as_text(
     assert "CONSOLE" not in log
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_map_is_filtered_by_name_and_state(served: tuple[Path, Server], tmp_path: Path) -> None:
     home, server = served
     script = f"""{SET}

@@ -201,6 +201,8 @@ def test_a_page_s_policy_names_no_inline_script(served: tuple[Site, Server]) -> 
         assert text.index(policy[0]) < min(text.index("<title"), text.index("<script"))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_no_value_reaches_a_file_s_name(served: tuple[Site, Server]) -> None:
     site, _ = served
     home = site.config.root

@@ -135,6 +135,8 @@ def test_no_file_names_the_user_and_all_else_is_what_it_was(lived: World) -> Non
     assert (quality.rejected, quality.examples) == (3, [])
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_vocabulary_forgets_and_the_encoder_stays_the_same(
     trained_world: World,
 ) -> None:
@@ -269,6 +271,8 @@ def test_the_audit_knows_the_user_by_a_salted_hash(lived: World) -> None:
         remove(lived)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_that_is_being_taken_in_does_not_bring_the_user_back(lived: World) -> None:
     config, day = lived.config, lived.day(4)
     frame = impressions(day)
@@ -325,6 +329,8 @@ def erase_user(params: str, user: str) -> None:
         pytest.param("driftune.retention.erase:_finish", marks=CI),
     ],
 )
+@pytest.mark.slow
+@pytest.mark.ci
 def test_killed_in_between_a_second_call_ends_it(
     lived: World, forks: ForkServerContext, point: str
 ) -> None:
@@ -352,6 +358,8 @@ def test_killed_in_between_a_second_call_ends_it(
     ],
 )
 @pytest.mark.parametrize("way", ["erase", "again"])
+@pytest.mark.slow
+@pytest.mark.ci
 def test_killed_between_list_ledger_and_lake_the_day_waits_for_the_end(
     lived: World, forks: ForkServerContext, point: str, way: str
 ) -> None:

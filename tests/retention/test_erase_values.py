@@ -18,6 +18,8 @@ from tests.conftest import World, impressions
 Make = Callable[..., World]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_only_an_erased_user_had_goes_with_the_rows(make_world: Make) -> None:
     table = {"uri": "users.csv", "key": "id", "matches": "user_id", "columns": ["mail", "n"],
              "as_of": "latest"}  # fmt: skip

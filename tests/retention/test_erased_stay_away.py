@@ -235,6 +235,8 @@ def test_erased_users_stay_away_for_long(_begun: Path, steps: list[tuple[object,
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize("part", PARTS)
+@pytest.mark.slow
+@pytest.mark.ci
 def test_each_part_put_back_from_before(_begun: Path, part: str) -> None:
     steps = [("erase", USERS[0]), ("restore", part, 0), ("run", 1), ("deliver", 2, 1), ("run", 2)]
     live(_begun, [*steps, ("release", 1), ("run", 3)])

@@ -189,6 +189,8 @@ def test_challengers_go_when_their_decision_ended_long_ago(trained_world: World)
     assert Workspace(world.config).challenger(names[0]).exists()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_encoded_days_of_contents_that_are_gone_go(trained_world: World) -> None:
     world, day = trained_world, trained_world.day(3)
     encoder, _, _ = load_model(world.config)

@@ -85,6 +85,8 @@ def naming(world: World, user: str) -> list[str]:
 
 
 @pytest.mark.few(1)
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_id_that_only_such_a_line_holds_is_found_and_erased(lines_world: World) -> None:
     with Ledger(lines_world.config) as ledger:
         assert sort_out(lines_world.config, ledger, [USER, "na", "nobody"]).held == [USER]
@@ -100,6 +102,8 @@ def test_an_id_that_only_such_a_line_holds_is_found_and_erased(lines_world: Worl
 
 
 @pytest.mark.few(1)
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_same_file_and_a_longer_one_bring_no_such_line_back(lines_world: World) -> None:
     remove(lines_world, USER)
     assert not take_in(lines_world)

@@ -125,6 +125,7 @@ def test_an_export_that_dies_before_its_manifest_leaves_the_former_bundle(served
 
 
 @pytest.mark.parametrize("ending", ["safetensors", "arrow", "json"])
+@pytest.mark.few(1)
 def test_a_damaged_file_is_refused_in_one_line_and_mended_by_the_next_export(served, ending):
     path = next((served.bundle / "parts").rglob(f"*.{ending}"))
     path.write_bytes(path.read_bytes()[:-1] + b"?")

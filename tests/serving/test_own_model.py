@@ -124,6 +124,8 @@ def expected(world, day):
     return rows, score(model, rows, bank)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_its_scores_are_those_of_training(_own, tmp_path):
     world = World.at(_own)
     day = world.day(REFERENCE_DAYS)

@@ -46,6 +46,8 @@ def computed(_computed):
     return Bundled(world, _computed / "bundle", world.day(REFERENCE_DAYS))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_their_scores_are_those_of_training(computed):
     frame = computed.rows.to_pandas()
     frame["key"] = frame.scene + "/" + frame.region

@@ -8,6 +8,8 @@ from driftune.simulate import SimulationConfig
 from driftune.simulate.policy import draw_slates
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_rows_are_sorted_and_lie_within_their_day(demo_logs: pd.DataFrame) -> None:
     assert demo_logs["event_time"].is_monotonic_increasing
     assert demo_logs["day"].nunique() == 22

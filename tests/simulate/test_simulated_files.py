@@ -29,6 +29,8 @@ def small_bytes(tmp_path_factory: pytest.TempPathFactory) -> dict[date, bytes]:
 
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(days=st.permutations(SMALL.calendar).flatmap(lambda d: st.sampled_from([d[:1], d[:3], d])))
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_has_the_same_bytes_whichever_days_are_written(
     days: list[date],
     small_bytes: dict[date, bytes],

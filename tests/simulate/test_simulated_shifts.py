@@ -114,6 +114,7 @@ def test_stable_domains_can_be_ranked(
     assert 0.70 <= auc(frozen, later) <= 0.78
 
 
+@pytest.mark.few(1)
 def test_refitting_after_an_event_pays(event: Event, rated: pd.DataFrame, frozen: Pipeline) -> None:
     rows = rated[(rated["domain"] == event.domain) & (rated["day"] > REFERENCE_END)]
     after = rows[rows["day"] >= event.day]

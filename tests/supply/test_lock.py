@@ -57,6 +57,7 @@ def needed(group: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("group", ["base", *SET_UP])
+@pytest.mark.few(1)
 def test_all_that_is_installed_for_a_group_is_locked_for_it(group: str) -> None:
     packages = by_name()
     for name, version in needed(group):

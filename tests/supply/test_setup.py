@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 # Stands for the interpreter of an empty environment (-S: it sees no package): notes each call of
 # pip, with the file it is given.
@@ -57,6 +59,8 @@ def test_files_are_held_to_hashes_and_the_project_comes_alone(tmp_path: Path) ->
     assert "--no-deps --no-build-isolation --editable ." in project
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_libraries_of_cuda_come_with_a_build_that_names_them(tmp_path: Path) -> None:
     plain = "Name: torch\nRequires-Dist: sympy\n"
     assert len(SetUp(tmp_path / "cpu").run(have_torch=plain)) == 5

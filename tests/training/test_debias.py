@@ -80,6 +80,8 @@ def test_a_position_is_trained_on_and_not_scored_by(world: World) -> None:
     assert rows.take(np.arange(3)).stated == rows.stated
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_probabilities_are_held_against_clicks_where_the_rows_were_shown(world: World) -> None:
     # The base that evaluates itself: clicks of places 1 and 2 alone are one in four.
     figures = read_json(Workspace(world.config).model / "metrics.json")
@@ -108,6 +110,8 @@ def test_probabilities_are_held_against_clicks_where_the_rows_were_shown(world: 
         assert np.array_equal(ranking, cells)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_another_value_than_the_encoder_was_fitted_with_is_one_line(world: World) -> None:
     encoder, *_ = load_model(world.config)
     require_roles(world.config, encoder)

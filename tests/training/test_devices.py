@@ -324,6 +324,8 @@ def on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices_module, "device_for", lambda config: DEVICE)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_profiles_and_the_guard_see_the_same_on_a_device(
     trained_world: World, tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -339,6 +341,8 @@ def test_profiles_and_the_guard_see_the_same_on_a_device(
     assert seen[0] == seen[1]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_profiles_of_another_precision_are_drawn_anew(
     trained_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

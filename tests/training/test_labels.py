@@ -32,6 +32,8 @@ def labelled(world: World, **labels: object) -> World:
     ],
     ids=["only clicks", "no click"],
 )
+@pytest.mark.slow
+@pytest.mark.ci
 def test_one_label_alone_is_nothing_to_learn(
     make_world: Callable[..., World],
     driftune: Callable[..., Ended],

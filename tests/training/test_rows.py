@@ -69,6 +69,8 @@ def test_taking_rows_takes_their_lists_along(ingested_world: World) -> None:
         assert getattr(taken, name).tolist() == getattr(rows, name)[chosen].tolist()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_logs_without_lists_and_propensities_say_so_in_the_rows(
     make_world: Callable[..., World],
 ) -> None:

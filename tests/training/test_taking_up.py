@@ -68,6 +68,7 @@ def taken_up(world: World) -> None:
 
 
 @pytest.mark.parametrize("day", [0, 1, REFERENCE_DAYS, REFERENCE_DAYS + 5])
+@pytest.mark.few(1)
 def test_rows_until_the_stated_day_count_as_trained_on(
     day: int, ingested_world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -107,6 +108,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.few(4)
 def test_what_cannot_serve_is_not_taken_up(name: str, ingested_world: World) -> None:
     changes, said = REFUSED[name]
     world = owning(ingested_world, **changes)

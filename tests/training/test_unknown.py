@@ -181,6 +181,7 @@ def _files(world: World) -> list[bytes]:
 
 
 @pytest.mark.parametrize("value", [-0.1, 0.6, "always"])
+@pytest.mark.few(1)
 def test_a_share_that_cannot_be_is_one_line(make_world, value) -> None:
     with pytest.raises(ConfigError, match=r"backbone\.id_dropout") as error:
         _ = make_world(backbone={"id_dropout": value}).config

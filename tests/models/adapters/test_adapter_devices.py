@@ -109,6 +109,7 @@ METHODS = [
     [*((each, 1 << 30) for each in METHODS), (METHODS[1], 1 << 15), (METHODS[0], 0)],
     ids=["iak", "fresh", "houlsby", "lora", "copy", "resident", "copied"],
 )
+@pytest.mark.few(2)
 def test_a_training_on_a_device_is_that_on_the_cpu(method: KernelConfig, cache: int) -> None:
     settings = TrainConfig(epochs=2, batch_size=64, learning_rate=1e-2, seed=3, cache_bytes=cache)
     report, wanted = trained(CPU, method, settings)
@@ -176,6 +177,7 @@ def test_a_training_goes_on_on_the_device(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["choose", "pooled"])
+@pytest.mark.few(1)
 def test_choices_around_a_training_stay_on_the_device(way: str) -> None:
     results = []
     for device in (CPU, DEVICE):
