@@ -1,7 +1,8 @@
 """Reads requirements.lock: ``python scripts/lock.py base dev ray`` prints what these groups need.
 
 Groups: ``base`` (the project itself), the name of an extra, ``build`` (what builds from source),
-``lock`` (what makes the lock), ``torch``, and ``cuda`` (libraries that its CUDA builds bring).
+``lock`` (what makes the lock), ``serve`` (what serves a bundle, alone), ``torch``, and ``cuda``
+(libraries that its CUDA builds bring).
 Set-up calls it before anything is installed: only Python's own modules are used.
 """
 

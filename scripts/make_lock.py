@@ -37,7 +37,7 @@ TORCH_CPU = {
 }
 LOCK_HEAD = """\
 # Made by `make lock`. Every package of every extra, with the SHA-256 of each file of its version;
-# a line above it names the groups that need it: base, extras, build, lock, torch, cuda.
+# a line above it names the groups that need it: base, extras, build, lock, serve, torch, cuda.
 # Set-up installs the groups it needs from here. The versions are those of constraints.txt.
 """
 CONSTRAINTS_HEAD = (

@@ -23,6 +23,25 @@ from tests.servers import free_port, serving
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "serve.py"
+ALONE = """
+import importlib.metadata, json, re, sys
+bundle, group, rows = sys.argv[1], set(json.loads(sys.argv[2])), json.loads(sys.argv[3])
+held = importlib.metadata.packages_distributions()
+plain = lambda name: re.sub("[-_.]+", "-", name).lower()
+
+class Others:
+    def find_spec(self, name, path=None, target=None):
+        found = {plain(each) for each in held.get(name.partition(".")[0], [])} - {"driftune"}
+        if found and not found & group:
+            print("without", name)
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Others())
+sys.path.insert(0, "")
+import examples.serve, s3fs
+from driftune.serving import Scorer
+print(Scorer.open(bundle).score(rows).num_rows, "rows")
+"""
 MOST_ROWS, MOST_BYTES = 60, 100_000
 
 
@@ -184,6 +203,23 @@ def test_what_is_no_bundle_is_one_line(tmp_path):
     ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert ran.returncode == 1 and ran.stderr.count("\n") == 1
     assert "nowhere/manifest.json: is not there" in ran.stderr
+
+
+def test_it_serves_with_the_packages_of_its_image_alone(read_only):
+    """Every other package that is installed here cannot be imported."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        from lock import locked
+    finally:
+        sys.path.remove(str(ROOT / "scripts"))
+    group = [each.name for each in locked() if "serve" in each.groups]
+    ran = subprocess.run(
+        [sys.executable, "-c", ALONE, str(read_only.bundle), json.dumps(group),
+         json.dumps(as_json(read_only, 2))],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert "2 rows" in ran.stdout and "pandas" in ran.stdout
 
 
 def test_the_example_is_short():

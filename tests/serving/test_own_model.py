@@ -4,6 +4,7 @@ import shutil
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -23,6 +24,7 @@ from tests.checkpoint import judged_plainly
 from tests.conftest import REFERENCE_DAYS, World, made_once
 from tests.crowning import crown
 from tests.serving.conftest import Bundled, bundled, write_reference
+from tests.serving.test_registered_bundle import load, register
 
 CODE = '''
 import numpy as np
@@ -161,3 +163,15 @@ def test_its_columns_are_those_of_training(_own):
 def test_its_bundle_is_compared_with_training(_own):
     with Project(World.at(_own).config) as project:
         assert "have the scores of training" in check_bundle(project, _own / "bundle", 200)
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_its_bundle_is_a_model_in_mlflow(_own, tmp_path):
+    world = World.copied(_own, tmp_path / "own")
+    served = Bundled(world, world.root / "bundle", world.day(REFERENCE_DAYS))
+    register(served)
+    said, found = load(served, tmp_path)
+    assert said["columns"]["request_id"] == ["DataType.string", False]
+    wanted = Scorer.open(served.bundle).score(served.rows).to_pandas(integer_object_nulls=True)
+    pd.testing.assert_frame_equal(found, wanted)

@@ -82,6 +82,14 @@ def test_an_image_has_its_extras_and_a_copy_of_the_project(tmp_path: Path) -> No
     assert project.split()[-1] == "." and "--editable" not in project
 
 
+def test_the_image_that_serves_has_what_scores_need_alone(tmp_path: Path) -> None:
+    *_, rest, project = SetUp(tmp_path).run(BASE="serve", EXTRAS="", EDITABLE="")
+    needed = ("torch", "pyarrow", "safetensors", "fastapi", "uvicorn", "prometheus-client", "s3fs")
+    assert all(f"\n{name}==" in rest for name in needed) and "--require-hashes" in rest
+    assert not any(f"\n{name}==" in rest for name in ("prefect", "mlflow", "pandas", "dvc", "ray"))
+    assert "--no-deps" in project and project.split()[-1] == "."
+
+
 def test_a_second_set_up_does_nothing_until_another_build_is_asked_for(tmp_path: Path) -> None:
     here = SetUp(tmp_path)
     assert len(here.run()) == 5

@@ -153,6 +153,7 @@ def columns(project: Project, manifest: Manifest) -> list[Column]:
     needed += [role for name, role in roles.numbers.items() if name not in roles.optional]
     needed += manifest.tables.values()
     optional = [role for name, role in roles.numbers.items() if name in roles.optional]
+    optional += [role for name, role in roles.ids.items() if name == "request"]
     numbers = {role.column for role in roles.numbers.values()}
     parts = _domain_parts(manifest)
     found: dict[str, Column] = {}
