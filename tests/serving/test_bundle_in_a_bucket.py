@@ -113,6 +113,8 @@ def test_scores_are_those_of_the_folder_and_refresh_goes_by_the_etag(
     assert Scorer.open(tmp_path / "cache").info() == scorer.info()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_is_in_the_cache_is_checked_and_mended(served, bucket, tmp_path):
     renew(served)
     Scorer.open(URL, cache=tmp_path / "cache")
@@ -172,6 +174,8 @@ def _part(scorer: Scorer, said: dict) -> str:
     return new
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_processes_report_to_the_bucket(served, bucket):
     renew(served)
     remember(served.world.config, URL)

@@ -96,6 +96,8 @@ def swap(target: Path, source: Path) -> None:
     part.replace(target / "manifest.json")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_promotion_and_its_rollback_under_load_fail_no_request_and_mix_no_scores(
     served, tmp_path
 ):
@@ -205,6 +207,8 @@ def test_what_is_no_bundle_is_one_line(tmp_path):
     assert "nowhere/manifest.json: is not there" in ran.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_it_serves_with_the_packages_of_its_image_alone(read_only):
     """Every other package that is installed here cannot be imported."""
     sys.path.insert(0, str(ROOT / "scripts"))

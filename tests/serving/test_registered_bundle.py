@@ -66,6 +66,8 @@ def load(served, folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     return json.loads(ran.stdout.splitlines()[-1]), pd.read_parquet(scored)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_champion_loads_by_its_alias_and_scores_as_the_bundle_does(served, tmp_path):
     version = register(served)
     said, found = load(served, tmp_path)
