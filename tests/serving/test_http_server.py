@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 from driftune.project import Project
 from driftune.registry.ledger import Ledger
 from driftune.registry.rollback import rollback
