@@ -158,6 +158,41 @@ def test_what_is_no_bundle_is_refused_in_one_line(served, tmp_path):
     Scorer.open(served.bundle)
 
 
+FOREIGN = [
+    {"manifest.json": '{"name": "app"}', "parts/chapter.tex": "x"},
+    {"manifest.json": '{"name": "app"}', f"parts/{'0' * 64}/a.bin": "x"},
+    {"manifest.json": '["a"]', "parts/chapter.tex": "x"},
+    {"manifest.json": "no JSON", "parts/chapter.tex": "x"},
+    {"parts/chapter.tex": "x"},
+    {"parts/chapters/1.tex": "x"},
+    {f"parts/{'0' * 64}": "a file of that name"},
+    {f"parts/{'0' * 64}/a.bin": "x", "notes.txt": "x"},
+]
+
+
+@pytest.mark.parametrize("files", FOREIGN)
+def test_an_export_takes_nothing_away_from_a_folder_of_another_kind(served, tmp_path, files):
+    foreign = tmp_path / "foreign"
+    for name, text in files.items():
+        path = foreign / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    before = contents(foreign)
+    with pytest.raises(BundleError, match=r"manifest\.json|holds .* and no bundle") as told:
+        exported(served, foreign)
+    assert "\n" not in str(told.value) and contents(foreign) == before
+
+
+def test_what_no_export_has_written_stays_among_the_parts(served):
+    for name in ("mine", "f" * 63, "F" * 64):
+        (served.bundle / "parts" / name).mkdir()
+    (served.bundle / "parts" / ("a" * 64)).mkdir()
+    (served.bundle / "parts" / "notes.txt").touch()
+    exported(served)
+    left = {path.name for path in (served.bundle / "parts").iterdir()}
+    assert {"mine", "f" * 63, "F" * 64, "notes.txt"} <= left and "a" * 64 not in left
+
+
 def test_rows_of_unknown_domains_and_rows_without_an_id(read_only):
     frame = logs(read_only.day).head(4).drop(columns=["click", "ordered", "event_time"])
     frame["scene"] = ["home", "mars", "home", None]

@@ -1,6 +1,7 @@
 """Export: all that scores need, written as a bundle."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import date
 from importlib.metadata import version
@@ -22,8 +23,14 @@ from driftune.registry.status import domain_names
 from driftune.serving.described import describe_roles
 from driftune.serving.exported_model import as_bytes, model_files, own_columns, past_files
 from driftune.serving.exported_tables import described_tables, table_files
-from driftune.serving.manifest import NAME, Domain, read_manifest, write_manifest
-from driftune.serving.parts import FOLDER, Part, drop_others, put
+from driftune.serving.manifest import (
+    NAME,
+    Domain,
+    ForeignFileError,
+    read_manifest,
+    write_manifest,
+)
+from driftune.serving.parts import FOLDER, Part, drop_others, is_part, put
 from driftune.serving.snapshot import take_snapshot
 
 _LOCK = ".lock"
@@ -189,15 +196,43 @@ def _check(config: Config) -> None:
 
 
 def _check_folder(to: Path) -> None:
+    """See that the folder is empty, or holds a bundle, whole or damaged, and make it.
+
+    Raises:
+        BundleError: when it holds what no export has written.
+    """
     if to.exists() and not to.is_dir():
         raise BundleError(f"{to}: is no folder; name one for the bundle")
-    if to.exists() and not (to / NAME).exists():
-        others = [each.name for each in to.iterdir() if each.name not in (_LOCK, "parts")]
-        if others:
+    if to.exists():
+        foreign = next(_foreign(to), None)
+        if foreign is not None:
             raise BundleError(
-                f"{to}: holds {others[0]} and no bundle; name an empty folder, or one of a bundle"
+                f"{to}: holds {foreign} and no bundle; name an empty folder, or one of a bundle"
             )
-    elif to.exists() and not (to / FOLDER).is_dir():
-        # A damaged manifest beside parts is written anew; another file of its name is not.
-        read_manifest(to)
     to.mkdir(parents=True, exist_ok=True)
+
+
+def _foreign(to: Path) -> Iterator[str]:
+    """What lies in a folder without a manifest that can be read, and is no part of a bundle.
+
+    A damaged manifest beside parts is written anew; another file of its name is not.
+    """
+    if (to / NAME).exists():
+        try:
+            read_manifest(to)
+            return
+        except ForeignFileError:
+            raise
+        except BundleError:
+            if not any(map(is_part, _listed(to / FOLDER))):
+                raise
+    for each in _listed(to):
+        if each.name not in (_LOCK, FOLDER, NAME):
+            yield each.name
+    for each in _listed(to / FOLDER):
+        if not is_part(each):
+            yield f"{FOLDER}/{each.name}"
+
+
+def _listed(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []

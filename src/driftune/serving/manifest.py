@@ -15,6 +15,10 @@ from driftune.serving.roles import Role, Roles, roles_of
 FORMAT, NAME = 1, "manifest.json"
 
 
+class ForeignFileError(BundleError):
+    """A file called as a manifest is whole, and is none of a bundle."""
+
+
 @dataclass(frozen=True)
 class Domain:
     """A domain that the project knows: its name, the version of its champion (0: the frozen base),
@@ -105,8 +109,8 @@ def read_manifest(bundle: Path) -> Manifest:
     try:
         said = read_json(path)
         mark = _mark(said)
-        if not isinstance(said, dict) or "parts" not in said:
-            raise BundleError(f"{path}: is no manifest of a bundle; driftune export writes one")
+        if not isinstance(said, dict) or not {"format", "parts"} <= said.keys():
+            raise ForeignFileError(f"{path}: is no manifest of a bundle; driftune export writes one")
         if said.get("format") != FORMAT:
             raise BundleError(
                 f"{path}: of format {said.get('format')}, this release reads {FORMAT}; export it "
