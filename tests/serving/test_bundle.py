@@ -193,6 +193,18 @@ def test_what_no_export_has_written_stays_among_the_parts(served):
     assert {"mine", "f" * 63, "F" * 64, "notes.txt"} <= left and "a" * 64 not in left
 
 
+@pytest.mark.parametrize("size", [0, 64, None])
+def test_files_that_are_written_over_do_not_change_what_serves(served, size):
+    scorer = Scorer.open(served.bundle)
+    wanted = scorer.score(served.rows)
+    for path in (served.bundle / "parts").rglob("*"):
+        if path.is_file():
+            with path.open("r+b") as file:
+                file.write(b"\xff" * path.stat().st_size)
+                file.truncate(size)
+    assert scorer.score(served.rows).equals(wanted)
+
+
 def test_rows_of_unknown_domains_and_rows_without_an_id(read_only):
     frame = logs(read_only.day).head(4).drop(columns=["click", "ordered", "event_time"])
     frame["scene"] = ["home", "mars", "home", None]

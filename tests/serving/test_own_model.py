@@ -142,6 +142,19 @@ def test_its_scores_are_those_of_training(_own, tmp_path):
     assert set(found["served_by"].to_pylist()) == {"adapter", "base"}
 
 
+def test_files_that_are_written_over_do_not_change_its_scores(_own, tmp_path):
+    moved = tmp_path / "moved"
+    shutil.copytree(_own / "bundle", moved)
+    rows = Bundled(World.at(_own), _own / "bundle", World.at(_own).day(REFERENCE_DAYS)).rows
+    scorer = Scorer.open(moved)
+    wanted = scorer.score(rows)
+    for path in (moved / "parts").rglob("*"):
+        if path.suffix in (".safetensors", ".arrow"):
+            with path.open("r+b") as file:
+                file.truncate(64)
+    assert scorer.score(rows).equals(wanted)
+
+
 def test_its_columns_are_those_of_training(_own):
     world = World.at(_own)
     day = world.day(REFERENCE_DAYS)

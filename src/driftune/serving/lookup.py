@@ -87,9 +87,8 @@ def read_counts(path: Path, counter: Counter, sizes: tuple[int, ...]) -> Counts:
 
 
 def read_arrow(path: Path) -> pa.Table:
-    """Read a table of a bundle."""
-    with pa.memory_map(str(path)) as file:
-        return pa.ipc.open_file(file).read_all()
+    """Read a table of a bundle; a file that is written over afterwards does not change it."""
+    return pa.ipc.open_file(pa.py_buffer(path.read_bytes())).read_all()
 
 
 def _packed(places: Sequence[np.ndarray], sizes: Sequence[int]) -> np.ndarray:

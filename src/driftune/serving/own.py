@@ -31,9 +31,10 @@ def own_tensors(folder: Path) -> dict[str, Tensor]:
     """
     path = folder / read_json(folder / OWN)["weights"]
     if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
+        from safetensors.torch import load
 
-        loaded: dict[str, Tensor] = load_file(path)
+        # Not mapped into memory: a file that is written over later does not change the weights.
+        loaded: dict[str, Tensor] = load(path.read_bytes())
         return loaded
     found = torch.load(path, map_location="cpu", weights_only=True)
     return dict(next((found[name] for name in _NESTED if isinstance(found.get(name), dict)), found))
