@@ -114,6 +114,7 @@ def _of_project(project: Project, view: Lake, last: date) -> JsonObject:
         "backbone": served.backbone,
         "encoder": served.encoder.fingerprint,
         "conversions": served.model.conversions and config.columns.convert is not None,
+        "precision": served.model.precision,
         "other": config.domains.unknown == "other",
         "text": _is_text(config),
     }

@@ -13,6 +13,7 @@ from driftune.serving.parts import Part
 from driftune.serving.roles import Role, Roles, roles_of
 
 FORMAT, NAME = 1, "manifest.json"
+PRECISIONS = ("fp32", "bf16")
 
 
 class ForeignFileError(BundleError):
@@ -55,7 +56,7 @@ class Manifest:
 
     ``bundle``: the hash of all that it says; ``day``: the last one that its counters have seen;
     ``ends``: the first instant after that day, microseconds since 1970; ``conversions``: whether it
-    predicts them; ``other``: whether unknown domains are one, called
+    predicts them; ``precision``: what it computes in, ``fp32`` or ``bf16``; ``other``: whether unknown domains are one, called
     ``other``; ``text``: whether the logs are text files, which say no types; ``tables``: the
     column of rows that holds the key of each side table.
     """
@@ -69,6 +70,7 @@ class Manifest:
     backbone: str
     encoder: str
     conversions: bool
+    precision: str
     other: bool
     text: bool
     roles: Roles
@@ -157,6 +159,7 @@ class _Said(TypedDict):
     backbone: str
     encoder: str
     conversions: bool
+    precision: str
     other: bool
     text: bool
     roles: JsonObject
@@ -186,6 +189,12 @@ def _part(files: Mapping[str, str]) -> Part:
     return Part(files)
 
 
+def _precision(said: str) -> str:
+    if said not in PRECISIONS:
+        raise ValueError(f"precision {said!r} is not known")
+    return said
+
+
 def _mark(said: JsonObject) -> str:
     seal = sealed(said)["sha256"] if isinstance(said, dict) else ""
     return str(seal)
@@ -202,6 +211,7 @@ def _manifest(said: _Said, mark: str) -> Manifest:
         backbone=str(said["backbone"]),
         encoder=str(said["encoder"]),
         conversions=bool(said["conversions"]),
+        precision=_precision(said["precision"]),
         other=bool(said["other"]),
         text=bool(said["text"]),
         roles=roles_of(said["roles"]),

@@ -10,6 +10,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from driftune.models.adapters.devices import computing
 from driftune.serving.generation import Generation, open_generation
 from driftune.serving.manifest import read_manifest
 from driftune.serving.rows import Given, Rows, as_table
@@ -125,8 +126,14 @@ class Scorer:
 def probabilities(now: Generation, given: Given) -> tuple[np.ndarray, np.ndarray | None]:
     """Score rows: pCTR and pCVR of each, (rows,) float64; no pCVR of a model of clicks alone.
 
-    Each row passes its own domain's adapter, in one mixed forward.
+    Each row passes its own domain's adapter, in one mixed forward, in the precision in which the
+    gate has judged it.
     """
+    with computing(torch.device("cpu"), now.manifest.precision):
+        return _probabilities(now, given)
+
+
+def _probabilities(now: Generation, given: Given) -> tuple[np.ndarray, np.ndarray | None]:
     inputs = now.model.inputs(now.encode(given))
     slots = None
     if now.adapted is not None:
