@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TypedDict, cast
+from typing import NamedTuple, TypedDict, cast
 
 from driftune.errors import BundleError
 from driftune.io import DamagedFileError, JsonObject, read_json, sealed, write_json
@@ -56,9 +56,9 @@ class Manifest:
 
     ``bundle``: the hash of all that it says; ``day``: the last one that its counters have seen;
     ``ends``: the first instant after that day, microseconds since 1970; ``conversions``: whether it
-    predicts them; ``precision``: what it computes in, ``fp32`` or ``bf16``; ``other``: whether unknown domains are one, called
-    ``other``; ``text``: whether the logs are text files, which say no types; ``tables``: the
-    column of rows that holds the key of each side table.
+    predicts them; ``precision``: what it computes in, ``fp32`` or ``bf16``; ``other``: whether
+    unknown domains are one, called ``other``; ``text``: whether the logs are text files, which say
+    no types; ``tables``: the column of rows that holds the key of each side table.
     """
 
     bundle: str
@@ -101,6 +101,24 @@ def write_manifest(bundle: Path, said: JsonObject) -> None:
     write_json(bundle / NAME, sealed({"format": FORMAT, **said}))
 
 
+class Stamp(NamedTuple):
+    """What differs once a file was written again."""
+
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+
+def stamp_of(bundle: Path) -> Stamp | None:
+    """The stamp of a bundle's manifest, without reading it; None where there is none."""
+    try:
+        found = (bundle / NAME).stat()
+    except OSError:
+        return None
+    return Stamp(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
 def read_manifest(bundle: Path) -> Manifest:
     """Read a bundle's manifest.
 
@@ -112,7 +130,9 @@ def read_manifest(bundle: Path) -> Manifest:
         said = read_json(path)
         mark = _mark(said)
         if not isinstance(said, dict) or not {"format", "parts"} <= said.keys():
-            raise ForeignFileError(f"{path}: is no manifest of a bundle; driftune export writes one")
+            raise ForeignFileError(
+                f"{path}: is no manifest of a bundle; driftune export writes one"
+            )
         if said.get("format") != FORMAT:
             raise BundleError(
                 f"{path}: of format {said.get('format')}, this release reads {FORMAT}; export it "

@@ -49,6 +49,23 @@ class Part:
                 return f"{path}: is not there"
         return None
 
+    def contents(self, bundle: Path) -> dict[str, bytes]:
+        """What its files hold, by their paths in it: the bytes that were hashed.
+
+        Raises:
+            BundleError: when one is missing or holds other bytes.
+        """
+        found = {}
+        for name, sha256 in self.files.items():
+            path = self.folder(bundle) / name
+            try:
+                found[name] = path.read_bytes()
+            except OSError:
+                raise BundleError(f"{path}: is not there; export the bundle again") from None
+            if _hash(found[name]) != sha256:
+                raise BundleError(f"{path}: damaged (hash differs); export the bundle again")
+        return found
+
     def as_json(self) -> JsonObject:
         """As the manifest has it."""
         return dict(self.files)

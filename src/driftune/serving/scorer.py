@@ -12,7 +12,7 @@ from torch import Tensor
 
 from driftune.models.adapters.devices import computing
 from driftune.serving.generation import Generation, open_generation
-from driftune.serving.manifest import read_manifest
+from driftune.serving.manifest import Stamp, read_manifest, stamp_of
 from driftune.serving.rows import Given, Rows, as_table
 
 # As training.scoring has it: by the same parts the same rows have the same bits.
@@ -51,6 +51,7 @@ class Scorer:
     def __init__(self, bundle: Path, now: Generation) -> None:
         """Use ``Scorer.open``."""
         self._bundle, self._now = bundle, now
+        self._seen: Stamp | None = None
         self._refreshing = threading.Lock()
 
     @classmethod
@@ -84,17 +85,21 @@ class Scorer:
     def refresh(self) -> bool:
         """Take up the bundle's newest manifest; returns whether it was another one.
 
-        Calls that have begun end with the one that they began with. When it cannot be read the
-        former one serves on.
+        A manifest whose file is as it was is not read again. Calls that have begun end with the one
+        that they began with. When it cannot be read the former one serves on.
 
         Raises:
             BundleError: as ``open`` does.
         """
         with self._refreshing:
-            if read_manifest(self._bundle).bundle == self._now.manifest.bundle:
+            stamp = stamp_of(self._bundle)
+            if stamp is not None and stamp == self._seen:
                 return False
-            self._now = open_generation(self._bundle, self._now)
-            return True
+            before = self._now.manifest.bundle
+            if read_manifest(self._bundle).bundle != before:
+                self._now = open_generation(self._bundle, self._now)
+            self._seen = stamp
+            return self._now.manifest.bundle != before
 
     def domains(self) -> dict[str, Served]:
         """The domains that the project knows, by key."""
