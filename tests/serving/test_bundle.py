@@ -205,6 +205,16 @@ def test_files_that_are_written_over_do_not_change_what_serves(served, size):
     assert scorer.score(served.rows).equals(wanted)
 
 
+@pytest.mark.parametrize("lost", [("sealed", "sha256"), ("sealed",), ("sha256",)])
+@pytest.mark.parametrize("changed", [{}, {"day": "2030-01-01"}])
+def test_a_manifest_without_its_checksum_is_damaged(served, lost, changed):
+    path = served.bundle / "manifest.json"
+    said = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v for k, v in said.items() if k not in lost} | changed))
+    with pytest.raises(BundleError, match=r"manifest\.json: damaged \(hash differs\)"):
+        Scorer.open(served.bundle)
+
+
 def test_rows_of_unknown_domains_and_rows_without_an_id(read_only):
     frame = logs(read_only.day).head(4).drop(columns=["click", "ordered", "event_time"])
     frame["scene"] = ["home", "mars", "home", None]

@@ -1,5 +1,6 @@
 """The manifest of a bundle: what it holds and what rows must look like, written last."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -8,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypedDict, cast
 
 from driftune.errors import BundleError
-from driftune.io import DamagedFileError, JsonObject, read_json, sealed, write_json
+from driftune.io import DamagedFileError, Json, JsonObject, sealed, unsealed, write_json
 from driftune.serving.parts import Part
 from driftune.serving.roles import Role, Roles, roles_of
 
@@ -127,8 +128,8 @@ def read_manifest(bundle: Path) -> Manifest:
     """
     path = bundle / NAME
     try:
-        said = read_json(path)
-        mark = _mark(said)
+        raw: Json = json.loads(path.read_text(encoding="utf-8"))
+        said = unsealed(raw)
         if not isinstance(said, dict) or not {"format", "parts"} <= said.keys():
             raise ForeignFileError(
                 f"{path}: is no manifest of a bundle; driftune export writes one"
@@ -138,14 +139,16 @@ def read_manifest(bundle: Path) -> Manifest:
                 f"{path}: of format {said.get('format')}, this release reads {FORMAT}; export it "
                 "again with this one"
             )
-        return _manifest(cast(_Said, said), mark)
+        if said is raw:
+            raise DamagedFileError("it lacks its checksum")
+        return _manifest(cast(_Said, said), _mark(said))
     except (FileNotFoundError, NotADirectoryError):
         raise BundleError(
             f"{path}: is not there; make the bundle: driftune export --to {bundle}"
         ) from None
     except DamagedFileError:
         raise BundleError(f"{path}: damaged (hash differs); export the bundle again") from None
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise BundleError(f"{path}: damaged ({reason}); export the bundle again") from None
 
@@ -216,8 +219,7 @@ def _precision(said: str) -> str:
 
 
 def _mark(said: JsonObject) -> str:
-    seal = sealed(said)["sha256"] if isinstance(said, dict) else ""
-    return str(seal)
+    return str(sealed(said)["sha256"])
 
 
 def _manifest(said: _Said, mark: str) -> Manifest:
