@@ -58,7 +58,8 @@ def score(
     from driftune.cli.console import progress
     from driftune.progress import report
     from driftune.serving import Scorer
-    from driftune.serving.files import count_rows, format_of, score_file
+    from driftune.serving.files import score_file
+    from driftune.serving.formats import count_rows, format_of
 
     if bundle is not None and as_of is not None:
         raise typer.BadParameter("--as-of belongs to a bundle that is made; leave out --bundle")

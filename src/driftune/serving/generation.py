@@ -28,7 +28,7 @@ from driftune.serving.model import copied, make_model, read_tensors
 from driftune.serving.own import CODE, HISTORY, MODEL, Pasts, own_table
 from driftune.serving.reading import Reading, table_part
 from driftune.serving.roles import Roles
-from driftune.serving.rows import Given, read_rows
+from driftune.serving.rows import Given, needed_columns, read_rows
 from driftune.serving.tables import SideTable
 
 _TRIES = 5
@@ -55,6 +55,14 @@ class Generation:
     pasts: Pasts | None = None
     expressions: Expressions | None = None
     tables: tuple[SideTable, ...] = ()
+
+    def with_columns(self, table: pa.Table) -> pa.Table:
+        """The table; one without rows and columns, such as that of no dicts, with those needed."""
+        if table.num_rows or table.num_columns:
+            return table
+        needed = [*needed_columns(self.manifest.roles), *(each.key for each in self.tables)]
+        names = dict.fromkeys(role.column for role in needed if role.column is not None)
+        return pa.table({name: pa.nulls(0) for name in names})
 
     def read(self, table: pa.Table) -> Given:
         """Rows as the lake would have them."""

@@ -78,7 +78,7 @@ class Scorer:
                 told to be those of the logs.
         """
         now = self._now
-        given = now.read(as_table(rows))
+        given = now.read(now.with_columns(as_table(rows)))
         p_click, p_convert = probabilities(now, given)
         return _answer(now, given, p_click, p_convert)
 
@@ -139,6 +139,8 @@ def probabilities(now: Generation, given: Given) -> tuple[np.ndarray, np.ndarray
 
 
 def _probabilities(now: Generation, given: Given) -> tuple[np.ndarray, np.ndarray | None]:
+    if not len(given):
+        return np.empty(0), np.empty(0) if now.model.conversions else None
     inputs = now.model.inputs(now.encode(given))
     slots = None
     if now.adapted is not None:
