@@ -38,6 +38,11 @@ def export(
         f"{to}: bundle {found.bundle[:12]} {state}: {found.domains} domains, {found.adapters} with "
         f"an adapter, counters up to {found.day}, {found.size / 1e6:.1f} MB"
     )
+    if found.gone:
+        say(
+            f"{found.gone} of them have an adapter that cannot serve, and the base serves: "
+            f"{to}/manifest.json has the problem of each; see driftune doctor"
+        )
 
 
 @app.command()

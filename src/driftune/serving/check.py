@@ -26,6 +26,7 @@ from driftune.lake.table import Lake
 from driftune.models.adapters import AdapterBank
 from driftune.project import Project
 from driftune.registry.champions import champions_for, load_version
+from driftune.registry.status import domain_names
 from driftune.serving.manifest import Manifest
 from driftune.serving.scorer import Scorer
 from driftune.training.rows import Rows, from_arrow
@@ -90,15 +91,16 @@ def _check_state(project: Project, said: Manifest, view: Lake, bundle: Path) -> 
         raise BundleError(f"{bundle}: is of another model or encoder than the project's; {again}")
     if view.version(day for day in view.days if day <= said.day) != said.data:
         raise BundleError(f"{bundle}: days up to {said.day} are others in the lake now; {again}")
+    names = domain_names(project.ledger) | {key: one.name for key, one in said.domains.items()}
     champions, _ = champions_for(
-        project.config, project.ledger, project.served.backbone, list(said.domains)
+        project.config, project.ledger, project.served.backbone, sorted(names)
     )
-    for key, domain in said.domains.items():
-        serves = champions[key].serves
-        if serves != domain.version:
+    for key, name in names.items():
+        serves, domain = champions[key].serves, said.domains.get(key)
+        had = 0 if domain is None or domain.part is None else domain.version
+        if serves != had:
             raise BundleError(
-                f"{bundle}: has version {domain.version} of {domain.name}, and {serves} serves "
-                f"now; {again}"
+                f"{bundle}: has version {had} of {name}, and {serves} serves now; {again}"
             )
 
 

@@ -37,13 +37,15 @@ _LOCK = ".lock"
 
 
 class Exported(NamedTuple):
-    """A bundle that was written: its hash, the last day of its counters, how many domains it knows
-    and how many of them have an adapter, its size in bytes, and whether anything is new."""
+    """A bundle that was written: its hash, the last day of its counters, how many domains it knows,
+    how many of them have an adapter and how many one that cannot serve, its size in bytes, and
+    whether anything is new."""
 
     bundle: str
     day: date
     domains: int
     adapters: int
+    gone: int
     size: int
     changed: bool
 
@@ -97,6 +99,7 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
         last,
         len(champions),
         sum(each.part is not None for each in champions.values()),
+        sum(each.problem is not None for each in champions.values()),
         sum(path.stat().st_size for path in to.rglob("*") if path.is_file()),
         now.bundle != before,
     )
@@ -140,8 +143,15 @@ def _champions(project: Project, to: Path) -> tuple[dict[str, Domain], dict[str,
         if champion.serves and champion.folder is not None:
             part = f"adapter {key}"
             parts[part] = put(to, _files(champion))
-        domains[key] = Domain(names[key], champion.serves, part)
+        domains[key] = Domain(names[key], champion.version, part, _problem(champion))
     return domains, parts
+
+
+def _problem(champion: Champion) -> str | None:
+    """Why a champion cannot serve, the same in every workspace."""
+    if champion.problem is None or champion.folder is None:
+        return champion.problem
+    return champion.problem.replace(f"{champion.folder.parent}/", "")
 
 
 def _known(config: Config) -> dict[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, TypedDict, cast
+from typing import NamedTuple, NotRequired, TypedDict, cast
 
 from driftune.errors import BundleError
 from driftune.io import DamagedFileError, Json, JsonObject, sealed, unsealed, write_json
@@ -24,11 +24,13 @@ class ForeignFileError(BundleError):
 @dataclass(frozen=True)
 class Domain:
     """A domain that the project knows: its name, the version of its champion (0: the frozen base),
-    and the part that holds it."""
+    and the part that holds it; ``problem``: why that version cannot serve, so that the base does.
+    """
 
     name: str
     version: int
     part: str | None
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ class _DomainSaid(TypedDict):
     name: str
     version: int
     part: str | None
+    problem: NotRequired[str | None]
 
 
 class _CounterSaid(TypedDict):

@@ -17,15 +17,17 @@ from driftune.serving.rows import Given, Rows, as_table
 
 # As training.scoring has it: by the same parts the same rows have the same bits.
 CHUNK = 1 << 15
-UNKNOWN, NO_CHAMPION = "unknown domain", "no champion"
+UNKNOWN, NO_CHAMPION, GONE = "unknown domain", "no champion", "adapter gone"
 
 
 class Served(TypedDict):
-    """What serves a domain: its name, the version of its champion (0: the base), and by what."""
+    """What serves a domain: its name, the version of its champion (0: the base), and by what;
+    ``problem``: why the base serves in that version's place."""
 
     name: str
     version: int
     served_by: str
+    problem: str | None
 
 
 class Info(TypedDict):
@@ -108,6 +110,7 @@ class Scorer:
                 "name": domain.name,
                 "version": domain.version,
                 "served_by": "base" if domain.part is None else "adapter",
+                "problem": domain.problem,
             }
             for key, domain in self._now.manifest.domains.items()
         }
@@ -166,7 +169,7 @@ def _answer(
 ) -> pa.Table:
     lacks = np.zeros(len(given), dtype=bool)
     why = np.full(len(given), -1)
-    reasons = [*given.wrong, UNKNOWN, NO_CHAMPION]
+    reasons = [*given.wrong, UNKNOWN, NO_CHAMPION, GONE]
     versions, bases = _serving(now, given)
     why[:] = np.append(bases, -1)[given.domain.codes]
     for number, (_, wrong) in enumerate(reversed([*given.wrong.items()])):
@@ -199,7 +202,8 @@ def _serving(now: Generation, given: Given) -> tuple[np.ndarray, np.ndarray]:
     for key in given.keys:
         domain = known.get(key)
         versions.append(0 if domain is None or domain.part is None else domain.version)
-        bases.append(first if domain is None else first + 1 if domain.part is None else -1)
+        base = first if domain is None else first + 1 if domain.problem is None else first + 2
+        bases.append(base if domain is None or domain.part is None else -1)
     return np.array(versions, dtype=np.int64), np.array(bases, dtype=np.int64)
 
 
