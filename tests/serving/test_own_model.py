@@ -18,7 +18,7 @@ from driftune.project import Project
 from driftune.registry.champions import champions_for
 from driftune.registry.ledger import Ledger
 from driftune.serving import Scorer, own
-from driftune.serving.check import check_bundle
+from driftune.serving.check import _delivered, check_bundle
 from driftune.serving.manifest import read_manifest, write_manifest
 from driftune.serving.own_code import importing
 from driftune.training.pretrain import load_model, pretrain
@@ -268,6 +268,14 @@ def test_its_columns_are_those_of_training(_own):
     assert found.column_names == wanted.column_names
     for name in wanted.column_names:
         assert found[name].to_pylist() == wanted[name].to_pylist(), name
+
+
+def test_what_it_reads_is_delivered_when_its_bundle_is_compared(_own):
+    config = World.at(_own).config
+    plain = config.features.model_copy(update={"debias": {}})
+    config = config.model_copy(update={"features": plain})
+    delivered = _delivered(config, read_manifest(_own / "bundle"))
+    assert {'position AS "position"', 'request_id AS "request_id"'} <= {*delivered}
 
 
 def test_its_bundle_is_compared_with_training(_own):

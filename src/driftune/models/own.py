@@ -114,6 +114,14 @@ def schema_of(config: Config, encoder: Encoder) -> Schema:
     return Schema(encoder.fields, encoder.sizes, encoder.numbers, raw_names(config), past)
 
 
+def code_hash(files: Mapping[str, str]) -> str:
+    """The hash of a recommender's code, SHA-256 (hex), from those of its files by their names."""
+    digest = hashlib.sha256()
+    for name, sha256 in sorted(files.items()):
+        digest.update(f"{name} {sha256}\n".encode())
+    return digest.hexdigest()
+
+
 def _module(config: Config, settings: RecommenderSettings) -> ModuleType:
     """The factory's module as its files are now: imported anew where they have changed since."""
     name = settings.factory.partition(":")[0]
@@ -307,10 +315,8 @@ def _python_files(name: str, folder: Path) -> dict[str, Path]:
 
 
 def _code_hash(config: Config, settings: RecommenderSettings, module: ModuleType) -> str:
-    digest = hashlib.sha256()
-    for name, path in sorted(_code_files(config, settings, module).items()):
-        digest.update(f"{name} {sha256_of(path)}\n".encode())
-    return digest.hexdigest()
+    files = _code_files(config, settings, module)
+    return code_hash({name: sha256_of(path) for name, path in files.items()})
 
 
 def _reason(error: Exception) -> str:

@@ -129,15 +129,17 @@ def _delivered(config: Config, said: Manifest) -> list[str]:
     """Select list of the delivered columns over the lake's."""
     columns, features = config.columns, config.features
     found: dict[str, str] = {}
-    for name, text in (("user", "user_id"), ("item", "item_id"), ("category", "category")):
+    texts = {"user": "user_id", "item": "item_id", "category": "category", "request": "request_id"}
+    read = [] if config.recommender is None else config.recommender.columns
+    for name, text in texts.items():
         role = getattr(columns, name)
-        if isinstance(role, str):
+        if isinstance(role, str) and (name != "request" or name in read):
             found[role] = text
     for prefix, given in (("f", features.categorical), ("x", features.numerical)):
         for name, role in given.items():
             if isinstance(role, str):
                 found[role] = identifier(f"{prefix}_{name}")
-    for name in ("price", *features.debias):
+    for name in ("price", *features.debias, *(["position"] if "position" in read else [])):
         role = getattr(columns, name)
         if isinstance(role, str):
             found[role] = name

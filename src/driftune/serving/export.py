@@ -13,7 +13,7 @@ from driftune.errors import BundleError, ConfigError
 from driftune.features.encoder import Encoder
 from driftune.intake.columns import read_columns
 from driftune.intake.ingest import domains_for
-from driftune.io import JsonObject, read_json
+from driftune.io import Json, JsonObject, read_json
 from driftune.lake.clock import day_end
 from driftune.lake.table import Lake
 from driftune.locks import locked
@@ -21,7 +21,13 @@ from driftune.project import Project
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.status import domain_names
 from driftune.serving.described import describe_roles
-from driftune.serving.exported_model import as_bytes, model_files, own_columns, past_files
+from driftune.serving.exported_model import (
+    as_bytes,
+    model_files,
+    own_columns,
+    past_files,
+    require_served,
+)
 from driftune.serving.exported_tables import described_tables, table_files
 from driftune.serving.manifest import (
     NAME,
@@ -77,7 +83,9 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
         files = {**model_files(config, served), **past_files(config, view, last)}
         files |= table_files(config, last, roles)
         parts |= {name: put(to, given) for name, given in files.items()}
-        parts["encoder"] = put(to, {"encoder.json": _card(served.encoder)})
+        encoder = _card(served.encoder)
+        require_served(config, served, to, parts, encoder)
+        parts["encoder"] = put(to, {"encoder.json": encoder})
         parts["fields"] = put(to, snapshot.fields)
         if snapshot.described:
             parts["counters"] = put(to, snapshot.counters)
@@ -108,6 +116,7 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
 def _of_project(project: Project, view: Lake, last: date) -> JsonObject:
     """What the manifest says of project and data."""
     config, served = project.config, project.served
+    known: list[Json] = [*_named(config)] if config.domains.unknown == "other" else []
     return {
         "driftune": version("driftune"),
         "day": last.isoformat(),
@@ -119,6 +128,7 @@ def _of_project(project: Project, view: Lake, last: date) -> JsonObject:
         "conversions": served.model.conversions and config.columns.convert is not None,
         "precision": served.model.precision,
         "other": config.domains.unknown == "other",
+        "known": known,
         "text": _is_text(config),
     }
 
@@ -158,7 +168,12 @@ def _known(config: Config) -> dict[str, str]:
     """The domains of the reference days, by key."""
     from driftune.domains import domain_key
 
-    return {domain_key(name): name for name in domains_for(config, date.max) or []}
+    return {domain_key(name): name for name in _named(config)}
+
+
+def _named(config: Config) -> list[str]:
+    """The domains of the reference days, which later days are folded by."""
+    return domains_for(config, date.max) or []
 
 
 def _files(champion: Champion) -> dict[str, Path | bytes]:

@@ -60,8 +60,9 @@ class Manifest:
     ``bundle``: the hash of all that it says; ``day``: the last one that its counters have seen;
     ``ends``: the first instant after that day, microseconds since 1970; ``conversions``: whether it
     predicts them; ``precision``: what it computes in, ``fp32`` or ``bf16``; ``other``: whether
-    unknown domains are one, called ``other``; ``text``: whether the logs are text files, which say
-    no types; ``tables``: the column of rows that holds the key of each side table.
+    unknown domains are one, called ``other``, and then ``known`` those that are not; ``text``:
+    whether the logs are text files, which say no types; ``tables``: the column of rows that holds
+    the key of each side table.
     """
 
     bundle: str
@@ -75,6 +76,7 @@ class Manifest:
     conversions: bool
     precision: str
     other: bool
+    known: frozenset[str]
     text: bool
     roles: Roles
     tables: Mapping[str, Role]
@@ -187,6 +189,7 @@ class _Said(TypedDict):
     conversions: bool
     precision: str
     other: bool
+    known: list[str]
     text: bool
     roles: JsonObject
     tables: dict[str, dict[str, str]]
@@ -238,6 +241,7 @@ def _manifest(said: _Said, mark: str) -> Manifest:
         conversions=bool(said["conversions"]),
         precision=_precision(said["precision"]),
         other=bool(said["other"]),
+        known=frozenset(said["known"]),
         text=bool(said["text"]),
         roles=roles_of(said["roles"]),
         tables={

@@ -210,10 +210,10 @@ def _joined(parts: Sequence[Coded], row: int) -> str | None:
 
 
 def _folded(manifest: Manifest, found: Coded) -> Coded:
-    """With ``domains.unknown: other``, domains that nobody knows are one."""
+    """With ``domains.unknown: other``, domains that the reference days do not know are one."""
     if not manifest.other:
         return found
-    names = [name if name in manifest.keys else _OTHER for name in found.values]
+    names = [name if name in manifest.known else _OTHER for name in found.values]
     return Coded(found.codes, names)
 
 
