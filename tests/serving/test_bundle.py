@@ -8,8 +8,12 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+import yaml
+from safetensors.torch import load_file, save_file
 
+from driftune.io import read_json, write_sealed
 from driftune.project import Project
 from driftune.serving import BundleError, RowsError, Scorer
 from driftune.serving import export as exporting
@@ -157,6 +161,100 @@ def test_what_is_no_bundle_is_refused_in_one_line(served, tmp_path):
         Scorer.open(served.bundle)
     exported(served)
     Scorer.open(served.bundle)
+
+
+FOREIGN = [
+    {"manifest.json": '{"name": "app"}', "parts/chapter.tex": "x"},
+    {"manifest.json": '{"name": "app"}', f"parts/{'0' * 64}/a.bin": "x"},
+    {"manifest.json": '["a"]', "parts/chapter.tex": "x"},
+    {"manifest.json": "no JSON", "parts/chapter.tex": "x"},
+    {"parts/chapter.tex": "x"},
+    {"parts/chapters/1.tex": "x"},
+    {f"parts/{'0' * 64}": "a file of that name"},
+    {f"parts/{'0' * 64}/a.bin": "x", "notes.txt": "x"},
+]
+
+
+@pytest.mark.parametrize("files", FOREIGN)
+def test_an_export_takes_nothing_away_from_a_folder_of_another_kind(served, tmp_path, files):
+    foreign = tmp_path / "foreign"
+    for name, text in files.items():
+        path = foreign / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    before = contents(foreign)
+    with pytest.raises(BundleError, match=r"manifest\.json|holds .* and no bundle") as told:
+        exported(served, foreign)
+    assert "\n" not in str(told.value) and contents(foreign) == before
+
+
+def test_what_no_export_has_written_stays_among_the_parts(served):
+    for name in ("mine", "f" * 63, "F" * 64):
+        (served.bundle / "parts" / name).mkdir()
+    (served.bundle / "parts" / ("a" * 64)).mkdir()
+    (served.bundle / "parts" / "notes.txt").touch()
+    exported(served)
+    left = {path.name for path in (served.bundle / "parts").iterdir()}
+    assert {"mine", "f" * 63, "F" * 64, "notes.txt"} <= left and "a" * 64 not in left
+
+
+@pytest.mark.parametrize("size", [0, 64, None])
+def test_files_that_are_written_over_do_not_change_what_serves(served, size):
+    scorer = Scorer.open(served.bundle)
+    wanted = scorer.score(served.rows)
+    for path in (served.bundle / "parts").rglob("*"):
+        if path.is_file():
+            with path.open("r+b") as file:
+                file.write(b"\xff" * path.stat().st_size)
+                file.truncate(size)
+    assert scorer.score(served.rows).equals(wanted)
+
+
+@pytest.mark.parametrize("lost", [("sealed", "sha256"), ("sealed",), ("sha256",)])
+@pytest.mark.parametrize("changed", [{}, {"day": "2030-01-01"}])
+def test_a_manifest_without_its_checksum_is_damaged(served, lost, changed):
+    path = served.bundle / "manifest.json"
+    said = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v for k, v in said.items() if k not in lost} | changed))
+    with pytest.raises(BundleError, match=r"manifest\.json: damaged \(hash differs\)"):
+        Scorer.open(served.bundle)
+
+
+@pytest.mark.parametrize("name", ["backbone/backbone.safetensors", "encoder/encoder.json"])
+def test_a_pre_training_that_ends_meanwhile_refuses_the_export(served, monkeypatch, name):
+    wanted = contents(served.bundle)
+    path, take = served.world.config.home / "model" / name, exporting.take_snapshot
+
+    def trained_meanwhile(*given):
+        if path.suffix == ".json":
+            card = read_json(path)
+            write_sealed(path, {**card, "means": [0.0 for _ in card["means"]]})
+        else:
+            tensors = {key: each + 1 for key, each in load_file(path).items()}
+            save_file(tensors, path)
+        return take(*given)
+
+    monkeypatch.setattr(exporting, "take_snapshot", trained_meanwhile)
+    with pytest.raises(BundleError, match="changed while they were exported") as told:
+        exported(served)
+    assert "\n" not in str(told.value)
+    assert contents(served.bundle).items() >= wanted.items()
+
+
+def test_domains_that_the_reference_days_do_not_know_are_one(served):
+    """Also those that have a champion or a decision: the lake folds them all the same."""
+    params = yaml.safe_load(served.world.params.read_text())
+    params["domains"] = {**(params.get("domains") or {}), "unknown": "other"}
+    served.world.params.write_text(yaml.dump(params))
+    days = served.world.config.reference.days
+    crown(served.world, random_adapter(served.world), days, domain="mars · north")
+    exported(served)
+    frame = logs(served.day).head(3)
+    frame["scene"], frame["region"] = ["mars", "venus", "home"], "north"
+    rows = pa.Table.from_pandas(frame, preserve_index=False)
+    found = Scorer.open(served.bundle).score(rows)
+    assert found["domain"].to_pylist() == ["other", "other", "home · north"]
+    assert found["served_by"].to_pylist() == ["base", "base", "adapter"]
 
 
 def test_rows_of_unknown_domains_and_rows_without_an_id(read_only):

@@ -8,6 +8,7 @@ from driftune.project import Project
 from driftune.serving import Scorer
 from driftune.serving import check as checking
 from driftune.serving.check import check_bundle
+from driftune.serving.export import export
 from driftune.training.scoring import score
 from tests.crowning import KEY, crown, random_adapter, split_of
 
@@ -35,6 +36,42 @@ def test_a_bundle_that_is_behind_is_told_in_one_line(served):
     with Project(served.world.config) as project, pytest.raises(BundleError) as told:
         check_bundle(project, served.bundle)
     assert "has version 1 of home · north, and 2 serves now; export it again" in str(told.value)
+
+
+def test_a_first_champion_of_a_domain_that_the_bundle_does_not_know_is_told(served):
+    days = served.world.config.reference.days
+    crown(served.world, random_adapter(served.world), days, domain="mars · north")
+    with Project(served.world.config) as project, pytest.raises(BundleError) as told:
+        check_bundle(project, served.bundle)
+    assert "has version 0 of mars · north, and 1 serves now; export it again" in str(told.value)
+
+
+@pytest.mark.parametrize("how", ["damaged", "gone"])
+def test_a_champion_that_cannot_serve_is_said_where_the_base_serves(served, how):
+    config = served.world.config
+    before = Scorer.open(served.bundle).score(served.rows)
+    folder = next((config.home / "adapters" / KEY).iterdir())
+    path = folder / "adapter.safetensors"
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with Project(config) as project:
+        found = export(project, served.bundle, served.world.day(2))
+        assert (found.adapters, found.gone) == (1, 1)
+        assert "have the scores of training" in check_bundle(project, served.bundle, 100)
+    scorer = Scorer.open(served.bundle)
+    said = scorer.domains()[KEY]
+    assert (said["version"], said["served_by"]) == (1, "base")
+    assert said["problem"] and str(served.world.root) not in said["problem"]
+    after = scorer.score(served.rows)
+    here = np.array(after["domain"].to_pylist()) == "home · north"
+    scored = here & after["p_click"].is_valid().to_numpy()
+    for name, values in (("why", {"adapter gone"}), ("served_by", {"base"}), ("champion", {0})):
+        assert {*np.array(after[name].to_pylist())[scored]} == values
+    changed = after["p_click"].to_numpy() != before["p_click"].to_numpy()
+    np.testing.assert_array_equal(changed[scored], True)
+    assert not changed[~here & after["p_click"].is_valid().to_numpy()].any()
 
 
 def test_other_scores_are_told_in_one_line(read_only, monkeypatch):

@@ -1,7 +1,9 @@
 """A recommender of the user's own in a bundle: its code, its weights, its columns, its pasts."""
 
+import importlib
 import shutil
 import sys
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -11,12 +13,15 @@ from safetensors.torch import save_file
 
 from driftune.features.days import encode_day
 from driftune.intake.ingest import ensure_reference
+from driftune.io import read_json
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
 from driftune.project import Project
 from driftune.registry.champions import champions_for
 from driftune.registry.ledger import Ledger
-from driftune.serving import Scorer
-from driftune.serving.check import check_bundle
+from driftune.serving import Scorer, own
+from driftune.serving.check import _delivered, check_bundle
+from driftune.serving.manifest import read_manifest, write_manifest
+from driftune.serving.own_code import importing
 from driftune.training.pretrain import load_model, pretrain
 from driftune.training.rows import load_rows
 from driftune.training.scoring import score
@@ -138,12 +143,121 @@ def test_its_scores_are_those_of_training(_own, tmp_path):
     moved = tmp_path / "moved"
     shutil.copytree(_own / "bundle", moved)
     scorer = Scorer.open(moved)
-    assert sys.modules["served_own"].__file__.startswith(str(moved))
-    assert sys.modules["served_helper"].__file__.startswith(str(moved))
+    assert code_of(scorer).startswith(str(moved))
     found = scorer.score(delivered)
     np.testing.assert_array_equal(found["p_click"].to_numpy(), p_click)
     np.testing.assert_array_equal(found["p_ctcvr"].to_numpy(), p_ctcvr)
     assert set(found["served_by"].to_pylist()) == {"adapter", "base"}
+
+
+def test_files_that_are_written_over_do_not_change_its_scores(_own, tmp_path):
+    moved = tmp_path / "moved"
+    shutil.copytree(_own / "bundle", moved)
+    rows = Bundled(World.at(_own), _own / "bundle", World.at(_own).day(REFERENCE_DAYS)).rows
+    scorer = Scorer.open(moved)
+    wanted = scorer.score(rows)
+    for path in (moved / "parts").rglob("*"):
+        if path.suffix in (".safetensors", ".arrow"):
+            with path.open("r+b") as file:
+                file.truncate(64)
+    assert scorer.score(rows).equals(wanted)
+
+
+def code_of(scorer):
+    """The file of which the model's code is."""
+    return type(scorer._now.model).inputs.__code__.co_filename
+
+
+@pytest.fixture
+def moved(_own, tmp_path):
+    """A copy of the bundle, and rows of the day after."""
+    shutil.copytree(_own / "bundle", tmp_path / "moved")
+    world = World.at(_own)
+    day = world.day(REFERENCE_DAYS)
+    return tmp_path / "moved", Bundled(world, _own / "bundle", day).rows
+
+
+def test_modules_of_the_process_are_its_own_again(moved, monkeypatch):
+    bundle, rows = moved
+    service = {name: ModuleType(name) for name in ("served_own", "served_helper")}
+    for name, module in service.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    scorer = Scorer.open(bundle)
+    assert code_of(scorer).startswith(str(bundle))
+    assert {name: sys.modules[name] for name in service} == service
+    assert scorer.score(rows)["p_click"].null_count == 0
+    assert not any(path.name == "__pycache__" for path in bundle.rglob("*"))
+
+
+def test_modules_of_one_bundle_are_not_those_of_the_next(moved, monkeypatch):
+    bundle, rows = moved
+    for name in ("served_own", "served_helper"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    first = Scorer.open(bundle)
+    other = bundle.with_name("other")
+    shutil.copytree(bundle, other)
+    second = Scorer.open(other)
+    assert code_of(first).startswith(str(bundle)) and code_of(second).startswith(str(other))
+    assert first.score(rows).equals(second.score(rows))
+
+
+def test_a_file_that_the_manifest_does_not_name_is_not_imported(moved, monkeypatch):
+    bundle, _ = moved
+    monkeypatch.delitem(sys.modules, "served_extra", raising=False)
+    part = bundle / "parts" / read_manifest(bundle).part("code").name
+    (part / "served_extra.py").write_text("raise SystemExit(3)")
+    (part / "served_helper").mkdir()
+    (part / "served_helper" / "__init__.py").write_text("raise SystemExit(3)")
+    Scorer.open(bundle)
+    with pytest.raises(ModuleNotFoundError), importing(part, {"served_own.py": b""}):
+        importlib.import_module("served_extra")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"bundled/__init__.py": b"from bundled.inner import found"},
+        {"bundled/__init__.py": b"from .inner import found"},
+        {"bundled.py": b"found = 7"},
+    ],
+)
+def test_code_may_be_packages(tmp_path, files):
+    with importing(tmp_path, {**files, "bundled/inner.py": b"found = 7", "names/a.py": b"b = 8"}):
+        assert importlib.import_module("bundled").found == 7
+        assert importlib.import_module("names.a").b == 8
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+def test_a_refresh_makes_no_model_and_reads_no_part_again(moved, monkeypatch):
+    """Of a manifest that names the same parts; what it names is handed on."""
+    bundle, rows = moved
+    scorer = Scorer.open(bundle)
+    before, wanted = scorer._now, scorer.score(rows)
+    said = read_json(bundle / "manifest.json")
+    write_manifest(bundle, {**said, "driftune": "0.0.1"})
+    shutil.rmtree(bundle / "parts")
+    monkeypatch.setattr(own, "own_model", None)
+    assert scorer.refresh()
+    now = scorer._now
+    assert now.model is not before.model and now.pasts is before.pasts
+    weights = zip(now.model.parameters(), before.model.parameters(), strict=True)
+    assert all(mine is its for mine, its in weights)
+    assert scorer.score(rows).equals(wanted)
+
+
+def test_a_model_that_cannot_be_copied_is_made_again(moved, monkeypatch):
+    bundle, rows = moved
+    scorer = Scorer.open(bundle)
+    wanted = scorer.score(rows)
+
+    def uncopied(*_):
+        raise TypeError("cannot pickle a lock")
+
+    monkeypatch.setattr(type(scorer._now.pristine), "__deepcopy__", uncopied, raising=False)
+    write_manifest(bundle, {**read_json(bundle / "manifest.json"), "driftune": "0.0.1"})
+    assert scorer.refresh()
+    assert scorer._now.model is not scorer._now.pristine
+    assert scorer.score(rows).equals(wanted)
 
 
 def test_its_columns_are_those_of_training(_own):
@@ -158,6 +272,14 @@ def test_its_columns_are_those_of_training(_own):
     assert found.column_names == wanted.column_names
     for name in wanted.column_names:
         assert found[name].to_pylist() == wanted[name].to_pylist(), name
+
+
+def test_what_it_reads_is_delivered_when_its_bundle_is_compared(_own):
+    config = World.at(_own).config
+    plain = config.features.model_copy(update={"debias": {}})
+    config = config.model_copy(update={"features": plain})
+    delivered = _delivered(config, read_manifest(_own / "bundle"))
+    assert {'position AS "position"', 'request_id AS "request_id"'} <= {*delivered}
 
 
 def test_its_bundle_is_compared_with_training(_own):

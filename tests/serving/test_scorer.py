@@ -2,10 +2,15 @@
 
 import numpy as np
 import torch
+import yaml
 
+from driftune.project import Project
 from driftune.serving import Scorer
+from driftune.serving.check import check_bundle
 from driftune.serving.encode import encode
+from driftune.serving.export import export
 from driftune.serving.rows import read_rows
+from driftune.training.scoring import score
 
 
 def test_rows_of_the_day_after_are_encoded_as_training_has_them(read_only):
@@ -26,3 +31,21 @@ def test_scores_are_those_of_training_bit_for_bit(read_only):
     np.testing.assert_array_equal(found["p_click"].to_numpy(), p_click)
     np.testing.assert_array_equal(found["p_ctcvr"].to_numpy(), p_ctcvr)
     assert set(found["served_by"].to_pylist()) == {"adapter", "base"}
+
+
+def test_a_bundle_computes_in_the_precision_of_training(served):
+    params = yaml.safe_load(served.world.params.read_text())
+    params["adapter"] = {**(params.get("adapter") or {}), "precision": "bf16"}
+    served.world.params.write_text(yaml.dump(params))
+    plain = Scorer.open(served.bundle).score(served.rows)
+    with Project(served.world.config) as project:
+        export(project, served.bundle, served.world.day(2))
+        model = project.served.model
+        _, _, bank, rows = served.loaded()
+        p_click, p_ctcvr = score(model, rows, bank)
+        found = Scorer.open(served.bundle).score(served.rows)
+        export(project, served.bundle)
+        assert "scores of training bit for bit" in check_bundle(project, served.bundle, 200)
+    np.testing.assert_array_equal(found["p_click"].to_numpy(), p_click)
+    np.testing.assert_array_equal(found["p_ctcvr"].to_numpy(), p_ctcvr)
+    assert not found["p_click"].equals(plain["p_click"])

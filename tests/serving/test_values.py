@@ -208,6 +208,61 @@ def test_what_is_no_time_is_marked_and_null_is_not():
     assert (micros[1:] == MISSING).all()
 
 
+LARGEST, SMALLEST = 2**63 - 1, -(2**63)
+ABSURD = [
+    ("s", pa.array([1_772_445_600_000, LARGEST, SMALLEST, -(10**15)])),
+    ("s", pa.array([10**13, 10**12], pa.uint64())),
+    ("ms", pa.array([LARGEST, SMALLEST, 10**18])),
+    ("us", pa.array([LARGEST, SMALLEST, SMALLEST + 1, 10**18])),
+    ("us", pa.array([2**64 - 1, 2**63], pa.uint64())),
+    ("ns", pa.array([2**64 - 1], pa.uint64())),
+    ("s", pa.array([1.77e12, 1e300, -1e300, float("inf"), float("-inf"), float("nan")])),
+    ("us", pa.array([1e19, 1e300], pa.float64())),
+    ("s", pa.array(["1772445600000", "1e999999999", "-1e30", "Infinity", "NaN", "x"])),
+    ("ns", pa.array(["1e999999999", "9" * 30, "inf"])),
+    ("timestamp", pa.array([2**60, -(2**60), 253_370_764_800, -(10**11)], pa.timestamp("s"))),
+    ("timestamp", pa.array([LARGEST, SMALLEST, 10**16], pa.timestamp("ms"))),
+    ("timestamp", pa.array([LARGEST, SMALLEST, SMALLEST + 1], pa.timestamp("us"))),
+    ("timestamp", pa.array([LARGEST, SMALLEST], pa.timestamp("us", "UTC"))),
+    ("timestamp", pa.array([2**60], pa.timestamp("s", "UTC"))),
+    ("timestamp", pa.array([2**31 - 1, -(2**31), -719_162], pa.date32())),
+    ("timestamp", pa.array([2**62, -(2**62)], pa.date64())),
+    ("timestamp", pa.array(["0001-01-01", "9999-12-31 23:59", "0001-01-01T00:00+14:00"])),
+]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Pacific/Kiritimati", "America/Los_Angeles"])
+@pytest.mark.parametrize(("unit", "column"), ABSURD, ids=lambda each: str(each)[:9])
+def test_what_no_clock_shows_is_no_time_and_lets_the_rows_beside_it_be(unit, column, zone):
+    time = Time(Role("columns.time", "t"), unit, None)
+    sound = {"timestamp": "2026-03-02 10:00", "ns": "1772445600000000000"}.get(unit, "1772445600")
+    beside = pa.array([sound, None])
+    if not pa.types.is_string(column.type):
+        whole = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+        kept = getattr(column.type, "unit", "s") if unit == "timestamp" else unit
+        number = 1_772_445_600 * whole[kept]
+        if pa.types.is_date(column.type):
+            number = 20_514 * (1 if pa.types.is_date32(column.type) else 86_400_000)
+        beside = pa.array([number, None], column.type)
+    micros, wrong = instants(pa.concat_arrays([column, beside]), time, ZoneInfo(zone))
+    assert wrong.tolist() == [True] * len(column) + [False, False]
+    assert (np.delete(micros, -2) == MISSING).all()
+    assert abs(micros[-2] - 1_772_445_600_000_000) <= 86_400_000_000
+    given = np.where(micros == MISSING, 0, micros)
+    assert ((hours(given, ZoneInfo(zone)) >= 0) & (hours(given, ZoneInfo(zone)) < 24)).all()
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles"])
+@pytest.mark.parametrize("year", [2, 1677, 1969, 9998])
+def test_the_first_and_the_last_time_have_an_hour_in_every_zone(year, zone):
+    days = [date(year, 1, 1), date(year, 12, 31)]
+    time = Time(Role("columns.time", "t"), "timestamp", None)
+    for column in (pa.array(days), pa.array([str(day) for day in days])):
+        micros, wrong = instants(column, time, ZoneInfo(zone))
+        assert hours(np.where(wrong, 0, micros), ZoneInfo(zone)).size == 2
+        assert not wrong[-1 if year == 2 else 0]
+
+
 PARTS = st.text(st.sampled_from("a·\\ \u00a0\t"), max_size=5)
 
 

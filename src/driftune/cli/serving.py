@@ -58,6 +58,11 @@ def export(
             f"{to}: bundle {found.bundle[:12]} {state}: {found.domains} domains, {found.adapters} "
             f"with an adapter, counters up to {found.day}, {found.size / 1e6:.1f} MB"
         )
+    if found.gone:
+        say(
+            f"{found.gone} of them have an adapter that cannot serve, and the base serves: the "
+            "bundle's manifest.json has the problem of each; see driftune doctor"
+        )
     if version is not None:
         say(f"models:/{mlflow}@champion: version {version}, bundle {found.bundle[:12]}")
 
@@ -81,7 +86,8 @@ def score(
     from driftune.cli.console import progress
     from driftune.progress import report
     from driftune.serving import Scorer
-    from driftune.serving.files import count_rows, format_of, score_file
+    from driftune.serving.files import score_file
+    from driftune.serving.formats import count_rows, format_of
 
     if bundle is not None and as_of is not None:
         raise typer.BadParameter("--as-of belongs to a bundle that is made; leave out --bundle")

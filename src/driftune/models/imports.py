@@ -2,8 +2,12 @@
 
 import ast
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+
+# Who imports a user's code holds it: what is found depends on the process's state.
+IMPORTING = threading.RLock()
 
 
 def files_of(root: Path, module: str) -> list[Path]:

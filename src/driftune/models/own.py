@@ -3,7 +3,6 @@
 import hashlib
 import importlib
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from driftune.errors import BackboneError, ConfigError
 from driftune.features.encoder import Encoder
 from driftune.features.raw import raw_names
 from driftune.io import json_text
-from driftune.models.imports import files_of, imported
+from driftune.models.imports import IMPORTING, files_of, imported
 from driftune.models.recommender import Recommender, Schema
 
 _NESTED = ("state_dict", "model_state_dict")
@@ -30,7 +29,6 @@ LARGE = 1 << 28
 TRIES = 2
 # The name under which a module keeps the hash of the code that it was imported from.
 _HASH = "__driftune_code__"
-_IMPORTING = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -116,10 +114,18 @@ def schema_of(config: Config, encoder: Encoder) -> Schema:
     return Schema(encoder.fields, encoder.sizes, encoder.numbers, raw_names(config), past)
 
 
+def code_hash(files: Mapping[str, str]) -> str:
+    """The hash of a recommender's code, SHA-256 (hex), from those of its files by their names."""
+    digest = hashlib.sha256()
+    for name, sha256 in sorted(files.items()):
+        digest.update(f"{name} {sha256}\n".encode())
+    return digest.hexdigest()
+
+
 def _module(config: Config, settings: RecommenderSettings) -> ModuleType:
     """The factory's module as its files are now: imported anew where they have changed since."""
     name = settings.factory.partition(":")[0]
-    with _IMPORTING, _found_from(config.root, name):
+    with IMPORTING, _found_from(config.root, name):
         held = sys.modules.get(name)
         if held is not None and _inside(held, config.root):
             if vars(held).get(_HASH) == _code_hash(config, settings, held):
@@ -309,10 +315,8 @@ def _python_files(name: str, folder: Path) -> dict[str, Path]:
 
 
 def _code_hash(config: Config, settings: RecommenderSettings, module: ModuleType) -> str:
-    digest = hashlib.sha256()
-    for name, path in sorted(_code_files(config, settings, module).items()):
-        digest.update(f"{name} {sha256_of(path)}\n".encode())
-    return digest.hexdigest()
+    files = _code_files(config, settings, module)
+    return code_hash({name: sha256_of(path) for name, path in files.items()})
 
 
 def _reason(error: Exception) -> str:

@@ -1,12 +1,10 @@
 """The encoder's card, as a bundle has it."""
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-
-from driftune.io import read_json
 
 # As features.encoder has it.
 CLIP = 5.0
@@ -41,13 +39,13 @@ class Card:
         }
 
 
-def read_card(path: Path, counted: Iterable[int]) -> Card:
-    """Read the card.
+def read_card(data: bytes, counted: Iterable[int]) -> Card:
+    """Read the card from its file's bytes.
 
     Raises:
-        OSError, ValueError, KeyError: when it is none.
+        ValueError, KeyError: when it is none.
     """
-    said = read_json(path)
+    said = json.loads(data)
     card = Card(
         fields=tuple(said["fields"]),
         sizes=tuple(said["sizes"]),

@@ -26,6 +26,7 @@ from driftune.lake.table import Lake
 from driftune.models.adapters import AdapterBank
 from driftune.project import Project
 from driftune.registry.champions import champions_for, load_version
+from driftune.registry.status import domain_names
 from driftune.serving.manifest import Manifest
 from driftune.serving.scorer import Scorer
 from driftune.training.rows import Rows, from_arrow
@@ -88,15 +89,16 @@ def _check_state(project: Project, said: Manifest, view: Lake, bundle: str | Pat
         raise BundleError(f"{bundle}: is of another model or encoder than the project's; {again}")
     if view.version(day for day in view.days if day <= said.day) != said.data:
         raise BundleError(f"{bundle}: days up to {said.day} are others in the lake now; {again}")
+    names = domain_names(project.ledger) | {key: one.name for key, one in said.domains.items()}
     champions, _ = champions_for(
-        project.config, project.ledger, project.served.backbone, list(said.domains)
+        project.config, project.ledger, project.served.backbone, sorted(names)
     )
-    for key, domain in said.domains.items():
-        serves = champions[key].serves
-        if serves != domain.version:
+    for key, name in names.items():
+        serves, domain = champions[key].serves, said.domains.get(key)
+        had = 0 if domain is None or domain.part is None else domain.version
+        if serves != had:
             raise BundleError(
-                f"{bundle}: has version {domain.version} of {domain.name}, and {serves} serves "
-                f"now; {again}"
+                f"{bundle}: has version {had} of {name}, and {serves} serves now; {again}"
             )
 
 
@@ -125,15 +127,17 @@ def _delivered(config: Config, said: Manifest) -> list[str]:
     """Select list of the delivered columns over the lake's."""
     columns, features = config.columns, config.features
     found: dict[str, str] = {}
-    for name, text in (("user", "user_id"), ("item", "item_id"), ("category", "category")):
+    texts = {"user": "user_id", "item": "item_id", "category": "category", "request": "request_id"}
+    read = [] if config.recommender is None else config.recommender.columns
+    for name, text in texts.items():
         role = getattr(columns, name)
-        if isinstance(role, str):
+        if isinstance(role, str) and (name != "request" or name in read):
             found[role] = text
     for prefix, given in (("f", features.categorical), ("x", features.numerical)):
         for name, role in given.items():
             if isinstance(role, str):
                 found[role] = identifier(f"{prefix}_{name}")
-    for name in ("price", *features.debias):
+    for name in ("price", *features.debias, *(["position"] if "position" in read else [])):
         role = getattr(columns, name)
         if isinstance(role, str):
             found[role] = name

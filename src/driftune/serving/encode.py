@@ -49,7 +49,9 @@ def encode(
         numbers[:, [*raw]] = standardised(logarithm(logged), means, scales, card.clip)
     for number, value in card.stated:
         numbers[:, number] = value
-    return Encoded(torch.from_numpy(ids), torch.from_numpy(numbers), table or pa.table({}))
+    return Encoded(
+        torch.from_numpy(ids), torch.from_numpy(numbers), pa.table({}) if table is None else table
+    )
 
 
 def _texts(given: Given, field: str) -> Coded:

@@ -1,6 +1,7 @@
 """Export: all that scores need, written as a bundle."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import date
 from importlib.metadata import version
@@ -12,7 +13,7 @@ from driftune.errors import BundleError, ConfigError
 from driftune.features.encoder import Encoder
 from driftune.intake.columns import read_columns
 from driftune.intake.ingest import domains_for
-from driftune.io import JsonObject, read_json
+from driftune.io import Json, JsonObject, read_json
 from driftune.lake.clock import day_end
 from driftune.lake.table import Lake
 from driftune.locks import locked
@@ -20,26 +21,39 @@ from driftune.project import Project
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.status import domain_names
 from driftune.serving.described import describe_roles
-from driftune.serving.exported_model import as_bytes, model_files, own_columns, past_files
+from driftune.serving.exported_model import (
+    as_bytes,
+    model_files,
+    own_columns,
+    past_files,
+    require_served,
+)
 from driftune.serving.exported_tables import described_tables, table_files
-from driftune.serving.manifest import NAME, Domain, read_manifest, write_manifest
-from driftune.serving.parts import FOLDER, Part, drop_others, put
+from driftune.serving.manifest import (
+    NAME,
+    Domain,
+    ForeignFileError,
+    read_manifest,
+    write_manifest,
+)
+from driftune.serving.parts import FOLDER, Part, drop_others, is_part, put
 from driftune.serving.presence import FOLDER as REPORTS
 from driftune.serving.snapshot import take_snapshot
 
 _LOCK = ".lock"
 # What lies in a bundle besides its manifest.
-_OURS = (_LOCK, FOLDER, REPORTS)
 
 
 class Exported(NamedTuple):
-    """A bundle that was written: its hash, the last day of its counters, how many domains it knows
-    and how many of them have an adapter, its size in bytes, and whether anything is new."""
+    """A bundle that was written: its hash, the last day of its counters, how many domains it knows,
+    how many of them have an adapter and how many one that cannot serve, its size in bytes, and
+    whether anything is new."""
 
     bundle: str
     day: date
     domains: int
     adapters: int
+    gone: int
     size: int
     changed: bool
 
@@ -71,7 +85,9 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
         files = {**model_files(config, served), **past_files(config, view, last)}
         files |= table_files(config, last, roles)
         parts |= {name: put(to, given) for name, given in files.items()}
-        parts["encoder"] = put(to, {"encoder.json": _card(served.encoder)})
+        encoder = _card(served.encoder)
+        require_served(config, served, to, parts, encoder)
+        parts["encoder"] = put(to, {"encoder.json": encoder})
         parts["fields"] = put(to, snapshot.fields)
         if snapshot.described:
             parts["counters"] = put(to, snapshot.counters)
@@ -93,6 +109,7 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
         last,
         len(champions),
         sum(each.part is not None for each in champions.values()),
+        sum(each.problem is not None for each in champions.values()),
         sum(path.stat().st_size for path in to.rglob("*") if path.is_file()),
         now.bundle != before,
     )
@@ -101,6 +118,7 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
 def _of_project(project: Project, view: Lake, last: date) -> JsonObject:
     """What the manifest says of project and data."""
     config, served = project.config, project.served
+    known: list[Json] = [*_named(config)] if config.domains.unknown == "other" else []
     return {
         "driftune": version("driftune"),
         "day": last.isoformat(),
@@ -110,7 +128,9 @@ def _of_project(project: Project, view: Lake, last: date) -> JsonObject:
         "backbone": served.backbone,
         "encoder": served.encoder.fingerprint,
         "conversions": served.model.conversions and config.columns.convert is not None,
+        "precision": served.model.precision,
         "other": config.domains.unknown == "other",
+        "known": known,
         "text": _is_text(config),
     }
 
@@ -135,15 +155,27 @@ def _champions(project: Project, to: Path) -> tuple[dict[str, Domain], dict[str,
         if champion.serves and champion.folder is not None:
             part = f"adapter {key}"
             parts[part] = put(to, _files(champion))
-        domains[key] = Domain(names[key], champion.serves, part)
+        domains[key] = Domain(names[key], champion.version, part, _problem(champion))
     return domains, parts
+
+
+def _problem(champion: Champion) -> str | None:
+    """Why a champion cannot serve, the same in every workspace."""
+    if champion.problem is None or champion.folder is None:
+        return champion.problem
+    return champion.problem.replace(f"{champion.folder.parent}/", "")
 
 
 def _known(config: Config) -> dict[str, str]:
     """The domains of the reference days, by key."""
     from driftune.domains import domain_key
 
-    return {domain_key(name): name for name in domains_for(config, date.max) or []}
+    return {domain_key(name): name for name in _named(config)}
+
+
+def _named(config: Config) -> list[str]:
+    """The domains of the reference days, which later days are folded by."""
+    return domains_for(config, date.max) or []
 
 
 def _files(champion: Champion) -> dict[str, Path | bytes]:
@@ -192,15 +224,43 @@ def _check(config: Config) -> None:
 
 
 def _check_folder(to: Path) -> None:
+    """See that the folder is empty, or holds a bundle, whole or damaged, and make it.
+
+    Raises:
+        BundleError: when it holds what no export has written.
+    """
     if to.exists() and not to.is_dir():
         raise BundleError(f"{to}: is no folder; name one for the bundle")
-    if to.exists() and not (to / NAME).exists():
-        others = [each.name for each in to.iterdir() if each.name not in _OURS]
-        if others:
+    if to.exists():
+        foreign = next(_foreign(to), None)
+        if foreign is not None:
             raise BundleError(
-                f"{to}: holds {others[0]} and no bundle; name an empty folder, or one of a bundle"
+                f"{to}: holds {foreign} and no bundle; name an empty folder, or one of a bundle"
             )
-    elif to.exists() and not (to / FOLDER).is_dir():
-        # A damaged manifest beside parts is written anew; another file of its name is not.
-        read_manifest(to)
     to.mkdir(parents=True, exist_ok=True)
+
+
+def _foreign(to: Path) -> Iterator[str]:
+    """What lies in a folder without a manifest that can be read, and is no part of a bundle.
+
+    A damaged manifest beside parts is written anew; another file of its name is not.
+    """
+    if (to / NAME).exists():
+        try:
+            read_manifest(to)
+            return
+        except ForeignFileError:
+            raise
+        except BundleError:
+            if not any(map(is_part, _listed(to / FOLDER))):
+                raise
+    for each in _listed(to):
+        if each.name not in (_LOCK, FOLDER, NAME, REPORTS):
+            yield each.name
+    for each in _listed(to / FOLDER):
+        if not is_part(each):
+            yield f"{FOLDER}/{each.name}"
+
+
+def _listed(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []

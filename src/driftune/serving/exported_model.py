@@ -1,22 +1,28 @@
 """The files of the served model: the built-in one's, or those of one of the user's own."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date, timedelta
 from pathlib import Path
 
+import torch
+from safetensors.torch import load
+
 from driftune.config import Config
 from driftune.config.workspace import Workspace
+from driftune.errors import BundleError
 from driftune.features.raw import past_days, snapshot_pasts
-from driftune.io import JsonObject
+from driftune.io import JsonObject, json_text
 from driftune.lake.clock import day_start
 from driftune.lake.scratch import connect_within
 from driftune.lake.table import Lake
 from driftune.models.esmm import ESMM
-from driftune.models.own import code_files, schema_of, weights_file
+from driftune.models.own import Origin, code_files, code_hash, schema_of, weights_file
 from driftune.project import Served
 from driftune.serving.own import CODE, HISTORY, MODEL, OWN, SHAPE, TENSORS
+from driftune.serving.parts import Part
 from driftune.serving.snapshot import written
 
 Files = Mapping[str, Path | bytes]
@@ -39,6 +45,35 @@ def model_files(config: Config, served: Served) -> dict[str, Files]:
     }
     code: dict[str, Path | bytes] = {**code_files(config, settings)}
     return {MODEL: {f"weights{weights.suffix}": weights, OWN: as_bytes(said)}, CODE: code}
+
+
+def require_served(
+    config: Config, served: Served, to: Path, parts: Mapping[str, Part], encoder: bytes
+) -> None:
+    """See that the parts in a bundle are the model and the encoder that the project serves.
+
+    Files are copied after they were read, and a pre-training may end in between.
+
+    Raises:
+        BundleError: when they are others.
+    """
+    settings = config.recommender
+    if settings is None:
+        copied = load(parts[MODEL].contents(to)[TENSORS])
+        mine = served.model.state_dict()
+        same = copied.keys() == mine.keys() and all(
+            torch.equal(copied[name], mine[name].cpu()) for name in mine
+        )
+    else:
+        [weights] = [sha for name, sha in parts[MODEL].files.items() if name != OWN]
+        mark = Origin(weights, code_hash(parts[CODE].files)).mark(settings)
+        same = mark == served.backbone
+    card = hashlib.sha256(json_text(json.loads(encoder)).encode()).hexdigest()
+    if not same or card != served.encoder.fingerprint:
+        raise BundleError(
+            f"{to}: model or encoder changed while they were exported, by driftune pretrain; the "
+            "former bundle stays; run it again"
+        )
 
 
 def past_files(config: Config, view: Lake, last: date) -> dict[str, Files]:

@@ -1,22 +1,25 @@
 """Files of rows: read, scored and written in batches, so that any size needs the same memory."""
 
-import csv
-import json
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from difflib import get_close_matches
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import torch
 
 from driftune.errors import RowsError
 from driftune.io import replacing
+from driftune.serving.formats import Writer, format_of, open_writer, read_batches
 from driftune.serving.scorer import Scorer
+from driftune.training.threads import one_thread
 
-BATCH = 1 << 16
-_ENDINGS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
-_ENDINGS |= {".ndjson": "jsonl"}
+# Threads beyond these wait for one another in Python.
+_MOST = 8
 
 
 class Scored(NamedTuple):
@@ -27,14 +30,12 @@ class Scored(NamedTuple):
     left_in: Path | None
 
 
-class Writer(Protocol):
-    """Where tables of one schema go."""
+class _Batch(NamedTuple):
+    """Rows with their scores, rows that have none, and how many were read for both."""
 
-    def write(self, table: pa.Table) -> None:
-        """Append a table."""
-
-    def close(self) -> None:
-        """End the file."""
+    whole: pa.Table
+    broken: pa.Table
+    read: int
 
 
 def score_file(
@@ -47,186 +48,108 @@ def score_file(
     """Score the rows of a file; the output has their columns, and those of ``Scorer.score``.
 
     Formats go by the endings: Parquet, CSV, JSON lines. Rows that cannot be scored go to a file
-    beside ``target``, with the reason in ``why``. ``domain``: score the rows of this one (its name)
-    alone; ``told``: called with the rows that are done. The output appears whole or not at all.
+    beside ``target``, with the reason in ``why``; one of an earlier run is removed where there are
+    none. ``domain``: score the rows of this one (its name) alone; ``told``: called with the rows
+    that are done. The output appears whole or not at all. Batches are scored by a thread on each
+    core, and written in the order of the rows.
 
     Raises:
-        RowsError: in one line, for a file that cannot be read, or rows of the wrong columns.
+        RowsError: in one line, for a file that cannot be read or is the output itself, rows of the
+            wrong columns, or a domain that neither the rows nor the bundle know.
     """
     left_in = target.with_name(f"{target.stem}.not-scored{target.suffix}")
+    _require_others(source, target, left_in)
     kind, done, left = format_of(target), 0, 0
     with ExitStack() as stack:
         part = stack.enter_context(replacing(target))
         kept: Writer | None = None
         beside: Writer | None = None
         with ExitStack() as writers:
-            for table in read_batches(source):
-                found = _together(table, scorer.score(table))
-                if domain is not None:
-                    found = found.filter(pc.equal(found["domain"], domain))
-                lacks = pc.is_null(found["p_click"])
-                whole, broken = found.filter(pc.invert(lacks)), found.filter(lacks)
+            for whole, broken, read in writers.enter_context(_scored(scorer, source, domain)):
                 if kept is None:
-                    kept = _open(kind, part, whole.schema)
+                    kept = open_writer(kind, part, whole.schema)
                     writers.callback(kept.close)
                 kept.write(whole)
                 if broken.num_rows and beside is None:
-                    beside = _open(kind, stack.enter_context(replacing(left_in)), broken.schema)
+                    side = stack.enter_context(replacing(left_in))
+                    beside = open_writer(kind, side, broken.schema)
                     writers.callback(beside.close)
                 if beside is not None:
                     beside.write(broken)
                 done, left = done + whole.num_rows, left + broken.num_rows
-                told(table.num_rows)
-        if kept is None:
-            raise RowsError(f"{source}: holds no rows")
+                told(read)
+        if domain is not None and done + left == 0:
+            _require_known(scorer, source, domain)
+    if left == 0:
+        left_in.unlink(missing_ok=True)
     return Scored(done, left, left_in if left else None)
 
 
-def count_rows(source: Path) -> int | None:
-    """How many rows a file has, where it says so."""
-    if format_of(source) != "parquet":
-        return None
-    import pyarrow.parquet as pq
-
-    try:
-        return int(pq.ParquetFile(source).metadata.num_rows)
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(source, error) from None
+def _require_others(source: Path, target: Path, left_in: Path) -> None:
+    for written in (target, left_in):
+        if written.exists() and source.exists() and written.samefile(source):
+            raise RowsError(f"{source}: would be written over by {written}; name another output")
 
 
-def format_of(path: Path) -> str:
-    """The format of a file by its ending.
+def _require_known(scorer: Scorer, source: Path, domain: str) -> None:
+    names = sorted(each["name"] for each in scorer.domains().values())
+    if domain not in names:
+        like = ", ".join(get_close_matches(domain, names, 3, 0) or ["none"])
+        raise RowsError(
+            f"{source}: no row is of the domain {domain!r}, which the bundle does not know; it "
+            f"knows {like}"
+        )
 
-    Raises:
-        RowsError: for an ending that is none of them.
+
+@contextmanager
+def _scored(scorer: Scorer, source: Path, domain: str | None) -> Iterator[Iterator[_Batch]]:
+    """The batches of a file, scored by threads of which each computes on one core.
+
+    More threads in each product would wait for each other wherever another process is at work.
     """
-    found = _ENDINGS.get(path.suffix.lower())
-    if found is None:
-        endings = ", ".join(sorted(_ENDINGS))
-        raise RowsError(f"{path}: its format is not known by its ending; there are {endings}")
-    return found
+    workers = min(_MOST, torch.get_num_threads())
+    with one_thread():
+        pool = ThreadPoolExecutor(
+            workers, "score", initializer=torch.set_num_threads, initargs=(1,)
+        )
+        try:
+            yield _in_order(pool, workers + 1, scorer, source, domain)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def read_batches(source: Path) -> Iterator[pa.Table]:
-    """The rows of a file, some at a time.
-
-    Text files say no types: their values are texts, as the lake's readers have them.
-
-    Raises:
-        RowsError: in one line, when it cannot be read.
-    """
-    read = {"parquet": _parquet, "csv": _csv, "jsonl": _jsonl}[format_of(source)]
-    try:
-        yield from read(source)
-    except (pa.ArrowException, OSError, ValueError, csv.Error) as error:
-        raise _unreadable(source, error) from None
+def _in_order(
+    pool: ThreadPoolExecutor, most: int, scorer: Scorer, source: Path, domain: str | None
+) -> Iterator[_Batch]:
+    """The scored batches in order, of which at most so many are ahead of the one that is taken."""
+    ahead: deque[Future[_Batch]] = deque()
+    for table in read_batches(source):
+        ahead.append(pool.submit(_score, scorer, table, domain))
+        if len(ahead) > most:
+            yield ahead.popleft().result()
+    while ahead:
+        yield ahead.popleft().result()
 
 
-def _parquet(source: Path) -> Iterator[pa.Table]:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(source) as file:
-        for batch in file.iter_batches(BATCH):
-            yield pa.Table.from_batches([batch])
-
-
-def _csv(source: Path) -> Iterator[pa.Table]:
-    import pyarrow.csv as pc_csv
-
-    with source.open(encoding="utf-8-sig", newline="") as file:
-        names = next(csv.reader(file), [])
-    if not names:
-        raise RowsError(f"{source}: holds no rows")
-    options = pc_csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()),
-        null_values=[""],
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=False,
-    )
-    parse = pc_csv.ParseOptions(newlines_in_values=True)
-    with pc_csv.open_csv(source, convert_options=options, parse_options=parse) as reader:
-        for batch in reader:
-            yield pa.Table.from_batches([batch])
-
-
-def _jsonl(source: Path) -> Iterator[pa.Table]:
-    rows: list[dict[str, str | None]] = []
-    names: dict[str, None] = {}
-    with source.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                # A number keeps its writing: 1e3 is no 1000.0 to an id.
-                row = json.loads(line, parse_int=_Written, parse_float=_Written)
-            except ValueError as error:
-                raise RowsError(f"{source}: line {number} is no JSON ({error})") from None
-            if not isinstance(row, dict):
-                raise RowsError(f"{source}: line {number} is no object")
-            names |= dict.fromkeys(row)
-            rows.append({name: _text(value) for name, value in row.items()})
-            if len(rows) == BATCH:
-                yield _as_table(rows, names)
-                rows = []
-    if rows:
-        yield _as_table(rows, names)
-
-
-class _Written(str):
-    """A number as it is written."""
-
-
-def _text(value: str | bool | list[str] | dict[str, str] | None) -> str | None:
-    if value is None or isinstance(value, str):
-        return value if value is None else str(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return json.dumps(value)
-
-
-def _as_table(rows: list[dict[str, str | None]], names: dict[str, None]) -> pa.Table:
-    columns = {name: [row.get(name) for row in rows] for name in names}
-    return pa.table({name: pa.array(each, pa.string()) for name, each in columns.items()})
+def _score(scorer: Scorer, table: pa.Table, domain: str | None) -> _Batch:
+    scores = scorer.score(table)
+    found = _together(table, scores)
+    lacks = pc.is_null(scores["p_click"])
+    if domain is not None:
+        chosen = pc.equal(scores["domain"], domain)
+        found, lacks = found.filter(chosen), lacks.filter(chosen)
+    return _Batch(found.filter(pc.invert(lacks)), found.filter(lacks), table.num_rows)
 
 
 def _together(table: pa.Table, scores: pa.Table) -> pa.Table:
-    """Rows with their scores; a column of the rows that is called like a score goes under."""
-    for name in scores.column_names:
-        if name in table.column_names:
-            table = table.drop_columns([name])
+    """Rows with their scores; a column of theirs that is called like a score is ``given_NAME``."""
+    names = list(table.column_names)
+    for place, name in enumerate(names):
+        if name in scores.column_names:
+            while name in names or name in scores.column_names:
+                name = f"given_{name}"
+            names[place] = name
+    table = table.rename_columns(names)
     for name in scores.column_names:
         table = table.append_column(name, scores[name])
     return table
-
-
-def _open(kind: str, path: Path, schema: pa.Schema) -> Writer:
-    if kind == "parquet":
-        import pyarrow.parquet as pq
-
-        writer: Writer = pq.ParquetWriter(path, schema)
-        return writer
-    if kind == "csv":
-        import pyarrow.csv as pc_csv
-
-        csv_writer: Writer = pc_csv.CSVWriter(path, schema)
-        return csv_writer
-    return _JsonLines(path)
-
-
-class _JsonLines:
-    """JSON lines, a row each."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w", encoding="utf-8")
-
-    def write(self, table: pa.Table) -> None:
-        for row in table.to_pylist():
-            self._file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
-
-    def close(self) -> None:
-        self._file.close()
-
-
-def _unreadable(source: Path, error: Exception) -> RowsError:
-    reason = " ".join(str(error).split())[:200]
-    return RowsError(f"{source}: cannot be read ({reason})")

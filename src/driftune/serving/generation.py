@@ -6,13 +6,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load
 from torch import Tensor
 
 from driftune.errors import BundleError
-from driftune.io import read_json
 from driftune.models.adapters import (
     AdaptedModel,
     Adapter,
@@ -22,27 +19,18 @@ from driftune.models.adapters import (
     attach,
     load_adapter,
 )
-from driftune.models.esmm import ESMM
 from driftune.models.recommender import Recommender
 from driftune.serving.card import Card, read_card
 from driftune.serving.encode import Encoded, encode
 from driftune.serving.expressions import Expressions
-from driftune.serving.lookup import Counts, Field, read_counts, read_field
+from driftune.serving.lookup import Counts, Field
 from driftune.serving.manifest import Manifest, read_manifest
-from driftune.serving.own import (
-    CODE,
-    HISTORY,
-    MODEL,
-    SHAPE,
-    TENSORS,
-    Pasts,
-    own_model,
-    own_table,
-    own_tensors,
-    read_pasts,
-)
-from driftune.serving.rows import Given, read_rows
-from driftune.serving.tables import SideTable, read_table
+from driftune.serving.model import copied, make_model, read_tensors
+from driftune.serving.own import CODE, HISTORY, MODEL, Pasts, own_table
+from driftune.serving.reading import Reading, table_part
+from driftune.serving.roles import Roles
+from driftune.serving.rows import Given, needed_columns, read_rows
+from driftune.serving.tables import SideTable
 
 _TRIES = 5
 
@@ -51,8 +39,8 @@ _TRIES = 5
 class Generation:
     """What one manifest names, in memory: nothing of it changes, and it needs no file any more.
 
-    ``adapted`` is None where no domain has an adapter. ``tensors`` are the model's weights, and
-    ``adapters`` those of its parts, which the next generation may share.
+    ``adapted`` is None where no domain has an adapter. The next generation may share ``pristine``,
+    the model with nothing attached, ``tensors``, its weights, and ``adapters`` by their parts.
     """
 
     manifest: Manifest
@@ -61,12 +49,21 @@ class Generation:
     counts: tuple[Counts, ...]
     model: Recommender
     adapted: AdaptedModel | None
+    pristine: Recommender
     tensors: Mapping[str, Tensor]
     adapters: Mapping[str, Adapter]
     zone: ZoneInfo
     pasts: Pasts | None = None
     expressions: Expressions | None = None
     tables: tuple[SideTable, ...] = ()
+
+    def with_columns(self, table: pa.Table) -> pa.Table:
+        """The table; one without rows and columns, such as that of no dicts, with those needed."""
+        if table.num_rows or table.num_columns:
+            return table
+        needed = [*needed_columns(self.manifest.roles), *(each.key for each in self.tables)]
+        names = dict.fromkeys(role.column for role in needed if role.column is not None)
+        return pa.table({name: pa.nulls(0) for name in names})
 
     def read(self, table: pa.Table) -> Given:
         """Rows as the lake would have them."""
@@ -100,36 +97,20 @@ def open_generation(bundle: Path, before: Generation | None = None) -> Generatio
 
 
 def _opened(bundle: Path, manifest: Manifest, before: Generation | None) -> Generation:
-    had = before.manifest.parts if before else {}
-    for name, part in manifest.parts.items():
-        same = name in had and had[name].name == part.name
-        problem = None if same else part.damage(bundle)
-        if problem:
-            raise BundleError(f"{problem}; export the bundle again")
-
-    def kept(*names: str) -> bool:
-        now = manifest.parts
-        return all(
-            name in had and name in now and had[name].name == now[name].name for name in names
-        )
-
+    """What is the same as before is handed on; all else is read from bytes that were hashed."""
+    reading = Reading(bundle, manifest, None if before is None else before.manifest)
     try:
-        tensors = before.tensors if before and kept("model") else _tensors(bundle, manifest)
-        folder = manifest.part("encoder").folder(bundle)
-        counted = [number for each in manifest.counters for number in each.numbers]
-        card = (
-            before.card
-            if before and kept("encoder") and before.manifest.counters == manifest.counters
-            else read_card(folder / "encoder.json", counted)
-        )
-        fields = before.fields if before and kept("fields") else _fields(bundle, manifest, card)
+        reading.check_others()
+        card = _card(reading, before)
+        same_fields = reading.same("encoder", "fields")
+        fields = before.fields if before and same_fields else reading.fields(card)
+        counted = before is not None and before.manifest.counters == manifest.counters
         same_counts = (
-            before is not None
-            and kept("fields", "counters")
-            and before.manifest.counters == manifest.counters
+            same_fields and counted and (not manifest.counters or reading.same("counters"))
         )
-        counts = before.counts if before and same_counts else _counts(bundle, manifest, fields)
-        model = _model(bundle, manifest, tensors)
+        counts = before.counts if before and same_counts else reading.counts(fields)
+        tensors = before.tensors if before and reading.same(MODEL) else read_tensors(reading)
+        pristine, model = _models(reading, before, tensors)
         adapters = _adapters(bundle, manifest, before.adapters if before else {})
         return Generation(
             manifest,
@@ -138,83 +119,64 @@ def _opened(bundle: Path, manifest: Manifest, before: Generation | None) -> Gene
             counts,
             model,
             _attached(manifest, model, adapters),
+            pristine,
             tensors,
             adapters,
             ZoneInfo(manifest.timezone),
-            _pasts(bundle, manifest, before if before and kept(HISTORY) else None),
-            _expressions(manifest),
-            _tables(bundle, manifest),
+            _pasts(reading, before),
+            _expressions(manifest, before),
+            tuple(_table(reading, number, before) for number in range(len(manifest.tables))),
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise BundleError(f"{bundle}: damaged ({reason}); export the bundle again") from None
 
 
-def _tensors(bundle: Path, manifest: Manifest) -> dict[str, Tensor]:
-    if manifest.own is not None:
-        return own_tensors(manifest.part(MODEL).folder(bundle))
-    path = manifest.part(MODEL).folder(bundle) / TENSORS
-    found: dict[str, Tensor] = load(path.read_bytes())
-    return found
+def _card(reading: Reading, before: Generation | None) -> Card:
+    counters = reading.manifest.counters
+    if before is not None and reading.same("encoder") and before.manifest.counters == counters:
+        return before.card
+    counted = [number for counter in counters for number in counter.numbers]
+    return read_card(reading.files("encoder")["encoder.json"], counted)
 
 
-def _model(bundle: Path, manifest: Manifest, tensors: Mapping[str, Tensor]) -> Recommender:
-    """A module of its own for each generation, as hooks belong to it; the weights are shared."""
-    if manifest.own is not None:
-        code = manifest.part(CODE).folder(bundle)
-        return _frozen(own_model(manifest.part(MODEL).folder(bundle), code, tensors))
-    shape = read_json(manifest.part(MODEL).folder(bundle) / SHAPE)
-    # On the meta device this would be without memory, and import for seconds.
-    with torch.random.fork_rng(devices=[]):
-        model = ESMM(**shape)
-    model.load_state_dict(dict(tensors), assign=True)
-    return _frozen(model)
+def _models(
+    reading: Reading, before: Generation | None, tensors: Mapping[str, Tensor]
+) -> tuple[Recommender, Recommender]:
+    """The model with nothing attached, which is never called, and this generation's copy of it."""
+    parts = (MODEL,) if reading.manifest.own is None else (MODEL, CODE)
+    if before is not None and reading.same(*parts):
+        pristine = before.pristine
+    else:
+        pristine = make_model(reading, tensors)
+    return pristine, copied(pristine) or make_model(reading, tensors)
 
 
-def _frozen(model: Recommender) -> Recommender:
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-    return model.eval()
-
-
-def _fields(bundle: Path, manifest: Manifest, card: Card) -> dict[str, Field]:
-    folder = manifest.part("fields").folder(bundle)
-    return {
-        name: read_field(folder / f"{number}.arrow", card.buckets)
-        for number, name in enumerate(card.fields)
-    }
-
-
-def _counts(bundle: Path, manifest: Manifest, fields: Mapping[str, Field]) -> tuple[Counts, ...]:
-    if not manifest.counters:
-        return ()
-    folder = manifest.part("counters").folder(bundle)
-    found = []
-    for number, counter in enumerate(manifest.counters):
-        sizes = tuple(len(fields[name].ids) for name in counter.key)
-        found.append(read_counts(folder / f"{number}.arrow", counter, sizes))
-    return tuple(found)
-
-
-def _expressions(manifest: Manifest) -> Expressions | None:
+def _expressions(manifest: Manifest, before: Generation | None) -> Expressions | None:
     if not manifest.roles.expressions:
         return None
+
+    def read(said: Manifest) -> tuple[Roles, str, bool]:
+        return said.roles, said.timezone, said.text
+
+    if before is not None and read(before.manifest) == read(manifest):
+        return before.expressions
     return Expressions(manifest.roles, manifest.timezone, text=manifest.text)
 
 
-def _tables(bundle: Path, manifest: Manifest) -> tuple[SideTable, ...]:
-    return tuple(
-        read_table(manifest.part(f"table {name}").folder(bundle) / "rows.arrow", key)
-        for name, key in manifest.tables.items()
-    )
+def _table(reading: Reading, number: int, before: Generation | None) -> SideTable:
+    name, key = [*reading.manifest.tables.items()][number]
+    if before is not None and reading.same(table_part(name)):
+        place = [*before.manifest.tables].index(name)
+        if before.tables[place].key == key:
+            return before.tables[place]
+    return reading.table(name)
 
 
-def _pasts(bundle: Path, manifest: Manifest, before: Generation | None) -> Pasts | None:
-    if manifest.own is None or not manifest.own.history:
-        return None
-    if before is not None and before.manifest.own == manifest.own:
+def _pasts(reading: Reading, before: Generation | None) -> Pasts | None:
+    if before is not None and reading.same(HISTORY) and before.manifest.own == reading.manifest.own:
         return before.pasts
-    return read_pasts(manifest.part(HISTORY).folder(bundle) / "pasts.arrow", manifest.own)
+    return reading.pasts()
 
 
 def _adapters(

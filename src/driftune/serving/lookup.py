@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -41,9 +40,9 @@ def bucket(text: str, buckets: int) -> int:
     return 1 + int.from_bytes(digest.digest()[:4]) % buckets
 
 
-def read_field(path: Path, buckets: int) -> Field:
+def read_field(data: bytes, buckets: int) -> Field:
     """Read a field's texts (see ``serving.snapshot``)."""
-    table = read_arrow(path)
+    table = read_arrow(data)
     values = table.column("value").to_pylist()
     ids = table.column("id").to_numpy()
     return Field(dict(zip(values, range(len(values)), strict=True)), ids, buckets)
@@ -70,9 +69,9 @@ class Counts:
         numbers[:, self.counter.numbers] = self.figures[np.where(known, found, -1)]
 
 
-def read_counts(path: Path, counter: Counter, sizes: tuple[int, ...]) -> Counts:
+def read_counts(data: bytes, counter: Counter, sizes: tuple[int, ...]) -> Counts:
     """Read a counter (see ``serving.snapshot``)."""
-    table = read_arrow(path)
+    table = read_arrow(data)
     places = [
         table.column(f"k{number}").to_numpy().astype(np.int64) for number in range(len(sizes))
     ]
@@ -86,10 +85,9 @@ def read_counts(path: Path, counter: Counter, sizes: tuple[int, ...]) -> Counts:
     return Counts(counter, packed[order], figures, sizes)
 
 
-def read_arrow(path: Path) -> pa.Table:
-    """Read a table of a bundle."""
-    with pa.memory_map(str(path)) as file:
-        return pa.ipc.open_file(file).read_all()
+def read_arrow(data: bytes) -> pa.Table:
+    """Read a table from its file's bytes, which it goes on to use."""
+    return pa.ipc.open_file(pa.py_buffer(data)).read_all()
 
 
 def _packed(places: Sequence[np.ndarray], sizes: Sequence[int]) -> np.ndarray:

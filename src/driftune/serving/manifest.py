@@ -6,25 +6,32 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TypedDict, cast
+from typing import NamedTuple, NotRequired, TypedDict, cast
 
 from driftune.errors import BundleError
-from driftune.io import DamagedFileError, JsonObject, sealed, unsealed, write_json
+from driftune.io import DamagedFileError, Json, JsonObject, sealed, unsealed, write_json
 from driftune.serving.parts import Part
 from driftune.serving.places import Bucket, Folder, below
 from driftune.serving.roles import Role, Roles, roles_of
 
 FORMAT, NAME = 1, "manifest.json"
+PRECISIONS = ("fp32", "bf16")
+
+
+class ForeignFileError(BundleError):
+    """A file called as a manifest is whole, and is none of a bundle."""
 
 
 @dataclass(frozen=True)
 class Domain:
     """A domain that the project knows: its name, the version of its champion (0: the frozen base),
-    and the part that holds it."""
+    and the part that holds it; ``problem``: why that version cannot serve, so that the base does.
+    """
 
     name: str
     version: int
     part: str | None
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,9 +60,10 @@ class Manifest:
 
     ``bundle``: the hash of all that it says; ``day``: the last one that its counters have seen;
     ``ends``: the first instant after that day, microseconds since 1970; ``conversions``: whether it
-    predicts them; ``other``: whether unknown domains are one, called
-    ``other``; ``text``: whether the logs are text files, which say no types; ``tables``: the
-    column of rows that holds the key of each side table.
+    predicts them; ``precision``: what it computes in, ``fp32`` or ``bf16``; ``other``: whether
+    unknown domains are one, called ``other``, and then ``known`` those that are not; ``text``:
+    whether the logs are text files, which say no types; ``tables``: the column of rows that holds
+    the key of each side table.
     """
 
     bundle: str
@@ -67,7 +75,9 @@ class Manifest:
     backbone: str
     encoder: str
     conversions: bool
+    precision: str
     other: bool
+    known: frozenset[str]
     text: bool
     roles: Roles
     tables: Mapping[str, Role]
@@ -95,6 +105,24 @@ class Manifest:
 def write_manifest(bundle: Path, said: JsonObject) -> None:
     """Write a manifest, atomically, with its own hash in it."""
     write_json(bundle / NAME, sealed({"format": FORMAT, **said}))
+
+
+class Stamp(NamedTuple):
+    """What differs once a file was written again."""
+
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+
+def stamp_of(bundle: Path) -> Stamp | None:
+    """The stamp of a bundle's manifest, without reading it; None where there is none."""
+    try:
+        found = (bundle / NAME).stat()
+    except OSError:
+        return None
+    return Stamp(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def read_manifest(bundle: Path) -> Manifest:
@@ -128,14 +156,19 @@ def parse_manifest(data: bytes, shown: str) -> Manifest:
         BundleError: in one line, when it is damaged, of another format, or none.
     """
     try:
-        said = unsealed(json.loads(data.decode("utf-8")))
-        if not isinstance(said, dict) or "parts" not in said:
-            raise BundleError(f"{shown}: is no manifest of a bundle; driftune export writes one")
+        raw: Json = json.loads(data.decode("utf-8"))
+        said = unsealed(raw)
+        if not isinstance(said, dict) or not {"format", "parts"} <= said.keys():
+            raise ForeignFileError(
+                f"{shown}: is no manifest of a bundle; driftune export writes one"
+            )
         if said.get("format") != FORMAT:
             raise BundleError(
                 f"{shown}: of format {said.get('format')}, this release reads {FORMAT}; export it "
                 "again with this one"
             )
+        if said is raw:
+            raise DamagedFileError("it lacks its checksum")
         return _manifest(cast(_Said, said), _mark(said))
     except DamagedFileError:
         raise BundleError(f"{shown}: damaged (hash differs); export the bundle again") from None
@@ -148,6 +181,7 @@ class _DomainSaid(TypedDict):
     name: str
     version: int
     part: str | None
+    problem: NotRequired[str | None]
 
 
 class _CounterSaid(TypedDict):
@@ -173,7 +207,9 @@ class _Said(TypedDict):
     backbone: str
     encoder: str
     conversions: bool
+    precision: str
     other: bool
+    known: list[str]
     text: bool
     roles: JsonObject
     tables: dict[str, dict[str, str]]
@@ -202,6 +238,12 @@ def _part(files: Mapping[str, str]) -> Part:
     return Part(files)
 
 
+def _precision(said: str) -> str:
+    if said not in PRECISIONS:
+        raise ValueError(f"precision {said!r} is not known")
+    return said
+
+
 def _mark(said: JsonObject) -> str:
     return str(sealed(said)["sha256"])
 
@@ -217,7 +259,9 @@ def _manifest(said: _Said, mark: str) -> Manifest:
         backbone=str(said["backbone"]),
         encoder=str(said["encoder"]),
         conversions=bool(said["conversions"]),
+        precision=_precision(said["precision"]),
         other=bool(said["other"]),
+        known=frozenset(said["known"]),
         text=bool(said["text"]),
         roles=roles_of(said["roles"]),
         tables={

@@ -1,20 +1,22 @@
 """A recommender of the user's own, from a bundle: its code, its weights, and what it reads."""
 
 import importlib
-import sys
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 
-from driftune.io import read_json
+from driftune.io import Json
 from driftune.models.recommender import Recommender, Schema
 from driftune.serving.lookup import read_arrow
 from driftune.serving.manifest import Own
+from driftune.serving.own_code import importing
 from driftune.serving.rows import Given
 from driftune.serving.texts import Coded
 
@@ -23,29 +25,47 @@ TENSORS, SHAPE, OWN = "backbone.safetensors", "shape.json", "own.json"
 _NESTED = ("state_dict", "model_state_dict")
 
 
-def own_tensors(folder: Path) -> dict[str, Tensor]:
-    """The weights of a bundle's model; nothing is unpickled.
+class _SchemaSaid(TypedDict):
+    fields: list[str]
+    sizes: list[int]
+    numbers: list[str]
+    columns: list[str]
+    history: int
+
+
+class Made(TypedDict):
+    """What ``own.json`` says of how the model is made, and which file holds its ``weights``."""
+
+    factory: str
+    options: dict[str, Json]
+    seed: int
+    weights: str
+    schema: _SchemaSaid
+
+
+def own_tensors(name: str, files: Mapping[str, bytes]) -> dict[str, Tensor]:
+    """The weights of a bundle's model, from the file of this name; nothing is unpickled.
 
     Raises:
-        OSError, ValueError, RuntimeError: when they cannot be read.
+        KeyError, ValueError, RuntimeError: when they cannot be read.
     """
-    path = folder / read_json(folder / OWN)["weights"]
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
+    if name.endswith(".safetensors"):
+        from safetensors.torch import load
 
-        loaded: dict[str, Tensor] = load_file(path)
+        loaded: dict[str, Tensor] = load(files[name])
         return loaded
-    found = torch.load(path, map_location="cpu", weights_only=True)
-    return dict(next((found[name] for name in _NESTED if isinstance(found.get(name), dict)), found))
+    found = torch.load(io.BytesIO(files[name]), map_location="cpu", weights_only=True)
+    return dict(next((found[each] for each in _NESTED if isinstance(found.get(each), dict)), found))
 
 
-def own_model(folder: Path, code: Path, tensors: Mapping[str, Tensor]) -> Recommender:
+def own_model(said: Made, folder: Path, code: Mapping[str, bytes]) -> Recommender:
     """Make the model by its factory, from the code in the bundle.
+
+    ``code``: the files of ``folder``, by their paths in it.
 
     Raises:
         ValueError: when the code cannot be imported, or the factory fails.
     """
-    said = read_json(folder / OWN)
     module, _, name = said["factory"].partition(":")
     known = said["schema"]
     schema = Schema(
@@ -55,32 +75,17 @@ def own_model(folder: Path, code: Path, tensors: Mapping[str, Tensor]) -> Recomm
         columns=tuple(known["columns"]),
         history=int(known["history"]),
     )
-    _forget_others(code)
-    sys.path.insert(0, str(code))
-    importlib.invalidate_caches()
     try:
-        factory = getattr(importlib.import_module(module), name)
-        with torch.random.fork_rng(devices=[]):
+        # A factory may import what it needs when it is called.
+        with importing(folder, code), torch.random.fork_rng(devices=[]):
+            factory = getattr(importlib.import_module(module), name)
             torch.manual_seed(said["seed"])
             model = factory(schema, **said["options"])
     except Exception as error:
         raise ValueError(f"{said['factory']}: {type(error).__name__}: {error}") from None
-    finally:
-        sys.path.remove(str(code))
     if not isinstance(model, Recommender):
         raise ValueError(f"{said['factory']} gave a {type(model).__name__}, no Recommender")
-    model.load_state_dict(dict(tensors), assign=True)
     return model
-
-
-def _forget_others(code: Path) -> None:
-    """Drop modules that are called as those of the bundle, and are another project's or state's."""
-    names = {path.stem for path in code.iterdir()}
-    held = [each for each in sys.modules if each.partition(".")[0] in names]
-    for name in held:
-        file = getattr(sys.modules[name], "__file__", None)
-        if file is None or not Path(file).resolve().is_relative_to(code.resolve()):
-            del sys.modules[name]
 
 
 @dataclass(frozen=True)
@@ -116,9 +121,9 @@ class Pasts:
         }
 
 
-def read_pasts(path: Path, own: Own) -> Pasts:
+def read_pasts(data: bytes, own: Own) -> Pasts:
     """Read the users' pasts (see ``features.raw.snapshot_pasts``)."""
-    table = read_arrow(path).combine_chunks()
+    table = read_arrow(data).combine_chunks()
     users = table["past_user"].to_pylist()
 
     def flat(name: str) -> pa.Array:

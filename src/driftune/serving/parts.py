@@ -5,6 +5,7 @@ change, and one that is being written never touches what another manifest names.
 """
 
 import hashlib
+import re
 import shutil
 import uuid
 from collections.abc import Collection, Mapping
@@ -18,6 +19,7 @@ from driftune.io import JsonObject
 
 FOLDER = "parts"
 _UNFINISHED = ".unfinished-"
+_OURS = re.compile(rf"[0-9a-f]{{64}}|{re.escape(_UNFINISHED)}.+")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,23 @@ class Part:
             except OSError:
                 return f"{path}: is not there"
         return None
+
+    def contents(self, bundle: Path) -> dict[str, bytes]:
+        """What its files hold, by their paths in it: the bytes that were hashed.
+
+        Raises:
+            BundleError: when one is missing or holds other bytes.
+        """
+        found = {}
+        for name, sha256 in self.files.items():
+            path = self.folder(bundle) / name
+            try:
+                found[name] = path.read_bytes()
+            except OSError:
+                raise BundleError(f"{path}: is not there; export the bundle again") from None
+            if _hash(found[name]) != sha256:
+                raise BundleError(f"{path}: damaged (hash differs); export the bundle again")
+        return found
 
     def as_json(self) -> JsonObject:
         """As the manifest has it."""
@@ -83,12 +102,20 @@ def put(bundle: Path, files: Mapping[str, Path | bytes]) -> Part:
 
 
 def drop_others(bundle: Path, kept: Collection[Part]) -> None:
-    """Remove the parts that are not among these, and what killed exports have left."""
+    """Remove the parts that are not among these, and what killed exports have left.
+
+    What no export has written stays.
+    """
     names = {part.name for part in kept}
     with suppress(FileNotFoundError):
         for folder in (bundle / FOLDER).iterdir():
-            if folder.name not in names:
+            if folder.name not in names and is_part(folder):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_part(path: Path) -> bool:
+    """Whether an export may have written it: by its name, finished or not."""
+    return _OURS.fullmatch(path.name) is not None and path.is_dir() and not path.is_symlink()
 
 
 def _hash(given: Path | bytes) -> str:

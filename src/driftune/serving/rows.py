@@ -50,18 +50,38 @@ def as_table(rows: Rows) -> pa.Table:
     """Rows as an Arrow table.
 
     Raises:
-        RowsError: when dicts hold values of several types in one column.
+        RowsError: naming the row and the column, when dicts hold values of several types in one.
     """
     if isinstance(rows, pa.Table):
         return rows
     if isinstance(rows, pa.RecordBatch):
         return pa.Table.from_batches([rows])
+    for number, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise RowsError(f"row {number} is a {type(row).__name__}; rows are dicts, by column")
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.table({name: _of_one_type(name, [row.get(name) for row in rows]) for name in names})
+
+
+def _of_one_type(name: str, values: list[Value]) -> pa.Array:
     try:
-        names = dict.fromkeys(name for row in rows for name in row)
-        return pa.table({name: [row.get(name) for row in rows] for name in names})
-    except (pa.ArrowException, AttributeError, TypeError, UnicodeError, OverflowError) as error:
+        return pa.array(values)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise RowsError(f"rows must be dicts with one type a column: {reason}") from None
+    # The first value with which those before it make no column.
+    sound, broken = 0, len(values)
+    while broken - sound > 1:
+        middle = (sound + broken) // 2
+        try:
+            pa.array(values[:middle])
+            sound = middle
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            broken = middle
+    value = values[sound]
+    raise RowsError(
+        f"column '{name}': row {sound} has {str(value)[:40]!r} ({type(value).__name__}), which is "
+        f"of another type than the rows before it, or of none that is known: {reason}"
+    )
 
 
 def read_rows(
@@ -138,11 +158,16 @@ def _times(manifest: Manifest, table: pa.Table, zone: ZoneInfo) -> tuple[np.ndar
     return np.where(found == MISSING, manifest.ends - 1, found), unread
 
 
+def needed_columns(roles: Roles) -> list[Role]:
+    """The roles and features that rows must have, if with null."""
+    needed = [*(role for name, role in roles.ids.items() if name != "request"), *roles.domain]
+    return needed + [role for name, role in roles.numbers.items() if name not in roles.optional]
+
+
 def _check_columns(manifest: Manifest, table: pa.Table) -> None:
     """See that every column is there that a row must have, once."""
-    roles, there = manifest.roles, table.column_names
-    needed = [*(role for name, role in roles.ids.items() if name != "request"), *roles.domain]
-    needed += [role for name, role in roles.numbers.items() if name not in roles.optional]
+    there = table.column_names
+    needed = needed_columns(manifest.roles)
     lacking = [role.said for role in needed if role.column is not None and role.column not in there]
     if lacking:
         had = ", ".join(there[:8]) or "none"
@@ -185,10 +210,10 @@ def _joined(parts: Sequence[Coded], row: int) -> str | None:
 
 
 def _folded(manifest: Manifest, found: Coded) -> Coded:
-    """With ``domains.unknown: other``, domains that nobody knows are one."""
+    """With ``domains.unknown: other``, domains that the reference days do not know are one."""
     if not manifest.other:
         return found
-    names = [name if name in manifest.keys else _OTHER for name in found.values]
+    names = [name if name in manifest.known else _OTHER for name in found.values]
     return Coded(found.codes, names)
 
 

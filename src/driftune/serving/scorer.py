@@ -11,23 +11,26 @@ import torch
 from torch import Tensor
 
 from driftune.errors import BundleError
+from driftune.models.adapters.devices import computing
 from driftune.serving.generation import Generation, open_generation
-from driftune.serving.manifest import Manifest, read_manifest
+from driftune.serving.manifest import Manifest, Stamp, read_manifest, stamp_of
 from driftune.serving.places import is_url
 from driftune.serving.remote import Remote
 from driftune.serving.rows import Given, Rows, as_table
 
 # As training.scoring has it: by the same parts the same rows have the same bits.
 CHUNK = 1 << 15
-UNKNOWN, NO_CHAMPION = "unknown domain", "no champion"
+UNKNOWN, NO_CHAMPION, GONE = "unknown domain", "no champion", "adapter gone"
 
 
 class Served(TypedDict):
-    """What serves a domain: its name, the version of its champion (0: the base), and by what."""
+    """What serves a domain: its name, the version of its champion (0: the base), and by what;
+    ``problem``: why the base serves in that version's place."""
 
     name: str
     version: int
     served_by: str
+    problem: str | None
 
 
 class Info(TypedDict):
@@ -53,6 +56,7 @@ class Scorer:
     def __init__(self, bundle: Path, now: Generation, remote: Remote | None = None) -> None:
         """Use ``Scorer.open``."""
         self._bundle, self._now, self._remote = bundle, now, remote
+        self._seen: Stamp | None = None
         self._refreshing = threading.Lock()
 
     @classmethod
@@ -88,15 +92,14 @@ class Scorer:
                 told to be those of the logs.
         """
         now = self._now
-        given = now.read(as_table(rows))
+        given = now.read(now.with_columns(as_table(rows)))
         p_click, p_convert = probabilities(now, given)
         return _answer(now, given, p_click, p_convert)
 
     def refresh(self) -> bool:
         """Take up the bundle's newest manifest; returns whether it was another one.
 
-        At an address it is asked for its ETag, and read where that has changed.
-
+        A manifest whose file is as it was, or at an address has the same ETag, is not read again.
         Calls that have begun end with the one that they began with. When it cannot be read the
         former one serves on.
 
@@ -108,8 +111,13 @@ class Scorer:
             if self._remote is not None:
                 if self._remote.has_changed():
                     self._now = self._remote.open(self._now)
-            elif read_manifest(self._bundle).bundle != before:
+                return self._now.manifest.bundle != before
+            stamp = stamp_of(self._bundle)
+            if stamp is not None and stamp == self._seen:
+                return False
+            if read_manifest(self._bundle).bundle != before:
                 self._now = open_generation(self._bundle, self._now)
+            self._seen = stamp
             return self._now.manifest.bundle != before
 
     @property
@@ -129,6 +137,7 @@ class Scorer:
                 "name": domain.name,
                 "version": domain.version,
                 "served_by": "base" if domain.part is None else "adapter",
+                "problem": domain.problem,
             }
             for key, domain in self._now.manifest.domains.items()
         }
@@ -152,8 +161,16 @@ class Scorer:
 def probabilities(now: Generation, given: Given) -> tuple[np.ndarray, np.ndarray | None]:
     """Score rows: pCTR and pCVR of each, (rows,) float64; no pCVR of a model of clicks alone.
 
-    Each row passes its own domain's adapter, in one mixed forward.
+    Each row passes its own domain's adapter, in one mixed forward, in the precision in which the
+    gate has judged it.
     """
+    with computing(torch.device("cpu"), now.manifest.precision):
+        return _probabilities(now, given)
+
+
+def _probabilities(now: Generation, given: Given) -> tuple[np.ndarray, np.ndarray | None]:
+    if not len(given):
+        return np.empty(0), np.empty(0) if now.model.conversions else None
     inputs = now.model.inputs(now.encode(given))
     slots = None
     if now.adapted is not None:
@@ -179,7 +196,7 @@ def _answer(
 ) -> pa.Table:
     lacks = np.zeros(len(given), dtype=bool)
     why = np.full(len(given), -1)
-    reasons = [*given.wrong, UNKNOWN, NO_CHAMPION]
+    reasons = [*given.wrong, UNKNOWN, NO_CHAMPION, GONE]
     versions, bases = _serving(now, given)
     why[:] = np.append(bases, -1)[given.domain.codes]
     for number, (_, wrong) in enumerate(reversed([*given.wrong.items()])):
@@ -212,7 +229,8 @@ def _serving(now: Generation, given: Given) -> tuple[np.ndarray, np.ndarray]:
     for key in given.keys:
         domain = known.get(key)
         versions.append(0 if domain is None or domain.part is None else domain.version)
-        bases.append(first if domain is None else first + 1 if domain.part is None else -1)
+        base = first if domain is None else first + 1 if domain.problem is None else first + 2
+        bases.append(base if domain is None or domain.part is None else -1)
     return np.array(versions, dtype=np.int64), np.array(bases, dtype=np.int64)
 
 

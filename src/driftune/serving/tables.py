@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -39,9 +38,9 @@ class SideTable:
         return table
 
 
-def read_table(path: Path, key: Role) -> SideTable:
+def read_table(data: bytes, key: Role) -> SideTable:
     """Read a side table of a bundle."""
-    rows = read_arrow(path)
+    rows = read_arrow(data)
     keys = rows["key"].to_pylist()
     return SideTable(
         key, dict(zip(keys, range(len(keys)), strict=True)), rows.drop_columns(["key"])

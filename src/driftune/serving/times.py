@@ -1,8 +1,10 @@
 """Times of rows: their instants, and the hour that the project's clock shows at each."""
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -14,16 +16,20 @@ from driftune.serving.roles import Time
 from driftune.serving.texts import Column, codes_of, whole
 
 MISSING = np.iinfo(np.int64).min
+_LARGEST = np.iinfo(np.int64).max
 _MICROS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 # Clocks are set at quarters of an hour.
 _QUARTER = 900_000_000
 _EPOCH = datetime(1970, 1, 1)
 _MICRO = timedelta(microseconds=1)
+# Microseconds since 1970 that are taken for times: whose local time every zone can tell.
+_FIRST, _END = ((datetime(year, 1, 1) - _EPOCH) // _MICRO for year in (2, 9999))
 
 
 def instants(column: Column, time: Time, zone: ZoneInfo) -> tuple[np.ndarray, np.ndarray]:
     """Microseconds since 1970 of each row, (rows,) int64, ``MISSING`` where none is given, and
-    which rows hold what is no time, (rows,) bool.
+    which rows hold what is no time, (rows,) bool: also what is before the year 2 or after 9998,
+    such as milliseconds where the logs have seconds.
 
     Raises:
         RowsError: for a type that holds no times of the unit.
@@ -36,12 +42,10 @@ def instants(column: Column, time: Time, zone: ZoneInfo) -> tuple[np.ndarray, np
         return _parsed(values, lambda text: _formatted(text, str(time.format)), zone)
     if time.unit != "timestamp":
         return _since_1970(values, time)
-    if pa.types.is_date(kind):
-        return _on_wall(values.cast(pa.timestamp("us")), zone), np.zeros(rows, dtype=bool)
-    if pa.types.is_timestamp(kind):
-        micros = _whole_micros(values)
-        found = _micros(micros) if kind.tz is not None else _on_wall(micros, zone)
-        return found, np.zeros(rows, dtype=bool)
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        found, wrong = _scaled(_units(values), _per_unit(kind))
+        zoned = pa.types.is_timestamp(kind) and kind.tz is not None
+        return found if zoned else _on_wall(found, zone), wrong
     if _is_text(kind):
         return _parsed(values, datetime.fromisoformat, zone)
     raise RowsError(f"column {time.role.said} comes as {kind}, which is no time of columns.time")
@@ -60,13 +64,12 @@ def hours(micros: np.ndarray, zone: ZoneInfo) -> np.ndarray:
     return found
 
 
-def _on_wall(values: pa.Array, zone: ZoneInfo) -> np.ndarray:
+def _on_wall(local: np.ndarray, zone: ZoneInfo) -> np.ndarray:
     """Instants of local times without an offset.
 
     Of a time that comes twice it is the later one; a skipped one goes on from before the shift: of
     both, the offset is the smaller one.
     """
-    local = _micros(values)
     there = local != MISSING
     quarters, place = np.unique(local[there] // _QUARTER, return_inverse=True)
     behind = []
@@ -79,19 +82,17 @@ def _on_wall(values: pa.Array, zone: ZoneInfo) -> np.ndarray:
 
 
 def _since_1970(values: pa.Array, time: Time) -> tuple[np.ndarray, np.ndarray]:
-    kind, rows = values.type, len(values)
+    kind = values.type
     factor = _MICROS.get(time.unit)
     if pa.types.is_integer(kind):
-        whole_numbers = pc.fill_null(values.cast(pa.int64()), MISSING).to_numpy()
-        there = whole_numbers != MISSING
-        scaled = np.abs(whole_numbers) // 1000 * np.sign(whole_numbers)
-        found = scaled if factor is None else whole_numbers * factor
-        return np.where(there, found, MISSING), np.zeros(rows, dtype=bool)
+        return _scaled(_units(values), Fraction(1, 1000) if factor is None else Fraction(factor))
     if pa.types.is_floating(kind) and factor is not None:
         numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        given, sound = ~np.asarray(pc.is_null(values)), np.isfinite(numbers)
-        micros = np.rint(np.where(sound, numbers, 0) * factor).astype(np.int64)
-        return np.where(sound, micros, MISSING), given & ~sound
+        with np.errstate(over="ignore"):
+            micros = np.rint(numbers * factor)
+        sound = (micros >= _FIRST) & (micros < _END)
+        given = ~np.asarray(pc.is_null(values))
+        return np.where(sound, np.where(sound, micros, 0).astype(np.int64), MISSING), given & ~sound
     if _is_text(kind):
         return _each(values, lambda text: _of_number(text, factor))
     raise RowsError(
@@ -100,8 +101,42 @@ def _since_1970(values: pa.Array, time: Time) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
+def _units(values: pa.Array) -> pa.Array:
+    """Times as the whole numbers that they are kept as, signed."""
+    kind = values.type
+    if pa.types.is_date32(kind):
+        values = values.cast(pa.int32())
+    if pa.types.is_uint64(kind):
+        # What an int64 cannot hold is no time in any unit; neither is its smallest number.
+        large = pc.greater(values, pa.scalar(_LARGEST, kind))
+        small = pc.if_else(large, pa.scalar(0, kind), values).cast(pa.int64())
+        return pc.if_else(large, pa.scalar(MISSING, pa.int64()), small)
+    return values.cast(pa.int64())
+
+
+def _per_unit(kind: pa.DataType) -> Fraction:
+    """Microseconds in a unit of a date or a timestamp."""
+    if pa.types.is_date32(kind):
+        return Fraction(86_400_000_000)
+    unit = "ms" if pa.types.is_date64(kind) else kind.unit
+    return Fraction(1, 1000) if unit == "ns" else Fraction(_MICROS[unit])
+
+
+def _scaled(units: pa.Array, factor: Fraction) -> tuple[np.ndarray, np.ndarray]:
+    """Microseconds of whole numbers of a unit, without their fractions, and which are no times."""
+    given = ~np.asarray(pc.is_null(units))
+    numbers = np.array(pc.fill_null(units, 0).to_numpy(zero_copy_only=False))
+    sound = (numbers >= math.ceil(_FIRST / factor)) & (numbers < math.floor(_END / factor))
+    sound &= numbers != MISSING
+    numbers[~sound] = 0
+    parts = np.abs(numbers) // factor.denominator * np.sign(numbers)
+    return np.where(given & sound, parts * factor.numerator, MISSING), given & ~sound
+
+
 def _of_number(text: str, factor: int | None) -> int:
     number = Decimal(text.strip())
+    if not abs(number) < _LARGEST:
+        raise ValueError(f"{text} is no time")
     return int(number) // 1000 if factor is None else int((number * factor) // 1)
 
 
@@ -126,13 +161,16 @@ def _each(values: pa.Array, micros: Callable[[str], int]) -> tuple[np.ndarray, n
     found, wrong = [], []
     for text in encoded.dictionary.to_pylist():
         try:
-            found.append(micros(text))
+            moment = micros(text)
+            if not _FIRST <= moment < _END:
+                raise ValueError(f"{text} is no time")
+            found.append(moment)
             wrong.append(False)
-        except (ValueError, OverflowError, InvalidOperation):
+        except (ValueError, ArithmeticError):
             found.append(MISSING)
             wrong.append(True)
     codes = codes_of(encoded, len(found))
-    return np.array([*found, MISSING])[codes], np.array([*wrong, False])[codes]
+    return np.array([*found, MISSING], dtype=np.int64)[codes], np.array([*wrong, False])[codes]
 
 
 def _formatted(text: str, given: str) -> datetime:
@@ -143,15 +181,3 @@ def _is_text(kind: pa.DataType) -> bool:
     return (
         pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     )
-
-
-def _whole_micros(values: pa.Array) -> pa.Array:
-    """Timestamps without what is below a microsecond, which is dropped."""
-    if values.type.unit != "ns":
-        return values.cast(pa.timestamp("us", values.type.tz))
-    nanos = values.cast(pa.int64())
-    return pc.divide(nanos, 1000).cast(pa.timestamp("us", values.type.tz))
-
-
-def _micros(values: pa.Array) -> np.ndarray:
-    return np.array(pc.fill_null(values.cast(pa.int64()), MISSING).to_numpy(zero_copy_only=False))
