@@ -16,6 +16,7 @@ from torch import Tensor
 
 from driftune.models.adapters.devices import Chunk, lacks_memory, moved, needing
 from driftune.models.adapters.examples import CHUNK
+from driftune.models.adapters.folding import Through
 from driftune.models.adapters.learners import Learner
 from driftune.models.adapters.methods.registry import stack
 from driftune.models.adapters.methods.stack import KernelStack
@@ -44,34 +45,33 @@ class Lane(NamedTuple):
     batches: tuple[Tensor, ...]
 
 
-def epoch(upper: Upper, lanes: Sequence[Lane], pool: Executor | None, workers: int = 1) -> None:
+def epoch(lanes: Sequence[Lane], pool: Executor | None, workers: int = 1) -> None:
     """One pass over each lane's batches; stacks of lanes share ``workers`` threads of ``pool``."""
 
     def key(lane: Lane) -> Hashable:
         learner = lane.learner
         penalised = any(phase.beta for phase in learner.phases.values())
-        return learner.stacks_with, learner.warms, penalised
+        return lane.run.upper, learner.stacks_with, learner.warms, penalised
 
     parts = []
     for alike in _alike(lanes, key):
         # Those with as many batches end together.
         alike.sort(key=lambda lane: len(lane.batches), reverse=True)
         parts += _shared(alike, max(_length(lane) for lane in alike), workers)
-    _each(pool, [partial(_train, upper, part) for part in parts])
+    _each(pool, [partial(_train, part[0].run.upper, part) for part in parts])
 
 
-def losses(
-    upper: Upper, lanes: Sequence[Lane], pool: Executor | None, workers: int = 1
-) -> list[float]:
+def losses(lanes: Sequence[Lane], pool: Executor | None, workers: int = 1) -> list[float]:
     """Mean loss of each lane's rows, without noise; infinite where it is not a number."""
     found: dict[int, float] = {}
 
     def judge(part: list[tuple[int, Lane]]) -> None:
-        values = _evaluate(upper, [lane for _, lane in part])
+        values = _evaluate(part[0][1].run.upper, [lane for _, lane in part])
         found.update(zip((number for number, _ in part), values, strict=True))
 
     def key(each: tuple[int, Lane]) -> Hashable:
-        return each[1].learner.stacks_with, _blocks(len(each[1].batches[0]))
+        lane = each[1]
+        return lane.run.upper, lane.learner.stacks_with, _blocks(len(lane.batches[0]))
 
     parts = []
     for alike in _alike(enumerate(lanes), key):
@@ -218,6 +218,7 @@ class Stack:
     ) -> None:
         self._learners = [lane.learner for lane in lanes]
         self._train, self._kernels = train, kernels
+        self._warms = train and self._learners[0].warms
         self._counts = [len(part) for part in parts]
         self._block = block = _blocks(max(self._counts))
         first = lanes[0].source
@@ -235,12 +236,14 @@ class Stack:
 
     def losses(self, upper: Upper) -> Tensor:
         """Loss of each row of each block, (lanes · block,)."""
+        if upper.folded is not None and not self._warms:
+            return upper.folded_losses(self._pass, self._kept, self._labels, train=self._train)
         return upper.losses(self._apply, self._kept, self._labels, train=self._train)
 
     def total(self, losses: Tensor) -> Tensor:
         """What the step lowers: the sum over lanes of the mean over their rows, and its terms."""
         terms = self._terms
-        if not self._learners[0].warms:
+        if not self._warms:
             weights = self._weights(losses, [1.0] * len(self._counts))
             terms = [(losses.view_as(weights) * weights).sum(), *terms]
         total = terms[0]
@@ -250,24 +253,34 @@ class Stack:
 
     def _apply(self, place: str, output: Output, inputs: tuple[Tensor, ...]) -> Output:
         """The output of the module at ``place``, each block changed by its own lane's kernel."""
+        return self._changed(place, output, None)
+
+    def _pass(self, place: str, output: Output, through: Through) -> Output:
+        """What the layer behind the place makes of the output that ``_apply`` gives."""
+        return self._changed(place, output, through)
+
+    def _changed(self, place: str, output: Output, through: Through | None) -> Output:
         kernels = [learner.adapter.at(place) for learner in self._learners]
         found = [kernel for kernel in kernels if kernel is not None]
         if not found:
-            return output
+            return output if through is None else through.plain
         whole = one_tensor(output, found[0].width)
         h = flat(whole).view(len(found), -1, found[0].width)
         stacked = self._kernels.get(place) or self._kernels.setdefault(place, stack(found))
         phases = [learner.phases.get(found[0].config.kind) for learner in self._learners]
         betas = [phase.beta if phase else 0.0 for phase in phases]
         noise = self._noise(h, stacked.bottleneck) if self._train else None
-        warms = self._train and self._learners[0].warms
-        adapted = stacked.adapt(h, noise, any(betas) and not warms)
+        given = whole if through is None else through.plain
+        if through is not None:
+            plain = flat(given).view(len(found), -1, given.shape[-1])
+            through = through._replace(plain=plain)
+        adapted = stacked.adapt(h, noise, any(betas) and not self._warms, through)
         if adapted.kl is not None:
             self._terms.append((adapted.kl * self._weights(adapted.kl, betas)).sum())
-        if warms:
+        if self._warms:
             errors = stacked.warm_up(h, adapted.h)
             self._terms.append((errors * self._weights(errors, [1.0] * len(found))).sum())
-        return adapted.h.view_as(whole)
+        return adapted.h.view_as(given)
 
     def _weights(self, values: Tensor, factors: Sequence[float]) -> Tensor:
         """Weights (lanes, rows) that make means of each lane's rows, times its factor."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from driftune.models.adapters.devices import raised
+from driftune.models.adapters.folding import Through
 from driftune.models.adapters.methods.iak.kernel import (
     SIGMA_FLOOR,
     SIGMA_SHIFT,
@@ -33,7 +34,9 @@ class IAKStack(KernelStack):
         self._center = torch.stack(self._own["center"])
         self._scale = torch.stack(self._own["scale"])
 
-    def adapt(self, h: Tensor, noise: Tensor | None, penalised: bool) -> Stacked:
+    def adapt(
+        self, h: Tensor, noise: Tensor | None, penalised: bool, through: Through | None = None
+    ) -> Stacked:
         """See ``KernelStack.adapt``."""
         scale = self._scale.unsqueeze(1)
         weight = self._stack("encoder.weight") / scale
@@ -57,8 +60,18 @@ class IAKStack(KernelStack):
             ],
             dim=1,
         )
-        start = h if self._combine == "residual" else self._center.unsqueeze(1)
-        return Stacked(torch.baddbmm(start, parts, weight * scale), kl)
+        weight = weight * scale
+        if through is None:
+            start = h if self._combine == "residual" else self._center.unsqueeze(1)
+            return Stacked(torch.baddbmm(start, parts, weight), kl)
+        if self._combine == "residual":
+            start = through.plain
+        else:
+            # Ĝ's last row is that of the ones, which the center joins.
+            weight = torch.cat([weight[:, :-1], weight[:, -1:] + self._center.unsqueeze(1)], dim=1)
+            start = h.new_zeros(()) if through.bias is None else through.bias
+        weight = torch.bmm(weight, through.weight.t().expand(len(h), -1, -1))
+        return Stacked(torch.baddbmm(start, parts, weight), kl)
 
     def warm_up(self, h: Tensor, adapted: Tensor) -> Tensor:
         """See ``KernelStack.warm_up``: the squared error of ĥ in standardised units."""
