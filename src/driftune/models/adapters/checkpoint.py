@@ -151,16 +151,19 @@ def _joined(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[Plac
 
     Writing hundreds of small tensors takes thirty times as long as writing the same bytes at once.
     """
-    parts: dict[str, list[Tensor]] = {}
-    lengths: dict[str, int] = {}
+    parts: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
+    lengths: dict[tuple[torch.dtype, torch.device], int] = {}
+    names: dict[tuple[torch.dtype, torch.device], str] = {}
     places = []
     for name, each in tensors.items():
-        joined = f"{each.dtype} {each.device}"
-        start = lengths.get(joined, 0)
-        places.append(Place(name, joined, start, [*each.shape]))
-        parts.setdefault(joined, []).append(each.detach().reshape(-1))
-        lengths[joined] = start + each.numel()
-    return {joined: torch.cat(own).cpu() for joined, own in parts.items()}, places
+        kind = each.dtype, each.device
+        if kind not in parts:
+            parts[kind], lengths[kind], names[kind] = [], 0, f"{each.dtype} {each.device}"
+        places.append(Place(name, names[kind], lengths[kind], [*each.shape]))
+        parts[kind].append(each.flatten())
+        lengths[kind] += each.numel()
+    with torch.no_grad():
+        return {names[kind]: torch.cat(own).cpu() for kind, own in parts.items()}, places
 
 
 def _parted(joined: Mapping[str, Tensor], places: Sequence[Place]) -> dict[str, Tensor]:

@@ -11,6 +11,8 @@ from torch import Tensor, fx, nn
 
 from driftune.models.adapters.outputs import Output
 
+VECTOR = 8
+
 
 class Through(NamedTuple):
     """A linear layer that follows a place: ``plain`` (rows, …, out) is what it makes of h alone."""
@@ -48,13 +50,16 @@ def fold(graph: fx.Graph, root: nn.Module, puts: Collection[fx.Node]) -> dict[fx
 
 
 def _narrows(node: fx.Node, put: fx.Node, root: nn.Module) -> bool:
-    """Whether a node is a plain linear layer of ``put``, no wider behind it than before."""
+    """Whether a node is a plain linear layer of ``put``, no wider behind it than before.
+
+    Of other than whole vectors of outputs the last bits depend on how many domains share a product.
+    """
     if node.op != "call_module" or node.args != (put,) or node.kwargs:
         return False
     layer = root.get_submodule(str(node.target))
     if type(layer) is not nn.Linear or layer._forward_hooks or layer._forward_pre_hooks:
         return False
-    return layer.out_features <= layer.in_features
+    return layer.out_features % VECTOR == 0 and layer.out_features <= layer.in_features
 
 
 def _pass(
