@@ -153,7 +153,7 @@ class Runner:
             few = self.data.inputs[0][:64]
             with attach(self.model, KERNEL, place, NAMES) as adapted:
                 adapted.build(few)
-                below, above, problem = split(adapted, (few,))
+                below, above, problem, _ = split(adapted, (few,))
                 assert problem is None
                 started = self._now()
                 for part, clicks in self._batches():

@@ -3,12 +3,14 @@
 import hashlib
 import json
 import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple, Self
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -20,6 +22,9 @@ from driftune.models.adapters.learners import Learner
 from driftune.models.adapters.settings import TrainConfig
 
 log = logging.getLogger("driftune")
+
+# Part of the mark: a checkpoint that was laid out otherwise is one of another run.
+LAYOUT = "joined"
 
 
 class Notes(NamedTuple):
@@ -73,11 +78,11 @@ class Checkpoint:
             for number, moments in enumerate(learner.optimiser.moments):
                 tensors |= {f"{slot}/adam/{number}/{name}": each for name, each in moments.items()}
             domains[str(slot)] = Notes(learner.losses, learner.epochs_run, learner.best_epoch)
-        notes = {"epoch": epoch, "domains": domains}
+        joined, places = _joined(tensors)
+        notes = {"epoch": epoch, "domains": domains, "places": places}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-        own = {name: each.detach().cpu().contiguous().clone() for name, each in tensors.items()}
-        save_file(own, part, {"run": self.mark, "notes": json.dumps(notes)})
+        save_file(joined, part, {"run": self.mark, "notes": json.dumps(notes)})
         part.replace(self.path)
 
     def restore(self, learners: Mapping[int, Learner]) -> int:
@@ -89,13 +94,13 @@ class Checkpoint:
                     log.warning("%s: a checkpoint of another run; training starts anew", self.path)
                     return 0
                 found = json.loads(notes["notes"])
-                names = file.keys()
-                tensors = {name: file.get_tensor(name) for name in names}
+                joined = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except FileNotFoundError:
             return 0
         except (OSError, SafetensorError, ValueError) as error:
             log.warning("%s: damaged checkpoint; training starts anew: %s", self.path, error)
             return 0
+        tensors = _parted(joined, found["places"])
         for slot, learner in learners.items():
             self._restore(learner, tensors, Notes(*found["domains"][str(slot)]))
         return int(found["epoch"])
@@ -122,7 +127,7 @@ class Checkpoint:
 
 def mark(settings: str, fingerprints: Sequence[str], rows: Sequence[Examples | None]) -> str:
     """What tells a run from others: SHA-256 (hex) of all that it starts from."""
-    digest = hashlib.sha256(settings.encode())
+    digest = hashlib.sha256(f"{LAYOUT} {settings}".encode())
     for each in fingerprints:
         digest.update(each.encode())
     for part in rows:
@@ -130,6 +135,45 @@ def mark(settings: str, fingerprints: Sequence[str], rows: Sequence[Examples | N
             digest.update(f"{tensor.dtype} {list(tensor.shape)}".encode())
             digest.update(raw_bytes(tensor))
     return digest.hexdigest()
+
+
+class Place(NamedTuple):
+    """Where a tensor lies: its name, the joined one that holds it, its first value, its shape."""
+
+    name: str
+    joined: str
+    start: int
+    shape: list[int]
+
+
+def _joined(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[Place]]:
+    """All tensors of one type and device as one on the CPU, and where each of them lies.
+
+    Writing hundreds of small tensors takes thirty times as long as writing the same bytes at once.
+    """
+    parts: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
+    lengths: dict[tuple[torch.dtype, torch.device], int] = {}
+    names: dict[tuple[torch.dtype, torch.device], str] = {}
+    places = []
+    for name, each in tensors.items():
+        kind = each.dtype, each.device
+        if kind not in parts:
+            parts[kind], lengths[kind], names[kind] = [], 0, f"{each.dtype} {each.device}"
+        places.append(Place(name, names[kind], lengths[kind], [*each.shape]))
+        parts[kind].append(each.flatten())
+        lengths[kind] += each.numel()
+    with torch.no_grad():
+        return {names[kind]: torch.cat(own).cpu() for kind, own in parts.items()}, places
+
+
+def _parted(joined: Mapping[str, Tensor], places: Sequence[Place]) -> dict[str, Tensor]:
+    """The tensors by name, as ``_joined`` was given them."""
+    found = {}
+    for place in (Place(*each) for each in places):
+        end = place.start + math.prod(place.shape)
+        own = joined[place.joined][place.start : end]
+        found[place.name] = own.view(place.shape).clone()
+    return found
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

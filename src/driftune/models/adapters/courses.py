@@ -86,7 +86,7 @@ def _epoch(
         if alone:
             course.run.epoch(alone)
     if lanes:
-        stacks.epoch(trained[0][0].run.upper, lanes, pool, workers)
+        stacks.epoch(lanes, pool, workers)
 
 
 def _note(
@@ -104,7 +104,7 @@ def _note(
                 own = (learner.select_rows,)
                 lanes.append(stacks.Lane(learner, course.run, course.run.select, own))
     if lanes:
-        found = stacks.losses(trained[0][0].run.upper, lanes, pool, workers)
+        found = stacks.losses(lanes, pool, workers)
         for lane, loss in zip(lanes, found, strict=True):
             lane.learner.note(loss)
 

@@ -13,17 +13,22 @@ from torch import Tensor, fx, nn
 from torch.fx.node import Argument
 
 from driftune.models.adapters.attach import AdaptedModel
+from driftune.models.adapters.folding import Through, fold
 from driftune.models.adapters.outputs import Apply, Output, parts_of
 
 Value = TypeVar("Value")
 
 
 class Split(NamedTuple):
-    """``below(*inputs)`` gives row-aligned tensors; ``above(apply, *those)`` the model's output."""
+    """``below(*inputs)`` gives row-aligned tensors; ``above(apply, *those)`` the model's output.
+
+    ``folded(pass, *those)``: the same where ``folding`` applies to every place, else None.
+    """
 
     below: Callable[..., tuple[Tensor, ...]]
     above: Callable[..., Output]
     problem: str | None = None
+    folded: Callable[..., Output] | None = None
 
 
 # torch.fx puts itself in the place of every module's call, in all threads, while it traces.
@@ -72,32 +77,37 @@ class _Tracer(fx.Tracer):
         return super().is_leaf_module(module, qualified_name)
 
 
-def split(adapted: AdaptedModel, inputs: tuple[Tensor, ...]) -> Split:
+def split(adapted: AdaptedModel, inputs: tuple[Tensor, ...], folds: bool = False) -> Split:
     """Split the model at its places; ``inputs`` are rows to try the split with.
 
-    Where the split cannot be made, ``below`` hands the inputs through, ``above`` runs the model
-    and ``problem`` says why.
+    ``folds``: whether ``below`` also gives what ``folded`` takes, where that can be. Where the
+    split cannot be made, ``below`` hands the inputs through, ``above`` runs the model and
+    ``problem`` says why.
     """
     try:
         if "" in adapted.at:
             raise ValueError("the adapters hold the whole model")
-        below, above = _trace(adapted)
+        below, above, folded = _trace(adapted, folds)
         with torch.no_grad():
             values = below(*inputs)
             fewer = below(*(each[:-1] for each in inputs))
             _same(adapted, inputs, values, fewer, above)
+            if folded is not None:
+                _same(adapted, inputs, values, fewer, folded, _plain)
     except Exception as error:  # a foreign model may fail in any way under tracing
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         return Split(_hand_through, adapted.run, reason)
-    return Split(below, above)
+    return Split(below, above, None, folded)
 
 
 def _hand_through(*inputs: Tensor) -> tuple[Tensor, ...]:
     return inputs
 
 
-def _trace(adapted: AdaptedModel) -> tuple[fx.GraphModule, fx.GraphModule]:
-    """Two graphs over the model's modules: before the first kernels and from them on."""
+def _trace(
+    adapted: AdaptedModel, folds: bool
+) -> tuple[fx.GraphModule, fx.GraphModule, fx.GraphModule | None]:
+    """Graphs over the model's modules: before the first kernels, from them on, and folded."""
     with _TRACING:
         graph = _Tracer(adapted.at).trace(adapted.model)
     first = next(iter(graph.nodes))
@@ -115,12 +125,15 @@ def _trace(adapted: AdaptedModel) -> tuple[fx.GraphModule, fx.GraphModule]:
         raise ValueError(f"the graph does not show {', '.join(hidden)}")
     if any(node.kwargs for node in calls if node.target in looking):
         raise ValueError("a module whose arguments its kernels take is called by keywords")
+    puts = []
     for node in list(graph.nodes):
         if node in calls:
             with graph.inserting_after(node):
                 arguments = node.args if node.target in looking else ()
                 put = graph.call_function(_put, (context, node.target, node, arguments))
             node.replace_all_uses_with(put, delete_user_cb=lambda user, put=put: user is not put)
+            puts.append(put)
+    layers = fold(graph, adapted.model, puts) if folds else {}
     after = {context}
     for node in graph.nodes:
         if any(source in after for source in node.all_input_nodes):
@@ -140,13 +153,21 @@ def _trace(adapted: AdaptedModel) -> tuple[fx.GraphModule, fx.GraphModule]:
         if node not in known and (node in after or node.op == "get_attr")
     ]
     _copy(graph, above, known, wanted, None)
-    halves = []
-    for half, name in ((below, "Below"), (above, "Above")):
-        module = fx.GraphModule(adapted.model, half, name)
-        module.graph.eliminate_dead_code()
-        module.recompile()
-        halves.append(module)
-    return halves[0], halves[1]
+    halves = [_module(adapted.model, below, "Below"), _module(adapted.model, above, "Above")]
+    if not layers or len(layers) < len(puts):
+        return halves[0], halves[1], None
+    folded = fx.Graph()
+    known = {context: folded.placeholder("pass_kernels")}
+    known |= {node: folded.placeholder(f"kept_{n}") for n, node in enumerate(crossing)}
+    _copy(graph, folded, known, wanted, None, layers)
+    return halves[0], halves[1], _module(adapted.model, folded, "Folded")
+
+
+def _module(root: nn.Module, graph: fx.Graph, name: str) -> fx.GraphModule:
+    module = fx.GraphModule(root, graph, name)
+    module.graph.eliminate_dead_code()
+    module.recompile()
+    return module
 
 
 def _copy(
@@ -155,9 +176,16 @@ def _copy(
     known: dict[fx.Node, fx.Node],
     nodes: list[fx.Node],
     output: tuple[fx.Node, ...] | None,
+    instead: Mapping[fx.Node, fx.Node] | None = None,
 ) -> None:
-    """Copy nodes into ``target``; its output are the nodes ``output``, or the source's own."""
+    """Copy nodes into ``target``; its output are the nodes ``output``, or the source's own.
+
+    ``instead``: nodes, copied before, that take the place of others.
+    """
     for node in nodes:
+        if instead and node in instead:
+            known[node] = known[instead[node]]
+            continue
         if node.op == "output":
             if output is None:
                 target.output(fx.map_arg(node.args[0], known.__getitem__))
@@ -177,6 +205,7 @@ def _same(
     values: tuple[Tensor, ...],
     fewer: tuple[Tensor, ...],
     above: Callable[..., Output],
+    leave: Callable[..., Output] | None = None,
 ) -> None:
     """See that the halves give what the model gives, from tensors that rows can be taken of.
 
@@ -186,7 +215,7 @@ def _same(
     for count, crossing in ((rows, values), (rows - 1, fewer)):
         if not all(isinstance(each, Tensor) and each.shape[:1] == (count,) for each in crossing):
             raise ValueError("a value that is not one per row crosses the place")
-    plain = _tensors(above(_leave, *values))
+    plain = _tensors(above(leave or _leave, *values))
     whole = _tensors(adapted.run(_leave, *inputs))
     if not whole:
         raise ValueError("the model's output shows no tensors to compare")
@@ -196,6 +225,10 @@ def _same(
 
 def _leave(place: str, output: Output, inputs: tuple[Tensor, ...]) -> Output:
     return output
+
+
+def _plain(place: str, output: Output, through: Through) -> Output:
+    return through.plain
 
 
 def _tensors(output: Output) -> list[Tensor]:

@@ -9,6 +9,7 @@ those beside it: on CPUs bit by bit, as ``tests/models/adapters/test_adapter_sta
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from itertools import groupby
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -16,12 +17,13 @@ from torch import Tensor
 
 from driftune.models.adapters.devices import Chunk, lacks_memory, moved, needing
 from driftune.models.adapters.examples import CHUNK
+from driftune.models.adapters.folding import Through
 from driftune.models.adapters.learners import Learner
 from driftune.models.adapters.methods.registry import stack
 from driftune.models.adapters.methods.stack import KernelStack
-from driftune.models.adapters.optimiser import optimise
 from driftune.models.adapters.outputs import Output, flat, one_tensor
 from driftune.models.adapters.run import Rows, Run, finite_mean
+from driftune.models.adapters.trained import Trained, trains_with
 from driftune.models.adapters.upper import Upper
 
 Item = TypeVar("Item")
@@ -44,34 +46,35 @@ class Lane(NamedTuple):
     batches: tuple[Tensor, ...]
 
 
-def epoch(upper: Upper, lanes: Sequence[Lane], pool: Executor | None, workers: int = 1) -> None:
+def epoch(lanes: Sequence[Lane], pool: Executor | None, workers: int = 1) -> None:
     """One pass over each lane's batches; stacks of lanes share ``workers`` threads of ``pool``."""
 
     def key(lane: Lane) -> Hashable:
         learner = lane.learner
         penalised = any(phase.beta for phase in learner.phases.values())
-        return learner.stacks_with, learner.warms, penalised
+        block = _blocks(learner.batch_size if len(lane.batches) > 1 else _length(lane))
+        shape = learner.stacks_with, trains_with(learner), block
+        return lane.run.upper, shape, learner.warms, penalised
 
     parts = []
     for alike in _alike(lanes, key):
-        # Those with as many batches end together.
-        alike.sort(key=lambda lane: len(lane.batches), reverse=True)
+        # Those with as many batches end together, and those with as long a last one are neighbours.
+        alike.sort(key=lambda lane: (len(lane.batches), len(lane.batches[-1])), reverse=True)
         parts += _shared(alike, max(_length(lane) for lane in alike), workers)
-    _each(pool, [partial(_train, upper, part) for part in parts])
+    _each(pool, [partial(_train, part[0].run.upper, part) for part in parts])
 
 
-def losses(
-    upper: Upper, lanes: Sequence[Lane], pool: Executor | None, workers: int = 1
-) -> list[float]:
+def losses(lanes: Sequence[Lane], pool: Executor | None, workers: int = 1) -> list[float]:
     """Mean loss of each lane's rows, without noise; infinite where it is not a number."""
     found: dict[int, float] = {}
 
     def judge(part: list[tuple[int, Lane]]) -> None:
-        values = _evaluate(upper, [lane for _, lane in part])
+        values = _evaluate(part[0][1].run.upper, [lane for _, lane in part])
         found.update(zip((number for number, _ in part), values, strict=True))
 
     def key(each: tuple[int, Lane]) -> Hashable:
-        return each[1].learner.stacks_with, _blocks(len(each[1].batches[0]))
+        lane = each[1]
+        return lane.run.upper, lane.learner.stacks_with, _blocks(len(lane.batches[0]))
 
     parts = []
     for alike in _alike(enumerate(lanes), key):
@@ -102,17 +105,6 @@ def _each(pool: Executor | None, calls: Sequence[Callable[[], None]]) -> None:
         future.result()
 
 
-class Kernels:
-    """Kernels of lanes as they were put together for a step before, by the lanes and the place."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[int, ...], dict[str, KernelStack]] = {}
-
-    def of(self, lanes: Sequence[Lane]) -> dict[str, KernelStack]:
-        """Those of just these lanes, by place."""
-        return self._known.setdefault(tuple(id(lane) for lane in lanes), {})
-
-
 def _length(lane: Lane) -> int:
     return max(len(batch) for batch in lane.batches)
 
@@ -124,37 +116,49 @@ def _blocks(rows: int) -> int:
 
 def _train(upper: Upper, lanes: Sequence[Lane]) -> None:
     """All batches of the lanes, a step after the other."""
-    kernels = Kernels()
+    trained = Trained([lane.learner for lane in lanes])
     for number in range(max(len(lane.batches) for lane in lanes)):
         due = [(lane, lane.batches[number]) for lane in lanes if number < len(lane.batches)]
-        for part in _alike(due, lambda each: _blocks(len(each[1]))):
-            _step(upper, part, kernels)
+        start = 0
+        for _, part in groupby(due, lambda each: _blocks(len(each[1]))):
+            own = [*part]
+            _step(upper, own, trained, start)
+            start += len(own)
+    trained.give_back(0, len(lanes))
 
 
-def _step(upper: Upper, due: Sequence[tuple[Lane, Tensor]], kernels: Kernels) -> None:
+def _step(upper: Upper, due: Sequence[tuple[Lane, Tensor]], trained: Trained, start: int) -> None:
     """A step of lanes by their batches, which make blocks of one length.
 
-    Where memory lacks it is taken by halves of the lanes, and by a lane alone as ``Run`` does: its
-    draws are the same, and its sums are but for rounding.
+    ``start``: the first one's number in ``trained``. Where memory lacks it is taken by halves of
+    the lanes, and by a lane alone as ``Run`` does: its draws are the same, and its sums are but for
+    rounding.
     """
     lanes, batches = [lane for lane, _ in due], [batch for _, batch in due]
+    stop = start + len(due)
     drawn = [lane.learner.generator.get_state() for lane in lanes]
+    gradients: list[Tensor | None] = []
 
-    def gradients() -> None:
-        step = Stack(lanes, batches, kernels.of(lanes), train=True)
-        torch.autograd.backward(step.total(step.losses(upper)))
+    def differentiate() -> None:
+        leaves, kernels = trained.part(start, stop)
+        step = Stack(lanes, batches, kernels, train=True)
+        total = step.total(step.losses(upper))
+        gradients.extend(torch.autograd.grad(total, leaves, allow_unused=True))
 
-    if _fits(upper.stacked, len(due) * _blocks(len(batches[0])), upper, gradients):
+    if _fits(upper.stacked, len(due) * _blocks(len(batches[0])), upper, differentiate):
         with needing(upper.device, "a step of the optimiser"):
-            optimise([lane.learner.optimiser for lane in lanes])
+            trained.step(start, stop, gradients)
         return
     for lane, state in zip(lanes, drawn, strict=True):
         lane.learner.begin_again(state)
     if len(due) == 1:
+        trained.give_back(start, stop)
         lanes[0].run.step({lanes[0].learner.slot: lanes[0].learner}, batches)
+        trained.take(start, stop)
         return
-    for half in _halves(due):
-        _step(upper, half, kernels)
+    half = len(due) // 2
+    _step(upper, due[:half], trained, start)
+    _step(upper, due[half:], trained, start + half)
 
 
 def _evaluate(upper: Upper, lanes: Sequence[Lane]) -> list[float]:
@@ -163,7 +167,7 @@ def _evaluate(upper: Upper, lanes: Sequence[Lane]) -> list[float]:
     longest = max(len(lane.batches[0]) for lane in lanes)
 
     def judge() -> None:
-        kernels = dict[str, KernelStack]()
+        kernels = _kernels(lanes)
         for start in range(0, longest, CHUNK):
             parts = [lane.batches[0][start : start + CHUNK] for lane in lanes]
             step = Stack(lanes, parts, kernels, train=False)
@@ -179,6 +183,16 @@ def _evaluate(upper: Upper, lanes: Sequence[Lane]) -> list[float]:
     if len(lanes) == 1:
         return [lanes[0].run.loss(lanes[0].learner)]
     return [loss for half in _halves(lanes) for loss in _evaluate(upper, half)]
+
+
+def _kernels(lanes: Sequence[Lane]) -> dict[str, KernelStack]:
+    """The lanes' kernels as they are, by place."""
+    found = {}
+    with torch.no_grad():
+        for place in lanes[0].learner.adapter.places:
+            kernels = [lane.learner.adapter.at(place) for lane in lanes]
+            found[place] = stack([kernel for kernel in kernels if kernel is not None])
+    return found
 
 
 def _fits(most: Chunk, rows: int, upper: Upper, call: Callable[[], None]) -> bool:
@@ -205,7 +219,7 @@ class Stack:
     """A step's lanes with a block of rows each; collects the terms of the loss beside the labels'.
 
     ``parts``: each lane's positions of rows, whose numbers make blocks of one length; ``kernels``:
-    the lanes' kernels by place, as far as a step before has put them together.
+    the lanes' kernels by place.
     """
 
     def __init__(
@@ -218,6 +232,7 @@ class Stack:
     ) -> None:
         self._learners = [lane.learner for lane in lanes]
         self._train, self._kernels = train, kernels
+        self._warms = train and self._learners[0].warms
         self._counts = [len(part) for part in parts]
         self._block = block = _blocks(max(self._counts))
         first = lanes[0].source
@@ -235,12 +250,14 @@ class Stack:
 
     def losses(self, upper: Upper) -> Tensor:
         """Loss of each row of each block, (lanes · block,)."""
+        if upper.folded is not None and not self._warms:
+            return upper.folded_losses(self._pass, self._kept, self._labels, train=self._train)
         return upper.losses(self._apply, self._kept, self._labels, train=self._train)
 
     def total(self, losses: Tensor) -> Tensor:
         """What the step lowers: the sum over lanes of the mean over their rows, and its terms."""
         terms = self._terms
-        if not self._learners[0].warms:
+        if not self._warms:
             weights = self._weights(losses, [1.0] * len(self._counts))
             terms = [(losses.view_as(weights) * weights).sum(), *terms]
         total = terms[0]
@@ -250,24 +267,33 @@ class Stack:
 
     def _apply(self, place: str, output: Output, inputs: tuple[Tensor, ...]) -> Output:
         """The output of the module at ``place``, each block changed by its own lane's kernel."""
-        kernels = [learner.adapter.at(place) for learner in self._learners]
-        found = [kernel for kernel in kernels if kernel is not None]
-        if not found:
-            return output
-        whole = one_tensor(output, found[0].width)
-        h = flat(whole).view(len(found), -1, found[0].width)
-        stacked = self._kernels.get(place) or self._kernels.setdefault(place, stack(found))
-        phases = [learner.phases.get(found[0].config.kind) for learner in self._learners]
+        return self._changed(place, output, None)
+
+    def _pass(self, place: str, output: Output, through: Through) -> Output:
+        """What the layer behind the place makes of the output that ``_apply`` gives."""
+        return self._changed(place, output, through)
+
+    def _changed(self, place: str, output: Output, through: Through | None) -> Output:
+        kernel, stacked = self._learners[0].adapter.at(place), self._kernels.get(place)
+        if kernel is None or stacked is None:
+            return output if through is None else through.plain
+        lanes = len(self._learners)
+        whole = one_tensor(output, kernel.width)
+        h = flat(whole).view(lanes, -1, kernel.width)
+        phases = [learner.phases.get(kernel.config.kind) for learner in self._learners]
         betas = [phase.beta if phase else 0.0 for phase in phases]
         noise = self._noise(h, stacked.bottleneck) if self._train else None
-        warms = self._train and self._learners[0].warms
-        adapted = stacked.adapt(h, noise, any(betas) and not warms)
+        given = whole if through is None else through.plain
+        if through is not None:
+            plain = flat(given).view(lanes, -1, given.shape[-1])
+            through = through._replace(plain=plain)
+        adapted = stacked.adapt(h, noise, any(betas) and not self._warms, through)
         if adapted.kl is not None:
             self._terms.append((adapted.kl * self._weights(adapted.kl, betas)).sum())
-        if warms:
+        if self._warms:
             errors = stacked.warm_up(h, adapted.h)
-            self._terms.append((errors * self._weights(errors, [1.0] * len(found))).sum())
-        return adapted.h.view_as(whole)
+            self._terms.append((errors * self._weights(errors, [1.0] * lanes)).sum())
+        return adapted.h.view_as(given)
 
     def _weights(self, values: Tensor, factors: Sequence[float]) -> Tensor:
         """Weights (lanes, rows) that make means of each lane's rows, times its factor."""

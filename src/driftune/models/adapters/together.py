@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -21,6 +22,7 @@ from driftune.models.adapters.examples import Examples
 from driftune.models.adapters.files import fingerprint
 from driftune.models.adapters.learners import Learner, Own
 from driftune.models.adapters.losses import Loss, esmm_rows
+from driftune.models.adapters.methods.registry import stacks_with
 from driftune.models.adapters.report import TrainReport
 from driftune.models.adapters.run import Run
 from driftune.models.adapters.scales import fit_scale
@@ -76,13 +78,17 @@ def choose_together(
         return []
     first = choices[0]
     device, precision = device_of(adapted.model), first.config.precision
-    halves = lowered(_split(adapted, choices), device, precision)
     frozen = fingerprint(adapted.model)
-    upper = Upper(halves.above, loss, precision, device)
+    both = [
+        Way(halves, Upper(halves, loss, precision, device))
+        for halves in (
+            lowered(_split(adapted, choices, folds), device, precision) for folds in (True, False)
+        )
+    ]
     courses: list[Course | Exception] = []
     for choice in choices:
         try:
-            courses.append(_course(choice, halves, upper, frozen))
+            courses.append(_course(choice, _way(choice, both), frozen))
         except Exception as error:
             courses.append(error)
     run_courses([course for course in courses if isinstance(course, Course)], workers)
@@ -92,19 +98,42 @@ def choose_together(
     ]
 
 
-def _split(adapted: AdaptedModel, choices: Sequence[Choice]) -> Split:
+class Way(NamedTuple):
+    """The halves of a model, and what trains by them."""
+
+    halves: Split
+    upper: Upper
+
+
+@torch.no_grad()
+def _way(choice: Choice, both: Sequence[Way]) -> Way:
+    """The folded way for adapters that use it and rows whose values fit; by the domain alone."""
+    folded, plain = both
+    if folded.halves.folded is None or any(
+        stacks_with(kernel) is None for _, kernel in choice.start.items()
+    ):
+        return plain
+    device = folded.upper.device
+    probe = folded.halves.below(*(moved(each[:1], device) for each in choice.examples.inputs))
+    row = sum(each.element_size() * each.numel() for each in probe)
+    rows = len(choice.examples) + len(choice.select)
+    return folded if row * rows <= choice.config.cache_bytes else plain
+
+
+def _split(adapted: AdaptedModel, choices: Sequence[Choice], folds: bool) -> Split:
     """The halves of the model; one domain's broken rows do not hide them from the others."""
     device = device_of(adapted.model)
     for choice in choices:
         probe = tuple(moved(each[:PROBE], device) for each in choice.examples.inputs)
-        found = split(adapted, probe)
+        found = split(adapted, probe, folds)
         if found.problem is None:
             break
     return found
 
 
-def _course(choice: Choice, halves: Split, upper: Upper, frozen: str) -> Course:
+def _course(choice: Choice, way: Way, frozen: str) -> Course:
     """The domain's course: a learner for each window and β, in this order."""
+    halves, upper = way
     config = choice.config
     device = upper.device
     rows, selected = keep(choice.examples, choice.select, halves, device, config.cache_bytes)

@@ -88,7 +88,7 @@ def train_part(
     epochs = options.get("epochs")
     learners = _learners(adapted, rows, selected, config, epochs)
     loss = options.get("loss", esmm_rows)
-    upper = Upper(halves.above, loss, config.precision, device)
+    upper = Upper(halves, loss, config.precision, device)
     store = Checkpoint.of(checkpoint, adapted, examples, select, config, epochs)
     run = Run(rows, selected, upper)
     course = Course(run, learners, store, options.get("progress"))
@@ -103,10 +103,11 @@ def train_part(
 
 
 def lowered(halves: Split, device: torch.device, precision: str) -> Split:
-    """Both halves of the model, computed in this precision."""
+    """The halves of the model, computed in this precision."""
     below = in_precision(halves.below, device, precision)
     above = in_precision(halves.above, device, precision)
-    return halves._replace(below=below, above=above)
+    folded = halves.folded and in_precision(halves.folded, device, precision)
+    return halves._replace(below=below, above=above, folded=folded)
 
 
 def keep(

@@ -1,10 +1,10 @@
 """A fine-tuning method: its settings, how its kernels are made, and how they are trained."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from driftune.models.adapters.methods.config import KernelConfig
 from driftune.models.adapters.methods.kernel import Kernel
@@ -80,5 +80,10 @@ class StackingMethod(Method[ConfigT, KernelT]):
         """What the kernels that ``stack`` takes together have in common; None: it takes none."""
 
     @abstractmethod
-    def stack(self, kernels: Sequence[KernelT]) -> KernelStack:
-        """Kernels of equal ``stacks_with``, each another domain's, computed at once."""
+    def stack(
+        self, kernels: Sequence[KernelT], values: Mapping[str, Tensor] | None = None
+    ) -> KernelStack:
+        """Kernels of equal ``stacks_with``, each another domain's, computed at once.
+
+        ``values``: their parameters by name, (kernels, …), that are used in the place of theirs.
+        """

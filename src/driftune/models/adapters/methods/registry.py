@@ -1,7 +1,9 @@
 """The fine-tuning methods by the kind that their settings and saved adapters name."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import cast
+
+from torch import Tensor
 
 from driftune.models.adapters.methods.config import KernelConfig
 from driftune.models.adapters.methods.kernel import Kernel
@@ -80,8 +82,8 @@ def stacks_with(kernel: Kernel) -> Hashable:
     return None if found is None else (kernel.config.kind, found)
 
 
-def stack(kernels: Sequence[Kernel]) -> KernelStack:
-    """Kernels of equal ``stacks_with``, which is not None, as one."""
+def stack(kernels: Sequence[Kernel], values: Mapping[str, Tensor] | None = None) -> KernelStack:
+    """Kernels of equal ``stacks_with``, which is not None, as one; see ``StackingMethod.stack``."""
     method = method_of(kernels[0].config)
     assert isinstance(method, StackingMethod)
-    return method.stack(kernels)
+    return method.stack(kernels, values)

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from driftune.models.adapters.folding import Through
+
 
 class Stacked(NamedTuple):
     """What a stack makes of its domains' rows: ``h`` (domains, rows, width).
@@ -26,8 +28,13 @@ class KernelStack(ABC):
     bottleneck: int
 
     @abstractmethod
-    def adapt(self, h: Tensor, noise: Tensor | None, penalised: bool) -> Stacked:
+    def adapt(
+        self, h: Tensor, noise: Tensor | None, penalised: bool, through: Through | None = None
+    ) -> Stacked:
         """The place's output ``h`` (domains, rows, width), each domain's rows by its own kernel.
+
+        ``through``: the layer behind the place, with ``plain`` (domains, rows, out); what it makes
+        of the output is returned then.
 
         ``noise`` (domains, rows, bottleneck): standard normal draws for training, None: none is
         added. ``penalised``: whether the penalty is wanted.

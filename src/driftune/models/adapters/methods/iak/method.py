@@ -1,6 +1,8 @@
 """IAK as a method: how its kernels are made, and the phases of their training."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+
+from torch import Tensor
 
 from driftune.models.adapters.methods.iak.config import IAKConfig
 from driftune.models.adapters.methods.iak.kernel import IAKKernel
@@ -50,9 +52,11 @@ class IAK(StackingMethod[IAKConfig, IAKKernel]):
             return None
         return kernel.width, config.bottleneck, config.hidden, config.combine
 
-    def stack(self, kernels: Sequence[IAKKernel]) -> IAKStack:
+    def stack(
+        self, kernels: Sequence[IAKKernel], values: Mapping[str, Tensor] | None = None
+    ) -> IAKStack:
         """See ``StackingMethod.stack``."""
-        return IAKStack(kernels)
+        return IAKStack(kernels, values)
 
 
 register(IAK())

@@ -3,13 +3,14 @@
 Each product is one domain's own, so that what a domain gets does not depend on those beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from driftune.models.adapters.devices import raised
+from driftune.models.adapters.folding import Through
 from driftune.models.adapters.methods.iak.kernel import (
     SIGMA_FLOOR,
     SIGMA_SHIFT,
@@ -18,6 +19,9 @@ from driftune.models.adapters.methods.iak.kernel import (
 )
 from driftune.models.adapters.methods.stack import KernelStack, Stacked
 
+# What a row of numbers is filled up to: vector instructions then compute all of them alike.
+ALIGNED = 64
+
 
 class IAKStack(KernelStack):
     """IAK kernels that differ in their weights alone; computes as ``kernel.encode`` and ``decode``.
@@ -25,20 +29,26 @@ class IAKStack(KernelStack):
     A change of the formulas there is one here.
     """
 
-    def __init__(self, kernels: Sequence[IAKKernel]) -> None:
+    def __init__(
+        self, kernels: Sequence[IAKKernel], values: Mapping[str, Tensor] | None = None
+    ) -> None:
         self._combine = kernels[0].config.combine
         self.bottleneck = kernels[0].config.bottleneck
         every = [kernel.tensors() for kernel in kernels]
-        self._own = {name: [each[name] for each in every] for name in every[0]}
-        self._center = torch.stack(self._own["center"])
-        self._scale = torch.stack(self._own["scale"])
+        self._values = values or {
+            name: torch.stack([each[name] for each in every]) for name in every[0]
+        }
+        self._center = torch.stack([each["center"] for each in every])
+        self._scale = torch.stack([each["scale"] for each in every])
 
-    def adapt(self, h: Tensor, noise: Tensor | None, penalised: bool) -> Stacked:
+    def adapt(
+        self, h: Tensor, noise: Tensor | None, penalised: bool, through: Through | None = None
+    ) -> Stacked:
         """See ``KernelStack.adapt``."""
         scale = self._scale.unsqueeze(1)
-        weight = self._stack("encoder.weight") / scale
+        weight = self._of("encoder.weight") / scale
         # No matrix times vector: of one domain it is summed in another order than of several.
-        bias = self._stack("encoder.bias") - (weight * self._center.unsqueeze(1)).sum(dim=2)
+        bias = self._of("encoder.bias") - (weight * self._center.unsqueeze(1)).sum(dim=2)
         hidden = torch.relu(torch.baddbmm(bias.unsqueeze(1), h, weight.transpose(1, 2)))
         mean = z = raised(self._linear("mean", hidden))
         kl = None
@@ -51,29 +61,40 @@ class IAKStack(KernelStack):
         parts = torch.cat([z, learned, torch.ones_like(z[..., :1])], dim=2)
         weight = torch.cat(
             [
-                self._stack("general.weight").transpose(1, 2),
-                self._stack("matched.weight").transpose(1, 2),
-                self._stack("matched.bias").unsqueeze(1),
+                self._of("general.weight").transpose(1, 2),
+                self._of("matched.weight").transpose(1, 2),
+                self._of("matched.bias").unsqueeze(1),
             ],
             dim=1,
         )
-        start = h if self._combine == "residual" else self._center.unsqueeze(1)
-        return Stacked(torch.baddbmm(start, parts, weight * scale), kl)
+        weight = weight * scale
+        if through is None:
+            start = h if self._combine == "residual" else self._center.unsqueeze(1)
+            return Stacked(torch.baddbmm(start, parts, weight), kl)
+        if self._combine == "residual":
+            start = through.plain
+        else:
+            # Ĝ's last row is that of the ones, which the center joins.
+            weight = torch.cat([weight[:, :-1], weight[:, -1:] + self._center.unsqueeze(1)], dim=1)
+            start = h.new_zeros(()) if through.bias is None else through.bias
+        weight = torch.bmm(weight, through.weight.t().expand(len(h), -1, -1))
+        return Stacked(torch.baddbmm(start, parts, weight), kl)
 
     def warm_up(self, h: Tensor, adapted: Tensor) -> Tensor:
         """See ``KernelStack.warm_up``: the squared error of ĥ in standardised units."""
         return ((raised(adapted) - h) / self._scale.unsqueeze(1)).square().mean(dim=2)
 
     def _kl(self, mean: Tensor, sigma: Tensor) -> Tensor:
-        # One by one: the last bits of softplus depend on how many numbers it is given.
-        spread = torch.stack([functional.softplus(rho) for rho in self._own["prior_rho"]])
-        prior_sigma = spread.unsqueeze(1) + SIGMA_FLOOR
-        prior_mean = self._stack("prior_mean").unsqueeze(1)
+        # The last bits of softplus depend on where among others a number is computed.
+        rho = self._of("prior_rho")
+        spread = functional.softplus(functional.pad(rho, (0, -self.bottleneck % ALIGNED)))
+        prior_sigma = spread[:, : self.bottleneck].unsqueeze(1) + SIGMA_FLOOR
+        prior_mean = self._of("prior_mean").unsqueeze(1)
         return gaussian_kl(mean, sigma, prior_mean, prior_sigma).sum(dim=2)
 
     def _linear(self, name: str, x: Tensor) -> Tensor:
-        bias = self._stack(f"{name}.bias").unsqueeze(1)
-        return torch.baddbmm(bias, x, self._stack(f"{name}.weight").transpose(1, 2))
+        bias = self._of(f"{name}.bias").unsqueeze(1)
+        return torch.baddbmm(bias, x, self._of(f"{name}.weight").transpose(1, 2))
 
-    def _stack(self, name: str) -> Tensor:
-        return torch.stack(self._own[name])
+    def _of(self, name: str) -> Tensor:
+        return self._values[name]
