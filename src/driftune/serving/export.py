@@ -41,7 +41,6 @@ from driftune.serving.presence import FOLDER as REPORTS
 from driftune.serving.snapshot import take_snapshot
 
 _LOCK = ".lock"
-# What lies in a bundle besides its manifest.
 
 
 class Exported(NamedTuple):
