@@ -56,9 +56,12 @@ def as_table(rows: Rows) -> pa.Table:
         return rows
     if isinstance(rows, pa.RecordBatch):
         return pa.Table.from_batches([rows])
+    if not isinstance(rows, Sequence) or isinstance(rows, str):
+        kind = type(rows).__name__
+        raise RowsError(f"rows must be an Arrow table or a list of dicts, not a {kind}")
     for number, row in enumerate(rows):
         if not isinstance(row, Mapping):
-            raise RowsError(f"row {number} is a {type(row).__name__}; rows are dicts, by column")
+            raise RowsError(f"row {number} is a {type(row).__name__}; rows must be dicts")
     names = dict.fromkeys(name for row in rows for name in row)
     return pa.table({name: _of_one_type(name, [row.get(name) for row in rows]) for name in names})
 
