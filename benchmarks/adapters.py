@@ -20,8 +20,9 @@ from torch import nn
 
 from benchmarks.adapter_report import Row, report
 from benchmarks.common import finish, options, say, there, with_device
-from benchmarks.datasets import Dataset, Encoded, fresh_users, kuairand, simulation
-from benchmarks.methods import POOLED, Fitted, Method, Setting, describe, fit, methods
+from benchmarks.datasets import SPLITS, Dataset, Encoded, fresh_users, kuairand, simulation
+from benchmarks.methods import Fitted, fit, methods, served_by
+from benchmarks.settings import Method, Setting, describe
 from driftune.cli.console import quiet_exit
 from driftune.evaluation.metrics import auc
 from driftune.models.adapters import Examples
@@ -43,14 +44,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--main", action="store_true", help="leave out the ablations of IAK")
     parser.add_argument("--dataset", choices=["kuairand", "simulation"], default=None)
+    parser.add_argument("--split", choices=[*SPLITS], default=None, help="one of KuaiRand-Pure's")
     given = parser.parse_args()
     seeds, device = 1 if given.quick else given.seeds, there(given.device)
     rows: list[dict[str, Any]] = []
     differences: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         if given.dataset != "simulation":
-            data = kuairand(given.data, Path(folder) / "kuairand")
-            _measure(data, seeds, device, given.main, given.quick, rows, differences)
+            for split in _splits(given.split, given.quick):
+                data = kuairand(given.data, Path(folder) / split, split)
+                _measure(data, seeds, device, given.main, given.quick, rows, differences)
         if given.dataset != "kuairand" and not given.quick:
             data = simulation(Path(folder) / "simulation", 13)
             _measure(data, seeds, device, given.main, False, rows, differences)
@@ -63,6 +66,13 @@ def main() -> None:
             "differences": differences,
         }
     )
+
+
+def _splits(given: str | None, quick: bool) -> list[str]:
+    """The splits to run: the one that was given, or all; a quick run has the first alone."""
+    if given is not None:
+        return [given]
+    return [*SPLITS][:1] if quick else [*SPLITS]
 
 
 def _measure(
@@ -80,7 +90,7 @@ def _measure(
     }
     size = sum(each.numel() for each in backbones[0].parameters())
     found = [_frozen(backbones, served.test)]
-    for method in methods(backbones[0], quick):
+    for method in methods(backbones[0], len(data.domains), quick):
         if main_only and method.ablation:
             continue
         setting = _choose(data, method, backbones)
@@ -91,7 +101,7 @@ def _measure(
             row.parameters = final.parameters
             row.seconds.append(final.seconds)
         found.append(row)
-        say(f"{data.name}: {row.name} {row.variant} {row.setting}")
+        say(f"{data.name}, {data.split}: {row.name} {row.variant} {row.setting}")
     if not quick:
         found.append(_scratch(data, seeds, device))
     report(data, found, size, rows, differences)
@@ -182,11 +192,11 @@ def _scratch(data: Dataset, seeds: int, device: torch.device) -> Row:
 
 @torch.no_grad()
 def _score(setting: Setting, fitted: Fitted, rows: Examples) -> Scores:
-    domains = torch.zeros_like(rows.domains) if setting.mode == POOLED else rows.domains
+    rows = served_by(setting.mode, rows)
     device = device_of(fitted.adapted.model)
     fresh = None if rows.fresh is None else rows.fresh.to(device)
     inputs = (each.to(device) for each in rows.inputs)
-    return _probabilities(fitted.adapted(domains, *inputs, fresh=fresh))
+    return _probabilities(fitted.adapted(rows.domains, *inputs, fresh=fresh))
 
 
 def _base(model: ESMM, rows: Rows) -> Scores:

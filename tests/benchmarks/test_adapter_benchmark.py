@@ -12,7 +12,9 @@ from sklearn.metrics import roc_auc_score
 from benchmarks import adapters
 from benchmarks.adapter_report import Row, report
 from benchmarks.intervals import Resamples, percentiles
-from benchmarks.methods import CHOSEN, FIRST, FIRST_LINEAR, IAK, Method, matched, methods
+from benchmarks.matching import matched
+from benchmarks.methods import CHOSEN, methods
+from benchmarks.settings import FIRST, FIRST_LINEAR, IAK, Method
 from driftune.models.adapters import HoulsbyConfig, LoRAConfig, attach
 from driftune.models.esmm import ESMM
 from driftune.training.rows import Rows
@@ -57,7 +59,9 @@ def dataset(test: Any) -> Any:
     served = SimpleNamespace(
         encoder=encoder, adaptation=[rows(120, seed) for seed in range(3)], test=test
     )
-    return SimpleNamespace(name="made up", domains=DOMAINS, served=served, renewed=served)
+    return SimpleNamespace(
+        name="made up", split="first", domains=DOMAINS, served=served, renewed=served
+    )
 
 
 def count(backbone: ESMM, config: Any, at: tuple[str, ...]) -> int:
@@ -72,15 +76,19 @@ def test_rivals_have_as_many_parameters_and_settings_as_iak(backbone: ESMM) -> N
     wanted = count(backbone, IAK, FIRST)
     assert count(backbone, LoRAConfig(rank), FIRST_LINEAR) == pytest.approx(wanted, rel=0.05)
     assert count(backbone, HoulsbyConfig(width), FIRST) == pytest.approx(wanted, rel=0.05)
-    named = {(each.name, each.variant): each for each in methods(backbone, quick=False)}
-    sizes = {
-        len(named[each].settings) for each in (CHOSEN, ("lora", "matched"), ("houlsby", "matched"))
+    settings = {
+        f"{each.name} {each.variant}": len(each.settings)
+        for each in methods(backbone, len(DOMAINS), quick=False)
+        if "matched" in each.variant or (each.name, each.variant) == CHOSEN
     }
-    assert sizes == {6}
+    assert set(settings.values()) == {6}
+    assert len(settings) == 7
 
 
 def test_a_setting_is_chosen_without_the_test_rows(backbone: ESMM) -> None:
-    method = next(each for each in methods(backbone, quick=False) if each.name == "lora")
+    method = next(
+        each for each in methods(backbone, len(DOMAINS), quick=False) if each.name == "lora"
+    )
     few = Method(method.name, method.variant, method.settings[:2])
     chosen = adapters._choose(dataset(Hidden()), few, {0: backbone})
     assert chosen in few.settings
@@ -134,11 +142,12 @@ def test_the_report_names_its_figures(capsys: pytest.CaptureFixture[str]) -> Non
     assert [each["method"] for each in records] == ["frozen", "iak_pooled", "scratch"]
     for record in records:
         assert {
-            *("dataset", "method", "variant", "combine", "beta", "ctr_auc", "ctcvr_auc"),
+            *("dataset", "split", "method", "variant", "combine", "beta", "ctr_auc", "ctcvr_auc"),
             *("ctr_auc_ci95", "ctcvr_auc_ci95", "params_per_domain", "backbone_params"),
             *("seconds", "worst_domain_delta"),
         } <= set(record)
         assert record["ctr_auc_ci95"][0] < record["ctr_auc"] < record["ctr_auc_ci95"][1]
+    assert {each["split"] for each in [*records, *differences]} == {"first"}
     assert [each["rival"] for each in differences] == ["frozen", "scratch"]
     assert differences[0]["ctr_auc"] == pytest.approx(records[1]["ctr_auc"] - records[0]["ctr_auc"])
     json.dumps([records, differences], allow_nan=False)
