@@ -1,5 +1,6 @@
 """Rivals of IAK's size: kernels with as many parameters as IAK has at the same places."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -26,7 +27,7 @@ def parameters_of_one(adapter: Adapter) -> int:
     return sum(_of_one(kernel) for _, kernel in adapter.items())
 
 
-def size_at(backbone: ESMM, config: KernelConfig, at: Sequence[str], of_all: bool = False) -> int:
+def size_at(backbone: ESMM, at: Sequence[str], config: KernelConfig, of_all: bool = False) -> int:
     """Parameters of such kernels at these places that one domain's rows pass; or of all domains.
 
     Nothing is drawn or held.
@@ -37,14 +38,19 @@ def size_at(backbone: ESMM, config: KernelConfig, at: Sequence[str], of_all: boo
 
 
 def nearest(make: Callable[[int], ConfigT], size: Callable[[ConfigT], int], wanted: int) -> ConfigT:
-    """The settings ``make(1)``, ``make(2)``, … whose size comes nearest to the wanted one."""
-    number, last = 1, make(1)
-    while size(last) < wanted:
-        number += 1
-        before, last = last, make(number)
-        if size(last) >= wanted and wanted - size(before) <= size(last) - wanted:
-            return before
-    return last
+    """The settings ``make(n)``, n = 1, 2, …, whose size comes nearest to the wanted one.
+
+    Sizes grow with n.
+    """
+    high = 1
+    while size(make(high)) < wanted:
+        high *= 2
+    low = bisect_left(range(1, high + 1), wanted, key=lambda number: size(make(number)))
+    # make(low + 1) is the first that reaches it.
+    return min(
+        (make(number) for number in (max(1, low), low + 1)),
+        key=lambda each: abs(size(each) - wanted),
+    )
 
 
 def matched(backbone: nn.Module) -> tuple[int, int]:

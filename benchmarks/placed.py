@@ -1,6 +1,6 @@
 """Rivals at the places where IAK may sit, with as many parameters as IAK has at each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -23,14 +23,20 @@ def placed(backbone: ESMM, domains: int) -> list[Method]:
 
     The larger HAMUR holds as many parameters for all domains as IAK's kernels of all domains do.
     """
-    loras = [_sized(backbone, _lora, layers_at(at), _wanted(backbone, at)) for at in _places()]
-    houlsbys = [_sized(backbone, HoulsbyConfig, at, _wanted(backbone, at)) for at in _places()]
-    small = partial(HamurConfig, domains, 6, 12)
-    large = partial(HamurConfig, domains, 12, 24)
-    hamurs = [_sized(backbone, small, at, _wanted(backbone, at)) for at in _places()]
-    larger = [
-        _sized(backbone, large, at, domains * _wanted(backbone, at), True) for at in _places()
-    ]
+    loras: list[Placed[ProximalConfig]] = []
+    houlsbys: list[Placed[HoulsbyConfig]] = []
+    hamurs: list[Placed[HamurConfig]] = []
+    larger: list[Placed[HamurConfig]] = []
+    for iak, at in PLACES:
+        wanted, layers, inner = size_at(backbone, at, iak), layers_at(at), iak.bottleneck
+        one, of_layers = (partial(size_at, backbone, places) for places in (at, layers))
+        every = partial(size_at, backbone, at, of_all=True)
+        small = partial(HamurConfig, domains, inner // 2, inner)
+        large = partial(HamurConfig, domains, inner, 2 * inner)
+        loras.append((nearest(_lora, of_layers, wanted), layers))
+        houlsbys.append((nearest(HoulsbyConfig, one, wanted), at))
+        hamurs.append((nearest(small, one, wanted), at))
+        larger.append((nearest(large, every, domains * wanted), at))
     pulled = [(replace(lora, strength=pull), at) for lora, at in loras for pull in PULLS]
     return [
         Method("lora", "matched, place chosen", _settings(loras, RATES, FIRST_POOLED)),
@@ -45,28 +51,8 @@ def placed(backbone: ESMM, domains: int) -> list[Method]:
     ]
 
 
-def _places() -> list[tuple[str, ...]]:
-    return [at for _, at in PLACES]
-
-
-def _wanted(backbone: ESMM, at: tuple[str, ...]) -> int:
-    """Parameters of IAK at these places."""
-    (kernel,) = (kernel for kernel, own in PLACES if own == at)
-    return size_at(backbone, kernel, at)
-
-
 def _lora(rank: int) -> ProximalConfig:
     return ProximalConfig(rank, 2.0 * rank, 0.0)
-
-
-def _sized(
-    backbone: ESMM,
-    make: Callable[[int], ConfigT],
-    at: tuple[str, ...],
-    wanted: int,
-    of_all: bool = False,
-) -> Placed[ConfigT]:
-    return nearest(make, lambda config: size_at(backbone, config, at, of_all), wanted), at
 
 
 def _settings(

@@ -65,8 +65,8 @@ def test_hamur_has_as_many_parameters_as_it_says(backbone: ESMM) -> None:
     kernel = HamurKernel(width, CELLS)
     assert kernel.parameters_of_one == hyper + factors + cell
     assert count(kernel) == hyper + factors + 3 * cell
-    assert size_at(backbone, CELLS, FIRST) == 2 * kernel.parameters_of_one
-    assert size_at(backbone, CELLS, FIRST, of_all=True) == 2 * count(kernel)
+    assert size_at(backbone, FIRST, CELLS) == 2 * kernel.parameters_of_one
+    assert size_at(backbone, FIRST, CELLS, of_all=True) == 2 * count(kernel)
     fitted = fit(
         setting(CELLS, FIRST, SHARED), backbone, examples(96, 1), examples(48, 2), DOMAINS, 0
     )
@@ -75,14 +75,14 @@ def test_hamur_has_as_many_parameters_as_it_says(backbone: ESMM) -> None:
 
 
 def test_every_rival_has_iak_s_size_at_iak_s_places(backbone: ESMM) -> None:
-    sizes = {at: size_at(backbone, kernel, at) for kernel, at in PLACES}
+    sizes = {at: size_at(backbone, at, kernel) for kernel, at in PLACES}
     for method in placed(backbone, len(DOMAINS)):
         shares = 3 if method.variant.startswith("best") else 1
         wanted = [sizes[at] * shares for at in sizes for _ in range(2)]
         found = [
-            size_at(backbone, each.kernels, each.at, of_all=shares > 1) for each in method.settings
+            size_at(backbone, each.at, each.kernels, of_all=shares > 1) for each in method.settings
         ]
-        assert found == pytest.approx(wanted, rel=0.08), method.name
+        assert found == pytest.approx(wanted, rel=0.05), method.name
 
 
 def test_both_answer_as_the_frozen_model_before_they_are_trained(backbone: ESMM) -> None:
@@ -172,7 +172,7 @@ def test_the_pull_is_zero_at_the_champion_and_grows_with_the_distance() -> None:
     for size in (0.1, 0.2, 0.4):
         with torch.no_grad():
             kernel.up.weight.copy_(size * move)
-        found.append(float(kernel.distance()))
+        found.append(float(kernel.distance().detach()))
     assert found == sorted(found)
     assert found[0] > 0.001
     # All entries are alike at the start: half of the variance of the moves.
