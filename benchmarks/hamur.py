@@ -128,7 +128,7 @@ class HamurKernel(Kernel):
         matrix = self.hyper(output).view(-1, rank, rank)
         inner = torch.einsum("bi,bij->bj", output @ self.down[0], matrix) @ self.down[1]
         changed = output
-        for number, cell in enumerate(self.cells):
+        for number, cell in enumerate(each for each in self.cells if isinstance(each, Cell)):
             rows = torch.nonzero(fresh[:, 0] == number)[:, 0]
             active = torch.sigmoid(inner[rows] + cell.bias)
             active = torch.einsum("bi,bij->bj", active @ self.up[0], matrix[rows]) @ self.up[1]
