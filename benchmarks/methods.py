@@ -43,6 +43,7 @@ from driftune.models.esmm import ESMM
 # The pooled phase of every method that has one.
 POOLED_RATE, POOLED_EPOCHS = 3e-3, 6
 CHOSEN = ("iak_pooled", "place and beta chosen")
+QUICK_EPOCHS = 3
 QUICK = (
     ("lora", "matched"),
     ("hamur", "matched, place chosen"),
@@ -103,9 +104,10 @@ def methods(backbone: ESMM, domains: int, quick: bool) -> list[Method]:
 
 
 def _one(settings: tuple[Setting, ...]) -> tuple[Setting, ...]:
-    """The last setting behind the first layers, which is trained fastest; else the last of all."""
-    behind = tuple(each for each in settings if each.at in (FIRST, FIRST_LINEAR))
-    return (behind or settings)[-1:]
+    """The last setting behind the first layers, which trains fastest, else of all; few epochs."""
+    behind = [each for each in settings if each.at in (FIRST, FIRST_LINEAR)]
+    last = (behind or settings)[-1]
+    return (replace(last, config=replace(last.config, epochs=QUICK_EPOCHS)),)
 
 
 def _ablations() -> list[Method]:
