@@ -59,6 +59,7 @@ def report(
         ]
         record = {
             "dataset": data.name,
+            "split": data.split,
             "method": row.name,
             "variant": row.variant,
             "combine": row.setting.get("combine"),
@@ -94,8 +95,9 @@ def report(
             ]
         )
     print(
-        f"\n{data.name}: {len(test):,} test rows, mean of {len(data.domains)} domains; standard "
-        f"error from the test rows alone {resamples.row_error(base[0]):.4f} (CTR-AUC), "
+        f"\n{data.name}, {data.split} split: {len(test):,} test rows, mean of "
+        f"{len(data.domains)} domains; standard error from the test rows alone "
+        f"{resamples.row_error(base[0]):.4f} (CTR-AUC), "
         f"{resamples.row_error(base[1]):.4f} (CTCVR-AUC)"
     )
     table(
@@ -149,7 +151,14 @@ def _differences(
             continue
         record = _differing(resamples, own, other)
         differences.append(
-            {"dataset": data.name, "method": CHOSEN[0], "rival": name, "variant": variant, **record}
+            {
+                "dataset": data.name,
+                "split": data.split,
+                "method": CHOSEN[0],
+                "rival": name,
+                "variant": variant,
+                **record,
+            }
         )
         cells = []
         for metric in METRICS:

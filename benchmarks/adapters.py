@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,8 +20,9 @@ from torch import nn
 
 from benchmarks.adapter_report import Row, report
 from benchmarks.common import finish, options, say, there, with_device
-from benchmarks.datasets import Dataset, Encoded, fresh_users, kuairand, simulation
-from benchmarks.methods import POOLED, Fitted, Method, Setting, describe, fit, methods
+from benchmarks.datasets import SPLITS, Dataset, Encoded, fresh_users, kuairand, simulation
+from benchmarks.methods import Fitted, fit, methods, served_by
+from benchmarks.settings import Method, Setting, describe
 from driftune.cli.console import quiet_exit
 from driftune.evaluation.metrics import auc
 from driftune.models.adapters import Examples
@@ -36,6 +37,35 @@ Scores = tuple[np.ndarray, np.ndarray]
 REHEARSALS = 3
 
 
+class Plan(NamedTuple):
+    """What is run of the benchmark: how many seeds, where, and which rows.
+
+    ``rehearsals``: seeds that settings are chosen by; ``rows``: names and variants, None for all.
+    """
+
+    seeds: int
+    rehearsals: int
+    device: torch.device
+    main_only: bool
+    quick: bool
+    rows: list[str] | None
+
+    def of(self, every: Sequence[Method]) -> list[Method]:
+        """The rows that are run.
+
+        Raises:
+            SystemExit: when one that was asked for is not there.
+        """
+        wanted = [each for each in every if not (self.main_only and each.ablation)]
+        if self.rows is None:
+            return wanted
+        names = {f"{each.name} {each.variant}": each for each in wanted}
+        missing = [name for name in self.rows if name not in names]
+        if missing:
+            raise SystemExit(f"--rows: no {missing[0]!r}; there are: {', '.join(names)}")
+        return [names[name] for name in self.rows]
+
+
 def main() -> None:
     """Run the benchmark."""
     quiet_exit()
@@ -43,47 +73,55 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--main", action="store_true", help="leave out the ablations of IAK")
     parser.add_argument("--dataset", choices=["kuairand", "simulation"], default=None)
+    parser.add_argument("--split", choices=[*SPLITS], default=None, help="one of KuaiRand-Pure's")
+    parser.add_argument("--rehearsals", type=int, default=REHEARSALS, help="seeds of a rehearsal")
+    parser.add_argument(
+        "--rows", nargs="+", help="these rows alone: 'lora matched' 'full_pooled all'"
+    )
     given = parser.parse_args()
-    seeds, device = 1 if given.quick else given.seeds, there(given.device)
+    seeds = 1 if given.quick else given.seeds
+    plan = Plan(seeds, given.rehearsals, there(given.device), given.main, given.quick, given.rows)
     rows: list[dict[str, Any]] = []
     differences: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         if given.dataset != "simulation":
-            data = kuairand(given.data, Path(folder) / "kuairand")
-            _measure(data, seeds, device, given.main, given.quick, rows, differences)
+            for split in _splits(given.split, given.quick):
+                data = kuairand(given.data, Path(folder) / split, split)
+                _measure(data, plan, rows, differences)
         if given.dataset != "kuairand" and not given.quick:
             data = simulation(Path(folder) / "simulation", 13)
-            _measure(data, seeds, device, given.main, False, rows, differences)
+            _measure(data, plan, rows, differences)
     finish(
         {
             "benchmark": "adapters",
-            "device": name_of(device),
+            "device": name_of(plan.device),
             "seeds": seeds,
+            "rehearsals": min(seeds, plan.rehearsals),
             "rows": rows,
             "differences": differences,
         }
     )
 
 
+def _splits(given: str | None, quick: bool) -> list[str]:
+    """The splits to run: the one that was given, or all; a quick run has the first alone."""
+    if given is not None:
+        return [given]
+    return [*SPLITS][:1] if quick else [*SPLITS]
+
+
 def _measure(
-    data: Dataset,
-    seeds: int,
-    device: torch.device,
-    main_only: bool,
-    quick: bool,
-    rows: list[dict[str, Any]],
-    differences: list[dict[str, Any]],
+    data: Dataset, plan: Plan, rows: list[dict[str, Any]], differences: list[dict[str, Any]]
 ) -> None:
-    served = data.served
+    served, device = data.served, plan.device
     backbones = {
-        seed: pretrained(data, served, [served.reference], seed, device) for seed in range(seeds)
+        seed: pretrained(data, served, [served.reference], seed, device)
+        for seed in range(plan.seeds)
     }
     size = sum(each.numel() for each in backbones[0].parameters())
     found = [_frozen(backbones, served.test)]
-    for method in methods(backbones[0], quick):
-        if main_only and method.ablation:
-            continue
-        setting = _choose(data, method, backbones)
+    for method in plan.of(methods(backbones[0], len(data.domains), plan.quick)):
+        setting = _choose(data, method, backbones, plan.rehearsals)
         row = Row(method.name, method.variant, describe(setting))
         for seed, backbone in backbones.items():
             final = _train(data, setting, backbone, served.adaptation, seed)
@@ -91,9 +129,9 @@ def _measure(
             row.parameters = final.parameters
             row.seconds.append(final.seconds)
         found.append(row)
-        say(f"{data.name}: {row.name} {row.variant} {row.setting}")
-    if not quick:
-        found.append(_scratch(data, seeds, device))
+        say(f"{data.name}, {data.split}: {row.name} {row.variant} {row.setting}")
+    if not plan.quick:
+        found.append(_scratch(data, plan.seeds, device))
     report(data, found, size, rows, differences)
 
 
@@ -117,7 +155,9 @@ def pretrained(
     return model.eval()
 
 
-def _choose(data: Dataset, method: Method, backbones: dict[int, ESMM]) -> Setting:
+def _choose(
+    data: Dataset, method: Method, backbones: dict[int, ESMM], rehearsals: int = REHEARSALS
+) -> Setting:
     """The setting with the highest mean AUC in the rehearsal, over some seeds."""
     if len(method.settings) == 1:
         return method.settings[0]
@@ -125,7 +165,7 @@ def _choose(data: Dataset, method: Method, backbones: dict[int, ESMM]) -> Settin
     best, chosen = -1.0, method.settings[0]
     for setting in method.settings:
         values = []
-        for seed in list(backbones)[:REHEARSALS]:
+        for seed in list(backbones)[:rehearsals]:
             fitted = _train(data, setting, backbones[seed], before, seed)
             scores = _score(setting, fitted, examples_of(data, data.served, newest))
             values.append(_mean_auc(data, newest, scores))
@@ -182,11 +222,11 @@ def _scratch(data: Dataset, seeds: int, device: torch.device) -> Row:
 
 @torch.no_grad()
 def _score(setting: Setting, fitted: Fitted, rows: Examples) -> Scores:
-    domains = torch.zeros_like(rows.domains) if setting.mode == POOLED else rows.domains
+    rows = served_by(setting.mode, rows)
     device = device_of(fitted.adapted.model)
     fresh = None if rows.fresh is None else rows.fresh.to(device)
     inputs = (each.to(device) for each in rows.inputs)
-    return _probabilities(fitted.adapted(domains, *inputs, fresh=fresh))
+    return _probabilities(fitted.adapted(rows.domains, *inputs, fresh=fresh))
 
 
 def _base(model: ESMM, rows: Rows) -> Scores:

@@ -22,6 +22,10 @@ from driftune.simulate.settings import Event, SimulationConfig
 from driftune.simulate.write import simulate
 from driftune.training.rows import Rows, load_rows
 
+# Days of KuaiRand-Pure from 25 April on: where pre-training, adaptation and test end.
+FIRST_SPLIT = "first"
+SPLITS = {FIRST_SPLIT: (7, 11, 14), "second": (4, 8, 11)}
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -37,26 +41,32 @@ class Encoded:
 class Dataset:
     """A log and its protocol.
 
-    ``served``: encoded as the frozen backbone does, by the reference days; ``renewed``: by all
-    days before the test days, for a model that is trained anew on them.
+    ``split``: which days pre-train, adapt and test, by a name. ``served``: encoded as the frozen
+    backbone does, by the reference days; ``renewed``: by all days before the test days, for a
+    model that is trained anew on them.
     """
 
     name: str
+    split: str
     config: Config
     domains: tuple[str, ...]
     served: Encoded
     renewed: Encoded
 
 
-def kuairand(source: Path, workspace: Path) -> Dataset:
-    """KuaiRand-Pure: 25 April-1 May pre-train, 2-5 May adapt, 6-8 May test; tabs 1, 0, 4, 6, 2."""
+def kuairand(source: Path, workspace: Path, split: str = FIRST_SPLIT) -> Dataset:
+    """KuaiRand-Pure, tabs 1, 0, 4, 6, 2; ``split`` is one of ``SPLITS``.
+
+    ``first``: 25 April-1 May pre-train, 2-5 May adapt, 6-8 May test. ``second``: 25-28 April
+    pre-train, 29 April-2 May adapt, 3-5 May test.
+    """
     if not (workspace / "params.yaml").exists():
         import_kuairand(source, workspace)
     config = load_config(workspace / "params.yaml")
-    days = [date(2022, 4, 25) + timedelta(n) for n in range(14)]
-    return _prepare(
-        "KuaiRand-Pure", config, days, (7, 11), [f"tab {tab}" for tab in (1, 0, 4, 6, 2)]
-    )
+    *cuts, end = SPLITS[split]
+    days = [date(2022, 4, 25) + timedelta(n) for n in range(end)]
+    domains = [f"tab {tab}" for tab in (1, 0, 4, 6, 2)]
+    return _prepare(("KuaiRand-Pure", split), config, days, cuts, domains)
 
 
 def simulation(workspace: Path, test_days: int) -> Dataset:
@@ -87,19 +97,21 @@ def simulation(workspace: Path, test_days: int) -> Dataset:
     text = text.replace("workspace/logs/", "logs/").replace("data/impressions", "logs/impressions")
     params.write_text(text, encoding="utf-8")
     simulate(settings, workspace / "logs")
-    return _prepare(
-        "simulation", load_config(params), settings.calendar, (10, 14), settings.domains
-    )
+    name = "simulation", FIRST_SPLIT
+    return _prepare(name, load_config(params), settings.calendar, (10, 14), settings.domains)
 
 
 def _prepare(
-    name: str,
+    name: tuple[str, str],
     config: Config,
     days: Sequence[date],
-    cuts: tuple[int, int],
+    cuts: Sequence[int],
     domains: Sequence[str],
 ) -> Dataset:
-    """Bring the days into the lake and encode them; ``cuts`` end reference and adaptation."""
+    """Bring the days into the lake and encode them; ``cuts`` end reference and adaptation.
+
+    ``name``: of the log, and of its split.
+    """
     from driftune.domains import domain_key
 
     with Ledger(config) as ledger:
@@ -107,7 +119,7 @@ def _prepare(
             ingest(config, ledger, day)
     encoded = {}
     for kind, fitted in (("served", days[: cuts[0]]), ("renewed", days[: cuts[1]])):
-        say(f"{name}: features, encoder of {len(fitted)} days")
+        say(f"{', '.join(name)}: features, encoder of {len(fitted)} days")
         encoder = fit_encoder(config, list(fitted), config.home / "encoders" / kind)
         files = [encode_day(config, encoder, day) for day in days]
         encoded[kind] = Encoded(
@@ -117,7 +129,7 @@ def _prepare(
             load_rows(encoder, files[cuts[1] :]),
         )
     keys = tuple(domain_key(domain) for domain in domains)
-    return Dataset(name, config, keys, encoded["served"], encoded["renewed"])
+    return Dataset(*name, config, keys, encoded["served"], encoded["renewed"])
 
 
 def fresh_users(encoded: Encoded, rows: Rows) -> torch.Tensor:

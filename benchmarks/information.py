@@ -13,7 +13,8 @@ import torch
 from benchmarks.adapters import examples_of, joined, pretrained
 from benchmarks.common import finish, options, table
 from benchmarks.datasets import kuairand
-from benchmarks.methods import FIRST, FIRST_POOLED, IAK, RATES, Setting, fit
+from benchmarks.methods import fit
+from benchmarks.settings import FIRST, FIRST_POOLED, IAK, RATES, Setting
 from driftune.cli.console import quiet_exit
 from driftune.models.adapters import TrainConfig
 

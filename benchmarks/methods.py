@@ -2,65 +2,55 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import nn
 
+from benchmarks.matching import matched, parameters_of_one
+from benchmarks.placed import placed
+from benchmarks.settings import (
+    BETAS,
+    FIRST,
+    FIRST_LINEAR,
+    FIRST_POOLED,
+    HEADS,
+    IAK,
+    INPUT,
+    LAST,
+    LINEARS,
+    MODES,
+    PLACES,
+    POOLED,
+    RATES,
+    SHARED,
+    Method,
+    Setting,
+    grid,
+)
 from driftune.models.adapters import (
     AdaptedModel,
     CopyConfig,
     Examples,
     HoulsbyConfig,
-    IAKConfig,
-    IAKKernel,
-    KernelConfig,
     LoRAConfig,
-    TrainConfig,
     TrainReport,
     attach,
     train,
     train_pooled_first,
 )
+from driftune.models.esmm import ESMM
 
-FIRST = ("click_tower.1", "convert_tower.1")
-LAST = ("click_tower.3", "convert_tower.3")
-FIRST_LINEAR = ("click_tower.0", "convert_tower.0")
-LINEARS = (*FIRST_LINEAR, "click_tower.2", "convert_tower.2")
-HEADS = ("click_tower.4", "convert_tower.4")
-INPUT = ("representation",)
-POOLED = "pooled"
-FIRST_POOLED = "pooled_first"
-MODES = ("domain", POOLED, FIRST_POOLED)
-RATES = (1e-3, 3e-3)
 # The pooled phase of every method that has one.
 POOLED_RATE, POOLED_EPOCHS = 3e-3, 6
-IAK = IAKConfig(bottleneck=12, hidden=16)
 CHOSEN = ("iak_pooled", "place and beta chosen")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One way to train a method: the kernels, their places, and the optimiser's settings.
-
-    ``mode``: ``domain`` (each its own), ``pooled`` (one for all) or ``pooled_first`` (one for all,
-    then each its own from it).
-    """
-
-    kernels: KernelConfig
-    at: tuple[str, ...]
-    config: TrainConfig
-    mode: str = "domain"
-
-
-@dataclass(frozen=True)
-class Method:
-    """One row of the table, and the settings that it may have; an ``ablation`` of IAK or not."""
-
-    name: str
-    variant: str
-    settings: tuple[Setting, ...]
-    ablation: bool = False
+QUICK_EPOCHS = 3
+QUICK = (
+    ("lora", "matched"),
+    ("hamur", "matched, place chosen"),
+    ("lora_proximal", "matched, place and pull chosen"),
+    ("full_pooled", "all"),
+    CHOSEN,
+)
 
 
 @dataclass(frozen=True)
@@ -75,8 +65,8 @@ class Fitted:
     bits: dict[str, dict[str, list[float]]]
 
 
-def methods(backbone: nn.Module, quick: bool) -> list[Method]:
-    """Every row but the frozen base and the model trained anew.
+def methods(backbone: ESMM, domains: int, quick: bool) -> list[Method]:
+    """Every row but the frozen base and the model trained anew, for so many domains.
 
     IAK and its rivals at matched parameters have six settings each.
     """
@@ -84,52 +74,40 @@ def methods(backbone: nn.Module, quick: bool) -> list[Method]:
     lora, houlsby = LoRAConfig(rank, 2.0 * rank), HoulsbyConfig(width)
     loras = [LoRAConfig(8, 16.0), LoRAConfig(32, 64.0)]
     wide = [HoulsbyConfig(24), HoulsbyConfig(64)]
-    small = replace(IAK, bottleneck=6, hidden=8)
-    places = ((IAK, INPUT), (IAK, FIRST), (small, (*INPUT, *FIRST)))
     rows = [
-        Method("heads", "last layers", _grid([CopyConfig()], HEADS, RATES)),
-        Method("lora", "matched", _grid([lora], FIRST_LINEAR, RATES, MODES)),
-        Method("lora", "best", _grid(loras, LINEARS, RATES[:1], MODES)),
-        Method("houlsby", "matched", _grid([houlsby], FIRST, RATES, MODES)),
-        Method("houlsby", "best", _grid(wide, (*FIRST, *LAST), RATES[:1], MODES)),
-        Method("full_domain", "all", _grid([CopyConfig()], ("",), (3e-4, 1e-3))),
-        Method("full_pooled", "all", _grid([CopyConfig()], ("",), (3e-4, 1e-3), (POOLED,))),
+        Method("heads", "last layers", grid([CopyConfig()], HEADS, RATES)),
+        Method("lora", "matched", grid([lora], FIRST_LINEAR, RATES, MODES)),
+        Method("lora", "best", grid(loras, LINEARS, RATES[:1], MODES)),
+        Method("houlsby", "matched", grid([houlsby], FIRST, RATES, MODES)),
+        Method("houlsby", "best", grid(wide, (*FIRST, *LAST), RATES[:1], MODES)),
+        *placed(backbone, domains),
+        Method("full_domain", "all", grid([CopyConfig()], ("",), (3e-4, 1e-3))),
+        Method("full_pooled", "all", grid([CopyConfig()], ("",), (3e-4, 1e-3), (POOLED,))),
         Method(
             *CHOSEN,
             tuple(
                 setting
-                for kernel, at in places
-                for beta in (0.0, 1e-3)
-                for setting in _grid([replace(kernel, beta=beta)], at, RATES[:1], (FIRST_POOLED,))
+                for kernel, at in PLACES
+                for beta in BETAS
+                for setting in grid([replace(kernel, beta=beta)], at, RATES[:1], (FIRST_POOLED,))
             ),
         ),
         *_ablations(),
     ]
     if not quick:
         return rows
-    wanted = {("lora", "matched"), CHOSEN, ("full_pooled", "all")}
     return [
-        replace(row, variant="one setting", settings=row.settings[-1:])
+        replace(row, variant="one setting", settings=_one(row.settings))
         for row in rows
-        if (row.name, row.variant) in wanted
+        if (row.name, row.variant) in QUICK
     ]
 
 
-def matched(backbone: nn.Module) -> tuple[int, int]:
-    """LoRA's rank and Houlsby's width with as many parameters as IAK behind the first layers."""
-    layers = [backbone.get_submodule(place) for place in FIRST_LINEAR]
-    sizes = [each.weight.shape for each in layers if isinstance(each, nn.Linear)]
-    wanted = sum(
-        sum(tensor.numel() for tensor in IAKKernel(columns, IAK).parameters())
-        for columns, _ in sizes
-    )
-    rank = round(wanted / sum(columns + inputs for columns, inputs in sizes))
-    # A Houlsby adapter of width w: two matrices, w biases, and one for each column.
-    width = round(
-        (wanted - sum(columns for columns, _ in sizes))
-        / sum(2 * columns + 1 for columns, _ in sizes)
-    )
-    return rank, width
+def _one(settings: tuple[Setting, ...]) -> tuple[Setting, ...]:
+    """The last setting behind the first layers, which trains fastest, else of all; few epochs."""
+    behind = [each for each in settings if each.at in (FIRST, FIRST_LINEAR)]
+    last = (behind or settings)[-1]
+    return (replace(last, config=replace(last.config, epochs=QUICK_EPOCHS)),)
 
 
 def _ablations() -> list[Method]:
@@ -139,12 +117,12 @@ def _ablations() -> list[Method]:
         warm = 3 if combine == "replace" else 0
         for variant, betas in (("beta 0", (0.0,)), ("beta chosen", (1e-4, 1e-3))):
             kernels = [replace(IAK, combine=combine, beta=beta, warm_epochs=warm) for beta in betas]
-            rows.append(Method("iak", variant, _grid(kernels, FIRST, RATES), True))
+            rows.append(Method("iak", variant, grid(kernels, FIRST, RATES), True))
     usual = replace(IAK, beta=1e-3)
     rows.append(
-        Method("iak", "one for all domains", _grid([usual], FIRST, RATES[:1], (POOLED,)), True)
+        Method("iak", "one for all domains", grid([usual], FIRST, RATES[:1], (POOLED,)), True)
     )
-    (plain,) = _grid([usual], FIRST, RATES[:1], (FIRST_POOLED,))
+    (plain,) = grid([usual], FIRST, RATES[:1], (FIRST_POOLED,))
     changed = {
         "first layer": plain,
         "first layer, beta 0": replace(plain, kernels=replace(IAK, beta=0.0)),
@@ -174,12 +152,10 @@ def fit(
     With ``select`` early stopping chooses the epochs; without, they are given.
     """
     config = replace(setting.config, seed=seed)
-    names = [POOLED] if setting.mode == POOLED else list(domains)
+    names = [POOLED] if setting.mode in (POOLED, SHARED) else list(domains)
     first = [] if setting.mode == FIRST_POOLED else names
     adapted = attach(model, setting.kernels, setting.at, first, seed)
-    if setting.mode == POOLED:
-        examples = replace(examples, domains=torch.zeros_like(examples.domains))
-        select = select and replace(select, domains=torch.zeros_like(select.domains))
+    examples, select = served_by(setting.mode, examples), select and served_by(setting.mode, select)
     chosen: dict[str, int] = {}
     pooled_reports: dict[str, TrainReport] = {}
     seconds = 0.0
@@ -200,7 +176,7 @@ def fit(
         pooled_reports = pooled.domains
     else:
         training = train(adapted, examples, select, config, epochs=epochs)
-    parameters = sum(each.numel() for each in adapted.adapter(names[0]).parameters())
+    parameters = parameters_of_one(adapted.adapter(names[0]))
     return Fitted(
         adapted,
         {name: report.best_epoch for name, report in training.domains.items()},
@@ -211,26 +187,13 @@ def fit(
     )
 
 
-def describe(setting: Setting) -> dict[str, Any]:
-    """The setting as JSON-safe values."""
-    return {
-        **setting.kernels.to_dict(),
-        "at": list(setting.at),
-        "learning_rate": setting.config.learning_rate,
-        "mode": setting.mode,
-    }
+def served_by(mode: str, rows: Examples) -> Examples:
+    """The rows as a mode's adapters are told of them.
 
-
-def _grid(
-    kernels: Sequence[KernelConfig],
-    at: tuple[str, ...],
-    rates: Sequence[float],
-    modes: Sequence[str] = ("domain",),
-) -> tuple[Setting, ...]:
-    base = TrainConfig(epochs=12, patience=3, batch_size=512)
-    return tuple(
-        Setting(each, at, replace(base, learning_rate=rate), mode)
-        for each in kernels
-        for mode in modes
-        for rate in rates
-    )
+    One adapter for all takes every row; one that is told of the domains takes theirs alone.
+    """
+    if mode == POOLED:
+        return replace(rows, domains=torch.zeros_like(rows.domains))
+    if mode == SHARED:
+        return replace(rows, domains=rows.domains.clamp(max=0), fresh=rows.domains.unsqueeze(1))
+    return rows

@@ -1,6 +1,10 @@
 """The adapter benchmark: fair rivals, choices without test rows, intervals that are right."""
 
 import json
+from collections.abc import Sequence
+from datetime import date
+from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,10 +13,12 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from benchmarks import adapters
+from benchmarks import adapters, datasets
 from benchmarks.adapter_report import Row, report
 from benchmarks.intervals import Resamples, percentiles
-from benchmarks.methods import CHOSEN, FIRST, FIRST_LINEAR, IAK, Method, matched, methods
+from benchmarks.matching import matched
+from benchmarks.methods import CHOSEN, methods, served_by
+from benchmarks.settings import FIRST, FIRST_LINEAR, IAK, POOLED, SHARED, Method
 from driftune.models.adapters import HoulsbyConfig, LoRAConfig, attach
 from driftune.models.esmm import ESMM
 from driftune.training.rows import Rows
@@ -57,7 +63,9 @@ def dataset(test: Any) -> Any:
     served = SimpleNamespace(
         encoder=encoder, adaptation=[rows(120, seed) for seed in range(3)], test=test
     )
-    return SimpleNamespace(name="made up", domains=DOMAINS, served=served, renewed=served)
+    return SimpleNamespace(
+        name="made up", split="first", domains=DOMAINS, served=served, renewed=served
+    )
 
 
 def count(backbone: ESMM, config: Any, at: tuple[str, ...]) -> int:
@@ -72,18 +80,68 @@ def test_rivals_have_as_many_parameters_and_settings_as_iak(backbone: ESMM) -> N
     wanted = count(backbone, IAK, FIRST)
     assert count(backbone, LoRAConfig(rank), FIRST_LINEAR) == pytest.approx(wanted, rel=0.05)
     assert count(backbone, HoulsbyConfig(width), FIRST) == pytest.approx(wanted, rel=0.05)
-    named = {(each.name, each.variant): each for each in methods(backbone, quick=False)}
-    sizes = {
-        len(named[each].settings) for each in (CHOSEN, ("lora", "matched"), ("houlsby", "matched"))
+    settings = {
+        f"{each.name} {each.variant}": len(each.settings)
+        for each in methods(backbone, len(DOMAINS), quick=False)
+        if "matched" in each.variant or (each.name, each.variant) == CHOSEN
     }
-    assert sizes == {6}
+    assert set(settings.values()) == {6}
+    assert len(settings) == 7
 
 
 def test_a_setting_is_chosen_without_the_test_rows(backbone: ESMM) -> None:
-    method = next(each for each in methods(backbone, quick=False) if each.name == "lora")
+    method = next(
+        each for each in methods(backbone, len(DOMAINS), quick=False) if each.name == "lora"
+    )
     few = Method(method.name, method.variant, method.settings[:2])
     chosen = adapters._choose(dataset(Hidden()), few, {0: backbone})
     assert chosen in few.settings
+
+
+def test_a_split_s_days_lie_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen: dict[str, list[list[date]]] = {}
+
+    def prepare(
+        name: tuple[str, str], _: Any, days: Sequence[date], cuts: Sequence[int], domains: Any
+    ) -> None:
+        first, second = cuts
+        seen[name[1]] = [[*days[:first]], [*days[first:second]], [*days[second:]]]
+
+    monkeypatch.setattr(datasets, "import_kuairand", lambda *_: None)
+    monkeypatch.setattr(datasets, "load_config", lambda *_: None)
+    monkeypatch.setattr(datasets, "_prepare", prepare)
+    for split in datasets.SPLITS:
+        datasets.kuairand(tmp_path, tmp_path, split)
+    ends = {split: [(part[0], part[-1]) for part in parts] for split, parts in seen.items()}
+    april, may = partial(date, 2022, 4), partial(date, 2022, 5)
+    assert ends == {
+        "first": [(april(25), may(1)), (may(2), may(5)), (may(6), may(8))],
+        "second": [(april(25), april(28)), (april(29), may(2)), (may(3), may(5))],
+    }
+
+
+def test_a_run_of_some_rows_has_just_these(backbone: ESMM) -> None:
+    every = methods(backbone, len(DOMAINS), quick=False)
+    plan = adapters.Plan(1, 1, torch.device("cpu"), True, False, ["hamur best, place chosen"])
+    assert [each.name for each in plan.of(every)] == ["hamur"]
+    assert not any(each.ablation for each in plan._replace(rows=None).of(every))
+    with pytest.raises(SystemExit, match="no 'hamur large'; there are: heads last layers, lora"):
+        plan._replace(rows=["hamur large"]).of(every)
+
+
+def test_rows_are_told_their_domains_where_one_adapter_serves_all(backbone: ESMM) -> None:
+    data = dataset(Hidden())
+    part = data.served.adaptation[0]
+    told = adapters.examples_of(data, data.served, part)
+    told.domains[:3] = -1
+    shared = served_by(SHARED, told)
+    assert shared.fresh is not None
+    assert torch.equal(shared.fresh[:, 0], told.domains)
+    assert torch.equal(shared.domains, torch.where(told.domains < 0, -1, 0))
+    assert not served_by(POOLED, told).domains.any()
+    assert served_by("domain", told) is told
 
 
 def test_drawn_auc_is_that_of_the_drawn_rows() -> None:
@@ -134,11 +192,12 @@ def test_the_report_names_its_figures(capsys: pytest.CaptureFixture[str]) -> Non
     assert [each["method"] for each in records] == ["frozen", "iak_pooled", "scratch"]
     for record in records:
         assert {
-            *("dataset", "method", "variant", "combine", "beta", "ctr_auc", "ctcvr_auc"),
+            *("dataset", "split", "method", "variant", "combine", "beta", "ctr_auc", "ctcvr_auc"),
             *("ctr_auc_ci95", "ctcvr_auc_ci95", "params_per_domain", "backbone_params"),
             *("seconds", "worst_domain_delta"),
         } <= set(record)
         assert record["ctr_auc_ci95"][0] < record["ctr_auc"] < record["ctr_auc_ci95"][1]
+    assert {each["split"] for each in [*records, *differences]} == {"first"}
     assert [each["rival"] for each in differences] == ["frozen", "scratch"]
     assert differences[0]["ctr_auc"] == pytest.approx(records[1]["ctr_auc"] - records[0]["ctr_auc"])
     json.dumps([records, differences], allow_nan=False)
