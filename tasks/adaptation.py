@@ -6,6 +6,7 @@ itself where its fault may pass, so that a fault of MLflow or the ledger after a
 does not repeat that.
 """
 
+import pickle
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import date
@@ -18,6 +19,7 @@ from driftune.adaptation.adapt import adapt, adapt_together, look_again
 from driftune.adaptation.groups import deal, most_rows, rows_of, trained_together
 from driftune.adaptation.steps import FINE_TUNE, Steps
 from driftune.config import Config
+from driftune.errors import DriftuneError
 from driftune.observe.context import about
 from driftune.observe.logs import continued
 from driftune.project import Project
@@ -82,7 +84,17 @@ def adapt_group(
     those that train; ``told``: what the run's log lines are about.
     """
     with continued(config, told), Project(config) as project:
-        return adapt_together(project, [*domains], Tasks(threads, domains))
+        found = adapt_together(project, [*domains], Tasks(threads, domains))
+    return {each: _portable(outcome) for each, outcome in found.items()}
+
+
+def _portable(outcome: str | Exception) -> str | Exception:
+    """An outcome that another process can read: errors of some packages cannot be unpickled."""
+    try:
+        pickle.loads(pickle.dumps(outcome))
+    except Exception:
+        return DriftuneError(f"{type(outcome).__name__}: {outcome}")
+    return outcome
 
 
 @task(task_run_name="deal {number} decisions", **QUICK)

@@ -153,12 +153,10 @@ def worker_environment() -> dict[str, str]:
 
 
 def _ray_workers(config: Config) -> int:
-    """How many tasks of a domain's usual needs the cluster's CPUs take at once."""
+    """How many tasks of a domain's usual needs the cluster takes at once."""
     import ray
 
-    has = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray has no types
-    cpus = float(has.get("CPU", 1.0))
-    return max(1, int(cpus // max(config.runner.needs.cpus, 0.01)))
+    return config.runner.needs.at_once(ray.cluster_resources())  # type: ignore[no-untyped-call]  # Ray has no types
 
 
 def _see_that_there_is_a_server(kind: str) -> None:

@@ -1,23 +1,27 @@
 """Decisions adapted together: as each would be alone, and no fault of one is another's."""
 
 import hashlib
+import pickle
 from collections.abc import Callable, Sequence
 from datetime import date
 from itertools import permutations
 from typing import TypeVar
 
+import httpx
 import pytest
 
+from driftune.adaptation import held
 from driftune.adaptation.adapt import adapt_together
 from driftune.adaptation.finetune import finetune_together
 from driftune.adaptation.groups import deal
 from driftune.adaptation.steps import Steps
 from driftune.adaptation.workbench import Workbench
 from driftune.config.workspace import Workspace
-from driftune.errors import LakeError, LedgerError
+from driftune.errors import DeviceFullError, LakeError, LedgerError
 from driftune.project import Project
 from driftune.registry.ledger import Ledger
-from tasks.adaptation import deal_decisions
+from driftune.registry.records import GateReport
+from tasks.adaptation import adapt_group, deal_decisions
 from tests.adaptation.trainers import name_trainer, shell
 from tests.conftest import World
 from tests.crowning import DOMAIN, pending
@@ -106,11 +110,75 @@ def test_a_lost_claim_ends_its_own_training_and_no_other(
         renew(self, decision_id, owner)
 
     monkeypatch.setattr(Ledger, "renew", stolen)
+    monkeypatch.setattr(held, "EVERY_SECONDS", 0.0)
     with Project(next_day_world.config, mirrored=False) as project:
         found = adapt_together(project, decisions)
         assert found[lost] == "failed"
         assert not project.workspace.challenger(lost).exists()
     assert "failed" not in [found[each] for each in decisions[1:]]
+
+
+def test_all_claims_of_a_group_are_kept_until_their_own_ends(
+    next_day_world: World, decisions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held, "EVERY_SECONDS", 0.0)
+    renewed: list[str] = []
+    keep = Ledger.renew
+
+    def renew(self: Ledger, decision_id: str, owner: str) -> None:
+        renewed.append(decision_id)
+        keep(self, decision_id, owner)
+
+    monkeypatch.setattr(Ledger, "renew", renew)
+    judged: list[tuple[str, set[str]]] = []
+
+    class Noted(Steps):
+        def judge(self, bench: Workbench) -> GateReport:
+            judged.append((bench.decision_id, set(renewed)))
+            renewed.clear()
+            return super().judge(bench)
+
+    with Project(next_day_world.config, mirrored=False) as project:
+        adapt_together(project, decisions, Noted())
+    assert [each for each, _ in judged] == decisions
+    for number, (_, kept) in enumerate(judged):
+        # What has ended before is kept no longer; what waits for its turn is.
+        assert kept == set(decisions[number:])
+
+
+def test_what_lacked_memory_among_others_is_tried_alone(
+    next_day_world: World, decisions: list[str]
+) -> None:
+    sizes: list[int] = []
+
+    class Small(Steps):
+        def fine_tune(self, benches, renew):
+            sizes.append(len(benches))
+            if len(benches) > 1:
+                full = DeviceFullError("cuda:0: its memory does not suffice")
+                return {bench.decision_id: full for bench in benches}
+            return super().fine_tune(benches, renew)
+
+    with Project(next_day_world.config, mirrored=False) as project:
+        found = adapt_together(project, decisions[:2], Small())
+    assert sizes == [2, 1, 1]
+    assert {found[each] for each in decisions[:2]} <= {"promoted", "rejected", "waiting"}
+
+
+def test_an_outcome_can_be_read_by_another_process(
+    next_day_world: World, decisions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = httpx.Request("GET", "http://127.0.0.1:1/api")
+    error = httpx.HTTPStatusError(
+        "500 Server Error", request=request, response=httpx.Response(500, request=request)
+    )
+    given = {"one": "promoted", "two": error, "three": LakeError("a day is gone")}
+    monkeypatch.setattr("tasks.adaptation.adapt_together", lambda *_: given)
+    found = adapt_group.fn(next_day_world.config, "all", dict.fromkeys(given, "home"), 1, {})
+    read = pickle.loads(pickle.dumps(found))
+    assert (read["one"], str(read["three"])) == ("promoted", "a day is gone")
+    assert isinstance(read["three"], LakeError)
+    assert str(read["two"]) == "HTTPStatusError: 500 Server Error"
 
 
 def test_a_group_that_was_stopped_goes_on_in_another_group(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from driftune.config.loading import load_config
-from driftune.config.runner import Runner
+from driftune.config.runner import Needs, Runner
 from driftune.errors import ConfigError
 
 
@@ -30,6 +30,27 @@ def test_a_domain_changes_only_what_it_names() -> None:
     usual = {"num_cpus": 2.0, "num_gpus": 0.0, "memory": 1_500_000_000}
     assert runner.options("search") == usual
     assert runner.options("home") == {**usual, "num_gpus": 0.25, "resources": {"big": 1.0}}
+
+
+@pytest.mark.parametrize(
+    ("needs", "wanted"),
+    [
+        ({}, 64),
+        ({"cpus": 0.5}, 128),
+        ({"gpus": 1}, 4),
+        ({"gpus": 0.25, "cpus": 8}, 8),
+        ({"memory": "100GB"}, 2),
+        ({"resources": {"big": 1}}, 3),
+        ({"cpus": 0}, 64),
+        ({"gpus": 8}, 1),
+        ({"resources": {"rare": 1}}, 1),
+    ],
+)
+def test_a_cluster_takes_as_many_tasks_as_its_scarcest_resource(
+    needs: dict[str, Any], wanted: int
+) -> None:
+    has = {"CPU": 64.0, "GPU": 4.0, "memory": 2.5e11, "big": 3.0}
+    assert Needs.model_validate(needs).at_once(has) == wanted
 
 
 @pytest.mark.parametrize(

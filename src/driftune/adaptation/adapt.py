@@ -9,8 +9,10 @@ from driftune.adaptation.claim import Claim, carry_out
 from driftune.adaptation.conclude import conclude
 from driftune.adaptation.faults import fault_of
 from driftune.adaptation.groups import trained_together
+from driftune.adaptation.held import HeldClaims
 from driftune.adaptation.steps import FINE_TUNE, Steps
 from driftune.adaptation.workbench import Workbench
+from driftune.errors import DeviceFullError
 from driftune.project import Project
 from driftune.registry.records import TrainingFigures
 from driftune.registry.waiting import claim_look
@@ -61,13 +63,17 @@ def adapt_together(
         else:
             found[decision_id] = claim
     benches = {decision_id: Workbench(project, decision_id) for decision_id in claims}
-    trained = _fine_tuned(project, claims, benches, steps)
+    held = HeldClaims(project.ledger, {each: claim.owner for each, claim in claims.items()})
+    trained = _fine_tuned(held, benches, steps)
     for decision_id, claim in claims.items():
         bench = benches.pop(decision_id)
         try:
-            found[decision_id] = _judged(project, claim, bench, trained.get(decision_id), steps)
+            found[decision_id] = _judged(
+                project, claim, held, bench, trained.get(decision_id), steps
+            )
         except Exception as error:
             found[decision_id] = error
+        held.drop(decision_id)
     return found
 
 
@@ -83,29 +89,26 @@ def _claimed(project: Project, decision_id: str, steps: Steps) -> Claim | str:
 
 
 def _fine_tuned(
-    project: Project, claims: dict[str, Claim], benches: dict[str, Workbench], steps: Steps
+    held: HeldClaims, benches: dict[str, Workbench], steps: Steps
 ) -> Mapping[str, TrainingFigures | Exception]:
     """What came of several decisions' fine-tuning; nothing yet of one that is alone.
 
     One alone is fine-tuned where its errors are tried again.
     """
-    if len(claims) < 2:
+    if len(benches) < 2:
         return {}
-
-    def renew(decision_id: str) -> None:
-        project.ledger.renew(decision_id, claims[decision_id].owner)
-
     try:
         return steps.run(
-            FINE_TUNE, ", ".join(claims), lambda: steps.fine_tune([*benches.values()], renew)
+            FINE_TUNE, ", ".join(benches), lambda: steps.fine_tune([*benches.values()], held.renew)
         )
     except Exception as error:
-        return dict.fromkeys(claims, error)
+        return dict.fromkeys(benches, error)
 
 
 def _judged(
     project: Project,
     claim: Claim,
+    held: HeldClaims,
     bench: Workbench,
     trained: TrainingFigures | Exception | None,
     steps: Steps,
@@ -114,21 +117,19 @@ def _judged(
     decision_id, ledger = claim.decision_id, project.ledger
 
     def alone() -> TrainingFigures:
-        outcome = steps.fine_tune([bench], lambda one: ledger.renew(one, claim.owner))
-        figures = outcome[decision_id]
+        figures = steps.fine_tune([bench], held.renew)[decision_id]
         if isinstance(figures, Exception):
             raise figures
         return figures
 
     def work() -> str:
+        # Those before it in the group were judged meanwhile.
+        held.renew(decision_id)
         training = trained
-        if training is None or (isinstance(training, Exception) and steps.may_pass(training)):
+        if training is None or _may_pass_alone(training, steps):
             training = steps.run(FINE_TUNE, decision_id, alone)
         elif isinstance(training, Exception):
             raise training
-        else:
-            # Those before it in the group were judged meanwhile.
-            ledger.renew(decision_id, claim.owner)
         figures = training
         gate = steps.run("gate", decision_id, lambda: steps.judge(bench))
         state = steps.run("conclude", decision_id, lambda: conclude(project, claim, figures, gate))
@@ -137,6 +138,13 @@ def _judged(
 
     with steps.about(decision_id):
         return carry_out(ledger, claim, work, lambda error: fault_of(error).adaptation, steps)
+
+
+def _may_pass_alone(trained: TrainingFigures | Exception, steps: Steps) -> bool:
+    """Whether what failed among others is worth a try alone, where memory may suffice."""
+    if not isinstance(trained, Exception):
+        return False
+    return isinstance(trained, DeviceFullError) or steps.may_pass(trained)
 
 
 def look_again(project: Project, decision_id: str, day: date) -> str:

@@ -1,5 +1,6 @@
 """Where the domains of a day are worked on, and what one of them may take."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, TypedDict
 
 from pydantic import BeforeValidator, Field, field_validator
@@ -48,6 +49,15 @@ class Needs(Section):
         if self.resources:
             options["resources"] = dict(self.resources)
         return options
+
+    def at_once(self, has: Mapping[str, float]) -> int:
+        """How many tasks of these needs a cluster takes at once, one at least; ``has``: what it has
+        of each resource, by Ray's names."""
+        wanted = {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
+        if self.memory is not None:
+            wanted["memory"] = float(self.options()["memory"])
+        fits = [has.get(name, 0.0) // each for name, each in wanted.items() if each > 0]
+        return max(1, int(min(fits, default=has.get("CPU", 1.0))))
 
 
 class Runner(Section):

@@ -2,6 +2,8 @@
 
 import copy
 import logging
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,7 +20,7 @@ from driftune.models.adapters import (
     attach,
     choose_together,
 )
-from driftune.models.adapters.devices import say_once
+from driftune.models.adapters.devices import Chunk, say_once
 from tests.models.adapters.conftest import WIDTH, Heads
 
 PLACES = ["representation", "click.1"]
@@ -109,3 +111,39 @@ def test_parts_of_one_learner_s_batch_add_up_to_it(caplog: pytest.LogCaptureFixt
         assert one.report.select_loss == pytest.approx(losses, rel=1e-4)
     said = [each.message for each in caplog.records if "out of memory" in each.message]
     assert len(said) == len(set(said)) >= 3
+
+
+def test_a_size_that_another_thread_has_come_to_is_not_raised_again() -> None:
+    chunk, device = Chunk(8192, "a test"), torch.device("cpu")
+    chunk.halve(8192, device)
+    chunk.halve(2048, device)
+    chunk.halve(4096, device)
+    assert chunk.rows == 1024
+
+
+def test_a_checkpoint_of_other_places_is_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both places are equally wide, and the seeds make the same kernels."""
+
+    def train(place: str, progress: Callable[[str, int, int], None]) -> Chosen | Exception:
+        torch.manual_seed(1)
+        model = Heads()
+        with attach(model, IAKConfig(4, 8), [place], ["new"], seed=5) as adapted:
+            adapted.build(torch.ones(2, WIDTH))
+            begin = copy.deepcopy(adapted.adapter("new"))
+        choice = Choice(
+            "new", begin, rows(150, 0), [0], rows(70, 9), [0.0], CONFIG, tmp_path / "c", progress
+        )
+        with attach(model, AdapterBank(), [place]) as adapted:
+            return choose_together(adapted, [choice])[0]
+
+    def stop(label: str, done: int, most: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train("click.1", stop)
+    epochs: list[int] = []
+    train("convert.1", lambda label, done, most: epochs.append(done))
+    assert epochs == [1, 2]
+    assert "a checkpoint of another run" in caplog.text

@@ -5,13 +5,12 @@ import os
 import time
 from collections.abc import Callable
 
+from driftune.adaptation.held import EVERY_SECONDS, TIMES_A_LEASE
 from driftune.adaptation.outside.job import Attempt
 from driftune.errors import LedgerBusyError, TrainerError
 
 log = logging.getLogger("driftune")
 
-# At most so often, and several times within a lease.
-EVERY_SECONDS, TIMES_A_LEASE = 15.0, 10
 # A ledger that is away for less than this share of the lease costs nobody the claim.
 PATIENCE = 0.7
 

@@ -171,7 +171,8 @@ class Chunk:
                 f"{device}: its memory does not suffice for {self.work} of {tried} rows at once; "
                 + _HELP
             )
-        self.rows = max(LEAST_ROWS, tried // 2)
+        # Another thread may have come to fewer meanwhile.
+        self.rows = max(LEAST_ROWS, min(self.rows, tried // 2))
         say_once(
             f"{device}: out of memory in {self.work}; it goes on with fewer rows at once, which "
             "changes no result but for rounding"

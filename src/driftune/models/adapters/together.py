@@ -158,7 +158,11 @@ def _course(choice: Choice, way: Way, frozen: str) -> Course:
             )
     course = Course(Run(rows, selected, upper), learners, None, choice.progress)
     if choice.checkpoint is not None:
-        settings = [asdict(config), choice.domain, [*choice.windows], [*choice.betas]]
+        kernels = [
+            [place, kernel.config.kind, kernel.config.to_dict()]
+            for place, kernel in choice.start.items()
+        ]
+        settings = [asdict(config), choice.domain, [*choice.windows], [*choice.betas], kernels]
         prints = [frozen, fingerprint(choice.start)]
         made_of = mark(
             json.dumps(settings, sort_keys=True), prints, [choice.examples, choice.select]
