@@ -290,6 +290,8 @@ def test_a_job_whose_run_was_killed_is_ended_and_begun_again(
     assert not Workspace(world.config).trainer(decision).exists()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_run_killed_before_its_job_was_noted_leaves_none(
     next_day_world: World, tmp_path: Path, forks: ForkServerContext
 ) -> None:

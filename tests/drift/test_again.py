@@ -242,6 +242,8 @@ def test_the_windows_of_what_stays_stay(decided: World) -> None:
     assert before.keys() == after.keys() and before[day].rows == after[day].rows
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_two_runs_at_once_make_each_decision_once(decided: World, forks: ForkServerContext) -> None:
     day = decided.day(3)
     stricter(decided)

@@ -10,7 +10,8 @@ from tests.faults.table import ADAPTATION, ROLLBACK, Kill
 
 
 @pytest.mark.parametrize("case", parameters(ADAPTATION + ROLLBACK))
-@pytest.mark.few(1)
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_adaptation_or_rollback_that_is_killed(
     case: Kill, start: Start, children: Children, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:

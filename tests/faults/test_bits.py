@@ -16,8 +16,9 @@ def drill(_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Drill:
     return prepared(World.copied(_trained, tmp_path_factory.mktemp("bits") / "world"))
 
 
-@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_flipped_bit_changes_no_value_and_leaves_no_traceback(drill: Drill, kind: str) -> None:
     found = flip(drill, kind, flips=2 if kind in SLOW else 6, seed=7)
     assert found.keys() <= {"as it was", REFUSED}, found

@@ -58,6 +58,8 @@ def test_a_domain_s_wake_up_takes_all_that_waits(waiting: tuple[World, str]) -> 
     assert adapt(domain=key, config=str(world.params)) == "nothing waits"
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_domain_s_wake_up_leaves_other_domains_alone(waiting: tuple[World, str]) -> None:
     world, decision = waiting
     assert adapt(domain="search-south-0", config=str(world.params)) == "nothing waits"

@@ -22,6 +22,8 @@ def _open(params: str, ready: Event) -> int:
     return len(client(load_config(params, env={})).search_registered_models())
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_processes_that_open_a_store_at_once_find_it_whole(
     config: Config, forks: ForkServerContext
 ) -> None:

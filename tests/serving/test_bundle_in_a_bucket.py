@@ -132,6 +132,8 @@ def test_what_is_in_the_cache_is_checked_and_mended(served, bucket, tmp_path):
         Scorer.open(served.bundle, cache=tmp_path / "cache")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_damage_and_what_is_not_there_are_one_line_and_the_former_bundle_serves(
     served, bucket, monkeypatch
 ):

@@ -87,6 +87,8 @@ def test_a_text_that_may_be_a_number_is_refused_where_the_logs_say_no_types():
     assert found[role.source].to_pylist() == [3.0]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_signature_of_a_registered_bundle_has_the_columns_of_expressions(computed):
     with Project(computed.world.config) as project:
         found = {each.name: each for each in columns(project, read_manifest(computed.bundle))}

@@ -64,6 +64,8 @@ class Adapter(Section):
     else the CPU), `cpu`, `cuda`, `cuda:N` or `mps`. It is no part of a decision's
     settings."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """`bf16`: forward passes run in bfloat16 (autocast); losses and figures in full precision."""
+    """`bf16`: forward passes run in bfloat16 (autocast); losses and figures in full precision. A
+    batch of many domains passes each one's kernel by itself then, which may take longer than
+    `fp32`."""
     trainer: Trainer | None = None
     """A training job of your own in the place of all this; null: the built-in one."""

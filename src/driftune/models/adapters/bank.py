@@ -49,7 +49,8 @@ class AdapterBank(nn.Module):
 
     A domain keeps its slot while it is loaded. One thread may load and unload while others serve: a
     batch takes the adapters of its rows when it is grouped, and passes them at all places. The slot
-    of a domain that was unloaded is given to another one: take ``slots`` anew after ``unload``.
+    of a domain that was unloaded is given to another one: take ``slots`` anew after ``unload``, and
+    unload no domain whose rows other threads may be looking up.
     """
 
     def __init__(self) -> None:
