@@ -88,10 +88,6 @@ class Packs:
         """A copied or pickled adapter packs anew."""
         return Packs, ()
 
-    def forget(self) -> None:
-        """Drop the packs, whose weights somebody else holds."""
-        self._kept = {}
-
     def of(self, place: str, kernel: Kernel) -> Pack | None:
         """The pack of the kernel; None where it has none."""
         found = self._kept.get(place)
@@ -101,6 +97,14 @@ class Packs:
         if made is not None and made.stamps is not None:
             self._kept[place] = made
         return made
+
+
+@torch.no_grad()
+def unchanging(kernel: Kernel) -> Pack | None:
+    """The pack of a kernel that nothing is written into any more; None where it has none."""
+    if not isinstance(kernel, PackedKernel) or (weights := kernel.packed()) is None:
+        return None
+    return _packed(kernel, weights, (), (), None)
 
 
 @torch.no_grad()
@@ -114,6 +118,16 @@ def _pack(kernel: Kernel) -> Pack | None:
     if fixed:
         # Read after the stamps: a change meanwhile makes the pack out of date, not wrong.
         weights = kernel.packed() or weights
+    return _packed(kernel, weights, held, sources, stamps)
+
+
+def _packed(
+    kernel: PackedKernel,
+    weights: Sequence[Tensor],
+    held: tuple[Held, ...],
+    sources: tuple[Tensor, ...],
+    stamps: tuple[Stamp, ...] | None,
+) -> Pack:
     flat = torch.cat([each.reshape(-1) for each in weights])
     shapes = tuple(each.shape for each in weights)
     likeness = type(kernel), kernel.config.with_beta(0.0), shapes, flat.dtype, flat.device

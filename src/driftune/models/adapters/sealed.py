@@ -14,7 +14,7 @@ from driftune.models.adapters.bank import AdapterBank, Groups, Span, serves_toge
 from driftune.models.adapters.grouped import Piece
 from driftune.models.adapters.methods.kernel import Kernel
 from driftune.models.adapters.outputs import Output
-from driftune.models.adapters.packs import Likeness, Pack
+from driftune.models.adapters.packs import Likeness, Pack, unchanging
 
 
 class SealedBank(AdapterBank):
@@ -32,13 +32,12 @@ class SealedBank(AdapterBank):
         super().__init__()
         for domain, adapter in adapters.items():
             super().put(domain, adapter)
-        self._packs: dict[str, dict[Adapter, Pack]] = {}
-        self._pack()
+        self._packs: dict[str, dict[Adapter, Pack]] | None = None
 
     def bring(self, device: torch.device) -> None:
         """Move the adapters to the device."""
         super().bring(device)
-        self._pack()
+        self._packs = self._packed()
 
     def put(self, domain: str, adapter: Adapter) -> None:
         """Refused, as is all that would change the bank.
@@ -65,6 +64,9 @@ class SealedBank(AdapterBank):
     def _at(
         self, place: str, output: Output, groups: Groups
     ) -> tuple[list[Piece], list[tuple[Kernel, Span]]]:
+        # Not yet where nobody has attached it; by two threads at once it is made twice.
+        if self._packs is None:
+            self._packs = self._packed()
         packs = self._packs.get(place)
         if packs is None or not isinstance(output, Tensor) or not serves_together(output):
             return super()._at(place, output, groups)
@@ -79,24 +81,23 @@ class SealedBank(AdapterBank):
         return pieces, others
 
     @torch.no_grad()
-    def _pack(self) -> None:
-        """Pack the kernels of each place; those that are alike lie in one table."""
-        self._packs = {}
+    def _packed(self) -> dict[str, dict[Adapter, Pack]]:
+        """The packs of the kernels at each place; those that are alike lie in one table."""
         held = [each for each in self._adapters if isinstance(each, Adapter)]
+        found: dict[str, dict[Adapter, Pack]] = {}
         for place in self.widths:
             alike: dict[Likeness, dict[Adapter, Pack]] = {}
             for adapter in held:
                 kernel = adapter.at(place)
-                pack = None if kernel is None else adapter.packs.of(place, kernel)
+                pack = None if kernel is None else unchanging(kernel)
                 if pack is not None:
                     alike.setdefault(pack.likeness, {})[adapter] = pack
-            own = self._packs[place] = {}
+            own = found[place] = {}
             for packs in alike.values():
                 table = torch.stack([pack.flat for pack in packs.values()])
                 for row, (adapter, pack) in enumerate(packs.items()):
                     own[adapter] = pack._replace(flat=table[row], table=table, row=row)
-        for adapter in held:
-            adapter.packs.forget()
+        return found
 
 
 def _sealed(domain: str) -> TypeError:
