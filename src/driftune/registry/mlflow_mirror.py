@@ -1,8 +1,9 @@
 """MLflow: one registered model per domain; alias ``champion`` mirrors the ledger's pointer."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from driftune.config import Config
@@ -13,6 +14,9 @@ from driftune.redact import redact
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.records import Decision, GateReport
 from driftune.registry.rows import AdapterRecord
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 ALIAS = "champion"
 log = logging.getLogger("driftune")
@@ -76,8 +80,6 @@ def register(
     Raises:
         RegistryError: when MLflow cannot be reached or refuses.
     """
-    from mlflow.exceptions import MlflowException
-
     name, decision_id = model_name(decision.domain_key), decision.id
     tags = {
         "domain": decision.domain[:250],
@@ -101,17 +103,24 @@ def register(
             registry.log_metric(run.info.run_id, metric, value)
         registry.log_artifacts(run.info.run_id, str(folder))
         registry.set_terminated(run.info.run_id)
-        try:
-            registry.create_registered_model(name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-        created = registry.create_model_version(
-            name, source=run.info.artifact_uri, run_id=run.info.run_id, tags=tags
-        )
+        return new_version(registry, name, run.info.run_id, run.info.artifact_uri, tags)
     except faults() as error:
         raise RegistryError(f"{name}: MLflow refused the new version ({line_of(error)})") from None
-    return str(created.version)
+
+
+def new_version(
+    registry: "MlflowClient", name: str, run_id: str, source: str, tags: Mapping[str, str]
+) -> str:
+    """Make what a run has at ``source`` a version of a model, the first one too; returns it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        registry.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    made = registry.create_model_version(name, source=source, run_id=run_id, tags=dict(tags))
+    return str(made.version)
 
 
 def mirror(config: Config, ledger: Ledger, key: str) -> bool:

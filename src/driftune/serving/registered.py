@@ -14,7 +14,14 @@ from driftune.errors import RegistryError
 from driftune.lake.roles import mentioned
 from driftune.lake.scratch import scratch
 from driftune.project import Project
-from driftune.registry.mlflow_mirror import ALIAS, client, experiment_of, faults, line_of
+from driftune.registry.mlflow_mirror import (
+    ALIAS,
+    client,
+    experiment_of,
+    faults,
+    line_of,
+    new_version,
+)
 from driftune.serving.export import column_types
 from driftune.serving.manifest import NAME, Manifest, read_manifest
 from driftune.serving.parts import FOLDER
@@ -88,8 +95,6 @@ def register_bundle(project: Project, bundle: Path, name: str) -> str:
 
 def _create(config: Config, model: Path, manifest: Manifest, name: str) -> str:
     """Upload a saved model as a run's artifacts and make it a version."""
-    from mlflow.exceptions import MlflowException
-
     registry = client(config)
     tags = {
         TAG: manifest.bundle,
@@ -103,14 +108,7 @@ def _create(config: Config, model: Path, manifest: Manifest, name: str) -> str:
     )
     registry.log_artifacts(run.info.run_id, str(model), "model")
     registry.set_terminated(run.info.run_id)
-    try:
-        registry.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    source = f"{run.info.artifact_uri}/model"
-    made = registry.create_model_version(name, source=source, run_id=run.info.run_id, tags=tags)
-    return str(made.version)
+    return new_version(registry, name, run.info.run_id, f"{run.info.artifact_uri}/model", tags)
 
 
 def _save(project: Project, bundle: Path, manifest: Manifest, folder: Path) -> Path:
