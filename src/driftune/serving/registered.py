@@ -197,7 +197,7 @@ def _signature(found: list[Column]) -> "ModelSignature":
     from mlflow.models import ModelSignature
     from mlflow.types.schema import AnyType, ColSpec, Schema, TensorSpec
 
-    anything = AnyType()  # type: ignore[no-untyped-call]
+    anything = AnyType()  # type: ignore[no-untyped-call]  # untyped in MLflow
     inputs: list[ColSpec | TensorSpec] = [
         ColSpec(anything if each.kind == "any" else each.kind, each.name, required=each.needed)
         for each in found

@@ -94,7 +94,7 @@ class Checkpoint:
                     log.warning("%s: a checkpoint of another run; training starts anew", self.path)
                     return 0
                 found = json.loads(notes["notes"])
-                joined = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                joined = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
         except FileNotFoundError:
             return 0
         except (OSError, SafetensorError, ValueError) as error:
