@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import pytest
 
+from driftune.adaptation import held, workbench
 from driftune.adaptation import steps as adaptation_steps
-from driftune.adaptation import workbench
 from driftune.adaptation.adapt import adapt, look_again
 from driftune.adaptation.faults import FAULTS, End, fault_of
 from driftune.adaptation.steps import Steps
@@ -203,6 +203,7 @@ def test_every_epoch_renews_the_claim_and_a_lost_one_ends_the_work(
         renew(self, decision_id, owner)
 
     monkeypatch.setattr(Ledger, "renew", counted)
+    monkeypatch.setattr(held, "EVERY_SECONDS", 0.0)
 
     class Stolen(Steps):
         def fine_tune(
@@ -214,12 +215,13 @@ def test_every_epoch_renews_the_claim_and_a_lost_one_ends_the_work(
             return super().fine_tune(benches, renew)
 
     assert run(next_day_world, decision, Stolen()) == "claimed"
-    assert len(renewed) == 1
+    # Before the training, and after its first epoch.
+    assert len(renewed) == 2
     with Ledger(next_day_world.config) as ledger:
         ledger.release(decision, row_of(next_day_world, decision).owner, "x", final=False)
     run(next_day_world, decision)
     # The epoch that was whole when the claim was lost is not trained again.
-    assert len(renewed) == 2
+    assert len(renewed) == 4
     assert row_of(next_day_world, decision).gate is not None
 
 
