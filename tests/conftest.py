@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import chdir
+from contextlib import chdir, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -164,6 +164,25 @@ def judged_for_real(item: pytest.Item) -> bool:
     return folder in JUDGED_FOR_REAL or item.get_closest_marker("great_expectations") is not None
 
 
+# Of a suite's files.
+_ROOM = 4 << 30
+_MEMORY = Path("/dev/shm")
+
+
+def pytest_configure() -> None:
+    """Tests' files lie in memory where there is room: each write of a ledger waits for the disk."""
+    with suppress(OSError):
+        free = shutil.disk_usage(_MEMORY).free
+        if free > 2 * _ROOM and os.access(_MEMORY, os.W_OK) and _available() > 2 * _ROOM:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
+
+def _available() -> int:
+    """Bytes of memory that nobody uses."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))
+
+
 # Before xdist reads the groups.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -289,9 +308,17 @@ def undefined_world(_undefined: Path, tmp_path: Path) -> World:
 
 
 @pytest.fixture(scope="session")
-def forks() -> ForkServerContext:
-    """Where processes are forked from: a server that has imported everything, see tests.forks."""
-    return fork_server()
+def forks(request: pytest.FixtureRequest) -> ForkServerContext:
+    """Where processes are forked from: a server that has imported all they need, tests.forks."""
+    return fork_server(any(item.path.parent.name in WHOLE_DAYS for item in _forking(request)))
+
+
+# Folders whose forked processes train, erase, or live whole days.
+WHOLE_DAYS = ("adaptation", "drift", "faults", "retention")
+
+
+def _forking(request: pytest.FixtureRequest) -> list[pytest.Item]:
+    return [each for each in request.session.items if "forks" in getattr(each, "fixturenames", ())]
 
 
 @pytest.fixture(scope="session")

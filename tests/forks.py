@@ -17,11 +17,17 @@ from typing import Any
 import pytest
 
 PATIENCE = 240
+# In the environment of the server: "whole" or "light", see tests.preloaded.
+KEY = "DRIFTUNE_TESTS_PRELOADED"
 
 
-def fork_server() -> ForkServerContext:
-    """Start the server; returns where processes are made."""
+def fork_server(whole: bool) -> ForkServerContext:
+    """Start the server; returns where processes are made.
+
+    ``whole``: with all that a day needs imported, which takes some 20 s.
+    """
     context = multiprocessing.get_context("forkserver")
+    os.environ[KEY] = "whole" if whole else "light"
     context.set_forkserver_preload(["tests.preloaded"])
     ensure_running()
     return context

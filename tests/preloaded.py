@@ -1,12 +1,24 @@
-"""What the fork server imports once, so that no process of a test imports it again."""
+"""What the fork server imports once, so that no process of a test imports it again.
+
+``KEY`` names in the environment who asks: processes that race for a ledger need a tenth of what
+those do that live a whole day.
+"""
 
 import gc
 import importlib
+import os
 
-HEAVY = (
+from tests.forks import KEY
+
+LIGHT = (
     "alembic.command",
     "alembic.util",
     "deltalake",
+    "driftune.intake.release",
+    "tests.conftest",
+)
+WHOLE = (
+    *LIGHT,
     "evidently",
     "evidently.presets",
     "evidently.metrics",
@@ -19,7 +31,6 @@ HEAVY = (
     "sklearn.metrics",
     # What torch's optimisers import when the first one is made.
     "torch._dynamo",
-    "driftune.intake.release",
     "driftune.retention.erase",
     "driftune.retention.prune",
     "tests.faults.child",
@@ -28,7 +39,7 @@ HEAVY = (
 
 # All that is imported stays.
 gc.disable()
-for name in HEAVY:
+for name in WHOLE if os.environ.get(KEY) == "whole" else LIGHT:
     importlib.import_module(name)
 
 # A collection in a child would walk, and copy, all of it.

@@ -135,6 +135,7 @@ def test_the_table_says_what_a_fault_leads_to(error: Exception, adaptation: End,
         ),
     ],
 )
+@pytest.mark.few(3)
 def test_a_fault_ends_the_claim_as_the_table_says(
     next_day_world: World, decision: str, error: Exception, state: str, note: str
 ) -> None:

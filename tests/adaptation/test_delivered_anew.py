@@ -57,6 +57,8 @@ def lenient(next_day_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     return next_day_world
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_champion_is_stale_on_terminal_pages_and_in_a_message(
     lenient: World, driftune: Callable[..., Ended]
 ) -> None:

@@ -43,6 +43,8 @@ def adapted(world: World, decision: str, device: torch.device) -> tuple[Any, ...
     return training, report, (folder / "adapter.safetensors").read_bytes()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_challenger_of_a_device_is_that_of_the_cpu(
     next_day_world: World, day: date, tmp_path: Path
 ) -> None:

@@ -127,6 +127,8 @@ def test_a_small_domain_s_challenger_waits_and_is_promoted_when_its_rows_suffice
         assert ledger.champion_version(KEY) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_is_looked_at_once(small: tuple[World, str]) -> None:
     world, decision = small
     before = row_of(world, decision)

@@ -84,6 +84,8 @@ def test_labels_of_gate_rows_reach_neither_training_nor_selection_nor_the_day_s_
     assert train(trained_world, pending(trained_world, day)) == made
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_labels_of_training_rows_do_reach_training(trained_world: World, day: date) -> None:
     made = train(trained_world, pending(trained_world, day))
     chosen = instant(split_of(trained_world, day).select.time.min())

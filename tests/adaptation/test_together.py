@@ -73,6 +73,8 @@ def test_an_adapter_is_the_same_alone_in_pairs_and_in_any_order(
     assert _trained(next_day_world, decisions[::-1], workers=2) == alone
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_fault_of_one_leaves_the_others_as_they_would_be(
     next_day_world: World, decisions: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,8 @@ from tests.crowning import DOMAIN, KEY, bench, bring, crown, pending, random_ada
 
 
 @pytest.mark.trains
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_script_of_one_s_own_is_promoted_through_the_gate(next_day_world: World) -> None:
     world, day = next_day_world, next_day_world.day(4)
     name_trainer(world, [sys.executable, str(documented(world.root))])

@@ -184,6 +184,8 @@ def test_a_deployment_without_a_flow(world: World, decision: str) -> None:
         finetune(bench(world.config, ledger, decision))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_job_that_takes_too_long_is_ended_with_all_that_it_started(
     world: World, decision: str, tmp_path: Path
 ) -> None:

@@ -98,6 +98,8 @@ def test_both_answer_as_the_frozen_model_before_they_are_trained(backbone: ESMM)
         assert all(map(torch.equal, adapted(rows.domains, *rows.inputs), plain))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_hamur_learns_what_differs_between_domains(backbone: ESMM) -> None:
     made = replace(
         setting(CELLS, INPUT, SHARED),

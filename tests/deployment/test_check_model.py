@@ -628,6 +628,8 @@ def test_a_sound_project_passes_before_it_is_pretrained(
 
 
 @pytest.mark.trains
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_fault_ends_with_exit_code_1(world: World, driftune: Callable[..., Ended]) -> None:
     own = World(world.root, **section())
     own_world(own, numbers=len(number_names(own.config)))

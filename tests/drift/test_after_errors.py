@@ -3,6 +3,8 @@
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 from driftune.drift.detect import decide_day
 from driftune.drift.measure import failed, measure_domain
 from driftune.drift.windows import draw_windows
@@ -31,6 +33,8 @@ def decided(world: World, day: date, fails: str | None = None) -> Decision:
     return row
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_it_is_judged_among_all_of_its_day(trained_world: World, tmp_path: Path) -> None:
     day = trained_world.day(3)
     trained_world.write(day, impressions(day, 2400))

@@ -117,6 +117,7 @@ def test_a_rejection_leaves_the_reference_as_it_was(trained_world: World) -> Non
 
 
 @pytest.mark.parametrize("served", [True, pytest.param(False, marks=CI)])
+@pytest.mark.few(1)
 def test_a_new_backbone_queues_the_domains_that_had_an_adapter_once(
     trained_world: World, served: bool
 ) -> None:

@@ -270,6 +270,8 @@ def test_two_runs_at_once_make_each_decision_once(decided: World, forks: ForkSer
         "driftune.registry.ledger:Ledger.decide_within",
     ],
 )
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_kill_leaves_the_old_decisions_or_the_new_ones(
     decided: World, forks: ForkServerContext, point: str
 ) -> None:

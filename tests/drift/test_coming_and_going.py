@@ -69,7 +69,7 @@ def trained(world: World, change: Callable[[date, pd.DataFrame], pd.DataFrame]) 
     return world
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("change", "state", "sentence"),
     [
@@ -121,6 +121,8 @@ def test_a_domain_is_compared_with_the_reference_days_that_it_has(
     assert len(found[OTHERS[0]].scores.reference) == 3
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_new_domain_gets_its_reference_by_its_first_days(
     make_world: Callable[..., World],
 ) -> None:
@@ -283,6 +285,8 @@ def test_a_damaged_record_of_one_domain_s_past_stops_no_other(trained_world: Wor
     assert {found[name].state for name in OTHERS} == {State.STABLE}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_error_of_a_measurement_that_ended_elsewhere(trained_world: World) -> None:
     day = trained_world.day(3)
     trained_world.write(day)

@@ -202,6 +202,8 @@ def test_what_was_promoted_by_drift_is_followed_up_while_it_serves(
     assert made[SHIFTED].scores.rule != "follow-up"
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_waiting_challenger_holds_up_drift_and_its_late_promotion_cools_down(
     trained_world: World, day: date
 ) -> None:

@@ -25,6 +25,8 @@ def judge(held: list[Windows]) -> dict[str, list[Verdict]]:
 
 
 @pytest.mark.parametrize("noise", [pytest.param(0.0, marks=CI), 0.15])
+@pytest.mark.slow
+@pytest.mark.ci
 def test_p_values_of_days_without_drift_hold(noise: float) -> None:
     rng = np.random.default_rng(11)
     p_values: dict[str, list[float]] = {signal: [] for signal in SIGNALS}

@@ -109,6 +109,8 @@ def test_without_age_or_hand_the_first_day_asks_for_nothing(short: Callable[...,
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize("days", [2, pytest.param(3, marks=CI)])
+@pytest.mark.slow
+@pytest.mark.ci
 def test_two_reference_days_are_compared_with_the_first_day(
     short: Callable[..., World], days: int
 ) -> None:

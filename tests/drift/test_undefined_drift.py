@@ -36,6 +36,8 @@ FOUND = {
 }
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_each_says_why_and_no_domain_beside_it_is_hurt(
     undefined_world: World, driftune: Callable[..., Ended], capsys: pytest.CaptureFixture[str]
 ) -> None:

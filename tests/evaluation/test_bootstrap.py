@@ -159,6 +159,8 @@ def test_zipf_users_count_for_few():
     assert zipf.effective_users == pytest.approx(share.sum() ** 2 / (share @ share), rel=0.1)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_interval_covers_the_true_difference_where_rows_alone_would_not():
     everyone = clustered(np.arange(400_000) // 10, seed=0, insight=0.4)
     truth = auc(everyone[0], everyone[2]) - auc(everyone[0], everyone[1])

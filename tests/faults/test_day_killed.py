@@ -10,6 +10,8 @@ from tests.faults.table import DAY, DRIFT, Kill
 
 
 @pytest.mark.parametrize("case", parameters(DAY + DRIFT))
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_that_is_killed(
     case: Kill, start: Start, children: Children, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:

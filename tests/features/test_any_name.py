@@ -74,6 +74,8 @@ def delivered(names: list[str]) -> dict[str, int]:
 
 
 @pytest.mark.great_expectations
+@pytest.mark.slow
+@pytest.mark.ci
 def test_hostile_names_in_every_role_go_through(tmp_path: Path) -> None:
     names = [*NAMES, " ", "a"]
     world, found = live(tmp_path, names, "100% {of} \"it\" 'is' \\x \u202e💥")

@@ -88,6 +88,8 @@ def test_numbers_are_finite_and_standardised_on_the_reference_days(fitted):
     assert numbers.std(axis=0).max() < 1.2
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_nan_and_infinities_that_were_let_in_are_read_as_missing(tmp_path):
     world = World(
         tmp_path,
@@ -176,6 +178,8 @@ def test_days_of_another_format_are_encoded_anew(fitted, monkeypatch):
     assert encode_day(world.config, encoder, day) != before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_corrected_past_day_changes_the_file(fitted):
     world, encoder, day = fitted
     before = encode_day(world.config, encoder, day)

@@ -66,6 +66,8 @@ def test_rows_that_are_alike_keep_their_own_values(alike: World) -> None:
     assert (frame.groupby("event_time").size() >= 9).sum() == 2
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_parts_are_told_apart_by_their_instants(alike: World) -> None:
     config = alike.config
     encoder, days = load_encoder(Workspace(config).model / "encoder"), [alike.day(0), alike.day(1)]

@@ -94,6 +94,8 @@ def test_a_fault_of_the_report_neither_fails_an_adaptation_nor_hides_its_error(
     assert "not up to date: a page cannot be written; then run driftune report" in caplog.text
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_alert_names_domain_day_and_decision(waiting: tuple[World, str]) -> None:
     _, decision = waiting
     named = TaskRunFilter(name={"any_": [f"alert {decision}"]})

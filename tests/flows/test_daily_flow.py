@@ -53,6 +53,8 @@ def snapshot(world: World) -> tuple[Any, ...]:
 
 
 @pytest.mark.trains
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_stable_day_leaves_every_domain_alone(after_stable: World) -> None:
     found = states(after_stable, STABLE_DAY)
     assert set(found) == set(SIMULATION.domains)
@@ -133,6 +135,8 @@ def test_a_missing_day_fails_in_one_line_and_loses_nothing(after_stable: World) 
     assert snapshot(after_stable) == before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_first_run_without_logs_is_one_line(
     driftune: Callable[..., Ended], make_world: Callable[..., World]
 ) -> None:
@@ -238,6 +242,8 @@ def test_runs_that_piled_up_take_each_day_once_in_whatever_order(
     assert snapshot(simulated) == before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_refused_day_is_shown_and_does_not_reach_the_lake(simulated: World) -> None:
     path = simulated.root / "logs" / f"impressions-{STABLE_DAY}.parquet"
     frame = pd.read_parquet(path)
@@ -333,6 +339,8 @@ def test_equal_input_gives_equal_adapters_and_decisions(
     assert outcomes[0] == outcomes[1]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_prefect_holds_a_table_of_the_day_and_links_to_its_pages(simulated: World) -> None:
     run(simulated, STABLE_DAY)
     with get_client(sync_client=True) as client:

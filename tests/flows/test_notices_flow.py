@@ -41,6 +41,8 @@ def test_a_day_whose_target_is_away_is_done_all_the_same(simulated: World, inbox
     assert inbox.messages == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_run_that_failed_is_told_once_without_a_secret(
     simulated: World, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -181,6 +181,8 @@ def test_the_difference_is_that_of_all_rows_of_the_day(bad_champion: World) -> N
     assert found.error == pytest.approx((difference.high - difference.low) / 3.92, rel=1e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_same_day_again_changes_nothing(bad_champion: World) -> None:
     day = later(bad_champion, 3)
     first = check(bad_champion, day)
@@ -299,6 +301,8 @@ def test_a_new_backbone_s_domains_are_not_checked(bad_champion: World) -> None:
         assert ledger.champion_version(KEY) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_two_runs_at_once_record_and_take_back_once(
     bad_champion: World, forks: ForkServerContext
 ) -> None:

@@ -140,6 +140,7 @@ def rewrite(path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [remove, rewrite])
+@pytest.mark.few(1)
 def test_a_file_that_changes_between_validation_and_commit(
     ingested_world: World, change: Callable[[Path], None]
 ) -> None:

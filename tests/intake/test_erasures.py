@@ -119,6 +119,8 @@ LOSSES = [lose_list, damage_list, older_list, older_ledger, lose_ledger, older_l
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize("lose", LOSSES)
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_one_place_lost_refuses_the_day_and_again_mends_it(
     erased: World, tmp_path: Path, lose: Callable[[World, Path], str]
 ) -> None:

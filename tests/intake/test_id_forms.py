@@ -98,6 +98,8 @@ def test_numbers_among_which_some_are_written_otherwise_are_told(world: World) -
     assert "keeps its form: it was BIGINT" in broken(quality)["column_type"]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_column_that_was_away_for_a_day_keeps_its_form(world: World) -> None:
     lists = {"request_id": NUMBERS}
     taken_in(world, 0, {"a.parquet": lists})

@@ -68,6 +68,8 @@ def test_a_day_of_clicks_alone_is_taken_in(make_world: Make, ending: str) -> Non
     assert "conversions" not in json.dumps(profile)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_conversion_that_is_named_later_is_judged_by_the_days_that_had_it(
     make_world: Make,
 ) -> None:
@@ -100,6 +102,7 @@ def _fitted(world: World) -> Encoder:
     ],
     ids=["category gone", "convert gone", "category new"],
 )
+@pytest.mark.few(1)
 def test_an_encoder_of_other_roles_is_refused_in_one_line(
     make_world: Make, first: dict[str, Any], then: dict[str, Any], said: str
 ) -> None:

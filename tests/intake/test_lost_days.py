@@ -118,6 +118,8 @@ def test_days_out_of_reach_do_not_stop_a_run(kept: World) -> None:
             check_days(kept.config, ledger, kept.day(4 + 30))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_that_is_gone_for_good_can_be_given_up(kept: World) -> None:
     lose_newest_commit(kept)
     with Ledger(kept.config) as ledger:

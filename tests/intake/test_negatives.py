@@ -206,6 +206,8 @@ def test_rejected_clicks_and_copies_draw_nothing(make_world):
     assert rows_of(world, "count(*)", "item_id IS NULL") == [(0,)]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_erased_user_draws_nothing_and_is_in_no_drawn_row(make_world):
     world = clicks_world(make_world)
     world.write(FIRST, clicks(FIRST))
@@ -269,6 +271,8 @@ def test_days_before_there_were_drawn_rows_read_as_null(make_world):
     assert dict(counted) == {None: 400, False: 400, True: drawn}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_day_page_tells_drawn_rows_from_delivered_ones(make_world):
     world = clicks_world(make_world)
     world.write(FIRST, clicks(FIRST))
@@ -311,6 +315,8 @@ def test_wrong_negatives_are_one_line(make_world, given, columns, said):
 
 
 @pytest.mark.trains
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_base_is_trained_on_drawn_rows_and_tells_clicks_from_them(make_world):
     world = clicks_world(make_world, backbone={"epochs": 4})
     for number in range(REFERENCE_DAYS):

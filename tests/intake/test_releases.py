@@ -35,6 +35,8 @@ def test_rows_rejected_for_a_released_reason_enter_the_lake(copied: World) -> No
     assert read_release(Workspace(copied.config), day).reasons == ("duplicate",)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_with_a_release_is_a_no_op_when_it_comes_again(copied: World) -> None:
     day = copied.day(3)
     release(copied, day, ["duplicate"])

@@ -415,6 +415,8 @@ def test_a_damaged_table_is_one_line_of_its_own(make_world: Make) -> None:
     assert "set tables.users.format; the lake is unchanged" in line
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_erased_user_is_in_no_row_and_in_no_count(make_world: Make) -> None:
     world = small(make_world)
     world.write(FIRST)

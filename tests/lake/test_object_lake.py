@@ -78,6 +78,8 @@ def test_a_bucket_holds_what_a_folder_would(
     assert len(objects(bucket, remote, 3)) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_cache_may_go_at_any_time(remote: World) -> None:
     before, cache = checksum(remote.config), Workspace(remote.config).lake_cache
     rmtree(cache)
@@ -201,6 +203,8 @@ def test_an_adapter_from_a_bucket_is_the_one_from_a_folder(
     assert train(remote, f"{day}.home-north.r1") == made
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_store_that_is_away_is_one_line(remote: World, monkeypatch: pytest.MonkeyPatch) -> None:
     take_in(remote, 3)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")

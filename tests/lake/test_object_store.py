@@ -13,6 +13,8 @@ from driftune.registry.ledger import Ledger
 from tests.conftest import World, impressions
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_of_objects_makes_the_lake_that_its_files_make(
     ingested_world: World, bucket: Any
 ) -> None:

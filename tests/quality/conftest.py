@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.checkpoint import judged_plainly
 from tests.conftest import World, impressions
 from tests.quality.days import run
 
@@ -20,7 +21,8 @@ def _copied(_ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     frame.loc[50, "user_id"] = None
     frame.loc[60, ["click", "ordered"]] = [0, 1]
     world.write(day, pd.concat([frame, frame.iloc[:10]], ignore_index=True))
-    run(world, day)
+    with judged_plainly():
+        run(world, day)
     return folder
 
 

@@ -82,6 +82,8 @@ def test_a_broken_domain_is_kept_out_and_the_others_go_on(
     assert len(kept) == delivered
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_refused_domain_is_no_part_of_what_is_usual(ingested_world: World) -> None:
     world, day = ingested_world, ingested_world.day(3)
     world.write(day, no_clicks(impressions(day)))

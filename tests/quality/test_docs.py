@@ -3,6 +3,8 @@
 import json
 from datetime import date
 
+import pytest
+
 from driftune.config.workspace import Workspace
 from driftune.intake.ingest import check, domains_for
 from driftune.intake.stage import stage
@@ -34,6 +36,8 @@ def broken_day(world: World) -> date:
     return day
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_s_docs_name_what_broke(ingested_world: World) -> None:
     day = broken_day(ingested_world)
     found = {

@@ -57,6 +57,8 @@ def expect(kind: str, **arguments: Any) -> dict[str, Any]:
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize("kind", [pa.float64(), pa.float32()], ids=["double", "float"])
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_bound_is_broken_by_one_row(world: World, kind: pa.DataType) -> None:
     columns = {"missing": [nan], "above": [inf], "below": [-inf]}
     delivered(world, columns, kind)
@@ -183,6 +185,8 @@ def numbers(world: World, **severity: str) -> Ingested:
 @pytest.mark.parametrize(
     "kind", [pa.float64(), pytest.param(pa.float32(), marks=CI)], ids=["double", "float"]
 )
+@pytest.mark.slow
+@pytest.mark.ci
 def test_numbers_of_roles_and_features_go_to_quarantine(
     world: World, column: str, kind: pa.DataType
 ) -> None:
@@ -202,6 +206,8 @@ def test_a_column_that_no_role_names_is_kept_as_delivered(world: World) -> None:
     assert lake(world, "d_weight") == (ROWS, 2)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_label_that_is_nan_is_no_label(world: World) -> None:
     delivered(world, {"click": [nan, *[0.0] * 599, *[1.0] * 600], "ordered": [0.0] * ROWS})
     quality = run(world, FIRST).quality
@@ -210,6 +216,8 @@ def test_a_label_that_is_nan_is_no_label(world: World) -> None:
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize("column", ROLES)
+@pytest.mark.slow
+@pytest.mark.ci
 def test_rows_that_are_let_in_are_profiled_without_those_values(world: World, column: str) -> None:
     delivered(world, {"stars": [], column: [nan, inf, -inf]})
     quality = numbers(world, number_unreadable="off").quality

@@ -88,6 +88,8 @@ def test_an_hour_that_the_clock_skips_is_not_missed(make_world: Callable[..., Wo
         assert found.get("detail") == ("no rows in hours 2, 14" if day == days[4] else None)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_that_is_a_copy_of_another_is_refused(ingested_world: World) -> None:
     world, day = ingested_world, ingested_world.day(3)
     before = impressions(world.day(2))
@@ -186,6 +188,8 @@ def test_wrong_arguments_of_an_expectation_are_one_line(
         ),
     ],
 )
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_expectation_that_cannot_be_computed_is_broken_and_says_why(
     ingested_world: World, extra: dict[str, object], why: str
 ) -> None:

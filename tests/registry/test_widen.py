@@ -95,6 +95,8 @@ def open_ledger(params: Path) -> int:
         return len(ledger.decisions())
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_two_that_open_it_at_once_and_a_kill_lose_nothing(
     old: World, forks: ForkServerContext
 ) -> None:

@@ -69,6 +69,8 @@ def test_an_id_that_nothing_holds_has_an_exit_code_of_its_own(
     assert json.loads(document.out)["unknown"] == {"nobody": {}}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_others_are_erased_and_the_exit_code_tells(
     ingested_world: World, driftune: Command, tmp_path: Path
 ) -> None:

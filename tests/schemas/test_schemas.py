@@ -67,7 +67,7 @@ def _marks(schema: Schema) -> Any:
     return CI if schema.name in COSTLY else ()
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "schema", [pytest.param(each, id=each.name, marks=_marks(each)) for each in SCHEMAS]
 )

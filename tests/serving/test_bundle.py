@@ -35,6 +35,8 @@ def contents(bundle: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_same_state_gives_the_same_bytes_and_writes_no_part_again(served, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in served.bundle.rglob("*.*")}
     again = exported(served)
@@ -66,6 +68,8 @@ def test_a_promotion_changes_one_part_and_is_seen_by_refresh(served):
     assert after.equals(Scorer.open(served.bundle).score(served.rows))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_under_load_each_call_uses_one_manifest_as_a_whole(served, tmp_path):
     """Two states of a bundle take turns while threads score; no score is of both or of none."""
     first = tmp_path / "first"
@@ -111,6 +115,8 @@ def test_under_load_each_call_uses_one_manifest_as_a_whole(served, tmp_path):
     assert not wrong and calls
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_export_that_dies_before_its_manifest_leaves_the_former_bundle(served, monkeypatch):
     wanted = Scorer.open(served.bundle).score(served.rows)
     crown(served.world, random_adapter(served.world), served.world.config.reference.days, 2)
@@ -282,6 +288,8 @@ def test_a_type_that_may_be_read_otherwise_is_refused_in_one_line(read_only):
         Scorer.open(read_only.bundle).score(pa.Table.from_pandas(frame))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_reading_half_needs_no_more_than_it_says():
     code = (
         "import sys; from driftune.serving import Scorer; "

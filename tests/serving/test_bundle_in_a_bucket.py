@@ -40,6 +40,8 @@ def written(bucket: Any) -> dict[str, Any]:
     return {name.split("now/")[1]: each["LastModified"] for name, each in found.items()}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_only_missing_parts_are_uploaded_the_manifest_last_and_others_dropped(
     served, bucket, monkeypatch
 ):
@@ -212,6 +214,8 @@ def test_commands_take_addresses_and_status_shows_them(served, bucket, tmp_path:
     assert f"{URL}: bundle " in shown and "behind" not in shown
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_reading_half_knows_no_store_until_it_is_asked_for_an_address():
     code = (
         "import sys; from driftune.serving import Scorer, Follower; "

@@ -202,6 +202,8 @@ def test_bounds_and_bad_rows_are_refused_in_one_line(read_only, tmp_path):
         assert 'driftune_serving_rows_total{served_by="none"} 1.0' in metrics
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_is_no_bundle_is_one_line(tmp_path):
     command = [sys.executable, str(EXAMPLE), "--bundle", "nowhere"]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)

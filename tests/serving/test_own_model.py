@@ -150,6 +150,8 @@ def test_its_scores_are_those_of_training(_own, tmp_path):
     assert set(found["served_by"].to_pylist()) == {"adapter", "base"}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_files_that_are_written_over_do_not_change_its_scores(_own, tmp_path):
     moved = tmp_path / "moved"
     shutil.copytree(_own / "bundle", moved)
@@ -282,6 +284,8 @@ def test_what_it_reads_is_delivered_when_its_bundle_is_compared(_own):
     assert {'position AS "position"', 'request_id AS "request_id"'} <= {*delivered}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_its_bundle_is_compared_with_training(_own):
     with Project(World.at(_own).config) as project:
         assert "have the scores of training" in check_bundle(project, _own / "bundle", 200)

@@ -67,6 +67,7 @@ def test_hooks_of_one_generation_are_not_those_of_the_next(served):
         ("adapter", "damaged"),
     ],
 )
+@pytest.mark.few(2)
 def test_a_part_that_is_new_and_damaged_leaves_the_former_bundle_in_use(served, part, how):
     named = read_manifest(served.bundle)
     name = next(each for each in named.parts if each.startswith(part))

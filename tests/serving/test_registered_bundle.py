@@ -108,6 +108,8 @@ def test_a_rollback_gives_the_alias_back_to_the_version_of_that_bundle(served):
     assert len(tags) == 2
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_mlflow_refuses_is_one_line(served):
     with pytest.raises(RegistryError, match="a/b: MLflow refused the bundle") as error:
         register(served, "a/b")

@@ -63,6 +63,8 @@ def test_their_scores_are_those_of_training(computed):
     np.testing.assert_array_equal(found["p_click"].to_numpy()[scored], p_click[scored])
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_bundle_with_expressions_is_not_compared_and_says_so(computed):
     with Project(computed.world.config) as project:
         assert "its scores are not compared" in check_bundle(project, computed.bundle)

@@ -61,6 +61,8 @@ def tabled(_tabled):
     return Bundled(world, _tabled / "bundle", world.day(REFERENCE_DAYS))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_their_columns_come_from_the_bundle(tabled):
     p_click, _ = tabled.expected()
     frame = tabled.rows.to_pandas()

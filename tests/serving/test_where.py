@@ -39,6 +39,8 @@ def site(served) -> str:
         return build_site(served.world.config, ledger).read_text("utf-8")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_rollback_is_seen_to_have_reached_bundle_and_process(served):
     assert status(served) == [] and "What serves where" not in site(served)
     renew(served)

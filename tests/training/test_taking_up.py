@@ -108,7 +108,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_what_cannot_serve_is_not_taken_up(name: str, ingested_world: World) -> None:
     changes, said = REFUSED[name]
     world = owning(ingested_world, **changes)
@@ -135,6 +135,8 @@ def test_a_metric_that_it_does_not_predict_is_refused_when_it_is_loaded(
         load_model(owning(ingested_world, metric="ctcvr_auc").config)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_files_that_the_fingerprint_does_not_cover_are_told(
     ingested_world: World, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -141,6 +141,8 @@ def churning(world: World) -> World:
     return world
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_new_users_train_what_stands_for_them_and_the_record_says_so(make_world, caplog) -> None:
     caplog.set_level("INFO", "driftune")
     world = churning(make_world())

@@ -88,6 +88,7 @@ def chosen(method: IAKConfig, seeds: list[int], workers: int, cache: int = 1 << 
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("method", METHODS, ids=["residual", "replace"])
+@pytest.mark.few(2)
 def test_a_domain_alone_and_among_others(method: IAKConfig, workers: int) -> None:
     every = chosen(method, [0, 1, 2, 3, 4], workers)
     for number in (0, 3):

@@ -69,6 +69,8 @@ def test_phases_follow_one_another(planted: Any) -> None:
     assert moved == [COMPRESSION | MATCHING, COMPRESSION | PRIOR, MATCHING]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_warm_start_brings_a_replace_kernel_near_the_base(planted: Any) -> None:
     h, click, convert = planted.train
     rows = Examples((h,), (1 - click, convert * 0), torch.zeros(len(h), dtype=torch.long))

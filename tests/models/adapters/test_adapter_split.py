@@ -161,6 +161,8 @@ def test_a_module_passed_twice_is_adapted_twice() -> None:
         torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_splits_in_threads_neither_fail_nor_change_what_others_compute() -> None:
     """torch.fx traces by patching every module of the process."""
 

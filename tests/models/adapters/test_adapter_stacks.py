@@ -87,6 +87,7 @@ def state(each: Chosen) -> dict[str, Tensor]:
     [IAKConfig(4, 8, beta=0.1), IAKConfig(4, 8, combine="replace", warm_epochs=1, beta=0.1)],
     ids=["residual", "replace"],
 )
+@pytest.mark.few(2)
 def test_fewer_learners_a_step_change_no_bit(method: IAKConfig, workers: int) -> None:
     whole, sizes = chosen(method, WHOLE, workers)
     assert max(sizes) > PAIRS if workers == 1 else max(sizes) == PAIRS
