@@ -15,7 +15,7 @@ LIGHT = (
     "alembic.util",
     "deltalake",
     "driftune.intake.release",
-    "tests.conftest",
+    "tests.registry.conftest",
 )
 WHOLE = (
     *LIGHT,
