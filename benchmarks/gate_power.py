@@ -1,16 +1,18 @@
 """Error rates, coverage and power of the gate, on a simulated world whose truth is known."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from benchmarks.common import finish, options, say, table
 from benchmarks.gate_world import Noise, crowds, gate_cases, solve, solve_slice
 from driftune.config.gate import Gate
-from driftune.evaluation.gate import judge
+from driftune.evaluation.expected import GainRules, fit_prior
+from driftune.evaluation.gate import GateReport, judge
+from driftune.evaluation.verdicts import GAINS, decide
 
 ROWS, CORRELATION, GAIN, HARM, SLICE_HARM = 20_000, 0.94, 0.005, -0.003, 0.02
 MANY_USERS = 1000
@@ -18,7 +20,15 @@ MANY_USERS = 1000
 DECISIONS = 400
 SIZES = (2_000, 5_000, 10_000, 50_000)
 CORRELATIONS = (0.86, 0.90, 0.97)
-GAINS = (0.002, 0.003, 0.008)
+SIZES_OF_GAIN = (0.002, 0.003, 0.008)
+# Domains whose decisions of a day share the error.
+AMONG = 8
+# What is deployed, by ``gate.rule``; no challenger was judged before.
+DEPLOYED = {
+    "interval alone": (Gate(), 1),
+    f"interval among {AMONG}": (Gate(), AMONG),
+    "expected gain": (Gate(rule="expected_gain"), 1),
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,7 @@ class Outcome:
     error: np.ndarray
     covered: np.ndarray
     users: np.ndarray
+    deployed: Mapping[str, float]
 
     @property
     def power(self) -> float:
@@ -86,6 +97,7 @@ class Trial:
         noise = noise or solve(self.fresh, gain, correlation)
         truth = self.fresh.gain(noise)
         found = []
+        deployed: dict[str, list[bool]] = {rule: [] for rule in DEPLOYED}
         cases = gate_cases(self.drawn_from, noise, rows, decisions, self.decided)
         for case in cases:
             self.decided += 1
@@ -93,18 +105,43 @@ class Trial:
             one = report.difference
             if one is None:
                 raise ValueError(f"{name}: {report.rules}")
-            sliced = any(each.verdict == "fail" for each in report.slices)
-            covered = one.low <= truth <= one.high
+            worse = any(each.verdict == "fail" for each in report.slices)
+            inside = one.low <= truth <= one.high
+            for rule, passed in by_deployed(report).items():
+                deployed[rule].append(passed)
             found.append(
-                (report.decision == "promote", sliced, one.estimate, one.error, covered,
+                (report.decision == "promote", worse, one.estimate, one.error, inside,
                  one.effective_users)
             )  # fmt: skip
         say(f"{name}: {time.perf_counter() - started:.0f} s")
-        columns = [np.array(column) for column in zip(*found, strict=True)]
+        promoted, sliced, estimate, error, covered, users = (
+            np.array(column) for column in zip(*found, strict=True)
+        )
         return Outcome(
             name, truth, self.fresh.gain(noise, self.fresh.new_user),
-            self.fresh.correlation(noise), rows, *columns,
+            self.fresh.correlation(noise), rows, promoted, sliced, estimate, error, covered, users,
+            {rule: float(np.mean(passed)) for rule, passed in deployed.items()},
         )  # fmt: skip
+
+
+def by_deployed(report: GateReport) -> dict[str, bool]:
+    """Whether what is deployed promotes at a look that may spend all of the error.
+
+    A stricter confidence widens the interval; the rules beside those of the gain stay.
+    """
+    one = report.difference
+    assert one is not None
+    named = {name for names in GAINS.values() for name in names}
+    beside = [rule for rule in report.rules if rule.name not in named]
+    found = {}
+    for name, (policy, decisions) in DEPLOYED.items():
+        confidence = 1 - (1 - policy.confidence) / decisions
+        reach = float(stdtrit(one.freedom, (1 + confidence) / 2)) * one.error
+        wide = replace(one, low=one.estimate - reach, high=one.estimate + reach)
+        rules = GainRules(policy, confidence, fit_prior([], [])).rules(wide)
+        converts = report.guardrail_metric is not None
+        found[name] = decide([*beside, *rules], conversions=converts, rule=policy.rule) == "promote"
+    return found
 
 
 def main() -> None:
@@ -123,9 +160,17 @@ def main() -> None:
     if some:
         curves += [trial.run("by rows", some, rows=rows) for rows in SIZES]
         curves += [trial.run("by correlation", some, correlation=each) for each in CORRELATIONS]
-        curves += [trial.run("by gain", some, each) for each in GAINS]
+        curves += [trial.run("by gain", some, each) for each in SIZES_OF_GAIN]
     say("")
     table(HEAD, [each.line() for each in (equal, harmful, gain, sliced, *curves)])
+    table(
+        ("case", "true gain", "rows", *DEPLOYED),
+        [
+            [each.name, f"{each.truth:+.4f}", f"{each.rows:,}",
+             *(f"{share:.1%}" for share in each.deployed.values())]
+            for each in (equal, harmful, gain, sliced, *curves)
+        ],
+    )  # fmt: skip
     print_figures([equal, harmful, gain, sliced], curves)
 
 
@@ -153,6 +198,7 @@ def print_figures(main_cases: Sequence[Outcome], curves: Sequence[Outcome]) -> N
             "least_power_of_z_test": min(each.power / each.oracle for each in gains),
             "true_gain": {each.name: each.truth for each in main_cases},
             "slice_truth": sliced.slice_truth,
+            "deployed": {each.name: dict(each.deployed) for each in main_cases},
             "cases": [dict(zip(HEAD, each.line(), strict=True)) for each in every],
         }
     )

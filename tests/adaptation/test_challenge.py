@@ -55,6 +55,26 @@ def test_the_report_says_who_was_judged_on_what(next_day_world: World, day: date
     assert judge(next_day_world, decision) == report
 
 
+def test_what_is_to_be_expected_is_held_against_challengers_of_days_before(
+    next_day_world: World, day: date
+) -> None:
+    text = next_day_world.params.read_text(encoding="utf-8")
+    assert "rule: interval" in text
+    next_day_world.params.write_text(
+        text.replace("rule: interval", "rule: expected_gain"), encoding="utf-8"
+    )
+    decision = pending(next_day_world, day)
+    train(next_day_world, decision)
+    report = judge(next_day_world, decision)
+    assert report.plan is not None and report.plan.prior is not None
+    assert (report.plan.prior.mean, report.plan.prior.challengers) == (0.0, 0)
+    assert report.posterior is not None and report.posterior.mean == report.gain
+    assert abs(report.gain) < abs(report.difference.estimate)
+    assert [look.spent for look in report.looks] == [0.0]
+    text = json.dumps(report.document(), allow_nan=False)
+    assert GateReport.parse(text, decision).plan.prior == report.plan.prior
+
+
 def test_a_challenger_that_changes_nothing_is_not_promoted(
     next_day_world: World, day: date
 ) -> None:

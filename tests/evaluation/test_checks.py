@@ -15,7 +15,7 @@ from driftune.evaluation.checks import (
 )
 from driftune.evaluation.gate import GateReport
 from driftune.evaluation.placements import DeLong, delong, placements
-from driftune.evaluation.verdicts import MAY_BE_UNKNOWN, REQUIRED, decide
+from driftune.evaluation.verdicts import GAINS, MAY_BE_UNKNOWN, REQUIRED, decide
 from tests.evaluation.gate_worlds import World, failed, rule
 from tests.evaluation.gate_worlds import decide as judged
 
@@ -36,11 +36,11 @@ def found(estimate: float, error: float, reach: float = 2.0) -> PairedDifference
 
 def test_every_required_rule_is_told_and_passes(promoted: GateReport):
     assert promoted.decision == "promote"
-    assert {each.name for each in promoted.rules} >= set(REQUIRED)
+    assert {each.name for each in promoted.rules} >= {*REQUIRED, *GAINS["interval"]}
     assert failed(promoted) == []
 
 
-@pytest.mark.parametrize("missing", REQUIRED)
+@pytest.mark.parametrize("missing", [*REQUIRED, *GAINS["interval"]])
 def test_without_any_one_of_them_there_is_no_promotion(promoted: GateReport, missing: str):
     rest = [each for each in promoted.rules if each.name != missing]
     assert decide(rest) == "reject"
@@ -48,7 +48,7 @@ def test_without_any_one_of_them_there_is_no_promotion(promoted: GateReport, mis
     assert decide([]) == "reject"
 
 
-@pytest.mark.parametrize("name", REQUIRED)
+@pytest.mark.parametrize("name", [*REQUIRED, *GAINS["interval"]])
 def test_unknown_is_let_through_for_few_rules_only(promoted: GateReport, name: str):
     rules = [
         replace(each, verdict="unknown") if each.name == name else each for each in promoted.rules

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from driftune.evaluation.gate import Scores, judge
-from driftune.evaluation.verdicts import OF_CONVERSIONS, REQUIRED
+from driftune.evaluation.verdicts import GAINS, OF_CONVERSIONS, REQUIRED
 from tests.evaluation.gate_worlds import POLICY, ROWS, World, decide, failed, rule, sigmoid
 
 
@@ -204,6 +204,6 @@ def test_a_log_without_conversions_is_judged_by_clicks_alone() -> None:
     assert [rule for rule in judged.rules if rule not in told] == alone.rules
     assert not [name for name in alone.champion if "ctcvr" in name or "conver" in name]
     names = {rule.name for rule in alone.rules}
-    for name in set(REQUIRED) - set(OF_CONVERSIONS):
+    for name in {*REQUIRED, *GAINS["interval"]} - set(OF_CONVERSIONS):
         kept = [rule for rule in alone.rules if rule.name != name]
         assert name in names and replace(alone, rules=kept).decision == "reject"

@@ -12,7 +12,7 @@ from driftune.config.gate import Gate
 from driftune.evaluation.bootstrap import PairedDifference
 from driftune.evaluation.gate import GateReport
 from driftune.evaluation.looks import next_bound, outcome, plan, spend
-from driftune.evaluation.verdicts import REQUIRED, Decision, Rule, Verdict
+from driftune.evaluation.verdicts import GAINS, REQUIRED, Decision, Rule, Verdict
 
 POLICY = Gate()
 
@@ -140,7 +140,10 @@ def report(
     if decision == "insufficient":
         rules["enough_rows"] = "insufficient"
     given = {name.replace("_", " "): verdict for name, verdict in rules.items()}
-    made = [Rule(name, given.get(name, "pass"), None, "", "") for name in REQUIRED]
+    made = [
+        Rule(name, given.get(name, "pass"), None, "", "")
+        for name in (*GAINS["interval"], *REQUIRED)
+    ]
     difference = PairedDifference(
         champion=0.6,
         challenger=0.6 + estimate,

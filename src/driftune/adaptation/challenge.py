@@ -13,6 +13,7 @@ from driftune.config import Config
 from driftune.config.gate import Gate
 from driftune.config.marks import changed_settings, known_marks, settings_marks
 from driftune.errors import LedgerError, OvertakenError, RegistryError
+from driftune.evaluation import expected
 from driftune.evaluation import looks as sequential
 from driftune.evaluation.gate import GateRows, Scores, judge
 from driftune.evaluation.offpolicy import LoggedLists, compare_lists
@@ -21,8 +22,9 @@ from driftune.evaluation.slices import traffic_slices
 from driftune.io import JsonObject, finite
 from driftune.models.adapters import Adapter, AdapterBank
 from driftune.models.recommender import Recommender
+from driftune.registry.past_gains import first_looks
 from driftune.registry.records import GateReport
-from driftune.registry.records.gate import GateVerdict, Look, Plan, WaitsFor
+from driftune.registry.records.gate import GateVerdict, Look, Plan, Prior, WaitsFor
 from driftune.registry.records.training import Span, SplitSpans
 from driftune.registry.waiting import decided_with, last_look
 from driftune.training.rows import Rows
@@ -70,7 +72,10 @@ def challenge(bench: Workbench) -> GateReport:
         split.day_rows,
         decided_with(bench.project.ledger, row),
     )
-    before = Before(split.spans(), Plan(**planned, settings=settings_marks(bench.config)))
+    plan = Plan(**planned, settings=settings_marks(bench.config))
+    if bench.config.gate.rule == "expected_gain":
+        plan = plan.model_copy(update={"prior": _prior(bench)})
+    before = Before(split.spans(), plan)
     day = date.fromisoformat(row.day)
     judged = Judged(split.gate, [split.train, split.select], day, split.lake)
     return _look(bench, adapter, card.sha256, judged, before)
@@ -112,6 +117,16 @@ def challenge_again(bench: Workbench, day: date) -> GateReport:
     return _look(bench, adapter, card.sha256, judged, before)
 
 
+def _prior(bench: Workbench) -> Prior:
+    """What challengers of days before gained: by days, so that a day's domains change nothing for
+    each other, in whatever order they are judged.
+    """
+    row, metric = bench.decision, bench.config.gate.metric
+    gains = first_looks(bench.project.ledger, row.backbone, date.fromisoformat(row.day), metric)
+    found = expected.fit_prior([each.gain for each in gains], [each.error for each in gains])
+    return Prior(mean=found.mean, spread=found.spread, challengers=found.challengers)
+
+
 def _begins(decision_id: str, span: Span | None) -> str:
     if span is None or span.first is None:
         raise LedgerError(f"decision '{decision_id}': its gate report does not say which rows")
@@ -131,7 +146,13 @@ def _look(
     now = _scores(model, rows, bank)
     new = _scores(model, rows, AdapterBank.from_adapters({key: adapter}))
     gate_rows = _gate_rows(bench, judged)
-    report = judge(gate_rows, now, new, policy, seed=bench.config.seed, confidence=confidence)
+    prior = None if (held := before.plan.prior) is None else expected.Prior(**held.model_dump())
+    report = judge(
+        *(gate_rows, now, new, policy),
+        seed=bench.config.seed,
+        confidence=confidence,
+        prior=prior,
+    )
     measured = report.to_dict()
     verdict = sequential.outcome(report, policy, last)
     counts = report.decision != "insufficient"

@@ -19,8 +19,16 @@ class Gate(Section):
 
     metric: Literal["ctr_auc", "ctcvr_auc"] = "ctr_auc"
     """The metric that decides; the other one is the guardrail."""
+    rule: Literal["interval", "expected_gain"] = "interval"
+    """What shows a gain. `interval`: the interval of the difference above zero, and the minimum
+    effect. `expected_gain`: the gain to be expected, after what earlier challengers gained, above
+    zero, and a loss unlikely (see Explanation, The gate)."""
+    max_loss: float = Field(0.003, ge=0, allow_inf_nan=False)
+    """`expected_gain`: loss of the metric …"""
+    max_loss_chance: float = Field(0.05, gt=0, lt=0.5)
+    """… that may be so likely at most."""
     min_effect: float = Field(0.002, ge=0)
-    """AUC difference that the estimate must reach."""
+    """`interval`: AUC difference that the estimate must reach."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Coverage of the interval that must lie above zero."""
     resamples: int = Field(1000, ge=200)

@@ -18,10 +18,10 @@ _SHOWN: Mapping[str, bool | set[str]] = {
 # The form of marks: of what differs from the defaults, so that a key which a release adds changes
 # none. Those of before, without it, were of all keys.
 _FORM = "2:"
-# Keys that releases have added since the first marks of that form were kept.
+# Keys that releases have added since the first marks of that form were kept, in their order.
 _ADDED: Mapping[str, tuple[str, ...]] = {
     "features": ("debias",),
-    "gate": ("log_loss_tolerance",),
+    "gate": ("log_loss_tolerance", "rule", "max_loss", "max_loss_chance"),
     "adapter": ("precision", "trainer"),
 }
 
@@ -50,8 +50,10 @@ def known_marks(config: Config) -> dict[str, frozenset[str]]:
         whole = section.model_dump(mode="json", exclude=_SHOWN)
         found[name].add(_hash(whole))
         told = section.model_dump(mode="json", exclude_defaults=True)
-        late = {key for key in _ADDED.get(name, ()) if key not in told}
-        found[name].add(_hash({key: whole[key] for key in whole.keys() - late}))
+        added = _ADDED.get(name, ())
+        for first in range(len(added)):
+            late = {key for key in added[first:] if key not in told}
+            found[name].add(_hash({key: whole[key] for key in whole.keys() - late}))
     return {name: frozenset(marks) for name, marks in found.items()}
 
 

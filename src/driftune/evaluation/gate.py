@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from driftune.evaluation import rules as gate_rules
 from driftune.evaluation.bootstrap import PairedDifference, paired_differences
 from driftune.evaluation.calibration import CurvePoint, calibration_curve
 from driftune.evaluation.comparison import Comparison
+from driftune.evaluation.expected import GainRules, Posterior, Prior, fit_prior
 from driftune.evaluation.losses import LossDifference, paired_log_loss
 from driftune.evaluation.placements import DeLong, delong
 from driftune.evaluation.scorecard import scorecard
@@ -62,6 +63,7 @@ class GateReport:
     ``log_loss`` of the clicks' log loss; ``halves`` (two, or none), ``slices`` and ``delong`` are
     of ``metric``; ``calibration`` has each side's curve of clicks. Inputs that cannot be judged
     leave all of it empty or None; with too little data the rules end at the amounts.
+    ``posterior``: what is to be expected of it, by ``gate.rule: expected_gain`` alone.
     """
 
     rules: list[Rule]
@@ -77,15 +79,21 @@ class GateReport:
     halves: list[PairedDifference] = field(default_factory=list)
     slices: list[Slice] = field(default_factory=list)
     calibration: dict[str, list[CurvePoint]] = field(default_factory=dict)
+    posterior: Posterior | None = None
+    rule: Literal["interval", "expected_gain"] = "interval"
 
     @property
     def decision(self) -> Decision:
         """What the rules amount to."""
-        return decide(self.rules, conversions=self.guardrail_metric is not None)
+        converts = self.guardrail_metric is not None
+        return decide(self.rules, conversions=converts, rule=self.rule)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON-safe values; NaN becomes None."""
         values: dict[str, Any] = finite({"decision": self.decision, **asdict(self)})
+        del values["rule"]
+        if self.posterior is None:
+            del values["posterior"]
         return values
 
 
@@ -97,6 +105,7 @@ def judge(
     *,
     seed: int,
     confidence: float | None = None,
+    prior: Prior | None = None,
 ) -> GateReport:
     """Judge a challenger against the champion on the same rows; deterministic given ``seed``.
 
@@ -108,6 +117,7 @@ def judge(
         seed: draws the users.
         confidence: of the intervals where looks or domains share an error rate, else the policy's.
             Non-inferiority tests keep the policy's: a stricter one would let more through.
+        prior: what earlier challengers gained, for ``gate.rule: expected_gain``; none before it.
 
     Raises:
         TypeError, ValueError: when labels or scores are not numbers at all.
@@ -116,7 +126,7 @@ def judge(
     guarded = _guarded(rows, policy)
     rules = list(_input_rules(rows, champion, challenger))
     if any(rule.verdict != "pass" for rule in rules):
-        return GateReport(rules, policy.metric, guarded, level)
+        return GateReport(rules, policy.metric, guarded, level, rule=policy.rule)
     names, user = np.unique(np.asarray(rows.user), return_inverse=True)
     before, after = (
         scorecard(rows.click, rows.convert, user, side, side.as_shown)
@@ -142,11 +152,13 @@ def judge(
         [differences["first half"], differences["second half"]],
         judge_slices({name: differences[_SLICE + name] for name in rows.slices}, policy),
         _curves(rows, champion, challenger),
+        rule=policy.rule,
     )
     if any(rule.verdict != "pass" for rule in rules):
         return report
-    deciding = _deciding_rules(report, main, differences["itself"], policy)
-    return replace(report, rules=[*rules, *deciding])
+    gained = GainRules(policy, level, prior or fit_prior([], []))
+    deciding = _deciding_rules(report, main, differences["itself"], policy, gained)
+    return replace(report, rules=[*rules, *deciding], posterior=gained.posterior(main))
 
 
 def _log_loss(
@@ -209,13 +221,17 @@ def _comparisons(
 
 
 def _deciding_rules(
-    report: GateReport, main: PairedDifference, itself: PairedDifference, policy: Gate
+    report: GateReport,
+    main: PairedDifference,
+    itself: PairedDifference,
+    policy: Gate,
+    gained: GainRules,
 ) -> Iterator[Rule]:
     """The rules of a gate with enough data; ``itself``: the champion against itself."""
     level, before, after = report.confidence, report.champion, report.challenger
-    gain = gate_rules.interval_rule(main, policy, level)
+    gain, *beside = gained.rules(main)
     yield gain
-    yield gate_rules.effect_rule(main, policy)
+    yield from beside
     if report.guardrail is not None and report.guardrail_metric is not None:
         yield gate_rules.guardrail_rule(
             report.guardrail_metric, before, report.guardrail, policy, level
@@ -227,7 +243,7 @@ def _deciding_rules(
     yield checks.halves_rule(report.halves)
     if report.delong is not None:
         yield checks.delong_rule(main, report.delong)
-    promoted = gate_rules.interval_rule(itself, policy, level).verdict == "pass"
+    promoted = gained.rules(itself)[0].verdict == "pass"
     yield checks.self_rule(itself, promoted)
     if gain.verdict != "insufficient":
         yield checks.order_rule(main, _deciding(policy.metric, before, after))

@@ -17,12 +17,13 @@ from scipy.stats import norm
 
 from driftune.config.gate import Gate
 from driftune.evaluation.gate import GateReport
+from driftune.evaluation.verdicts import GAINS
 
 RHO = 1 / 3
 # A look with fewer rows than this over the last one's would spend error on next to nothing new.
 GROWTH = 1.05
 # Rules that more rows may turn.
-UNCERTAIN = frozenset({"interval above zero", "minimum effect"})
+UNCERTAIN = frozenset(name for names in GAINS.values() for name in names)
 # What a challenger waits for: enough rows to be judged at all, or to be shown to be better.
 DATA, CERTAINTY = "data", "certainty"
 Outcome = Literal["promote", "reject", "insufficient", "wait"]
@@ -82,9 +83,12 @@ def spend(
     """Confidence of the next look's interval, error spent with it, and whether it is the last.
 
     The last one, and the only one that may be judged (``wait`` off), spends all that is left.
-    ``looks`` that were not judged, for want of data, have spent nothing.
+    ``looks`` that were not judged, for want of data, have spent nothing. By ``expected_gain`` no
+    error is spent: what is to be expected does not depend on how often one looked.
     """
     last = is_last(policy, planned, looks) or rows >= planned["rows"]
+    if policy.rule == "expected_gain":
+        return policy.confidence, 0.0, last
     share = 1.0 if last or not policy.wait else rows / planned["rows"]
     spent = planned["error"] * share**RHO
     judged = [
@@ -140,7 +144,8 @@ def outcome(report: GateReport, policy: Gate, last: bool) -> Outcome:
     """What a look ends in: with more to come, it waits where more rows may lead to a promotion.
 
     That is with too little data, and, with ``gate.wait``, where the estimate is above zero, the
-    interval reaches the minimum effect, and nothing else speaks against the challenger.
+    interval reaches the minimum effect, and nothing else speaks against the challenger. By
+    ``expected_gain`` a minimum effect has no part in it.
     """
     failed = {rule.name for rule in report.rules if rule.verdict == "fail"}
     if report.decision == "insufficient":
@@ -151,7 +156,8 @@ def outcome(report: GateReport, policy: Gate, last: bool) -> Outcome:
         return report.decision
     difference = report.difference
     hopeful = difference is not None and (
-        difference.estimate > 0 and difference.high >= policy.min_effect
+        difference.estimate > 0
+        and difference.high >= (policy.min_effect if policy.rule == "interval" else 0.0)
     )
     return "wait" if hopeful and failed <= UNCERTAIN else "reject"
 

@@ -12,7 +12,15 @@ from driftune.config.gate import Gate
 from driftune.evaluation.bootstrap import PairedDifference
 from driftune.evaluation.losses import LossDifference
 from driftune.evaluation.slices import Slice
-from driftune.evaluation.verdicts import GUARDRAIL, LOG_LOSS, SLICES, Rule, Verdict
+from driftune.evaluation.verdicts import (
+    EFFECT,
+    GUARDRAIL,
+    INTERVAL,
+    LOG_LOSS,
+    SLICES,
+    Rule,
+    Verdict,
+)
 
 _TITLES = {"ctr_auc": "CTR-AUC", "ctcvr_auc": "CTCVR-AUC"}
 _POSITIVES = {"ctr_auc": "clicks", "ctcvr_auc": "conversions"}
@@ -63,7 +71,7 @@ def amount_rules(
 
 def interval_rule(difference: PairedDifference, policy: Gate, confidence: float) -> Rule:
     """The interval of the metric's difference, at ``confidence``, must lie above zero."""
-    name, limit = "interval above zero", "lower end > 0"
+    name, limit = INTERVAL, "lower end > 0"
     title = _TITLES[policy.metric]
     if math.isnan(difference.low):
         sentence = (
@@ -90,9 +98,7 @@ def effect_rule(difference: PairedDifference, policy: Gate) -> Rule:
         f"{'reaches' if enough else 'stays below'} the smallest one that counts, {least}"
     )
     verdict: Verdict = "pass" if enough else "fail"
-    return Rule(
-        "minimum effect", verdict, difference.estimate, f"≥ {policy.min_effect:g}", sentence
-    )
+    return Rule(EFFECT, verdict, difference.estimate, f"≥ {policy.min_effect:g}", sentence)
 
 
 def guardrail_rule(

@@ -11,7 +11,11 @@ GUARDRAIL = "guardrail"
 LOG_LOSS = "log loss"
 SLICES = "slices"
 DELONG = "DeLong"
-# Without each of these there is no promotion, whatever else passed.
+INTERVAL, EFFECT = "interval above zero", "minimum effect"
+EXPECTED_GAIN, LOSS_CHANCE = "expected gain", "chance of a loss"
+# What shows a gain, by ``gate.rule``.
+GAINS = {"interval": (INTERVAL, EFFECT), "expected_gain": (EXPECTED_GAIN, LOSS_CHANCE)}
+# Without each of these, and those of GAINS, there is no promotion, whatever else passed.
 REQUIRED = (
     "clicks",
     "conversions",
@@ -25,8 +29,6 @@ REQUIRED = (
     "enough users",
     "enough effective users",
     "figures in order",
-    "interval above zero",
-    "minimum effect",
     GUARDRAIL,
     LOG_LOSS,
     SLICES,
@@ -52,12 +54,12 @@ class Rule:
     sentence: str
 
 
-def decide(rules: Sequence[Rule], *, conversions: bool = True) -> Decision:
+def decide(rules: Sequence[Rule], *, conversions: bool = True, rule: str = "interval") -> Decision:
     """Promote only if every required rule is there and every rule passes.
 
-    ``conversions``: the log has them, so that their rules are required. Unknown holds up nothing
-    where that is allowed; any other shortcoming rejects, but too little data, which leaves it
-    undecided.
+    ``conversions``: the log has them, so that their rules are required; ``rule``: ``gate.rule``.
+    Unknown holds up nothing where that is allowed; any other shortcoming rejects, but too little
+    data, which leaves it undecided.
     """
     if any(rule.verdict == "insufficient" for rule in rules):
         return "insufficient"
@@ -66,5 +68,5 @@ def decide(rules: Sequence[Rule], *, conversions: bool = True) -> Decision:
         rule.verdict == "pass" or (rule.verdict == "unknown" and rule.name in MAY_BE_UNKNOWN)
         for rule in rules
     )
-    required = set(REQUIRED) if conversions else set(REQUIRED) - set(OF_CONVERSIONS)
+    required = {*REQUIRED, *GAINS[rule]} - set(() if conversions else OF_CONVERSIONS)
     return "promote" if passed and there >= required else "reject"

@@ -139,7 +139,10 @@ def decided_on(ledger: Ledger, days: Collection[str]) -> list[Decided]:
     """The decisions of days (ISO) in a few figures, of each day the one that counts last."""
     columns = [decisions.c[name] for name in Decided._fields[:-2]]
     query = sa.select(*columns).where(decisions.c.day.in_(days)).order_by(*OLDEST_FIRST)
-    gain = decisions.c.gate["difference"]["estimate"].as_float()
+    gain = sa.func.coalesce(
+        decisions.c.gate["posterior"]["mean"].as_float(),
+        decisions.c.gate["difference"]["estimate"].as_float(),
+    )
     auc = decisions.c.scores["told"]["auc"]["to"].as_float()
     try:
         # The database takes two figures out of kilobytes of JSON several times as fast.

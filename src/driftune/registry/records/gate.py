@@ -164,12 +164,29 @@ class Calibration(Record):
     challenger: Annotated[tuple[CurvePoint, ...], NULL_IS_EMPTY] = ()
 
 
+class Prior(Record):
+    """Mean and spread of what earlier challengers gained, and how many they were."""
+
+    mean: float
+    spread: float
+    challengers: int
+
+
+class Posterior(Record):
+    """The gain to be expected, its standard deviation, and the chance of a loss that matters."""
+
+    mean: Figure = None
+    spread: Figure = None
+    loss_chance: Figure = None
+
+
 class Plan(Record):
     """What the looks may spend of the error, fixed at the first one.
 
     ``error`` is this decision's, shared with ``decisions`` of its day; ``looks`` the most that
     there are, ``rows`` those expected at the last; ``settings``: marks of those that it was made
-    under, by the section of params.yaml.
+    under, by the section of params.yaml; ``prior``: what earlier challengers gained, by
+    ``gate.rule: expected_gain`` alone.
     """
 
     decisions: int = 1
@@ -177,6 +194,7 @@ class Plan(Record):
     looks: int
     rows: int
     settings: dict[str, str] = Field(default_factory=dict)
+    prior: Prior | None = None
 
 
 class Look(Record):
@@ -220,6 +238,7 @@ class GateReport(Document):
     halves: Annotated[tuple[Difference, ...], NULL_IS_EMPTY] = ()
     slices: Annotated[tuple[SliceOutcome, ...], NULL_IS_EMPTY] = ()
     calibration: Calibration | None = None
+    posterior: Posterior | None = None
     off_policy: OffPolicyReport | None = None
     weak: WeakSides | None = None
     champion_version: int | None = None
@@ -237,7 +256,11 @@ class GateReport(Document):
 
     @property
     def gain(self) -> float | None:
-        """Challenger minus champion in the gate's metric."""
+        """Challenger minus champion in the gate's metric: what is to be expected, where the gate
+        judged by that, else the estimate.
+        """
+        if self.posterior is not None and self.posterior.mean is not None:
+            return self.posterior.mean
         return None if self.difference is None else self.difference.estimate
 
     def weaknesses(self) -> list[str]:
