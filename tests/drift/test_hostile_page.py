@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from driftune.drift.cells import FIRST
-from driftune.drift.distances import compare
+from driftune.drift.evidently_report import compare
 from driftune.drift.evidently_page import frame_text, page_text
 from driftune.drift.profiles import Profile
 from driftune.reports.serve import serving
