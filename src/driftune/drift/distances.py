@@ -23,9 +23,9 @@ def distances(many: Sequence[Windows], rows: int) -> list[dict[str, float | None
     found: list[dict[str, float | None]] = [{} for _ in many]
     for name, signal in counted_signals().items():
         there = [place for place, own in enumerate(pairs) if name in own]
-        sides = [tuple(side[None] for side in pairs[place][name]) for place in there]
-        for place, distance in zip(there, signal.spreads(sides), strict=True):
-            found[place][name] = finite(float(distance[0]))
+        measured = signal.spreads([pairs[place][name] for place in there])
+        for place, distance in zip(there, measured.tolist(), strict=True):
+            found[place][name] = finite(distance)
     return found
 
 
@@ -45,6 +45,8 @@ def whole_pairs(windows: Windows, rows: int) -> dict[str, tuple[np.ndarray, np.n
 def whole_counts(counts: np.ndarray, most: int) -> np.ndarray:
     """Counts as whole numbers with their total, ``most`` at most, by largest remainders."""
     total = counts.sum()
+    if total <= most and not np.mod(counts, 1).any():
+        return counts.astype(np.int64)
     size = min(round(float(total)), most)
     exact = counts * (size / total)
     found = np.floor(exact + 1e-9)

@@ -1,6 +1,6 @@
 """What a signal's comparison of windows comes to: pairs of windows, and a reading of the day."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -26,9 +26,20 @@ class Pairs:
         """No pairs."""
         return cls(np.zeros(0), np.zeros(0), np.zeros(0))
 
+    def rows(self) -> Iterator["Pairs"]:
+        """The pairs of each row of ``square`` and ``noise`` (rows, pairs), alike in ``spread``."""
+        for square, noise in zip(self.square, self.noise, strict=True):
+            yield Pairs(square, noise, self.spread)
+
+    def part(self, part: slice) -> "Pairs":
+        """Some of the pairs."""
+        return Pairs(self.square[part], self.noise[part], self.spread[part])
+
     def usable(self) -> "Pairs":
         """The pairs that could be measured."""
-        good = np.isfinite(self.square) & np.isfinite(self.noise) & (self.noise > 0)
+        good = np.isfinite(self.square + self.noise) & (self.noise > 0)
+        if good.all():
+            return self
         return Pairs(self.square[good], self.noise[good], self.spread[good])
 
 

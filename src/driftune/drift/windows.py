@@ -285,9 +285,7 @@ def read_profiles(config: Config, window: DomainWindow) -> dict[date, Profile]:
     return profiles_of(config, [window])[window.key]
 
 
-def profiles_of(
-    config: Config, windows: Sequence[DomainWindow]
-) -> dict[str, dict[date, Profile]]:
+def profiles_of(config: Config, windows: Sequence[DomainWindow]) -> dict[str, dict[date, Profile]]:
     """As ``read_profiles``, of several domains of one day, by key: their file is read once.
 
     Raises:

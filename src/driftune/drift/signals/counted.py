@@ -1,6 +1,5 @@
 """Signals that compare how the rows of two windows are spread over cells, as Evidently does."""
 
-import hashlib
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,12 +12,14 @@ import numpy as np
 from driftune.drift.compare import Windows
 from driftune.drift.readings import Pairs, Reading, pairs_of_days
 from driftune.drift.signals.base import Facts, Move, Signal
+from driftune.drift.signals.chance import DRAWS, draw_pair, of_chance
 from driftune.drift.statistics import jensen_shannon, wasserstein
 
 if TYPE_CHECKING:
     from driftune.drift.profiles import Profile
 
-DRAWS = 100
+# Domains whose draws are compared in one pass: as many as caches hold.
+STACKED = 32
 
 
 @dataclass(frozen=True)
@@ -58,81 +59,99 @@ class CountedSignal(Signal):
         return self.readings([windows])[0]
 
     def readings(self, many: Sequence[Windows]) -> list[Reading | None]:
-        """See ``Signal.readings``; the distances of all domains' pairs are taken together."""
-        compared = [self._compared(windows) for windows in many]
-        there = [each for each in compared if each is not None]
-        squares = iter([found**2 for found in self.spreads([each.adjusted for each in there])])
-        return [None if each is None else each.reading(next(squares)) for each in compared]
+        """See ``Signal.readings``.
 
-    def spreads(self, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
-        """Distances of many pairs of adjusted counts (rows, cells), each (rows,).
-
-        Rows with as many cells are stacked; a row's distance does not depend on the others.
+        Domains with the same reference days and as many cells are stacked; all sums run over a
+        domain's own cells, so that its figures do not depend on the others.
         """
-        of_width: dict[int, list[int]] = defaultdict(list)
-        for place, (left, _) in enumerate(pairs):
-            of_width[left.shape[-1]].append(place)
-        found: list[np.ndarray] = [np.zeros(0)] * len(pairs)
-        for places in of_width.values():
-            left, right = (np.concatenate([pairs[n][side] for n in places]) for side in (0, 1))
-            ends = np.cumsum([len(pairs[n][0]) for n in places])
-            for place, own in zip(places, np.split(self.spread(left, right), ends[:-1]), strict=True):
-                found[place] = own
+        alike: dict[tuple[tuple[date, ...], int], list[int]] = defaultdict(list)
+        for place, windows in enumerate(many):
+            days = windows.reference_days(settled=self.of_champion)
+            now, then = self.pair(windows)
+            if days and min(now.sum(), then.sum()) > 0:
+                alike[(*days,), len(now)].append(place)
+        found: list[Reading | None] = [None] * len(many)
+        for (days, _), places in alike.items():
+            readings = self._together([many[place] for place in places], days)
+            for place, reading in zip(places, readings, strict=True):
+                found[place] = reading
         return found
 
-    def _compared(self, windows: Windows) -> "_Compared | None":
-        """A domain's pairs of windows; None when either side of today's has nothing."""
-        days = windows.reference_days(settled=self.of_champion)
-        if not days:
-            return None
-        by_day = np.array([self.counts(windows, windows.reference[day]) for day in days])
-        now, then = self.pair(windows)
-        if min(now.sum(), then.sum()) == 0:
-            return None
-        unit, freedom = self._chance(windows, by_day.sum(axis=0), int(now.sum()), int(then.sum()))
-        used = windows.comparable_days(settled=self.of_champion)
-        among = [pairs_of_days(days, same_weekday) for same_weekday in (True, False)]
-        left = np.concatenate([now[None], *(by_day[found.left] for found in among)])
-        right = np.concatenate([then[None], *(found.right @ by_day for found in among)])
-        sizes = 1 / np.maximum(left.sum(axis=-1), 1) + 1 / np.maximum(right.sum(axis=-1), 1)
-        number = np.concatenate([[len(used)], *(found.others for found in among)])
-        return _Compared(
-            adjusted=(self.adjusted(windows, left), self.adjusted(windows, right)),
-            noise=unit * sizes,
-            spread=1 + 1 / number,
-            matched=1 + len(among[0]),
-            freedom=freedom,
-            is_matched=windows.is_matched(settled=self.of_champion),
+    def spreads(self, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        """Distances (pairs,) of many pairs of adjusted counts (cells,), each independent."""
+        of_width: dict[int, list[int]] = defaultdict(list)
+        for place, (left, _) in enumerate(pairs):
+            of_width[len(left)].append(place)
+        found = np.zeros(len(pairs))
+        for places in of_width.values():
+            left, right = (np.array([pairs[n][side] for n in places]) for side in (0, 1))
+            found[places] = self.spread(left, right)
+        return found
+
+    def _together(self, many: Sequence[Windows], days: Sequence[date]) -> list[Reading | None]:
+        """The readings of domains with the same reference days and as many cells."""
+        by_day = np.array(
+            [[self.counts(each, each.reference[day]) for day in days] for each in many]
         )
+        now, then = (np.array([self.pair(each)[side] for each in many]) for side in (0, 1))
+        used = many[0].comparable_days(settled=self.of_champion)
+        among = [pairs_of_days(days, same_weekday) for same_weekday in (True, False)]
+        # Per domain: today's pair, those of days of a weekday, those of all days.
+        left = np.concatenate([now[:, None], *(by_day[:, each.left] for each in among)], axis=1)
+        right = np.concatenate([then[:, None], *(each.right @ by_day for each in among)], axis=1)
+        number = np.concatenate([[len(used)], *(each.others for each in among)])
+        sizes = 1 / np.maximum(left.sum(axis=-1), 1) + 1 / np.maximum(right.sum(axis=-1), 1)
+        chances = self._chances(many, by_day.sum(axis=1), now.sum(axis=-1), then.sum(axis=-1))
+        sides = (
+            np.array([self.adjusted(each, own) for each, own in zip(many, side, strict=True)])
+            for side in (left, right)
+        )
+        pairs = Pairs(self.spread(*sides) ** 2, chances[0][:, None] * sizes, 1 + 1 / number)
+        ends = 1 + len(among[0])
+        is_matched = many[0].is_matched(settled=self.of_champion)
+        found: list[Reading | None] = []
+        for own, freedom in zip(pairs.rows(), chances[1], strict=True):
+            today, matched, plain = (
+                own.part(part).usable() for part in (slice(1), slice(1, ends), slice(ends, None))
+            )
+            reading = Reading(today, matched, plain, float(freedom), is_matched)
+            found.append(reading if len(today) else None)
+        return found
 
-    def _chance(
-        self, windows: Windows, pool: np.ndarray, now: int, then: int
-    ) -> tuple[float, float]:
-        """Squared distance of samples of one distribution, per 1/n + 1/m, and its freedom.
+    def _chances(
+        self, many: Sequence[Windows], pools: np.ndarray, now: np.ndarray, then: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Squared distances of samples of one distribution, per 1/n + 1/m, and their freedom.
 
-        From resampled windows of the pooled reference; degrees of freedom by the first two moments
-        (Satterthwaite, Biometrics Bulletin 2, 1946).
+        From resampled windows of the pooled references (domains, cells), in the sizes ``now`` and
+        ``then`` (domains,); degrees of freedom by the first two moments (Satterthwaite, Biometrics
+        Bulletin 2, 1946). Each domain draws by a seed of its own.
         """
-        held = pool > 0
-        shares = pool[held] / pool.sum()
-        text = f"{windows.seed} {windows.key} {self.name}"
-        rng = np.random.default_rng(int(hashlib.sha256(text.encode()).hexdigest()[:16], 16))
-        left, right = (rng.multinomial(size, shares, DRAWS).astype(float) for size in (now, then))
-        squares = self._drawn(windows, left, right, held) ** 2
-        squares = squares[np.isfinite(squares)]
-        if not squares.size or squares.mean() <= 0:
-            # One cell alone: only what is new can be a distance, and one row of it is half chance.
-            return 1.0, 1.0
-        freedom = 2 * squares.mean() ** 2 / max(squares.var(), 1e-300)
-        return squares.mean() / (1 / now + 1 / then), max(1.0, float(freedom))
+        found = [np.zeros((0, DRAWS))]
+        for start in range(0, len(many), STACKED):
+            some = slice(start, start + STACKED)
+            found.append(self._drawn(many[some], pools[some], now[some], then[some]) ** 2)
+        return of_chance(np.concatenate(found), 1 / now + 1 / then)
 
     def _drawn(
-        self, windows: Windows, left: np.ndarray, right: np.ndarray, held: np.ndarray
+        self, many: Sequence[Windows], pools: np.ndarray, now: np.ndarray, then: np.ndarray
     ) -> np.ndarray:
-        """Distances (draws,) of drawn counts of the cells that are ``held`` (cells,)."""
-        sides = np.zeros((2, len(left), len(held)))
-        sides[0][:, held], sides[1][:, held] = left, right
-        return self.distance(windows, sides[0], sides[1])
+        """Distances (domains, draws) of drawn windows."""
+        sides = np.zeros((2, len(many), DRAWS, pools.shape[-1]))
+        for place, windows in enumerate(many):
+            held = pools[place] > 0
+            drawn = self._draw(windows, pools[place], int(now[place]), int(then[place]))
+            for side, counts in zip(sides, drawn, strict=True):
+                side[place][:, held] = counts
+                side[place] = self.adjusted(windows, side[place])
+        return self.spread(sides[0], sides[1])
+
+    def _draw(
+        self, windows: Windows, pool: np.ndarray, now: int, then: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Counts (draws, cells that have any) of windows in two sizes drawn from one pool."""
+        seed = f"{windows.seed} {windows.key} {self.name}"
+        return draw_pair(seed, pool[pool > 0] / pool.sum(), (now, then))
 
 
 @dataclass(frozen=True)
@@ -175,35 +194,14 @@ class NumericalSignal(CountedSignal):
         return wasserstein(left, right, self.values())
 
     def _drawn(
-        self, windows: Windows, left: np.ndarray, right: np.ndarray, held: np.ndarray
+        self, many: Sequence[Windows], pools: np.ndarray, now: np.ndarray, then: np.ndarray
     ) -> np.ndarray:
-        # Cells without a row between others change no distance, and are most of them.
-        return wasserstein(left, right, self.values()[held])
-
-
-@dataclass(frozen=True)
-class _Compared:
-    """A domain's pairs of windows: today's, then ``matched`` − 1 of days of a weekday, then those
-    of all days; ``adjusted`` counts (pairs, cells) of both sides, ``noise`` and ``spread`` (pairs,)
-    as those of ``Pairs``.
-    """
-
-    adjusted: tuple[np.ndarray, np.ndarray]
-    noise: np.ndarray
-    spread: np.ndarray
-    matched: int
-    freedom: float
-    is_matched: bool
-
-    def reading(self, square: np.ndarray) -> Reading | None:
-        """The reading, by the squared distances (pairs,); None when today's is none."""
-        today, matched, plain = (
-            Pairs(square[own], self.noise[own], self.spread[own]).usable()
-            for own in (slice(1), slice(1, self.matched), slice(self.matched, None))
-        )
-        if not len(today):
-            return None
-        return Reading(today, matched, plain, self.freedom, self.is_matched)
+        # Cells without a row change no distance, and are most of them.
+        found = np.zeros((len(many), DRAWS))
+        for place, windows in enumerate(many):
+            drawn = self._draw(windows, pools[place], int(now[place]), int(then[place]))
+            found[place] = wasserstein(*drawn, self.values()[pools[place] > 0])
+        return found
 
 
 def shares(counts: np.ndarray) -> np.ndarray:
