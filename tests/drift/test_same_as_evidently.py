@@ -133,8 +133,7 @@ def test_measuring_does_not_load_evidently() -> None:
         "import sys, numpy as np\n"
         "import driftune.drift.measure\n"
         "from driftune.drift.distances import distances\n"
-        "from driftune.drift.readings import Reading
-from driftune.drift.signals import SIGNALS\n"
+        "from driftune.drift.signals import SIGNALS\n"
         "from tests.drift.windows import windows\n"
         "held = [windows(np.random.default_rng(1), rows=600, days=3)]\n"
         "assert distances(held, 500)[0] and all(s.readings(held) for s in SIGNALS.values())\n"
