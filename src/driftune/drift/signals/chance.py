@@ -7,11 +7,14 @@ import numpy as np
 DRAWS = 100
 
 
-def draw_pair(seed: str, shares: np.ndarray, sizes: tuple[int, int]) -> tuple[np.ndarray, ...]:
+def draw_pair(
+    seed: str, shares: np.ndarray, sizes: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
     """Counts (draws, cells) of samples in two sizes from the same shares (cells,)."""
     number = int(hashlib.sha256(seed.encode()).hexdigest()[:16], 16)
     rng = np.random.default_rng(number)
-    return tuple(rng.multinomial(size, shares, DRAWS).astype(float) for size in sizes)
+    left, right = (rng.multinomial(size, shares, DRAWS).astype(float) for size in sizes)
+    return left, right
 
 
 def of_chance(squares: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -71,8 +71,8 @@ class CountedSignal(Signal):
             if days and min(now.sum(), then.sum()) > 0:
                 alike[(*days,), len(now)].append(place)
         found: list[Reading | None] = [None] * len(many)
-        for (days, _), places in alike.items():
-            readings = self._together([many[place] for place in places], days)
+        for (common, _), places in alike.items():
+            readings = self._together([many[place] for place in places], common)
             for place, reading in zip(places, readings, strict=True):
                 found[place] = reading
         return found
