@@ -24,10 +24,7 @@ THREADS = 4
 MILLION = 1_000_000
 # Rows a day of a domain among very many.
 FEW_ROWS = 500
-STATIONS = (
-    *("encode", "windows", "measure", "measure_cpu", "decide", "decide_cpu"),
-    *("seconds", "peak_gb"),
-)
+STATIONS = [
     "encode",
     "windows",
     "measure",
