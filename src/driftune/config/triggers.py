@@ -1,0 +1,215 @@
+"""Entries of ``drift.triggers`` that Evidently measures: what, how, from where on, and then what.
+
+Evidently loads slowly, and signals belong to a layer above: what there is of both is listed here,
+and a test holds the lists to what they name.
+"""
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pydantic import Field
+
+from driftune.config.base import Positive, Section
+from driftune.config.messages import near
+
+if TYPE_CHECKING:
+    from driftune.config.root import Config
+
+Action = Literal["adapt", "alert", "watch"]
+# ``label``: 0 or 1, which is measured as a number or as two categories, as the method asks for.
+Kind = Literal["numerical", "categorical", "label"]
+
+
+class Measure(NamedTuple):
+    """What is measured, and how: a ``signal`` or ``column`` (``of``) by name, Evidently's method.
+
+    Triggers of the same measure share its value.
+    """
+
+    of: str
+    what: str
+    method: str
+
+
+class Method(NamedTuple):
+    """A drift method of Evidently: its name in words, whether it gives a p-value, what it fits.
+
+    ``rows``: on how many rows of a side it is measured at most, where it is slow; else as many as
+    are sampled.
+    """
+
+    words: str
+    is_p: bool
+    kinds: frozenset[str]
+    rows: int | None = None
+
+
+_NUMERICAL, _CATEGORICAL = frozenset({"numerical"}), frozenset({"categorical"})
+_BOTH = _NUMERICAL | _CATEGORICAL
+METHODS: Mapping[str, Method] = {
+    "jensenshannon": Method("Jensen–Shannon", False, _BOTH),
+    "psi": Method("PSI", False, _BOTH),
+    "kl_div": Method("Kullback–Leibler", False, _BOTH),
+    "hellinger": Method("Hellinger", False, _BOTH),
+    "wasserstein": Method("Wasserstein", False, _NUMERICAL),
+    "ed": Method("energy distance", False, _NUMERICAL),
+    "ks": Method("Kolmogorov–Smirnov", True, _NUMERICAL),
+    "t_test": Method("t-test", True, _NUMERICAL),
+    "mannw": Method("Mann–Whitney", True, _NUMERICAL),
+    "anderson": Method("Anderson–Darling", True, _NUMERICAL),
+    "cramer_von_mises": Method("Cramér–von Mises", True, _NUMERICAL),
+    "es": Method("Epps–Singleton", True, _NUMERICAL),
+    "empirical_mmd": Method("MMD", True, _NUMERICAL, 1000),
+    "chisquare": Method("chi-square", True, _CATEGORICAL),
+    "z": Method("z-test", True, _CATEGORICAL),
+    "g_test": Method("G-test", True, _CATEGORICAL),
+    "fisher_exact": Method("Fisher's exact", True, _CATEGORICAL),
+    "TVD": Method("total variation", True, _CATEGORICAL, 1000),
+}
+"""Evidently's methods for one column of numbers or categories, by its own names."""
+
+COUNTED: Mapping[str, Kind] = {
+    "category_shown": "categorical",
+    "price_shown": "numerical",
+    "hour": "categorical",
+    "novelty": "categorical",
+    "prediction": "numerical",
+    "category_clicked": "categorical",
+    "price_clicked": "numerical",
+    "click_rate": "categorical",
+    "category_rate": "categorical",
+    "taste": "categorical",
+}
+"""The signals that Evidently can measure."""
+
+_SENSELESS: Mapping[str, str] = {
+    "user": "is an id: two samples of the same users are far apart",
+    "item": "is an id: two samples of the same items are far apart; write signal: novelty or taste",
+    "request": "is an id, and another one each day",
+    "time": "is another one each day; write column: hour",
+    "domain": "is the same in all rows that are compared",
+}
+
+
+class Trigger(Section):
+    """What Evidently measures of each domain's day against its reference days, and what follows
+    beyond a threshold in Evidently's own unit.
+
+    One of `signal` and `column` says what is measured; one of `above` and `p` is the threshold.
+    """
+
+    signal: str | None = None
+    """A counted signal, such as `click_rate`."""
+    column: str | None = None
+    """A role, a feature, a kept column, `hour`, `prediction`, `click` or `convert`."""
+    method: str
+    """A drift method of Evidently, such as `psi`, `wasserstein`, `ks` or `chisquare`."""
+    above: float | None = Field(None, ge=0)
+    """The distance above which it fires …"""
+    p: float | None = Field(None, gt=0, lt=1)
+    """… or the p-value below which it does, of methods that give one."""
+    domains: list[str] = Field(["*"], min_length=1)
+    """Domains by name; `*` stands for any text."""
+    days: Positive = 1
+    """Days in a row on which the threshold must be passed."""
+    action: Action = "alert"
+    """`adapt`: the domain has drifted; `alert`: a message and a mark; `watch`: it is watched."""
+
+    @property
+    def what(self) -> str:
+        """What is measured, by its name."""
+        return self.signal or self.column or ""
+
+    @property
+    def measure(self) -> Measure:
+        """What is measured, and how."""
+        return Measure("column" if self.signal is None else "signal", self.what, self.method)
+
+    def watches(self, domain: str) -> bool:
+        """Whether it is about a domain (name)."""
+        return any(fnmatchcase(domain, pattern) for pattern in self.domains)
+
+    def is_beyond(self, value: float | None) -> bool:
+        """Whether a measured value passes the threshold; none does not."""
+        if value is None:
+            return False
+        return value > self.above if self.above is not None else value < (self.p or 0.0)
+
+
+def column_kinds(config: "Config") -> dict[str, Kind]:
+    """The columns that roles and features name, and what else can be measured, by name."""
+    roles: dict[str, Kind] = {
+        **dict.fromkeys(("category",), "categorical"),
+        **dict.fromkeys(("price", "position", "propensity"), "numerical"),
+        **dict.fromkeys(("click", "convert"), "label"),
+    }
+    given = {name: kind for name, kind in roles.items() if getattr(config.columns, name)}
+    found: dict[str, Kind] = {**given, "hour": "categorical", "prediction": "numerical"}
+    found |= dict.fromkeys(config.features.categorical, "categorical")
+    return found | dict.fromkeys(config.features.numerical, "numerical")
+
+
+def as_measured(kind: Kind, method: str) -> str | None:
+    """Whether a method takes a kind of column as numbers or as categories; None: it does not."""
+    kinds = METHODS[method].kinds
+    wanted = ["categorical", "numerical"] if kind == "label" else [kind]
+    return next((each for each in wanted if each in kinds), None)
+
+
+def wrong_triggers(config: "Config") -> Iterator[str]:
+    """What is wrong with each entry, in a line that begins with its key."""
+    for number, entry in enumerate(config.drift.triggers):
+        if isinstance(entry, Trigger) and (said := _wrong(config, entry)) is not None:
+            yield f"drift.triggers.{number}: {said}"
+
+
+def _wrong(config: "Config", entry: Trigger) -> str | None:
+    if (entry.signal is None) == (entry.column is None):
+        return "name one of signal and column: what is measured"
+    if entry.method not in METHODS:
+        return _no_choice("method", entry.method, [*METHODS], "no drift method of Evidently")
+    if (entry.above is None) == (entry.p is None):
+        return f"give one of above and p; {_unit(entry.method)}"
+    if (entry.p is not None) != METHODS[entry.method].is_p:
+        return _unit(entry.method)
+    if entry.signal is None:
+        return _wrong_column(config, entry.what, entry.method)
+    if entry.signal in ("calibration", "auc"):
+        return f"{entry.signal!r} decides by its name alone: write {entry.signal}"
+    if entry.signal not in COUNTED:
+        return _no_choice("signal", entry.signal, [*COUNTED], "no signal that Evidently measures")
+    needs = entry.signal.split("_", maxsplit=1)[0]
+    if needs == "price" and config.columns.price is None:
+        return f"signal {entry.signal!r} needs columns.price; name it"
+    return _unfit(entry.signal, COUNTED[entry.signal], entry.method)
+
+
+def _wrong_column(config: "Config", name: str, method: str) -> str | None:
+    known = column_kinds(config)
+    if name in _SENSELESS and name not in known:
+        return f"column {name!r} {_SENSELESS[name]}"
+    if name in known:
+        return _unfit(name, known[name], method)
+    if not config.source.keep_columns:
+        told = "no role or feature, and source.keep_columns is false"
+        return _no_choice("column", name, [*known], told)
+    return None
+
+
+def _unfit(name: str, kind: Kind, method: str) -> str | None:
+    if as_measured(kind, method) is not None:
+        return None
+    fits = ", ".join(other for other in METHODS if as_measured(kind, other) is not None)
+    return f"method {method!r} does not fit {name!r}, which is {kind}; there are {fits}"
+
+
+def _unit(method: str) -> str:
+    if METHODS[method].is_p:
+        return f"{method} gives a p-value: write p: 0.001, below which it fires"
+    return f"{method} gives a distance: write above: 0.1, above which it fires"
+
+
+def _no_choice(key: str, given: str, allowed: list[str], what: str) -> str:
+    said = near(given, allowed) or f"; there are {', '.join(allowed)}"
+    return f"{key} = {given!r} is {what}{said}"

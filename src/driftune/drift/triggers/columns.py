@@ -1,0 +1,98 @@
+"""Columns that triggers name, in the lake: their SQL, and whether they are numbers or categories.
+
+What roles and features name is known from the configuration. Of a column that no role names the
+lake knows whether there is one, and its type.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from driftune.config import Config
+from driftune.config.triggers import METHODS, Measure, Trigger, as_measured, column_kinds
+from driftune.errors import ConfigError
+from driftune.lake.duck import connect, identifier
+from driftune.lake.kept import PREFIX, lake_name
+from driftune.lake.table import Lake
+from driftune.lake.types import FLOATS, is_number
+
+# Which the lake does not hold: the champion's, from the windows.
+PREDICTION = "prediction"
+_WORDS = ("VARCHAR", "BOOLEAN")
+
+
+@dataclass(frozen=True)
+class LakeColumn:
+    """A column as it is measured: ``sql`` over the lake's rows, ``is_number`` or categories."""
+
+    sql: str
+    is_number: bool
+
+
+def lake_columns(config: Config, lake: Lake) -> dict[Measure, LakeColumn]:
+    """What is read of the lake for the configured triggers.
+
+    Raises:
+        ConfigError: when the lake has no such column, or one that the method does not fit.
+    """
+    wanted = [
+        (number, entry)
+        for number, entry in enumerate(config.drift.triggers)
+        if isinstance(entry, Trigger) and entry.column not in (None, PREDICTION)
+    ]
+    if not wanted:
+        return {}
+    with connect() as con:
+        types = lake.types(con)
+    found = {}
+    for number, entry in wanted:
+        try:
+            found[entry.measure] = _column(config, types, entry)
+        except ConfigError as error:
+            raise ConfigError(f"{config.source_file}: drift.triggers.{number}: {error}") from None
+    return found
+
+
+def _column(config: Config, types: Mapping[str, str], entry: Trigger) -> LakeColumn:
+    known, name, method = column_kinds(config), entry.what, entry.method
+    kind = known.get(name)
+    if kind is None:
+        stored = _kept_name(types, name)
+        if stored is None:
+            raise ConfigError(_unknown(types, known, name))
+        kind = "numerical" if is_number(types[stored]) else "categorical"
+        if kind == "categorical" and types[stored] not in _WORDS:
+            raise ConfigError(
+                f"column {name!r} is {types[stored]} in the lake, neither a number nor a word; "
+                "name another"
+            )
+        whole = kind == "numerical" and types[stored] not in FLOATS
+        if whole and METHODS[method].kinds == {"categorical"}:
+            # Whole numbers are codes, too, where the method takes categories alone.
+            kind = "categorical"
+    else:
+        stored = _stored(config, name)
+    measured = as_measured(kind, method)
+    if measured is None:
+        fits = ", ".join(other for other in METHODS if as_measured(kind, other) is not None)
+        raise ConfigError(f"method {method!r} does not fit {name!r}, which is {kind}; write {fits}")
+    cast = "DOUBLE" if measured == "numerical" else "VARCHAR"
+    return LakeColumn(f"rows.{identifier(stored)}::{cast}", measured == "numerical")
+
+
+def _stored(config: Config, name: str) -> str:
+    """What the lake calls a column that a role or feature names."""
+    if name in config.features.categorical:
+        return f"f_{name}"
+    return f"x_{name}" if name in config.features.numerical else name
+
+
+def _kept_name(types: Mapping[str, str], name: str) -> str | None:
+    """What the lake calls a kept column, by its own name or the delivered one; None: none is so."""
+    stored = {other.lower(): other for other in types if other.startswith(PREFIX)}
+    given = name.lower()
+    return stored.get(lake_name(name).lower()) or stored.get(given)
+
+
+def _unknown(types: Mapping[str, str], known: Mapping[str, str], name: str) -> str:
+    kept = [other.removeprefix(PREFIX) for other in types if other.startswith(PREFIX)]
+    return f"column {name!r} is none of the lake; there are {', '.join([*known, *sorted(kept)])}"
