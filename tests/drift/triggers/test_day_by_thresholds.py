@@ -6,24 +6,28 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 
+from driftune.config import Config
 from driftune.drift.detect import decide_day
 from driftune.drift.measure import measure_day
 from driftune.drift.windows import draw_windows
-from driftune.errors import ConfigError
 from driftune.intake.ingest import ingest
+from driftune.notify.words import message_of
 from driftune.registry.ledger import Ledger
+from driftune.registry.outbox import owed
 from driftune.registry.records import Decision
+from driftune.registry.records.scores import TriggerScore
 from tests.conftest import DOMAINS, World, impressions
 
-DEARER = "home · north"
+MOVED = "home · north"
+NOTIFY = {"urls_env": "URLS"}
+PRICE = {"column": "price", "method": "wasserstein", "above": 0.8}
 Entry = Mapping[str, Any]
 
 
 def shifted(day: date) -> pd.DataFrame:
-    """A day on which prices of one domain are three times as high, and clicks there half as many,
-    in all categories alike; its conversions are gone.
+    """A day on which one domain's prices are three times as high, half of its clicks are gone, in
+    all categories alike, and all of its conversions.
     """
     frame = impressions(day, 2400)
     there = (frame["scene"] == "home") & (frame["region"] == "north")
@@ -34,11 +38,13 @@ def shifted(day: date) -> pd.DataFrame:
     return frame
 
 
-def decided(world: World, day: date, *entries: Entry | str, **drift: Any) -> dict[str, Decision]:
-    """Ingest and decide the shifted day under these triggers; decisions by domain."""
-    changed = World(world.root, drift={"triggers": list(entries), **drift}, notify=NOTIFY)
-    world.write(day, shifted(day))
-    config = changed.config
+def configured(world: World, *entries: Entry | str, **drift: Any) -> Config:
+    """The world's configuration under these triggers."""
+    return World(world.root, drift={"triggers": list(entries), **drift}, notify=NOTIFY).config
+
+
+def decided(world: World, day: date, config: Config) -> dict[str, Decision]:
+    """Ingest and decide a day; decisions by domain."""
     with Ledger(config) as ledger:
         ingest(config, ledger, day)
         windows = draw_windows(config, ledger, day)
@@ -46,26 +52,69 @@ def decided(world: World, day: date, *entries: Entry | str, **drift: Any) -> dic
         return {row.domain: row for row in ledger.decisions() if row.day == str(day)}
 
 
-NOTIFY = {"urls_env": "URLS"}
-PRICE = {"column": "price", "method": "wasserstein", "above": 0.8}
+def by_name(row: Decision) -> dict[str, TriggerScore]:
+    """What a decision's triggers came to, by what each measured and how."""
+    return {score.name: score for score in row.scores.triggers}
 
 
-def test_try(trained_world: World) -> None:
-    rows = decided(
+def test_each_kind_of_column_is_measured_and_each_action_taken(trained_world: World) -> None:
+    day = trained_world.day(3)
+    trained_world.write(day, shifted(day))
+    config = configured(
         trained_world,
-        trained_world.day(3),
         "calibration",
         {**PRICE, "action": "adapt"},
         {"column": "convert", "method": "z", "p": 0.001},
         {"signal": "click_rate", "method": "jensenshannon", "above": 0.05, "action": "watch"},
-        {"column": "prediction", "method": "ks", "p": 0.01},
+        {"column": "prediction", "method": "ks", "p": 0.0001},
         {"column": "category", "method": "psi", "above": 0.1},
-        {"column": "restaurant_id", "method": "hellinger", "above": 0.1},
-        {"column": "click", "method": "wasserstein", "above": 0.1},
-        {"column": "hour", "method": "chisquare", "p": 0.001},
-        {"signal": "price_clicked", "method": "ks", "p": 0.001},
+        {"column": "restaurant_id", "method": "hellinger", "above": 0.2},
+        {"column": "click", "method": "wasserstein", "above": 0.15},
+        {"column": "hour", "method": "chisquare", "p": 0.0001},
     )
+    rows = decided(trained_world, day, config)
+    assert {name: row.state for name, row in rows.items()} == {
+        **dict.fromkeys(DOMAINS, "stable"),
+        MOVED: "pending",
+    }
+    moved = rows[MOVED]
+    assert moved.scores.rule == "price (wasserstein)"
+    assert moved.sentence.startswith("Drifted: price, Wasserstein 3.")
+    assert moved.score is not None and moved.score > 1
+    fired = {name for name, score in by_name(moved).items() if score.fired}
+    assert fired == {
+        "price (wasserstein)",
+        "convert (z)",
+        "click_rate (jensenshannon)",
+        "click (wasserstein)",
+    }
+    for name in set(DOMAINS) - {MOVED}:
+        assert len(rows[name].scores.triggers) == 8
+        assert not any(score.fired for score in rows[name].scores.triggers)
+        assert rows[name].scores.alert is None
+    with Ledger(config) as ledger:
+        (told,) = [row for row in owed(ledger) if row.kind == "threshold"]
+    title, body = message_of(config, told)
+    assert title == f"Driftune: threshold: {MOVED}, {day}"
+    assert body.startswith("convert, z-test p ")
+
+
+def test_without_such_triggers_evidently_is_asked_for_nothing(trained_world: World) -> None:
+    day = trained_world.day(3)
+    trained_world.write(day, shifted(day))
+    rows = decided(trained_world, day, trained_world.config)
+    assert {row.state for row in rows.values()} == {"stable"}
     for row in rows.values():
-        print(row.domain, row.state, row.score, row.scores.rule, row.sentence)
-        for t in row.scores.triggers:
-            print("   ", t.words, t.fired, t.row)
+        assert row.scores_text is not None
+        assert "triggers" not in row.scores_text and "alert" not in row.scores_text
+
+
+def test_alerts_are_told_of_a_domain_that_has_too_few_clicks(trained_world: World) -> None:
+    day = trained_world.day(3)
+    trained_world.write(day, shifted(day))
+    adapting = {**PRICE, "action": "adapt"}
+    config = configured(trained_world, "auc", PRICE, adapting, min_clicks=2000)
+    rows = decided(trained_world, day, config)
+    assert {row.state for row in rows.values()} == {"insufficient"}
+    assert rows[MOVED].scores.alert is not None
+    assert ["Alert: price" in rows[name].sentence for name in (MOVED, "home · south")] == [1, 0]

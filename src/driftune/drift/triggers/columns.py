@@ -4,7 +4,7 @@ What roles and features name is known from the configuration. Of a column that n
 lake knows whether there is one, and its type.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from driftune.config import Config
@@ -28,27 +28,25 @@ class LakeColumn:
     is_number: bool
 
 
-def lake_columns(config: Config, lake: Lake) -> dict[Measure, LakeColumn]:
-    """What is read of the lake for the configured triggers.
+def lake_columns(
+    config: Config, lake: Lake, entries: Sequence[Trigger]
+) -> dict[Measure, LakeColumn]:
+    """What is read of the lake for these triggers.
 
     Raises:
         ConfigError: when the lake has no such column, or one that the method does not fit.
     """
-    wanted = [
-        (number, entry)
-        for number, entry in enumerate(config.drift.triggers)
-        if isinstance(entry, Trigger) and entry.column not in (None, PREDICTION)
-    ]
+    wanted = [entry for entry in entries if entry.column not in (None, PREDICTION)]
     if not wanted:
         return {}
     with connect() as con:
         types = lake.types(con)
     found = {}
-    for number, entry in wanted:
+    for entry in wanted:
         try:
             found[entry.measure] = _column(config, types, entry)
         except ConfigError as error:
-            raise ConfigError(f"{config.source_file}: drift.triggers.{number}: {error}") from None
+            raise ConfigError(f"{config.source_file}: drift.triggers: {error}") from None
     return found
 
 

@@ -1,7 +1,8 @@
 """Measure: what Evidently says of each domain's day, for all configured triggers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 import numpy as np
 
@@ -32,18 +33,23 @@ class MeasuredTriggers:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """A domain that is measured: its window, what it holds, and the triggers that watch it."""
+class Asked:
+    """A domain's day that is measured: its windows, and the triggers that watch it.
 
-    window: DomainWindow
+    ``windows_day``: of the day whose file names the windows' categories.
+    """
+
     windows: Windows
     entries: Sequence[Trigger]
+    windows_day: date
 
     @property
     def wanted(self) -> Compared:
+        """What is read of the lake for it."""
         days = self.windows.comparable_days(settled=False)
         then = sum(_rows(self.windows.reference[day]) for day in days)
-        return Compared(self.window.key, self.window.day, days, (_rows(self.windows.current), then))
+        now = _rows(self.windows.current)
+        return Compared(self.windows.key, self.windows.day, days, (now, then))
 
 
 def measure_triggers(
@@ -62,7 +68,7 @@ def measure_triggers(
         return MeasuredTriggers()
     counts = {each.key: each.counts for each in measured}
     problems: dict[str, Problem] = {}
-    asked: list[_Asked] = []
+    asked: list[Asked] = []
     for window in windows:
         try:
             domain = _asked_of(config, window, counts.get(window.key, {}))
@@ -71,27 +77,46 @@ def measure_triggers(
             continue
         if domain is not None:
             asked.append(domain)
-    lake = Lake.of(config)
-    columns = lake_columns(config, lake)
+    of_key = {window.key: window for window in windows}
     readings: dict[str, Sequence[Reading]] = {}
-    with drawn_rows(
-        config, lake, [each.wanted for each in asked], [*dict.fromkeys(columns.values())]
-    ) as drawn:
-        for each in asked:
-            try:
-                values = _values(config, each, columns, drawn)
-                found = [Reading(entry, values[entry.measure]) for entry in each.entries]
-                readings[each.window.key] = found
-            except Exception as error:
-                problems[each.window.key] = _fault(each.window, error)
+    for each, found in measured_days(config, asked):
+        key = each.windows.key
+        if isinstance(found, Exception):
+            problems[key] = _fault(of_key[key], found)
+        else:
+            readings[key] = [Reading(entry, found[entry.measure]) for entry in each.entries]
     return MeasuredTriggers(readings, problems)
+
+
+def measured_days(
+    config: Config, asked: Sequence[Asked]
+) -> Iterator[tuple[Asked, Mapping[Measure, float | None] | Exception]]:
+    """What Evidently says of each domain's day, or the error that this ended in; the lake is read
+    once for all.
+
+    Raises:
+        ConfigError: when the lake has no column that a trigger names.
+        LakeError: when the lake lacks a day.
+    """
+    lake = Lake.of(config)
+    entries = {entry.measure: entry for each in asked for entry in each.entries}
+    columns = lake_columns(config, lake, [*entries.values()])
+    read = [*dict.fromkeys(columns.values())]
+    with drawn_rows(config, lake, [each.wanted for each in asked], read) as drawn:
+        for each in asked:
+            found: Mapping[Measure, float | None] | Exception
+            try:
+                found = _values(config, each, columns, drawn)
+            except Exception as error:
+                found = error
+            yield each, found
 
 
 def _fault(window: DomainWindow, error: Exception) -> Problem:
     return fault(window.domain, "its triggers cannot be measured", error)
 
 
-def _asked_of(config: Config, window: DomainWindow, counts: Mapping[str, int]) -> _Asked | None:
+def _asked_of(config: Config, window: DomainWindow, counts: Mapping[str, int]) -> Asked | None:
     """The domain with what watches it; None where nothing does, or there is too little of it."""
     entries = [entry for entry in config.drift.measured if entry.watches(window.domain)]
     least = config.drift.min_rows
@@ -99,7 +124,8 @@ def _asked_of(config: Config, window: DomainWindow, counts: Mapping[str, int]) -
     whole = window.hours >= config.quality.min_hours
     if not entries or window.problem is not None or not enough or not whole:
         return None
-    return _Asked(window, compared(config, window, read_profiles(config, window)), entries)
+    windows = compared(config, window, read_profiles(config, window))
+    return Asked(windows, entries, window.day)
 
 
 def _rows(profile: Profile) -> int:
@@ -108,10 +134,10 @@ def _rows(profile: Profile) -> int:
 
 
 def _values(
-    config: Config, asked: _Asked, columns: Mapping[Measure, LakeColumn], drawn: Drawn
+    config: Config, asked: Asked, columns: Mapping[Measure, LakeColumn], drawn: Drawn
 ) -> dict[Measure, float | None]:
     measures = dict.fromkeys(entry.measure for entry in asked.entries)
-    sides = drawn.sides(asked.window.key, asked.window.day)
+    sides = drawn.sides(asked.windows.key, asked.windows.day)
     found: dict[Measure, float | None] = {}
     for measure in measures:
         if measure in columns:
@@ -127,7 +153,7 @@ def _values(
     return found
 
 
-def _counted(config: Config, asked: _Asked, measure: Measure) -> Sides | None:
+def _counted(config: Config, asked: Asked, measure: Measure) -> Sides | None:
     """Both sides of what the windows hold as counts: of a signal, or the champion's predictions."""
     most, windows = config.drift.sample_rows, asked.windows
     signal = SIGNALS[measure.what]
@@ -137,7 +163,7 @@ def _counted(config: Config, asked: _Asked, measure: Measure) -> Sides | None:
         assert measure.what == PREDICTION
         chances = 1 / (1 + np.exp(-logit_values()))
         return _of_counts(signal.pair(windows), chances, most)
-    names = category_names(config, asked.window.day)
+    names = category_names(config, asked.windows_day)
     now, then = frames(windows, names, most)
     if measure.what not in now.columns:
         return None
