@@ -34,7 +34,7 @@ TRIGGERS: list[tuple[dict[str, Any], str]] = [
     ({"column": "price", "method": "ks", "above": 1}, "ks gives a p-value: write p: 0.001"),
     ({"column": "price", "method": "wasserstein", "p": 0.1}, "wasserstein gives a distance"),
     ({"column": "price", "method": "chisquare", "p": 0.1}, "method 'chisquare' does not fit"),
-    ({"column": "category", "method": "ks", "p": 0.1}, "'ks' does not fit 'category', which is"),
+    ({"column": "category", "method": "ks", "p": 0.1}, "method 'ks' does not fit 'categ"),
     ({"column": "user", "method": "psi", "above": 1}, "column 'user' is an id: two samples of"),
     ({"column": "time", "method": "psi", "above": 1}, "column 'time' is another one each day"),
     ({"signal": "auc", "method": "psi", "above": 1}, "'auc' decides by its name alone"),
@@ -183,12 +183,17 @@ WRONG = [
     Wrong("a bound", "gate.calibration_band", [2, 1], "the first bound must be below the second"),
     Wrong("three bounds", "gate.calibration_band", [1, 2, 3], "= [1, 2, 3]: must have 2 values"),
     Wrong("a signal", "drift.triggers", ["auk"], "drift.triggers.0 = 'auk': must be 'calibration'"),
-    Wrong("a number for it", "drift.triggers", [3], "must be 'calibration' or 'auc'"),
+    Wrong("a number for it", "drift.triggers", [3], "= 3: must be 'calibration', 'auc' or {signal"),
     *(
         Wrong(f"trigger {number}", "drift.triggers", ["auc", entry], f"drift.triggers.1: {line}")
         for number, (entry, line) in enumerate(TRIGGERS)
     ),
-    Wrong("a trigger's key", "drift.triggers", [{"colum": "price"}], "did you mean column?"),
+    Wrong(
+        "a trigger's key",
+        "drift.triggers",
+        [{"colum": "price", "method": "psi"}],
+        "did you mean column?",
+    ),
     Wrong("no method", "drift.triggers", [{"column": "price"}], "key 'drift.triggers.0.method' is"),
     Wrong(
         "an action",
