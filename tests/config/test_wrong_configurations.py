@@ -27,8 +27,8 @@ class Wrong(NamedTuple):
 
 # Entries of drift.triggers that are wrong, and their lines.
 TRIGGERS: list[tuple[dict[str, Any], str]] = [
-    ({"method": "psi", "above": 1}, "name one of signal and column"),
-    ({"column": "a", "signal": "hour", "method": "psi", "above": 1}, "name one of signal and"),
+    ({"method": "psi", "above": 1}, "name one of signal, column and metric"),
+    ({"column": "a", "signal": "hour", "method": "psi", "above": 1}, "name one of signal, col"),
     ({"column": "price", "method": "psy", "above": 1}, "method = 'psy' is no drift method of"),
     ({"column": "price", "method": "psi"}, "give one of above and p; psi gives a distance"),
     ({"column": "price", "method": "ks", "above": 1}, "ks gives a p-value: write p: 0.001"),
@@ -38,6 +38,9 @@ TRIGGERS: list[tuple[dict[str, Any], str]] = [
     ({"column": "user", "method": "psi", "above": 1}, "column 'user' is an id: two samples of"),
     ({"column": "time", "method": "psi", "above": 1}, "column 'time' is another one each day"),
     ({"signal": "auc", "method": "psi", "above": 1}, "'auc' decides by its name alone"),
+    ({"metric": "mine", "above": 1}, "metric = 'mine' must be package.module:CLASS"),
+    ({"metric": "my:M", "above": 1}, "name the columns that the metric reads"),
+    ({"metric": "my:M", "columns": ["price"]}, "give one of above and p, in the metric's"),
     ({"signal": "hours", "method": "psi", "above": 1}, "signal = 'hours' is no signal that"),
 ]
 WRONG = [
@@ -194,7 +197,7 @@ WRONG = [
         [{"colum": "price", "method": "psi"}],
         "did you mean column?",
     ),
-    Wrong("no method", "drift.triggers", [{"column": "price"}], "key 'drift.triggers.0.method' is"),
+    Wrong("no method", "drift.triggers", [{"column": "price"}], "method = '' is no drift method"),
     Wrong(
         "an action",
         "drift.triggers",

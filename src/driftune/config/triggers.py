@@ -4,6 +4,7 @@ Evidently loads slowly, and signals belong to a layer above: what there is of bo
 and a test holds the lists to what they name.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -22,7 +23,8 @@ Kind = Literal["numerical", "categorical", "label"]
 
 
 class Measure(NamedTuple):
-    """What is measured, and how: a ``signal`` or ``column`` (``of``) by name, Evidently's method.
+    """What is measured, and how: a ``signal`` or ``column`` (``of``) by name, Evidently's method;
+    a ``metric`` of one's own by its name, and the columns that it is given.
 
     Triggers of the same measure share its value.
     """
@@ -83,6 +85,9 @@ COUNTED: Mapping[str, Kind] = {
 }
 """The signals that Evidently can measure."""
 
+IDS: Mapping[str, str] = {"user": "user_id", "item": "item_id", "request": "request_id"}
+"""Roles that only metrics of one's own may read, and what the lake calls them."""
+_FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 _SENSELESS: Mapping[str, str] = {
     "user": "is an id: two samples of the same users are far apart",
     "item": "is an id: two samples of the same items are far apart; write signal: novelty or taste",
@@ -96,14 +101,20 @@ class Trigger(Section):
     """What Evidently measures of each domain's day against its reference days, and what follows
     beyond a threshold in Evidently's own unit.
 
-    One of `signal` and `column` says what is measured; one of `above` and `p` is the threshold.
+    One of `signal`, `column` and `metric` says what is measured; one of `above` and `p` is the
+    threshold.
     """
 
     signal: str | None = None
     """A counted signal, such as `click_rate`."""
     column: str | None = None
     """A role, a feature, a kept column, `hour`, `prediction`, `click` or `convert`."""
-    method: str
+    metric: str | None = None
+    """A metric of your own with a single value: `package.module:CLASS_OR_FACTORY`, made without
+    arguments; `package.module` is looked for beside `params.yaml`, too."""
+    columns: list[str] = []
+    """What your own metric is given: columns as in `column`, and `user`, `item` and `request`."""
+    method: str = ""
     """A drift method of Evidently, such as `psi`, `wasserstein`, `ks` or `chisquare`."""
     above: float | None = Field(None, ge=0)
     """The distance above which it fires …"""
@@ -119,11 +130,13 @@ class Trigger(Section):
     @property
     def what(self) -> str:
         """What is measured, by its name."""
-        return self.signal or self.column or ""
+        return self.signal or self.column or self.metric or ""
 
     @property
     def measure(self) -> Measure:
         """What is measured, and how."""
+        if self.metric is not None:
+            return Measure("metric", self.metric, ", ".join(self.columns))
         return Measure("column" if self.signal is None else "signal", self.what, self.method)
 
     def watches(self, domain: str) -> bool:
@@ -165,8 +178,12 @@ def wrong_triggers(config: "Config") -> Iterator[str]:
 
 
 def _wrong(config: "Config", entry: Trigger) -> str | None:
-    if (entry.signal is None) == (entry.column is None):
-        return "name one of signal and column: what is measured"
+    if sum(given is not None for given in (entry.signal, entry.column, entry.metric)) != 1:
+        return "name one of signal, column and metric: what is measured"
+    if entry.metric is not None:
+        return _wrong_metric(config, entry)
+    if entry.columns:
+        return "columns are those of a metric of your own; write column: NAME"
     if entry.method not in METHODS:
         return _no_choice("method", entry.method, [*METHODS], "no drift method of Evidently")
     if (entry.above is None) == (entry.p is None):
@@ -183,6 +200,24 @@ def _wrong(config: "Config", entry: Trigger) -> str | None:
     if needs == "price" and config.columns.price is None:
         return f"signal {entry.signal!r} needs columns.price; name it"
     return _unfit(entry.signal, COUNTED[entry.signal], entry.method)
+
+
+def _wrong_metric(config: "Config", entry: Trigger) -> str | None:
+    if not _FACTORY.fullmatch(entry.metric or ""):
+        return f"metric = {entry.metric!r} must be package.module:CLASS, such as my_metrics:Sellers"
+    if entry.method:
+        return f"method = {entry.method!r} belongs to signal and column; leave it out"
+    if (entry.above is None) == (entry.p is None):
+        return "give one of above and p, in the metric's own unit"
+    if not entry.columns:
+        return "name the columns that the metric reads: columns: [price]"
+    known = [*column_kinds(config), *IDS]
+    for name in entry.columns:
+        if name == "prediction":
+            return "column 'prediction' is no column of the lake; a metric cannot read it"
+        if name not in known and not config.source.keep_columns:
+            return _no_choice("column", name, known, "no role or feature")
+    return None
 
 
 def _wrong_column(config: "Config", name: str, method: str) -> str | None:

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from driftune.config import Config
 from driftune.drift.detect import decide_day
 from driftune.drift.measure import measure_day
 from driftune.drift.windows import draw_windows
+from driftune.errors import ConfigError
 from driftune.intake.ingest import ingest
 from driftune.notify.words import message_of
 from driftune.registry.ledger import Ledger
@@ -118,3 +120,51 @@ def test_alerts_are_told_of_a_domain_that_has_too_few_clicks(trained_world: Worl
     assert {row.state for row in rows.values()} == {"insufficient"}
     assert rows[MOVED].scores.alert is not None
     assert ["Alert: price" in rows[name].sentence for name in (MOVED, "home · south")] == [1, 0]
+
+
+OWN = """
+from evidently.core.metric_types import SingleValueCalculation, SingleValueMetric
+
+
+class Dearest(SingleValueMetric):
+    column: str
+
+
+class DearestCalculation(SingleValueCalculation[Dearest]):
+    def calculate(self, context, current_data, reference_data):
+        ends = [
+            (data.column(self.metric.column).data.max(), data.column("user").data.nunique())
+            for data in (current_data, reference_data)
+        ]
+        assert min(users for _, users in ends) > 50
+        return self.result(float(ends[0][0] / ends[1][0]))
+
+    def display_name(self):
+        return "Dearest price, today's in the reference's"
+
+
+def dearest():
+    return Dearest(column="price")
+"""
+
+
+def test_a_metric_of_ones_own_is_a_trigger(trained_world: World) -> None:
+    day = trained_world.day(3)
+    trained_world.write(day, shifted(day))
+    (trained_world.root / "dearest_prices.py").write_text(OWN, encoding="utf-8")
+    entry = {"metric": "dearest_prices:dearest", "columns": ["price", "user"], "above": 1.8}
+    rows = decided(trained_world, day, configured(trained_world, "auc", entry))
+    alerts = {name: row.scores.alert for name, row in rows.items()}
+    assert str(alerts.pop(MOVED)).startswith("dearest_prices:dearest of price, user ")
+    assert set(alerts.values()) == {None}
+
+
+def test_what_the_lake_and_the_project_lack_is_one_line(trained_world: World) -> None:
+    day = trained_world.day(3)
+    trained_world.write(day)
+    entry = {"metric": "no_such_module:make", "columns": ["price"], "above": 1}
+    with pytest.raises(ConfigError, match="drift.triggers: metric = 'no_such_module:make': cannot"):
+        decided(trained_world, day, configured(trained_world, entry))
+    entry = {"column": "prise", "method": "psi", "above": 1}
+    with pytest.raises(ConfigError, match="column 'prise' is none of the lake; there are category"):
+        decided(trained_world, day, configured(trained_world, entry))

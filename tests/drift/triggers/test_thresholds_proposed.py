@@ -1,19 +1,19 @@
 """Thresholds from stable days: their rate, their YAML, and a day judged by them."""
 
 import json
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
 import pytest
 import yaml
 
-from driftune.cli import main
 from driftune.config.triggers import Trigger
 from driftune.config.workspace import Workspace
 from driftune.drift.triggers.propose import _proposal
 from driftune.registry.ledger import Ledger
 from driftune.reports import build_site
-from tests.conftest import World, impressions
+from tests.conftest import Ended, World, impressions
 from tests.drift.triggers.test_day_by_thresholds import MOVED, configured, decided, shifted
 
 FIRST = date(2026, 3, 2)
@@ -47,7 +47,7 @@ def test_days_in_a_row_and_p_values() -> None:
 @pytest.mark.slow
 @pytest.mark.ci
 def test_from_stable_days_to_a_threshold_to_a_mark_on_the_map(
-    trained_world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    trained_world: World, driftune: Callable[..., Ended]
 ) -> None:
     entries: list[Any] = [
         {"column": "price", "method": "wasserstein", "above": 9, "days": 2, "action": "adapt"},
@@ -58,16 +58,11 @@ def test_from_stable_days_to_a_threshold_to_a_mark_on_the_map(
         trained_world.write(day, impressions(day, 2400))
         rows = decided(trained_world, day, configured(trained_world, *entries))
         assert {row.state for row in rows.values()} == {"stable"}
-    monkeypatch.chdir(trained_world.root)
-    monkeypatch.setattr("sys.argv", ["driftune", "drift", "--thresholds", "--false-alarms", "5"])
-    main()
-    text = capsys.readouterr().out
-    proposed = yaml.safe_load(text)["drift"]["triggers"]
+    asked = ("drift", "--thresholds", "--false-alarms", "5")
+    proposed = yaml.safe_load(driftune(*asked, folder=trained_world.root).out)["drift"]["triggers"]
     assert [each["method"] for each in proposed] == ["wasserstein", "hellinger"]
     assert 0 < proposed[0]["above"] < 0.5 and proposed[0]["days"] == 2
-    monkeypatch.setattr("sys.argv", ["driftune", "drift", "--thresholds", "--json"])
-    main()
-    document = json.loads(capsys.readouterr().out)["triggers"]
+    document = json.loads(driftune(*asked, "--json", folder=trained_world.root).out)["triggers"]
     assert [each["domain_days"] for each in document] == [16, 20]
 
     # A column that no role names, and that the days before did not have.

@@ -56,7 +56,7 @@ def _judged(reading: Reading, past: Past, bound: float) -> TriggerScore:
     score = TriggerScore(
         of=entry.measure.of,
         what=entry.what,
-        method=entry.method,
+        method=entry.measure.method,
         value=value,
         beyond=beyond,
         row=row,

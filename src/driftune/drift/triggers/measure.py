@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,12 +17,15 @@ from driftune.drift.problem import Problem, fault
 from driftune.drift.profiles import Profile
 from driftune.drift.signals import SIGNALS, CountedSignal, NumericalSignal
 from driftune.drift.triggers.columns import PREDICTION, LakeColumn, lake_columns
-from driftune.drift.triggers.evidently import value_of
+from driftune.drift.triggers.evidently import metric_value, own_metric, value_of
 from driftune.drift.triggers.judge import Reading, Readings
 from driftune.drift.triggers.rows import Compared, Drawn, Sides, drawn_rows
 from driftune.drift.windows import DomainWindow, category_names, compared, read_profiles
 from driftune.errors import DriftuneError, note_of
 from driftune.lake.table import Lake
+
+if TYPE_CHECKING:
+    from evidently.core.metric_types import Metric
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,15 @@ class Asked:
         then = sum(_rows(self.windows.reference[day]) for day in days)
         now = _rows(self.windows.current)
         return Compared(self.windows.key, self.windows.day, days, (now, then))
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """What values come of: columns of the lake by name, metrics of one's own, the drawn rows."""
+
+    columns: Mapping[Measure, Mapping[str, LakeColumn]]
+    metrics: Mapping[Measure, "Metric"]
+    drawn: Drawn
 
 
 def measure_triggers(
@@ -101,12 +114,17 @@ def measured_days(
     lake = Lake.of(config)
     entries = {entry.measure: entry for each in asked for entry in each.entries}
     columns = lake_columns(config, lake, [*entries.values()])
-    read = [*dict.fromkeys(columns.values())]
+    read = [*dict.fromkeys(column for named in columns.values() for column in named.values())]
+    metrics = {
+        entry.measure: own_metric(config, entry.metric)
+        for entry in entries.values()
+        if entry.metric is not None
+    }
     with drawn_rows(config, lake, [each.wanted for each in asked], read) as drawn:
         for each in asked:
             found: Mapping[Measure, float | None] | Exception
             try:
-                found = _values(config, each, columns, drawn)
+                found = _values(config, each, _Sources(columns, metrics, drawn))
             except Exception as error:
                 found = error
             yield each, found
@@ -133,22 +151,20 @@ def _rows(profile: Profile) -> int:
     return int(max(profile.parts["rows"][0], profile.rows))
 
 
-def _values(
-    config: Config, asked: Asked, columns: Mapping[Measure, LakeColumn], drawn: Drawn
-) -> dict[Measure, float | None]:
-    measures = dict.fromkeys(entry.measure for entry in asked.entries)
-    sides = drawn.sides(asked.windows.key, asked.windows.day)
+def _values(config: Config, asked: Asked, sources: "_Sources") -> dict[Measure, float | None]:
+    sides = sources.drawn.sides(asked.windows.key, asked.windows.day)
     found: dict[Measure, float | None] = {}
-    for measure in measures:
-        if measure in columns:
-            pair: Sides | None = sides[columns[measure]]
-        else:
-            pair = _counted(config, asked, measure)
+    for measure in dict.fromkeys(entry.measure for entry in asked.entries):
+        named = {name: sides[each] for name, each in sources.columns.get(measure, {}).items()}
         try:
+            if measure in sources.metrics:
+                found[measure] = metric_value(sources.metrics[measure], named)
+                continue
+            pair = named.get(measure.what) or _counted(config, asked, measure)
             found[measure] = None if pair is None else value_of(pair, measure.method)
         except Exception as error:
             raise DriftuneError(
-                f"drift.triggers: Evidently's {measure.method} of {measure.what}: {note_of(error)}"
+                f"drift.triggers: {measure.what} by Evidently ({measure.method}): {note_of(error)}"
             ) from error
     return found
 

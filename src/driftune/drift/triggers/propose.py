@@ -6,7 +6,7 @@ from datetime import date
 from math import ceil, floor, log10
 
 from driftune.config import Config
-from driftune.config.triggers import METHODS, Measure, Trigger, as_measured, column_kinds
+from driftune.config.triggers import Measure, Trigger, as_measured, column_kinds
 from driftune.drift.triggers.measure import Asked, measured_days
 from driftune.drift.triggers.stable import stable_days
 from driftune.registry.ledger import Ledger
@@ -103,7 +103,7 @@ def _proposal(
     rate: float,
 ) -> Proposal:
     own = {place: value for place, value in values.items() if entry in names[place[0]]}
-    is_p = METHODS[entry.method].is_p
+    is_p = entry.p is not None
     strengths = [*_in_a_row({k: -v if is_p else v for k, v in own.items()}, entry.days)]
     if not strengths:
         return Proposal(entry, 0, None, False)

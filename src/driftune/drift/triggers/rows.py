@@ -58,7 +58,7 @@ class Drawn:
         found = {}
         for number, column in enumerate(self._columns):
             pair = now[f"v{number}"], then[f"v{number}"]
-            if not column.is_number:
+            if not (column.is_number or column.raw):
                 pair = _as_categories(*pair, self._most)
             today, others = (each.reset_index(drop=True) for each in pair)
             found[column] = Sides(today, others, column.is_number)

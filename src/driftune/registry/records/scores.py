@@ -59,10 +59,11 @@ class SignalFacts(Record):
 class TriggerScore(Record):
     """What Evidently measured for an entry of ``drift.triggers``, and what it came to.
 
-    ``of``: a signal or a column, by the name ``what``. It passes its threshold where ``value`` lies
-    ``above``, or below ``p``; ``beyond``: it does on the day; ``row``: on how many days in a row,
-    this one included, of the ``days`` that it needs; ``fired``: on enough of them, and not held
-    back. ``bound``: the p-value that counted as evidence on the day, over all domains.
+    ``of``: a signal, a column or a metric, by the name ``what``; ``method``: Evidently's, or the
+    columns of a metric. It passes its threshold where ``value`` lies ``above``, or below ``p``;
+    ``beyond``: it does on the day; ``row``: on how many days in a row, this one included, of the
+    ``days`` that it needs; ``fired``: on enough of them, and not held back. ``bound``: the p-value
+    that counted as evidence on the day, over all domains.
     """
 
     of: str
@@ -94,9 +95,10 @@ class TriggerScore(Record):
         known = METHODS.get(self.method)
         method = known.words if known else self.method
         value = "–" if self.value is None else f"{self.value:.3g}"
+        start = f"{self.what} of {method}" if self.of == "metric" else f"{self.what}, {method}"
         if self.p is not None:
-            return f"{self.what}, {method} p {value} {self._side('below')} {self.p:g}"
-        return f"{self.what}, {method} {value} {self._side('above')} {self.above or 0:g}"
+            return f"{start} p {value} {self._side('below')} {self.p:g}"
+        return f"{start} {value} {self._side('above')} {self.above or 0:g}"
 
     def _side(self, word: str) -> str:
         return word if self.beyond else f"not {word}"
