@@ -163,7 +163,7 @@ def test_what_the_lake_and_the_project_lack_is_one_line(trained_world: World) ->
     day = trained_world.day(3)
     trained_world.write(day)
     entry = {"metric": "no_such_module:make", "columns": ["price"], "above": 1}
-    with pytest.raises(ConfigError, match="drift.triggers: metric = 'no_such_module:make': cannot"):
+    with pytest.raises(ConfigError, match="metric = 'no_such_module:make': cannot be made"):
         decided(trained_world, day, configured(trained_world, entry))
     entry = {"column": "prise", "method": "psi", "above": 1}
     with pytest.raises(ConfigError, match="column 'prise' is none of the lake; there are category"):
