@@ -119,6 +119,8 @@ def test_alerts_are_told_of_a_domain_that_has_too_few_clicks(trained_world: Worl
     rows = decided(trained_world, day, config)
     assert {row.state for row in rows.values()} == {"insufficient"}
     assert rows[MOVED].scores.alert is not None
+    with Ledger(config) as ledger:
+        assert [row.domain for row in owed(ledger) if row.kind == "threshold"] == [MOVED]
     assert ["Alert: price" in rows[name].sentence for name in (MOVED, "home · south")] == [1, 0]
 
 

@@ -11,11 +11,11 @@ from driftune.config import Config
 from driftune.config.triggers import Measure, Trigger
 from driftune.drift.cells import logit_values
 from driftune.drift.compare import Windows
-from driftune.drift.distances import frames, whole_counts
+from driftune.drift.distances import whole_counts
 from driftune.drift.measure import Measured
 from driftune.drift.problem import Problem, fault
 from driftune.drift.profiles import Profile
-from driftune.drift.signals import SIGNALS, CountedSignal, NumericalSignal
+from driftune.drift.signals import SIGNALS, CategoricalSignal, CountedSignal, NumericalSignal
 from driftune.drift.triggers.columns import PREDICTION, LakeColumn, lake_columns
 from driftune.drift.triggers.evidently import metric_value, own_metric, value_of
 from driftune.drift.triggers.judge import Reading, Readings
@@ -179,21 +179,19 @@ def _counted(config: Config, asked: Asked, measure: Measure) -> Sides | None:
         assert measure.what == PREDICTION
         chances = 1 / (1 + np.exp(-logit_values()))
         return _of_counts(signal.pair(windows), chances, most)
-    names = category_names(config, asked.windows_day)
-    now, then = frames(windows, names, most)
-    if measure.what not in now.columns:
-        return None
-    is_number = isinstance(signal, NumericalSignal)
-    found = [side[measure.what].dropna().reset_index(drop=True) for side in (now, then)]
-    if not is_number:
-        found = [each.astype(str) for each in found]
-    return Sides(found[0], found[1], is_number)
+    if isinstance(signal, NumericalSignal):
+        return _of_counts(signal.pair(windows), signal.values(), most)
+    assert isinstance(signal, CategoricalSignal)
+    now, then = (signal.adjusted(windows, counts) for counts in signal.pair(windows))
+    labels = signal.labels(windows, category_names(config, asked.windows_day))
+    return _of_counts((now, then), np.array(labels, dtype=object), most)
 
 
 def _of_counts(pair: tuple[np.ndarray, np.ndarray], values: np.ndarray, most: int) -> Sides | None:
+    """Both sides with as many of each value as its cell counts; None where one is empty."""
     import pandas as pd
 
     if min(counts.sum() for counts in pair) <= 0:
         return None
-    sides = [pd.Series(np.repeat(values, whole_counts(counts, most))) for counts in pair]
-    return Sides(sides[0], sides[1], is_number=True)
+    now, then = (pd.Series(np.repeat(values, whole_counts(counts, most))) for counts in pair)
+    return Sides(now, then, is_number=values.dtype != object)
