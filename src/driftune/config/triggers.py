@@ -197,8 +197,8 @@ def _wrong(config: "Config", entry: Trigger) -> str | None:
     if entry.signal not in COUNTED:
         return _no_choice("signal", entry.signal, [*COUNTED], "no signal that Evidently measures")
     needs = entry.signal.split("_", maxsplit=1)[0]
-    if needs == "price" and config.columns.price is None:
-        return f"signal {entry.signal!r} needs columns.price; name it"
+    if needs in ("price", "category") and getattr(config.columns, needs) is None:
+        return f"signal {entry.signal!r} needs columns.{needs}; name it"
     return _unfit(entry.signal, COUNTED[entry.signal], entry.method)
 
 
