@@ -25,7 +25,7 @@ from driftune.config import Config
 from driftune.domains import domain_key
 from driftune.drift.compare import Windows
 from driftune.drift.detect import judge_domains
-from driftune.drift.distances import definition, frames
+from driftune.drift.evidently_report import definition, frames
 from driftune.drift.measure import Measured
 from driftune.drift.policy import Judgement, Past, decide
 from driftune.drift.profiles import Profile, Profiler, Served

@@ -5,7 +5,7 @@ a drift policy must sit through without an alarm.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
@@ -49,11 +49,12 @@ def prepare(
     folder: Path,
     reference: int = REFERENCE,
     params: Mapping[str, str] = MappingProxyType({"batch_size: 512": "batch_size: 2048"}),
+    change: Callable[[Path], None] | None = None,
 ) -> Config:
     """Bring the world's days into a lake by the project's own road, and pre-train on the first.
 
     What an earlier run has left in the folder is kept. ``params``: what is replaced in the
-    project's own params.yaml.
+    project's own params.yaml; ``change`` is done to a day's file before it is taken in.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "params.yaml"
@@ -78,6 +79,8 @@ def prepare(
             if day.isoformat() in held:
                 continue
             files = simulate(settings, folder / "logs", days=[day])
+            if change is not None:
+                change(files[0])
             ingest(config, ledger, day)
             if number >= reference:
                 files[0].unlink()

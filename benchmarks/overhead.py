@@ -84,7 +84,7 @@ def plain_day(config: Config, day: date) -> None:
     guard.check.fn(config, day)
     windows = drift.draw_windows.fn(config, day)
     with one_thread():
-        measured = [drift.measure_domain.fn(config, window, {}) for window in windows]
+        measured = drift.measure_domains.fn(config, "all", windows, {})
     drift.decide_day.fn(config, windows, measured)
     touched = []
     for decision in drift.open_decisions.fn(config, day):

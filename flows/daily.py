@@ -11,6 +11,8 @@ from prefect.utilities.annotations import quote
 
 from driftune.config import Config
 from driftune.config.loading import load_config
+from driftune.drift.measure import Measured, batches
+from driftune.drift.windows import NAMED, DomainWindow
 from driftune.intake.ingest import Ingested
 from driftune.intake.missed import last_full_day
 from driftune.intake.turns import turn
@@ -130,12 +132,26 @@ def detect_drift(settings: Config, day: date, spread: FanOut, again: AskedBy | N
     """
     windows = drift.draw_windows(settings, day, again=again is not None)
     if windows:
-        given = [(window.domain, {"window": window}) for window in windows]
-        states = spread.each(drift.measure_domain, given)
-        measured = [state.result(raise_on_failure=False) for state in states]
+        alike = _with_equal_needs(settings, {each.key: each.domain for each in windows})
+        keyed = {each.key: each for each in windows}
+        some = [part for keys in alike for part in batches([keyed[key] for key in keys])]
+        states = spread.each(drift.measure_domains, [_together(part) for part in some])
+        found: dict[str, Measured | BaseException] = {}
+        for part, state in zip(some, states, strict=True):
+            ended = state.result(raise_on_failure=False)
+            told = len(part) * [ended] if isinstance(ended, BaseException) else ended
+            found |= {window.key: each for window, each in zip(part, told, strict=True)}
+        measured = [found[window.key] for window in windows]
         # Quoted: Prefect would look into every array for futures to wait for.
         quoted = quote(windows), quote(measured)
         drift.decide_day(settings, *quoted, again)  # type: ignore[call-overload]  # its types know no quote
+
+
+def _together(some: list[DomainWindow]) -> tuple[str, dict[str, Any]]:
+    """What the task of domains that are measured together is given, and whose needs it has."""
+    more = f" and {len(some) - NAMED} more" if len(some) > NAMED else ""
+    name = f"{', '.join(window.key for window in some[:NAMED])}{more}"
+    return some[0].domain, {"name": name, "some": quote(some)}
 
 
 def catch_up(settings: Config, day: date) -> dict[str, str]:

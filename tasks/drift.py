@@ -36,13 +36,16 @@ def take_back_stale(config: Config, day: date, again: AskedBy) -> list[str]:
         return redeciding.take_back_stale(config, ledger, day, again)
 
 
-@task(task_run_name="drift {window.key}", **QUICK | SPREAD)
-def measure_domain(
-    config: Config, window: windows.DomainWindow, told: Mapping[str, str]
-) -> measure.Measured:
-    """Measure one domain's signals; ``told``: what the run's log lines are about."""
+@task(task_run_name="drift {name}", **QUICK | SPREAD)
+def measure_domains(
+    config: Config, name: str, some: list[windows.DomainWindow], told: Mapping[str, str]
+) -> list[measure.Measured]:
+    """Measure some domains of a day together.
+
+    ``name``: the domains, as the run is called; ``told``: what the run's log lines are about.
+    """
     with continued(config, told):
-        return measure.measure_domain(config, window)
+        return measure.measure_domains(config, some)
 
 
 @task(task_run_name="decide", **QUICK)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from driftune.drift import detect, measure, windows
+from driftune.drift.compare import Windows
 from driftune.drift.detect import decide_day
 from driftune.drift.measure import failed, measure_day
 from driftune.drift.profiles import Profiler
@@ -235,14 +236,14 @@ def test_a_full_disk_is_the_fault_of_no_domain(
 def test_a_crash_in_one_domain_s_measurement_is_logged_with_its_place(
     trained_world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole = measure.measure_domain
+    whole = measure.compared
 
-    def crash(config: object, window: DomainWindow) -> object:
+    def crash(config: object, window: DomainWindow, held: object) -> object:
         if window.domain == HERE:
             raise ZeroDivisionError("a slip of mine")
-        return whole(config, window)  # type: ignore[arg-type]
+        return whole(config, window, held)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(measure, "measure_domain", crash)
+    monkeypatch.setattr(measure, "compared", crash)
     with caplog.at_level("DEBUG", logger="driftune"):
         found = decide(trained_world, trained_world.day(3))
     assert found[HERE].state == State.ERROR
@@ -251,6 +252,23 @@ def test_a_crash_in_one_domain_s_measurement_is_logged_with_its_place(
     (line,) = [row for row in caplog.records if row.levelname == "ERROR"]
     assert "\n" not in line.getMessage() and line.exc_info is None
     assert any(row.exc_info for row in caplog.records if row.levelname == "DEBUG")
+
+
+def test_a_crash_among_domains_that_are_measured_together_is_one_domain_s(
+    trained_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = measure.distances
+
+    def crash(many: list[Windows], rows: int) -> object:
+        if any(each.key.startswith("home-north") for each in many):
+            raise ZeroDivisionError("a slip of mine")
+        return together(many, rows)
+
+    monkeypatch.setattr(measure, "distances", crash)
+    found = decide(trained_world, trained_world.day(3))
+    assert found[HERE].state == State.ERROR
+    assert "ZeroDivisionError('a slip of mine')" in found[HERE].sentence
+    assert {found[name].state for name in OTHERS} == {State.STABLE}
 
 
 def test_a_crash_in_judging_one_domain_stops_no_other(

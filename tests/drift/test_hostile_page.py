@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from driftune.drift.cells import FIRST
-from driftune.drift.distances import compare
 from driftune.drift.evidently_page import frame_text, page_text
+from driftune.drift.evidently_report import compare
 from driftune.drift.profiles import Profile
 from driftune.reports.serve import serving
 from tests.drift.windows import profile, windows

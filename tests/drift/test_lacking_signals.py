@@ -19,8 +19,8 @@ def test_without_a_role_its_signals_are_left_out() -> None:
     }
     whole = windows(np.random.default_rng(0))
     lacking = replace(whole, lacking=frozenset({"category", "price"}))
-    measured, told = distances(lacking, {}, 1000), facts(lacking, {})
-    assert gone <= set(distances(whole, {}, 1000)) and not gone & {*measured, *told}
+    measured, told = distances([lacking], 1000)[0], facts(lacking, {})
+    assert gone <= set(distances([whole], 1000)[0]) and not gone & {*measured, *told}
     assert set(measured) == set(counted_signals({"category", "price"}))
     rows = told["calibration"].get("rows", [])
     assert rows and not [row for row in rows if "category" in row["name"]]

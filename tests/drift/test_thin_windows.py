@@ -67,7 +67,7 @@ def test_what_is_judged_is_a_number_and_others_are_judged_as_ever(
             assert all(math.isfinite(each.effect) for each in values), signal.name
         told = facts(thin, NAMES)
         assert all(say(name, told) for name in SIGNALS)
-    assert all(each is None or each >= 0 for each in distances(thin, NAMES, 1000).values())
+    assert all(each is None or each >= 0 for each in distances([thin], 1000)[0].values())
 
 
 def test_categories_that_were_never_shown_before_have_no_rate_to_compare() -> None:

@@ -255,14 +255,14 @@ def test_a_refused_day_is_shown_and_does_not_reach_the_lake(simulated: World) ->
 def test_one_domain_that_fails_stops_no_other(
     simulated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measured = measure.measure_domain
+    compared = measure.compared
 
-    def broken(config: Any, window: Any) -> Any:
+    def broken(config: Any, window: Any, held: Any) -> Any:
         if window.domain == "search · south":
             raise LakeError("its window is unreadable")
-        return measured(config, window)
+        return compared(config, window, held)
 
-    monkeypatch.setattr(measure, "measure_domain", broken)
+    monkeypatch.setattr(measure, "compared", broken)
     with pytest.raises(DriftuneError, match=r"1 of 4 .*search · south .*its window is unreadable"):
         run(simulated, SHIFT_DAY)
     found = states(simulated, SHIFT_DAY)

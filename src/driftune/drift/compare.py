@@ -1,6 +1,6 @@
 """A domain's window of the day and those of its reference days, as signals compare them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -36,6 +36,11 @@ class Windows:
     lacking: frozenset[str] = frozenset()
 
     @cached_property
+    def pairs(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """The counts of the day and of its reference that were asked for, by signal."""
+        return {}
+
+    @cached_property
     def days(self) -> list[date]:
         """The reference days, in order."""
         return sorted(self.reference)
@@ -68,6 +73,14 @@ class Windows:
         """A part's counts by group of categories (groups,)."""
         group, cells = self.groups
         return np.bincount(group, profile.parts[part], minlength=len(cells) + 1)
+
+    def by_categories(self, profiles: Sequence["Profile"], part: str) -> np.ndarray:
+        """A part's counts by group of categories (profiles, groups)."""
+        group, cells = self.groups
+        places = np.arange(len(profiles))[:, None] * (len(cells) + 1) + group
+        counts = np.concatenate([profile.parts[part] for profile in profiles])
+        found = np.bincount(places.ravel(), counts, minlength=len(profiles) * (len(cells) + 1))
+        return found.reshape(len(profiles), -1)
 
     def group_names(self, names: Mapping[int, str]) -> list[str]:
         """The names of the groups of categories, no two alike; ``names``: of category cells."""

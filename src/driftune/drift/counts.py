@@ -1,13 +1,16 @@
 """Files of counts: sparse, one row per domain, label and part."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from driftune.checksums import replacing_checked
 from driftune.drift.cells import SIZES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Counted(NamedTuple):
@@ -18,24 +21,43 @@ class Counted(NamedTuple):
     parts: Mapping[str, np.ndarray]
 
 
-def read_counts(path: Path, key: str | None = None) -> list[Counted]:
-    """Read counts as they were written; with ``key`` those of one domain."""
+def read_counts(path: Path, keys: Collection[str] | None = None) -> list[Counted]:
+    """Read counts as they were written; with ``keys`` those of these domains."""
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path, filters=None if key is None else [("domain_key", "=", key)])
-    cells = table.column("cells").combine_chunks()
-    counts = table.column("counts").combine_chunks()
-    starts = cells.offsets.to_numpy()
-    flat_cells, flat_counts = cells.values.to_numpy(), counts.values.to_numpy()
+    wanted = None if keys is None else [("domain_key", "in", sorted(keys))]
+    table = pq.read_table(path, filters=wanted)
+    parts = table.column("part").to_pylist()
+    values = _values(table, parts)
     found: dict[tuple[str, str], dict[str, np.ndarray]] = {}
-    names = (table.column(name).to_pylist() for name in ("domain_key", "label", "part"))
-    for place, (of_key, label, part) in enumerate(zip(*names, strict=True)):
-        parts = found.setdefault((of_key, label), {})
-        if part:
-            span = slice(starts[place], starts[place + 1])
-            parts[part] = np.zeros(SIZES[part])
-            parts[part][flat_cells[span]] = flat_counts[span]
-    return [Counted(of_key, label, parts) for (of_key, label), parts in found.items()]
+    names = (table.column(name).to_pylist() for name in ("domain_key", "label"))
+    for place, named in enumerate(zip(*names, strict=True)):
+        own = found.setdefault(named, {})
+        if part := parts[place]:
+            own[part] = next(values[part])
+    return [Counted(of_key, label, own) for (of_key, label), own in found.items()]
+
+
+def _values(table: "pa.Table", parts: Sequence[str]) -> dict[str, Iterator[np.ndarray]]:
+    """The counts (cells,) of each row, in order, by part; made for all rows of a part at once."""
+    (lengths, flat_cells), (_, flat_counts) = (_flat(table, name) for name in ("cells", "counts"))
+    number = {part: place for place, part in enumerate(SIZES)}
+    of_row = np.array([number.get(part, -1) for part in parts], dtype=int)
+    of_cell = np.repeat(of_row, lengths)
+    found = {}
+    for part, place in number.items():
+        own, rows = of_cell == place, lengths[of_row == place]
+        counts = np.zeros((len(rows), SIZES[part]))
+        counts[np.repeat(np.arange(len(rows)), rows), flat_cells[own]] = flat_counts[own]
+        found[part] = iter(counts)
+    return found
+
+
+def _flat(table: "pa.Table", name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The lengths (rows,) of a column of lists, and what they hold, one after the other."""
+    lists = table.column(name).combine_chunks()
+    starts = lists.offsets.to_numpy()
+    return np.diff(starts), lists.values.to_numpy()[starts[0] : starts[-1]]
 
 
 def write_counts(path: Path, counted: Iterable[Counted]) -> None:

@@ -15,6 +15,7 @@ from driftune.drift.triggers.judge import Readings, judged_readings, with_trigge
 from driftune.drift.triggers.measure import measure_triggers
 from driftune.drift.variation import Verdict, judge_readings
 from driftune.drift.windows import DomainWindow
+from driftune.registry.deciding import decide_many
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import Scores, State
 from driftune.registry.records.decision import NewDecision
@@ -47,7 +48,8 @@ def decide_day(
     verdicts, judgements = _judge(config, ledger, of_key, measured, problems, triggered.readings)
     asked = "review" if config.review == "first" else "pending"
     marks, known = decision_marks(config), known_marks(config)
-    found = []
+    found: list[str] = []
+    made: list[NewDecision] = []
     for each in measured:
         window = of_key[each.key]
         judgement, scores = _told(window, each, verdicts, judgements, problems)
@@ -66,14 +68,14 @@ def decide_day(
             "champion_version": window.champion,
         }
         if window.replaces is None or again is None:
-            row, _ = ledger.decide(**values)
+            made.append(values)
+            found.append(values["id"])
         elif values["state"] == State.ERROR:
             log.warning("%s stays as it is: %s", window.replaces, judgement.sentence)
             found.append(window.replaces)
-            continue
         else:
-            row = replace_decision(ledger, window.replaces, again, values, known)
-        found.append(row.id)
+            found.append(replace_decision(ledger, window.replaces, again, values, known).id)
+    decide_many(ledger, made)
     return found
 
 

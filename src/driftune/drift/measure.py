@@ -1,4 +1,4 @@
-"""Measure: one domain's day against its reference, every signal."""
+"""Measure: domains' day against their references, every signal."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,15 +8,19 @@ import numpy as np
 
 from driftune.config import Config
 from driftune.drift.cells import LOGIT_LIMIT, LOGITS
+from driftune.drift.compare import Windows
 from driftune.drift.distances import distances
 from driftune.drift.problem import Problem, fault
 from driftune.drift.profiles import Profile
 from driftune.drift.readings import Pairs, Reading
 from driftune.drift.signals import Facts, signals_of
-from driftune.drift.windows import DomainWindow, category_names, compared, read_profiles
+from driftune.drift.windows import DomainWindow, category_names, compared, profiles_of
 from driftune.drift.words import facts
 from driftune.registry.records import State
 from driftune.registry.records.states import word
+
+# Days of domains that are held in memory at once: 18 KB each.
+MOST_PROFILES = 2_000
 
 
 @dataclass(frozen=True)
@@ -37,32 +41,98 @@ class Measured:
 
 
 def measure_domain(config: Config, window: DomainWindow) -> Measured:
-    """Measure one domain's signals, the distances of counted ones by Evidently."""
+    """Measure one domain's signals."""
+    names = category_names(config, window.day)
+    prepared = _prepared(config, window, profiles_of(config, [window])[window.key])
+    return prepared if isinstance(prepared, Measured) else _measure(config, names, [prepared])[0]
+
+
+def measure_domains(config: Config, windows: Sequence[DomainWindow]) -> list[Measured]:
+    """Measure some domains of a day together; none depends on the others.
+
+    What fails for one alone is its problem and stops no other.
+
+    Raises:
+        DriftuneError: when the file of their windows is damaged.
+    """
+    if not windows:
+        return []
+    names = category_names(config, windows[0].day)
+    held = profiles_of(config, windows)
+    found: dict[str, Measured] = {}
+    ready: list[_Prepared] = []
+    for window in windows:
+        try:
+            prepared = _prepared(config, window, held.pop(window.key))
+        except Exception as error:
+            prepared = failed(window, error)
+        if isinstance(prepared, Measured):
+            found[window.key] = prepared
+        else:
+            ready.append(prepared)
+    try:
+        measured = _measure(config, names, ready)
+    except Exception:
+        # Measured alone, who fails is found.
+        measured = [_measure_alone(config, names, each) for each in ready]
+    found |= {each.key: each for each in measured}
+    return [found[window.key] for window in windows]
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A domain that can be measured, with what was counted of it."""
+
+    window: DomainWindow
+    windows: Windows
+    counts: Mapping[str, int]
+
+
+def _prepared(
+    config: Config, window: DomainWindow, held: Mapping[date, Profile]
+) -> "_Prepared | Measured":
+    """What is to be measured of a domain, or the problem that keeps it from being measured."""
     counts = {"hours": window.hours, "reference_days": 0, "rows": 0, "clicks": 0}
     if window.problem is not None:
         return Measured(window.key, counts, window.problem)
-    held = read_profiles(config, window)
     if window.day not in held:
         return Measured(window.key, counts, Problem(State.ABSENT, "No impression on the day."))
     counts |= _counts(window, held)
     problem = _problem(config, counts) or _certain(held[window.day])
     if problem is not None:
         return Measured(window.key, counts, problem)
-    windows = compared(config, window, held)
-    names = category_names(config, window.day)
-    found = distances(windows, names, config.drift.sample_rows)
-    signals = signals_of(windows.lacking)
-    readings = {name: signal.reading(windows) for name, signal in signals.items()}
-    return Measured(
-        key=window.key,
-        counts=counts,
-        matched=windows.is_matched(),
-        readings={
-            signal: _measured(reading, found.get(signal)) for signal, reading in readings.items()
-        },
-        distances=found,
-        told=facts(windows, names),
-    )
+    return _Prepared(window, compared(config, window, held), counts)
+
+
+def _measure(
+    config: Config, names: Mapping[int, str], ready: Sequence[_Prepared]
+) -> list[Measured]:
+    """Measure domains together; ``names``: of the category cells."""
+    many = [each.windows for each in ready]
+    readings: list[dict[str, Reading | None]] = [{} for _ in ready]
+    # What a log lacks it lacks for all its domains.
+    for name, signal in signals_of(many[0].lacking if many else ()).items():
+        for own, reading in zip(readings, signal.readings(many), strict=True):
+            own[name] = reading
+    found = distances(many, config.drift.sample_rows)
+    return [
+        Measured(
+            key=each.window.key,
+            counts=each.counts,
+            matched=each.windows.is_matched(),
+            readings={name: _measured(one, apart.get(name)) for name, one in own.items()},
+            distances=apart,
+            told=facts(each.windows, names),
+        )
+        for each, own, apart in zip(ready, readings, found, strict=True)
+    ]
+
+
+def _measure_alone(config: Config, names: Mapping[int, str], ready: _Prepared) -> Measured:
+    try:
+        return _measure(config, names, [ready])[0]
+    except Exception as error:
+        return failed(ready.window, error)
 
 
 def failed(window: DomainWindow, error: BaseException) -> Measured:
@@ -73,18 +143,35 @@ def failed(window: DomainWindow, error: BaseException) -> Measured:
 
 
 def measure_day(config: Config, windows: Sequence[DomainWindow]) -> list[Measured]:
-    """Measure a day's domains one after the other; what fails for one stops no other."""
-    found = []
-    for window in windows:
+    """Measure a day's domains, some at a time; what fails for one stops no other."""
+    found: dict[str, Measured] = {}
+    for some in batches(windows):
         try:
-            found.append(measure_domain(config, window))
+            measured = measure_domains(config, some)
         except Exception as error:
-            found.append(failed(window, error))
+            measured = [failed(window, error) for window in some]
+        found |= {each.key: each for each in measured}
+    return [found[window.key] for window in windows]
+
+
+def batches(windows: Sequence[DomainWindow]) -> list[list[DomainWindow]]:
+    """Domains that are measured together: neighbours in their file, as many as memory has room for.
+
+    Every domain is in one of them; which ones are together changes no figure.
+    """
+    found: list[list[DomainWindow]] = []
+    profiles = MOST_PROFILES
+    for window in sorted(windows, key=lambda each: each.key):
+        profiles += 1 + len(window.reference)
+        if profiles > MOST_PROFILES:
+            found.append([])
+            profiles = 1 + len(window.reference)
+        found[-1].append(window)
     return found
 
 
 def _measured(reading: Reading | None, distance: float | None) -> Reading | None:
-    """The reading with the distance that Evidently measured."""
+    """The reading with the distance of whole rows, as Evidently measures it."""
     if reading is None or distance is None or not len(reading.today):
         return reading
     square = np.array([distance**2])

@@ -6,8 +6,8 @@ from typing import Any
 
 from driftune.config import Config
 from driftune.config.workspace import Workspace
-from driftune.drift.distances import compare
 from driftune.drift.evidently_page import frame_text, page_text
+from driftune.drift.evidently_report import compare
 from driftune.drift.signals import counted_signals
 from driftune.drift.windows import (
     DomainWindow,

@@ -209,4 +209,4 @@ def _most(count: int, size: int) -> int:
 
 def whole(parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The parts with those that nothing was counted in."""
-    return {part: parts.get(part, np.zeros(size)) for part, size in SIZES.items()}
+    return {part: parts[part] if part in parts else np.zeros(n) for part, n in SIZES.items()}

@@ -1,8 +1,9 @@
 """What a signal's comparison of windows comes to: pairs of windows, and a reading of the day."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 import numpy as np
 
@@ -25,9 +26,20 @@ class Pairs:
         """No pairs."""
         return cls(np.zeros(0), np.zeros(0), np.zeros(0))
 
+    def rows(self) -> Iterator["Pairs"]:
+        """The pairs of each row of ``square`` and ``noise`` (rows, pairs), alike in ``spread``."""
+        for square, noise in zip(self.square, self.noise, strict=True):
+            yield Pairs(square, noise, self.spread)
+
+    def part(self, part: slice) -> "Pairs":
+        """Some of the pairs."""
+        return Pairs(self.square[part], self.noise[part], self.spread[part])
+
     def usable(self) -> "Pairs":
         """The pairs that could be measured."""
-        good = np.isfinite(self.square) & np.isfinite(self.noise) & (self.noise > 0)
+        good = np.isfinite(self.square + self.noise) & (self.noise > 0)
+        if good.all():
+            return self
         return Pairs(self.square[good], self.noise[good], self.spread[good])
 
 
@@ -52,15 +64,19 @@ class Reading:
 @dataclass(frozen=True)
 class DayPairs:
     """Each reference day against the other ones: ``left`` (pairs,) are positions of days,
-    ``right`` those of the others of each, ``others`` (pairs,) how many these are.
+    ``right`` (pairs, days) is 1 where a day is one of the others, else 0.
     """
 
     left: np.ndarray
-    right: list[list[int]]
-    others: np.ndarray
+    right: np.ndarray
 
     def __len__(self) -> int:
         return len(self.left)
+
+    @property
+    def others(self) -> np.ndarray:
+        """How many (pairs,) the other days are."""
+        return np.asarray(self.right.sum(axis=1))
 
 
 def has_weekday(day: date, days: Sequence[date], enough: int) -> bool:
@@ -77,15 +93,14 @@ def comparable_days(day: date, days: Sequence[date], enough: int) -> list[date]:
 
 def pairs_of_days(days: Sequence[date], same_weekday: bool) -> DayPairs:
     """Each day with the other days (of its weekday); days without such are left out."""
-    left, right = [], []
-    for place, day in enumerate(days):
-        others = [
-            number
-            for number, other in enumerate(days)
-            if number != place and (not same_weekday or other.weekday() == day.weekday())
-        ]
-        if others:
-            left.append(place)
-            right.append(others)
-    counts = np.array([len(others) for others in right], dtype=float)
-    return DayPairs(np.array(left, dtype=int), right, counts)
+    return _pairs_of_days(tuple(days), same_weekday)
+
+
+@lru_cache(maxsize=256)
+def _pairs_of_days(days: tuple[date, ...], same_weekday: bool) -> DayPairs:
+    # Domains of a day have few different references.
+    weekdays = np.array([day.weekday() for day in days], dtype=int)
+    apart = ~np.eye(len(days), dtype=bool)
+    right = apart & (weekdays[:, None] == weekdays) if same_weekday else apart
+    left = np.flatnonzero(right.any(axis=1))
+    return DayPairs(left, right[left].astype(float))

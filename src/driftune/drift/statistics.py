@@ -20,34 +20,41 @@ def wasserstein(left: np.ndarray, right: np.ndarray, values: np.ndarray) -> np.n
     ``values`` (cells,), rising, are what the cells stand for. NaN where a side has no counts. A
     deviation below 0.001 counts as 0.001, as with Evidently.
     """
-    p, q = _shares(left), _shares(right)
-    gaps = np.abs(np.cumsum(p - q, axis=-1))[..., :-1] @ np.diff(values)
-    mean = q @ values
-    spread = np.sqrt(np.maximum(q @ values**2 - mean**2, 0))
+    # Sums of counts are exact: far cells, which may stand for huge values, add no rounding.
+    apart = np.abs(_shares(left, np.cumsum(left, axis=-1)) - _shares(right, np.cumsum(right, -1)))
+    gaps = (apart[..., :-1] * np.diff(values)).sum(axis=-1)
+    q = _shares(right)
+    mean = (q * values).sum(axis=-1, keepdims=True)
+    spread = np.sqrt((q * (values - mean) ** 2).sum(axis=-1))
     return np.asarray(gaps / np.maximum(spread, 1e-3))
 
 
-def binned_auc(negatives: np.ndarray, positives: np.ndarray) -> tuple[float, float]:
-    """AUC and its variance from counts per score cell, ties counted half.
+def binned_auc(negatives: np.ndarray, positives: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """AUC and its variance (…,) from counts (…, score cells), ties counted half.
 
     The variance is that of DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988). Both are NaN
     with fewer than two rows of a class.
     """
-    wins, losses = positives.sum(), negatives.sum()
-    if min(wins, losses) < 2:
-        return float("nan"), float("nan")
-    beaten = (np.cumsum(negatives) - negatives / 2) / losses
-    beating = (wins - np.cumsum(positives) + positives / 2) / wins
-    area = float(positives @ beaten / wins)
-    of_wins = float(positives @ (beaten - area) ** 2) / (wins - 1)
-    of_losses = float(negatives @ (beating - area) ** 2) / (losses - 1)
-    return area, of_wins / wins + of_losses / losses
+    wins, losses = (side.sum(axis=-1, keepdims=True) for side in (positives, negatives))
+    enough = np.minimum(wins, losses) >= 2
+    of_wins, of_losses = (np.where(enough, side, np.nan) for side in (wins, losses))
+    beaten = (np.cumsum(negatives, axis=-1) - negatives / 2) / of_losses
+    beating = (wins - np.cumsum(positives, axis=-1) + positives / 2) / of_wins
+    area = (positives * beaten).sum(axis=-1, keepdims=True) / of_wins
+    above = (positives * (beaten - area) ** 2).sum(axis=-1) / (of_wins - 1)[..., 0]
+    below = (negatives * (beating - area) ** 2).sum(axis=-1) / (of_losses - 1)[..., 0]
+    variance = above / of_wins[..., 0] + below / of_losses[..., 0]
+    return np.asarray(area[..., 0]), np.asarray(variance)
 
 
-def _shares(counts: np.ndarray) -> np.ndarray:
+def _shares(counts: np.ndarray, parts: np.ndarray | None = None) -> np.ndarray:
+    """Counts (…, cells), or ``parts`` of them, as shares of their sum; NaN without a row."""
     totals = counts.sum(axis=-1, keepdims=True)
     divided: np.ndarray = np.divide(
-        counts, totals, out=np.full(counts.shape, np.nan, dtype=float), where=totals > 0
+        counts if parts is None else parts,
+        totals,
+        out=np.full(counts.shape, np.nan, dtype=float),
+        where=totals > 0,
     )
     return divided
 

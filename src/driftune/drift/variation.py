@@ -52,10 +52,10 @@ def judge_readings(readings: Sequence[Reading | None]) -> list[Verdict | None]:
         )
         if variation is None:
             continue
-        for own, (place, reading) in enumerate(there):
-            if reading.is_matched == matched:
-                verdict = variation.verdict(reading, own)
-                verdicts[place] = verdict if np.isfinite(verdict.p) else None
+        of = [own for own, (_, reading) in enumerate(there) if reading.is_matched == matched]
+        found = variation.verdicts([there[own][1] for own in of], of)
+        for own, verdict in zip(of, found, strict=True):
+            verdicts[there[own][0]] = verdict if np.isfinite(verdict.p) else None
     return verdicts
 
 
@@ -77,16 +77,32 @@ class Variation:
         """Squared distance without drift, before a domain's own scale."""
         return np.asarray(self.inflation * pairs.noise + self.between_days * pairs.spread)
 
-    def verdict(self, reading: Reading, place: int) -> Verdict:
-        """The p-value of today's pair: F distributed where there is no drift."""
-        from scipy.stats import f
+    def verdicts(self, readings: Sequence[Reading], places: Sequence[int]) -> list[Verdict]:
+        """The p-values of today's pairs: F distributed where there is no drift.
 
-        usual = float(self.expected(reading.today)[0] * self.scales[place])
-        square = float(reading.today.square[0])
-        p = float(f.sf(square / usual, self.freedom[place], self.behind[place]))
-        if reading.one_sided:
-            p = p / 2 if reading.worse else 1 - p / 2
-        return Verdict(p, square if reading.worse else 0.0, usual)
+        ``places``: of the readings' domains in ``scales``.
+        """
+        from scipy.special import fdtrc
+
+        own = np.array(places, dtype=int)
+        square, noise, spread = (
+            np.array([getattr(each.today, name)[0] for each in readings])
+            for name in ("square", "noise", "spread")
+        )
+        usual = self.expected(Pairs(square, noise, spread)) * self.scales[own]
+        p_values = fdtrc(self.freedom[own], self.behind[own], square / usual)
+        return [
+            _verdict(reading, *figures)
+            for reading, *figures in zip(
+                readings, p_values.tolist(), square.tolist(), usual.tolist(), strict=True
+            )
+        ]
+
+
+def _verdict(reading: Reading, p: float, square: float, usual: float) -> Verdict:
+    if reading.one_sided:
+        p = p / 2 if reading.worse else 1 - p / 2
+    return Verdict(p, square if reading.worse else 0.0, usual)
 
 
 def fit(pairs: Sequence[Pairs], freedom: Sequence[float]) -> Variation | None:

@@ -286,12 +286,27 @@ def read_profiles(config: Config, window: DomainWindow) -> dict[date, Profile]:
     Raises:
         DriftuneError: when their file is damaged.
     """
-    path = windows_path(config, window.day)
-    if is_damaged(path):
-        raise DriftuneError(f"{path}: is damaged; run driftune run --day {window.day} again")
-    counted = read_counts(path, window.key)
-    held = {date.fromisoformat(each.label): Profile(whole(each.parts)) for each in counted}
-    return {day: held[day] for day in (window.day, *window.reference) if day in held}
+    return profiles_of(config, [window])[window.key]
+
+
+def profiles_of(config: Config, windows: Sequence[DomainWindow]) -> dict[str, dict[date, Profile]]:
+    """As ``read_profiles``, of several domains of one day, by key: their file is read once.
+
+    Raises:
+        DriftuneError: when their file is damaged.
+    """
+    held: dict[str, dict[date, Profile]] = {window.key: {} for window in windows}
+    for day in {window.day for window in windows}:
+        path = windows_path(config, day)
+        if is_damaged(path):
+            raise DriftuneError(f"{path}: is damaged; run driftune run --day {day} again")
+        own = {window.key: window for window in windows if window.day == day}
+        found = {(key, label): parts for key, label, parts in read_counts(path, own)}
+        for key, window in own.items():
+            for each in (day, *window.reference):
+                if (key, each.isoformat()) in found:
+                    held[key][each] = Profile(whole(found[key, each.isoformat()]))
+    return held
 
 
 def compared(config: Config, window: DomainWindow, held: Mapping[date, Profile]) -> Windows:

@@ -58,6 +58,10 @@ class Signal(ABC):
         None when either side has nothing to compare.
         """
 
+    def readings(self, many: Sequence[Windows]) -> list[Reading | None]:
+        """The readings of many domains; none depends on the others."""
+        return [self.reading(windows) for windows in many]
+
     @abstractmethod
     def facts(self, windows: Windows, names: Mapping[int, str]) -> Facts | None:
         """What it was in the reference and on the day; ``names`` are those of category cells.

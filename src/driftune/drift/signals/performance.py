@@ -46,9 +46,8 @@ class Calibration(Signal):
         if groups < 2:
             return None
 
-        def pairs(left: np.ndarray, right: Sequence[Sequence[int]]) -> Pairs:
-            sums = [np.array([side[list(one)].sum(axis=0) for one in right]) for side in by_day]
-            return _calibration_pairs(left, sums, np.array([len(one) for one in right]))
+        def pairs(left: np.ndarray, right: np.ndarray) -> Pairs:
+            return _calibration_pairs(left, [right @ side for side in by_day], right.sum(axis=1))
 
         def among(same_weekday: bool) -> Pairs:
             found = pairs_of_days(days, same_weekday)
@@ -56,7 +55,8 @@ class Calibration(Signal):
                 return Pairs.none()
             return pairs(np.stack([side[found.left] for side in by_day]), found.right)
 
-        today = pairs(np.stack([side[0] for side in now])[:, None], [used])
+        among_used = np.bincount(used, minlength=len(days))[None].astype(float)
+        today = pairs(np.stack([side[0] for side in now])[:, None], among_used)
         if not len(today):
             return None
         is_matched = windows.is_matched(settled=True)
@@ -124,18 +124,14 @@ class AucLost(Signal):
         unseen = sum(
             windows.reference[day].parts["ranking_unseen"].sum() > 0 for day in windows.days
         )
-        today = Pairs(np.array([drop**2]), np.array([noise]), np.array([1 + 1 / unseen])).usable()
+        today = Pairs(drop[None] ** 2, noise[None], np.array([1 + 1 / unseen])).usable()
         if not len(today):
             return None
-        ranked = [windows.reference[day].parts["ranking"] for day in days]
+        ranked = np.array([windows.reference[day].parts["ranking"] for day in days])
 
         def among(same_weekday: bool) -> Pairs:
             found = pairs_of_days(days, same_weekday)
-            drops = [
-                _auc_drop(ranked[one], np.sum([ranked[other] for other in others], axis=0))
-                for one, others in zip(found.left, found.right, strict=True)
-            ]
-            each, noises = np.array(drops).reshape(-1, 2).T
+            each, noises = _auc_drop(ranked[found.left], found.right @ ranked)
             return Pairs(each**2, noises, 1 + 1 / found.others).usable()
 
         # The rows that trained no champion are few: those of all days are one reference.
@@ -190,7 +186,8 @@ def _rankings(windows: Windows) -> tuple[np.ndarray, np.ndarray]:
     return before, windows.current.parts["ranking"]
 
 
-def _auc_drop(now: np.ndarray, then: np.ndarray) -> tuple[float, float]:
-    before, noise_before = binned_auc(then[:LOGITS], then[LOGITS:])
-    after, noise_after = binned_auc(now[:LOGITS], now[LOGITS:])
+def _auc_drop(now: np.ndarray, then: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The AUC lost (…,) from ``then`` to ``now`` (…, cells), and the variance of the difference."""
+    before, noise_before = binned_auc(then[..., :LOGITS], then[..., LOGITS:])
+    after, noise_after = binned_auc(now[..., :LOGITS], now[..., LOGITS:])
     return before - after, noise_before + noise_after
