@@ -25,6 +25,24 @@ class Wrong(NamedTuple):
     line: str
 
 
+# Entries of drift.triggers that are wrong, and their lines.
+TRIGGERS: list[tuple[dict[str, Any], str]] = [
+    ({"method": "psi", "above": 1}, "name one of signal, column and metric"),
+    ({"column": "a", "signal": "hour", "method": "psi", "above": 1}, "name one of signal, col"),
+    ({"column": "price", "method": "psy", "above": 1}, "method = 'psy' is no drift method of"),
+    ({"column": "price", "method": "psi"}, "give one of above and p; psi gives a distance"),
+    ({"column": "price", "method": "ks", "above": 1}, "ks gives a p-value: write p: 0.001"),
+    ({"column": "price", "method": "wasserstein", "p": 0.1}, "wasserstein gives a distance"),
+    ({"column": "price", "method": "chisquare", "p": 0.1}, "method 'chisquare' does not fit"),
+    ({"column": "category", "method": "ks", "p": 0.1}, "method 'ks' does not fit 'categ"),
+    ({"column": "user", "method": "psi", "above": 1}, "column 'user' is an id: two samples of"),
+    ({"column": "time", "method": "psi", "above": 1}, "column 'time' is another one each day"),
+    ({"signal": "auc", "method": "psi", "above": 1}, "'auc' decides by its name alone"),
+    ({"metric": "mine", "above": 1}, "metric = 'mine' must be package.module:CLASS"),
+    ({"metric": "my:M", "above": 1}, "name the columns that the metric reads"),
+    ({"metric": "my:M", "columns": ["price"]}, "give one of above and p, in the metric's"),
+    ({"signal": "hours", "method": "psi", "above": 1}, "signal = 'hours' is no signal that"),
+]
 WRONG = [
     Wrong("a long value", "gate.metric", "x" * 500, "…: must be"),
     Wrong("null for a number", "gate.min_effect", None, "= null: must be a number"),
@@ -168,6 +186,24 @@ WRONG = [
     Wrong("a bound", "gate.calibration_band", [2, 1], "the first bound must be below the second"),
     Wrong("three bounds", "gate.calibration_band", [1, 2, 3], "= [1, 2, 3]: must have 2 values"),
     Wrong("a signal", "drift.triggers", ["auk"], "drift.triggers.0 = 'auk': must be 'calibration'"),
+    Wrong("a number for it", "drift.triggers", [3], "= 3: must be 'calibration', 'auc' or {signal"),
+    *(
+        Wrong(f"trigger {number}", "drift.triggers", ["auc", entry], f"drift.triggers.1: {line}")
+        for number, (entry, line) in enumerate(TRIGGERS)
+    ),
+    Wrong(
+        "a trigger's key",
+        "drift.triggers",
+        [{"colum": "price", "method": "psi"}],
+        "did you mean column?",
+    ),
+    Wrong("no method", "drift.triggers", [{"column": "price"}], "method = '' is no drift method"),
+    Wrong(
+        "an action",
+        "drift.triggers",
+        [{"column": "price", "method": "psi", "above": 1, "action": "adapts"}],
+        "drift.triggers.0.action = 'adapts': must be 'adapt', 'alert' or 'watch'; did you mean",
+    ),
     Wrong("an event", "notify.events", ["promoted"], "did you mean promotion?"),
     Wrong("too short", "retention.lake", 3, "retention.lake = 3: must be 90 or more"),
     Wrong("a path", "workspace", "runs*", "cannot lie in a folder with * in its path; choose"),

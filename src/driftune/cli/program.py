@@ -17,6 +17,7 @@ from driftune.cli import serving as serving_commands
 from driftune.cli.check_model import app as check_model_app
 from driftune.cli.deploy import app as deploy_app
 from driftune.cli.doctor import app as doctor_app
+from driftune.cli.drift import app as drift_app
 from driftune.cli.flow_runs import running
 from driftune.cli.init import app as init_app
 from driftune.cli.lake import app as lake_app
@@ -38,6 +39,7 @@ app.add_typer(importers, name="import")
 app.add_typer(check_model_app)
 app.add_typer(deploy_app)
 app.add_typer(doctor_app)
+app.add_typer(drift_app)
 app.add_typer(lake_app, name="lake")
 app.add_typer(commands.app)
 app.add_typer(review_commands.app)

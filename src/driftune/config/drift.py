@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from driftune.config.base import Positive, Section
+from driftune.config.triggers import Trigger
 
 
 class MinEffect(Section):
@@ -50,8 +51,10 @@ class Drift(Section):
     """Days of the same weekday that are needed to compare with these alone."""
     top_categories: Positive = 12
     """Categories that are compared by name; the others are one."""
-    triggers: list[Literal["calibration", "auc"]] = Field(["calibration", "auc"], min_length=1)
-    """Signals that decide."""
+    triggers: list[Literal["calibration", "auc"] | Trigger] = Field(
+        ["calibration", "auc"], min_length=1
+    )
+    """Signals that decide, by name, and what Evidently measures of a day."""
     fdr: float = Field(0.05, gt=0, lt=1)
     """False discovery rate over domains and deciding signals (Benjamini–Hochberg)."""
     alpha: float = Field(0.001, gt=0, lt=1)
@@ -72,3 +75,13 @@ class Drift(Section):
     """Days that these pages are kept."""
     snapshots: bool = False
     """Write every day into an Evidently workspace."""
+
+    @property
+    def deciding(self) -> list[str]:
+        """The signals that decide by their calibrated p-values."""
+        return [entry for entry in self.triggers if isinstance(entry, str)]
+
+    @property
+    def measured(self) -> list[Trigger]:
+        """The triggers that Evidently measures."""
+        return [entry for entry in self.triggers if isinstance(entry, Trigger)]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import GenericAlias, UnionType
-from typing import Annotated, TypeAlias, TypeGuard, Union, get_args, get_origin
+from typing import Annotated, Literal, TypeAlias, TypeGuard, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -52,7 +52,7 @@ _CLICK = (
 # Problems that a message tells, and signs that it shows of a value.
 TOLD, SHOWN = 5, 80
 # Of a message about several keys: the one that it begins with.
-_KEY = re.compile(r"[a-z_]+(\.[a-z_]+)*( =|:) ")
+_KEY = re.compile(r"[a-z_]+(\.([a-z_]+|\d+))*( =|:) ")
 
 
 def wrong_values(
@@ -259,7 +259,10 @@ def _kinds(union: Sequence[Kind]) -> list[str]:
         # A role.
         names[str] = "a column's name"
     others = [each for each in union if not _is_section(each)]
-    found = [names.get(get_origin(each) or each, "a value") for each in others]
+    found = []
+    for each in others:
+        words = [repr(choice) for choice in get_args(each)] if get_origin(each) is Literal else []
+        found += words or [names.get(get_origin(each) or each, "a value")]
     return [*found, *(f"{{{key}: …}}" for key in sections)]
 
 

@@ -8,7 +8,15 @@ from pydantic import Field, field_validator
 from driftune.config.base import Section
 
 Kind = Literal[
-    "alert", "promotion", "rejection", "rollback", "stale", "refused_day", "kept_out", "failure"
+    "alert",
+    "threshold",
+    "promotion",
+    "rejection",
+    "rollback",
+    "stale",
+    "refused_day",
+    "kept_out",
+    "failure",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 

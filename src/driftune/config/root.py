@@ -30,6 +30,7 @@ from driftune.config.retention import Retention
 from driftune.config.runner import Runner, RunnerRole
 from driftune.config.source import Reference, Resources, Source
 from driftune.config.tables import SideTable, checked_names
+from driftune.config.triggers import wrong_triggers
 from driftune.io import Json, JsonObject
 
 _WITHOUT_CATEGORY: list[Json] = [[*key] for key in Counters().per if "category" not in key]
@@ -191,6 +192,12 @@ class Config(Section):
         for name in self.quality.ranges:
             if name not in allowed:
                 raise ValueError(f"quality.ranges: {name!r} is not one of {', '.join(allowed)}")
+        return self
+
+    @model_validator(mode="after")
+    def _triggers_fit(self) -> "Config":
+        if (said := next(wrong_triggers(self), None)) is not None:
+            raise ValueError(said)
         return self
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from driftune.config import Config
 from driftune.config.drift import Drift
-from driftune.drift.policy import Past
+from driftune.drift.judgement import Past
 from driftune.drift.rules import DUE, NEW_BACKBONE
 from driftune.drift.windows import DomainWindow
 from driftune.registry.checks import taken_back_between
@@ -21,7 +21,7 @@ from driftune.registry.past import (
     switched_by_hand,
     waiting_challengers,
 )
-from driftune.registry.records import Decision, State
+from driftune.registry.records import Decision, Scores, State
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def days_before(config: Config, ledger: Ledger, windows: Sequence[DomainWindow])
     day, backbone, policy = windows[0].day, windows[0].backbone, config.drift
     span = max(policy.confirm.of - 1, *policy.follow_up_days, 0)
     # A challenger that waited became champion on a later day than its decision's.
-    reach = max(span, policy.cooldown_days + config.gate.looks)
+    reach = max(span, policy.cooldown_days + config.gate.looks, _span(policy))
     rows: dict[str, dict[date, Decision]] = defaultdict(dict)
     for row in decisions_between(ledger, day - timedelta(days=reach), day):
         rows[row.domain_key][date.fromisoformat(row.day)] = row
@@ -70,12 +70,15 @@ def past_of(config: Config, before: Before, window: DomainWindow) -> Past:
     """
     day, policy, key = window.day, config.drift, window.key
     rows = before.rows.get(key, {})
-    p_values: list[Mapping[str, float]] = []
-    for back in range(1, before.span + 1):
+    served = (window.backbone, window.champion)
+
+    def scores(back: int) -> Scores:
+        """Those of so many days before, under the same champion."""
         row = rows.get(day - timedelta(days=back))
-        served = (window.backbone, window.champion)
         same = row is not None and (row.backbone, row.champion_version) == served
-        p_values.append(row.scores.p_values() if row is not None and same else {})
+        return row.scores if row is not None and same else Scores()
+
+    p_values = [scores(back).p_values() for back in range(1, before.span + 1)]
     own = [rows[each] for each in sorted(rows)]
     origin = _follow_up(policy, window, own)
     challenger = before.waiting.get(key)
@@ -88,7 +91,13 @@ def past_of(config: Config, before: Before, window: DomainWindow) -> Past:
         before.ages.get(key),
         None if gate is None else gate.waits_for,
         before.outdated.get(key),
+        [scores(back).values_measured() for back in range(1, _span(policy) + 1)],
     )
+
+
+def _span(policy: Drift) -> int:
+    """How many days before the policy's triggers look at what was measured."""
+    return max((entry.days - 1 for entry in policy.measured), default=0)
 
 
 def _cooling(policy: Drift, day: date, rows: Sequence[Decision]) -> bool:

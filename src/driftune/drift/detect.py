@@ -11,13 +11,15 @@ from driftune.drift.measure import Measured
 from driftune.drift.policy import Judgement, Past, decide
 from driftune.drift.problem import Problem, fault
 from driftune.drift.signals import SIGNALS
+from driftune.drift.triggers.judge import Readings, judged_readings, with_triggers
+from driftune.drift.triggers.measure import measure_triggers
 from driftune.drift.variation import Verdict, judge_readings
 from driftune.drift.windows import DomainWindow
 from driftune.registry.deciding import decide_many
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import Scores, State
 from driftune.registry.records.decision import NewDecision
-from driftune.registry.records.scores import SignalFacts, SignalScore, WindowCounts
+from driftune.registry.records.scores import SignalFacts, SignalScore, TriggerScore, WindowCounts
 from driftune.registry.redeciding import AskedBy, replace_decision
 
 log = logging.getLogger("driftune")
@@ -40,8 +42,10 @@ def decide_day(
     an error: what stands is better than that. ``again``: for whom.
     """
     of_key = {window.key: window for window in windows}
+    triggered = measure_triggers(config, windows, measured)
     problems = {each.key: each.problem for each in measured if each.problem is not None}
-    verdicts, judgements = _judge(config, ledger, of_key, measured, problems)
+    problems |= triggered.problems
+    verdicts, judgements = _judge(config, ledger, of_key, measured, problems, triggered.readings)
     asked = "review" if config.review == "first" else "pending"
     marks, known = decision_marks(config), known_marks(config)
     found: list[str] = []
@@ -92,23 +96,34 @@ def _judge(
     windows: Mapping[str, DomainWindow],
     measured: Sequence[Measured],
     problems: dict[str, Problem],
+    readings: Readings,
 ) -> tuple[Verdicts, dict[str, Judgement]]:
-    """Verdicts and judgements of the domains without problems; one that fails gets a problem."""
+    """Verdicts of the domains without problems, and judgements of them and of those that are
+    watched all the same; a domain that fails gets a problem.
+
+    ``readings``: what Evidently measured for configured triggers.
+    """
     usable = [each for each in measured if each.key not in problems]
-    before = days_before(config, ledger, [windows[each.key] for each in usable])
+    watched = [key for key in readings if key in problems and problems[key].state != State.ERROR]
+    before = days_before(config, ledger, [windows[key] for key in _keys(usable, watched)])
     past: dict[str, Past] = {}
 
     def judged(chosen: Sequence[Measured]) -> tuple[Verdicts, dict[str, Judgement]]:
         verdicts = judge_domains(chosen)
         facts = {each.key: each.told for each in chosen}
-        return verdicts, decide(config.drift, verdicts, facts, past)
+        judgements = decide(config.drift, verdicts, facts, past, readings)
+        for key in watched:
+            if key in past:
+                found = judged_readings(readings[key], past[key], 0.0)
+                judgements[key] = with_triggers(problems[key].judgement, found, past[key])
+        return verdicts, judgements
 
-    for each in usable:
+    for key in _keys(usable, watched):
         try:
-            past[each.key] = past_of(config, before, windows[each.key])
+            past[key] = past_of(config, before, windows[key])
         except Exception as error:
             what = "its days before cannot be read"
-            problems[each.key] = fault(windows[each.key].domain, what, error)
+            problems[key] = fault(windows[key].domain, what, error)
     usable = [each for each in usable if each.key in past]
     try:
         return judged(usable)
@@ -121,6 +136,10 @@ def _judge(
                 what = "its drift cannot be judged"
                 problems[each.key] = fault(windows[each.key].domain, what, error)
         return judged([each for each in usable if each.key not in problems])
+
+
+def _keys(measured: Sequence[Measured], others: Sequence[str]) -> list[str]:
+    return [*(each.key for each in measured), *others]
 
 
 def _told(
@@ -137,9 +156,10 @@ def _told(
             return judgements[key], _scores(window, measured, verdicts[key], judgements[key])
         except Exception as error:
             problem = fault(window.domain, "its figures cannot be kept", error)
-    return Judgement(problem.state, problem.rule, None, problem.sentence), _basis(
-        window, measured, problem.rule
-    )
+    judgement = judgements.get(key)
+    if judgement is None or problem.state == State.ERROR:
+        judgement = problem.judgement
+    return judgement, _with_triggers(_basis(window, measured, problem.rule), judgement)
 
 
 def _basis(window: DomainWindow, measured: Measured, rule: str) -> Scores:
@@ -173,9 +193,20 @@ def _scores(
             "facts": facts,
         }
     )
+    kept = _with_triggers(kept, judgement)
     if judgement.shifted is None:
         return kept
     return kept.model_copy(update={"since": window.day - timedelta(days=judgement.shifted)})
+
+
+def _with_triggers(kept: Scores, judgement: Judgement) -> Scores:
+    """With what Evidently measured for configured triggers, where there are such."""
+    found: dict[str, tuple[TriggerScore, ...] | str] = {}
+    if judgement.triggers:
+        found["triggers"] = tuple(judgement.triggers)
+    if judgement.alert is not None:
+        found["alert"] = judgement.alert
+    return kept.model_copy(update=found)
 
 
 def _score(distance: float | None, verdict: Verdict | None) -> SignalScore:

@@ -7,15 +7,17 @@ procedure (Journal of the Royal Statistical Society B 57, 1995).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from math import log
 from typing import Literal
 
 import numpy as np
 
 from driftune.config.drift import Drift
+from driftune.drift.judgement import Judgement as Judgement
+from driftune.drift.judgement import Past as Past
 from driftune.drift.rules import AGE, FOLLOW_UP, NEW_BACKBONE, NO_HISTORY, WAITS
 from driftune.drift.signals import SIGNALS, Facts
+from driftune.drift.triggers.judge import Reading, evidence, judged_readings, with_triggers
 from driftune.drift.variation import Verdict
 from driftune.drift.words import say
 from driftune.registry.records import State
@@ -23,45 +25,6 @@ from driftune.registry.records import State
 # Signals that a sentence names; the page shows all.
 SAID = 4
 _LEAST = 1e-300
-
-
-@dataclass(frozen=True)
-class Past:
-    """A domain under its champion before the day: p-values of deciding signals on the days just
-    before, newest first, and whether its champion changed within the cool-down.
-
-    ``follow_up``: the day, if any, whose drift brought the champion that is to be fine-tuned again
-    now that there are more rows since, and ``shifted`` how many days ago that drift began; ``age``:
-    days since its last fine-tune, if too many; ``waits_for``: what a challenger of the domain waits
-    for, "data" or "certainty", if one does; ``outdated``: the version, if any, that no longer
-    serves as the backbone is a new one.
-    """
-
-    p_values: Sequence[Mapping[str, float]] = ()
-    cooling: bool = False
-    follow_up: date | None = None
-    shifted: int = 0
-    age: int | None = None
-    waits_for: str | None = None
-    outdated: int | None = None
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """``score``: the strongest evidence of a deciding signal, 1 is what triggers on that day.
-
-    ``moved``: all signals that moved, deciding ones first; ``limits``: the p-values from which on
-    deciding signals and the others count as moved; ``shifted``: how many days ago the drift began,
-    None where there is none.
-    """
-
-    state: State | Literal["drifted"]
-    rule: str
-    score: float | None
-    sentence: str
-    moved: Sequence[str] = ()
-    limits: tuple[float, float] | None = None
-    shifted: int | None = None
 
 
 def critical(p_values: Sequence[float], fdr: float) -> float:
@@ -79,29 +42,38 @@ def decide(
     verdicts: Mapping[str, Mapping[str, Verdict]],
     facts: Mapping[str, Mapping[str, Facts]],
     past: Mapping[str, Past],
+    readings: Mapping[str, Sequence[Reading]] | None = None,
 ) -> dict[str, Judgement]:
     """Decide for the domains (keys) of a day together.
 
-    ``verdicts``: of the signals that could be judged; ``facts``: what moved, for the sentence.
+    ``verdicts``: of the signals that could be judged; ``facts``: what moved, for the sentence;
+    ``readings``: what Evidently measured for the configured triggers.
     """
+    readings = readings or {}
     deciding = [
         verdict.p
         for own in verdicts.values()
         for signal, verdict in own.items()
-        if signal in policy.triggers
+        if signal in policy.deciding
     ]
+    deciding += evidence([each for key in verdicts for each in readings.get(key, ())])
     others = [
         verdict.p
         for own in verdicts.values()
         for signal, verdict in own.items()
-        if signal not in policy.triggers
+        if signal not in policy.deciding
     ]
-    limits = (min(policy.alpha, critical(deciding, policy.fdr)), critical(others, policy.fdr))
-    judged = {
-        key: _decide(policy, own, facts[key], past.get(key, Past()), limits)
-        for key, own in verdicts.items()
-    }
-    return {key: _due(judgement, past.get(key, Past())) for key, judgement in judged.items()}
+    bound = critical(deciding, policy.fdr)
+    limits = (min(policy.alpha, bound), critical(others, policy.fdr))
+    judged = {}
+    for key, own in verdicts.items():
+        before = past.get(key, Past())
+        judgement = _decide(policy, own, facts[key], before, limits)
+        if key in readings:
+            found = judged_readings(readings[key], before, bound)
+            judgement = with_triggers(judgement, found, before)
+        judged[key] = _due(judgement, before)
+    return judged
 
 
 def _due(judgement: Judgement, past: Past) -> Judgement:
@@ -186,10 +158,13 @@ def _decide(
     limits: tuple[float, float],
 ) -> Judgement:
     deciding: dict[str, Verdict] = {
-        signal: verdicts[signal] for signal in policy.triggers if signal in verdicts
+        signal: verdicts[signal] for signal in policy.deciding if signal in verdicts
     }
+    if not policy.deciding:
+        text = "No threshold is passed that triggers."
+        return Judgement(State.STABLE, "no evidence", 0.0, text)
     if not deciding:
-        names = " and ".join(SIGNALS[signal].label for signal in policy.triggers)
+        names = " and ".join(SIGNALS[signal].label for signal in policy.deciding)
         text = (
             f"Too little history to judge {names}: days are compared with each other; this one "
             "counts from now on."

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 
+from driftune.drift.judgement import Judgement
 from driftune.errors import DriftuneError, note_of
 from driftune.registry.records import State
 from driftune.registry.records.states import word
@@ -21,6 +22,11 @@ class Problem:
     def rule(self) -> str:
         """The state's word: what decided."""
         return word(self.state)
+
+    @property
+    def judgement(self) -> Judgement:
+        """The judgement of a domain that has it."""
+        return Judgement(self.state, self.rule, None, self.sentence)
 
 
 def fault(domain: str, what: str, error: BaseException) -> Problem:

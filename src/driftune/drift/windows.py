@@ -29,6 +29,7 @@ from driftune.drift.references import (
     settled_days,
     trained_days,
 )
+from driftune.drift.triggers.columns import lake_columns
 from driftune.errors import DriftuneError, LedgerBusyError, LedgerError
 from driftune.features.encoder import Encoder
 from driftune.intake.erasures import check_erasures
@@ -93,6 +94,7 @@ def require_decidable(config: Config, ledger: Ledger, day: date) -> None:
     Raises:
         LedgerError: when the day was not ingested.
         LakeError: when the lake has lost a day that the windows rest on, or an erasure.
+        ConfigError: when a trigger names a column that the lake has not.
         Exception: what the model's files cannot be read with.
     """
     _opened(config, ledger, day)
@@ -108,6 +110,8 @@ def _opened(
     model = load_model(config)
     check_days(config, ledger, day)
     check_erasures(config, ledger)
+    if config.drift.measured:
+        lake_columns(config, Lake.of(config), config.drift.measured)
     return record, model
 
 

@@ -51,6 +51,11 @@ def _alert(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
     return f"{what}: {about.name}, {about.day}", [facts["sentence"], figures, todo]
 
 
+def _threshold(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
+    todo = "Nothing is adapted for it; look at the page."
+    return f"threshold: {about.name}, {about.day}", [f"{facts['rule']}.", todo]
+
+
 def _promotion(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
     by = f"By {facts['who']}: {facts['reason']}"
     todo = f"To go back: driftune rollback {about.key}"
@@ -104,6 +109,7 @@ def _failure(about: About, facts: MessageFacts) -> tuple[str, list[str]]:
 
 _SAY: dict[str, Callable[[About, MessageFacts], tuple[str, list[str]]]] = {
     "alert": _alert,
+    "threshold": _threshold,
     "promotion": _promotion,
     "rejection": _rejection,
     "rollback": _rollback,

@@ -26,12 +26,17 @@ def decide_many(ledger: Ledger, made: Sequence[NewDecision]) -> None:
     Raises:
         LedgerBusyError: when another process does not let go of the ledger.
     """
-    quiet = [values for values in made if values["state"] not in ASKING]
+    quiet = [values for values in made if _asks_nothing(values)]
     for start in range(0, len(quiet), AT_ONCE):
         _decide_quiet(ledger, quiet[start : start + AT_ONCE])
     for values in made:
-        if values["state"] in ASKING:
+        if not _asks_nothing(values):
             ledger.decide(**values)
+
+
+def _asks_nothing(values: NewDecision) -> bool:
+    """Whether nothing is adapted or told for a decision."""
+    return values["state"] not in ASKING and values["scores"].alert is None
 
 
 def _decide_quiet(ledger: Ledger, made: Sequence[NewDecision]) -> None:

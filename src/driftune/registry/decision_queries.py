@@ -16,8 +16,8 @@ from driftune.registry.schema import decisions
 
 
 class Decided(NamedTuple):
-    """A decision: columns of the ledger, and from its JSON the gate's ``gain`` and the champion's
-    ``auc`` on the day; None where it has no such figure."""
+    """A decision: columns of the ledger, and from its JSON the gate's ``gain``, the champion's
+    ``auc`` on the day, and which thresholds alerted (``alert``); None where it has no such."""
 
     id: str
     domain: str
@@ -30,6 +30,7 @@ class Decided(NamedTuple):
     adapter_version: int | None
     gain: float | None
     auc: float | None
+    alert: str | None = None
 
 
 class JudgedMetric(NamedTuple):
@@ -137,24 +138,26 @@ def day_stamps(ledger: Ledger) -> dict[str, Stamp]:
 
 def decided_on(ledger: Ledger, days: Collection[str]) -> list[Decided]:
     """The decisions of days (ISO) in a few figures, of each day the one that counts last."""
-    columns = [decisions.c[name] for name in Decided._fields[:-2]]
+    columns = [decisions.c[name] for name in Decided._fields[:-3]]
     query = sa.select(*columns).where(decisions.c.day.in_(days)).order_by(*OLDEST_FIRST)
     gain = sa.func.coalesce(
         decisions.c.gate["posterior"]["mean"].as_float(),
         decisions.c.gate["difference"]["estimate"].as_float(),
     )
     auc = decisions.c.scores["told"]["auc"]["to"].as_float()
+    alert = decisions.c.scores["alert"].as_string()
     try:
         # The database takes two figures out of kilobytes of JSON several times as fast.
-        rows: Iterable[Any] = ledger.read(query.add_columns(gain, auc))
+        rows: Iterable[Any] = ledger.read(query.add_columns(gain, auc, alert))
     except sa.exc.DBAPIError:
         # A figure that is not a number is no JSON to it.
         whole = ledger.decisions(decisions.c.day.in_(days))
         rows = [
             (
-                *(getattr(row, name) for name in Decided._fields[:-2]),
+                *(getattr(row, name) for name in Decided._fields[:-3]),
                 None if row.gate is None else row.gate.gain,
                 row.scores.fact("auc").after,
+                row.scores.alert,
             )
             for row in sorted(whole, key=age)
         ]

@@ -103,6 +103,9 @@ class Ledger(Database):
         )
         made = connection.execute(decision_query().where(identity)).one()
         found = Decision.of(made._mapping)
+        alert = values["scores"].alert
+        if new and alert is not None:
+            self.tell(connection, "threshold", values["id"], **_about(row), rule=alert)
         if new and values["state"] in ("review", "pending"):
             give_way(connection, row)
             if out_of_date(connection, found) is None:

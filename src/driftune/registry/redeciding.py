@@ -152,6 +152,7 @@ def replace_decision(
             gone = decisions.update().where(decisions.c.id == old_id)
             connection.execute(gone.values(**end, note=note, updated_at=now))
             withdraw(connection, "alert", old_id)
+            withdraw(connection, "threshold", old_id)
         row, _ = ledger.decide_within(connection, values)
         return row
 

@@ -19,6 +19,7 @@ from driftune.reports.links import champion_text, decision_href, domain_href
 from driftune.reports.negatives import drawn_meaning
 from driftune.reports.releases import Chip, ReleaseView, releases_view
 from driftune.reports.states import (
+    ALERT,
     QualityView,
     domain_quality,
     heat_step,
@@ -88,6 +89,7 @@ class DecisionCell(TypedDict):
     step: str
     score: str
     gain: float | None
+    alert: dict[str, str] | None
 
 
 class DomainRow(TypedDict):
@@ -373,6 +375,7 @@ def _decision(history: History, row: Decided) -> DecisionCell:
         "step": heat_step(score),
         "score": score_text(score),
         "gain": row.gain,
+        "alert": {**ALERT, "meaning": row.alert} if row.alert else None,
     }
 
 

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from math import log10
 from typing import TypedDict, cast
 
+from driftune.config.triggers import METHODS
 from driftune.drift.signals import SIGNALS, Facts
 from driftune.drift.words import say
-from driftune.registry.records.scores import Scores
+from driftune.registry.records.scores import Scores, TriggerScore
 
 # Rows of a card's plot, and the least evidence that a bar is drawn to, as −log10 p.
 MOST, FULL = 8, 6.0
+_PASSED = ("watched", "●", "passed")
 _LABELS = {
     "rows": "impressions compared",
     "clicks": "clicks",
@@ -56,11 +58,24 @@ class Card(TypedDict):
     measure: str
 
 
+class TriggerRow(TypedDict):
+    """What Evidently measured for a configured trigger, in words; ``chip``: what it came to."""
+
+    what: str
+    method: str
+    value: str
+    threshold: str
+    days: str
+    action: str
+    chip: dict[str, str]
+
+
 class DriftView(TypedDict):
     """A page's drift; ``single``: cards without rows; ``reference``: days, ISO."""
 
     rule: str | None
     signals: list[SignalRow]
+    triggers: list[TriggerRow]
     cards: list[Card]
     single: list[Card]
     windows: list[tuple[str, int]]
@@ -76,6 +91,7 @@ def drift_view(scores: Scores) -> DriftView:
     return {
         "rule": scores.rule,
         "signals": _signals(scores, moved),
+        "triggers": [_trigger(score) for score in scores.triggers],
         "cards": [card for card in cards if card["rows"]],
         "single": [card for card in cards if not card["rows"]],
         "windows": [(label, counts[name]) for name, label in _LABELS.items() if name in counts],
@@ -112,6 +128,28 @@ def _signals(scores: Scores, moved: Sequence[str]) -> list[SignalRow]:
         row["width"] = round(100 * min(row["evidence"] or 0.0, full) / full, 1)
         row["tick"] = None if row["limit"] is None else round(100 * row["limit"] / full, 1)
     return rows
+
+
+def _trigger(score: TriggerScore) -> TriggerRow:
+    """A configured trigger's row; what did not fire says why."""
+    known = METHODS.get(score.method)
+    threshold = f"p below {score.p:g}" if score.p is not None else f"above {score.above or 0:g}"
+    name, mark, label = "stable", "", "not passed"
+    if score.fired:
+        name, mark, label = ("alert", "⚑", "alert") if score.action == "alert" else _PASSED
+    elif score.beyond and score.row < score.days:
+        name, mark, label = "watched", "○", "waits for another day"
+    elif score.beyond:
+        name, mark, label = "watched", "○", "no evidence among all domains"
+    return {
+        "what": f"{score.what} (signal)" if score.of == "signal" else score.what,
+        "method": known.words if known else score.method,
+        "value": "–" if score.value is None else f"{score.value:.3g}",
+        "threshold": threshold,
+        "days": f"{score.row} of {score.days}",
+        "action": score.action,
+        "chip": {"name": name, "mark": mark, "label": label},
+    }
 
 
 def p_text(p: float | None) -> str:

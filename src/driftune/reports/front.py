@@ -11,6 +11,7 @@ from driftune.reports.history import PERIOD, DayEntry, History
 from driftune.reports.links import champion_text, decision_href, domain_href
 from driftune.reports.map_data import Cell, Column, MapData, cell_view, columns, map_data
 from driftune.reports.states import (
+    ALERT,
     QUIET,
     STATES,
     VERDICTS,
@@ -107,6 +108,7 @@ class FrontView(TypedDict):
     found: list[str]
     states: list[StateView]
     verdicts: list[dict[str, str]]
+    alert: dict[str, str] | None
     switches: list[SwitchRow]
     switches_total: int
     bundles: list[BundleStatus]
@@ -171,6 +173,7 @@ def front_view(
             _state(name, bool(latest[name]) or name in ("stable", "missing")) for name in STATES
         ],
         "verdicts": [verdict_view(name) for name in VERDICTS],
+        "alert": ALERT if any(rows[-1].alert for rows in history.decisions.values()) else None,
         "switches": [_switch(history, row) for row in reversed(history.switches[-SWITCHES:])],
         "switches_total": len(history.switches),
         "bundles": [*bundles],

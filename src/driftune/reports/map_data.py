@@ -1,11 +1,12 @@
 """The heat map's cells: as the page holds them, and all days of them as its script reads them."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from driftune.registry.decision_queries import Decided
 from driftune.reports.history import DayEntry, History
 from driftune.reports.links import cell_href
 from driftune.reports.states import (
+    ALERT,
     QUIET,
     STATES,
     WITHOUT,
@@ -39,6 +40,7 @@ class Cell(TypedDict):
     gain: str
     href: str | None
     title: str
+    alert: str
 
 
 class DomainCells(TypedDict):
@@ -49,6 +51,7 @@ class DomainCells(TypedDict):
     pages: str
     scores: str
     gains: dict[str, str]
+    alerts: NotRequired[dict[str, str]]
 
 
 class MapData(TypedDict):
@@ -90,6 +93,7 @@ def cell_view(history: History, key: str, entry: DayEntry) -> Cell:
             "gain": "",
             "href": f"day/{entry.day}.html" if refused else None,
             "title": title if refused else f"{title}: {state['meaning']}",
+            "alert": "",
         }
     score, state = score_text(row.score), state_view(_state(history, entry, row))
     gain = gain_text(row.gain)
@@ -98,6 +102,8 @@ def cell_view(history: History, key: str, entry: DayEntry) -> Cell:
         parts.append(f"drift {score}, 1 triggers")
     if gain:
         parts.append(f"AUC {gain}")
+    if row.alert:
+        parts.append(f"{ALERT['label']}: {row.alert}")
     return {
         "state": state,
         "step": heat_step(row.score),
@@ -105,6 +111,7 @@ def cell_view(history: History, key: str, entry: DayEntry) -> Cell:
         "gain": gain if row.state == "promoted" else "",
         "href": cell_href(history, "", row),
         "title": "; ".join(parts),
+        "alert": ALERT["mark"] if row.alert else "",
     }
 
 
@@ -137,8 +144,8 @@ def map_data(history: History) -> MapData:
     """All days of the map, a character or a short text per cell.
 
     ``domains`` in the order of the page's rows: ``states`` by ``codes``, ``steps`` of the colour
-    scale (``x`` without a score), ``scores`` as texts, ``gains`` by place. ``pages``: whether a
-    cell has a page of its own (1), or is told on its day's page.
+    scale (``x`` without a score), ``scores`` as texts, ``gains`` and marks of ``alerts`` by place.
+    ``pages``: whether a cell has a page of its own (1), or is told on its day's page.
     """
     return {
         "days": [entry.day.isoformat() for entry in history.days],
@@ -156,6 +163,7 @@ def map_data(history: History) -> MapData:
 def _domain(history: History, key: str) -> DomainCells:
     states, steps, pages, scores = list[str](), list[str](), list[str](), list[str]()
     gains: dict[str, str] = {}
+    alerts: dict[str, str] = {}
     for place, entry in enumerate(history.days):
         row = history.latest_on(key, entry.text)
         if row is None:
@@ -170,10 +178,13 @@ def _domain(history: History, key: str) -> DomainCells:
         scores.append(score_text(row.score))
         if row.gain is not None:
             gains[str(place)] = gain_text(row.gain)
-    return {
+        if row.alert:
+            alerts[str(place)] = ALERT["mark"]
+    found: DomainCells = {
         "states": "".join(states),
         "steps": "".join(steps),
         "pages": "".join(pages),
         "scores": ",".join(scores),
         "gains": gains,
     }
+    return {**found, "alerts": alerts} if alerts else found

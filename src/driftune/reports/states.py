@@ -59,6 +59,13 @@ WITHOUT: dict[str, str] = {
 STATES: dict[str, tuple[str, str, str]] = {
     name: (mark, word(name), meaning) for name, (mark, meaning) in _SHOWN.items()
 } | {"missing": ("", "no decision", "nothing was decided; the cell says why")}
+# What a threshold of ``drift.triggers`` that alerts adds to a decision's state.
+ALERT = {
+    "name": "alert",
+    "mark": "⚑",
+    "label": "alert",
+    "meaning": "a threshold of drift.triggers was passed; nothing is adapted for it",
+}
 WAITING = ("review", "pending", "claimed", "waiting")
 
 VERDICTS: dict[str, tuple[str, str]] = {

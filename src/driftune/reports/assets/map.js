@@ -32,6 +32,8 @@
     const words = [state.label.charAt(0).toUpperCase() + state.label.slice(1)];
     if (score) words.push(`drift ${score}, 1 triggers`);
     if (gain) words.push(`AUC ${gain}`);
+    const alert = domain.alerts?.[place] ?? "";
+    if (alert) words.push("alert");
     const missing = state.name === "missing";
     const title = missing ? `${words[0]}: ${state.meaning}` : words.join("; ");
     const hidden = `<span class="vh">${title}</span>`;
@@ -42,7 +44,7 @@
     else if (!missing) href = `day/${day}.html#${key}`;
     const number = score ? `<b>${score}</b>` : "";
     const told = state.name === "promoted" && gain ? `${state.mark}<span> ${gain}</span>` : state.mark;
-    const mark = state.mark ? `<i>${told}</i>` : "";
+    const mark = state.mark || alert ? `<i>${told}${alert}</i>` : "";
     const inside = href ? `<a href="${href}" title="${title}">${number}${mark}${hidden}</a>` : hidden;
     const why = href ? "" : ` title="${title}"`;
     return `<td class="${step} s-${state.name}"${why}>${inside}</td>`;
