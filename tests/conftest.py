@@ -193,6 +193,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("forks"))
         elif judged_for_real(item) and item.path.parent.name not in ("deployed", "flows"):
             item.add_marker(pytest.mark.xdist_group("great_expectations"))
+        elif item.get_closest_marker("evidently") is not None:
+            item.add_marker(pytest.mark.xdist_group("evidently"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -62,6 +62,7 @@ def test_a_day_like_the_others_is_stable(trained_world: World, day: date) -> Non
     assert detect(trained_world, day) == dict.fromkeys(DOMAINS, "stable")
 
 
+@pytest.mark.evidently
 def test_only_the_domain_that_shifted_is_found(trained_world: World, day: date) -> None:
     trained_world.write(day, shifted(day))
     assert detect(trained_world, day) == {**dict.fromkeys(DOMAINS, "stable"), SHIFTED: "pending"}
@@ -271,6 +272,7 @@ def test_domains_that_were_left_alone_come_of_age_one_after_another(
     assert len({days[0] for days in due.values() if days}) > 1
 
 
+@pytest.mark.evidently
 def test_distances_are_those_of_evidently_s_own_report(trained_world: World, day: date) -> None:
     trained_world.write(day, shifted(day))
     config = trained_world.config

@@ -18,6 +18,8 @@ from driftune.drift.signals import SIGNALS, counted_signals
 from driftune.drift.statistics import jensen_shannon, wasserstein
 from tests.drift.windows import NAMES, profile, windows
 
+pytestmark = pytest.mark.evidently
+
 VALUES = {"prices": price_values(), "predictions": logit_values()}
 # Counts over cells: of some rows or many, in one cell or all, alike or far apart.
 SIDE = st.builds(
@@ -128,6 +130,8 @@ def test_a_domain_s_figures_are_the_same_bits_alone_and_among_others() -> None:
     assert [distances([each], 800)[0] for each in many] == distances(many, 800)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_measuring_does_not_load_evidently() -> None:
     code = (
         "import sys, numpy as np\n"

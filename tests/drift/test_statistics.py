@@ -57,6 +57,7 @@ def test_the_variance_of_an_auc_is_that_of_repeated_samples() -> None:
     assert np.var(areas) == pytest.approx(np.mean(variances), rel=0.2)
 
 
+@pytest.mark.evidently
 def test_evidently_measures_the_same_distances() -> None:
     rng = np.random.default_rng(5)
     held = windows(rng, profile(rng, rows=1500, rates=(0.2, 0.4, 0.2, 0.1), mix=(1, 2, 3, 4)))

@@ -127,6 +127,8 @@ def test_alerts_are_told_of_a_domain_that_has_too_few_clicks(trained_world: Worl
 OWN = """
 from evidently.core.metric_types import SingleValueCalculation, SingleValueMetric
 
+pytestmark = pytest.mark.evidently
+
 
 class Dearest(SingleValueMetric):
     column: str
