@@ -21,6 +21,8 @@ from driftune.registry.records import Decision
 from driftune.registry.records.scores import TriggerScore
 from tests.conftest import DOMAINS, World, impressions
 
+pytestmark = pytest.mark.evidently
+
 MOVED = "home · north"
 NOTIFY = {"urls_env": "URLS"}
 PRICE = {"column": "price", "method": "wasserstein", "above": 0.8}
@@ -126,8 +128,6 @@ def test_alerts_are_told_of_a_domain_that_has_too_few_clicks(trained_world: Worl
 
 OWN = """
 from evidently.core.metric_types import SingleValueCalculation, SingleValueMetric
-
-pytestmark = pytest.mark.evidently
 
 
 class Dearest(SingleValueMetric):
