@@ -1,10 +1,19 @@
-"""Processes as owners of work: their names, and whether they still run."""
+"""Owners of work: processes, whether they still run, and the people who start them."""
 
+import getpass
 import os
 import socket
 import time
 from hashlib import sha256
 from pathlib import Path
+
+
+def user_name() -> str:
+    """Who is at work, for the audit; a container's user may have a number alone."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return f"uid {os.getuid()}"
 
 
 def new_owner() -> str:

@@ -1,0 +1,198 @@
+"""The Prefect server that a command's flows report to: the one that is named, or one of its own."""
+
+import contextlib
+import importlib
+import io
+import os
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from driftune.errors import DriftuneError
+from driftune.redact import redact
+
+if TYPE_CHECKING:
+    from prefect.settings import Settings
+
+# Seconds that a named server has to answer, where it is looked for first.
+PATIENCE = 5
+_LENGTH = 300
+
+
+@contextmanager
+def reporting(home: Path) -> Iterator[Callable[[], None]]:
+    """Have flows report to a server while the context lasts; ``home``: of what an own one says.
+
+    Yields what to call before the first flow: it waits until an own server answers.
+
+    Raises:
+        DriftuneError: when Prefect's settings cannot be read, or the server that they name does
+            not answer, or goes away.
+    """
+    settings = read_settings()
+    require_client()
+    with _told_in_a_line(settings.api.url):
+        if settings.api.url is not None:
+            require_answer(settings.api.url)
+            yield lambda: None
+            return
+        if not settings.server.ephemeral.enabled:
+            raise DriftuneError(
+                "Prefect: no server is named (PREFECT_API_URL), and one of the run's own is "
+                "switched off (PREFECT_SERVER_EPHEMERAL_ENABLED, also called "
+                "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE); set PREFECT_API_URL, or switch it on"
+            )
+        with _own(home) as ready:
+            yield ready
+
+
+@contextmanager
+def _own(home: Path) -> Iterator[Callable[[], None]]:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from driftune.deployment.own_server import MARK, OwnServer
+
+    server = OwnServer(home, os.environ)
+    failed = True
+
+    def ready() -> None:
+        nonlocal failed
+        server.wait()
+        failed = False
+
+    os.environ[MARK] = server.api
+    try:
+        with temporary_settings({PREFECT_API_URL: server.api}):
+            yield ready
+    finally:
+        del os.environ[MARK]
+        server.stop(failed=failed)
+
+
+def read_settings() -> "Settings":
+    """Prefect's settings, from the environment, ``.env``, ``prefect.toml`` and a profile.
+
+    Raises:
+        DriftuneError: when a file or a value is wrong.
+    """
+    said = io.StringIO()
+    try:
+        # It says some of what is wrong by printing and leaving.
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            importlib.import_module("prefect.main")
+            from prefect.settings import get_current_settings
+
+            return get_current_settings()
+    except (Exception, SystemExit) as error:
+        raise DriftuneError(settings_problem(error, said.getvalue())) from None
+
+
+def settings_problem(error: BaseException, said: str) -> str:
+    """The line for settings that Prefect cannot read; ``said``: what it printed."""
+    broken = _broken_file()
+    if broken is not None:
+        return f"Prefect: {broken}; correct the file, or move it away"
+    wrong = getattr(error, "errors", None)
+    if callable(wrong) and (found := wrong()):
+        name = ".".join(str(each) for each in found[0].get("loc", ()))
+        return (
+            f"Prefect: its setting {name} is wrong ({found[0].get('msg')}); correct or unset it, "
+            "in the environment, prefect.toml, .env or the profile"
+        )
+    text = " ".join(said.split()) if isinstance(error, SystemExit) else ""
+    text = text or f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return (
+        f"Prefect: its settings cannot be read ({redact(text)[:_LENGTH]}); see the variables "
+        "PREFECT_…, prefect.toml, .env and its profiles"
+    )
+
+
+def _broken_file() -> str | None:
+    """Which file that Prefect reads is no TOML, and why."""
+    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect")
+    with contextlib.suppress(RuntimeError):
+        home = home.expanduser()
+    profiles = Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml")
+    for path in (profiles, Path("prefect.toml"), Path("pyproject.toml")):
+        try:
+            tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            return f"{path}: cannot be read ({(error.strerror or str(error)).lower()})"
+        except ValueError as error:
+            return f"{path}: is no TOML ({error})"
+    return None
+
+
+def require_client() -> None:
+    """See that clients can be made: of proxies and certificates that the environment names.
+
+    Raises:
+        DriftuneError: when they cannot.
+    """
+    import httpx
+
+    try:
+        httpx.Client().close()
+    except Exception as error:
+        names = [
+            name
+            for name in os.environ
+            if name.upper().endswith("_PROXY") or name in ("SSL_CERT_FILE", "SSL_CERT_DIR")
+            if name.upper() != "NO_PROXY"
+        ]
+        raise DriftuneError(
+            f"{', '.join(sorted(names)) or 'proxies'}: no connection can be made by them "
+            f"({' '.join(str(error).split())[:_LENGTH]}); correct or unset them"
+        ) from None
+
+
+def require_answer(url: str) -> None:
+    """See that a Prefect server answers at the address that the settings name.
+
+    Raises:
+        DriftuneError: when none does, or what does is no Prefect server.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+    problem: Exception | None
+    try:
+        with (
+            temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
+            get_client(sync_client=True, httpx_settings={"timeout": PATIENCE}) as client,
+        ):
+            problem = client.api_healthcheck()
+            if problem is None:
+                client.api_version()
+    except Exception as error:
+        problem = error
+    if problem is not None:
+        raise DriftuneError(away(url, problem))
+
+
+def away(url: str, error: BaseException) -> str:
+    """The line for a Prefect server that does not answer."""
+    why = " ".join(str(error).split()) or type(error).__name__
+    return (
+        f"PREFECT_API_URL: no Prefect server answers at {redact(url)} ({redact(why)[:_LENGTH]}); "
+        "start it, or correct the address in the environment, prefect.toml, .env or the profile; "
+        "without one a run starts a server of its own"
+    )
+
+
+@contextmanager
+def _told_in_a_line(url: str | None) -> Iterator[None]:
+    """A server that goes away while flows run is told in a line, too."""
+    import httpx
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    try:
+        yield
+    except (httpx.TransportError, PrefectHTTPStatusError) as error:
+        if url is None:
+            raise
+        raise DriftuneError(away(url, error)) from error
