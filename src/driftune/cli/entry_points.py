@@ -1,4 +1,4 @@
-"""The project's flows and tasks, loaded from where they lie: no other of these names comes first."""
+"""The project's flows and tasks, loaded from where they lie: no other such name shadows them."""
 
 import importlib.util
 import sys

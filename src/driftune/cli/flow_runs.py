@@ -28,18 +28,16 @@ def running(config: Config, module: str) -> Iterator[None]:
             settings cannot be read, or its server does not answer.
     """
     from driftune.cli import console
+    from driftune.cli.server import reporting
 
     require_writable("workspace", config.home)
     _want_room(config)
     require_temporary_folder()
     config.home.mkdir(parents=True, exist_ok=True)
     prepare_environment(config.home)
-    load_entry_points()
-    # Not before: it reads the environment once, when it is imported.
-    from driftune.cli.server import reporting
-
     as_json = config.observe.log_format == "json"
     with reporting(config.home / "prefect") as ready, console.progress(as_json=as_json):
+        load_entry_points()
         importlib.import_module(module)
         ready()
         yield

@@ -4,8 +4,9 @@ import contextlib
 import importlib
 import io
 import os
+import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from driftune.redact import redact
 
 if TYPE_CHECKING:
     from prefect.settings import Settings
+
+    from driftune.deployment.own_server import OwnServer
 
 # Seconds that a named server has to answer, where it is looked for first.
 PATIENCE = 5
@@ -31,12 +34,19 @@ def reporting(home: Path) -> Iterator[Callable[[], None]]:
         DriftuneError: when Prefect's settings cannot be read, or the server that they name does
             not answer, or goes away.
     """
-    settings = read_settings()
     require_client()
-    with _told_in_a_line(settings.api.url):
-        if settings.api.url is not None:
-            require_answer(settings.api.url)
-            yield lambda: None
+    with contextlib.ExitStack() as stack:
+        # At once where nothing names another, as it takes longer than what is imported here.
+        at_once = "prefect.context" not in sys.modules and names_none(os.environ, Path())
+        server = stack.enter_context(_own(home)) if at_once else None
+        settings = read_settings()
+        named = settings.api.url
+        if named is not None:
+            if server is not None:
+                server.stop()
+            require_answer(named)
+            with _told_in_a_line(named):
+                yield lambda: None
             return
         if not settings.server.ephemeral.enabled:
             raise DriftuneError(
@@ -44,31 +54,47 @@ def reporting(home: Path) -> Iterator[Callable[[], None]]:
                 "switched off (PREFECT_SERVER_EPHEMERAL_ENABLED, also called "
                 "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE); set PREFECT_API_URL, or switch it on"
             )
-        with _own(home) as ready:
-            yield ready
+        if server is None:
+            server = stack.enter_context(_own(home))
+        with _reported_to(server):
+            yield server.wait
+
+
+def names_none(env: Mapping[str, str], folder: Path) -> bool:
+    """Whether nothing can name a server, or forbid an own one: no variable, file or profile."""
+    about = ("PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH")
+    if any(name in env for name in about) or any(
+        name.startswith("PREFECT_SERVER_") and "EPHEMERAL" in name for name in env
+    ):
+        return False
+    home = Path(env.get("PREFECT_HOME", "~/.prefect")).expanduser()
+    files = (folder / ".env", folder / "prefect.toml", home / "profiles.toml")
+    return not any(path.exists() for path in files)
 
 
 @contextmanager
-def _own(home: Path) -> Iterator[Callable[[], None]]:
-    from prefect.settings import PREFECT_API_URL, temporary_settings
-
-    from driftune.deployment.own_server import MARK, OwnServer
+def _own(home: Path) -> Iterator["OwnServer"]:
+    from driftune.deployment.own_server import OwnServer
 
     server = OwnServer(home, os.environ)
-    failed = True
+    try:
+        yield server
+    finally:
+        server.stop()
 
-    def ready() -> None:
-        nonlocal failed
-        server.wait()
-        failed = False
+
+@contextmanager
+def _reported_to(server: "OwnServer") -> Iterator[None]:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from driftune.deployment.own_server import MARK
 
     os.environ[MARK] = server.api
     try:
         with temporary_settings({PREFECT_API_URL: server.api}):
-            yield ready
+            yield
     finally:
         del os.environ[MARK]
-        server.stop(failed=failed)
 
 
 def read_settings() -> "Settings":
@@ -185,7 +211,7 @@ def away(url: str, error: BaseException) -> str:
 
 
 @contextmanager
-def _told_in_a_line(url: str | None) -> Iterator[None]:
+def _told_in_a_line(url: str) -> Iterator[None]:
     """A server that goes away while flows run is told in a line, too."""
     import httpx
     from prefect.exceptions import PrefectHTTPStatusError
@@ -193,6 +219,4 @@ def _told_in_a_line(url: str | None) -> Iterator[None]:
     try:
         yield
     except (httpx.TransportError, PrefectHTTPStatusError) as error:
-        if url is None:
-            raise
         raise DriftuneError(away(url, error)) from error

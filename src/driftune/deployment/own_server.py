@@ -37,6 +37,7 @@ class OwnServer:
     def __init__(self, home: Path, env: Mapping[str, str]) -> None:
         """Start it; ``home``: where what it says is kept while it runs, and where it failed."""
         port = free_port()
+        self._failed = False
         self.url = f"http://{HOST}:{port}"
         self.log = home / f"server-{secrets.token_hex(4)}.log"
         command = [
@@ -65,6 +66,7 @@ class OwnServer:
                 lambda: answers(f"{self.api}/health"), [self._process], STARTUP, "the server"
             )
         except DriftuneError as error:
+            self._failed = True
             said = reason(self.log)
             why = f"it ended: {said}" if said else str(error)
             raise DriftuneError(
@@ -72,10 +74,10 @@ class OwnServer:
                 "mend that, or start one that stays (prefect server start) and set PREFECT_API_URL"
             ) from None
 
-    def stop(self, *, failed: bool = False) -> None:
-        """End it; what it said goes too, unless the start ``failed``."""
+    def stop(self) -> None:
+        """End it; what it said goes too, unless it did not start."""
         self._process.stop()
-        if not failed:
+        if not self._failed:
             self.log.unlink(missing_ok=True)
 
 
