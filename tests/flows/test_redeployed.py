@@ -1,4 +1,4 @@
-"""Scheduled runs that a new deployment deletes, and ones that come twice: each day is done once."""
+"""Scheduled runs that a deployment deletes, and ones that come twice: each day is done once."""
 
 import os
 import shutil
@@ -65,9 +65,14 @@ def test_days_whose_late_runs_a_deployment_deletes_are_caught_up(
     deploy(simulated.root)
     let_pile_up(3)
     assert len(late_runs()) == 3
+    # The same once more deletes what is due in the future alone, and schedules it again …
+    deploy(simulated.root)
+    assert len(late_runs()) == 3
+    # … and with a deployment that is deleted its late runs go: only the run after it is left.
+    with get_client(sync_client=True) as client:
+        client.delete_deployment(client.read_deployment_by_name("daily/daily").id)
     deploy(simulated.root)
     assert late_runs() == []
-    # Only the run after it is left.
     due_after(monkeypatch, DAY_AFTER)
     assert daily(config=str(simulated.params))["failed"] == {}
     assert taken_in(simulated) == [str(STABLE_DAY), str(SHIFT_DAY), str(DAY_AFTER)]

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # Seconds that a named server has to answer, where it is looked for first.
 PATIENCE = 5
 _LENGTH = 300
+# What of the environment no client can be made with, in either spelling.
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 @contextmanager
@@ -164,15 +167,12 @@ def require_client() -> None:
     try:
         httpx.Client().close()
     except Exception as error:
-        names = [
-            name
-            for name in os.environ
-            if name.upper().endswith("_PROXY") or name in ("SSL_CERT_FILE", "SSL_CERT_DIR")
-            if name.upper() != "NO_PROXY"
-        ]
+        # Certificates are files; what else it refuses is an address.
+        about = _CERTIFICATES if isinstance(error, OSError) else _PROXIES
+        names = [name for name in os.environ if name.upper() in about]
         raise DriftuneError(
-            f"{', '.join(sorted(names)) or 'proxies'}: no connection can be made by them "
-            f"({' '.join(str(error).split())[:_LENGTH]}); correct or unset them"
+            f"{', '.join(sorted(names)) or 'proxies or certificates'}: no connection can be made "
+            f"by them ({_short(error)}); correct or unset them"
         ) from None
 
 
@@ -202,12 +202,17 @@ def require_answer(url: str) -> None:
 
 def away(url: str, error: BaseException) -> str:
     """The line for a Prefect server that does not answer."""
-    why = " ".join(str(error).split()) or type(error).__name__
     return (
-        f"PREFECT_API_URL: no Prefect server answers at {redact(url)} ({redact(why)[:_LENGTH]}); "
+        f"PREFECT_API_URL: no Prefect server answers at {redact(url)} ({_short(error)}); "
         "start it, or correct the address in the environment, prefect.toml, .env or the profile; "
         "without one a run starts a server of its own"
     )
+
+
+def _short(error: BaseException) -> str:
+    """The first line of an error, without the pages that httpx and pydantic point to."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return redact(lines[0])[:_LENGTH] if lines else type(error).__name__
 
 
 @contextmanager
