@@ -14,8 +14,8 @@ from typing import NoReturn
 import pydantic
 import pytest
 
-from driftune.cli import entry_points, flow_runs, server, surroundings
-from driftune.deployment.loopback import beside_proxies
+from driftune.cli import entry_points, flow_runs, prefect_settings, server, surroundings
+from driftune.deployment.loopback import beside_proxies, free_port
 from driftune.deployment.own_server import reason
 from driftune.errors import DriftuneError
 from driftune.owners import user_name
@@ -67,7 +67,7 @@ def test_proxies_and_certificates_that_no_client_takes(
 ) -> None:
     bare(monkeypatch, env)
     with pytest.raises(DriftuneError, match=f"^{said}"):
-        server.require_client()
+        prefect_settings.require_client()
 
 
 def bare(monkeypatch: pytest.MonkeyPatch, env: Mapping[str, str]) -> None:
@@ -81,7 +81,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, env: Mapping[str, str]) -> None:
 
 def test_proxies_that_clients_take_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     bare(monkeypatch, {"HTTP_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "http://10.0.0.1:3128"})
-    server.require_client()
+    prefect_settings.require_client()
     assert os.environ["HTTP_PROXY"] == "http://127.0.0.1:9"
 
 
@@ -107,7 +107,7 @@ def test_a_server_of_its_own_starts_at_once_where_nothing_can_name_another(
     for name in files:
         (tmp_path / name).touch()
     given = {"PREFECT_HOME": str(tmp_path / "home"), **env}
-    assert server.names_none(given, tmp_path) is own
+    assert prefect_settings.names_none(given, tmp_path) is own
 
 
 class _Setting(pydantic.BaseModel):
@@ -150,11 +150,29 @@ def test_settings_of_prefect_that_cannot_be_read(
         (tmp_path / file).write_text(text)
     elif file is not None:
         (tmp_path / file).mkdir()
-    line = server.settings_problem(error, said)
+    line = prefect_settings.settings_problem(error, said)
     assert "\n" not in line
     assert line.startswith("Prefect: ")
     with pytest.raises(DriftuneError, match=wanted):
         raise DriftuneError(line)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql+asyncpg://ann:s3cret@127.0.0.1:{port}/prefect", "…@127.0.0.1.*refused"),
+        ("postgresql://h:no-port/x", "no database answers"),
+        ("sqlite+aiosqlite:///prefect.db", None),
+        ("", None),
+    ],
+)
+def test_a_database_of_the_server_that_is_away(url: str, said: str | None) -> None:
+    env = {"PREFECT_API_DATABASE_CONNECTION_URL": url.format(port=free_port())}
+    if said is None:
+        prefect_settings.require_database(env)
+        return
+    with pytest.raises(DriftuneError, match=f"^PREFECT_API_DATABASE_CONNECTION_URL: .*{said}"):
+        prefect_settings.require_database(env)
 
 
 def test_a_server_that_is_away_is_named_without_its_login() -> None:
@@ -283,7 +301,7 @@ def test_a_workspace_that_may_not_be_written_to(
 
 def test_a_workspace_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "workspace").touch()
-    with pytest.raises(DriftuneError, match="workspace is no folder; move it away"):
+    with pytest.raises(DriftuneError, match="workspace is no folder; move it away, or choose"):
         surroundings.require_writable("workspace", tmp_path / "workspace" / "prefect")
 
 

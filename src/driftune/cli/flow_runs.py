@@ -35,6 +35,9 @@ def running(config: Config, module: str) -> Iterator[None]:
     require_temporary_folder()
     config.home.mkdir(parents=True, exist_ok=True)
     prepare_environment(config.home)
+    if "PREFECT_HOME" in os.environ:
+        place = Path(os.environ["PREFECT_HOME"]).expanduser()
+        require_writable("PREFECT_HOME", place, "set it to another folder")
     as_json = config.observe.log_format == "json"
     with reporting(config.home / "prefect") as ready, console.progress(as_json=as_json):
         load_entry_points()

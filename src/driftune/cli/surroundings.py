@@ -75,25 +75,27 @@ def _known() -> bool:
     return False
 
 
-def require_writable(what: str, folder: Path) -> None:
+IN_PARAMS = "choose another place in params.yaml (or by DRIFTUNE__WORKSPACE)"
+
+
+def require_writable(what: str, folder: Path, remedy: str = IN_PARAMS) -> None:
     """See that a folder, or the one that it will be made in, can be written to.
+
+    ``remedy``: what else to do than to make it so.
 
     Raises:
         DriftuneError: when it cannot, with whose it is.
     """
     there = next((each for each in (folder, *folder.parents) if each.exists()), folder)
     if not there.is_dir():
-        raise DriftuneError(f"{what}: {there} is no folder; move it away or choose another place")
+        raise DriftuneError(f"{what}: {there} is no folder; move it away, or {remedy}")
     if os.access(there, os.W_OK | os.X_OK):
         return
     read_only = bool(os.statvfs(there).f_flag & os.ST_RDONLY)
     why = (
         "is on a read-only file system" if read_only else f"may not be written to by {_identity()}"
     )
-    raise DriftuneError(
-        f"{what}: {there} {why}; see to that, or choose another place in params.yaml (or by "
-        "DRIFTUNE__WORKSPACE)"
-    )
+    raise DriftuneError(f"{what}: {there} {why}; see to that, or {remedy}")
 
 
 def _identity() -> str:
