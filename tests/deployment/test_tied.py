@@ -1,16 +1,20 @@
 """Programs that end with their starter, and servers on this machine, asked without a proxy."""
 
+import errno
 import os
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from driftune.deployment.loopback import HOST, answers, free_port
+from driftune.deployment.loopback import HOST, answers, free_port, require_loopback
+from driftune.errors import DriftuneError
 
 PATIENCE = 60
 
@@ -66,3 +70,16 @@ def test_a_server_on_this_machine_is_asked_without_a_proxy(
     assert answers(f"{server}/there")
     assert not answers(f"{server}/elsewhere")
     assert not answers(f"http://{HOST}:{free_port()}/there")
+
+
+@pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.ETIMEDOUT])
+def test_a_loopback_interface_that_is_down(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_loopback()
+
+    def unreachable(*_: object) -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket, "create_connection", unreachable)
+    said = os.strerror(number).lower()
+    with pytest.raises(DriftuneError, match=rf"reach each other \({said}\).*ip link set lo up"):
+        require_loopback()

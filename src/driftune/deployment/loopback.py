@@ -5,6 +5,8 @@ import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
 
+from driftune.errors import DriftuneError
+
 HOST = "127.0.0.1"
 # Names under which this machine is asked.
 _HERE = (HOST, "localhost", "::1")
@@ -16,6 +18,26 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind((HOST, 0))
         return int(free.getsockname()[1])
+
+
+def require_loopback() -> None:
+    """See that programs on this machine reach each other.
+
+    Raises:
+        DriftuneError: when they do not: a container or network namespace whose ``lo`` is down.
+    """
+    with socket.socket() as listening:
+        listening.bind((HOST, 0))
+        listening.listen(1)
+        try:
+            socket.create_connection(listening.getsockname(), 2).close()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise DriftuneError(
+                f"{HOST}: programs on this machine do not reach each other ({reason}), so that a "
+                "run can have no Prefect server of its own; bring the loopback interface up (ip "
+                "link set lo up), or set PREFECT_API_URL"
+            ) from None
 
 
 def answers(url: str) -> bool:

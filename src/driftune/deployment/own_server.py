@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from driftune.deployment.loopback import HOST, answers, beside_proxies, free_port
+from driftune.deployment.loopback import HOST, answers, beside_proxies, free_port, require_loopback
 from driftune.deployment.processes import Process, last_line, wait_until
 from driftune.errors import DriftuneError
 
@@ -35,7 +35,12 @@ class OwnServer:
     """A server that starts at once; ``wait`` until it answers, ``stop`` it at the end."""
 
     def __init__(self, home: Path, env: Mapping[str, str]) -> None:
-        """Start it; ``home``: where what it says is kept while it runs, and where it failed."""
+        """Start it; ``home``: where what it says is kept while it runs, and where it failed.
+
+        Raises:
+            DriftuneError: when no program on this machine could reach it.
+        """
+        require_loopback()
         port = free_port()
         self._failed = False
         self.url = f"http://{HOST}:{port}"
