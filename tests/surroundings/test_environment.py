@@ -175,6 +175,12 @@ def test_a_database_of_the_server_that_is_away(url: str, said: str | None) -> No
         prefect_settings.require_database(env)
 
 
+def test_a_wrong_setting_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare(monkeypatch, {"PREFECT_API_REQUEST_TIMEOUT": "soon", "PREFECT_HOME": "/nowhere"})
+    line = prefect_settings.settings_problem(_wrong_setting(), "")
+    assert line.startswith("Prefect: PREFECT_API_REQUEST_TIMEOUT is wrong (Input should be a valid")
+
+
 def test_a_server_that_is_away_is_named_without_its_login() -> None:
     line = server.away("https://ann:s3cret@prefect/api", ConnectionError("refused\nFor more: x"))
     assert "no Prefect server answers at https://…@prefect/api (refused); start it" in line

@@ -109,9 +109,13 @@ def settings_problem(error: BaseException, said: str) -> str:
     wrong = getattr(error, "errors", None)
     if callable(wrong) and (found := wrong()):
         name = ".".join(str(each) for each in found[0].get("loc", ()))
+        given = str(found[0].get("input"))
+        # pydantic knows it by the last part of its name alone.
+        named = [each for each in os.environ if _sets(each, name) and os.environ[each] == given]
         return (
-            f"Prefect: its setting {name} is wrong ({found[0].get('msg')}); correct or unset it, "
-            "in the environment, prefect.toml, .env or the profile"
+            f"Prefect: {named[0] if named else f'its setting {name}'} is wrong "
+            f"({found[0].get('msg')}); correct or unset it, in the environment, prefect.toml, .env "
+            "or the profile"
         )
     text = " ".join(said.split()) if isinstance(error, SystemExit) else ""
     text = text or f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -119,6 +123,10 @@ def settings_problem(error: BaseException, said: str) -> str:
         f"Prefect: its settings cannot be read ({redact(text)[:_LENGTH]}); see the variables "
         "PREFECT_…, prefect.toml, .env and its profiles"
     )
+
+
+def _sets(variable: str, name: str) -> bool:
+    return variable.startswith("PREFECT_") and variable.endswith(name.upper())
 
 
 def _broken_file() -> str | None:
