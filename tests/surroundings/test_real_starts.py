@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import World
+from tests.conftest import World, made_once
 from tests.servers import free_port
 
 PATIENCE = 240
@@ -118,12 +119,31 @@ WORKS = {
 }
 
 
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a server that has made its database: that takes seconds of each first run."""
+
+    def make(folder: Path) -> None:
+        from driftune.deployment.own_server import OwnServer
+
+        own = {name: value for name, value in os.environ.items() if "PREFECT_" not in name}
+        server = OwnServer(folder, {**own, "PREFECT_HOME": str(folder)})
+        try:
+            server.wait()
+        finally:
+            server.stop()
+
+    return made_once(tmp_path_factory, "own-server", make)
+
+
 @pytest.fixture
-def said(make_world: Callable[..., World], tmp_path: Path) -> Callable[[Surrounding], str]:
+def said(make_world: Callable[..., World], tmp_path: Path) -> Callable[..., str]:
     """Runs the command in a surrounding; returns the one line that it says."""
 
-    def run(case: Surrounding) -> str:
+    def run(case: Surrounding, database: Path | None = None) -> str:
         world = make_world()
+        if database is not None:
+            shutil.copytree(database, world.config.home / "prefect")
         home = tmp_path / "home"
         home.mkdir()
         there = {
@@ -163,7 +183,7 @@ def said(make_world: Callable[..., World], tmp_path: Path) -> Callable[[Surround
 @pytest.mark.ci
 @pytest.mark.flow
 @pytest.mark.parametrize("case", LINES.values(), ids=LINES)
-def test_what_is_wrong_is_one_line(case: Surrounding, said: Callable[[Surrounding], str]) -> None:
+def test_what_is_wrong_is_one_line(case: Surrounding, said: Callable[..., str]) -> None:
     line = said(case)
     assert line.startswith("error: ") and REACHED not in line
 
@@ -173,9 +193,9 @@ def test_what_is_wrong_is_one_line(case: Surrounding, said: Callable[[Surroundin
 @pytest.mark.flow
 @pytest.mark.parametrize("case", WORKS.values(), ids=WORKS)
 def test_what_does_not_matter_stops_no_run(
-    case: Surrounding, said: Callable[[Surrounding], str]
+    case: Surrounding, said: Callable[..., str], database: Path
 ) -> None:
-    said(case)
+    said(case, database)
 
 
 @pytest.mark.slow
