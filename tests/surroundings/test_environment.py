@@ -18,7 +18,7 @@ from driftune.cli import entry_points, flow_runs, prefect_settings, server, surr
 from driftune.deployment.loopback import beside_proxies, free_port
 from driftune.deployment.own_server import reason
 from driftune.errors import DriftuneError
-from driftune.owners import user_name
+from driftune.owners import complete_identity, user_name
 
 HERE = "127.0.0.1,localhost,::1"
 
@@ -251,6 +251,27 @@ def test_a_number_without_name_and_home(tmp_path: Path, monkeypatch: pytest.Monk
     assert not surroundings.has_home(os.environ)
     flow_runs.prepare_environment(tmp_path)
     assert os.environ["HOME"] == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "home", "wanted"),
+    [
+        (True, True, {}),
+        (False, True, {"LOGNAME": f"uid {os.getuid()}"}),
+        (True, False, {"HOME": "/nonexistent"}),
+        (False, False, {"LOGNAME": f"uid {os.getuid()}", "HOME": "/nonexistent"}),
+    ],
+)
+def test_other_packages_get_a_name_and_a_home(
+    name: bool, home: bool, wanted: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not name:
+        monkeypatch.setattr(getpass, "getuser", raising(KeyError("getpwuid(): uid not found")))
+    if not home:
+        monkeypatch.setattr(Path, "home", raising(RuntimeError("no home")))
+    env: dict[str, str] = {}
+    complete_identity(env)
+    assert env == wanted
 
 
 @pytest.mark.parametrize("error", [KeyError(12345), OSError("no name"), ImportError("pwd")])

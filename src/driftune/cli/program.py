@@ -1,6 +1,7 @@
 """The command line. Heavy packages are imported by the commands that need them."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ from driftune.cli.lines import say
 from driftune.cli.options import PARAMS, AsJson, ConfigPath, Json, day_of, load
 from driftune.errors import DriftuneError
 from driftune.no_telemetry import silence
-from driftune.owners import user_name
+from driftune.owners import complete_identity, user_name
 from driftune.redact import guard_logs
 
 app = typer.Typer(
@@ -52,6 +53,7 @@ def main() -> None:
     from driftune.cli import console
 
     surroundings.mend_streams()
+    complete_identity(os.environ)
     silence()
     guard_logs()
     debug = "--debug" in sys.argv
