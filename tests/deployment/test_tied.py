@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import pytest
 
+from driftune.deployment import tied
 from driftune.deployment.loopback import HOST, answers, free_port, require_loopback
 from driftune.errors import DriftuneError
 
@@ -21,17 +22,20 @@ PATIENCE = 60
 
 def test_a_program_ends_when_its_starter_is_gone(tmp_path: Path) -> None:
     (tmp_path / "waiting.py").write_text(
-        "import sys, time\nprint(sys.argv[1:], __name__, flush=True)\ntime.sleep(600)\n"
+        "import sys, time\nimport processes\n"
+        "print(sys.argv[1:], __name__, processes.OWN, flush=True)\ntime.sleep(600)\n"
     )
+    # Of the same name as a module beside the program.
+    (tmp_path / "processes.py").write_text("OWN = True\n")
     process = subprocess.Popen(
-        [sys.executable, "-m", "driftune.deployment.tied", "waiting", "--port", "1"],
+        [sys.executable, tied.__file__, "waiting", "--port", "1"],
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
     assert process.stdin is not None and process.stdout is not None
-    assert process.stdout.readline() == "['--port', '1'] __main__\n"
+    assert process.stdout.readline() == "['--port', '1'] __main__ True\n"
     assert process.poll() is None
     # As the system does for a starter that is killed.
     process.stdin.close()

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from driftune.deployment import tied
 from driftune.deployment.loopback import HOST, answers, beside_proxies, free_port, require_loopback
 from driftune.deployment.processes import Process, last_line, wait_until
 from driftune.errors import DriftuneError
@@ -46,7 +47,7 @@ class OwnServer:
         self.url = f"http://{HOST}:{port}"
         self.log = home / f"server-{secrets.token_hex(4)}.log"
         command = [
-            *(sys.executable, "-m", "driftune.deployment.tied", "uvicorn"),
+            *(sys.executable, tied.__file__, "uvicorn"),
             *("--factory", "prefect.server.api.server:create_app"),
             *("--host", HOST, "--port", str(port), "--log-level", "error", "--lifespan", "on"),
         ]

@@ -1,4 +1,4 @@
-"""A program that ends with its starter: ``python -m driftune.deployment.tied MODULE …``.
+"""A program that ends with its starter: ``python PATH/OF/tied.py MODULE …``.
 
 Its standard input is a pipe whose other end the starter alone holds, and never writes to.
 """
@@ -16,6 +16,8 @@ PATIENCE = 5
 
 def main() -> None:
     """Run a module of Python, whose arguments follow its name."""
+    # The folder of this file, whose modules are not meant by other packages' imports.
+    del sys.path[0]
     threading.Thread(target=_end_with_starter, daemon=True).start()
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
