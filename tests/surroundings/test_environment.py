@@ -375,6 +375,28 @@ def test_where_flows_and_tasks_lie(
     assert entry_points.project_root(tmp_path / library) == (tmp_path if found else None)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (["lib", "own", "other"], ["lib", "own", "other"]),
+        (["lib", "other", "own"], ["lib", "own", "other", "own"]),
+        (["lib", "other"], ["lib", "own", "other"]),
+        (["lib"], ["lib", "own"]),
+    ],
+)
+def test_processes_that_are_spawned_find_the_project_first(
+    before: list[str], after: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = package(tmp_path / "own", *OWN)
+    package(tmp_path / "other", "flows.py")
+    monkeypatch.setattr(entry_points, "project_root", lambda: own)
+    monkeypatch.setattr(entry_points, "NAMES", ("flows",))
+    monkeypatch.setattr(entry_points, "_load", lambda *_: None)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / name) for name in before])
+    entry_points.load_entry_points()
+    assert [Path(each).name for each in sys.path] == after
+
+
 @pytest.mark.parametrize("foreign", ["tasks/__init__.py", "tasks.py", "flows/__init__.py"])
 @pytest.mark.parametrize("imported", [False, True])
 def test_another_package_of_the_name_comes_second(

@@ -57,7 +57,7 @@ def _load(name: str, root: Path) -> None:
 
 
 def _put_first(root: Path) -> None:
-    """Put the project's folder before the first other one that holds such a name."""
+    """Put the project's folder before the first other one that holds such a name, or last."""
     for number, entry in enumerate(sys.path):
         folder = Path(entry)
         if folder.resolve() == root:
@@ -65,3 +65,4 @@ def _put_first(root: Path) -> None:
         if any((folder / name).is_dir() or (folder / f"{name}.py").exists() for name in NAMES):
             sys.path.insert(number, str(root))
             return
+    sys.path.append(str(root))

@@ -22,6 +22,9 @@ from driftune.redact import redact
 if TYPE_CHECKING:
     from driftune.deployment.own_server import OwnServer
 
+# Seconds that a run's last events may take on their way to its own server.
+DRAIN = 10
+
 
 @contextmanager
 def reporting(home: Path) -> Iterator[Callable[[], None]]:
@@ -73,6 +76,7 @@ def _own(home: Path) -> Iterator["OwnServer"]:
 
 @contextmanager
 def _reported_to(server: "OwnServer") -> Iterator[None]:
+    from prefect.events.worker import EventsWorker
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     from driftune.deployment.own_server import MARK
@@ -81,6 +85,8 @@ def _reported_to(server: "OwnServer") -> Iterator[None]:
     try:
         with temporary_settings({PREFECT_API_URL: server.api}):
             yield
+            # The last states of tasks, which go by events, reach it before it ends.
+            EventsWorker.drain_all(timeout=DRAIN)
     finally:
         del os.environ[MARK]
 
