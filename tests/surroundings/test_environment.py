@@ -86,6 +86,32 @@ def test_proxies_that_clients_take_are_left_alone(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
+    ("url", "proxy", "said"),
+    [
+        ("http://127.0.0.1:{port}/api", None, "refused"),
+        ("localhost:4200", None, "it is no address of http:// or https://"),
+        ("https:///api", None, "it is no address"),
+        ("http://host:no-port/api", None, "Port could not be cast"),
+        ("http://no-such-host.invalid/api", None, "no Prefect server answers"),
+        # Only who knows the proxy can tell.
+        ("http://127.0.0.1:{port}/api", "HTTP_PROXY", None),
+        (None, None, None),
+    ],
+)
+def test_an_address_at_which_nothing_listens_is_told_before_prefect_is_imported(
+    url: str | None, proxy: str | None, said: str | None
+) -> None:
+    env = {} if url is None else {"PREFECT_API_URL": url.format(port=free_port())}
+    if proxy is not None:
+        env[proxy] = "http://127.0.0.1:9"
+    if said is None:
+        server.require_reachable(env)
+        return
+    with pytest.raises(DriftuneError, match=f"^PREFECT_API_URL: .*{said}"):
+        server.require_reachable(env)
+
+
+@pytest.mark.parametrize(
     ("env", "files", "own"),
     [
         ({}, (), True),
@@ -182,7 +208,10 @@ def test_a_wrong_setting_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_server_that_is_away_is_named_without_its_login() -> None:
-    line = server.away("https://ann:s3cret@prefect/api", ConnectionError("refused\nFor more: x"))
+    line = server.away(
+        "https://ann:s3cret@prefect/api",
+        ConnectionError("refused - For more information check: x\nand so on"),
+    )
     assert "no Prefect server answers at https://…@prefect/api (refused); start it" in line
     assert "s3cret" not in line
 

@@ -26,7 +26,7 @@ _DATABASE = (
     "PREFECT_API_DATABASE_CONNECTION_URL",
 )
 # What of the environment no client can be made with, in either spelling.
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -54,7 +54,7 @@ def require_client() -> None:
         httpx.Client().close()
     except Exception as error:
         # Certificates are files; what else it refuses is an address.
-        about = _CERTIFICATES if isinstance(error, OSError) else _PROXIES
+        about = _CERTIFICATES if isinstance(error, OSError) else PROXIES
         names = [name for name in os.environ if name.upper() in about]
         raise DriftuneError(
             f"{', '.join(sorted(names)) or 'proxies or certificates'}: no connection can be made "
@@ -150,4 +150,6 @@ def _broken_file() -> str | None:
 def short(error: BaseException) -> str:
     """The first line of an error, without the pages that httpx and pydantic point to."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return redact(lines[0])[:_LENGTH] if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    return redact(lines[0].partition("For more information")[0].rstrip(" -"))[:_LENGTH]

@@ -2,14 +2,17 @@
 
 import contextlib
 import os
+import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from driftune.cli.prefect_settings import (
     PATIENCE,
+    PROXIES,
     names_none,
     read_settings,
     require_client,
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 # Seconds that a run's last events may take on their way to its own server.
 DRAIN = 10
+_PORTS = {"http": 80, "https": 443}
 
 
 @contextmanager
@@ -36,6 +40,7 @@ def reporting(home: Path) -> Iterator[Callable[[], None]]:
         DriftuneError: when Prefect's settings cannot be read, or the server that they name does
             not answer, or goes away.
     """
+    require_reachable(os.environ)
     require_client()
     with contextlib.ExitStack() as stack:
         # At once where nothing names another, as it takes longer than what is imported here.
@@ -89,6 +94,27 @@ def _reported_to(server: "OwnServer") -> Iterator[None]:
             EventsWorker.drain_all(timeout=DRAIN)
     finally:
         del os.environ[MARK]
+
+
+def require_reachable(env: Mapping[str, str]) -> None:
+    """See that something listens at the address that the environment names, if it names one.
+
+    Before Prefect is imported, which takes seconds. Behind a proxy only its client can tell.
+
+    Raises:
+        DriftuneError: when nothing does, or it is no address.
+    """
+    url = env.get("PREFECT_API_URL")
+    if url is None or any(name.upper() in PROXIES and env[name] for name in env):
+        return
+    try:
+        address = urlsplit(url)
+        if address.scheme not in _PORTS or address.hostname is None:
+            raise ValueError("it is no address of http:// or https://")
+        place = address.hostname, address.port or _PORTS[address.scheme]
+        socket.create_connection(place, PATIENCE).close()
+    except (OSError, ValueError) as error:
+        raise DriftuneError(away(url, error)) from None
 
 
 def require_answer(url: str) -> None:
