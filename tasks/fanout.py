@@ -15,6 +15,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
 from driftune.config import Config
+from driftune.deployment.own_server import is_own
 from driftune.errors import ConfigError, DriftuneError
 from driftune.no_telemetry import QUIET, silence
 from driftune.observe.context import about, current
@@ -160,7 +161,7 @@ def _ray_workers(config: Config) -> int:
 
 
 def _see_that_there_is_a_server(kind: str) -> None:
-    if PREFECT_API_URL.value() is None:
+    if is_own(PREFECT_API_URL.value()):
         raise ConfigError(
             f"runner.kind = '{kind}': PREFECT_API_URL is not set, and every worker would start a "
             "Prefect server of its own; run prefect server start and set it"

@@ -14,6 +14,7 @@ from prefect.states import Cancelled, Cancelling
 
 from driftune.adaptation.outside.job import Attempt, Beat
 from driftune.adaptation.outside.left import forget, note
+from driftune.deployment.own_server import is_own
 from driftune.errors import ConfigError, TrainerError, TrainerStoppedError
 
 log = logging.getLogger("driftune")
@@ -80,7 +81,7 @@ class DeployedTrainers:
 def _started(attempt: Attempt) -> FlowRun:
     """The run of the deployment, which the attempt's name finds again."""
     where = f"{attempt.params}: adapter.trainer.deployment = {attempt.trainer.deployment!r}"
-    if PREFECT_API_URL.value() is None:
+    if is_own(PREFECT_API_URL.value()):
         raise ConfigError(
             f"{where}: PREFECT_API_URL is not set, and a deployment needs a server and a worker; "
             "run prefect server start and set it"

@@ -1,10 +1,38 @@
-"""Processes as owners of work: their names, and whether they still run."""
+"""Owners of work: processes, whether they still run, and the people who start them."""
 
+import getpass
 import os
 import socket
 import time
+from collections.abc import MutableMapping
 from hashlib import sha256
 from pathlib import Path
+
+# Debian's word for the home of a user who has none.
+NO_HOME = "/nonexistent"
+
+
+def user_name() -> str:
+    """Who is at work, for the audit; a container's user may have a number alone."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return f"uid {os.getuid()}"
+
+
+def complete_identity(env: MutableMapping[str, str]) -> None:
+    """Let packages that ask for a name or a home get one, in a container whose user has none.
+
+    Great Expectations does when it is imported, DVC when it runs. Nothing can be in that home.
+    """
+    try:
+        getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        env["LOGNAME"] = user_name()
+    try:
+        Path.home()
+    except RuntimeError:
+        env["HOME"] = NO_HOME
 
 
 def new_owner() -> str:

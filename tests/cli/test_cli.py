@@ -14,7 +14,8 @@ import pytest
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import Scores
 from driftune.reports.serve import serving
-from tests.conftest import Ended, World
+from tests.conftest import FIRST, Ended, World
+from tests.crowning import DOMAIN, KEY, crown, random_adapter
 from tests.registry.conftest import BACKBONE
 
 PROGRAM = str(Path(sys.executable).with_name("driftune"))
@@ -140,6 +141,20 @@ def test_errors_are_one_line(
             champion_version=0,
         )
     assert wanted in refused(driftune(*arguments, "-c", str(trained_world.params)))
+
+
+def test_of_two_operators_the_second_takes_back_no_more(
+    driftune: Driftune, trained_world: World
+) -> None:
+    for version in (1, 2):
+        crown(trained_world, random_adapter(trained_world, scale=version), [FIRST], version)
+    asked = ("rollback", DOMAIN, "--expect", "2", "-c", str(trained_world.params))
+    assert f"{DOMAIN}: version 1 serves" in driftune(*asked).out
+    # Without the option it would go on to the frozen base.
+    line = refused(driftune(*asked))
+    assert f"{DOMAIN}: champion is version 1, not 2; another run moved it" in line
+    with Ledger(trained_world.config) as ledger:
+        assert ledger.champion_version(KEY) == 1
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from driftune.deployment.local import deployed, read_project
-from driftune.deployment.processes import Process, is_running, stop_tree
+from driftune.deployment.processes import Process, is_running, prefect, stop_tree
 from driftune.errors import ConfigError, DriftuneError
 
 ROOT = Path(__file__).parents[2]
@@ -182,7 +182,7 @@ def test_a_process_goes_with_its_children() -> None:
 @pytest.mark.ci
 def test_a_process_that_ends_by_itself_tells_its_last_line(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "server.log"
-    process = Process("server", ["no-such-command"], log, dict(os.environ))
+    process = Process("server", prefect(["no-such-command"]), log, dict(os.environ))
     end = time.monotonic() + 60
     with pytest.raises(DriftuneError, match=r"server ended with code \d+") as error:
         while time.monotonic() < end:

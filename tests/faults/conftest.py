@@ -16,7 +16,7 @@ import psutil
 import pytest
 import torch
 
-from driftune.deployment.processes import Process, wait_until
+from driftune.deployment.processes import Process, prefect, wait_until
 from driftune.models.adapters import Adapter, IAKConfig, IAKKernel
 from driftune.training.pretrain import load_model
 from tests.conftest import World, made_once
@@ -59,7 +59,7 @@ class Server:
         """Start it and wait until it answers."""
         env = {**os.environ, "PREFECT_HOME": str(self.home), "NO_PROXY": "127.0.0.1"}
         arguments = ("server", "start", "--host", "127.0.0.1", "--port", str(self.port))
-        self.process = Process("server", arguments, self.home / "server.log", env)
+        self.process = Process("server", prefect(arguments), self.home / "server.log", env)
         wait_until(self._answers, [self.process], PATIENCE, "the server")
 
     def kill(self) -> None:

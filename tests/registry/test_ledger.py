@@ -1,5 +1,6 @@
 """The ledger: decisions written once, claimed once, ended once; a pointer moved by one hand."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -450,3 +451,17 @@ def test_status_says_that_a_decision_is_stale(ledger: Ledger, decide: Decide) ->
     redeliver(ledger)
     (row,) = domain_status(ledger)
     assert "delivered anew" in row["stale"]
+
+
+def test_a_ledger_on_a_read_only_place_says_so(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world()
+    world.config.home.mkdir()
+    # No database, as one that may not be opened for writing.
+    (world.config.home / "ledger.db").mkdir()
+    with pytest.raises(LedgerError, match="repair it or put a backup back"):
+        Ledger(world.config)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(LedgerError, match=f"{world.config.home} cannot be written to, and SQLite"):
+        Ledger(world.config)

@@ -1,9 +1,8 @@
 """By hand: a person promotes a challenger that the gate did not promote."""
 
-import getpass
-
 from driftune.adaptation.promotion import Promotion, promote
 from driftune.errors import RegistryError
+from driftune.owners import user_name
 from driftune.project import Project
 from driftune.registry.champions import newest_day
 from driftune.registry.database import Connection
@@ -25,7 +24,7 @@ def promote_by_hand(project: Project, decision_id: str, reason: str) -> int:
             f"{decision_id}: state is '{row.state}'; only a rejected, undecided or waiting "
             "challenger can be promoted by hand"
         )
-    who = f"{getpass.getuser()} (by hand)"
+    who = f"{user_name()} (by hand)"
     now = ledger.champion_version(row.domain_key)
     gate = row.gate.model_copy(update={"champion_version": now})
 

@@ -41,6 +41,12 @@ def promote(
 def rollback(
     domain: Annotated[str, typer.Argument(help="Name or key of the domain.")],
     to: Annotated[int | None, typer.Option(help="Version; 0 is the frozen base.")] = None,
+    expect: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Version that is to be taken back; refused where another one serves."
+        ),
+    ] = None,
     reason: Annotated[str, typer.Option(help="Why; kept in the audit.")] = "by hand",
     config: ConfigPath = PARAMS,
 ) -> None:
@@ -53,7 +59,7 @@ def rollback(
     settings = load(config)
     with Ledger(settings) as ledger:
         key = key_of(settings, ledger, domain)
-        found = roll_back(settings, ledger, key, to, reason)
+        found = roll_back(settings, ledger, key, to, reason, expect)
         # Told first: a fault of the report does not undo it.
         for line in found.skipped:
             say(f"{domain}: skipped: {line}")

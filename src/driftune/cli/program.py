@@ -1,7 +1,7 @@
 """The command line. Heavy packages are imported by the commands that need them."""
 
-import getpass
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ import typer
 
 from driftune.cli import champions as commands
 from driftune.cli import messages as notifications
-from driftune.cli import quarantine, retention, storage
+from driftune.cli import quarantine, retention, storage, surroundings
 from driftune.cli import review as review_commands
 from driftune.cli import serving as serving_commands
 from driftune.cli.check_model import app as check_model_app
@@ -25,6 +25,7 @@ from driftune.cli.lines import say
 from driftune.cli.options import PARAMS, AsJson, ConfigPath, Json, day_of, load
 from driftune.errors import DriftuneError
 from driftune.no_telemetry import silence
+from driftune.owners import complete_identity, user_name
 from driftune.redact import guard_logs
 
 app = typer.Typer(
@@ -53,6 +54,8 @@ def main() -> None:
     """Run the command line; errors of the user's making are one line, exit code 1."""
     from driftune.cli import console
 
+    surroundings.mend_streams()
+    complete_identity(os.environ)
     silence()
     guard_logs()
     debug = "--debug" in sys.argv
@@ -61,6 +64,7 @@ def main() -> None:
     console.quiet_exit()
     console.show_debug(debug)
     try:
+        surroundings.require_folder()
         app()
     except DriftuneError as error:
         if debug:
@@ -128,13 +132,13 @@ def run(
         raise typer.BadParameter("--why belongs to --decide-again")
     settings = load(config)
     if decide_again and chosen is not None:
-        with running(settings):
+        with running(settings, "flows.decide_again"):
             from flows.decide_again import decide_again as again
 
-            found = again(chosen, getpass.getuser(), why or "", str(config))
+            found = again(chosen, user_name(), why or "", str(config))
         _print(found, as_json, quiet=True)
         return
-    with running(settings):
+    with running(settings, "flows.daily"):
         from flows.daily import daily
 
         result = daily(chosen, str(config))
@@ -181,7 +185,7 @@ def replay(
         return
     if alpha or max_age or truth:
         raise typer.BadParameter("--alpha, --max-age and --truth belong to --compare-policies")
-    with running(settings):
+    with running(settings, "flows.replay"):
         from flows.replay import replay as replay_flow
 
         result = replay_flow(*days, str(config))
@@ -214,10 +218,10 @@ def adapt(
     settings = load(config)
     with Ledger(settings) as ledger:
         if domain is not None:
-            decision_id = ask(ledger, domain, getpass.getuser(), why or "").id
+            decision_id = ask(ledger, domain, user_name(), why or "").id
         assert decision_id is not None
         ledger.decision(decision_id)
-    with running(settings):
+    with running(settings, "flows.adapt"):
         from flows.adapt import adapt as adapt_flow
 
         state = adapt_flow(decision_id, str(config))

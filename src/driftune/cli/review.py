@@ -86,9 +86,9 @@ def _review(
     settings: "Config", decision_ids: list[str], reject: bool, why: str | None
 ) -> tuple[list[Reviewed], bool]:
     """A line per decision, and whether any of them is in another state now."""
-    import getpass
 
     from driftune.errors import LedgerError, RegistryError
+    from driftune.owners import user_name
     from driftune.registry.ledger import Ledger
     from driftune.registry.review import approve as let
     from driftune.registry.review import decline
@@ -99,10 +99,10 @@ def _review(
         try:
             with Ledger(settings) as ledger:
                 if reject:
-                    found = decline(ledger, decision_id, getpass.getuser(), why or "")
+                    found = decline(ledger, decision_id, user_name(), why or "")
                 else:
                     reason = why or "no reason given"
-                    found = let(ledger, decision_id, getpass.getuser(), reason)
+                    found = let(ledger, decision_id, user_name(), reason)
         except (LedgerError, RegistryError) as error:
             told = str(error).removeprefix(f"{decision_id}: ")
             lines.append({"decision": decision_id, "state": None, "told": told, "ok": False})
@@ -122,7 +122,7 @@ def _wake(settings: "Config", decision_id: str) -> str:
     if settings.trigger != "event":
         return later
     try:
-        with running(settings):
+        with running(settings, "tasks.drift"):
             from tasks.drift import alert
 
             alert(settings, decision_id)

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -12,11 +11,13 @@ from pathlib import Path
 import psutil
 import yaml
 
+from driftune.deployment.loopback import HOST, answers, beside_proxies
 from driftune.deployment.processes import (
     Process,
     is_running,
     mark,
     marked,
+    prefect,
     run_once,
     stop_tree,
     wait_until,
@@ -24,7 +25,6 @@ from driftune.deployment.processes import (
 from driftune.errors import ConfigError, DriftuneError
 from driftune.io import read_json, write_json
 
-HOST = "127.0.0.1"
 PORT = 4200
 # A variable that all processes of one command have, with their own descendants.
 MARK = "DRIFTUNE_LOCAL"
@@ -81,7 +81,7 @@ def deployed(
         processes: list[Process] = []
 
         def start(name: str, *arguments: str) -> Process:
-            process = Process(name, arguments, home / "logs" / f"{name}.log", env)
+            process = Process(name, prefect(arguments), home / "logs" / f"{name}.log", env)
             # In reverse order at the end: workers go before the server that they talk to.
             stack.callback(process.stop)
             processes.append(process)
@@ -91,7 +91,7 @@ def deployed(
         stack.callback((home / "running.json").unlink, missing_ok=True)
         tell(f"server on {url} …")
         start("server", "server", "start", "--host", HOST, "--port", str(port))
-        wait_until(lambda: _answers(f"{url}/api/health"), processes, STARTUP, "the server")
+        wait_until(lambda: answers(f"{url}/api/health"), processes, STARTUP, "the server")
         for pool in pools:
             run_once(
                 ("work-pool", "create", pool, "--type", "process", "--overwrite"), project, env
@@ -131,11 +131,10 @@ def read_project(path: Path) -> tuple[list[str], list[str]]:
 def _environment(home: Path, url: str) -> dict[str, str]:
     # What points to another server, or signs in there, would lead the processes away.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    return kept | {
+    return beside_proxies(kept) | {
         "PREFECT_HOME": str(home),
         "PREFECT_API_URL": f"{url}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "NO_PROXY": HOST,
         MARK: mark(f"{home.resolve()}"),
     }
 
@@ -184,9 +183,3 @@ def _free_port(port: int) -> int:
                 "or 0 for a free one"
             ) from None
         return int(probe.getsockname()[1])
-
-
-def _answers(url: str) -> bool:
-    with suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
-        return bool(answer.status == 200)
-    return False

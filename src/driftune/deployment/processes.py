@@ -17,16 +17,24 @@ POLL = 0.2
 
 
 class Process:
-    """A Prefect command that goes on running, its output in a file."""
+    """A command that goes on running, its output in a file."""
 
-    def __init__(self, name: str, arguments: Sequence[str], log: Path, env: dict[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        env: dict[str, str],
+        stdin: int = subprocess.DEVNULL,
+    ) -> None:
+        """Start it; ``stdin``: ``subprocess.PIPE`` for one that ends with this process."""
         self.name, self.log = name, log
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             # A session of its own: Ctrl-C reaches the command that started it, which ends it.
             self._popen = subprocess.Popen(
-                _prefect(arguments),
-                stdin=subprocess.DEVNULL,
+                command,
+                stdin=stdin,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=env,
@@ -58,6 +66,8 @@ class Process:
         """End it and all that it started; kill what does not heed."""
         stop_tree(self._popen.pid)
         self._popen.wait()
+        if self._popen.stdin is not None:
+            self._popen.stdin.close()
 
 
 def run_once(arguments: Sequence[str], folder: Path, env: dict[str, str]) -> None:
@@ -67,7 +77,7 @@ def run_once(arguments: Sequence[str], folder: Path, env: dict[str, str]) -> Non
         DriftuneError: with the last line that it printed, when it fails.
     """
     done = subprocess.run(
-        _prefect(arguments),
+        prefect(arguments),
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -160,5 +170,6 @@ def wait_until(
         time.sleep(POLL)
 
 
-def _prefect(arguments: Sequence[str]) -> list[str]:
+def prefect(arguments: Sequence[str]) -> list[str]:
+    """The command line of Prefect's program."""
     return [sys.executable, "-m", "prefect", *arguments]

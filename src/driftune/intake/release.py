@@ -6,8 +6,6 @@ rows may be in the lake already, and a person asked for them. Where the day is r
 is withdrawn.
 """
 
-import getpass
-import os
 from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,6 +21,7 @@ from driftune.intake.turns import turn
 from driftune.lake.scratch import scratch
 from driftune.lake.source import Fetched, fetch
 from driftune.lake.table import Lake
+from driftune.owners import user_name
 from driftune.quality.record import DayQuality, read_quality
 from driftune.quality.released import Entry, keep, read_release
 from driftune.registry.ledger import Ledger
@@ -72,7 +71,7 @@ def release_day(
             judged = _same_delivery(day, judged, {"", fetched.delivery}, basis)
         entry = Entry(
             at=datetime.now(UTC).isoformat(timespec="seconds"),
-            by=_user(),
+            by=user_name(),
             why=" ".join(why.split()),
             reasons=sorted(set(reasons)),
             domains=_refused(day, judged, domains),
@@ -158,13 +157,6 @@ def _nothing(day: date, error: SourceError) -> SourceError:
     return SourceError(
         f"{day}: nothing was released, its rows are read from the source again: {error}"
     )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return f"uid {os.getuid()}"
 
 
 def _never(reason: str) -> str:

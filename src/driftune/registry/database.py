@@ -1,8 +1,10 @@
 """The database behind the ledger: opened, read, and written in one transaction at a time."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -53,7 +55,7 @@ class Database:
                 raise LedgerBusyError(
                     f"{what}; see whether its server runs and takes this login, then try again"
                 ) from None
-            raise LedgerError(f"{what}; repair it or put a backup back") from None
+            raise LedgerError(f"{what}; {_remedy(self.engine.url)}") from None
 
     def __enter__(self) -> Self:
         return self
@@ -135,6 +137,14 @@ def _unlocked() -> Iterator[None]:
         raise LedgerBusyError(
             f"registry.ledger: another process keeps it locked ({_line(error)}); try again"
         ) from None
+
+
+def _remedy(address: sa.URL) -> str:
+    """What to do about a ledger that cannot be opened: SQLite writes beside its file to read it."""
+    folder = Path(address.database or ".").parent
+    if address.get_backend_name() == "sqlite" and not os.access(folder, os.W_OK | os.X_OK):
+        return f"{folder} cannot be written to, and SQLite writes beside its file; see to that"
+    return "repair it or put a backup back"
 
 
 def _line(error: Exception) -> str:

@@ -1,6 +1,5 @@
 """Roll back: the champion pointer moved to an older version that can serve, or to the base."""
 
-import getpass
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from driftune.config.workspace import Workspace
 from driftune.errors import RegistryError
 from driftune.models.adapters import AdapterFileError
 from driftune.models.backbone import backbone_mark
+from driftune.owners import user_name
 from driftune.registry.champions import load_version, newest_day, version_before
 from driftune.registry.decision_queries import decision_behind
 from driftune.registry.ledger import BASE, ROLLBACK, Ledger
@@ -77,7 +77,7 @@ def rollback(
     switch = going_back(
         pointer,
         version,
-        who=getpass.getuser(),
+        who=user_name(),
         reason=reason,
         data_version=None if decision is None else decision.data_version,
         backbone=backbone_mark(Workspace(config).model / "backbone"),

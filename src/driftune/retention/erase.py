@@ -6,7 +6,6 @@ is finished by a second one. ``apply_again`` does it for all who were ever erase
 their marks: for a workspace that came from a backup, or that has lost the list.
 """
 
-import getpass
 import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
@@ -29,6 +28,7 @@ from driftune.lake.scratch import left_behind
 from driftune.lake.store import store_of
 from driftune.lake.suppressed import Erasure, Suppressed, marks, read_suppressed
 from driftune.locks import locked
+from driftune.owners import user_name
 from driftune.registry.ledger import Ledger
 from driftune.reports import build_site
 from driftune.retention import lake_rows, parquet_rows
@@ -267,7 +267,7 @@ def _checked(users: Sequence[str], why: str) -> list[str]:
 
 
 def _erasure(hashes: list[str], why: str) -> Erasure:
-    return Erasure(at=_now(), by=getpass.getuser(), why=why.strip(), users=hashes)
+    return Erasure(at=_now(), by=user_name(), why=why.strip(), users=hashes)
 
 
 def _begin(held: Suppressed, hashes: list[str], why: str) -> None:
