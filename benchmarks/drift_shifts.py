@@ -149,7 +149,7 @@ def oracle_power(
         own = named == domain
         mood = mood_on(base, simulator.world, number, day)
         shown = Impressions(user[own], item[own], position[own], hour[own])
-        logits, _ = utilities(simulator.world, mood.liked, shown, mood.liked_lift)
+        logits, _ = utilities(simulator.world, mood.liked, shown, mood.liked_lift, mood.twist)
         usual = probability(logits + simulator.levels.click[number])
         found.append(_power(usual, shifted[own], false_alarms))
     return found
