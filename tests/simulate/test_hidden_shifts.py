@@ -15,7 +15,7 @@ from driftune.simulate.response import user_shares
 START = date(2026, 3, 2)
 DAY = START + timedelta(3)
 HOME = "home · north"
-TASTES = {"favour": ("coffee", "breakfast"), "against": ("noodles", "curry")}
+TASTES: dict[str, Any] = {"favour": ("coffee", "breakfast"), "against": ("noodles", "curry")}
 HIDDEN: dict[str, dict[str, Any]] = {
     "segment": TASTES, "price": {}, "position": {}, "item_age": {},
 }  # fmt: skip
