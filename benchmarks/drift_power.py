@@ -1,18 +1,24 @@
-"""False alarms and power of the drift policy, on a simulated world whose truth is known."""
+"""False alarms and power of the drift policy, on simulated worlds whose truth is known.
+
+Shifts of tastes over categories, which the policy counts, and of what it does not count: hidden
+segments of users, prices, positions, the age of items. Stable days on which tastes wander from day
+to day, and others on which they wander with a memory and in all domains alike. A slow creep.
+"""
 
 import tempfile
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from benchmarks.common import finish, options, say, table
+from benchmarks.common import options, say
+from benchmarks.drift_report import Shift, Stable, report
 from benchmarks.drift_shifts import (
+    HIDDEN,
     KINDS,
     Scenario,
     auc_gap,
@@ -20,361 +26,227 @@ from benchmarks.drift_shifts import (
     oracle_power,
     scenario_config,
 )
-from benchmarks.drift_world import REFERENCE, VOLUMES, prepare, world
+from benchmarks.drift_watch import Profiles, Watch, largest_psi, profiler_of, stable_days
+from benchmarks.drift_world import REFERENCE, prepare, small_world, world
 from driftune.config import Config
+from driftune.config.loading import load_config
 from driftune.domains import domain_key
-from driftune.drift.compare import Windows
-from driftune.drift.detect import judge_domains
-from driftune.drift.evidently_report import definition, frames
-from driftune.drift.measure import Measured
-from driftune.drift.policy import Judgement, Past, decide
-from driftune.drift.profiles import Profile, Profiler, Served
-from driftune.drift.signals import SIGNALS, counted_signals
-from driftune.lake.table import Lake
-from driftune.models.adapters import AdapterBank
-from driftune.models.backbone import trained_until
-from driftune.training.pretrain import backbone_folder, load_model
+from driftune.simulate.settings import SimulationConfig
 
 DAYS = 76
 # What a shift shall cost, in true AUC; traffic alone is sized by its strength instead.
 TARGETS = (0.005, 0.01, 0.02)
+HIDDEN_TARGETS = (0.02, 0.03)
 TRAFFIC = (0.5, 1.0, 1.5)
-EVIDENTLY_EVERY = 4
-PSI = (0.1, 0.25)
-FREE = 0.001
-Profiles = Mapping[date, Mapping[str, Profile]]
+# True AUC that a creep has cost when it shall have been found, and after how many days.
+CREPT, CREEP_DAYS = 0.01, 20
+
+PARAMS = {"batch_size: 512": "batch_size: 2048"}
 
 
 @dataclass(frozen=True)
-class Shift:
-    """A planted shift of one domain: its cost in true AUC, what was decided from its first day on,
-    day by day until after the first full one, and the largest PSI of any signal on these days.
+class Plan:
+    """What is run: ``targets`` in true AUC by kind, days of reference, of all, and of the creep."""
 
-    ``oracle``: how often a likelihood ratio that knows the shift sees it on the first full day.
-    """
+    reference: int
+    days: int
+    targets: Mapping[str, Sequence[float]]
+    creep_days: int
+    params: Mapping[str, str]
 
-    kind: str
-    volume: int
-    cost: float
-    clicks: int
-    oracle: float
-    states: Sequence[str]
-    psi: Sequence[float]
 
-    def caught(self, days: int) -> bool:
-        """Whether it triggered by the end of that many full days (1 or 2)."""
-        return "drifted" in self.states[: len(self.states) - 2 + days]
+FULL = Plan(
+    REFERENCE,
+    DAYS,
+    dict.fromkeys(KINDS[:-1], TARGETS)
+    | {KINDS[-1]: TRAFFIC}
+    | dict.fromkeys(HIDDEN, HIDDEN_TARGETS),
+    CREEP_DAYS,
+    PARAMS,
+)
+# A minute: four domains, and a creep four times as fast.
+QUICK = Plan(
+    10,
+    15,
+    {"abrupt": (0.02,), "segment": (0.03,)},
+    5,
+    {**PARAMS, "hidden: [128, 64]": "hidden: [32, 16]", "  epochs: 2\n": "  epochs: 1\n"},
+)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A prepared world: its settings and lake, its domains' keys, the counts of its days."""
+
+    settings: SimulationConfig
+    config: Config
+    folder: Path
+    keys: Sequence[str]
+    profiles: Profiles
+    reference: int
+    usual: dict[date, dict[str, float]] = field(default_factory=dict)
+
+    @classmethod
+    def made(cls, settings: SimulationConfig, folder: Path, plan: Plan) -> "Bench":
+        """Bring the world's days in, pre-train, count."""
+        config = prepare(settings, folder, plan.reference, plan.params)
+        keys = [domain_key(domain) for domain in settings.domains]
+        profiler = profiler_of(config, keys)
+        profiles = {day: profiler.of_day(day, keys) for day in settings.calendar}
+        say("the days are counted")
+        return cls(settings, config, folder, keys, profiles, plan.reference)
+
+    def copied(self, scenario: Scenario) -> Path:
+        """Where a copy of the world takes in the scenario's days; two processes do so at once."""
+        return self.folder.with_name(f"{self.folder.name}-shifted-{scenario.seed}")
+
+    def gap(self, day: date) -> dict[str, float]:
+        """The champion's gap to the true AUC on a day without shifts, by domain."""
+        if day not in self.usual:
+            self.usual[day] = auc_gap(self.config, self.settings, day)
+        return self.usual[day]
+
+    @property
+    def volumes(self) -> list[int]:
+        """Thousands of impressions a day, by domain."""
+        own = self.settings.volumes
+        return [int(own[number % len(own)]) for number in range(len(self.keys))]
+
+    def watch(self) -> Watch:
+        """The policy before its first day."""
+        return Watch(self.config, self.profiles, self.keys, self.reference)
+
+    def stable(self, *, rivals: bool = True) -> Stable:
+        """What was raised on the days after the reference."""
+        found = stable_days(self.watch(), self.settings.calendar, rivals=rivals)
+        return Stable(np.array(self.volumes), *map(np.array, found))
 
 
 def main() -> None:
     """Measure and print."""
     parser = options(__doc__ or "")
-    parser.add_argument("--folder", type=Path, help="keep the world here and use it again")
+    parser.add_argument("--folder", type=Path, help="keep the worlds here and use them again")
     given = parser.parse_args()
-    days = REFERENCE + 14 if given.quick else DAYS
-    settings = world(days)
-    with tempfile.TemporaryDirectory() as scratch:
+    plan = QUICK if given.quick else FULL
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+    ):
         folder = given.folder or Path(scratch) / "world"
-        config = prepare(settings, folder)
-        keys = [domain_key(domain) for domain in settings.domains]
-        profiler = profiler_of(config, keys)
-        profiles = {day: profiler.of_day(day, keys) for day in settings.calendar}
-        say("the days are counted")
-        stable, psi, evidently = stable_days(config, profiles, settings.calendar, keys)
-        kinds = KINDS[:1] if given.quick else KINDS
-        shifts = planted(config, folder, profiles, kinds, keys, settings)
-    report(stable, psi, evidently, shifts)
-
-
-def profiler_of(config: Config, keys: Sequence[str]) -> Profiler:
-    """A profiler whose champion is the frozen base everywhere."""
-    encoder, model, mark = load_model(config)
-    until = trained_until(backbone_folder(config))
-    served = {key: Served(mark[:16], until.of(key)) for key in keys}
-    bank = AdapterBank.from_adapters({})
-    return Profiler(config, encoder, model, bank, Lake.of(config), served)
-
-
-class Watch:
-    """The policy, day after day, over all domains of the world."""
-
-    def __init__(self, config: Config, profiles: Profiles, keys: Sequence[str]) -> None:
-        self.config, self.profiles, self.keys = config, profiles, keys
-        days = sorted(profiles)[:REFERENCE]
-        half_life = int(config.features.counters.half_life_days)
-        self.days, self.settled = days, frozenset(days[half_life:])
-        self.p_values: dict[date, dict[str, dict[str, float]]] = {}
-
-    def windows(self, day: date, current: Mapping[str, Profile]) -> list[Windows]:
-        """The windows of all domains, with the pre-training days as reference."""
-        drift = self.config.drift
-        return [
-            Windows(
-                key=key,
-                day=day,
-                current=current[key],
-                reference={each: self.profiles[each][key] for each in self.days},
-                settled=self.settled,
-                weekday_days=drift.weekday_days,
-                top_categories=drift.top_categories,
-                min_rows=drift.min_rows,
-                seed=self.config.seed,
-            )
-            for key in self.keys
+        wander = pool.submit(wandering, folder, quick=given.quick)
+        if not given.quick:
+            # Small worlds fit in memory side by side.
+            wander.result()
+        bench = Bench.made(settings_of(plan), folder, plan)
+        kinds = {kind: number for number, kind in enumerate(plan.targets)}
+        beside = [
+            pool.submit(planted, bench, plan, kind, kinds[kind]) for kind in HIDDEN if kind in kinds
         ]
-
-    def decide(self, day: date, windows: Sequence[Windows]) -> dict[str, Judgement]:
-        """Decide a day and remember its evidence."""
-        measured = [
-            Measured(
-                each.key,
-                {},
-                readings={name: signal.reading(each) for name, signal in SIGNALS.items()},
-            )
-            for each in windows
+        creeps = pool.submit(crept, bench, plan)
+        stable = bench.stable()
+        shifts = [
+            shift
+            for kind in KINDS
+            if kind in kinds
+            for shift in planted(bench, plan, kind, kinds[kind])
         ]
-        verdicts = judge_domains(measured)
-        before = [day - timedelta(back) for back in range(1, self.config.drift.confirm.of)]
-        past = {
-            key: Past([self.p_values.get(each, {}).get(key, {}) for each in before])
-            for key in self.keys
-        }
-        self.p_values[day] = {
-            key: {name: verdict.p for name, verdict in found.items()}
-            for key, found in verdicts.items()
-        }
-        return decide(self.config.drift, verdicts, {key: {} for key in self.keys}, past)
+        shifts += [shift for found in beside for shift in found.result()]
+        report(stable, wander.result(), shifts, creeps.result(), given.quick)
 
 
-def stable_days(
-    config: Config, profiles: Profiles, calendar: Sequence[date], keys: Sequence[str]
-) -> tuple[list[list[bool]], list[list[float]], list[list[bool]]]:
-    """Alarms of the policy, largest PSI, and Evidently's alarms: (days, domains) each.
-
-    Evidently's are those of every fourth day.
-    """
-    watch = Watch(config, profiles, keys)
-    alarms, psi, evidently = [], [], []
-    for number, day in enumerate(calendar[REFERENCE:]):
-        windows = watch.windows(day, profiles[day])
-        judged = watch.decide(day, windows)
-        alarms.append([judged[key].state == "drifted" for key in keys])
-        psi.append([largest_psi(each) for each in windows])
-        if number % EVIDENTLY_EVERY == 0:
-            evidently.append([preset_alarm(each, config.drift.sample_rows) for each in windows])
-        say(f"{day}: {sum(alarms[-1])} false alarms")
-    return alarms, psi, evidently
+def settings_of(plan: Plan, *, wander: bool = False) -> SimulationConfig:
+    """The world of a plan."""
+    return (small_world if plan is QUICK else world)(plan.days, wander=wander)
 
 
-def planted(
-    config: Config, folder: Path, profiles: Profiles, kinds: Sequence[str], keys: Sequence[str],
-    settings: Any,
-) -> list[Shift]:  # fmt: skip
-    """Shifts of every kind and size, one in each domain at a time."""
+def wandering(folder: Path, *, quick: bool) -> Stable:
+    """What is raised on days on which tastes wander with a memory, and in all domains alike."""
+    plan = QUICK if quick else FULL
+    beside = folder.with_name(f"{folder.name}-wander")
+    return Bench.made(settings_of(plan, wander=True), beside, plan).stable(rivals=False)
+
+
+def planted(bench: Bench, plan: Plan, kind: str, number: int) -> list[Shift]:
+    """Shifts of one kind, the ``number``-th, of every size, in every domain at a time."""
+    # Kinds share days where there are too few.
+    turn = number % max(1, (plan.days - plan.reference - 2) // 6)
+    day = bench.settings.calendar[min(plan.reference + 4 + 6 * turn, plan.days - 4)]
+    after = 3 if kind in HIDDEN else 2
+    scenario = Scenario(kind, day, (0.5,) * len(bench.keys), number, after=after)
+    trial = [] if kind == "traffic_only" else _costs(bench, scenario)
     found = []
-    usual: dict[date, dict[str, float]] = {}
-    for number, kind in enumerate(kinds):
-        day = settings.calendar[REFERENCE + 4 + 6 * number]
-        trial: list[float] = []
-        for target in (None, *(TRAFFIC if kind == "traffic_only" else TARGETS)):
-            if kind == "traffic_only":
-                if target is None:
-                    continue
-                sizes = (target,) * len(keys)
-            elif target is None:
-                sizes = (0.5,) * len(keys)
-            else:
-                # What a shift costs grows about with the square of its size.
-                sizes = tuple(
-                    float(np.clip(0.5 * np.sqrt(target / max(cost, 2e-4)), 0.05, 3))
-                    for cost in trial
-                )
-            scenario = Scenario(kind, day, sizes, number)
-            shifted = scenario.settings(settings)
-            copy = scenario_config(folder, folder.with_name(f"{folder.name}-shifted"))
-            bring_in(copy, shifted, scenario.days)
-            if scenario.full not in usual:
-                usual[scenario.full] = auc_gap(config, settings, scenario.full)
-            gap = auc_gap(copy, shifted, scenario.full)
-            cost = [gap[name] - usual[scenario.full][name] for name in settings.domains]
-            if target is None:
-                trial = cost
-                continue
-            oracle = oracle_power(settings, shifted, scenario.full)
-            found += _decided(copy, profiles, scenario, keys, cost, oracle)
-            say(f"{kind}, {target}: {np.median(cost):.4f} in the median")
+    for target in plan.targets[kind]:
+        sizes = (target,) * len(bench.keys) if not trial else _sizes(trial, target)
+        sized = replace(scenario, sizes=sizes)
+        cost = _costs(bench, sized, whole=True)
+        found += _decided(bench, sized, cost)
+        say(f"{kind}, {target}: {np.median(cost):.4f} in the median")
     return found
 
 
-def _decided(
-    config: Config, profiles: Profiles, scenario: Scenario, keys: Sequence[str],
-    cost: Sequence[float], oracle: Sequence[float],
-) -> list[Shift]:  # fmt: skip
-    watch = Watch(config, profiles, keys)
+def crept(bench: Bench, plan: Plan) -> list[bool]:
+    """Of each domain of 10,000 rows or more, whether creep triggers before it has cost ``CREPT``.
+
+    What it costs grows evenly from day to day up to the last one.
+    """
+    day = bench.settings.calendar[bench.reference]
+    last = day + timedelta(plan.creep_days - 1)
+    ended = Scenario("abrupt", last, (0.5,) * len(bench.keys), 99, after=1)
+    sizes = _sizes(_costs(bench, ended), CREPT)
+    creep = Scenario("creep", day, sizes, 99, over=plan.creep_days, after=1)
+    cost = _costs(bench, creep, whole=True)
+    found = []
+    for shift in _decided(bench, creep, cost):
+        if shift.volume >= 10:
+            due = min(1.0, CREPT / max(shift.cost, 1e-6)) * len(shift.states)
+            found.append("drifted" in shift.states[: max(1, int(due))])
+    return found
+
+
+def _sizes(trial: Sequence[float], target: float) -> tuple[float, ...]:
+    """Sizes of shifts that cost ``target``, by what those of size 0.5 cost.
+
+    What a shift costs grows about with the square of its size.
+    """
+    return tuple(float(np.clip(0.5 * np.sqrt(target / max(cost, 2e-4)), 0.05, 2)) for cost in trial)
+
+
+def _costs(bench: Bench, scenario: Scenario, *, whole: bool = False) -> list[float]:
+    """What the shifts cost in true AUC on their first full day, by domain.
+
+    The days up to it are brought into a copy of the world; with ``whole`` all that are looked at.
+    """
+    shifted = scenario.settings(bench.settings)
+    copy = scenario_config(bench.folder, bench.copied(scenario))
+    days = scenario.days if whole else [day for day in scenario.days if day <= scenario.full]
+    bring_in(copy, shifted, days)
+    usual, gap = bench.gap(scenario.full), auc_gap(copy, shifted, scenario.full)
+    return [gap[name] - usual[name] for name in bench.settings.domains]
+
+
+def _decided(bench: Bench, scenario: Scenario, cost: Sequence[float]) -> list[Shift]:
+    """What the policy decides on the days that were brought into the copy of the world."""
+    watch, config = bench.watch(), load_config(bench.copied(scenario) / "params.yaml")
     for back in range(config.drift.confirm.of - 1, 0, -1):
         before = scenario.day - timedelta(back)
-        watch.decide(before, watch.windows(before, profiles[before]))
-    profiler = profiler_of(config, keys)
-    states: dict[str, list[str]] = {key: [] for key in keys}
-    psi: dict[str, list[float]] = {key: [] for key in keys}
+        watch.decide(before, watch.windows(before, bench.profiles[before]))
+    profiler = profiler_of(config, bench.keys)
+    states: dict[str, list[str]] = {key: [] for key in bench.keys}
+    psi: dict[str, list[float]] = {key: [] for key in bench.keys}
     clicks: dict[str, int] = {}
     for day in scenario.days:
-        windows = watch.windows(day, profiler.of_day(day, list(keys)))
+        windows = watch.windows(day, profiler.of_day(day, list(bench.keys)))
         for key, judged in watch.decide(day, windows).items():
             states[key].append(judged.state)
         for each in windows:
             psi[each.key].append(largest_psi(each))
             clicks[each.key] = each.current.clicks
+    oracle = oracle_power(bench.settings, scenario.settings(bench.settings), scenario.full)
+    kind, volumes, ahead = scenario.kind, bench.volumes, (scenario.full - scenario.day).days
     return [
-        Shift(scenario.kind, VOLUMES[n], cost[n], clicks[key], oracle[n], states[key], psi[key])
-        for n, key in enumerate(keys)
+        Shift(kind, volumes[n], cost[n], clicks[key], oracle[n], ahead, states[key], psi[key])
+        for n, key in enumerate(bench.keys)
     ]
-
-
-def largest_psi(windows: Windows) -> float:
-    """The largest population stability index of the counted signals, numbers in ten bins."""
-    found = []
-    for signal in counted_signals().values():
-        now, then = (signal.adjusted(windows, counts) for counts in signal.pair(windows))
-        if signal.evidently == "wasserstein":
-            edges = np.floor(10 * (np.cumsum(then) - then) / max(then.sum(), 1)).astype(int)
-            edges = np.clip(edges, 0, 9)
-            now, then = (np.bincount(edges, counts, minlength=10) for counts in (now, then))
-        p, q = (np.maximum(counts / max(counts.sum(), 1), 1e-4) for counts in (now, then))
-        found.append(float(((p - q) * np.log(p / q)).sum()))
-    return max(found)
-
-
-def preset_alarm(windows: Windows, rows: int) -> bool:
-    """Whether Evidently's DataDriftPreset, as it comes, finds a drifted column."""
-    from evidently import Dataset, Report
-    from evidently.presets import DataDriftPreset
-
-    now, then = frames(windows, {}, rows)
-    columns = definition(now.columns)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        snapshot = Report([DataDriftPreset()]).run(
-            Dataset.from_pandas(now, columns), Dataset.from_pandas(then, columns)
-        )
-    for metric in snapshot.dict()["metrics"]:
-        if isinstance(metric["value"], dict) and "count" in metric["value"]:
-            return bool(metric["value"]["count"] > 0)
-    raise ValueError("Evidently's preset reports no count of drifted columns")
-
-
-def report(
-    stable: list[list[bool]],
-    psi: list[list[float]],
-    evidently: list[list[bool]],
-    shifts: list[Shift],
-) -> None:
-    """Print tables by size, kind and cost, and the figures."""
-    alarms, index, preset = np.array(stable), np.array(psi), np.array(evidently)
-    volumes = np.array(VOLUMES)
-    rows = []
-    for volume in sorted(set(VOLUMES)):
-        own = volumes == volume
-        rows.append(
-            [
-                f"{volume},000 rows",
-                alarms[:, own].size,
-                *(
-                    f"{100 * value:.2f}"
-                    for value in (
-                        alarms[:, own].mean(),
-                        *((index[:, own] > limit).mean() for limit in PSI),
-                        preset[:, own].mean(),
-                    )
-                ),
-            ]
-        )
-    say("")
-    table(
-        ["false alarms per 100 stable domain-days", "days", "policy",
-         *(f"PSI {limit:g}" for limit in PSI), "Evidently's preset"],
-        rows,
-    )  # fmt: skip
-    edges = (0.0025, 0.005, 0.01, 0.02, 0.5)
-    real = [shift for shift in shifts if shift.kind != "traffic_only"]
-    rows = []
-    for kind in KINDS[:-1]:
-        for low, high in pairwise(edges):
-            cells = []
-            for sizes in ((1,), (2,), (5,), (10, 20)):
-                some = [
-                    shift for shift in real
-                    if shift.kind == kind and shift.volume in sizes and low <= shift.cost < high
-                ]  # fmt: skip
-                cells.append(_share(some, 1) if some else "–")
-            rows.append([f"{kind}, {low:g} to {high:g}", *cells])
-    table(["caught on the first full day (shifts)", "1,000", "2,000", "5,000", "≥ 10,000"], rows)
-    rows = []
-    small: dict[str, float | None] = {}
-    for volume in sorted(set(VOLUMES)):
-        of_size = [shift for shift in real if shift.volume == volume]
-        cells = []
-        for low, high in pairwise(edges):
-            some = [shift for shift in of_size if low <= shift.cost < high]
-            cells.append(_beside_oracle(some) if some else "–")
-        rows.append([f"{volume},000 rows", *cells])
-        seen = [shift for shift in of_size if shift.cost >= 0.005]
-        small[f"{volume}000"] = _of_oracle(seen)
-    say("")
-    heads = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
-    table(["caught on the first full day / by the oracle (shifts)", *heads], rows)
-    large = [shift for shift in real if shift.volume >= 10 and shift.clicks >= 1000]
-    costly = [shift for shift in large if shift.cost >= 0.01]
-    dear = [shift for shift in large if shift.cost >= 0.005]
-    free = [s for s in shifts if s.kind == "traffic_only" and s.cost < FREE]
-    finish(
-        {
-            "stable_domain_days": alarms.size,
-            "false_alarms_per_100": 100 * alarms.mean(),
-            "false_alarms_per_100_by_rows": {
-                f"{volume}000": 100 * alarms[:, volumes == volume].mean()
-                for volume in sorted(set(VOLUMES))
-            },
-            "shifts": len(shifts),
-            "caught_1d_loss_010": _caught(costly, 1),
-            "caught_2d_loss_005": _caught(dear, 2),
-            "shifts_loss_010": len(costly),
-            "shifts_loss_005": len(dear),
-            "power_of_oracle_loss_005_by_rows": small,
-            "traffic_only_triggered": _caught(free, 2),
-            "traffic_only_free": len(free),
-            "evidently_false_alarms_per_100": 100 * preset.mean(),
-            "evidently_domain_days": preset.size,
-            "psi_false_alarms_per_100": {
-                f"{limit:g}": 100 * (index > limit).mean() for limit in PSI
-            },
-            "psi_caught_1d_loss_010": {
-                f"{limit:g}": _mean([max(s.psi[:-1]) > limit for s in costly]) for limit in PSI
-            },
-        }
-    )
-
-
-def _of_oracle(shifts: Sequence[Shift]) -> float | None:
-    caught = _caught(shifts, 1)
-    return None if caught is None else caught / float(np.mean([s.oracle for s in shifts]))
-
-
-def _beside_oracle(shifts: Sequence[Shift]) -> str:
-    oracle = float(np.mean([shift.oracle for shift in shifts]))
-    return f"{_caught(shifts, 1):.2f} / {oracle:.2f} ({len(shifts)})"
-
-
-def _share(shifts: Sequence[Shift], days: int) -> str:
-    return f"{_caught(shifts, days):.2f} ({len(shifts)})"
-
-
-def _caught(shifts: Sequence[Shift], days: int) -> float | None:
-    return _mean([shift.caught(days) for shift in shifts])
-
-
-def _mean(values: Sequence[bool]) -> float | None:
-    return float(np.mean(values)) if values else None
 
 
 if __name__ == "__main__":

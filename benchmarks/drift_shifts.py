@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
+from benchmarks.plain_intake import take_in
 from driftune.config import Config
 from driftune.config.loading import load_config
 from driftune.domains import domain_key
 from driftune.features.days import encode_day
-from driftune.intake.ingest import ingest
 from driftune.registry.ledger import Ledger
 from driftune.simulate.days import Simulator
 from driftune.simulate.events import mood_on
@@ -26,28 +26,36 @@ from driftune.training.rows import load_rows
 from driftune.training.scoring import score
 
 KINDS = ("abrupt", "gradual", "recurring", "surge", "label_only", "traffic_only")
+# Off the categories: nothing that is counted by category moves.
+HIDDEN = ("segment", "price", "position", "item_age")
 OVER = 3
 ITEMS = 6
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One kind of shift on one day, in every domain at its own size."""
+    """One kind of shift on one day, in every domain at its own size.
+
+    ``over``: days until a gradual one, or a creep, is in full force; ``after``: days that are
+    looked at from then on.
+    """
 
     kind: str
     day: date
     sizes: tuple[float, ...]
     seed: int
+    over: int = OVER
+    after: int = 2
 
     @property
     def full(self) -> date:
         """The first day on which the shift is in full force."""
-        return self.day + timedelta(OVER - 1 if self.kind == "gradual" else 0)
+        return self.day + timedelta(self.over - 1 if self.kind in ("gradual", "creep") else 0)
 
     @property
     def days(self) -> list[date]:
-        """The shifted days that are looked at: up to the one after the first full one."""
-        return [self.day + timedelta(n) for n in range((self.full - self.day).days + 2)]
+        """The shifted days that are looked at."""
+        return [self.day + timedelta(n) for n in range((self.full - self.day).days + self.after)]
 
     def settings(self, base: SimulationConfig) -> SimulationConfig:
         """The world with these shifts; the categories of each are drawn anew."""
@@ -56,12 +64,14 @@ class Scenario:
         for domain, size in zip(base.domains, self.sizes, strict=True):
             names = [str(name) for name in random.permutation(base.categories)]
             own: dict[str, object] = {"favour": names[:2], "against": names[2:4]}
-            if self.kind == "gradual":
-                own["over"] = OVER
+            if self.kind in ("gradual", "creep"):
+                own["over"] = self.over
             elif self.kind == "recurring":
                 own |= {"every": 7, "length": 3}
             elif self.kind == "surge":
                 own = {"favour": names[:2], "length": 5, "items": ITEMS}
+            elif self.kind in HIDDEN[1:]:
+                own = {}
             event = {"domain": domain, "day": self.day, "kind": self.kind, "size": size, **own}
             events.append(Event.model_validate(event))
         return base.model_copy(update={"events": tuple(events)})
@@ -70,9 +80,9 @@ class Scenario:
 def scenario_config(world: Path, folder: Path) -> Config:
     """A copy of the world that can be written to: its files are linked, its ledger is copied."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(
-        world, folder, copy_function=_link, ignore=shutil.ignore_patterns("logs", "scenarios")
-    )
+    # A lock that is linked would be one lock of both.
+    left = shutil.ignore_patterns("logs", "scenarios", "locks")
+    shutil.copytree(world, folder, copy_function=_link, ignore=left)
     (folder / "logs").mkdir()
     return load_config(folder / "params.yaml")
 
@@ -89,7 +99,7 @@ def bring_in(config: Config, settings: SimulationConfig, days: Sequence[date]) -
     with Ledger(config) as ledger:
         for day in days:
             file = simulate(settings, config.root / "logs", days=[day])[0]
-            ingest(config, ledger, day)
+            take_in(config, ledger, day)
             file.unlink()
 
 
@@ -149,7 +159,7 @@ def oracle_power(
         own = named == domain
         mood = mood_on(base, simulator.world, number, day)
         shown = Impressions(user[own], item[own], position[own], hour[own])
-        logits, _ = utilities(simulator.world, mood.liked, shown, mood.liked_lift)
+        logits, _ = utilities(simulator.world, mood.liked, shown, mood.liked_lift, mood.twist)
         usual = probability(logits + simulator.levels.click[number])
         found.append(_power(usual, shifted[own], false_alarms))
     return found

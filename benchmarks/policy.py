@@ -1,111 +1,189 @@
-"""When to fine-tune: policies over the same days, on a simulated world and on KuaiRand-Pure."""
+"""When to fine-tune: Driftune's policy and others over the same days, in worlds and on KuaiRand.
 
+The yardstick is the refresh: every measurable domain fine-tuned every day by the same recipe, and
+promoted without gate or guard. Gains in simulated worlds are of true AUC. A run that was stopped
+goes on with ``--folder``: each policy in each world is kept there as soon as it is done.
+"""
+
+import hashlib
+import json
 import tempfile
-from collections.abc import Sequence
-from datetime import date, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import finish, options, say, table
+from benchmarks.common import ROOT, finish, options, say
 from benchmarks.drift_world import prepare
+from benchmarks.policy_figures import Run, figures, outcomes, show
+from benchmarks.policy_rivals import rivals
+from benchmarks.policy_signals import WatchingMeter
+from benchmarks.policy_world import (
+    PLANTED,
+    QUICK_REFERENCE,
+    REFERENCE,
+    TrueMeter,
+    world,
+)
 from driftune.config import Config
 from driftune.config.loading import load_config
 from driftune.importers.kuairand import import_kuairand
-from driftune.policies.compare import Comparison, compare_policies
-from driftune.policies.rules import policies
+from driftune.intake.ingest import ingest
+from driftune.io import write_json
+from driftune.policies.follow import follow
+from driftune.policies.rules import NEVER, REFRESH, Policy, policies
+from driftune.policies.trial import Outcomes, Trial
 from driftune.registry.ledger import Ledger
 from driftune.simulate.events import changes
-from driftune.simulate.settings import Event, SimulationConfig
+from driftune.training.pretrain import ensure_backbone
 
-REFERENCE = 14
-DAYS = 21
+SEEDS = tuple(range(1, 11))
 KUAIRAND = (date(2022, 5, 2), date(2022, 5, 8))
-ALPHAS = (0.01, 0.0001)
-AGES = (7,)
-# Per domain the events: kind, first day after the reference, size, other settings.
-PLANTED: Sequence[tuple[int, str, int, float, dict[str, int]]] = (
-    (0, "abrupt", 3, 0.8, {}),
-    (1, "gradual", 5, 1.0, {"over": 3}),
-    (2, "label_only", 6, 0.8, {}),
-    (3, "abrupt", 9, 0.5, {}),
-    (4, "surge", 4, 1.0, {"length": 6, "items": 8}),
-    (5, "traffic_only", 7, 1.0, {}),
-    (0, "abrupt", 12, 0.8, {}),
-)
+KUAIRAND_BEFORE = 4
+# A world that ends in a minute: fewer epochs, a smaller net.
+QUICK_PARAMS: Mapping[str, str] = {
+    "batch_size: 512": "batch_size: 1024",
+    "hidden: [128, 64]": "hidden: [32, 16]",
+    "epochs: 12": "epochs: 4",
+    "beta: [0, 0.001]": "beta: [0]",
+    "resamples: 1000": "resamples: 200",
+}
+Kept = dict[str, Any]
 
 
 def main() -> None:
-    """Compare and print."""
+    """Follow, print."""
     parser = options(__doc__ or "", data=True)
-    parser.add_argument("--seed", type=int, default=41, help="of the simulated world")
-    parser.add_argument("--folder", type=Path, help="keep the worlds here and use them again")
+    parser.add_argument("--seeds", type=int, nargs="+", help="of the worlds (default: 1 to 10)")
+    parser.add_argument(
+        "--world", choices=sorted(PLANTED), default="shifts", help="what is planted"
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="keep worlds and runs here, and go on with them"
+    )
     parser.add_argument("--only", choices=["simulation", "kuairand"])
     given = parser.parse_args()
-    figures: dict[str, Any] = {"benchmark": "policy"}
+    seeds = tuple(given.seeds or (SEEDS[:1] if given.quick else SEEDS))
+    found: dict[str, Any] = {"benchmark": "policy", "quick": given.quick, "world": given.world}
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.folder or Path(scratch)
         if given.only != "kuairand":
-            figures["simulation"] = on_simulation(folder, given.seed, quick=given.quick)
+            found |= on_simulation(folder, seeds, given.world, quick=given.quick)
         if given.only != "simulation" and given.data.is_dir() and not given.quick:
-            figures["kuairand"] = on_kuairand(folder, given.data)
-    finish(figures)
+            found["kuairand"] = on_kuairand(folder, given.data)
+    finish(found)
 
 
-def on_simulation(folder: Path, seed: int, *, quick: bool) -> dict[str, Any]:
-    """Eight domains, six with planted events."""
-    days, reference = (5, 4) if quick else (DAYS, REFERENCE)
-    settings = world(seed, reference, days, quick=quick)
-    config = prepare(settings, folder / f"simulation-{seed}", reference)
-    start = settings.calendar[reference]
-    alphas, ages = ((), ()) if quick else (ALPHAS, AGES)
-    wanted = policies(config, start, alphas, changes(settings), ages)
+def on_simulation(folder: Path, seeds: Sequence[int], kind: str, *, quick: bool) -> dict[str, Any]:
+    """Every policy in every world; returns the figures over all of them."""
+    kept: dict[str, dict[str, Kept]] = {}
+    for seed in seeds:
+        name = f"{kind}-{seed}{'-quick' if quick else ''}"
+        kept[name] = _in_world(folder / name, seed, kind, quick=quick)
+    found = outcomes(together(kept))
+    show(f"{kind}, seeds {', '.join(map(str, seeds))}", found)
+    return figures(found, len(seeds), sum(len(each[NEVER.name]["aucs"]) for each in kept.values()))
+
+
+def _in_world(folder: Path, seed: int, kind: str, *, quick: bool) -> dict[str, Kept]:
+    reference = QUICK_REFERENCE if quick else REFERENCE
+    settings = world(seed, kind, quick=quick)
+    params = QUICK_PARAMS if quick else {"batch_size: 512": "batch_size: 2048"}
+    config = prepare(settings, folder, reference, params)
+    calendar = settings.calendar
     with Ledger(config) as ledger:
-        found = compare_policies(config, ledger, wanted, start, settings.last, _progress)
-    return show(f"simulation, seed {seed}", found)
+        first, before = calendar[reference], calendar[max(0, reference - 4) : reference]
+        meter = TrueMeter(config, settings)
+        wanted = [NEVER, REFRESH, *_ours(config, first, settings=None if quick else settings)]
+        wanted += rivals(first, meter, ledger, before, quick=quick)
+        return run(config, ledger, wanted, meter, calendar[reference:])
+
+
+def _ours(config: Config, first: date, settings: Any = None) -> list[Policy]:
+    """The policy of params.yaml, and with a world's settings the oracle of its planted events."""
+    known = None if settings is None else changes(settings)
+    return [each for each in policies(config, first, (), known) if each.name in ("drift", "oracle")]
 
 
 def on_kuairand(folder: Path, data: Path) -> dict[str, Any]:
-    """KuaiRand-Pure, 2 to 8 May, domains by tab."""
+    """KuaiRand-Pure, 2 to 8 May, domains by tab; gains by the logged labels."""
     config = kuairand_config(folder / "kuairand", data)
+    first, last = KUAIRAND
+    days = [date.fromordinal(n) for n in range(first.toordinal(), last.toordinal() + 1)]
     with Ledger(config) as ledger:
-        wanted = policies(config, KUAIRAND[0], ALPHAS, ages=AGES)
-        found = compare_policies(config, ledger, wanted, *KUAIRAND, _progress)
-    return show("KuaiRand-Pure", found)
+        ensure_backbone(config, ledger)
+        for day in days:
+            if ledger.day(day) is None:
+                ingest(config, ledger, day)
+        meter = WatchingMeter(config)
+        before = config.reference.days[-KUAIRAND_BEFORE:]
+        wanted = [NEVER, REFRESH, *_ours(config, first)]
+        wanted += rivals(first, meter, ledger, before, quick=False)
+        kept = run(config, ledger, wanted, meter, days)
+    found = outcomes(together({"kuairand": kept}))
+    show("KuaiRand-Pure", found)
+    return figures(found, 1, len(kept[NEVER.name]["aucs"]))
 
 
-def world(seed: int, reference: int, days: int, *, quick: bool) -> SimulationConfig:
-    """The world's settings; the categories of each event are its own."""
-    scenes = ("home", "search")
-    regions = ("north", "campus") if quick else ("north", "harbour", "old town", "campus")
-    base = SimulationConfig(
-        seed=seed,
-        start=date(2026, 3, 2),
-        days=reference + days,
-        rows_per_domain=1000,
-        users=8_000,
-        items=600,
-        scenes=scenes,
-        regions=regions,
-        volumes=(2, 2, 2, 2) if quick else (6, 4, 5, 8, 5, 6, 3, 4),
-        volume_noise=0.1,
-        seasonality=0.15,
-        taste_noise=0.04,
-        arrivals=0.1,
-    )
-    names = base.categories
-    events = []
-    for number, (domain, kind, first, size, own) in enumerate(PLANTED):
-        if domain >= len(base.domains):
-            continue
-        turned = [names[(number + place) % len(names)] for place in (0, 3, 1, 5)]
-        settings: dict[str, Any] = {"favour": turned[:2], "against": turned[2:], **own}
-        if kind == "surge":
-            del settings["against"]
-        day = base.calendar[reference] + timedelta(1 if quick else first)
-        settings |= {"domain": base.domains[domain], "day": day, "kind": kind, "size": size}
-        if day <= base.last:
-            events.append(Event.model_validate(settings))
-    return base.model_copy(update={"events": tuple(events)})
+def run(
+    config: Config,
+    ledger: Ledger,
+    wanted: Sequence[Policy],
+    meter: WatchingMeter,
+    days: Sequence[date],
+) -> dict[str, Kept]:
+    """Follow the policies that were not followed yet under these settings; all of them, by name."""
+    folder, mark = config.home / "policy-runs", _mark(config)
+    folder.mkdir(exist_ok=True)
+    found: dict[str, Kept] = {}
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        known = Outcomes(Path(scratch) / "outcomes")
+        for policy in wanted:
+            file = folder / f"{policy.name.replace(' ', '-')}.json"
+            kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+            if kept.get("mark") != mark:
+                trial = Trial.begin(config, ledger, policy, Path(scratch))
+                aucs = follow(trial, days, meter, known)
+                kept = {
+                    "mark": mark,
+                    "policy": policy.name,
+                    "finetunes": trial.finetunes,
+                    "promoted": trial.promoted,
+                    "seconds": trial.seconds,
+                    "aucs": [[key, day.isoformat(), auc] for (key, day), auc in aucs.items()],
+                }
+                write_json(file, kept)
+            found[policy.name] = kept
+            say(f"{config.root.name}, {policy.name}: {kept['finetunes']} fine-tunes")
+    return found
+
+
+def together(kept: Mapping[str, Mapping[str, Kept]]) -> dict[str, Run]:
+    """What each policy did over all worlds."""
+    names = next(iter(kept.values()))
+    return {
+        name: Run(
+            aucs={
+                (world, key, day): value
+                for world, runs in kept.items()
+                for key, day, value in runs[name]["aucs"]
+            },
+            finetunes=sum(runs[name]["finetunes"] for runs in kept.values()),
+            promoted=sum(runs[name]["promoted"] for runs in kept.values()),
+            seconds=sum(runs[name]["seconds"] for runs in kept.values()),
+        )
+        for name in names
+    }
+
+
+def _mark(config: Config) -> str:
+    """What a kept run depends on: settings, and the code that decides, trains and measures."""
+    hashed = hashlib.sha256(config.model_dump_json(exclude={"workspace"}).encode())
+    for source in sorted(
+        [*(ROOT / "src").rglob("*.py"), *(ROOT / "benchmarks").glob("policy*.py")]
+    ):
+        hashed.update(source.read_bytes())
+    return hashed.hexdigest()[:16]
 
 
 def kuairand_config(folder: Path, data: Path) -> Config:
@@ -114,41 +192,6 @@ def kuairand_config(folder: Path, data: Path) -> Config:
     if not params.exists():
         import_kuairand(data, folder)
     return load_config(params)
-
-
-def show(name: str, found: Comparison) -> dict[str, Any]:
-    """Print a table; returns what is kept of it."""
-    rows = []
-    for each in found.policies:
-        gain, part = each.gain, each.gain_share
-        rows.append(
-            [
-                each.policy,
-                each.finetunes,
-                each.promoted,
-                f"{each.seconds / 60:.1f}",
-                f"{gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})",
-                f"{part.value:.2f} ({part.low:.2f} to {part.high:.2f})",
-                f"{each.finetune_share:.2f}",
-            ]
-        )
-    table([name, "fine-tunes", "promoted", "minutes", f"{found.metric} gained",
-           "of every day's gain", "of its fine-tunes"], rows)  # fmt: skip
-    drift = next(each for each in found.policies if each.policy == "drift")
-    return {
-        "domain_days": found.domain_days,
-        "gain_share": drift.gain_share.value,
-        "gain_share_95": [drift.gain_share.low, drift.gain_share.high],
-        "finetune_share": drift.finetune_share,
-        "policies": {
-            each.policy: {"gain": each.gain.value, "finetunes": each.finetunes}
-            for each in found.policies
-        },
-    }
-
-
-def _progress(label: str, done: int, total: int) -> None:
-    say(f"{label}: {done} of {total}")
 
 
 if __name__ == "__main__":

@@ -78,22 +78,24 @@ def test_policies_spend_and_gain_as_they_should(
 ) -> None:
     _, found = compared
     assert [*found] == [
-        "never", "every day", "every week", "performance-only", "drift", "drift, alpha 0.01",
-        "drift, at most 1 days old", "oracle",
+        "never", "refresh", "every day", "every week", "performance-only", "drift",
+        "drift, alpha 0.01", "drift, at most 1 days old", "oracle",
     ]  # fmt: skip
     assert found["never"].finetunes == 0
     assert found["never"].gain.value == 0
     # The last day is judged and no longer acted on.
     assert found["every day"].finetunes == len(DOMAINS) * (DAYS - 1)
+    # No gate: all that is trained serves.
+    assert found["refresh"].finetunes == found["refresh"].promoted == len(DOMAINS) * (DAYS - 1)
     assert found["every week"].finetunes == len(DOMAINS)
     assert 1 <= found["drift"].finetunes <= 2
     assert found["drift, at most 1 days old"].finetunes > found["drift"].finetunes
     assert found["oracle"].finetunes == 2
-    for name in ("every day", "drift", "oracle"):
+    for name in ("refresh", "every day", "drift", "oracle"):
         assert found[name].gain.value > 0.03, name
         assert found[name].promoted >= 1, name
         assert found[name].gain.low <= found[name].gain.value <= found[name].gain.high
-    assert found["every day"].finetune_share == 1
+    assert found["refresh"].finetune_share == 1
     assert found["drift"].finetune_share <= 0.5
 
 
@@ -119,7 +121,7 @@ def test_the_same_days_give_the_same_figures_whatever_they_are_compared_with(
 ) -> None:
     _, found = compared
     wanted = policies(shifted_world.config, shifted_world.day(3))
-    chosen = [each for each in wanted if each.name in ("never", "every day", "drift")]
+    chosen = [each for each in wanted if each.name in ("never", "refresh", "drift")]
     for again in compare(shifted_world, chosen).policies:
         first = found[again.policy]
         assert (again.gain, again.finetunes) == (first.gain, first.finetunes)
@@ -132,7 +134,7 @@ def test_a_day_that_cannot_be_had_is_left_out(
 ) -> None:
     shifted_world.write(shifted_world.day(4), impressions(shifted_world.day(4), 5))
     chosen = policies(shifted_world.config, shifted_world.day(3))
-    few = [each for each in chosen if each.name in ("never", "every day")]
+    few = [each for each in chosen if each.name in ("never", "refresh")]
     # Adapters of few epochs: what they gain is not what is asked here.
     found = compare(World(shifted_world.root), few)
     assert found.domain_days == 2 * len(DOMAINS)

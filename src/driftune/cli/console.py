@@ -207,7 +207,7 @@ def show_policies(found: dict[str, Any]) -> None:
     """Print what a comparison of policies found."""
     table = Table(box=None, header_style="bold")
     table.add_column("policy")
-    for name in ("fine-tunes", "promoted", "minutes", "AUC gained (95%)", "of every day's gain"):
+    for name in ("fine-tunes", "promoted", "minutes", "AUC gained (95%)", "of the refresh's gain"):
         table.add_column(name, justify="right")
     for row in found["policies"]:
         gain, part = row["gain"], row["gain_share"]["value"]

@@ -169,9 +169,9 @@ def replay(
 ) -> None:
     """Run the daily loop over past days; pre-trains when there is no backbone yet.
 
-    With --compare-policies nothing is decided or promoted: each policy (never, every day, every
-    week, performance-only, drift) is followed over the days from the frozen base on, and AUC
-    gained is set against fine-tunes spent.
+    With --compare-policies nothing is decided or promoted: each policy (never, refresh, every
+    day, every week, performance-only, drift) is followed over the days from the frozen base on, and
+    AUC gained is set against fine-tunes spent.
     """
     settings = load(config)
     days = day_of(first), day_of(last)

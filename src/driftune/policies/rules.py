@@ -28,13 +28,15 @@ WEEK = 7
 class Policy:
     """A policy by name: ``told`` says what it does, ``decide`` writes a day's decisions.
 
-    ``drift``: settings in place of the configured ones of that section.
+    ``drift``: settings in place of the configured ones of that section. ``gated``: whether gate
+    and guard judge what it fine-tunes; without them it serves as soon as it is trained.
     """
 
     name: str
     told: str
     decide: Callable[[Config, Ledger, date], None]
     drift: Mapping[str, Any] = field(default_factory=dict)
+    gated: bool = True
 
     def settings(self, config: Config) -> Config:
         """The configuration under this policy."""
@@ -56,14 +58,15 @@ def policies(
     for the oracle.
     """
 
-    def weekly(config: Config, ledger: Ledger, day: date) -> None:
-        if (day - first).days % WEEK == 0:
-            every_domain(config, ledger, day)
-
     found = [
-        Policy("never", "the frozen base serves everywhere", lambda *_: None),
+        NEVER,
+        REFRESH,
         Policy("every day", "every domain, every day", every_domain),
-        Policy("every week", "every domain on the first day and each seventh after it", weekly),
+        Policy(
+            "every week",
+            "every domain on the first day and each seventh after it",
+            every(WEEK, first),
+        ),
         Policy(
             "performance-only",
             f"AUC {FALL:g} below that of held-out rows at training, on one day",
@@ -101,6 +104,16 @@ def policies(
     return found
 
 
+def every(days: int, first: date) -> Callable[[Config, Ledger, date], None]:
+    """A rule that wants every domain on the first day and each ``days``-th after it."""
+
+    def decide(config: Config, ledger: Ledger, day: date) -> None:
+        if (day - first).days % days == 0:
+            every_domain(config, ledger, day)
+
+    return decide
+
+
 def drifted_domains(config: Config, ledger: Ledger, day: date) -> None:
     """Decide as the daily flow does."""
     windows = draw_windows(config, ledger, day)
@@ -131,11 +144,11 @@ def fallen_domains(config: Config, ledger: Ledger, day: date) -> None:
 
 
 def every_domain(
-    config: Config, ledger: Ledger, day: date, shifted: Mapping[str, date] | None = None
+    config: Config, ledger: Ledger, day: date, shifted: Mapping[str, date | None] | None = None
 ) -> None:
     """Want every domain that has the rows and clicks that the drift policy asks for.
 
-    ``shifted``: none but these, by name, and since when they have drifted.
+    ``shifted``: none but these, by name, and since when they have drifted, if that is known.
 
     Raises:
         LedgerError: when the day was not ingested.
@@ -179,3 +192,10 @@ def large_domains(config: Config, day: date) -> dict[str, str]:
             "ORDER BY 1"
         ).fetchall()
     return dict(found)
+
+
+NEVER = Policy("never", "the frozen base serves everywhere", lambda *_: None)
+# What others are measured by: all that daily fine-tuning gains and loses.
+REFRESH = Policy(
+    "refresh", "every domain, every day, promoted without gate or guard", every_domain, gated=False
+)

@@ -10,8 +10,9 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from driftune.adaptation.adapt import adapt, look_again
-from driftune.adaptation.finetune import finetune
+from driftune.adaptation.adapt import adapt_together, look_again
+from driftune.adaptation.finetune import finetune_together
+from driftune.adaptation.groups import deal, most_rows, rows_of
 from driftune.adaptation.steps import Steps
 from driftune.adaptation.workbench import Workbench
 from driftune.config import Config
@@ -26,6 +27,7 @@ from driftune.registry.days import copy_days
 from driftune.registry.erasures import copy_erasures
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import GateReport, TrainingFigures
+from driftune.registry.records.gate import GateVerdict
 from driftune.registry.waiting import decided_with, looks_due
 
 log = logging.getLogger("driftune")
@@ -38,12 +40,12 @@ UNJUDGED = ("failed", "superseded")
 class Outcomes:
     """What came of fine-tunings: one that two trials ask for alike is done once.
 
-    Training figures and gate reports with the seconds that they took; ``folder`` keeps the
+    Training figures, and gate reports with the seconds that they took; ``folder`` keeps the
     challengers. What the gate says depends on how many domains share the day.
     """
 
     folder: Path
-    trained: dict[str, tuple[TrainingFigures, float]] = field(default_factory=dict)
+    trained: dict[str, TrainingFigures] = field(default_factory=dict)
     judged: dict[tuple[str, int], tuple[GateReport, float]] = field(default_factory=dict)
 
 
@@ -51,34 +53,39 @@ class Outcomes:
 class KnownSteps(Steps):
     """The steps of one adaptation in a trial: what is known already is not done again.
 
-    ``seconds``: what they took, now or when they were done.
+    ``seconds``: what they took, now or when they were done. Without ``gated`` every challenger
+    passes.
     """
 
     outcomes: Outcomes
+    gated: bool = True
     seconds: float = 0.0
 
     def fine_tune(
         self, benches: Sequence[Workbench], renew: Callable[[str], None]
     ) -> Mapping[str, TrainingFigures | Exception]:
         """The training figures; the challengers lie where they belong."""
-        return {bench.decision_id: self._trained(bench, renew) for bench in benches}
-
-    def _trained(self, bench: Workbench, renew: Callable[[str], None]) -> TrainingFigures:
-        name, known = _name(bench), self.outcomes.trained
-        kept = self.outcomes.folder / name
-        if name in known:
-            shutil.copytree(kept, bench.folder, dirs_exist_ok=True)
-        else:
-            started = time.perf_counter()
-            training = finetune(bench, lambda *_: renew(bench.decision_id))
-            known[name] = training, time.perf_counter() - started
-            shutil.copytree(bench.folder, kept)
-        training, seconds = known[name]
-        self.seconds += seconds
-        return training
+        known, folder = self.outcomes.trained, self.outcomes.folder
+        names = {bench.decision_id: _name(bench) for bench in benches}
+        fresh = [bench for bench in benches if names[bench.decision_id] not in known]
+        told = {each.decision_id: partial(_renew, renew, each.decision_id) for each in fresh}
+        found = finetune_together(fresh, told) if fresh else {}
+        for bench in benches:
+            name, outcome = names[bench.decision_id], found.get(bench.decision_id)
+            if outcome is None:
+                shutil.copytree(folder / name, bench.folder, dirs_exist_ok=True)
+                found[bench.decision_id] = outcome = known[name]
+            elif not isinstance(outcome, Exception):
+                shutil.copytree(bench.folder, folder / name)
+                known[name] = outcome
+            if not isinstance(outcome, Exception):
+                self.seconds += outcome.seconds or 0.0
+        return found
 
     def judge(self, bench: Workbench) -> GateReport:
         """The gate report."""
+        if not self.gated:
+            return _passed(bench)
         name, known = _name(bench), self.outcomes.judged
         shared = name, decided_with(bench.project.ledger, bench.decision)
         if shared not in known:
@@ -140,28 +147,49 @@ class Trial:
 
     def act(self, day: date, outcomes: Outcomes) -> None:
         """Judge what waits, take back champions that are worse, decide for the day, fine-tune what
-        the policy wants, and judge that.
+        the policy wants, and judge that; without a gate it serves.
         """
-        for decision in looks_due(self.ledger, day):
-            state = self._try(decision, partial(look_again, self.project, decision, day))
-            self.promoted += state == "promoted"
-        check_champions(self.config, self.ledger, day, mirrored=False)
+        if self.policy.gated:
+            for decision in looks_due(self.ledger, day):
+                self.promoted += self._look(decision, day) == "promoted"
+            check_champions(self.config, self.ledger, day, mirrored=False)
         self.policy.decide(self.config, self.ledger, day)
-        for row in self.ledger.waiting(day):
-            steps = KnownSteps(outcomes)
-            state = self._try(row.id, partial(adapt, self.project, row.id, steps))
-            if state is not None and state not in UNJUDGED:
-                self.finetunes += 1
-                self.promoted += state == "promoted"
-                self.seconds += steps.seconds
+        rows = rows_of(self.config, self.ledger.waiting(day))
+        for group in (each for hand in deal(rows, 1, most_rows(self.config, 1)) for each in hand):
+            steps = KnownSteps(outcomes, self.policy.gated)
+            for decision, state in adapt_together(self.project, group, steps).items():
+                if isinstance(state, DriftuneError):
+                    log.warning("%s: %s: %s", self.policy.name, decision, state)
+                elif isinstance(state, Exception):
+                    raise state
+                elif state not in UNJUDGED:
+                    self.finetunes += 1
+                    self.promoted += state == "promoted"
+            self.seconds += steps.seconds
 
-    def _try(self, decision_id: str, work: Callable[[], str]) -> str | None:
-        """The state that the work ends in; None when the decision was given back."""
+    def _look(self, decision_id: str, day: date) -> str | None:
+        """The state that another look ends in; None when the decision was given back."""
         try:
-            return work()
+            return look_again(self.project, decision_id, day)
         except DriftuneError as error:
             log.warning("%s: %s: %s", self.policy.name, decision_id, error)
             return None
+
+
+def _renew(renew: Callable[[str], None], decision_id: str, *_: str | int) -> None:
+    renew(decision_id)
+
+
+def _passed(bench: Workbench) -> GateReport:
+    """The report of a gate that lets everything through."""
+    champion, _ = bench.champion()
+    _, card = bench.challenger()
+    return GateReport(
+        decision=GateVerdict.PROMOTE,
+        champion_version=champion.version,
+        champion_serves=champion.serves,
+        challenger_sha256=card.sha256,
+    )
 
 
 def _name(bench: Workbench) -> str:

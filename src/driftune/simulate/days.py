@@ -116,7 +116,9 @@ class Simulator:
             position=flat_positions(depth),
             hour=np.repeat(time // 3_600_000, depth),
         )
-        click_logits, order_logits = utilities(world, mood.liked, shown, mood.liked_lift)
+        click_logits, order_logits = utilities(
+            world, mood.liked, shown, mood.liked_lift, mood.twist
+        )
         clicks = probability(click_logits + self.levels.click[domain])
         orders = probability(order_logits + self.levels.order[domain])
         click = rng.random(items.size) < clicks

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftune.simulate.policy import draw_depth, draw_slates, flat_positions, item_shares
+from driftune.simulate.policy import DEPTHS, draw_depth, draw_slates, flat_positions, item_shares
 from driftune.simulate.settings import SimulationConfig
 from driftune.simulate.world import Floats, Ints, World
 
@@ -12,6 +12,9 @@ POSITION_DECAY = 0.42
 CLICK_PRICE = 0.25
 ORDER_PRICE = 0.55
 CALIBRATION_REQUESTS = 2500
+# The mean of log(1 + position) over impressions: a steeper fade shall leave the rate of clicks.
+_DEPTHS = np.arange(DEPTHS[0], DEPTHS[1] + 1)
+MEAN_DEPTH = float(np.mean(np.log1p(np.concatenate([np.arange(depth) for depth in _DEPTHS]))))
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,19 @@ class Impressions:
 
 
 @dataclass(frozen=True)
+class Twist:
+    """How a domain's users differ on a day from what they were, beside tastes and single items.
+
+    ``by_user`` (U, C) is added to users' own tastes; ``thrift`` multiplies how far they mind
+    prices, ``fade`` how fast clicks fade with the position.
+    """
+
+    by_user: Floats | None = None
+    thrift: float = 1.0
+    fade: float = 1.0
+
+
+@dataclass(frozen=True)
 class Levels:
     """Intercepts (D,) that give each domain its rates before any event."""
 
@@ -34,11 +50,15 @@ class Levels:
 
 
 def utilities(
-    world: World, taste: Floats, shown: Impressions, lift: Floats | None = None
+    world: World,
+    taste: Floats,
+    shown: Impressions,
+    lift: Floats | None = None,
+    twist: Twist | None = None,
 ) -> tuple[Floats, Floats]:
     """Return logits of clicking, and of ordering once clicked, but for the domain's intercepts.
 
-    ``lift`` (I,) raises the quality of single items.
+    ``lift`` (I,) raises the quality of single items; ``twist``: what else differs.
     """
     user, item = shown.user, shown.item
     category = world.item_category[item]
@@ -56,7 +76,12 @@ def utilities(
         - POSITION_DECAY * np.log1p(shown.position)
     )
     order = 0.5 * taste_of_both + 0.5 * match + quality - ORDER_PRICE * expense
-    return click, order
+    if twist is None:
+        return click, order
+    own = 0.0 if twist.by_user is None else twist.by_user[user, category]
+    minded = (twist.thrift - 1) * expense
+    faded = (twist.fade - 1) * POSITION_DECAY * (np.log1p(shown.position) - MEAN_DEPTH)
+    return click + own - CLICK_PRICE * minded - faded, order + 0.5 * own - ORDER_PRICE * minded
 
 
 def probability(logits: Floats) -> Floats:

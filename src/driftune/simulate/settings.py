@@ -17,7 +17,20 @@ def domain_name(*parts: str) -> str:
     return DOMAIN_JOIN.join(parts)
 
 
-Kind = Literal["abrupt", "gradual", "recurring", "surge", "label_only", "traffic_only"]
+Kind = Literal[
+    "abrupt",
+    "gradual",
+    "recurring",
+    "surge",
+    "label_only",
+    "traffic_only",
+    "shock",
+    "creep",
+    "segment",
+    "price",
+    "position",
+    "item_age",
+]
 # The settings that an event of each kind has beside domain, day and size.
 NEEDED: dict[str, tuple[str, ...]] = {
     "abrupt": ("favour", "against"),
@@ -26,6 +39,12 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "surge": ("favour", "length", "items"),
     "label_only": ("favour", "against"),
     "traffic_only": ("favour", "against"),
+    "shock": ("favour", "against"),
+    "creep": ("favour", "against", "over"),
+    "segment": ("favour", "against"),
+    "price": (),
+    "position": (),
+    "item_age": (),
 }
 
 
@@ -36,7 +55,14 @@ class Event(BaseModel):
     ``world.SHIFT`` on the logit scale. Kinds: ``abrupt``; ``gradual``, in equal steps ``over`` so
     many days; ``recurring``, for ``length`` days of each ``every``; ``surge``, some ``items`` of
     the favoured categories are shown and liked much more for ``length`` days; ``label_only``,
-    tastes change and what is shown does not; ``traffic_only``, the other way round.
+    tastes change and what is shown does not; ``traffic_only``, the other way round; ``shock``, for
+    one day alone; ``creep``, over so many days in steps that cost a model about the same each.
+
+    These leave the domain's tastes over categories, and what is shown, as they are: ``segment``,
+    the tastes of one hidden segment of users turn and those of all others turn the other way, so
+    that no category gains in the mean; ``price``, users mind high prices less, at size 0.5 not at
+    all, and beyond it prefer them; ``position``, clicks fade faster with the position, at size 1
+    twice as fast; ``item_age``, new items are liked more and old ones less.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,7 +71,7 @@ class Event(BaseModel):
     day: date
     kind: Kind = "abrupt"
     size: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    favour: Names
+    favour: Names | None = None
     against: tuple[Name, ...] = ()
     over: int | None = Field(default=None, ge=2)
     every: int | None = Field(default=None, ge=2)
@@ -55,7 +81,7 @@ class Event(BaseModel):
     @model_validator(mode="after")
     def _settings_of_the_kind(self) -> "Event":
         needed = NEEDED[self.kind]
-        for name in ("against", "over", "every", "length", "items"):
+        for name in ("favour", "against", "over", "every", "length", "items"):
             given = bool(getattr(self, name))
             if given != (name in needed):
                 verb = "has no" if given else "needs"
@@ -66,7 +92,7 @@ class Event(BaseModel):
 
     @model_validator(mode="after")
     def _sides_differ(self) -> "Event":
-        both = sorted(set(self.favour) & set(self.against))
+        both = sorted(set(self.favour or ()) & set(self.against))
         if both:
             raise ValueError(f"categories both favoured and disfavoured: {', '.join(both)}")
         return self
@@ -110,6 +136,21 @@ class SimulationConfig(BaseModel):
     taste_noise: float = Field(
         default=0.0, ge=0, description="how far tastes wander from day to day, on the logit scale"
     )
+    taste_persistence: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.98,
+        description="autocorrelation from day to day of what taste_noise and common_noise draw",
+    )
+    common_noise: float = Field(
+        default=0.0,
+        ge=0,
+        description="how far tastes wander in all domains alike, on the logit scale",
+    )
+    segments: int = Field(default=0, ge=0, description="hidden segments of users; 0: none")
+    segment_taste: float = Field(
+        default=0.0, ge=0, description="how far tastes differ by segment, on the logit scale"
+    )
     arrivals: float = Field(
         default=0.0, ge=0, le=0.9, description="share of the items that launch after the first day"
     )
@@ -144,9 +185,13 @@ class SimulationConfig(BaseModel):
         for event in self.events:
             if event.domain not in self.domains:
                 raise ValueError(f"event in unknown domain {event.domain!r}")
-            unknown = sorted({*event.favour, *event.against} - set(self.categories))
+            unknown = sorted({*(event.favour or ()), *event.against} - set(self.categories))
             if unknown:
                 raise ValueError(f"event names unknown categories: {', '.join(unknown)}")
+            if event.kind == "segment" and self.segments < 2:
+                raise ValueError(
+                    f"an event of kind segment needs segments of 2 or more, got {self.segments}"
+                )
             if not self.start < event.day <= self.last:
                 raise ValueError(
                     f"event day {event.day} must lie after {self.start} and not after {self.last}"

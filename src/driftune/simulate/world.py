@@ -31,6 +31,8 @@ PROFILES: Mapping[str, tuple[float, float]] = MappingProxyType(
 UNKNOWN_PROFILE = (11.0, 18.0)
 HOUR_EFFECT = 0.25
 DOMAIN_TASTE = 0.75
+# Mean age in days, at the first day, of items that do not launch later.
+OLD_DAYS = 40.0
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,10 @@ class World:
     """(7, C) taste from Monday to Sunday, in units of the configured seasonality."""
     item_launch: Ints
     """(I,) day on which the item launches, counted from the first; 0 for those of old."""
+    item_before: Floats
+    """(I,) days that items of old have been there before the first; 0 for those that launch."""
+    user_segment: Ints
+    """(U,) index of the hidden segment; 0 where there are none."""
 
 
 def build_world(config: SimulationConfig) -> World:
@@ -108,11 +114,13 @@ def build_world(config: SimulationConfig) -> World:
         newcomers.integers(1, max(2, config.days), items),
         0,
     )
+    segment, segment_taste = _segments(config)
+    aging = np.random.default_rng([config.seed, 8]).exponential(OLD_DAYS, items)
     return World(
         user_activity=rng.lognormal(0, 0.9, users),
         user_region=rng.integers(0, len(config.regions), users),
         user_bias=rng.normal(0, 0.35, users),
-        user_taste=rng.normal(0, 0.45, (users, kinds)),
+        user_taste=rng.normal(0, 0.45, (users, kinds)) + segment_taste[segment],
         user_latent=rng.normal(0, 1, (users, LATENT)),
         user_thrift=rng.gamma(4, 1 / 4, users),
         item_category=category,
@@ -126,5 +134,18 @@ def build_world(config: SimulationConfig) -> World:
         # Working days are alike, and so are the days of a weekend.
         weekday_taste=np.repeat(weekdays, [5, 2], axis=0),
         item_launch=launch,
+        item_before=np.where(launch == 0, aging, 0.0),
+        user_segment=segment,
         hour_effect=HOUR_EFFECT * np.cos((hours - peak) * (2 * np.pi / 24)),
     )
+
+
+def _segments(config: SimulationConfig) -> tuple[Ints, Floats]:
+    """Each user's hidden segment (U,), and the segments' own tastes (S, C), of mean 0 each."""
+    rng = np.random.default_rng([config.seed, 7])
+    count, kinds = max(1, config.segments), len(config.categories)
+    taste = config.segment_taste * rng.normal(0, 1, (count, kinds))
+    if config.segments < 2:
+        taste = np.zeros((count, kinds))
+    own: Floats = taste - taste.mean(axis=1, keepdims=True)
+    return rng.integers(0, count, config.users), own
