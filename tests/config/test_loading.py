@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from driftune.config import Config
+from driftune.config import Config, loading
 from driftune.config.loading import TRACKED, load_config
 from driftune.errors import ConfigError
 from tests.conftest import small_params
@@ -199,3 +199,42 @@ def test_without_a_role_the_defaults_are_those_that_need_none(tmp_path: Path) ->
     # Read again as it was written, it is the same.
     again = Config.model_validate(lacking.model_dump(mode="json"))
     assert (again.features, again.adapter) == (lacking.features, lacking.adapter)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "workspace: " + "[" * 30_000,
+        "workspace: " + "- " * 30_000,
+        "workspace: " + "{a: " * 30_000,
+        "workspace: " + "? " * 30_000,
+        "".join(" " * n + "a:\n" for n in range(2000)),
+        'workspace: "\\U00110000"',
+    ],
+    ids=["brackets", "dashes", "braces", "marks", "blanks", "no character"],
+)
+def test_a_text_that_is_nested_without_end_is_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"params\.yaml: not valid YAML: [^\n]+$"):
+        load_config(path, env={})
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("seed: !", None), ("seed: 7\n\ufeffseed: 8", None), ("seed:\t7", None), ("seed: 07", 7)],
+)
+def test_libyaml_changes_no_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, value: int | None
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    found = []
+    for fast in (loading._Fast, loading._Loader):
+        monkeypatch.setattr(loading, "_Fast", fast)
+        try:
+            found.append(loading._read(path, ""))
+        except ConfigError as error:
+            found.append(str(error))
+    assert found[0] == found[1]
+    assert value is None or found[0] == {"seed": value}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from driftune.config.gate import Gate
 from driftune.evaluation.bootstrap import PairedDifference
-from driftune.evaluation.expected import SPREAD, Prior, fit_prior, posterior
+from driftune.evaluation.expected import SPREAD, Prior, expected_rules, fit_prior, posterior
 from driftune.evaluation.looks import outcome, plan, spend
 from driftune.evaluation.verdicts import GAINS, REQUIRED, decide
 from tests.evaluation.gate_worlds import POLICY, World, failed, rule
@@ -106,6 +106,21 @@ def test_a_worse_one_and_the_champion_itself_are_rejected() -> None:
     assert judged(world, champion, champion, EXPECTED).decision == "reject"
 
 
+def test_one_whose_own_rows_show_a_loss_is_rejected_whatever_others_gained() -> None:
+    prior = Prior(0.02, 0.0005, 400)
+    worse = difference(-0.012, 0.003, 200)
+    found = posterior(prior, worse, 0.003)
+    assert found.mean > 0 and found.loss_chance < 0.05
+    verdicts = {each.name: each.verdict for each in expected_rules(prior, found, worse, EXPECTED)}
+    assert verdicts == dict(zip(GAINS["expected_gain"], ("pass", "pass", "fail"), strict=True))
+
+
+def test_one_broken_champion_leaves_the_others_held_together() -> None:
+    rng = np.random.default_rng(3)
+    gains = np.append(rng.normal(0, 0.004, 50), 0.2)
+    assert fit_prior(gains, np.full(51, 0.004)).spread < 0.005
+
+
 def test_by_the_interval_nothing_is_said_of_it() -> None:
     world = World()
     report = judged(world, world.model(blur=1.0), world.model(blur=0.1))
@@ -132,3 +147,5 @@ def test_looks_spend_no_error_and_it_waits_while_it_may_be_better() -> None:
     )  # fmt: skip
     assert outcome(report, EXPECTED, last=False) == "wait"
     assert outcome(report, EXPECTED, last=True) == "reject"
+    hopeless = replace(report, posterior=replace(report.posterior, mean=-0.001))
+    assert outcome(hopeless, EXPECTED, last=False) == "reject"

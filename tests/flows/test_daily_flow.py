@@ -242,8 +242,6 @@ def test_runs_that_piled_up_take_each_day_once_in_whatever_order(
     assert snapshot(simulated) == before
 
 
-@pytest.mark.slow
-@pytest.mark.ci
 def test_a_refused_day_is_shown_and_does_not_reach_the_lake(simulated: World) -> None:
     path = simulated.root / "logs" / f"impressions-{STABLE_DAY}.parquet"
     frame = pd.read_parquet(path)

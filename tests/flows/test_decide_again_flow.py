@@ -17,8 +17,8 @@ from tests.shifts import SHIFTED
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """None of the variables that the command line would leave."""
-    for name in ("PREFECT_HOME", "PREFECT_LOGGING_LEVEL"):
-        monkeypatch.setenv(name, "unused")
+    monkeypatch.setenv("PREFECT_HOME", "unused")
+    monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "CRITICAL")
     monkeypatch.setenv("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
     monkeypatch.setenv("DRIFTUNE__TRIGGER", "inline")
 

@@ -17,8 +17,8 @@ from tests.shifts import SHIFTED
 @pytest.fixture
 def events(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The drift events, and none of the variables that the command line would leave."""
-    for name in ("PREFECT_HOME", "PREFECT_LOGGING_LEVEL"):
-        monkeypatch.setenv(name, "unused")
+    monkeypatch.setenv("PREFECT_HOME", "unused")
+    monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "CRITICAL")
     monkeypatch.setenv("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
     monkeypatch.setenv("DRIFTUNE__REVIEW", "first")
     told: list[dict[str, Any]] = []

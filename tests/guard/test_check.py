@@ -181,8 +181,6 @@ def test_the_difference_is_that_of_all_rows_of_the_day(bad_champion: World) -> N
     assert found.error == pytest.approx((difference.high - difference.low) / 3.92, rel=1e-3)
 
 
-@pytest.mark.slow
-@pytest.mark.ci
 def test_the_same_day_again_changes_nothing(bad_champion: World) -> None:
     day = later(bad_champion, 3)
     first = check(bad_champion, day)

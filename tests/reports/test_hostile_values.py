@@ -117,8 +117,6 @@ return {names: [...page.querySelectorAll("bdi")].map((each) => each.title || wor
     "page",
     ["index", *(pytest.param(name, marks=CI) for name in ("day", "docs", "decision", "domain"))],
 )
-@pytest.mark.slow
-@pytest.mark.ci
 def test_no_value_runs_in_a_page_and_all_are_shown(
     served: tuple[Site, Server], tmp_path: Path, page: str
 ) -> None:

@@ -115,8 +115,6 @@ def test_under_load_each_call_uses_one_manifest_as_a_whole(served, tmp_path):
     assert not wrong and calls
 
 
-@pytest.mark.slow
-@pytest.mark.ci
 def test_an_export_that_dies_before_its_manifest_leaves_the_former_bundle(served, monkeypatch):
     wanted = Scorer.open(served.bundle).score(served.rows)
     crown(served.world, random_adapter(served.world), served.world.config.reference.days, 2)

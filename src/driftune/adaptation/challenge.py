@@ -1,7 +1,7 @@
 """Challenge: champion and challenger of a domain scored on the same held-out newest rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 
 import numpy as np
@@ -73,8 +73,8 @@ def challenge(bench: Workbench) -> GateReport:
         decided_with(bench.project.ledger, row),
     )
     plan = Plan(**planned, settings=settings_marks(bench.config))
-    if bench.config.gate.rule == "expected_gain":
-        plan = plan.model_copy(update={"prior": _prior(bench)})
+    if (prior := prior_of(bench)) is not None:
+        plan = plan.model_copy(update={"prior": Prior(**asdict(prior))})
     before = Before(split.spans(), plan)
     day = date.fromisoformat(row.day)
     judged = Judged(split.gate, [split.train, split.select], day, split.lake)
@@ -117,14 +117,16 @@ def challenge_again(bench: Workbench, day: date) -> GateReport:
     return _look(bench, adapter, card.sha256, judged, before)
 
 
-def _prior(bench: Workbench) -> Prior:
-    """What challengers of days before gained: by days, so that a day's domains change nothing for
-    each other, in whatever order they are judged.
+def prior_of(bench: Workbench) -> expected.Prior | None:
+    """What challengers gained that were judged by days before; None by the rule of the interval.
+
+    By days, so that a day's domains change nothing for each other, in whatever order.
     """
+    if bench.config.gate.rule == "interval":
+        return None
     row, metric = bench.decision, bench.config.gate.metric
     gains = first_looks(bench.project.ledger, row.backbone, date.fromisoformat(row.day), metric)
-    found = expected.fit_prior([each.gain for each in gains], [each.error for each in gains])
-    return Prior(mean=found.mean, spread=found.spread, challengers=found.challengers)
+    return expected.fit_prior([each.gain for each in gains], [each.error for each in gains])
 
 
 def _begins(decision_id: str, span: Span | None) -> str:

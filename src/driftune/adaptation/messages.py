@@ -16,7 +16,7 @@ def figures(gate: GateReport) -> dict[str, str | float | list[str] | None]:
     names = {"ctr_auc": "CTR-AUC", "ctcvr_auc": "CTCVR-AUC"}
     return {
         "metric": names.get(gate.metric or "", "AUC"),
-        "gain": difference.estimate,
+        "gain": gate.gain,
         "low": difference.low,
         "high": difference.high,
         "weak": gate.weaknesses(),

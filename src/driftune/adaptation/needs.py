@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from driftune.config import Config
-from driftune.errors import LakeError
+from driftune.errors import ConfigError, LakeError
 from driftune.evaluation.power import AUC, POWER, Passing, passing, rows_needed
 from driftune.lake.scratch import connect_within
 from driftune.lake.table import Lake
@@ -65,9 +65,15 @@ def gate_needs(
         together: decisions of one day, which share the gate's error under ``correction: day``.
 
     Raises:
+        ConfigError: by ``gate.rule: expected_gain``, which asks for no number of rows.
         LakeError: when the lake holds no day.
     """
     gate = config.gate
+    if gate.rule != "interval":
+        raise ConfigError(
+            f"{config.source_file}: gate.rule = '{gate.rule}': by it a promotion needs no "
+            "number of rows, but a gain that is to be expected; gate.rule: interval has one"
+        )
     known = _champion_aucs(ledger, gate.metric)
     days, traffic = _traffic(config, min_rows)
     needs = [

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -27,6 +28,9 @@ TRACKED = (
     *("reference", "columns", "tables", "negatives", "domains", "features", "backbone"),
     *("recommender", "timezone", "seed"),
 )
+
+# Signs that libyaml reads otherwise than PyYAML, and how deep a text may be that is left to it.
+_UNLIKE, _DEEP = "\ufeff\t!?>", 300
 
 # delta-rs takes these for parts of a URL or a pattern.
 _NOT_IN_PATHS = "[]*?%"
@@ -132,13 +136,27 @@ def _parsed(text: str) -> Value:
         YAMLError: for one that is wrong, or deeper than Python goes.
     """
     try:
-        try:
-            tree: Value = yaml.load(text, _Fast)
-        except yaml.YAMLError:
-            tree = yaml.load(text, _Loader)
+        if _is_plain(text):
+            with suppress(yaml.YAMLError):
+                plain: Value = yaml.load(text, _Fast)
+                return plain
+        tree: Value = yaml.load(text, _Loader)
+    except ValueError as error:
+        # Such as an escape of a character that there is not.
+        raise yaml.YAMLError(f"a value cannot be read ({error}); correct it") from None
     except RecursionError:
         raise yaml.YAMLError("lists or sections are too deep; remove brackets") from None
     return tree
+
+
+def _is_plain(text: str) -> bool:
+    """Whether libyaml reads the text as Python's loader does, and gets to its end.
+
+    It takes some signs otherwise, and recurses in C: a text thousands deep ends the process.
+    """
+    opened = sum(map(text.count, ("[", "{", "- -")))
+    indented = max((len(line) - len(line.lstrip(" ")) for line in text.splitlines()), default=0)
+    return not set(_UNLIKE) & set(text) and opened + indented < _DEEP
 
 
 def _validated(

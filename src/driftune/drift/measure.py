@@ -1,5 +1,6 @@
 """Measure: domains' day against their references, every signal."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -16,9 +17,11 @@ from driftune.drift.readings import Pairs, Reading
 from driftune.drift.signals import Facts, signals_of
 from driftune.drift.windows import DomainWindow, category_names, compared, profiles_of
 from driftune.drift.words import facts
+from driftune.errors import DriftuneError
 from driftune.registry.records import State
 from driftune.registry.records.states import word
 
+log = logging.getLogger("driftune")
 # Days of domains that are held in memory at once: 18 KB each.
 MOST_PROFILES = 2_000
 
@@ -58,12 +61,21 @@ def measure_domains(config: Config, windows: Sequence[DomainWindow]) -> list[Mea
     if not windows:
         return []
     names = category_names(config, windows[0].day)
-    held = profiles_of(config, windows)
+    held: dict[str, Mapping[date, Profile]] = {}
+    try:
+        held |= profiles_of(config, windows)
+    except DriftuneError:
+        raise
+    except Exception:
+        log.info("the windows of %d domains are read one by one", len(windows))
     found: dict[str, Measured] = {}
     ready: list[_Prepared] = []
     for window in windows:
         try:
-            prepared = _prepared(config, window, held.pop(window.key))
+            own = held.pop(window.key, None)
+            if own is None:
+                own = profiles_of(config, [window])[window.key]
+            prepared = _prepared(config, window, own)
         except Exception as error:
             prepared = failed(window, error)
         if isinstance(prepared, Measured):

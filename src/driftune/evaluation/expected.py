@@ -22,10 +22,12 @@ from scipy.stats import norm
 from driftune.config.gate import Gate
 from driftune.evaluation import rules
 from driftune.evaluation.bootstrap import PairedDifference
-from driftune.evaluation.verdicts import EXPECTED_GAIN, LOSS_CHANCE, Rule
+from driftune.evaluation.verdicts import EXPECTED_GAIN, LOSS_CHANCE, NO_LOSS, Rule
 
 ASSUMED = 4
 SPREAD = 0.005
+# A gain or loss beyond it counts as this one: a broken champion must not make others look certain.
+MOST = 0.02
 _LEAST = 1e-6
 
 
@@ -52,11 +54,11 @@ class Posterior:
 def fit_prior(estimates: Sequence[float], errors: Sequence[float]) -> Prior:
     """The gains of earlier challengers, by the estimate of each and its standard error.
 
-    Those without a positive error are left out.
+    Those without a positive error are left out; gains beyond ``MOST`` count as that.
     """
     found, sizes = np.asarray(estimates, dtype=float), np.asarray(errors, dtype=float)
     usable = np.isfinite(found) & np.isfinite(sizes) & (sizes > 0)
-    found, variance = found[usable], np.maximum(sizes[usable], _LEAST) ** 2
+    found, variance = np.clip(found[usable], -MOST, MOST), np.maximum(sizes[usable], _LEAST) ** 2
     count = len(found)
     between = SPREAD**2
     if count > 1:
@@ -93,19 +95,26 @@ def posterior(prior: Prior, difference: PairedDifference, max_loss: float) -> Po
 def expected_rules(
     prior: Prior, found: Posterior, difference: PairedDifference, policy: Gate
 ) -> Iterator[Rule]:
-    """The two rules of ``gate.rule: expected_gain``."""
+    """The rules of ``gate.rule: expected_gain``: what is to be expected, and what the rows show.
+
+    The prior may be wrong for this challenger: one whose own rows show a loss is not promoted,
+    whatever others gained.
+    """
     title = "CTR-AUC" if policy.metric == "ctr_auc" else "CTCVR-AUC"
     likely = f"chance of a loss beyond {policy.max_loss:g} ≤ {policy.max_loss_chance:.3g}"
+    level = 1 - policy.confidence
+    shown = f"p ≥ {level:.3g} for a loss"
     if not math.isfinite(found.mean):
         sentence = f"{title} has no standard error: {difference.users:,} users do not carry one"
         yield Rule(EXPECTED_GAIN, "insufficient", None, "> 0", sentence)
         yield Rule(LOSS_CHANCE, "insufficient", None, likely, sentence)
+        yield Rule(NO_LOSS, "insufficient", None, shown, sentence)
         return
     gains = found.mean > 0
     among = (
-        f"{prior.challengers:,} earlier challengers"
-        if prior.challengers > 1
-        else "no gain, as too few challengers were judged before"
+        f"{prior.challengers:,} earlier challenger{'s' if prior.challengers > 1 else ''}"
+        if prior.challengers
+        else "no gain, as no challenger was judged before"
     )
     yield Rule(
         EXPECTED_GAIN,
@@ -125,6 +134,15 @@ def expected_rules(
         f"A loss of more than {policy.max_loss:g} {title} has a chance of "
         f"{found.loss_chance:.2%}; {policy.max_loss_chance:.3g} {'is' if rare else 'would be'} "
         "allowed",
+    )
+    p = difference.p_below(0.0)
+    none = p >= level
+    yield Rule(
+        NO_LOSS,
+        "pass" if none else "fail",
+        p,
+        shown,
+        f"These rows {'do not show' if none else 'show'} that {title} is lower (p {p:.2g})",
     )
 
 

@@ -126,16 +126,14 @@ def judge(
     guarded = _guarded(rows, policy)
     rules = list(_input_rules(rows, champion, challenger))
     if any(rule.verdict != "pass" for rule in rules):
-        return GateReport(rules, policy.metric, guarded, level, rule=policy.rule)
+        return GateReport(rules, policy.metric, guarded, level)
     names, user = np.unique(np.asarray(rows.user), return_inverse=True)
     before, after = (
         scorecard(rows.click, rows.convert, user, side, side.as_shown)
         for side in (champion, challenger)
     )
     pairs = _comparisons(rows, champion, challenger, (names, user), policy.metric, guarded)
-    differences = paired_differences(
-        pairs, len(names), resamples=policy.resamples, confidence=level, seed=seed
-    )
+    differences = _differences(pairs, len(names), policy, level, seed)
     main = differences["difference"]
     rules += gate_rules.amount_rules(before, main, policy)
     report = GateReport(
@@ -152,13 +150,19 @@ def judge(
         [differences["first half"], differences["second half"]],
         judge_slices({name: differences[_SLICE + name] for name in rows.slices}, policy),
         _curves(rows, champion, challenger),
-        rule=policy.rule,
     )
     if any(rule.verdict != "pass" for rule in rules):
         return report
     gained = GainRules(policy, level, prior or fit_prior([], []))
+    report = replace(report, posterior=gained.posterior(main), rule=policy.rule)
     deciding = _deciding_rules(report, main, differences["itself"], policy, gained)
-    return replace(report, rules=[*rules, *deciding], posterior=gained.posterior(main))
+    return replace(report, rules=[*rules, *deciding])
+
+
+def _differences(
+    pairs: Mapping[str, Comparison], users: int, policy: Gate, level: float, seed: int
+) -> Mapping[str, PairedDifference]:
+    return paired_differences(pairs, users, resamples=policy.resamples, confidence=level, seed=seed)
 
 
 def _log_loss(

@@ -17,7 +17,7 @@ from scipy.stats import norm
 
 from driftune.config.gate import Gate
 from driftune.evaluation.gate import GateReport
-from driftune.evaluation.verdicts import GAINS
+from driftune.evaluation.verdicts import GAINS, NO_LOSS
 
 RHO = 1 / 3
 # A look with fewer rows than this over the last one's would spend error on next to nothing new.
@@ -145,7 +145,7 @@ def outcome(report: GateReport, policy: Gate, last: bool) -> Outcome:
 
     That is with too little data, and, with ``gate.wait``, where the estimate is above zero, the
     interval reaches the minimum effect, and nothing else speaks against the challenger. By
-    ``expected_gain`` a minimum effect has no part in it.
+    ``expected_gain``: where the gain to be expected is above zero.
     """
     failed = {rule.name for rule in report.rules if rule.verdict == "fail"}
     if report.decision == "insufficient":
@@ -154,11 +154,13 @@ def outcome(report: GateReport, policy: Gate, last: bool) -> Outcome:
         return "insufficient" if last else "wait"
     if report.decision == "promote" or last or not policy.wait:
         return report.decision
-    difference = report.difference
-    hopeful = difference is not None and (
-        difference.estimate > 0
-        and difference.high >= (policy.min_effect if policy.rule == "interval" else 0.0)
-    )
+    difference, expected = report.difference, report.posterior
+    if expected is not None:
+        hopeful = expected.mean > 0 and NO_LOSS not in failed
+    else:
+        hopeful = difference is not None and (
+            difference.estimate > 0 and difference.high >= policy.min_effect
+        )
     return "wait" if hopeful and failed <= UNCERTAIN else "reject"
 
 

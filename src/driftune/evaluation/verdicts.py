@@ -12,9 +12,12 @@ LOG_LOSS = "log loss"
 SLICES = "slices"
 DELONG = "DeLong"
 INTERVAL, EFFECT = "interval above zero", "minimum effect"
-EXPECTED_GAIN, LOSS_CHANCE = "expected gain", "chance of a loss"
+EXPECTED_GAIN, LOSS_CHANCE, NO_LOSS = "expected gain", "chance of a loss", "no loss shown"
 # What shows a gain, by ``gate.rule``.
-GAINS = {"interval": (INTERVAL, EFFECT), "expected_gain": (EXPECTED_GAIN, LOSS_CHANCE)}
+GAINS = {
+    "interval": (INTERVAL, EFFECT),
+    "expected_gain": (EXPECTED_GAIN, LOSS_CHANCE, NO_LOSS),
+}
 # Without each of these, and those of GAINS, there is no promotion, whatever else passed.
 REQUIRED = (
     "clicks",

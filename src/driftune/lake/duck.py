@@ -1,13 +1,11 @@
 """DuckDB connections, and quoting for the few places where SQL text is assembled."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
-
-from driftune.lake.idle import idle
 
 Connection = duckdb.DuckDBPyConnection
 # Columns of Parquet files that have more different values in a row group are written as they are:
@@ -47,21 +45,17 @@ def connect(
     the database. In memory without ``spill`` nothing goes to disk, and what does not fit fails.
 
     A file that is open in this process is joined, which costs next to nothing, and its reach is
-    that of who opened it; to open one takes longer than most queries on a small day. So does a
-    database in memory: one that is left empty is used again for the same reach, by one connection
-    at a time. The zone is the connection's own, ``memory`` of all together.
+    that of who opened it; to open one takes longer than most queries on a small day. The zone is
+    the connection's own, ``memory`` of all together.
     """
-    opened: AbstractContextManager[Connection]
-    if path is None and memory is None and spill is None:
-        within = tuple(map(str, reach))
-        opened = idle(within, lambda: open_locked(None, map(Path, within)))
-    else:
-        opened = closing(open_locked(path, reach, spill))
-    with opened as con:
+    con = open_locked(path, reach, spill)
+    try:
         con.execute(f"SET TimeZone = {literal(timezone)}")
         if memory is not None:
             con.execute(f"SET memory_limit = {literal(memory)}")
         yield con
+    finally:
+        con.close()
 
 
 def open_locked(

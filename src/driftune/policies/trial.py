@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from driftune.adaptation.adapt import adapt_together, look_again
+from driftune.adaptation.challenge import prior_of
 from driftune.adaptation.finetune import finetune_together
 from driftune.adaptation.groups import deal, most_rows, rows_of
 from driftune.adaptation.steps import Steps
@@ -20,6 +21,7 @@ from driftune.config.notify import Notify
 from driftune.config.registry import Registry
 from driftune.config.workspace import Workspace
 from driftune.errors import DriftuneError
+from driftune.evaluation.expected import Prior
 from driftune.guard.check import check_champions
 from driftune.policies.rules import Policy
 from driftune.project import Project
@@ -36,17 +38,22 @@ log = logging.getLogger("driftune")
 UNJUDGED = ("failed", "superseded")
 
 
+# A challenger's name, with how many its day's error is shared, and what earlier ones gained.
+Basis = tuple[str, int, Prior | None]
+
+
 @dataclass
 class Outcomes:
     """What came of fine-tunings: one that two trials ask for alike is done once.
 
     Training figures, and gate reports with the seconds that they took; ``folder`` keeps the
-    challengers. What the gate says depends on how many domains share the day.
+    challengers. What the gate says depends on how many domains share the day, and on what the
+    policy's earlier challengers gained.
     """
 
     folder: Path
     trained: dict[str, TrainingFigures] = field(default_factory=dict)
-    judged: dict[tuple[str, int], tuple[GateReport, float]] = field(default_factory=dict)
+    judged: dict[Basis, tuple[GateReport, float]] = field(default_factory=dict)
 
 
 @dataclass
@@ -87,7 +94,9 @@ class KnownSteps(Steps):
         if not self.gated:
             return _passed(bench)
         name, known = _name(bench), self.outcomes.judged
-        shared = name, decided_with(bench.project.ledger, bench.decision)
+        # What else a report rests on, beside its challenger: both are of the policy's own ledger.
+        prior = prior_of(bench)
+        shared = name, decided_with(bench.project.ledger, bench.decision), prior
         if shared not in known:
             started = time.perf_counter()
             gate = super().judge(bench)

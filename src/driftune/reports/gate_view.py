@@ -7,6 +7,7 @@ from driftune.registry.records.gate import (
     GateReport,
     GateVerdict,
     Look,
+    Prior,
     RuleOutcome,
     Side,
 )
@@ -114,6 +115,7 @@ class GateView(PartsView):
     off_policy: OffPolicyView | None
     error: float | None
     shared: int
+    prior: str | None
 
 
 class SpanView(TypedDict):
@@ -176,7 +178,15 @@ def gate_view(gate: GateReport) -> GateView:
         "off_policy": off_policy_view(gate.off_policy),
         "error": None if plan is None else plan.error,
         "shared": 1 if plan is None else plan.decisions,
+        "prior": None if plan is None or plan.prior is None else _prior(plan.prior),
     }
+
+
+def _prior(prior: Prior) -> str:
+    """What earlier challengers gained, in words."""
+    number = prior.challengers
+    many = f"{number:,} challenger{'' if number == 1 else 's'} judged by days before"
+    return f"{many}: a mean gain of {prior.mean:+.4f}, with a spread of {prior.spread:.4f}"
 
 
 def training_view(training: TrainingFigures) -> TrainingView:
