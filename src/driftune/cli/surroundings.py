@@ -24,7 +24,7 @@ def mend_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)
         if getattr(sys, name) is None:
-            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115  # it stays
     for stream in (sys.stdout, sys.stderr):
         # Names of domains in any script, on a terminal that knows ASCII alone.
         if isinstance(stream, io.TextIOWrapper):

@@ -68,7 +68,7 @@ class _Strict(yaml.constructor.SafeConstructor):  # type: ignore[misc]  # PyYAML
         return mapping
 
 
-class _Loader(_Strict, yaml.SafeLoader):  # type: ignore[misc]
+class _Loader(_Strict, yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """Says what is wrong in the same words wherever PyYAML was built."""
 
 

@@ -120,18 +120,7 @@ def _compared(config: Config, ledger: Ledger, row: Decision) -> Any:
     newer = any(other.decided_at > row.decided_at for other in same)
     if newer or not windows_path(config, day).exists():
         raise LedgerError(f"{row.id}: its windows are no longer kept")
-    window = DomainWindow(
-        domain=row.domain,
-        key=row.domain_key,
-        day=day,
-        revision=row.revision,
-        backbone=row.backbone,
-        champion=row.champion_version,
-        reference=list(row.scores.reference),
-        settled=list(row.scores.settled),
-        hours=24,
-        data_version=row.data_version,
-    )
+    window = DomainWindow.of_decision(row)
     windows = read_windows(config, window)
     if windows is None:
         raise LedgerError(f"{row.id}: its windows hold nothing to compare")

@@ -74,6 +74,23 @@ class DomainWindow:
     number: int = 1
     replaces: str | None = None
 
+    @classmethod
+    def of_decision(cls, row: Decision, hours: int = 24, number: int = 1) -> "DomainWindow":
+        """The windows that a decision was made by; no decision keeps its ``hours``."""
+        return cls(
+            domain=row.domain,
+            key=row.domain_key,
+            day=date.fromisoformat(row.day),
+            revision=row.revision,
+            backbone=row.backbone,
+            champion=row.champion_version,
+            reference=list(row.scores.reference),
+            settled=list(row.scores.settled),
+            hours=hours,
+            data_version=row.data_version,
+            number=number,
+        )
+
     @property
     def decision_id(self) -> str:
         """The decision's id: one per domain, day, revision of the day, backbone and ``number``."""
@@ -188,19 +205,7 @@ def _as_compared(
     judged among as many others as they would have been with them.
     """
     return [
-        DomainWindow(
-            domain=row.domain,
-            key=row.domain_key,
-            day=date.fromisoformat(row.day),
-            revision=row.revision,
-            backbone=row.backbone,
-            champion=row.champion_version,
-            reference=list(row.scores.reference),
-            settled=list(row.scores.settled),
-            hours=hours,
-            data_version=row.data_version,
-            number=made[key],
-        )
+        DomainWindow.of_decision(row, hours, made[key])
         for key, row in ((key, row.readable()) for key, row in standing.items())
         if key not in judged and row.score is not None
     ]

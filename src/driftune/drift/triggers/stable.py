@@ -63,7 +63,7 @@ def _of_row(
     """The domain-days that a decision's windows hold, those of its reference of a domain's newest
     alone; none where they are no longer kept.
     """
-    window, is_stable = _window(row), row.state == State.STABLE
+    window, is_stable = DomainWindow.of_decision(row), row.state == State.STABLE
     kept = row.scores.signals and windows_path(config, window.day).exists()
     if not kept or not (is_stable or newest):
         return []
@@ -86,18 +86,3 @@ def _of_row(
         if min(windows.current.rows, others) >= least:
             found.append(Asked(windows, entries, window.day))
     return found
-
-
-def _window(row: Decision) -> DomainWindow:
-    return DomainWindow(
-        domain=row.domain,
-        key=row.domain_key,
-        day=date.fromisoformat(row.day),
-        revision=row.revision,
-        backbone=row.backbone,
-        champion=row.champion_version,
-        reference=list(row.scores.reference),
-        settled=list(row.scores.settled),
-        hours=24,
-        data_version=row.data_version,
-    )
