@@ -10,6 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
+from itertools import count
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
@@ -215,6 +216,21 @@ def _plain_checkpoint(request: pytest.FixtureRequest) -> Iterator[None]:
     else:
         with judged_plainly():
             yield
+
+
+_NUMBERS = count()
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    """A folder whose path no other test of this process had.
+
+    pytest gives a folder's name to the next test once it is removed, and MLflow, which keeps its
+    connections by the path of their database, would go on in the file that is gone.
+    """
+    folder = tmp_path / str(next(_NUMBERS))
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture
