@@ -5,6 +5,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from driftune.drift.partitions import (
+    CELLS,
+    DECLARED,
+    PAIRED,
+    Dealt,
+    number_cells,
+    position_cells,
+    value_cells,
+)
 from driftune.features.encoder import Encoder
 
 if TYPE_CHECKING:
@@ -37,11 +46,14 @@ SIZES: Mapping[str, int] = {
     "taste": 2**PLANES,
     "ranking": 2 * LOGITS,
     "ranking_unseen": 2 * LOGITS,
+    "residual": CELLS,
+    "residual_information": CELLS,
 }
 """Cells of each part of a profile. ``rows``: all rows of the domain and day, and their clicks.
 ``expected``, ``information``: sums of p and of p(1 − p) of the champion's predicted clicks, per
 category. ``ranking``: predictions of rows without a click, then of those with one;
-``ranking_unseen``: of the rows that the champion was not trained on."""
+``ranking_unseen``: of the rows that the champion was not trained on. ``residual``,
+``residual_information``: see ``partitions``."""
 
 
 class Cells:
@@ -69,6 +81,21 @@ class Cells:
         price = table.column("price").to_numpy(zero_copy_only=False).astype(float)
         self.priced = np.isfinite(price)
         self.price = price_cells(np.where(self.priced, price, 0.0))
+        cells = {
+            "price": np.where(self.priced, self.price, -1),
+            "position": position_cells(_column(table, "position")),
+            "hour": self.hour,
+            "novelty": self.novel,
+            "item": self.taste,
+            "user": embedding_regions(model, encoder, "user")[_ids(table, encoder, "user")],
+        }
+        for name, number in partitioned_numbers(encoder).items():
+            cells[name] = number_cells(_column(table, f"x_{encoder.numbers.index(number)}"))
+        for name, field in partitioned_fields(encoder).items():
+            cells[name] = value_cells(_ids(table, encoder, field), buckets)
+        kinds = np.clip(self.category - FIRST, 0, PAIRED)
+        kinds[self.category < FIRST] = PAIRED
+        self.dealt = Dealt(cells, table.column("user_hash").to_numpy(), item, kinds)
 
     def count(
         self,
@@ -99,7 +126,7 @@ class Cells:
             "ranking": (ranked, everything, None),
             "ranking_unseen": (ranked, unseen, None),
         }
-        counted = {}
+        counted = self.dealt.count(domain, domains, self.click, shown)
         for part, (cell, rows, weight) in wanted.items():
             size = SIZES[part]
             place = domain[rows] * size + cell[rows]
@@ -107,6 +134,34 @@ class Cells:
             counts = np.bincount(place, weights, minlength=domains * size)
             counted[part] = counts.reshape(domains, size).astype(float)
         return counted
+
+
+def partitioned_numbers(encoder: Encoder) -> dict[str, str]:
+    """The encoder's numbers that rows are partitioned by, by the partition's name."""
+    counted = {"item_shown": "shown_item", "user_shown": "shown_user"}
+    found = {name: number for name, number in counted.items() if number in encoder.numbers}
+    own = [
+        name
+        for name in encoder.numbers
+        if name.startswith("log_") and name not in ("log_price", "log_position")
+    ]
+    return found | {f"number_{place}": name for place, name in enumerate(own[:DECLARED])}
+
+
+def partitioned_fields(encoder: Encoder) -> dict[str, str]:
+    """The encoder's declared features that rows are partitioned by, by the partition's name."""
+    known = ("user", "item", "domain", "category", "hour")
+    own = [name for name in encoder.fields if name not in known]
+    return {f"field_{place}": name for place, name in enumerate(own[:DECLARED])}
+
+
+def _column(table: "Table", name: str) -> np.ndarray:
+    return table.column(name).to_numpy(zero_copy_only=False).astype(float)
+
+
+def _ids(table: "Table", encoder: Encoder, field: str) -> np.ndarray:
+    ids: np.ndarray = table.column(f"c_{encoder.fields.index(field)}").to_numpy()
+    return ids
 
 
 def category_cells(ids: np.ndarray, buckets: int) -> np.ndarray:

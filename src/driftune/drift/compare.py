@@ -1,7 +1,7 @@
 """A domain's window of the day and those of its reference days, as signals compare them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -21,7 +21,8 @@ class Windows:
 
     ``settled``: the reference days that the champion's predictions can be compared with: on the
     lake's first days its counters are young. ``lacking``: roles that the log has not; signals that
-    need them are left out, and groups of items stand in for categories.
+    need them are left out, and groups of items stand in for categories. ``partitions``: names of
+    the declared features that rows are partitioned by.
     """
 
     key: str
@@ -34,6 +35,7 @@ class Windows:
     min_rows: int
     seed: int
     lacking: frozenset[str] = frozenset()
+    partitions: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def pairs(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:

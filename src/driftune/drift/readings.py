@@ -1,7 +1,7 @@
 """What a signal's comparison of windows comes to: pairs of windows, and a reading of the day."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 
@@ -49,7 +49,8 @@ class Reading:
 
     ``matched`` compares days with others of their weekday, ``plain`` with all others, and
     ``is_matched`` says which of them today's pair is like; ``worse`` is False for a one-sided
-    signal that moved for the better.
+    signal that moved for the better. ``parts``: readings that are judged one by one in its place,
+    the smallest p-value times their number.
     """
 
     today: Pairs
@@ -59,6 +60,7 @@ class Reading:
     is_matched: bool
     one_sided: bool = False
     worse: bool = True
+    parts: Mapping[str, "Reading"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

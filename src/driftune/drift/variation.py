@@ -8,7 +8,7 @@ Statistical Applications in Genetics and Molecular Biology 3, 2004).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,6 +41,8 @@ def judge_readings(readings: Sequence[Reading | None]) -> list[Verdict | None]:
     pairs, the others by that of all pairs of days. None where a reading is missing, the pairs are
     too few to learn the variation from, or no p-value comes of them.
     """
+    if any(reading is not None and reading.parts for reading in readings):
+        return _judge_parts(readings)
     verdicts: list[Verdict | None] = [None] * len(readings)
     there = [(place, reading) for place, reading in enumerate(readings) if reading is not None]
     for matched in (True, False):
@@ -56,6 +58,27 @@ def judge_readings(readings: Sequence[Reading | None]) -> list[Verdict | None]:
         found = variation.verdicts([there[own][1] for own in of], of)
         for own, verdict in zip(of, found, strict=True):
             verdicts[there[own][0]] = verdict if np.isfinite(verdict.p) else None
+    return verdicts
+
+
+def _judge_parts(readings: Sequence[Reading | None]) -> list[Verdict | None]:
+    """Judge readings of several parts: each part by its own variation, the strongest decides.
+
+    Its p-value is taken times the number of parts (C. E. Bonferroni 1936).
+    """
+    parts = [{} if reading is None else reading.parts for reading in readings]
+    judged: list[list[Verdict]] = [[] for _ in readings]
+    for name in dict.fromkeys(name for own in parts for name in own):
+        for found, verdict in zip(
+            judged, judge_readings([own.get(name) for own in parts]), strict=True
+        ):
+            if verdict is not None:
+                found.append(verdict)
+    verdicts: list[Verdict | None] = []
+    for found in judged:
+        best = min(found, key=lambda verdict: verdict.p, default=None)
+        p = 1.0 if best is None else min(1.0, best.p * len(found))
+        verdicts.append(None if best is None else replace(best, p=p))
     return verdicts
 
 

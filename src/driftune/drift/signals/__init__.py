@@ -6,6 +6,7 @@ from driftune.drift.signals.base import Facts, Move, Signal
 from driftune.drift.signals.categories import CategoryMix, CategoryRate
 from driftune.drift.signals.counted import CategoricalSignal, CountedSignal, NumericalSignal
 from driftune.drift.signals.performance import AucLost, Calibration
+from driftune.drift.signals.residuals import Residuals
 from driftune.drift.signals.shares import ClickRate, Hours, ItemKinds, NewItems
 from driftune.drift.signals.values import Predictions, Prices
 
@@ -55,6 +56,13 @@ _ALL: tuple[Signal, ...] = (
         "Clicks ÷ predicted clicks, the common ratio left out",
     ),
     AucLost("auc", "champion's AUC", "performance", "AUC lost"),
+    Residuals(
+        "residuals",
+        "clicks against predictions off the categories",
+        "performance",
+        "root mean square, logits",
+        "Log-odds of clicks beyond the predicted",
+    ),
 )
 SIGNALS: Mapping[str, Signal] = {signal.name: signal for signal in _ALL}
 
