@@ -85,8 +85,8 @@ def test_a_signal_of_ones_own_is_measured_judged_told_and_shown(morning: str) ->
 
 
 def test_a_signal_s_name_is_its_key_and_its_threshold_that_of_the_configuration() -> None:
-    limits = MinEffect(calibration=0.1, auc=0.2, distance=0.3)
-    named = {"calibration": 0.1, "auc": 0.2}
+    limits = MinEffect(calibration=0.1, auc=0.2, residuals=0.4, distance=0.3)
+    named = {"calibration": 0.1, "auc": 0.2, "residuals": 0.4}
     for name, signal in SIGNALS.items():
         assert signal.name == name
         assert signal.threshold(limits) == named.get(name, 0.3)
@@ -94,4 +94,4 @@ def test_a_signal_s_name_is_its_key_and_its_threshold_that_of_the_configuration(
 
 def test_only_performance_triggers() -> None:
     performance = [name for name, signal in SIGNALS.items() if signal.kind == "performance"]
-    assert sorted(performance) == ["auc", "calibration"]
+    assert sorted(performance) == ["auc", "calibration", "residuals"]

@@ -7,6 +7,7 @@ import numpy as np
 
 from driftune.drift.cells import FIRST, LOGITS, SIZES, logit_cells, price_cells
 from driftune.drift.compare import Windows
+from driftune.drift.partitions import Dealt, position_cells
 from driftune.drift.profiles import Profile
 
 START = date(2026, 3, 2)
@@ -41,12 +42,20 @@ def profile(
     price = price_cells(rng.gamma(4, 3, rows))
     count("price_shown", price)
     count("price_clicked", price[click])
-    count("hour", rng.integers(0, 24, rows))
+    hour = rng.integers(0, 24, rows)
+    count("hour", hour)
     count("novelty", (rng.random(rows) < 0.1).astype(int))
     count("taste", rng.integers(0, 16, rows)[click])
     for part in ("ranking", "ranking_unseen"):
         count(part, click * LOGITS + logit_cells(spread))
-    return Profile(parts)
+    # Drawn apart, so that all else is what it was before rows were dealt.
+    other = np.random.default_rng([rows, int(click.sum())])
+    cells = {"price": price, "hour": hour, "position": position_cells(other.integers(1, 9, rows))}
+    dealt = Dealt(
+        cells, other.integers(0, rows // 8 + 1, rows), other.integers(0, 99, rows), category
+    )
+    counted = dealt.count(np.zeros(rows, dtype=int), 1, click.astype(float), predicted)
+    return Profile(parts | {part: values[0] for part, values in counted.items()})
 
 
 def windows(

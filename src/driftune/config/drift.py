@@ -15,6 +15,8 @@ class MinEffect(Section):
     """Logits."""
     auc: float = Field(0.003, ge=0)
     """AUC that the champion lost."""
+    residuals: float = Field(0.05, ge=0)
+    """Logits off the categories, and of pairs of rows of one user or item their square."""
     distance: float = Field(0.05, ge=0)
     """Every other signal, in its own unit."""
 

@@ -13,7 +13,7 @@ a shift of log-odds, and of pairs the variance of a shift that they share (score
 component: X. Lin, Biometrika 84, 1997). Both have 1 / information as their variance.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
@@ -31,6 +31,9 @@ DECLARED, VALUES = 4, 16
 # Categories that pairs of a user's rows are told apart by; all others are one more.
 PAIRED = 8
 _KINDS = PAIRED + 1
+# Variance of the shift of log-odds that rows of one user and category, or of one item, usually
+# have in common.
+USUAL_OF_USERS, USUAL_OF_ITEMS = 0.2, 0.05
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,7 @@ PARTITIONS: tuple[Partition, ...] = (
 _ENDS = np.cumsum([each.size for each in PARTITIONS])
 CELLS = int(_ENDS[-1])
 STARTS: Mapping[str, int] = MappingProxyType(
-    {
-        each.name: int(end) - each.size
-        for each, end in zip(PARTITIONS, _ENDS.tolist(), strict=True)
-    }
+    {each.name: int(end) - each.size for each, end in zip(PARTITIONS, _ENDS.tolist(), strict=True)}
 )
 
 
@@ -99,12 +99,11 @@ class Dealt:
             for side, weights in zip(found, (residual, information), strict=True):
                 counts = np.bincount(place, weights[own], minlength=domains * size)
                 side[:, start : start + size] = counts.reshape(domains, size)
-        alike = _Pairs(self.user, np.minimum(self.category, PAIRED), _KINDS)
-        same = _Pairs(self.item, np.zeros(len(domain), dtype=np.int64), 1)
+        alike = _Pairs(self.user, np.minimum(self.category, PAIRED), _KINDS, USUAL_OF_USERS)
+        same = _Pairs(self.item, np.zeros(len(domain), dtype=np.int64), 1, USUAL_OF_ITEMS)
         for name, pairs in (("users", alike), ("items", same)):
             start, size = STARTS[name], _size(name)
-            sums = pairs.sums(domain, domains, (residual, information))
-            found[:, :, start : start + size] = sums
+            found[:, :, start : start + size] = pairs.sums(domain, domains, residual, information)
         return {"residual": found[0], "residual_information": found[1]}
 
 
@@ -133,31 +132,42 @@ def _size(name: str) -> int:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Rows that share a ``key`` (n,), each of one of ``width`` ``kinds`` (n,)."""
+    """Rows that share a ``key`` (n,), each of one of ``width`` ``kinds`` (n,).
+
+    ``usual``: variance of the shift of log-odds that those of one key and kind usually share.
+    """
 
     key: np.ndarray
     kinds: np.ndarray
     width: int
+    usual: float
 
-    def sums(self, domain: np.ndarray, domains: int, weights: Sequence[np.ndarray]) -> np.ndarray:
-        """Products of weights (n,) over pairs of a domain's rows of one key, by their kinds.
+    def sums(
+        self, domain: np.ndarray, domains: int, residual: np.ndarray, information: np.ndarray
+    ) -> np.ndarray:
+        """Products over pairs of a domain's rows of one key, by their kinds, (2, domains, pairs).
 
-        (weights, domains, pairs of kinds); a row makes no pair with itself.
+        A row makes no pair with itself. Each key counts by the inverse variance of its products
+        where shifts of variance ``usual`` are common, so that no single user or item outweighs
+        all others.
         """
         upper = np.triu_indices(self.width)
-        found = np.zeros((len(weights), domains, len(upper[0])))
+        found = np.zeros((2, domains, len(upper[0])))
         order = np.argsort(domain, kind="stable")
         ends = np.cumsum(np.bincount(domain, minlength=domains)).tolist()
         for place, (start, end) in enumerate(pairwise([0, *ends])):
             rows = order[start:end]
             names, who = np.unique(self.key[rows], return_inverse=True)
             cell, size = who * self.width + self.kinds[rows], len(names) * self.width
-            for side, each in zip(found, weights, strict=True):
-                sums = np.bincount(cell, each[rows], minlength=size).reshape(-1, self.width)
-                own = np.bincount(self.kinds[rows], each[rows] ** 2, minlength=self.width)
+            both = residual[rows], information[rows]
+            weight = 1 / (1 + self.usual * np.bincount(cell, both[1], minlength=size))
+            for side, each in enumerate(both):
+                sums = weight * np.bincount(cell, each, minlength=size)
+                own = weight**2 * np.bincount(cell, each**2, minlength=size)
+                sums, own = sums.reshape(-1, self.width), own.reshape(-1, self.width).sum(axis=0)
                 products = np.einsum("uk,ul->kl", sums, sums)
                 np.fill_diagonal(products, (np.diag(products) - own) / 2)
-                side[place] = products[upper]
+                found[side, place] = products[upper]
         return found
 
 

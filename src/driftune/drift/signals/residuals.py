@@ -34,7 +34,7 @@ class Residuals(Signal):
 
     def threshold(self, limits: MinEffect) -> float:
         """See ``Signal.threshold``; in logits, and of pairs in squared ones."""
-        return limits.calibration
+        return limits.residuals
 
     def reading(self, windows: Windows) -> Reading | None:
         """See ``Signal.reading``; ``parts`` of it are the partitions, the others are the strongest
