@@ -186,7 +186,12 @@ WRONG = [
     Wrong("a bound", "gate.calibration_band", [2, 1], "the first bound must be below the second"),
     Wrong("three bounds", "gate.calibration_band", [1, 2, 3], "= [1, 2, 3]: must have 2 values"),
     Wrong("a signal", "drift.triggers", ["auk"], "drift.triggers.0 = 'auk': must be 'calibration'"),
-    Wrong("a number for it", "drift.triggers", [3], "= 3: must be 'calibration', 'auc' or {signal"),
+    Wrong(
+        "a number for it",
+        "drift.triggers",
+        [3],
+        "= 3: must be 'calibration', 'auc', 'residuals' or {signal",
+    ),
     *(
         Wrong(f"trigger {number}", "drift.triggers", ["auc", entry], f"drift.triggers.1: {line}")
         for number, (entry, line) in enumerate(TRIGGERS)

@@ -192,7 +192,7 @@ def _wrong(config: "Config", entry: Trigger) -> str | None:
         return _unit(entry.method)
     if entry.signal is None:
         return _wrong_column(config, entry.what, entry.method)
-    if entry.signal in ("calibration", "auc"):
+    if entry.signal in ("calibration", "auc", "residuals"):
         return f"{entry.signal!r} decides by its name alone: write {entry.signal}"
     if entry.signal not in COUNTED:
         return _no_choice("signal", entry.signal, [*COUNTED], "no signal that Evidently measures")

@@ -87,7 +87,6 @@ class Cells:
             "hour": self.hour,
             "novelty": self.novel,
             "item": self.taste,
-            "user": embedding_regions(model, encoder, "user")[_ids(table, encoder, "user")],
         }
         for name, number in partitioned_numbers(encoder).items():
             cells[name] = number_cells(_column(table, f"x_{encoder.numbers.index(number)}"))
@@ -138,8 +137,7 @@ class Cells:
 
 def partitioned_numbers(encoder: Encoder) -> dict[str, str]:
     """The encoder's numbers that rows are partitioned by, by the partition's name."""
-    counted = {"item_shown": "shown_item", "user_shown": "shown_user"}
-    found = {name: number for name, number in counted.items() if number in encoder.numbers}
+    found = {"item_shown": "shown_item"} if "shown_item" in encoder.numbers else {}
     own = [
         name
         for name in encoder.numbers

@@ -1,11 +1,12 @@
 """Partitions of a window's rows, and of pairs of its rows: where clicks are held against what the
 champion foresaw, beside categories.
 
-Rows are dealt by price, position, hour, how often item and user were shown before, regions of the
-item and user embeddings, new items, and declared features. Pairs are of rows of one user, by their
-categories, and of rows of one item: users or items that turn together without any column saying
-who they are make the errors of their rows alike. A recommender that gives logits alone has no
-regions; all else is known of any.
+Rows are dealt by price, position, hour, how often the item was shown before, regions of the item
+embedding, new items, and declared features. Pairs are of rows of one user, by their categories, and
+of rows of one item: users or items that turn together without any column saying who they are make
+the errors of their rows alike. A recommender that gives logits alone has no regions; all else is
+known of any. Regions of users are left out: a champion knows the users of the rows that trained
+it, so that they look drifted from its first later day on.
 
 A cell holds the residuals, Σ(y − p), and their information, Σ p(1 − p); of pairs Σ r·r′ and
 Σ v·v′, v = p(1 − p). Their ratio is one step of Newton's method from what the champion foresees:
@@ -30,7 +31,8 @@ POSITION_STEP, POSITIONS = 0.125, 64
 DECLARED, VALUES = 4, 16
 # Categories that pairs of a user's rows are told apart by; all others are one more.
 PAIRED = 8
-_KINDS = PAIRED + 1
+KINDS = PAIRED + 1
+PAIRS_OF_USERS = "users"
 # Variance of the shift of log-odds that rows of one user and category, or of one item, usually
 # have in common.
 USUAL_OF_USERS, USUAL_OF_ITEMS = 0.2, 0.05
@@ -55,13 +57,11 @@ PARTITIONS: tuple[Partition, ...] = (
     Partition("position", "position", POSITIONS, "ordered"),
     Partition("hour", "hour", 24, "ordered"),
     Partition("item_shown", "impressions of the item before", NUMBERS, "ordered"),
-    Partition("user_shown", "impressions of the user before", NUMBERS, "ordered"),
     Partition("novelty", "new items", 2, "plain"),
     Partition("item", "kind of item", 16, "plain"),
-    Partition("user", "kind of user", 16, "plain"),
     *(Partition(f"number_{n}", "number", NUMBERS, "ordered") for n in range(DECLARED)),
     *(Partition(f"field_{n}", "feature", VALUES, "plain") for n in range(DECLARED)),
-    Partition("users", "within users", _KINDS * (_KINDS + 1) // 2, "pairs"),
+    Partition(PAIRS_OF_USERS, "within users", KINDS * (KINDS + 1) // 2, "pairs"),
     Partition("items", "within items", 1, "pairs"),
 )
 _ENDS = np.cumsum([each.size for each in PARTITIONS])
@@ -99,9 +99,9 @@ class Dealt:
             for side, weights in zip(found, (residual, information), strict=True):
                 counts = np.bincount(place, weights[own], minlength=domains * size)
                 side[:, start : start + size] = counts.reshape(domains, size)
-        alike = _Pairs(self.user, np.minimum(self.category, PAIRED), _KINDS, USUAL_OF_USERS)
+        alike = _Pairs(self.user, np.minimum(self.category, PAIRED), KINDS, USUAL_OF_USERS)
         same = _Pairs(self.item, np.zeros(len(domain), dtype=np.int64), 1, USUAL_OF_ITEMS)
-        for name, pairs in (("users", alike), ("items", same)):
+        for name, pairs in ((PAIRS_OF_USERS, alike), ("items", same)):
             start, size = STARTS[name], _size(name)
             found[:, :, start : start + size] = pairs.sums(domain, domains, residual, information)
         return {"residual": found[0], "residual_information": found[1]}
@@ -186,9 +186,9 @@ def cell_name(
     first = cells[0] - STARTS[name]
     last = min(partition.size - 1, (cells[1] or CELLS) - STARTS[name])
     label = declared.get(name, partition.label)
-    if name == "users":
-        left, right = (int(side[first]) for side in np.triu_indices(_KINDS))
-        kinds = [*list(categories.values())[:PAIRED], *["other categories"] * _KINDS]
+    if name == PAIRS_OF_USERS:
+        left, right = (int(side[first]) for side in np.triu_indices(KINDS))
+        kinds = [*list(categories.values())[:PAIRED], *["other categories"] * KINDS]
         both = kinds[left] if left == right else f"{kinds[left]} with {kinds[right]}"
         return f"{label}, {both}"
     if name == "items":
@@ -217,7 +217,5 @@ def _number(cell: int) -> float:
 _VALUES: Mapping[str, Callable[[int], float]] = {
     "price": _price,
     "position": _position,
-    **dict.fromkeys(
-        ("item_shown", "user_shown", *(f"number_{n}" for n in range(DECLARED))), _number
-    ),
+    **dict.fromkeys(("item_shown", *(f"number_{n}" for n in range(DECLARED))), _number),
 }

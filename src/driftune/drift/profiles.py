@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pyarrow import Table
 
 # To be raised when the cells or their meaning change.
-FORMAT = 5
+FORMAT = 6
 
 
 @dataclass(frozen=True)
