@@ -76,12 +76,17 @@ class Residuals(Signal):
 
 
 def strength(reading: Reading) -> float:
-    """How far today's distance is beyond that of reference days, as a standardised ratio."""
+    """How far today's distance is beyond that of reference days, in standard normal deviations.
+
+    E. B. Wilson and M. M. Hilferty's cube root of a χ² (Proceedings of the National Academy of
+    Sciences 17, 1931).
+    """
     usual = reading.matched if reading.is_matched else reading.plain
     ratio = float(reading.today.square[0] / reading.today.noise[0])
     if len(usual):
         ratio /= max(float((usual.square / usual.noise).mean()), 1e-9)
-    return (ratio - 1) * float(np.sqrt(reading.freedom / 2))
+    part = 2 / (9 * reading.freedom)
+    return float((np.cbrt(ratio) - (1 - part)) / np.sqrt(part))
 
 
 @dataclass(frozen=True)
