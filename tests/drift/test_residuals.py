@@ -17,6 +17,7 @@ from driftune.drift.partitions import (
     STARTS,
     Dealt,
     cell_name,
+    declared_names,
     number_cells,
     position_cells,
     value_cells,
@@ -253,5 +254,9 @@ def test_cells_hold_every_value_and_have_a_name() -> None:
             for cell in range(first, first + each.size)
         ]
         assert all(names) and len(names) == each.size
+    declared = declared_names(["brand", "shop"], ["weight"])
+    assert declared == {"field_0": "brand", "field_1": "shop", "number_0": "weight"}
+    first = STARTS["field_1"]
+    assert cell_name(declared, "field_1", (first + 2, first + 2), {}) == "shop 3"
     assert STARTS["items"] + 1 == CELLS
     assert PAIRED + 1 == KINDS

@@ -14,9 +14,9 @@ a shift of log-odds, and of pairs the variance of a shift that they share (score
 component: X. Lin, Biometrika 84, 1997). Both have 1 / information as their variance.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from types import MappingProxyType
 from typing import Literal
 
@@ -169,6 +169,12 @@ class _Pairs:
                 np.fill_diagonal(products, (np.diag(products) - own) / 2)
                 found[side, place] = products[upper]
         return found
+
+
+def declared_names(categorical: Iterable[str], numerical: Iterable[str]) -> dict[str, str]:
+    """The declared features that rows are partitioned by, by the partition's name."""
+    found = {f"field_{n}": name for n, name in enumerate(islice(categorical, DECLARED))}
+    return found | {f"number_{n}": name for n, name in enumerate(islice(numerical, DECLARED))}
 
 
 def cell_name(

@@ -20,6 +20,7 @@ from driftune.drift.counts import Counted, read_counts, write_counts
 from driftune.drift.domains import DayDomains, day_domains
 from driftune.drift.drawing import Drawing
 from driftune.drift.giving_way import to_replace
+from driftune.drift.partitions import declared_names
 from driftune.drift.problem import Problem, fault
 from driftune.drift.profiles import Profile, Profiler, Served, whole
 from driftune.drift.references import (
@@ -327,6 +328,7 @@ def compared(config: Config, window: DomainWindow, held: Mapping[date, Profile])
         min_rows=config.drift.min_rows,
         seed=config.seed,
         lacking=lacking_roles(config),
+        partitions=declared_names(config.features.categorical, config.features.numerical),
     )
 
 
