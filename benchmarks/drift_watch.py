@@ -43,7 +43,8 @@ class Watch:
         self.reference = reference
         days = sorted(profiles)[:reference]
         half_life = int(config.features.counters.half_life_days)
-        self.days, self.settled = days, frozenset(days[half_life:])
+        # As ``drift.references.settled_days``: the newer half at least.
+        self.days, self.settled = days, frozenset(days[min(half_life, len(days) // 2) :])
         self.p_values: dict[date, dict[str, dict[str, float]]] = {}
 
     def windows(self, day: date, current: Mapping[str, Profile]) -> list[Windows]:

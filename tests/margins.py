@@ -57,7 +57,11 @@ def drift_margin(row: Any, config: Config) -> float:
     ``row``: of the ledger. Drifted: the strongest deciding signal that is large enough, beyond
     the limit of one day. Stable: all of them short of what would be watched.
     """
-    signals = {name: row.scores.signals[name] for name in config.drift.deciding}
+    signals = {
+        name: row.scores.signals[name]
+        for name in config.drift.deciding
+        if row.scores.signals[name].p is not None
+    }
     if row.scores.rule == STRONG:
         limit = _z(row.scores.limits[0])
         return max(limit - _z(signal.p) for signal in signals.values())

@@ -49,14 +49,14 @@ REFERENCE: dict[str, Callable[[Rng], Profile]] = {
 @pytest.mark.few(50)
 @pytest.mark.parametrize("now", CURRENT)
 @pytest.mark.parametrize("then", REFERENCE)
-@pytest.mark.parametrize("days", [1, 4])
+@pytest.mark.parametrize("days", [1, 6])
 def test_what_is_judged_is_a_number_and_others_are_judged_as_ever(
     now: str, then: str, days: int
 ) -> None:
     rng = np.random.default_rng(5)
     thin = windows(rng, CURRENT[now](rng), days, key="thin")
     thin = replace(thin, reference={day: REFERENCE[then](rng) for day in thin.reference})
-    others = [windows(rng, days=4, key=f"d{number}") for number in range(3)]
+    others = [windows(rng, days=6, key=f"d{number}") for number in range(3)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for signal in SIGNALS.values():

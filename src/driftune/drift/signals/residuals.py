@@ -17,6 +17,9 @@ from driftune.drift.signals.base import Facts, Move, Signal
 GROUPS = 8
 # Information from which on a group is compared, as with ``Calibration``.
 LEAST = 1.0
+# Reference days without which so many partitions are not judged: what days differ by would be
+# known from a few pairs, and one of many partitions soon looks moved.
+MIN_DAYS = 5
 # Pairs of windows: what all groups share counts, too.
 _SHARED = np.array([each.kind == "pairs" for each in PARTITIONS])
 _NUMBERS = {each.name: number for number, each in enumerate(PARTITIONS)}
@@ -105,9 +108,9 @@ class _Seen:
 
     @classmethod
     def of(cls, windows: Windows) -> "_Seen | None":
-        """What windows hold; None without a reference day or anything counted."""
+        """What windows hold; None with too few reference days, or nothing counted."""
         days = windows.reference_days(settled=True)
-        if not days:
+        if len(days) < MIN_DAYS:
             return None
         by_day = _stacked([windows.reference[day] for day in days])
         information = by_day[1].sum(axis=0)
