@@ -93,7 +93,9 @@ def test_a_domain_with_one_reference_day_borrows_the_variation_of_the_others() -
     rng = np.random.default_rng(23)
     held = [windows(rng, key=f"d{n}") for n in range(4)]
     held += [windows(rng, days=1, key="young"), windows(rng, profile(rng, rates=HURT), 1, "hurt")]
-    *_, young, hurt = judge(held)["calibration"]
+    verdicts = judge_readings([SIGNALS["calibration"].reading(each) for each in held])
+    *_, young, hurt = (verdict for verdict in verdicts if verdict is not None)
+    assert len(verdicts) == 6 and None not in verdicts
     assert young.p > 0.01
     assert hurt.p < 1e-4
 

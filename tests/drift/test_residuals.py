@@ -223,7 +223,10 @@ def test_thin_days_give_a_number_or_nothing(name: str) -> None:
     counted = drawn.dealt().count(np.zeros(rows, dtype=int), 1, click, shown)
     thin = Profile(whole({part: values[0] for part, values in counted.items()}))
     held = [compared(rng, f"d{number}", rows=1500) for number in range(3)]
-    for odd in (replace(held[0], current=thin), replace(held[0], reference={START: thin})):
+    for odd in (
+        replace(held[0], current=thin),
+        replace(held[0], reference=dict.fromkeys(held[0].reference, thin)),
+    ):
         readings = [SIGNAL.reading(each) for each in [*held, odd]]
         for verdict in judge_readings(readings):
             assert verdict is None or 0 <= verdict.p <= 1
@@ -234,13 +237,14 @@ def test_thin_days_give_a_number_or_nothing(name: str) -> None:
         assert np.isfinite(figures).all()
 
 
-def test_windows_of_before_are_not_judged() -> None:
+def test_windows_of_before_and_few_reference_days_are_not_judged() -> None:
     rng = np.random.default_rng(2)
     old = compared(rng, "old")
     empty = Profile(whole({}))
     assert SIGNAL.reading(replace(old, reference=dict.fromkeys(old.reference, empty))) is None
     assert SIGNAL.facts(replace(old, reference=dict.fromkeys(old.reference, empty)), {}) is None
-    assert SIGNAL.reading(replace(old, settled=frozenset())) is None
+    few = sorted(old.reference)[:4]
+    assert SIGNAL.reading(replace(old, settled=frozenset(few))) is None
 
 
 def test_cells_hold_every_value_and_have_a_name() -> None:

@@ -123,7 +123,7 @@ def figures(reading: Reading | None) -> list[object]:
 
 def test_a_domain_s_figures_are_the_same_bits_alone_and_among_others() -> None:
     rng = np.random.default_rng(9)
-    many = [windows(rng, rows=600 + 10 * n, days=4 + n % 3, key=f"d{n}") for n in range(40, 56)]
+    many = [windows(rng, rows=600 + 10 * n, days=5 + n % 3, key=f"d{n}") for n in range(40, 56)]
     for signal in SIGNALS.values():
         for alone, among in zip(map(signal.reading, many), signal.readings(many), strict=True):
             assert figures(alone) == figures(among), signal.name
