@@ -72,6 +72,7 @@ def test_paths_and_modules_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
+@pytest.mark.few(8)
 def test_commands_exist_with_their_options(page: Path) -> None:
     for words in commands(page, "driftune"):
         command, arguments = resolved(words)

@@ -5,6 +5,8 @@ import re
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from driftune.domains import domain_key
 from driftune.registry.rows import Switch
 from driftune.registry.schema import checks
@@ -134,6 +136,8 @@ def test_a_domain_without_figures_and_a_hostile_one_have_pages(site: Site) -> No
     assert "&lt;script&gt;alert(1)" in text and "<script>alert" not in text
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_quiet_decisions_lose_their_pages_with_time_and_stay_on_their_day_s(site: Site) -> None:
     rejected = FIRST + timedelta(days=1)
     for day, state in ((FIRST, "stable"), (rejected, "rejected")):
@@ -157,6 +161,8 @@ def test_quiet_decisions_lose_their_pages_with_time_and_stay_on_their_day_s(site
     assert (pages[0], pages[1], pages[-1]) == ("0", "1", "1")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_figures_kept_beside_the_pages_follow_every_change(site: Site) -> None:
     scores = drift_scores(site.rng, 0.4)
     decided = site.decide(PLAIN[0], FIRST, "stable", 0.4, scores=scores)

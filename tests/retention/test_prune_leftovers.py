@@ -103,6 +103,8 @@ def test_a_version_that_no_promotion_recorded_goes_with_its_files(
     assert dropped(trained_world, 25 * HOUR) == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_version_of_a_decision_that_is_open_waits_for_it(
     trained_world: World, files: Any
 ) -> None:
