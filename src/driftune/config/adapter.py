@@ -41,6 +41,9 @@ class Adapter(Section):
     """Size of the decoder's hidden layer."""
     beta: Betas = Field([0.0, 1e-3], min_length=1)
     """Weights of the KL term to choose from."""
+    start: Literal["champion", "pooled", "best"] = "champion"
+    """What training starts from: `champion` (a new adapter where the domain has none), `pooled`
+    (one trained on the rows of all domains first), or `best`: of both, by the selection rows."""
     train_days: Positive = 3
     """Last days that it is trained on …"""
     drift_days: Positive = 7

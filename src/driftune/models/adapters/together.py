@@ -7,6 +7,7 @@ import copy
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,9 +37,10 @@ PROBE = 64
 
 @dataclass(frozen=True)
 class Choice:
-    """One domain's training: from ``start``, with each β, on each window of its rows.
+    """One domain's training: from ``start`` and the ``others``, with each β, on each window.
 
     ``windows``: positions in ``examples`` that they begin at; all end where the examples do.
+    ``others``: further starts to choose from; kernels may sit at other places.
     ``config``: its batch size is that of the domain, or all of its rows where they are fewer.
     """
 
@@ -51,15 +53,22 @@ class Choice:
     config: TrainConfig
     checkpoint: Path | None = None
     progress: Progress | None = None
+    others: Sequence[Adapter] = ()
+
+    @property
+    def starts(self) -> tuple[Adapter, ...]:
+        """All starts, the first wins where others do no better."""
+        return self.start, *self.others
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The adapter of the lowest loss on the selection rows, and the window it was trained on."""
+    """The adapter of the lowest loss on the selection rows, its window and its start, from 0."""
 
     adapter: Adapter
     window: int
     report: TrainReport
+    start: int = 0
 
 
 def choose_together(
@@ -110,7 +119,7 @@ def _way(choice: Choice, both: Sequence[Way]) -> Way:
     """The folded way for adapters that use it and rows whose values fit; by the domain alone."""
     folded, plain = both
     if folded.halves.folded is None or any(
-        stacks_with(kernel) is None for _, kernel in choice.start.items()
+        stacks_with(kernel) is None for start in choice.starts for _, kernel in start.items()
     ):
         return plain
     device = folded.upper.device
@@ -132,7 +141,7 @@ def _split(adapted: AdaptedModel, choices: Sequence[Choice], folds: bool) -> Spl
 
 
 def _course(choice: Choice, way: Way, frozen: str) -> Course:
-    """The domain's course: a learner for each window and β, in this order."""
+    """The domain's course: a learner for each start, window and β, in this order."""
     halves, upper = way
     config = choice.config
     device = upper.device
@@ -140,9 +149,9 @@ def _course(choice: Choice, way: Way, frozen: str) -> Course:
     learners: dict[int, Learner] = {}
     every = torch.arange(len(choice.examples), device=device)
     newest = torch.arange(len(choice.select), device=device)
-    for begins in choice.windows:
+    for given, begins in product(choice.starts, choice.windows):
         own = Own(every[begins:], newest)
-        start = copy.deepcopy(choice.start)
+        start = copy.deepcopy(given)
         bring(start, device)
         fit_scale(start, own.train, rows.kept, upper.above)
         sizes = batch_sizes(
@@ -160,10 +169,11 @@ def _course(choice: Choice, way: Way, frozen: str) -> Course:
     if choice.checkpoint is not None:
         kernels = [
             [place, kernel.config.kind, kernel.config.to_dict()]
-            for place, kernel in choice.start.items()
+            for start in choice.starts
+            for place, kernel in start.items()
         ]
         settings = [asdict(config), choice.domain, [*choice.windows], [*choice.betas], kernels]
-        prints = [frozen, fingerprint(choice.start)]
+        prints = [frozen, *map(fingerprint, choice.starts)]
         made_of = mark(
             json.dumps(settings, sort_keys=True), prints, [choice.examples, choice.select]
         )
@@ -172,11 +182,11 @@ def _course(choice: Choice, way: Way, frozen: str) -> Course:
 
 
 def _chosen(choice: Choice, course: Course) -> Chosen:
-    """The first of the learners with the lowest loss: of each window's β, then of the windows."""
+    """The first of the learners with the lowest loss: of a window's β, of windows, of starts."""
     for learner in course.learners.values():
         learner.finish()
     each = [learner.losses[learner.best_epoch] for learner in course.learners.values()]
     slot = min(course.learners, key=lambda number: each[number])
     best = course.learners[slot]
-    window = slot // len(choice.betas)
-    return Chosen(best.adapter, window, report_of(course.run, best))
+    start, window = divmod(slot // len(choice.betas), len(choice.windows))
+    return Chosen(best.adapter, window, report_of(course.run, best), start)
