@@ -48,15 +48,14 @@ def main() -> None:
     parser = options(__doc__ or "")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of the worlds")
     parser.add_argument("--recipes", nargs="+", choices=[*RECIPES], default=[*RECIPES])
-    parser.add_argument(
-        "--folder", type=Path, help="keep worlds and runs here, and go on with them"
-    )
+    parser.add_argument("--folder", type=Path, help="keep worlds and runs here, and go on")
     given = parser.parse_args()
     seeds = given.seeds[:1] if given.quick else given.seeds
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.folder or Path(scratch)
-        kept = [_in_world(folder, seed, given.recipes) for seed in seeds]
-    rows = [_row(name, kept) for name in given.recipes]
+        kept = [_in_world(folder, seed, given.recipes, given.ungated) for seed in seeds]
+    told = [REFRESH.name] if given.ungated else [REFRESH.name, "drift"]
+    rows = [_row(name, told, kept) for name in given.recipes]
     for row in rows:
         print(*(f"{name} {value}" for name, value in row.items()), sep="  ")
     finish({"benchmark": "recipe", "seeds": list(seeds), "rows": rows})
@@ -79,7 +78,9 @@ def world(seed: int) -> SimulationConfig:
     return base.model_copy(update={"events": tuple(found)})
 
 
-def _in_world(folder: Path, seed: int, recipes: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _in_world(
+    folder: Path, seed: int, recipes: Sequence[str], ungated: bool
+) -> dict[str, dict[str, Any]]:
     """What each recipe did in a world, by ``recipe, policy``."""
     settings = world(seed)
     config = prepare(settings, folder / f"recipe-{seed}", REFERENCE)
@@ -90,7 +91,7 @@ def _in_world(folder: Path, seed: int, recipes: Sequence[str]) -> dict[str, dict
         for name in recipes:
             own = with_recipe(config, name)
             drift = next(each for each in policies(own, days[0]) if each.name == "drift")
-            wanted = [NEVER, REFRESH, drift]
+            wanted = [NEVER, REFRESH] if ungated else [NEVER, REFRESH, drift]
             meter.known.clear()
             for policy, kept in run(own, ledger, wanted, meter, days, name).items():
                 found[f"{name}, {policy}"] = kept
@@ -104,10 +105,13 @@ def with_recipe(config: Config, name: str) -> Config:
     return config.model_copy(update={"adapter": adapter})
 
 
-def _row(name: str, kept: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
+def _row(
+    name: str, told: Sequence[str], kept: Sequence[Mapping[str, Mapping[str, Any]]]
+) -> dict[str, Any]:
+    """The figures of a recipe; ``told``: of which policies."""
     row: dict[str, Any] = {"recipe": name}
-    for policy in (REFRESH.name, "drift"):
-        gains = {each: gain for each, gain in _gains(name, policy, kept).items()}
+    for policy in told:
+        gains = _gains(name, policy, kept)
         today = _gains("today", policy, kept) if f"today, {policy}" in kept[0] else gains
         more = np.array([gains[cell] - today[cell] for cell in gains])
         runs = [each[f"{name}, {policy}"] for each in kept]

@@ -49,9 +49,10 @@ def finetune(
     By the training job of the user's own, where ``adapter.trainer`` names one: see
     ``train_outside``, which gets ``deployed``.
     The adapter starts from the champion's where the domain has one, or from a pooled one, as
-    ``adapter.start`` says. Of several windows of rows the one with the lowest loss on the selection rows is kept. A training that was killed goes on
-    after its last whole epoch. Same data version, configuration and seed give the same bytes on a
-    CPU, whatever is trained beside it; the model's device computes.
+    ``adapter.start`` says. Of several windows of rows the one with the lowest loss on the
+    selection rows is kept. A training that was killed goes on after its last whole epoch. Same
+    data version, configuration and seed give the same bytes on a CPU, whatever is trained beside
+    it; the model's device computes.
 
     Raises:
         OvertakenError: when the backbone is not the one that the decision was made under.
