@@ -49,6 +49,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of the worlds")
     parser.add_argument("--recipes", nargs="+", choices=[*RECIPES], default=[*RECIPES])
     parser.add_argument("--folder", type=Path, help="keep worlds and runs here, and go on")
+    parser.add_argument("--ungated", action="store_true", help="leave out the drift policy")
     given = parser.parse_args()
     seeds = given.seeds[:1] if given.quick else given.seeds
     with tempfile.TemporaryDirectory() as scratch:

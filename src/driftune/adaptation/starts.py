@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from driftune.adaptation.pooled import Pooled, pooled_start
+from driftune.adaptation.pooled import NAME, Pooled, pooled_start
 from driftune.adaptation.workbench import Workbench
 from driftune.config.adapter import Adapter as AdapterSettings
 from driftune.errors import LedgerError
@@ -61,11 +61,15 @@ def pooled_of(
     found: dict[str, Pooled | None] = {}
     if benches[0].config.adapter.start == "champion":
         return found
+    config = benches[0].config
+    make = partial(_new, adapted, NAME, wanted_kernel(config.adapter), config.seed)
     alive = partial(_alive, [bench.decision_id for bench in benches], progress)
     for bench in benches:
         day = bench.decision.day
         if day not in found:
-            make = partial(_new, bench, adapted, bench.config.seed)
+            make = partial(
+                _new, adapted, NAME, wanted_kernel(bench.config.adapter), bench.config.seed
+            )
             found[day] = pooled_start(bench, adapted, make, workers, alive)
     return found
 
@@ -88,16 +92,17 @@ def _champion(bench: Workbench, adapted: AdaptedModel, examples: Examples) -> St
         held = bank.adapter(key)
         if held.is_of(wanted, adapted.at):
             return Start(held, champion.serves)
-    return Start(_new(bench, adapted, bench.seed, examples), BASE)
+    return Start(_new(adapted, key, wanted, bench.seed, examples), BASE)
 
 
-def _new(bench: Workbench, adapted: AdaptedModel, seed: int, examples: Examples) -> Adapter:
+def _new(
+    adapted: AdaptedModel, name: str, wanted: IAKConfig, seed: int, examples: Examples
+) -> Adapter:
     """A new adapter, for which a few rows show how wide its places are."""
-    key = bench.decision.domain_key
-    adapted.add(key, wanted_kernel(bench.config.adapter), seed)
+    adapted.add(name, wanted, seed)
     adapted.build(*(each[:PROBE_ROWS] for each in examples.inputs))
-    new = adapted.adapter(key)
-    adapted.unload(key)
+    new = adapted.adapter(name)
+    adapted.unload(name)
     return new
 
 
