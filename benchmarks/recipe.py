@@ -35,10 +35,19 @@ PLANTED: Sequence[tuple[int, str, int, float, Mapping[str, int]]] = (
     (5, "traffic_only", 1, 1.0, {}),
     (6, "abrupt", 3, 0.8, {}),
 )
+PLACES = [
+    ["click_tower.1", "convert_tower.1"],
+    ["representation"],
+    ["representation", "click_tower.1", "convert_tower.1"],
+]
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     "today": {},
     "pooled": {"start": "pooled"},
     "best": {"start": "best"},
+    "input": {"at": ["representation"]},
+    "places": {"at": PLACES},
+    "places, 3 folds": {"at": PLACES, "folds": 3},
+    "best, places, 3 folds": {"start": "best", "at": PLACES, "folds": 3},
 }
 Cell = tuple[str, str, str]
 
@@ -102,7 +111,7 @@ def _in_world(
 
 def with_recipe(config: Config, name: str) -> Config:
     """The configuration with the adapter's settings of a recipe."""
-    adapter = Adapter.model_validate(config.adapter.model_dump() | RECIPES[name])
+    adapter = Adapter.model_validate({**config.adapter.model_dump(), **RECIPES[name]})
     return config.model_copy(update={"adapter": adapter})
 
 

@@ -111,12 +111,11 @@ def finetune_together(
 
 @dataclass(frozen=True)
 class _Plan:
-    """A decision's training and what it may start from, the pooled start that is offered to it."""
+    """A decision's training, and what it may start from."""
 
     bench: Workbench
     starts: Sequence[Start]
     choice: Choice
-    pooled: Pooled | None
 
 
 def _outside(
@@ -161,7 +160,7 @@ def _plans(
         return []
     plans = []
     for bench in benches:
-        own = pooled.get(bench.decision.day)
+        own = pooled.get(bench.decision.day, [])
         try:
             plans.append(_plan(adapted, bench, own, progress.get(bench.decision_id)))
         except Exception as error:
@@ -207,7 +206,7 @@ def _read_ahead(benches: Sequence[Workbench]) -> None:
 
 
 def _plan(
-    adapted: AdaptedModel, bench: Workbench, pooled: Pooled | None, progress: Progress | None
+    adapted: AdaptedModel, bench: Workbench, pooled: Sequence[Pooled], progress: Progress | None
 ) -> _Plan:
     """What the decision's challenger is chosen from."""
     settings, windows, model = bench.config.adapter, bench.split.windows, bench.served.model
@@ -234,8 +233,9 @@ def _plan(
         bench.checkpoints / "epochs",
         progress,
         [start.adapter for start in starts[1:]],
+        settings.folds,
     )
-    return _Plan(bench, starts, choice, pooled)
+    return _Plan(bench, starts, choice)
 
 
 def _kept(plan: _Plan, chosen: Chosen, seconds: float) -> TrainingFigures:
@@ -250,9 +250,12 @@ def _kept(plan: _Plan, chosen: Chosen, seconds: float) -> TrainingFigures:
         kl_bits=round(sum(map(sum, report.kl_bits.values())), 4),
         parameters=sum(tensor.numel() for tensor in chosen.adapter.parameters()),
     )
-    if plan.pooled is not None:
-        offered = {"pooled": plan.pooled.sha256, "start": "pooled" if start.pooled else "champion"}
-        figures = figures.model_copy(update=offered)
+    offered = [each for each in plan.starts if each.pooled and each.at == start.at]
+    if offered:
+        kind = "champion" if start.pooled is None else "pooled"
+        figures = figures.model_copy(update={"pooled": offered[0].pooled, "start": kind})
+    if len({each.at for each in plan.starts}) > 1:
+        figures = figures.model_copy(update={"at": start.at})
     save_adapter(bench.folder, chosen.adapter, challenger_card(bench, figures))
     shutil.rmtree(bench.checkpoints, ignore_errors=True)
     return figures.model_copy(update={"seconds": round(seconds, 2)})
@@ -272,9 +275,9 @@ def _said(bench: Workbench, error: Exception) -> Exception:
 
 def _attached(bench: Workbench) -> AdaptedModel:
     config, model = bench.config, bench.served.model
-    at = config.adapter.at
+    at = config.adapter.all_places
     try:
-        return attach(model, AdapterBank(), model.default_places() if at == "auto" else at)
+        return attach(model, AdapterBank(), model.default_places() if at is None else at)
     except AttachError as error:
         raise ConfigError(f"{config.source_file}: adapter.at: {error}") from None
 

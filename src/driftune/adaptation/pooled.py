@@ -55,11 +55,12 @@ class Pooled:
 def pooled_start(
     bench: Workbench,
     adapted: AdaptedModel,
+    at: tuple[str, ...],
     make: Callable[[Examples], Adapter],
     workers: int,
     alive: Callable[[], None],
 ) -> Pooled | None:
-    """The day's pooled start: read, or made now and kept for the others of the day.
+    """The day's pooled start at some places: read, or made and kept for the others of the day.
 
     ``make`` gives an untrained adapter for examples; ``alive`` is called again and again. None
     where no adapter can be trained on all domains' rows: the frozen model overflows on some.
@@ -68,7 +69,7 @@ def pooled_start(
         LakeError: when a day is missing or damaged.
         DeviceMemoryError: when the device's memory does not suffice.
     """
-    folder = bench.project.workspace.pooled / _name(bench)
+    folder = bench.project.workspace.pooled / _name(bench, at)
     with _alone(folder, alive):
         try:
             adapter, card = load_adapter(folder, backbone=bench.served.backbone)
@@ -76,15 +77,15 @@ def pooled_start(
             if folder.exists():
                 log.warning("%s; it is made anew", error)
             try:
-                found = _train(bench, adapted, make, workers, alive)
+                found = _train(bench, adapted, _checkpoint(bench, at), make, workers, alive)
             except NotFiniteError:
                 log.warning(
                     "%s: no pooled start: the frozen model overflows on a domain's rows",
                     bench.decision.day,
                 )
                 return None
-            save_adapter(folder, found, _card(bench))
-            shutil.rmtree(_checkpoint(bench), ignore_errors=True)
+            save_adapter(folder, found, _card(bench, at))
+            shutil.rmtree(_checkpoint(bench, at), ignore_errors=True)
             # What was made and what is read are the same: a start is what its files say.
             adapter, card = load_adapter(folder, backbone=bench.served.backbone)
     return Pooled(adapter, card.sha256)
@@ -93,6 +94,7 @@ def pooled_start(
 def _train(
     bench: Workbench,
     adapted: AdaptedModel,
+    checkpoint: Path,
     make: Callable[[Examples], Adapter],
     workers: int,
     alive: Callable[[], None],
@@ -122,7 +124,7 @@ def _train(
             seed=bench.config.seed,
             precision=settings.precision,
         ),
-        _checkpoint(bench) / "epochs",
+        checkpoint / "epochs",
         lambda *_: alive(),
     )
     (found,) = choose_together(adapted, [choice], workers, model.row_losses())
@@ -138,35 +140,36 @@ def _train(
         adapted.unload(NAME)
 
 
-def _name(bench: Workbench) -> str:
+def _name(bench: Workbench, at: tuple[str, ...]) -> str:
     """The name of a pooled start by all that it is made from."""
-    return f"{bench.decision.day}.{_mark(bench)}"
+    return f"{bench.decision.day}.{_mark(bench, at)}"
 
 
-def _mark(bench: Workbench) -> str:
+def _mark(bench: Workbench, at: tuple[str, ...]) -> str:
     config, day = bench.config, date.fromisoformat(bench.decision.day)
     made_from = [
         lake_version(bench.project.lake(), day),
         bench.served.backbone,
         bench.served.encoder.fingerprint,
-        config.adapter.model_dump(mode="json", exclude={"device", "trainer", "start"}),
+        config.adapter.model_dump(mode="json", exclude={"device", "trainer", "start", "at"}),
+        list(at),
         [config.gate.label_delay_hours, config.timezone, config.seed],
     ]
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def _card(bench: Workbench) -> dict[str, str]:
+def _card(bench: Workbench, at: tuple[str, ...]) -> dict[str, str]:
     return {
         "backbone": bench.served.backbone,
         "encoder": bench.served.encoder.fingerprint,
         "lake": lake_version(bench.project.lake(), date.fromisoformat(bench.decision.day)),
         "day": bench.decision.day,
-        "pooled": _mark(bench),
+        "pooled": _mark(bench, at),
     }
 
 
-def _checkpoint(bench: Workbench) -> Path:
-    return bench.project.workspace.staging / f"pooled-{_mark(bench)}"
+def _checkpoint(bench: Workbench, at: tuple[str, ...]) -> Path:
+    return bench.project.workspace.staging / f"pooled-{_mark(bench, at)}"
 
 
 @contextmanager

@@ -115,7 +115,8 @@ def cut(config: Config, time: np.ndarray, day: date, since: date | None = None) 
     first = starts[-1]
     if settings.start != "champion":
         first = max(first, int(np.searchsorted(time, usual)))
-    select = _instant(time, gate - round((gate - first) * settings.select_share))
+    share = settings.folds * settings.select_share
+    select = _instant(time, gate - round((gate - first) * share))
     return Cuts(starts, select, gate, day_rows)
 
 

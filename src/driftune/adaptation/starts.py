@@ -22,29 +22,34 @@ Progress = Callable[[str, int, int], None]
 class Start:
     """An adapter to train from, and the version that it is; 0: none.
 
-    ``pooled``: whether it is one of all domains.
+    ``pooled``: the hash of the files of one of all domains.
     """
 
     adapter: Adapter
     version: int
-    pooled: bool = False
+    pooled: str | None = None
+
+    @property
+    def at(self) -> tuple[str, ...]:
+        """The places of its kernels."""
+        return self.adapter.places
 
 
 def starts_of(
-    bench: Workbench, adapted: AdaptedModel, examples: Examples, pooled: Pooled | None
+    bench: Workbench, adapted: AdaptedModel, examples: Examples, pooled: Sequence[Pooled]
 ) -> list[Start]:
     """What the decision's training may start from; the first wins where others do no better.
 
-    It is the domain's champion, where that has the configured shape, else a new adapter; and the
-    ``pooled`` one, alone or beside it, as ``adapter.start`` says.
+    At each choice of places it is the domain's champion, where that has the configured shape and
+    sits there, else a new adapter; and the ``pooled`` ones, alone or beside it, as
+    ``adapter.start`` says.
     """
-    kind = bench.config.adapter.start
     found = []
-    if pooled is None or kind != "pooled":
-        found.append(_champion(bench, adapted, examples))
-    if pooled is not None:
-        found.append(Start(pooled.adapter, BASE, pooled=True))
-    return found
+    if not pooled or bench.config.adapter.start != "pooled":
+        found += [_champion(bench, adapted, at, examples) for at in _choices(bench, adapted)]
+        # The champion before new adapters at other places.
+        found.sort(key=lambda start: start.version == BASE)
+    return found + [Start(each.adapter, BASE, each.sha256) for each in pooled]
 
 
 def pooled_of(
@@ -52,31 +57,40 @@ def pooled_of(
     adapted: AdaptedModel,
     progress: Mapping[str, Progress],
     workers: int,
-) -> dict[str, Pooled | None]:
-    """The pooled start of each decision's day, by day; empty where none is wanted.
+) -> dict[str, list[Pooled]]:
+    """The pooled starts of each decision's day, by day, one at each choice of places.
+
+    Empty where none are wanted.
 
     Raises:
         LakeError, DeviceMemoryError: as ``pooled_start``.
     """
-    found: dict[str, Pooled | None] = {}
-    if benches[0].config.adapter.start == "champion":
-        return found
+    found: dict[str, list[Pooled]] = {}
     config = benches[0].config
-    make = partial(_new, adapted, NAME, wanted_kernel(config.adapter), config.seed)
-    alive = partial(_alive, [bench.decision_id for bench in benches], progress)
+    if config.adapter.start == "champion":
+        return found
+    wanted, alive = wanted_kernel(config.adapter), partial(_alive, benches, progress)
     for bench in benches:
         day = bench.decision.day
-        if day not in found:
-            make = partial(
-                _new, adapted, NAME, wanted_kernel(bench.config.adapter), bench.config.seed
-            )
-            found[day] = pooled_start(bench, adapted, make, workers, alive)
+        if day in found:
+            continue
+        found[day] = []
+        for at in _choices(bench, adapted):
+            make = partial(_new, adapted, NAME, wanted, config.seed, at)
+            made = pooled_start(bench, adapted, at, make, workers, alive)
+            found[day] += [] if made is None else [made]
     return found
 
 
-def _alive(decision_ids: Sequence[str], progress: Mapping[str, Progress]) -> None:
+def _choices(bench: Workbench, adapted: AdaptedModel) -> list[tuple[str, ...]]:
+    """The choices of places."""
+    sets = bench.config.adapter.places
+    return [adapted.at] if sets is None else [tuple(each) for each in sets]
+
+
+def _alive(benches: Sequence[Workbench], progress: Mapping[str, Progress]) -> None:
     """Keep all claims while all train together."""
-    for each in decision_ids:
+    for each in (bench.decision_id for bench in benches):
         if each in progress:
             try:
                 progress[each]("training the pooled start", 0, 1)
@@ -85,25 +99,33 @@ def _alive(decision_ids: Sequence[str], progress: Mapping[str, Progress]) -> Non
                 continue
 
 
-def _champion(bench: Workbench, adapted: AdaptedModel, examples: Examples) -> Start:
+def _champion(
+    bench: Workbench, adapted: AdaptedModel, at: tuple[str, ...], examples: Examples
+) -> Start:
     key, wanted = bench.decision.domain_key, wanted_kernel(bench.config.adapter)
     champion, bank = bench.champion()
     if champion.serves != BASE:
         held = bank.adapter(key)
-        if held.is_of(wanted, adapted.at):
+        if held.is_of(wanted, at):
             return Start(held, champion.serves)
-    return Start(_new(adapted, key, wanted, bench.seed, examples), BASE)
+    return Start(_new(adapted, key, wanted, bench.seed, at, examples), BASE)
 
 
 def _new(
-    adapted: AdaptedModel, name: str, wanted: IAKConfig, seed: int, examples: Examples
+    adapted: AdaptedModel,
+    name: str,
+    wanted: IAKConfig,
+    seed: int,
+    at: tuple[str, ...],
+    examples: Examples,
 ) -> Adapter:
-    """A new adapter, for which a few rows show how wide its places are."""
+    """A new adapter at these places; a few rows show how wide they are."""
     adapted.add(name, wanted, seed)
     adapted.build(*(each[:PROBE_ROWS] for each in examples.inputs))
     new = adapted.adapter(name)
     adapted.unload(name)
-    return new
+    kernels = dict(new.items())
+    return new if at == new.places else Adapter({place: kernels[place] for place in at})
 
 
 def wanted_kernel(settings: AdapterSettings) -> IAKConfig:

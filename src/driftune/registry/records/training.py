@@ -46,7 +46,7 @@ class TrainingFigures(Document):
 
     ``pooled``: SHA-256 of the pooled adapter that it could start from, None where there was none;
     ``start``: which it did start from, then, ``pooled`` or ``champion`` (a new one where there was
-    no champion).
+    no champion). ``at``: the places of its kernels, where they were chosen.
     ``trainer``: the kind of job of the user's own that did it, None of the built-in one;
     ``reported``: figures that such a job gave of itself, which nobody has checked.
     """
@@ -56,6 +56,7 @@ class TrainingFigures(Document):
     started_from: int | None = None
     pooled: str | None = None
     start: str | None = None
+    at: tuple[str, ...] | None = None
     split: SplitSpans | None = None
     beta: Figure = None
     best_epoch: int | None = None
