@@ -182,3 +182,25 @@ def test_decisions_end_as_usual_and_prune_drops_old_starts(
         os.utime(folder, (old, old))
         prune(pooled_world.config, ledger)
     assert not folder.exists()
+
+
+def test_places_and_start_are_chosen_by_folds_alike_alone_and_together(
+    pooled_world: World, decisions: list[str]
+) -> None:
+    choices = [["click_tower.1", "convert_tower.1"], ["representation"]]
+    chosen = {"start": "best", "at": choices, "folds": 2, "beta": [0.0], "epochs": 2}
+    world = World(pooled_world.root, adapter=chosen)
+    together = trained(world, decisions)
+    assert len(files(world)) == len(choices)
+    alone = {}
+    for each in decisions:
+        alone |= trained(world, [each])
+    assert {each: sha256 for each, (sha256, _) in alone.items()} == {
+        each: sha256 for each, (sha256, _) in together.items()
+    }
+    for each, (_, figures) in together.items():
+        adapter, _ = load_adapter(Workspace(world.config).challenger(each), backbone=None)
+        assert figures.at == adapter.places
+        assert [*adapter.places] in choices
+        assert figures.pooled is not None
+        assert figures.start in ("champion", "pooled")

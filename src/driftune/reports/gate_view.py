@@ -220,10 +220,13 @@ def training_view(training: TrainingFigures) -> TrainingView:
 
 
 def _started(training: TrainingFigures) -> str | None:
-    """What a training started from, in words."""
+    """What a training started from, and the places where those were chosen, in words."""
+    at = "" if training.at is None else f", at {', '.join(training.at)}"
     if training.start == "pooled" and training.pooled is not None:
-        return f"the adapter of all domains ({training.pooled[:12]})"
-    return None if training.started_from is None else champion_text(training.started_from)
+        return f"the adapter of all domains ({training.pooled[:12]}){at}"
+    if training.started_from is None:
+        return None
+    return f"{champion_text(training.started_from)}{at}"
 
 
 def _values(side: Side | None) -> dict[str, float]:
