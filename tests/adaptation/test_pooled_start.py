@@ -65,7 +65,7 @@ def test_a_domain_becomes_the_same_alone_and_beside_others(
 ) -> None:
     together = trained(pooled_world, decisions)
     (kept,) = files(pooled_world).items()
-    alone = {}
+    alone: dict[str, tuple[str, TrainingFigures]] = {}
     for each in decisions:
         for path in Workspace(pooled_world.config).pooled.glob("*/*"):
             path.unlink()
@@ -192,7 +192,7 @@ def test_places_and_start_are_chosen_by_folds_alike_alone_and_together(
     world = World(pooled_world.root, adapter=chosen)
     together = trained(world, decisions)
     assert len(files(world)) == len(choices)
-    alone = {}
+    alone: dict[str, tuple[str, TrainingFigures]] = {}
     for each in decisions:
         alone |= trained(world, [each])
     assert {each: sha256 for each, (sha256, _) in alone.items()} == {

@@ -246,9 +246,11 @@ def _mark(choice: Choice, frozen: str) -> str:
         for start in choice.starts
         for place, kernel in start.items()
     ]
-    settings = [asdict(choice.config), choice.domain, [*choice.windows], [*choice.betas], kernels]
-    if choice.folds > 1:
-        settings.append(choice.folds)
+    folds = [] if choice.folds == 1 else [choice.folds]
+    settings = [
+        *(asdict(choice.config), choice.domain, [*choice.windows], [*choice.betas], kernels),
+        *folds,
+    ]
     prints = [frozen, *map(fingerprint, choice.starts)]
     return mark(json.dumps(settings, sort_keys=True), prints, [choice.examples, choice.select])
 
