@@ -1,7 +1,7 @@
 """Cross-fitting: blocks that are left out choose start, window, β and epochs, all rows train."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,12 @@ def start(places: Sequence[str]) -> Adapter:
     return Adapter({place: kernels[place] for place in places})
 
 
-def choice(number: int, folds: int, checkpoint: Path | None = None, **more: object) -> Choice:
+def choice(
+    number: int,
+    folds: int,
+    checkpoint: Path | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Choice:
     """A domain's choice between the two places, one after the other and together."""
     return Choice(
         str(number),
@@ -56,7 +61,7 @@ def choice(number: int, folds: int, checkpoint: Path | None = None, **more: obje
         checkpoint,
         others=[start(PLACES[1:]), start(PLACES)],
         folds=folds,
-        **more,
+        progress=progress,
     )
 
 
