@@ -259,11 +259,11 @@ class Config(Section):
     def _places_exist(self) -> "Config":
         """Those of the built-in model: each layer of a tower, a tower, what both read."""
         layers = 2 * len(self.backbone.hidden) + 1
-        if self.recommender is not None or self.adapter.at == "auto":
+        if self.recommender is not None:
             return self
         towers = ("click_tower", "convert_tower")
         places = [f"{tower}.{number}" for tower in towers for number in range(layers)]
-        for place in self.adapter.at:
+        for place in self.adapter.all_places or []:
             if place not in (*places, *towers, "representation"):
                 raise ValueError(
                     f"adapter.at: {place!r} is no place of the model; there are click_tower.0 to "

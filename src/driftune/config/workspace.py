@@ -59,6 +59,11 @@ class Workspace:
         """Adapter files of a decision's challenger, until it is promoted."""
         return self.challengers / decision_id
 
+    @property
+    def pooled(self) -> Path:
+        """Adapter files of pooled starts, named by what they were made from."""
+        return self.home / "pooled"
+
     def trainer(self, decision_id: str) -> Path:
         """What is known of a decision's training job of the user's own while it runs (JSON)."""
         return self.home / "trainers" / f"{decision_id}.json"

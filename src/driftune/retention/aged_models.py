@@ -33,6 +33,21 @@ def aged_challengers(config: Config, ledger: Ledger, now: float) -> Iterator[Fin
             yield Aged("challengers", f"{path.name}: {ended}", (path,))
 
 
+def aged_pooled(config: Config, now: float) -> Iterator[Finding]:
+    """Pooled starts that nothing was trained from for long; what asks for one makes it anew."""
+    keep, folder = config.retention.caches, Workspace(config).pooled
+    for path in sorted(each for each in folder.glob("*") if each.is_dir()):
+        if path.suffix == ".part":
+            continue
+        if keep is None:
+            yield Kept("caches", "retention.caches is null: all")
+        elif now - path.stat().st_mtime > keep * DAY:
+            lock = path.with_name(f".{path.name}.lock")
+            yield Aged("caches", f"{path.name[:10]}: a pooled start", (path, lock))
+        else:
+            yield Kept("caches", f"pooled starts of the last {keep} days")
+
+
 def aged_adapters(config: Config, ledger: Ledger, now: float) -> Iterator[Finding]:
     """Versions that no rollback leads back to, and folders that the ledger does not name."""
     keep, home = config.retention.adapters, Workspace(config).adapters
