@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from driftune.errors import DriftuneError
-from driftune.registry.claims import HELD, OPEN, is_lost
+from driftune.registry.claims import HELD, is_lost
+from driftune.registry.indexes import is_asked, is_open
 from driftune.registry.ledger import Ledger
 from driftune.registry.newest import OLDEST_FIRST, age
 from driftune.registry.records import Decision, State
@@ -107,7 +108,7 @@ def is_decided_since(ledger: Ledger, day: date) -> bool:
 
 def open_decisions(ledger: Ledger) -> int:
     """How many decisions wait for approval, an adaptation or a look, or are being adapted."""
-    query = sa.select(sa.func.count()).where(decisions.c.state.in_(OPEN))
+    query = sa.select(sa.func.count()).where(is_open())
     ((count,),) = ledger.read(query)
     return int(count)
 
@@ -116,7 +117,7 @@ def held_decisions(ledger: Ledger) -> set[str]:
     """Ids of the decisions that a run holds, and whose claim is not lost."""
     with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         lost = is_lost(connection)
-    held = decisions.c.state.in_(HELD), decisions.c.lease_until.is_not(None), sa.not_(lost)
+    held = is_open(), decisions.c.state.in_(HELD), decisions.c.lease_until.is_not(None), sa.not_(lost)
     return {str(row[0]) for row in ledger.read(sa.select(decisions.c.id).where(*held))}
 
 
@@ -124,7 +125,7 @@ def judged_metrics(ledger: Ledger, metric: str) -> list[JudgedMetric]:
     """A metric of champion and challenger in all gate reports, by day, then last change."""
     sides = [decisions.c.gate[(side, metric)].as_float() for side in ("champion", "challenger")]
     query = sa.select(decisions.c.domain_key, decisions.c.state, *sides)
-    query = query.where(decisions.c.gate.is_not(None))
+    query = query.where(is_asked(), decisions.c.gate.is_not(None))
     rows = ledger.read(query.order_by(decisions.c.day, decisions.c.updated_at))
     return [JudgedMetric(*row) for row in rows]
 

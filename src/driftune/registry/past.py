@@ -6,6 +6,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from driftune.registry.ended import ENDED_AS, SAME
+from driftune.registry.indexes import is_open
 from driftune.registry.ledger import Ledger
 from driftune.registry.newest import OLDEST_FIRST
 from driftune.registry.records import Decision
@@ -81,6 +82,7 @@ def switched_by_hand(ledger: Ledger, first: date, before: date) -> set[str]:
 def waiting_challengers(ledger: Ledger, backbone: str, before: date) -> dict[str, Decision]:
     """By domain key the decision, of a day before, whose challenger waits."""
     rows = ledger.decisions(
+        is_open(),
         decisions.c.state == "waiting",
         decisions.c.day < before.isoformat(),
         decisions.c.backbone == backbone,

@@ -13,9 +13,11 @@ from driftune.registry.records.gate import GateReport
 from driftune.registry.records.scores import Scores
 from driftune.registry.records.states import State
 from driftune.registry.records.training import TrainingFigures
-from driftune.registry.schema import decisions
+from driftune.registry.schema import RULE_LENGTH, decisions
 
 DOCUMENTS = ("scores", "gate", "training")
+# Columns that say what a document says, for indexes.
+_COPIES = ("rule",)
 
 
 class DecisionEnd(TypedDict, total=False):
@@ -142,7 +144,7 @@ class Decision:
 def decision_query() -> sa.Select[tuple[str | int | float | None, ...]]:
     """Selects what ``Decision.of`` takes: the documents as text."""
     texts = [sa.cast(decisions.c[name], sa.Text).label(f"{name}_text") for name in DOCUMENTS]
-    return sa.select(*(each for each in decisions.c if each.name not in DOCUMENTS), *texts)
+    return sa.select(*(each for each in decisions.c if each.name not in (*DOCUMENTS, *_COPIES)), *texts)
 
 
 def written(values: DecisionEnd) -> dict[str, JsonValue]:
@@ -151,11 +153,18 @@ def written(values: DecisionEnd) -> dict[str, JsonValue]:
     for name, value in values.items():
         if isinstance(value, Document):
             columns[name] = value.document()
+            if isinstance(value, Scores):
+                columns["rule"] = rule_column(value)
         elif value is None or isinstance(value, str | int | float):
             columns[name] = value
         else:
             raise TypeError(f"{name}: {type(value).__name__} is no value of a decision")
     return columns
+
+
+def rule_column(scores: Scores) -> str:
+    """What the column ``rule`` holds of scores."""
+    return (scores.rule or "")[:RULE_LENGTH]
 
 
 def _holds(text: str | None) -> TypeGuard[str]:
