@@ -20,8 +20,8 @@ TABLES = {each.name: each for each in (decisions, checks, switches, adapters, da
 POOL = 64
 # Of ten domains so many are too small to be measured, as the long tail of a platform is.
 SMALL = 4
-SMALL_SCORES = json.dumps({"rule": None, "counts": {"rows": 96, "clicks": 3, "hours": 17,
-                           "reference_days": 28}, "reference": [], "limits": [0.001, 0.01]})  # fmt: skip
+SMALL_COUNTS = {"rows": 96, "clicks": 3, "hours": 17, "reference_days": 28}
+SMALL_SCORES = json.dumps({"rule": None, "counts": SMALL_COUNTS, "limits": [0.001, 0.01]})
 STATES = ("promoted", "rejected", "undecided", "superseded")
 ODDS = (0.5, 0.35, 0.1, 0.05)
 # Share of measured domains that drift on a day, and that are only watched.

@@ -21,10 +21,12 @@ from benchmarks.ledger_world import LedgerWorld, settle
 from benchmarks.site_world import BACKBONE
 from driftune.config import Config
 from driftune.config.loading import load_config
+from driftune.drift.rules import DUE, NEW_BACKBONE, NO_HISTORY
 from driftune.registry import checks, counts, decision_queries, past, redeciding
 from driftune.registry.ledger import Ledger
 from driftune.registry.overdue import end_outdated
 from driftune.registry.past_gains import first_looks
+from driftune.registry.served_days import first_days_served
 from driftune.registry.status import domain_names, domain_status
 from driftune.registry.waiting import looks_due
 from driftune.reports.summary import day_rows
@@ -150,6 +152,7 @@ def queries(config: Config, ledger: Ledger, last: date) -> dict[str, Callable[[]
     """What a day asks of the ledger (``day: ``), as the next one would, and what else is asked."""
     day = last + timedelta(days=1)
     before, ago = date.today(), last - timedelta(days=5)
+    names = list(ledger.champions())
     return {
         "domain_status": lambda: domain_status(ledger),
         "day: missed days (is_decided)": lambda: decision_queries.is_decided(ledger, last, 1),
@@ -159,11 +162,13 @@ def queries(config: Config, ledger: Ledger, last: date) -> dict[str, Callable[[]
         "day: domain_names": lambda: domain_names(ledger),
         "day: decisions_made": lambda: redeciding.decisions_made(ledger, day, 1, BACKBONE),
         "day: decision_ids": lambda: decision_queries.decision_ids(ledger, last),
-        "day: days_served": lambda: past.days_served(ledger, BACKBONE, day),
+        "day: first_days_served": lambda: first_days_served(
+            ledger, BACKBONE, day, 31, [NO_HISTORY, *DUE]
+        ),
         "day: standing_decisions": lambda: redeciding.standing_decisions(ledger, last, 1, BACKBONE),
         "day: decisions_between": lambda: past.decisions_between(ledger, ago, day),
         "day: last_finetunes": lambda: past.last_finetunes(ledger, BACKBONE, day),
-        "day: asked_by": lambda: past.asked_by(ledger, "new backbone", BACKBONE, day),
+        "day: asked_by": lambda: past.asked_by(ledger, NEW_BACKBONE, BACKBONE, day, names),
         "day: waiting_challengers": lambda: past.waiting_challengers(ledger, BACKBONE, day),
         "day: made_for_others": lambda: past.made_for_others(ledger, BACKBONE),
         "day: switched_by_hand": lambda: past.switched_by_hand(ledger, ago, day),

@@ -121,7 +121,7 @@ def _outdated(ledger: Ledger, backbone: str, day: date) -> dict[str, int]:
     found = made_for_others(ledger, backbone)
     if not found:
         return {}
-    known = asked_by(ledger, NEW_BACKBONE, backbone, day)
+    known = asked_by(ledger, NEW_BACKBONE, backbone, day, found)
     return {key: version for key, version in found.items() if key not in known}
 
 

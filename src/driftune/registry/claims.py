@@ -19,9 +19,7 @@ ATTEMPTS = 3
 
 def is_lost(connection: sa.Connection) -> sa.ColumnElement[bool]:
     """Claims whose lease has expired or whose owner was a process of this machine that ended."""
-    held = sa.and_(
-        is_open(), decisions.c.state.in_(HELD), decisions.c.lease_until.is_not(None)
-    )
+    held = sa.and_(is_open(), decisions.c.state.in_(HELD), decisions.c.lease_until.is_not(None))
     owners = connection.scalars(sa.select(decisions.c.owner).where(held)).all()
     left = [owner for owner in owners if owner and has_ended(owner)]
     return sa.and_(held, sa.or_(decisions.c.lease_until < time.time(), decisions.c.owner.in_(left)))

@@ -15,6 +15,9 @@ from driftune.registry.newest import OLDEST_FIRST, age
 from driftune.registry.records import Decision, State
 from driftune.registry.schema import decisions
 
+# Ids of one query: databases take some ten thousand values.
+AT_ONCE = 1000
+
 
 class Decided(NamedTuple):
     """A decision: columns of the ledger, and from its JSON the gate's ``gain``, the champion's
@@ -63,7 +66,12 @@ def decision_ids(ledger: Ledger, day: date) -> set[str]:
 
 def decisions_by_id(ledger: Ledger, ids: Collection[str]) -> dict[str, Decision]:
     """Whole decisions by id; those that the ledger lacks are left out."""
-    return {row.id: row for row in ledger.decisions(decisions.c.id.in_(ids))} if ids else {}
+    wanted = list(ids)
+    return {
+        row.id: row
+        for start in range(0, len(wanted), AT_ONCE)
+        for row in ledger.decisions(decisions.c.id.in_(wanted[start : start + AT_ONCE]))
+    }
 
 
 def decision_behind(ledger: Ledger, key: str, version: int) -> Decision | None:
@@ -117,7 +125,12 @@ def held_decisions(ledger: Ledger) -> set[str]:
     """Ids of the decisions that a run holds, and whose claim is not lost."""
     with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         lost = is_lost(connection)
-    held = is_open(), decisions.c.state.in_(HELD), decisions.c.lease_until.is_not(None), sa.not_(lost)
+    held = (
+        is_open(),
+        decisions.c.state.in_(HELD),
+        decisions.c.lease_until.is_not(None),
+        sa.not_(lost),
+    )
     return {str(row[0]) for row in ledger.read(sa.select(decisions.c.id).where(*held))}
 
 

@@ -141,10 +141,13 @@ class Decision:
         return cls(**{**row, "state": State.read(row["state"])})
 
 
-def decision_query() -> sa.Select[tuple[str | int | float | None, ...]]:
-    """Selects what ``Decision.of`` takes: the documents as text."""
-    texts = [sa.cast(decisions.c[name], sa.Text).label(f"{name}_text") for name in DOCUMENTS]
-    return sa.select(*(each for each in decisions.c if each.name not in (*DOCUMENTS, *_COPIES)), *texts)
+def decision_query(*, documents: bool = True) -> sa.Select[tuple[str | int | float | None, ...]]:
+    """Selects what ``Decision.of`` takes: the documents as text; without ``documents`` none."""
+    held = [sa.cast(decisions.c[name], sa.Text) if documents else sa.null() for name in DOCUMENTS]
+    texts = [text.label(f"{name}_text") for name, text in zip(DOCUMENTS, held, strict=True)]
+    return sa.select(
+        *(each for each in decisions.c if each.name not in (*DOCUMENTS, *_COPIES)), *texts
+    )
 
 
 def written(values: DecisionEnd) -> dict[str, JsonValue]:
