@@ -32,6 +32,8 @@ from driftune.registry.waiting import looks_due
 from driftune.reports.summary import day_rows
 
 GOAL = 2.0
+# Seconds by the clock, and on the processor.
+Times = list[float]
 
 
 def main() -> None:
@@ -50,8 +52,9 @@ def main() -> None:
         given.domains, given.days = 500, 30
     with tempfile.TemporaryDirectory() as scratch, server(given.postgres) as url:
         figures = measure(given.folder or Path(scratch), given.domains, given.days, url)
-    rows = [[name, f"{seconds:.2f}"] for name, seconds in figures["seconds"].items()]
-    table([f"{given.days} days of {given.domains:,} domains", "seconds"], rows)
+    rows = [[name, *(f"{each:.2f}" for each in both)] for name, both in figures["seconds"].items()]
+    head = [f"{given.days} days of {given.domains:,} domains", "seconds", "on the processor"]
+    table(head, rows)
     finish(figures)
 
 
@@ -79,7 +82,7 @@ def measure(folder: Path, domains: int, days: int, url: str | None) -> dict[str,
     if not there:
         write_params(folder, url)
     config = load_config(params, env={})
-    seconds: dict[str, float] = {}
+    seconds: dict[str, Times] = {}
     with Ledger(config) as ledger:
         world = LedgerWorld(config, ledger, domains)
         if not there:
@@ -115,7 +118,7 @@ def write_params(folder: Path, url: str | None) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
 
 
-def in_processes(params: Path) -> dict[str, float]:
+def in_processes(params: Path) -> dict[str, Times]:
     """Commands as users start them, each a new process."""
     program = [sys.executable, "-m", "driftune.cli"]
     found = {"driftune --help (start-up alone)": timed(lambda: run([*program, "--help"]))}
@@ -133,19 +136,17 @@ def run(command: list[str]) -> str:
     return done.stdout
 
 
-def asked(config: Config) -> dict[str, float]:
+def asked(config: Config) -> dict[str, Times]:
     """Seconds of each query by name, in this process, which has read nothing of the ledger yet."""
-    found: dict[str, float] = {}
+    found: dict[str, Times] = {}
     with Ledger(config) as ledger:
         last = date.fromisoformat(ledger.days()[-1].day)
         for name, work in queries(config, ledger, last).items():
             say(f"{name} …")
             found[name] = timed(work)
-    found["all of a day's queries"] = sum(
-        value for name, value in found.items() if name.startswith("day: ")
-    )
-    found |= front(config, last)
-    return {name: round(value, 3) for name, value in found.items()}
+    of_a_day = [times for name, times in found.items() if name.startswith("day: ")]
+    found["all of a day's queries"] = [round(sum(each), 3) for each in zip(*of_a_day, strict=True)]
+    return found | front(config, last)
 
 
 def queries(config: Config, ledger: Ledger, last: date) -> dict[str, Callable[[], Any]]:
@@ -189,16 +190,17 @@ def queries(config: Config, ledger: Ledger, last: date) -> dict[str, Callable[[]
     }
 
 
-def front(config: Config, last: date) -> dict[str, float]:
+def front(config: Config, last: date) -> dict[str, Times]:
     """The front page's refresh after a day, as the daily run's report station does it."""
     return {}
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Seconds by the clock."""
-    start = time.perf_counter()
+def timed(work: Callable[[], object]) -> Times:
+    """Seconds by the clock, and on the processor, those of ended children too."""
+    start, before = time.perf_counter(), os.times()
     work()
-    return time.perf_counter() - start
+    spent = sum(os.times()[:4]) - sum(before[:4])
+    return [round(time.perf_counter() - start, 3), round(spent, 3)]
 
 
 if __name__ == "__main__":

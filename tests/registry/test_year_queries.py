@@ -64,7 +64,7 @@ def filled(request: pytest.FixtureRequest, ledger: Ledger) -> Ledger:
                 again.append({"decision_id": own, "successor": "x", "domain_key": key, "who": "w",
                               "reason": "", "at": 0.0, "state": before})  # fmt: skip
     made = {"domain_key": "home", "version": 1, "domain": "h", "sha256": "s", "created_at": 0.0,
-            "backbone": BACKBONES[0], "decision_id": rows[2]["id"], "reference_days": []}  # fmt: skip
+            "reference_days": [], "decision_id": rows[2]["id"], "backbone": "b"}  # fmt: skip
     with ledger.write() as connection:
         for row in rows:
             connection.execute(decisions.insert(), row)

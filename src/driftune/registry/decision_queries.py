@@ -13,6 +13,8 @@ from driftune.registry.indexes import is_asked, is_open
 from driftune.registry.ledger import Ledger
 from driftune.registry.newest import OLDEST_FIRST, age
 from driftune.registry.records import Decision, State
+from driftune.registry.records.decision import decision_query
+from driftune.registry.records.states import QUIET
 from driftune.registry.schema import decisions
 
 # Ids of one query: databases take some ten thousand values.
@@ -56,6 +58,27 @@ def decisions_of_day(ledger: Ledger, day: date) -> list[Decision]:
     return ledger.decisions(decisions.c.day == day.isoformat())
 
 
+def told_of_day(ledger: Ledger, day: date) -> list[tuple[Decision, str | None]]:
+    """The day's decisions, as ``decisions_of_day``, each with its rule; without the documents of
+    those that asked for nothing, which are most.
+    """
+    light = decision_query(documents=False).add_columns(decisions.c.rule)
+    order = (decisions.c.domain_key, *OLDEST_FIRST)
+    rows = ledger.read(light.where(decisions.c.day == day.isoformat()).order_by(*order))
+    quiet = {row.id for row in rows if row.rule is not None and row.state in QUIET}
+    whole = decisions_by_id(ledger, [row.id for row in rows if row.id not in quiet])
+    told: list[tuple[Decision, str | None]] = []
+    for row in rows:
+        own = whole.get(row.id)
+        if own is None:
+            values = {name: value for name, value in row._mapping.items() if name != "rule"}
+            told.append((Decision(**{**values, "state": State.read(row.state)}), row.rule or None))
+        else:
+            own = own.readable()
+            told.append((own, own.scores.rule))
+    return told
+
+
 def decision_ids(ledger: Ledger, day: date) -> set[str]:
     """The ids of the day's decisions, but for those that ended in an error: they are made anew."""
     query = sa.select(decisions.c.id).where(
@@ -97,7 +120,7 @@ def require_decided(ledger: Ledger, day: date) -> None:
     Raises:
         DriftuneError: naming the domains and what went wrong.
     """
-    newest = {row.domain_key: row for row in decisions_of_day(ledger, day)}
+    newest = {row.domain_key: row for row, _ in told_of_day(ledger, day)}
     wrong = [
         f"{row.domain} ({row.sentence})" for row in newest.values() if row.state == State.ERROR
     ]

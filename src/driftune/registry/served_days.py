@@ -1,6 +1,6 @@
 """Served days: the first days that confirmed who serves each domain, read along the index."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ class FirstDays(NamedTuple):
 
     Each domain's first ones, up to the ``count``-th that was found stable or new: of ``cut``
     domains (keys) there may be more. Days that neither confirm nor follow one of the rules asked
-    for are left out.
+    for are left out; of those that confirm, the state says stable and no more.
     """
 
     days: Mapping[str, list[ServedDay]]
@@ -38,35 +38,64 @@ def first_days_served(
     Of each domain and day the newest decision, as ``past.days_served``; those without one of the
     ``rules`` that were not found stable or new are left out.
     """
-    bounds = _bounds(backbone, before, count).cte("bounds")
-    own, other = decisions.alias("own"), decisions.alias("other")
-    place = sa.tuple_(own.c.revision, own.c.decided_at, own.c.id)
-    newer = sa.exists().where(
-        other.c.domain_key == own.c.domain_key,
-        other.c.day == own.c.day,
-        other.c.backbone == backbone,
-        sa.tuple_(other.c.revision, other.c.decided_at, other.c.id) > place,
-    )
-    told = sa.or_(own.c.state.in_(_CONFIRM), own.c.rule.is_(None), own.c.rule.in_(list(rules)))
-    query = (
-        sa.select(bounds.c.domain_key, bounds.c.version, own.c.day, own.c.state, own.c.rule,
-                  own.c.id, bounds.c.until)
-        .join_from(bounds, own, own.c.domain_key == bounds.c.domain_key)
-        .where(own.c.day > bounds.c.after, own.c.day <= sa.func.coalesce(bounds.c.until, "9"))
-        .where(own.c.backbone == backbone, own.c.champion_version == bounds.c.version)
-        .where(own.c.day < before.isoformat(), told, ~newer)
-        .order_by(own.c.domain_key, own.c.day)
-    )  # fmt: skip
-    rows = ledger.read(query)
-    blind = _blind(ledger, [row.id for row in rows if row.state not in _CONFIRM])
     days: dict[str, list[ServedDay]] = {}
-    for row in rows:
-        rule, score = blind.get(row.id, (row.rule or None, None))
-        days.setdefault(row.domain_key, []).append(
-            ServedDay(row.domain_key, row.version, date.fromisoformat(row.day), row.state, rule,
-                      score)
-        )  # fmt: skip
-    return FirstDays(days, {row.domain_key for row in rows if row.until is not None})
+    limits = _bounds(backbone, before, count)
+    # Asked for beside them it would be looked for once a row.
+    cut = {row.domain_key for row in ledger.read(limits) if row.until is not None}
+    bounds = limits.cte("bounds")
+    own = decisions.alias("own")
+    within = _within(bounds, own, backbone, before)
+    confirming = (
+        # One row a domain: a hundred thousand of them would take seconds.
+        sa.select(
+            bounds.c.domain_key,
+            bounds.c.version,
+            sa.func.aggregate_strings(own.c.day, ","),
+        )
+        .join_from(bounds, own, within)
+        .where(own.c.state.in_(_CONFIRM))
+        .group_by(bounds.c.domain_key, bounds.c.version)
+    )
+    for key, version, text in ledger.read(confirming):
+        days[key] = [
+            ServedDay(key, version, date.fromisoformat(day), State.STABLE.value, None, None)
+            for day in text.split(",")
+        ]
+    ruled = sa.or_(own.c.rule.is_(None), own.c.rule.in_(list(rules)))
+    others = sa.select(own.c.id, bounds.c.version).join_from(bounds, own, within)
+    found = ledger.read(others.where(own.c.state.not_in(_CONFIRM), ruled))
+    for day in _others(ledger, {row.id: row.version for row in found}):
+        days.setdefault(day.domain_key, []).append(day)
+    return FirstDays({key: sorted(own, key=_day) for key, own in days.items()}, cut)
+
+
+def _day(served: ServedDay) -> date:
+    return served.day
+
+
+def _within(
+    bounds: sa.CTE, own: sa.FromClause, backbone: str, before: date
+) -> sa.ColumnElement[bool]:
+    """Decisions that count of a domain and day, under the champion of now, within the bounds."""
+    other = decisions.alias("other")
+    newer = sa.exists(
+        sa.select(other.c.id).where(
+            other.c.domain_key == own.c.domain_key,
+            other.c.day == own.c.day,
+            other.c.backbone == backbone,
+            sa.tuple_(other.c.revision, other.c.decided_at, other.c.id)
+            > sa.tuple_(own.c.revision, own.c.decided_at, own.c.id),
+        )
+    )
+    return sa.and_(
+        own.c.domain_key == bounds.c.domain_key,
+        own.c.day > bounds.c.after,
+        own.c.day <= sa.func.coalesce(bounds.c.until, "9"),
+        own.c.day < before.isoformat(),
+        own.c.backbone == backbone,
+        own.c.champion_version == bounds.c.version,
+        ~newer,
+    )
 
 
 def _bounds(backbone: str, before: date, count: int) -> sa.Select[Any]:
@@ -104,12 +133,13 @@ def _bounds(backbone: str, before: date, count: int) -> sa.Select[Any]:
     )  # fmt: skip
 
 
-def _blind(ledger: Database, ids: list[str]) -> dict[str, tuple[str | None, float | None]]:
-    """Rule and score of decisions by id."""
-    found: dict[str, tuple[str | None, float | None]] = {}
-    for start in range(0, len(ids), AT_ONCE):
-        query = sa.select(
-            decisions.c.id, decisions.c.scores["rule"].as_string(), decisions.c.score
-        ).where(decisions.c.id.in_(ids[start : start + AT_ONCE]))
-        found |= {own: (rule, score) for own, rule, score in ledger.read(query)}
-    return found
+def _others(ledger: Database, versions: Mapping[str, int]) -> Iterator[ServedDay]:
+    """Decisions by id with their rule and score; ``versions``: who served."""
+    wanted = list(versions)
+    for start in range(0, len(wanted), AT_ONCE):
+        rule = decisions.c.scores["rule"].as_string()
+        names = ("id", "domain_key", "day", "state", "score")
+        query = sa.select(*(decisions.c[name] for name in names), rule)
+        some = decisions.c.id.in_(wanted[start : start + AT_ONCE])
+        for own, key, day, state, score, said in ledger.read(query.where(some)):
+            yield ServedDay(key, versions[own], date.fromisoformat(day), state, said, score)
