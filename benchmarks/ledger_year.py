@@ -153,6 +153,7 @@ def queries(config: Config, ledger: Ledger, last: date) -> dict[str, Callable[[]
     """What a day asks of the ledger (``day: ``), as the next one would, and what else is asked."""
     day = last + timedelta(days=1)
     before, ago = date.today(), last - timedelta(days=5)
+    recent = day - timedelta(days=4)
     names = list(ledger.champions())
     return {
         "domain_status": lambda: domain_status(ledger),
@@ -167,7 +168,7 @@ def queries(config: Config, ledger: Ledger, last: date) -> dict[str, Callable[[]
             ledger, BACKBONE, day, 31, [NO_HISTORY, *DUE]
         ),
         "day: standing_decisions": lambda: redeciding.standing_decisions(ledger, last, 1, BACKBONE),
-        "day: decisions_between": lambda: past.decisions_between(ledger, ago, day),
+        "day: decisions_to_judge": lambda: past.decisions_to_judge(ledger, ago, recent, day),
         "day: last_finetunes": lambda: past.last_finetunes(ledger, BACKBONE, day),
         "day: asked_by": lambda: past.asked_by(ledger, NEW_BACKBONE, BACKBONE, day, names),
         "day: waiting_challengers": lambda: past.waiting_challengers(ledger, BACKBONE, day),

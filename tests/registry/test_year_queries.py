@@ -160,6 +160,22 @@ def test_weak_champions_are_those_of_the_newest_gate_that_compared_them(filled: 
     assert weak_champions(filled).keys() == wanted
 
 
+def test_decisions_to_judge_by_are_those_of_the_days_and_who_brought_champions(
+    filled: Ledger,
+) -> None:
+    since = BEFORE - timedelta(days=5)
+    plain = {(row.domain_key, row.day): row.id for row in every(filled) if row.day < str(BEFORE)}
+    found = {
+        (row.domain_key, row.day): row.id
+        for row in past.decisions_to_judge(filled, FIRST, since, BEFORE)
+    }
+    assert found == {
+        place: own
+        for place, own in plain.items()
+        if place[1] >= str(since) or filled.decision(own).state == "promoted"
+    }
+
+
 def test_what_a_rule_has_asked_for(filled: Ledger) -> None:
     plain = {
         row.domain_key

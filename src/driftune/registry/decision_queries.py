@@ -71,8 +71,7 @@ def told_of_day(ledger: Ledger, day: date) -> list[tuple[Decision, str | None]]:
     for row in rows:
         own = whole.get(row.id)
         if own is None:
-            values = {name: value for name, value in row._mapping.items() if name != "rule"}
-            told.append((Decision(**{**values, "state": State.read(row.state)}), row.rule or None))
+            told.append((Decision.of_row(row), row.rule or None))
         else:
             own = own.readable()
             told.append((own, own.scores.rule))
@@ -120,6 +119,11 @@ def require_decided(ledger: Ledger, day: date) -> None:
     Raises:
         DriftuneError: naming the domains and what went wrong.
     """
+    fault = sa.select(decisions.c.state).where(
+        decisions.c.day == day.isoformat(), decisions.c.state == State.ERROR.value
+    )
+    if ledger.one(fault.limit(1)) is None:
+        return
     newest = {row.domain_key: row for row, _ in told_of_day(ledger, day)}
     wrong = [
         f"{row.domain} ({row.sentence})" for row in newest.values() if row.state == State.ERROR

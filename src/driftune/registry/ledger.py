@@ -139,7 +139,7 @@ class Ledger(Database):
         """Decisions by day, then domain, oldest first."""
         order = (decisions.c.day, decisions.c.domain_key, *OLDEST_FIRST)
         query = decision_query().where(*conditions).order_by(*order)
-        return [Decision.of(row._mapping) for row in self.read(query)]
+        return [Decision.of_row(row) for row in self.read(query)]
 
     def claim(self, decision_id: str) -> str | None:
         """Claim a decision that is free (see ``waiting``); None when there is nothing to adapt.

@@ -10,7 +10,7 @@ from driftune.registry.ended import ended_as
 from driftune.registry.indexes import is_asked, is_open
 from driftune.registry.ledger import Ledger
 from driftune.registry.newest import OLDEST_FIRST
-from driftune.registry.records import Decision
+from driftune.registry.records import Decision, State
 from driftune.registry.schema import (
     RULE_LENGTH,
     adapters,
@@ -56,6 +56,29 @@ def decisions_between(ledger: Ledger, first: date, before: date) -> list[Decisio
     return ledger.decisions(
         decisions.c.day < before.isoformat(), decisions.c.day >= first.isoformat()
     )
+
+
+def decisions_to_judge(ledger: Ledger, first: date, since: date, before: date) -> list[Decision]:
+    """As ``decisions_between``; of days before ``since`` those alone that brought a champion, each
+    where no newer one of its domain and day took its place.
+    """
+    other = decisions.alias("other")
+    newer = sa.exists(
+        sa.select(other.c.id).where(
+            other.c.domain_key == decisions.c.domain_key,
+            other.c.day == decisions.c.day,
+            sa.tuple_(other.c.revision, other.c.decided_at, other.c.id)
+            > sa.tuple_(decisions.c.revision, decisions.c.decided_at, decisions.c.id),
+        )
+    )
+    brought = ledger.decisions(
+        is_asked(),
+        decisions.c.state == State.PROMOTED.value,
+        decisions.c.day >= first.isoformat(),
+        decisions.c.day < min(since, before).isoformat(),
+        ~newer,
+    )
+    return brought + decisions_between(ledger, since, before)
 
 
 def days_served(

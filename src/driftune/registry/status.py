@@ -1,7 +1,7 @@
 """The domains at a glance: champion, last drift, last decision."""
 
 from datetime import UTC, datetime
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import sqlalchemy as sa
 
@@ -10,13 +10,12 @@ from driftune.registry.ended import ended_as
 from driftune.registry.indexes import is_asked
 from driftune.registry.ledger import BASE, Ledger
 from driftune.registry.records import Decision
-from driftune.registry.records.decision import decision_query
 from driftune.registry.records.states import QUIET
 from driftune.registry.schema import decisions, redecided
 from driftune.registry.stale_champions import stale_champions
 from driftune.registry.walks import domain_keys, newest_first, newest_of
 from driftune.registry.weak_champions import weak_champions
-from driftune.registry.why import why
+from driftune.registry.why import is_judged, why
 
 
 class DomainStatus(TypedDict):
@@ -47,7 +46,7 @@ def domain_status(ledger: Ledger) -> list[DomainStatus]:
     last, moved = _last(ledger), _moved(ledger)
     stale, weak = stale_champions(ledger), weak_champions(ledger)
     # Why a gate decided as it did stands in its report; all others tell it without documents.
-    told = decisions_by_id(ledger, [row.id for row in last.values() if row.state not in QUIET])
+    told = decisions_by_id(ledger, [row.id for row in last.values() if is_judged(row)])
     rows: list[DomainStatus] = []
     for key in sorted({*last, *champions}):
         decision, champion = last.get(key), champions.get(key)
@@ -64,20 +63,38 @@ def domain_status(ledger: Ledger) -> list[DomainStatus]:
                 "state": decision.state if decision else None,
                 "decision": decision.id if decision else None,
                 "stale": decision.stale if decision else None,
-                "why": why(told.get(decision.id, decision)) if decision else None,
+                "why": _why(decision, told.get(decision.id)) if decision else None,
                 "last_adaptation": moved.get(key),
             }
         )
     return sorted(rows, key=lambda row: row["domain"])
 
 
-def _last(ledger: Ledger) -> dict[str, Decision]:
-    """Each domain's newest decision, by key; without the documents."""
+class _Last(NamedTuple):
+    """A domain's newest decision, without its documents."""
+
+    domain_key: str
+    id: str
+    domain: str
+    day: str
+    state: str
+    score: float | None
+    stale: str | None
+    note: str | None
+    sentence: str
+
+
+def _last(ledger: Ledger) -> dict[str, _Last]:
+    """Each domain's newest decision, by key."""
     keys = domain_keys()
-    query = decision_query(documents=False).join_from(
+    query = sa.select(*(decisions.c[name] for name in _Last._fields)).join_from(
         keys, decisions, decisions.c.id == newest_of(keys.c.domain_key)
     )
-    return {row.domain_key: Decision.of(row._mapping) for row in ledger.read(query)}
+    return {row[0]: _Last(*row) for row in ledger.read(query)}
+
+
+def _why(row: _Last, whole: Decision | None) -> str:
+    return row.note or row.sentence if whole is None else why(whole)
 
 
 def _moved(ledger: Ledger) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """A decision of the ledger, typed; its JSON columns are parsed when they are first asked for."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Required, TypedDict, TypeGuard
+from typing import Any, Required, TypedDict, TypeGuard
 
 import sqlalchemy as sa
 from pydantic import JsonValue
@@ -16,8 +16,6 @@ from driftune.registry.records.training import TrainingFigures
 from driftune.registry.schema import RULE_LENGTH, decisions
 
 DOCUMENTS = ("scores", "gate", "training")
-# Columns that say what a document says, for indexes.
-_COPIES = ("rule",)
 
 
 class DecisionEnd(TypedDict, total=False):
@@ -136,6 +134,13 @@ class Decision:
         )
 
     @classmethod
+    def of_row(cls, row: sa.Row[Any]) -> "Decision":
+        """As ``of``, several times as fast; of several, the first columns are the decision's."""
+        values = list(row[:WIDTH])
+        values[_STATE] = State.read(values[_STATE])
+        return cls(*values)
+
+    @classmethod
     def of(cls, row: sa.RowMapping) -> "Decision":
         """The decision of a row of ``decision_query``."""
         return cls(**{**row, "state": State.read(row["state"])})
@@ -145,9 +150,12 @@ def decision_query(*, documents: bool = True) -> sa.Select[tuple[str | int | flo
     """Selects what ``Decision.of`` takes: the documents as text; without ``documents`` none."""
     held = [sa.cast(decisions.c[name], sa.Text) if documents else sa.null() for name in DOCUMENTS]
     texts = [text.label(f"{name}_text") for name, text in zip(DOCUMENTS, held, strict=True)]
-    return sa.select(
-        *(each for each in decisions.c if each.name not in (*DOCUMENTS, *_COPIES)), *texts
-    )
+    found = {each.name: each for each in decisions.c} | {text.name: text for text in texts}
+    return sa.select(*(found[name] for name in _NAMES))
+
+
+_NAMES = tuple(each.name for each in fields(Decision))
+WIDTH, _STATE = len(_NAMES), _NAMES.index("state")
 
 
 def written(values: DecisionEnd) -> dict[str, JsonValue]:
