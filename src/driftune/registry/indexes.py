@@ -5,7 +5,6 @@ reads an index, and of the rows those alone that it needs.
 """
 
 import logging
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, Index, inspect
@@ -36,7 +35,7 @@ def is_asked(table: sa.FromClause = decisions) -> sa.ColumnElement[bool]:
 
 
 def _index(
-    name: str, *columns: sa.Column[Any], where: sa.ColumnElement[bool] | None = None
+    name: str, *columns: sa.Column[str], where: sa.ColumnElement[bool] | None = None
 ) -> Index:
     if where is None:
         return Index(name, *columns)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -170,7 +170,7 @@ def last_finetunes(ledger: Ledger, backbone: str, before: date) -> list[LastFine
     """When each domain was decided for first and fine-tuned for last, before a day."""
     keys, own, acted = domain_keys(), decisions.alias("own"), decisions.alias("acted")
 
-    def one(table: sa.FromClause, query: sa.Select[Any]) -> sa.ScalarSelect[Any]:
+    def one(table: sa.FromClause, query: sa.Select[tuple[str]]) -> sa.ScalarSelect[str]:
         """The first row of a domain's decisions under the backbone."""
         same = table.c.domain_key == keys.c.domain_key, table.c.backbone == backbone
         earlier = table.c.day < before.isoformat()

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -42,7 +42,8 @@ def first_days_served(
     limits = _bounds(backbone, before, count)
     # Asked for beside them it would be looked for once a row.
     cut = {row.domain_key for row in ledger.read(limits) if row.until is not None}
-    bounds = limits.cte("bounds")
+    # PostgreSQL would put it in the place of its name, and look for each bound once a row, too.
+    bounds = limits.cte("bounds").prefix_with("MATERIALIZED", dialect="postgresql")
     own = decisions.alias("own")
     within = _within(bounds, own, backbone, before)
     confirming = (
@@ -98,7 +99,7 @@ def _within(
     )
 
 
-def _bounds(backbone: str, before: date, count: int) -> sa.Select[Any]:
+def _bounds(backbone: str, before: date, count: int) -> sa.Select[tuple[str, int, str, str | None]]:
     """Selects of each domain who serves it and the days (``after``, ``until``] that are read.
 
     What a version served on came after the day that it was made for. ``until``: null for all.

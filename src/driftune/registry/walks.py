@@ -3,8 +3,6 @@
 They read a few entries of the index per domain, however many days there are.
 """
 
-from typing import Any
-
 import sqlalchemy as sa
 
 from driftune.registry.newest import OLDEST_FIRST
@@ -24,7 +22,7 @@ def domain_keys(name: str = "domains") -> sa.CTE:
     return walk.union_all(sa.select(after).where(walk.c.domain_key.is_not(None)))
 
 
-def newest_first(table: sa.FromClause) -> list[sa.UnaryExpression[Any]]:
+def newest_first(table: sa.FromClause) -> list[sa.UnaryExpression[str]]:
     """``NEWEST_FIRST`` of decisions under another name."""
     return [table.c[column.name].desc() for column in OLDEST_FIRST]
 

@@ -1,7 +1,7 @@
 """Weak champions: who serves and was found worse than chance, or than plain rates, by a gate."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -68,7 +68,7 @@ def _served(table: sa.FromClause) -> sa.ColumnElement[int]:
     return sa.func.coalesce(serves, table.c.champion_version)
 
 
-def _newest_judged() -> sa.Select[Any]:
+def _newest_judged() -> sa.Select[tuple[str | int | None, ...]]:
     """Selects a ``_Judged`` of each domain: the newest, by day, then last change, that compared or
     brought who serves it now.
     """

@@ -61,7 +61,7 @@ def _stamp(history: History, entries: Sequence[DayEntry], release: str) -> str:
             [*history.stamps.get(entry.text, ())],
             entry.verdict,
             entry.record is not None,
-            "" if entry.quality is None else _hash([*map(dict, entry.quality.domains)]),
+            "" if entry.quality is None else json.dumps(entry.quality.domains),
         ]
         for entry in entries
     ]
@@ -75,8 +75,8 @@ def _stamp(history: History, entries: Sequence[DayEntry], release: str) -> str:
     return _hash([release, aged, days, known])
 
 
-def _hash(values: Sequence[object]) -> str:
-    text = json.dumps(values, sort_keys=True, default=str)
+def _hash(values: Sequence[Json]) -> str:
+    text = json.dumps(values)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
