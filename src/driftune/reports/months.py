@@ -40,7 +40,7 @@ def write_months(history: History, home: Path, release: str, rows: int) -> None:
     if len(history.domains) > rows:
         path = folder / "domains.js"
         kept.add(path.name)
-        names = [
+        names: list[Json] = [
             [key, visible(name), champion_text(history.champions[key])]
             for key, name in history.domains.items()
         ]
