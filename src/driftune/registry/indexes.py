@@ -60,7 +60,7 @@ INDEXES = (
     _index("decisions_asked_by_day", _d.day, _d.id, where=is_asked()),
     _index("checks_by_version", _c.domain_key, _c.version, _c.day),
     _index("checks_by_run", _c.as_of),
-    _index("checks_restored", _c.domain_key, where=_c.restored.is_not(None)),
+    _index("checks_restored", _c.day, where=_c.restored.is_not(None)),
 )
 # Of earlier releases; each is the beginning of one above.
 FORMER = ("ix_decisions_domain_key", "ix_decisions_day")
