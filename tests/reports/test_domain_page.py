@@ -155,10 +155,17 @@ def test_quiet_decisions_lose_their_pages_with_time_and_stay_on_their_day_s(site
     assert f'<tr id="{KEY}">' in text and "decision/" not in text
     # The one that follows no longer leads to it.
     assert f"decision/{FIRST}/" not in site.decision_text(PLAIN[0], rejected)
-    data = re.search(r"data-map-days>(.*?)</script>", site.text(), re.S)
-    assert data is not None
-    pages = json.loads(data[1])["domains"][0]["pages"]
+    march, april = (month_file(site, month) for month in ("2026-03", "2026-04"))
+    pages = march["domains"][KEY]["pages"] + april["domains"][KEY]["pages"]
     assert (pages[0], pages[1], pages[-1]) == ("0", "1", "1")
+
+
+def month_file(site: Site, month: str) -> dict[str, Any]:
+    """What a month's file of the map gives the page's script."""
+    text = site.text(f"data/{month}.js")
+    found = re.search(r'month\("([0-9-]+)", (.*)\);$', text.strip())
+    assert found is not None and found[1] == month
+    return json.loads(found[2])
 
 
 @pytest.mark.slow

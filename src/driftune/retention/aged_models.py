@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.registry.champions import adapter_folder
-from driftune.registry.claims import OPEN
+from driftune.registry.decision_queries import decisions_by_id
+from driftune.registry.indexes import OPEN
 from driftune.registry.ledger import Ledger
 from driftune.registry.mlflow_left import left_in_mlflow
 from driftune.registry.rollback import serviceable
@@ -16,8 +17,9 @@ from driftune.retention.found import Aged, Finding, Kept
 def aged_challengers(config: Config, ledger: Ledger, now: float) -> Iterator[Finding]:
     """Challengers whose decision ended long ago, or that no decision names."""
     keep, folder = config.retention.challengers, Workspace(config).challengers
-    held = {row.id: row for row in ledger.decisions()} if folder.exists() else {}
-    for path in sorted(each for each in folder.glob("*") if each.is_dir()):
+    folders = sorted(each for each in folder.glob("*") if each.is_dir())
+    held = decisions_by_id(ledger, [path.name for path in folders])
+    for path in folders:
         if path.suffix == ".part":
             # A leftover, see ``aged_days.leftovers``.
             continue
