@@ -210,7 +210,7 @@ def _parse(
     fields |= {column.name: column.value for column in evolution.kept}
     parsed = _parsed_sql(times, fields)
     if loaded.rows <= _SMALL_ROWS:
-        con.execute(f"CREATE TABLE parsed_rows AS SELECT * FROM ({parsed}) ORDER BY row_id")
+        _keep_rows(con, parsed)
         parsed = "FROM parsed_rows"
     elif tables or not _is_zoneless(config, loaded, evolution, times):
         # A view would be read by sessions of other zones, and its texts be parsed by each; and
@@ -219,6 +219,19 @@ def _parse(
     con.execute(f"CREATE VIEW parsed AS {parsed}")
     check_rows(con, config, loaded)
     return evolution, times, mixed
+
+
+def _keep_rows(con: Connection, parsed: str) -> None:
+    """Create ``parsed_rows``, in the order of delivery.
+
+    DuckDB writes a column of a table that never had a null as one that cannot have any: the lake's
+    files would differ from day to day. A row of nulls that comes and goes leaves them alike.
+    """
+    con.execute(f"CREATE TABLE parsed_rows AS SELECT * FROM ({parsed}) ORDER BY row_id")
+    con.execute(
+        "INSERT INTO parsed_rows BY NAME SELECT 0 AS row_id, '' AS file, 0 AS file_row;"
+        "DELETE FROM parsed_rows WHERE row_id = 0"
+    )
 
 
 def _written(con: Connection, parsed: str, file: Path) -> Path:

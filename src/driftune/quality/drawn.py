@@ -94,6 +94,8 @@ def most_frequent(
     import pyarrow.compute as pc
 
     places = np.flatnonzero(counts)
+    if not len(places):
+        return []
     found = values.take(pa.array(places))
     if not pa.types.is_string(found.type):
         found = found.cast(pa.string())
