@@ -4,10 +4,10 @@ import codecs
 from datetime import date, timedelta
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from driftune.config.base import Section, Share
-from driftune.config.days import checked_template
+from driftune.config.days import checked_template, names_day
 from driftune.config.explode import Explode
 from driftune.redact import redact
 
@@ -77,6 +77,9 @@ class Source(Section):
     With ``keep_columns`` the lake holds delivered columns that no role names, too.
     """
 
+    day_from: Literal["uri", "time"] = "uri"
+    """What says a row's day: `{day}` in `uri`; or with `time` its `columns.time` in `timezone`, of
+    files that hold many days, whose `uri` has no `{day}`."""
     uri: str = Field(repr=False)
     """Template of the day's files with `{day}`, or its form, such as `{day:%Y/%m/%d}`: path,
     `s3://`, `gs://`; globs allowed."""
@@ -98,8 +101,14 @@ class Source(Section):
 
     @field_validator("uri")
     @classmethod
-    def _has_day(cls, uri: str) -> str:
-        return checked_template(uri)
+    def _has_day(cls, uri: str, info: ValidationInfo) -> str:
+        if info.data.get("day_from") != "time":
+            return checked_template(uri)
+        if names_day(uri):
+            raise ValueError(
+                "names {day}, and source.day_from: time takes the day from each row; leave one out"
+            )
+        return uri
 
 
 class Resources(Section):

@@ -13,6 +13,7 @@ from driftune.drift.profiles import profile_path
 from driftune.errors import BackboneError
 from driftune.features.days import encoded_path
 from driftune.features.encoder import load_encoder
+from driftune.lake.many_days import INDEX
 from driftune.lake.store import LakeStore
 from driftune.lake.table import Lake
 from driftune.registry.decision_queries import open_decisions
@@ -110,6 +111,11 @@ def aged_caches(config: Config, now: float) -> Iterator[Finding]:
     if keep is None:
         yield Kept("caches", "retention.caches is null: all")
         return
+    for index in sorted(workspace.many_days.glob(f"*/{INDEX}")):
+        if now - index.stat().st_mtime > keep * DAY:
+            yield Aged(
+                "caches", f"{index.parent.name}: files of many days, by day", (index.parent,)
+            )
     # Of a lake in an object store, what is not read for long can be fetched again.
     for folder in (workspace.features, workspace.profiles, workspace.lake_cache):
         for path in sorted(folder.rglob("*.parquet")):
