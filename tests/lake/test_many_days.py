@@ -203,7 +203,14 @@ def test_what_has_no_day_is_refused_in_one_line(
         (
             {
                 "source": BY_TIME,
-                "tables": {"users": {"uri": "u.csv", "key": "user_id", "columns": ["seen"]}},
+                "tables": {
+                    "users": {
+                        "uri": "u.csv",
+                        "as_of": "latest",
+                        "key": "user_id",
+                        "columns": ["seen"],
+                    }
+                },
                 "columns": {"time": {"column": "users.seen"}},
             },
             "needs a time in the logs: columns.time = 'users.seen' is a column of a side table",

@@ -104,7 +104,7 @@ def _version(config: Config, found: Found, name: str, said: str) -> str:
 
 def _part(config: Config, found: Found, name: str, folder: Path) -> None:
     """Write the days of a file into ``folder``."""
-    path, said = bring(config, found, name, folder / "delivered")
+    path, said = bring(config, found, name, folder / "delivered" / Path(name).name)
     kind = format_of(config.source.format, path.name, said)
     file = hashed(path, said, kind, partitions_of(config, said))
     database = folder / "parts.duckdb"
@@ -244,9 +244,5 @@ def _digest(marks: list[str | int | list[tuple[str, str]]]) -> str:
 def span(files: list[PartedFile]) -> str:
     """The days that some files hold, in words."""
     days = sorted({day for file in files for day in file.days})
-    gap = (
-        ""
-        if not days or len(days) == (days[-1] - days[0]) // timedelta(days=1) + 1
-        else " with gaps"
-    )
-    return f"{days[0]} to {days[-1]}{gap}" if days else "no day"
+    whole = len(days) == (days[-1] - days[0]) // timedelta(days=1) + 1
+    return f"{days[0]} to {days[-1]}{'' if whole else ' with gaps'}"
