@@ -291,29 +291,14 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _items_are_listed(self) -> "Config":
+        time = self.columns.time.column
+        self.source.check_time(time, of_table=time is not None and self.is_of_table(time))
         explode, item = self.source.explode, self.columns.item
         if explode is not None and isinstance(item, str) and item not in explode.columns:
             there = ", ".join(explode.columns)
             raise ValueError(
                 f"columns.item = {item!r} is no column of source.explode.columns ({there}): every "
                 "element of a list would be the same item; name the list of items there"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _rows_have_times(self) -> "Config":
-        time, explode = self.columns.time.role, self.source.explode
-        if self.source.day_from != "time" or not isinstance(time, str):
-            return self
-        if self.is_of_table(time):
-            raise ValueError(
-                f"source.day_from = 'time' needs a time in the logs: columns.time = {time!r} is a "
-                "column of a side table; name one of the logs"
-            )
-        if explode is not None and time in explode.columns:
-            raise ValueError(
-                f"source.day_from = 'time' needs one time a row: columns.time = {time!r} is one "
-                "of source.explode.columns; name a time of the whole list"
             )
         return self
 
@@ -399,11 +384,6 @@ class Config(Section):
         inside = self.reference.first <= day <= self.reference.last
         template = (self.reference.uri if inside else None) or self.source.uri
         return self._absolute(with_day(template, day))
-
-    def day_by_time(self, day: date) -> bool:
-        """Whether the day's rows are those of its time in files that hold many days."""
-        inside = self.reference.first <= day <= self.reference.last
-        return self.source.day_from == "time" and not (inside and self.reference.uri)
 
     def table_uri(self, table: str, day: date) -> str:
         """The template of a side table's files of a day, absolute where it is a local path."""

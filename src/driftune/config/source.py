@@ -110,6 +110,29 @@ class Source(Section):
             )
         return uri
 
+    def check_time(self, time: str | None, *, of_table: bool) -> None:
+        """See that each delivered row has a time of its own where that says its day.
+
+        Args:
+            time: the column of the time; None where it is an expression.
+            of_table: whether that is a side table's.
+
+        Raises:
+            ValueError: where it has none.
+        """
+        if self.day_from != "time":
+            return
+        if of_table:
+            raise ValueError(
+                f"source.day_from = 'time' needs a time in the logs: columns.time = {time!r} is a "
+                "column of a side table; name one of the logs"
+            )
+        if self.explode is not None and time in self.explode.columns:
+            raise ValueError(
+                f"source.day_from = 'time' needs one time a row: columns.time = {time!r} is one "
+                "of source.explode.columns; name a time of the whole list"
+            )
+
 
 class Resources(Section):
     """What taking in a day may use: DuckDB's ``memory``; beyond it, files beside the staged day."""

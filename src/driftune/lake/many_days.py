@@ -91,7 +91,7 @@ def _version(config: Config, found: Found, name: str, said: str) -> str:
     """What a file is known by without reading it, and what of params.yaml says how it is read."""
     if found.is_local:
         now = Path(name).stat()
-        stamp = [now.st_size, now.st_mtime_ns, now.st_ctime_ns]
+        stamp = [f"{part}" for part in (now.st_size, now.st_mtime_ns, now.st_ctime_ns)]
     else:
         info = found.filesystem.info(name)
         marks = ("ETag", "etag", "generation", "md5Hash", "LastModified", "updated", "mtime")

@@ -134,7 +134,7 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
         SourceError: when no file is there, or one is empty or cannot be opened.
     """
     found = find(config, day)
-    files = _of_time(config, found, day) if found.names and config.day_by_time(day) else []
+    files = _of_time(config, found, day) if found.names and _is_by_time(config, day) else []
     if not found.names:
         uri = config.source_uri(day)
         beside = f" but {', '.join(found.ignored[:3])}" if found.ignored else ""
@@ -145,12 +145,19 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
     if found.ignored:
         names = ", ".join(Path(name).name for name in found.ignored[:3])
         log.info("%s: %d files beside the logs are ignored: %s", day, len(found.ignored), names)
-    if not config.day_by_time(day):
+    if not _is_by_time(config, day):
         for path, said in _brought(config, found, scratch):
             kind = format_of(config.source.format, path.name, said)
             files.append(hashed(path, said, kind, partitions_of(config, said)))
     tables = [fetch_table(config, name, day, scratch / "tables" / name) for name in config.tables]
     return Fetched(day, tuple(files), found.ignored, tuple(tables))
+
+
+def _is_by_time(config: Config, day: date) -> bool:
+    """Whether the day's rows are those of its time in files that hold many days."""
+    # reference.uri always names the day.
+    inside = config.reference.first <= day <= config.reference.last
+    return config.source.day_from == "time" and not (inside and config.reference.uri)
 
 
 def _of_time(config: Config, found: Found, day: date) -> list[SourceFile]:
@@ -235,7 +242,7 @@ def arrived(config: Config, day: date) -> bool:
         SourceError: when the source cannot be opened or listed, or a file of many days be read.
     """
     found = find(config, day)
-    if not found.names or not config.day_by_time(day):
+    if not found.names or not _is_by_time(config, day):
         return bool(found.names)
     from driftune.lake.many_days import parted_files
 
