@@ -116,9 +116,6 @@ def aged_caches(config: Config, now: float) -> Iterator[Finding]:
             yield Aged(
                 "caches", f"{index.parent.name}: files of many days, by day", (index.parent,)
             )
-    for part in sorted(workspace.many_days.glob(".*.part")):
-        if now - part.stat().st_mtime > AT_WORK:
-            yield Aged("leftovers", f"{part.name}: a file of many days, half read", (part,))
     # Of a lake in an object store, what is not read for long can be fetched again.
     for folder in (workspace.features, workspace.profiles, workspace.lake_cache):
         for path in sorted(folder.rglob("*.parquet")):
