@@ -99,6 +99,10 @@ def needed_days(config: Config, ledger: Ledger) -> dict[date, str]:
 def aged_caches(config: Config, now: float) -> Iterator[Finding]:
     """Encoded days and drift counts of contents that the lake no longer has."""
     keep, workspace, view = config.retention.caches, Workspace(config), Lake.of(config)
+    for index in sorted(workspace.many_days.glob(f"*/{INDEX}")):
+        if keep is not None and now - index.stat().st_mtime > keep * DAY:
+            what = f"{index.parent.name}: a file of many days, by day"
+            yield Aged("caches", what, (index.parent,))
     kept = set()
     try:
         encoder = load_encoder(workspace.model / "encoder")
@@ -111,11 +115,6 @@ def aged_caches(config: Config, now: float) -> Iterator[Finding]:
     if keep is None:
         yield Kept("caches", "retention.caches is null: all")
         return
-    for index in sorted(workspace.many_days.glob(f"*/{INDEX}")):
-        if now - index.stat().st_mtime > keep * DAY:
-            yield Aged(
-                "caches", f"{index.parent.name}: files of many days, by day", (index.parent,)
-            )
     # Of a lake in an object store, what is not read for long can be fetched again.
     for folder in (workspace.features, workspace.profiles, workspace.lake_cache):
         for path in sorted(folder.rglob("*.parquet")):
