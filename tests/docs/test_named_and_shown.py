@@ -133,6 +133,8 @@ def test_settings_that_pages_show_are_valid(tmp_path: Path) -> None:
         source = config.source
         if "tables" in more:
             assert config.tables["users"].logs_column == "user_id"
+        elif source.day_from == "time":
+            assert source.uri == "logs/all.parquet"
         elif source.explode:
             assert source.explode.columns == {"news": "impressions", "price": "page.items.price"}
         else:

@@ -291,6 +291,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _items_are_listed(self) -> "Config":
+        time = self.columns.time.column
+        self.source.check_time(time, of_table=time is not None and self.is_of_table(time))
         explode, item = self.source.explode, self.columns.item
         if explode is not None and isinstance(item, str) and item not in explode.columns:
             there = ", ".join(explode.columns)

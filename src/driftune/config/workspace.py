@@ -31,6 +31,11 @@ class Workspace:
         return self.home / "staging"
 
     @property
+    def many_days(self) -> Path:
+        """Files of many days, each version by day."""
+        return self.home / "many-days"
+
+    @property
     def model(self) -> Path:
         """Encoder, backbone and pre-training figures."""
         return self.home / "model"
