@@ -1,6 +1,8 @@
 """Commands of serving: write a bundle, score files with it."""
 
 import json
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +16,14 @@ if TYPE_CHECKING:
     from driftune.serving.export import Exported
 
 app = typer.Typer()
+
+
+class Program(StrEnum):
+    """A format of the programs of a bundle."""
+
+    torch = "torch"
+    onnx = "onnx"
+
 
 AsOf = Annotated[
     str | None,
@@ -36,6 +46,10 @@ def export(
         str | None,
         typer.Option(help="Also register it in MLflow: a version of this model, alias champion."),
     ] = None,
+    formats: Annotated[
+        list[Program] | None,
+        typer.Option("--format", help="Also write the model as a program; may be given twice."),
+    ] = None,
     config: ConfigPath = PARAMS,
     as_json: AsJson = False,
 ) -> None:
@@ -45,12 +59,13 @@ def export(
 
     if to is None and mlflow is None:
         raise typer.BadParameter("name a folder or URL with --to, or a model with --mlflow")
-    found, version = _export(config, to, as_of, mlflow)
+    found, version = _export(config, to, as_of, mlflow, [*(formats or ())])
     if to is not None:
         remember(load(config), to if is_url(to) else str(Path(to).resolve()), report_to)
     if as_json:
         more = {} if version is None else {"mlflow": {"model": mlflow, "version": version}}
-        typer.echo(json.dumps(found._asdict() | more, default=str))
+        programs = {name: each._asdict() for name, each in found.programs.items()}
+        typer.echo(json.dumps(found._asdict() | {"programs": programs} | more, default=str))
         return
     state = "written" if found.changed else "is as it was"
     if to is not None:
@@ -58,6 +73,11 @@ def export(
             f"{to}: bundle {found.bundle[:12]} {state}: {found.domains} domains, {found.adapters} "
             f"with an adapter, counters up to {found.day}, {found.size / 1e6:.1f} MB"
         )
+    for name, program in found.programs.items():
+        how = "is as it was"
+        if program.differs is not None:
+            how = f"scores as the scorer does, to {program.differs:.1g}"
+        say(f"{to or mlflow}: {name}: {program.path} {how}")
     if found.gone:
         say(
             f"{found.gone} of them have an adapter that cannot serve, and the base serves: the "
@@ -114,11 +134,15 @@ def score(
 
 
 def _export(
-    config: Path, to: str | None, as_of: str | None, registered: str | None = None
+    config: Path,
+    to: str | None,
+    as_of: str | None,
+    registered: str | None = None,
+    formats: Sequence[str] = (),
 ) -> "tuple[Exported, str | None]":
     from driftune.project import Project
     from driftune.serving.publish import export_to
 
     last = None if as_of is None else day_of(as_of)
     with Project(load(config)) as project:
-        return export_to(project, to, last, registered)
+        return export_to(project, to, last, registered, formats)

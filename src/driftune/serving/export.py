@@ -1,12 +1,12 @@
 """Export: all that scores need, written as a bundle."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from driftune.config import Config
 from driftune.errors import BundleError, ConfigError
@@ -33,20 +33,25 @@ from driftune.serving.manifest import (
     NAME,
     Domain,
     ForeignFileError,
+    Manifest,
     read_manifest,
     write_manifest,
 )
 from driftune.serving.parts import FOLDER, Part, drop_others, is_part, put
 from driftune.serving.presence import FOLDER as REPORTS
+from driftune.serving.programs.described import Made
 from driftune.serving.snapshot import take_snapshot
+
+if TYPE_CHECKING:
+    from driftune.serving.programs.formats import Format
 
 _LOCK = ".lock"
 
 
 class Exported(NamedTuple):
     """A bundle that was written: its hash, the last day of its counters, how many domains it knows,
-    how many of them have an adapter and how many one that cannot serve, its size in bytes, and
-    whether anything is new."""
+    how many of them have an adapter and how many one that cannot serve, its size in bytes, whether
+    anything is new, and its programs by format."""
 
     bundle: str
     day: date
@@ -55,21 +60,27 @@ class Exported(NamedTuple):
     gone: int
     size: int
     changed: bool
+    programs: dict[str, Made]
 
 
-def export(project: Project, to: Path, last: date | None = None) -> Exported:
+def export(
+    project: Project, to: Path, last: date | None = None, formats: Sequence[str] = ()
+) -> Exported:
     """Write a bundle of the champions of this moment, with counters up to the day ``last``.
 
     By default that is the newest day of the lake. The same state gives the same bytes. The manifest
-    comes last: killed before, the former bundle stays as it was.
+    comes last: killed before, the former bundle stays as it was. ``formats``: those of the programs
+    that it has, too (``serving.programs``).
 
     Raises:
-        BundleError: when the folder holds something else, or the project cannot be served.
+        BundleError: when the folder holds something else, the project cannot be served, or its
+            model not be exported in a format.
         LakeError, BackboneError, LedgerError: as what it reads.
     """
     config = project.config
     _check(config)
     _check_folder(to)
+    forms = _formats(formats)
     view = project.lake()
     days = [day for day in view.days if last is None or day <= last]
     if not days:
@@ -99,7 +110,12 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
             "domains": {key: asdict(each) for key, each in champions.items()},
             "parts": {name: part.as_json() for name, part in parts.items()},
         }
-        before = _mark_of(to)
+        before = _before(to)
+        programs: dict[str, Made] = {}
+        if forms:
+            from driftune.serving.exported_programs import with_programs
+
+            said, parts, programs = with_programs(project, to, said, parts, forms, before)
         write_manifest(to, said)
         drop_others(to, [*parts.values()])
     now = read_manifest(to)
@@ -110,8 +126,18 @@ def export(project: Project, to: Path, last: date | None = None) -> Exported:
         sum(each.part is not None for each in champions.values()),
         sum(each.problem is not None for each in champions.values()),
         sum(path.stat().st_size for path in to.rglob("*") if path.is_file()),
-        now.bundle != before,
+        before is None or now.bundle != before.bundle,
+        programs,
     )
+
+
+def _formats(names: Sequence[str]) -> "list[Format]":
+    """The formats of programs; what makes them is imported for those who ask for some."""
+    if not names:
+        return []
+    from driftune.serving.programs.formats import formats_of
+
+    return formats_of(names)
 
 
 def _of_project(project: Project, view: Lake, last: date) -> JsonObject:
@@ -134,10 +160,10 @@ def _of_project(project: Project, view: Lake, last: date) -> JsonObject:
     }
 
 
-def _mark_of(to: Path) -> str | None:
-    """The hash of the bundle that lies there; None where there is none that can be read."""
+def _before(to: Path) -> Manifest | None:
+    """The manifest of the bundle that lies there; None where there is none that can be read."""
     try:
-        return read_manifest(to).bundle
+        return read_manifest(to)
     except BundleError:
         return None
 

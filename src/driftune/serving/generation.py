@@ -89,15 +89,21 @@ def open_generation(bundle: Path, before: Generation | None = None) -> Generatio
     for _ in range(_TRIES):
         manifest = read_manifest(bundle)
         try:
-            return _opened(bundle, manifest, before)
+            return opened(bundle, manifest, before)
         except BundleError:
             if read_manifest(bundle).bundle == manifest.bundle:
                 raise
     raise BundleError(f"{bundle}: its manifest changes faster than it can be read")
 
 
-def _opened(bundle: Path, manifest: Manifest, before: Generation | None) -> Generation:
-    """What is the same as before is handed on; all else is read from bytes that were hashed."""
+def opened(bundle: Path, manifest: Manifest, before: Generation | None = None) -> Generation:
+    """The generation of a manifest whose parts a bundle has; it need not be written there yet.
+
+    What is the same as before is handed on; all else is read from bytes that were hashed.
+
+    Raises:
+        BundleError: in one line, when a part is missing or damaged.
+    """
     reading = Reading(bundle, manifest, None if before is None else before.manifest)
     try:
         reading.check_others()

@@ -9,9 +9,18 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, NotRequired, TypedDict, cast
 
 from driftune.errors import BundleError
-from driftune.io import DamagedFileError, Json, JsonObject, sealed, unsealed, write_json
+from driftune.io import (
+    DamagedFileError,
+    Json,
+    JsonObject,
+    json_text,
+    sealed,
+    unsealed,
+    write_json,
+)
 from driftune.serving.parts import Part
 from driftune.serving.places import Bucket, Folder, below
+from driftune.serving.programs.described import Programs, ProgramsSaid, programs_of
 from driftune.serving.roles import Role, Roles, roles_of
 
 FORMAT, NAME = 1, "manifest.json"
@@ -85,6 +94,7 @@ class Manifest:
     counters: tuple[Counter, ...]
     domains: Mapping[str, Domain]
     parts: Mapping[str, Part]
+    programs: Programs | None = None
 
     @cached_property
     def keys(self) -> dict[str, str]:
@@ -105,6 +115,11 @@ class Manifest:
 def write_manifest(bundle: Path, said: JsonObject) -> None:
     """Write a manifest, atomically, with its own hash in it."""
     write_json(bundle / NAME, sealed({"format": FORMAT, **said}))
+
+
+def manifest_of(said: JsonObject) -> Manifest:
+    """The manifest that ``write_manifest`` would write."""
+    return parse_manifest(json_text(sealed({"format": FORMAT, **said})).encode(), NAME)
 
 
 class Stamp(NamedTuple):
@@ -217,6 +232,7 @@ class _Said(TypedDict):
     counters: list[_CounterSaid]
     domains: dict[str, _DomainSaid]
     parts: dict[str, dict[str, str]]
+    programs: NotRequired[ProgramsSaid]
 
 
 def _own(said: _OwnSaid | None) -> Own | None:
@@ -275,4 +291,5 @@ def _manifest(said: _Said, mark: str) -> Manifest:
         ),
         domains={key: Domain(**each) for key, each in said["domains"].items()},
         parts={name: _part(files) for name, files in said["parts"].items()},
+        programs=programs_of(said["programs"]) if "programs" in said else None,
     )

@@ -1,6 +1,7 @@
 """The scorer: a bundle in memory, that scores rows as they are delivered."""
 
 import threading
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Self, TypedDict
@@ -96,6 +97,25 @@ class Scorer:
         p_click, p_convert = probabilities(now, given)
         return _answer(now, given, p_click, p_convert)
 
+    def inputs(self, rows: Rows) -> dict[str, Tensor]:
+        """What the bundle's programs take of rows (``driftune export --format``), by their names:
+        ``slots`` and the model's inputs, in the programs' order.
+
+        Raises:
+            RowsError: as ``score`` does.
+            BundleError: when the bundle has no programs.
+        """
+        now = self._now
+        said = now.manifest.programs
+        if said is None:
+            raise BundleError(
+                f"{self.bundle}: has no programs; export it with them: driftune export --to "
+                f"{self.bundle} --format torch"
+            )
+        given = now.read(now.with_columns(as_table(rows)))
+        inputs = (slots_in(now, given) + 1, *now.model.inputs(now.encode(given)))
+        return dict(zip(said.names, inputs, strict=True))
+
     def refresh(self) -> bool:
         """Take up the bundle's newest manifest; returns whether it was another one.
 
@@ -171,19 +191,26 @@ def probabilities(now: Generation, given: Given) -> tuple[np.ndarray, np.ndarray
 def _probabilities(now: Generation, given: Given) -> tuple[np.ndarray, np.ndarray | None]:
     if not len(given):
         return np.empty(0), np.empty(0) if now.model.conversions else None
-    inputs = now.model.inputs(now.encode(given))
-    slots = None
+    return scores_of(now, slots_in(now, given), now.model.inputs(now.encode(given)))
+
+
+def slots_in(now: Generation, given: Given) -> Tensor:
+    """The bank's slot of each row, (rows,) int64; −1 is the base path."""
+    of_value = torch.full((len(given.keys) + 1,), -1)
     if now.adapted is not None:
         of_value = now.adapted.slots([*given.keys, ""])
-        slots = of_value[torch.from_numpy(given.domain.codes)]
+    return of_value[torch.from_numpy(given.domain.codes)]
+
+
+def scores_of(
+    now: Generation, slots: Tensor, inputs: Sequence[Tensor]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """What ``probabilities`` gives for the model's inputs, of rows with these slots."""
     clicks, converts = [np.empty(0)], [np.empty(0)]
-    for start in range(0, len(given), CHUNK):
+    for start in range(0, len(slots), CHUNK):
         part = slice(start, start + CHUNK)
         some = tuple(each[part] for each in inputs)
-        if now.adapted is None or slots is None:
-            output = now.model(*some)
-        else:
-            output = now.adapted(slots[part], *some)
+        output = now.model(*some) if now.adapted is None else now.adapted(slots[part], *some)
         click, convert = (output, None) if isinstance(output, Tensor) else output
         clicks.append(torch.sigmoid(click.double()).numpy())
         if convert is not None:
