@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from driftune.errors import BundleError
 from driftune.models.adapters import Adapter, AdapterBank, attach
-from driftune.models.adapters.outputs import Output
+from driftune.models.adapters.outputs import Output, parts_of
 from driftune.models.recommender import Recommender
 from driftune.serving.generation import Generation
 from driftune.serving.model import copied
@@ -63,12 +63,10 @@ class Program(nn.Module):
             return changed
 
         output = self.model(*inputs) if self._run is None else self._run(serve, *inputs)
-        click, convert = (output, None) if isinstance(output, Tensor) else output
-        found = [torch.sigmoid(click.double())]
+        found = [torch.sigmoid(logit.double()) for logit in parts_of(output)]
         if self._conversions:
-            found.append(torch.sigmoid(convert.double()))
-            found.append(found[0] * found[1])
-        return dict(zip(self.outputs, found, strict=True))
+            return dict(zip(self.outputs, [*found, found[0] * found[1]], strict=True))
+        return {"p_click": found[0]}
 
 
 def program_of(now: Generation) -> Program:
