@@ -1,6 +1,5 @@
 """Programs of a bundle: the scores of the scorer, by torch or onnxruntime alone."""
 
-import io
 import json
 import subprocess
 import sys
@@ -81,6 +80,8 @@ def test_a_program_scores_as_the_scorer_does_with_torch_alone(served, tmp_path):
     assert said.encoder.sizes == scorer._now.card.sizes
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_program_is_kept_while_nothing_changes_and_is_of_no_place(served, tmp_path):
     first = exported(served, "torch")
     program = served.bundle / first.programs["torch"].path
@@ -89,7 +90,7 @@ def test_a_program_is_kept_while_nothing_changes_and_is_of_no_place(served, tmp_
     assert str(Path(__file__).parents[2]).encode() not in data
     with zipfile.ZipFile(program) as archive:
         [inputs] = [name for name in archive.namelist() if "sample_inputs" in name]
-        assert torch.load(io.BytesIO(archive.read(inputs)), weights_only=True) is None
+        assert archive.read(inputs) == b""
     written = program.stat().st_mtime_ns
     again = exported(served, "torch")
     assert again.programs["torch"] == (first.programs["torch"].path, None)
@@ -104,6 +105,8 @@ def test_a_program_is_kept_while_nothing_changes_and_is_of_no_place(served, tmp_
         Scorer.open(served.bundle).inputs(served.rows)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_cannot_be_made_leaves_the_former_bundle(served, monkeypatch):
     before = read_manifest(served.bundle).bundle
 
@@ -122,6 +125,8 @@ def test_what_cannot_be_made_leaves_the_former_bundle(served, monkeypatch):
     Scorer.open(served.bundle)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_program_that_scores_otherwise_is_not_written(served, monkeypatch):
     def wrong(now):
         made = program_of(now)
@@ -148,7 +153,8 @@ def kernels(config: KernelConfig, rows: int = 40):
     torch.manual_seed(5)
     model = ESMM([7, 5], 3, 4, [16, 8]).eval()
     inputs = torch.randint(0, 5, (rows, 2)), torch.randn(rows, 3)
-    adapted = attach(model, config, model.default_places(), ["a", "b"])
+    at = ["click_tower.0", "convert_tower.0"]
+    adapted = attach(model, config, at, ["a", "b"])
     adapted.build(*inputs)
     for parameter in adapted.bank.parameters():
         with torch.no_grad():
@@ -224,6 +230,8 @@ def test_the_reason_of_a_refusal_is_one_line(model, said):
     assert said in line and "\n" not in line and len(line) < 400
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_onnx_scores_as_the_scorer_does(served):
     onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
     pytest.importorskip("onnxscript", reason="the extra onnx is not installed")

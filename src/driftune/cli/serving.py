@@ -50,6 +50,10 @@ def export(
         list[Program] | None,
         typer.Option("--format", help="Also write the model as a program; may be given twice."),
     ] = None,
+    with_challengers: Annotated[
+        bool,
+        typer.Option("--with-challengers", help="Also those that wait, for score --shadow."),
+    ] = False,
     config: ConfigPath = PARAMS,
     as_json: AsJson = False,
 ) -> None:
@@ -59,7 +63,9 @@ def export(
 
     if to is None and mlflow is None:
         raise typer.BadParameter("name a folder or URL with --to, or a model with --mlflow")
-    found, version = _export(config, to, as_of, mlflow, [*(formats or ())])
+    found, version = _export(
+        config, to, as_of, mlflow, [*(formats or ())], challengers=with_challengers
+    )
     if to is not None:
         remember(load(config), to if is_url(to) else str(Path(to).resolve()), report_to)
     if as_json:
@@ -78,6 +84,13 @@ def export(
         if program.differs is not None:
             how = f"scores as the scorer does, to {program.differs:.1g}"
         say(f"{to or mlflow}: {name}: {program.path} {how}")
+    if with_challengers:
+        say(f"{found.challengers} challengers wait and are in it, to be scored and never served")
+    if found.lost:
+        say(
+            f"{found.lost} that wait cannot be scored: the bundle's manifest.json has the problem "
+            "of each"
+        )
     if found.gone:
         say(
             f"{found.gone} of them have an adapter that cannot serve, and the base serves: the "
@@ -99,6 +112,10 @@ def score(
     domain: Annotated[
         str | None, typer.Option(help="Name of a domain: score its rows alone.")
     ] = None,
+    shadow: Annotated[
+        bool,
+        typer.Option("--shadow", help="Also what waiting challengers would say, beside it."),
+    ] = False,
     config: ConfigPath = PARAMS,
     as_json: AsJson = False,
 ) -> None:
@@ -123,8 +140,8 @@ def score(
     with TemporaryDirectory(prefix="driftune-bundle-") as folder, progress():
         if bundle is None:
             bundle = folder
-            _export(config, bundle, as_of)
-        found = score_file(Scorer.open(bundle), source, out, domain, told)
+            _export(config, bundle, as_of, challengers=shadow)
+        found = score_file(Scorer.open(bundle, shadow=shadow), source, out, domain, told)
     if as_json:
         typer.echo(json.dumps(found._asdict(), default=str))
         return
@@ -139,10 +156,12 @@ def _export(
     as_of: str | None,
     registered: str | None = None,
     formats: Sequence[str] = (),
+    *,
+    challengers: bool = False,
 ) -> "tuple[Exported, str | None]":
     from driftune.project import Project
     from driftune.serving.publish import export_to
 
     last = None if as_of is None else day_of(as_of)
     with Project(load(config)) as project:
-        return export_to(project, to, last, registered, formats)
+        return export_to(project, to, last, registered, formats, challengers=challengers)

@@ -44,6 +44,19 @@ class Domain:
 
 
 @dataclass(frozen=True)
+class Challenger:
+    """An adapter that waits for the gate and never serves: the ``decision`` that it came of, its
+    ``day`` (ISO), the ``champion`` version that it is judged against, and the part that holds it;
+    ``problem``: why there is none."""
+
+    decision: str
+    day: str
+    champion: int
+    part: str | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
 class Own:
     """What a recommender of the user's own reads as it was logged: ``columns``, and of the user's
     past the newest ``length`` events, ``history`` of each."""
@@ -72,7 +85,8 @@ class Manifest:
     predicts them; ``precision``: what it computes in, ``fp32`` or ``bf16``; ``other``: whether
     unknown domains are one, called ``other``, and then ``known`` those that are not; ``text``:
     whether the logs are text files, which say no types; ``tables``: the column of rows that holds
-    the key of each side table.
+    the key of each side table; ``challengers``: those that wait, by the domain's key, None where
+    the bundle was exported without them.
     """
 
     bundle: str
@@ -95,6 +109,7 @@ class Manifest:
     domains: Mapping[str, Domain]
     parts: Mapping[str, Part]
     programs: Programs | None = None
+    challengers: Mapping[str, Challenger] | None = None
 
     @cached_property
     def keys(self) -> dict[str, str]:
@@ -199,6 +214,14 @@ class _DomainSaid(TypedDict):
     problem: NotRequired[str | None]
 
 
+class _ChallengerSaid(TypedDict):
+    decision: str
+    day: str
+    champion: int
+    part: str | None
+    problem: NotRequired[str | None]
+
+
 class _CounterSaid(TypedDict):
     key: list[str]
     numbers: list[int]
@@ -233,6 +256,7 @@ class _Said(TypedDict):
     domains: dict[str, _DomainSaid]
     parts: dict[str, dict[str, str]]
     programs: NotRequired[ProgramsSaid]
+    challengers: NotRequired[dict[str, _ChallengerSaid]]
 
 
 def _own(said: _OwnSaid | None) -> Own | None:
@@ -292,4 +316,9 @@ def _manifest(said: _Said, mark: str) -> Manifest:
         domains={key: Domain(**each) for key, each in said["domains"].items()},
         parts={name: _part(files) for name, files in said["parts"].items()},
         programs=programs_of(said["programs"]) if "programs" in said else None,
+        challengers=(
+            {key: Challenger(**each) for key, each in said["challengers"].items()}
+            if "challengers" in said
+            else None
+        ),
     )

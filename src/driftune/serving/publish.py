@@ -22,10 +22,12 @@ def export_to(
     last: date | None = None,
     registered: str | None = None,
     formats: Sequence[str] = (),
+    *,
+    challengers: bool = False,
 ) -> tuple[Exported, str | None]:
     """Write a bundle to a folder or to an address of an object store (``to``; None: to neither),
     and register it in MLflow as a version of the model ``registered``; returns that version, too.
-    ``formats``: those of the programs that it has.
+    ``formats``: those of the programs that it has; ``challengers``: whether it has those that wait.
 
     Raises:
         BundleError: when something else lies there, or the store does not take it.
@@ -40,7 +42,7 @@ def export_to(
             bundle = stack.enter_context(scratch(project.config, "bundle")) / "bundle"
         else:
             bundle = Path(to)
-        found = export(project, bundle, last, formats)
+        found = export(project, bundle, last, formats, challengers=challengers)
         if place is not None:
             found = found._replace(changed=publish(bundle, place))
         version = None if registered is None else register_bundle(project, bundle, registered)

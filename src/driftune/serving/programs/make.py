@@ -20,7 +20,7 @@ from driftune.serving.programs.described import File, Input, Made, Programs, Sch
 from driftune.serving.programs.formats import Format, versions_of
 from driftune.serving.programs.module import Program, program_of, slots_of
 from driftune.serving.programs.refused import why
-from driftune.serving.scorer import scores_of
+from driftune.serving.scores import scores_of
 
 TOLERATED = 1e-6
 # Rows by which a program is traced; it holds for any number of them.
