@@ -54,6 +54,10 @@ def export(
         bool,
         typer.Option("--with-challengers", help="Also those that wait, for score --shadow."),
     ] = False,
+    features: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the counters as Parquet, as feature stores read them."),
+    ] = None,
     config: ConfigPath = PARAMS,
     as_json: AsJson = False,
 ) -> None:
@@ -61,10 +65,18 @@ def export(
     from driftune.serving.known import remember
     from driftune.serving.places import is_url
 
-    if to is None and mlflow is None:
-        raise typer.BadParameter("name a folder or URL with --to, or a model with --mlflow")
+    if to is None and mlflow is None and features is None:
+        raise typer.BadParameter(
+            "name a folder or URL with --to, a model with --mlflow, or a folder with --features"
+        )
     found, version = _export(
-        config, to, as_of, mlflow, [*(formats or ())], challengers=with_challengers
+        config,
+        to,
+        as_of,
+        mlflow,
+        [*(formats or ())],
+        challengers=with_challengers,
+        features=features,
     )
     if to is not None:
         remember(load(config), to if is_url(to) else str(Path(to).resolve()), report_to)
@@ -84,6 +96,8 @@ def export(
         if program.differs is not None:
             how = f"scores as the scorer does, to {program.differs:.1g}"
         say(f"{to or mlflow}: {name}: {program.path} {how}")
+    if features is not None:
+        say(f"{features}: the counters of bundle {found.bundle[:12]}, up to {found.day}")
     if with_challengers:
         say(f"{found.challengers} challengers wait and are in it, to be scored and never served")
     if found.lost:
@@ -158,10 +172,13 @@ def _export(
     formats: Sequence[str] = (),
     *,
     challengers: bool = False,
+    features: Path | None = None,
 ) -> "tuple[Exported, str | None]":
     from driftune.project import Project
     from driftune.serving.publish import export_to
 
     last = None if as_of is None else day_of(as_of)
     with Project(load(config)) as project:
-        return export_to(project, to, last, registered, formats, challengers=challengers)
+        return export_to(
+            project, to, last, registered, formats, challengers=challengers, features=features
+        )
