@@ -14,6 +14,7 @@ from driftune.cli.options import PARAMS, AsJson, ConfigPath, day_of, load
 
 if TYPE_CHECKING:
     from driftune.serving.export import Exported
+    from driftune.serving.files import Scoring
 
 app = typer.Typer()
 
@@ -155,13 +156,24 @@ def score(
         if bundle is None:
             bundle = folder
             _export(config, bundle, as_of, challengers=shadow)
-        found = score_file(Scorer.open(bundle, shadow=shadow), source, out, domain, told)
+        by = _on_ray(config, bundle, shadow)
+        found = score_file(Scorer.open(bundle, shadow=shadow), source, out, domain, told, by)
     if as_json:
         typer.echo(json.dumps(found._asdict(), default=str))
         return
     say(f"{out}: {found.scored:,} rows scored")
     if found.left_in is not None:
         say(f"{found.left_in}: {found.left:,} rows could not be scored; why says what is wrong")
+
+
+def _on_ray(params: Path, bundle: str, shadow: bool) -> "Scoring | None":
+    """What scores on the cluster that params.yaml names; a bundle needs none, and is scored here
+    where there is none."""
+    if not params.exists() or (config := load(params)).runner.kind != "ray":
+        return None
+    from driftune.serving.on_ray import on_ray
+
+    return on_ray(config, bundle, shadow=shadow)
 
 
 def _export(
