@@ -6,7 +6,7 @@ import pytest
 
 from driftune.config import Config
 from driftune.errors import ConfigError, RowsError
-from driftune.serving import Scorer
+from driftune.serving import Scorer, formats
 from driftune.serving.files import score_file
 from driftune.serving.on_ray import on_ray
 
