@@ -86,6 +86,15 @@ def export(
         programs = {name: each._asdict() for name, each in found.programs.items()}
         typer.echo(json.dumps(found._asdict() | {"programs": programs} | more, default=str))
         return
+    if features is not None:
+        say(f"{features}: the counters of bundle {found.bundle[:12]}, up to {found.day}")
+    _tell(found, to)
+    if version is not None:
+        say(f"models:/{mlflow}@champion: version {version}, bundle {found.bundle[:12]}")
+
+
+def _tell(found: "Exported", to: str | None) -> None:
+    """Say what a bundle has."""
     state = "written" if found.changed else "is as it was"
     if to is not None:
         say(
@@ -96,11 +105,9 @@ def export(
         how = "is as it was"
         if program.differs is not None:
             how = f"scores as the scorer does, to {program.differs:.1g}"
-        say(f"{to or mlflow}: {name}: {program.path} {how}")
-    if features is not None:
-        say(f"{features}: the counters of bundle {found.bundle[:12]}, up to {found.day}")
-    if with_challengers:
-        say(f"{found.challengers} challengers wait and are in it, to be scored and never served")
+        say(f"{name}: {program.path} {how}")
+    if found.challengers:
+        say(f"{found.challengers} challengers wait: they are in it, and never serve")
     if found.lost:
         say(
             f"{found.lost} that wait cannot be scored: the bundle's manifest.json has the problem "
@@ -108,11 +115,9 @@ def export(
         )
     if found.gone:
         say(
-            f"{found.gone} of them have an adapter that cannot serve, and the base serves: the "
+            f"{found.gone} domains have an adapter that cannot serve, and the base serves: the "
             "bundle's manifest.json has the problem of each; see driftune doctor"
         )
-    if version is not None:
-        say(f"models:/{mlflow}@champion: version {version}, bundle {found.bundle[:12]}")
 
 
 @app.command()
