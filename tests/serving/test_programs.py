@@ -34,12 +34,12 @@ from tests.conftest import DOMAINS
 ALONE = """
 import json, sys
 import torch
-program = torch.export.load(sys.argv[1], extra_files=(extra := {"driftune.json": ""}))
+program = torch.export.load(sys.argv[1], extra_files=(extra := {"program.json": ""}))
 given = torch.load(sys.argv[2], weights_only=True)
 assert "driftune" not in sys.modules and "pyarrow" not in sys.modules
 found = program.module()(*given.values())
 torch.save(found, sys.argv[3])
-print(json.dumps({"said": json.loads(extra["driftune.json"]), "given": list(given)}))
+print(json.dumps({"said": json.loads(extra["program.json"]), "given": list(given)}))
 """
 
 
@@ -241,7 +241,7 @@ def test_onnx_scores_as_the_scorer_does(served):
     scorer = Scorer.open(served.bundle)
     given = {name: each.numpy() for name, each in scorer.inputs(served.rows).items()}
     assert [each.name for each in session.get_inputs()] == ["slots", "ids", "numbers"]
-    said = session.get_modelmeta().custom_metadata_map["driftune.json"]
+    said = session.get_modelmeta().custom_metadata_map["program.json"]
     assert json.loads(said)["slots"][DOMAINS[0]]["slot"] == 1
     names = [each.name for each in session.get_outputs()]
     wanted = scorer.score(served.rows)

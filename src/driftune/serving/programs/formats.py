@@ -17,7 +17,7 @@ from driftune.errors import BundleError
 from driftune.serving.programs.described import Programs
 
 # What a program's file says of itself: the JSON under this name.
-SAID = "driftune.json"
+SAID = "program.json"
 
 
 class Format(Protocol):
