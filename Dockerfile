@@ -1,5 +1,5 @@
 # docker build --tag driftune .
-# Build arguments: EXTRAS (ray, postgres, objects), TORCH_INDEX (index URL of another torch build).
+# Build arguments: EXTRAS (ray, postgres, objects, onnx), TORCH_INDEX (index URL of another torch build).
 FROM python:3.11-slim-bookworm AS build
 ARG EXTRAS=postgres,objects
 ARG TORCH_INDEX=

@@ -131,10 +131,14 @@ def run(
     wanted: Sequence[Policy],
     meter: WatchingMeter,
     days: Sequence[date],
+    recipe: str = "",
 ) -> dict[str, Kept]:
-    """Follow the policies that were not followed yet under these settings; all of them, by name."""
-    folder, mark = config.home / "policy-runs", _mark(config)
-    folder.mkdir(exist_ok=True)
+    """Follow the policies that were not followed yet under these settings; all of them, by name.
+
+    ``recipe``: what tells the runs of these settings from those of others in the same world.
+    """
+    folder, mark = config.home / "policy-runs" / recipe, _mark(config)
+    folder.mkdir(exist_ok=True, parents=True)
     found: dict[str, Kept] = {}
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         known = Outcomes(Path(scratch) / "outcomes")

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Creates $VENV with the locked versions; does nothing when interpreter, lock and project are unchanged.
-# EXTRAS: those to install (dev,docs,examples,postgres,ray); EDITABLE=: a copy of the project, not its folder.
+# EXTRAS: those to install (dev,docs,examples,onnx,postgres,ray); EDITABLE=: a copy of the project, not its folder.
 # BASE=serve: what scores need alone, in the place of all that the project needs.
 set -eu
 TORCH_INDEX=${TORCH_INDEX-}
-EXTRAS=${EXTRAS-dev,docs,examples,postgres,ray}
+EXTRAS=${EXTRAS-dev,docs,examples,onnx,postgres,ray}
 EDITABLE=${EDITABLE---editable}
 BASE=${BASE-base}
 version=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || {

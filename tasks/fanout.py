@@ -1,13 +1,11 @@
 """A day's domains at once: each a task, on threads, on processes or on a Ray cluster."""
 
 import os
-import socket
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from prefect import State, Task
 from prefect.futures import PrefectFuture
@@ -15,15 +13,14 @@ from prefect.settings import PREFECT_API_URL
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
 from driftune.config import Config
+from driftune.config.ray_cluster import INSTALL, require_answer, worker_environment
 from driftune.deployment.own_server import is_own
 from driftune.errors import ConfigError, DriftuneError
-from driftune.no_telemetry import QUIET, silence
+from driftune.no_telemetry import silence
 from driftune.observe.context import about, current
 from driftune.training.threads import one_thread
 
 Setting = Callable[[str], AbstractContextManager[Any]]
-# Ray itself asks an address at which nobody answers again and again, for minutes.
-PATIENCE_SECONDS = 10
 
 
 class FanOut:
@@ -122,14 +119,11 @@ def _ray(config: Config) -> tuple[TaskRunner[Any], Setting]:
         from prefect_ray import RayTaskRunner
         from prefect_ray.context import remote_options
     except ImportError:
-        raise ConfigError(
-            f"{config.source_file}: runner.kind = 'ray': Ray is not installed; run pip install "
-            "-c constraints.txt -e '.[ray]'"
-        ) from None
+        raise ConfigError(f"{config.source_file}: runner.kind = 'ray': {INSTALL}") from None
     _see_that_there_is_a_server("ray")
     address = config.runner.address or os.environ.get("RAY_ADDRESS")
     if address and not ray.is_initialized():
-        _see_that_it_answers(address)
+        require_answer(address)
     settings = {
         "runtime_env": {"env_vars": worker_environment()},
         "log_to_driver": False,
@@ -140,17 +134,6 @@ def _ray(config: Config) -> tuple[TaskRunner[Any], Setting]:
         return remote_options(**config.runner.options(domain))
 
     return RayTaskRunner(address=address, init_kwargs=settings), setting
-
-
-def worker_environment() -> dict[str, str]:
-    """What Ray's workers find in their environment beside its own.
-
-    Of a domain that needs no GPU (``runner.needs.gpus``) a worker sees none: by itself Ray would
-    show it all of the node's.
-    """
-    # Workers import the library, not the flows: nobody else would keep their telemetry off.
-    quiet = {name: os.environ[name] for name in QUIET if name in os.environ}
-    return {**quiet, "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
 
 
 def _ray_workers(config: Config) -> int:
@@ -166,21 +149,3 @@ def _see_that_there_is_a_server(kind: str) -> None:
             f"runner.kind = '{kind}': PREFECT_API_URL is not set, and every worker would start a "
             "Prefect server of its own; run prefect server start and set it"
         )
-
-
-def _see_that_it_answers(address: str) -> None:
-    parts = urlsplit(address if "://" in address else f"ray://{address}")
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-    if parts.hostname is None or port is None:
-        # auto, local: Ray's own words.
-        return
-    try:
-        socket.create_connection((parts.hostname, port), PATIENCE_SECONDS).close()
-    except OSError as error:
-        raise ConfigError(
-            f"runner.address: no Ray cluster answers at {address} ({error}); start one with ray "
-            "start --head, or name another"
-        ) from None

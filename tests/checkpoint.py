@@ -42,9 +42,11 @@ def validate_plainly(config: Config, staged: Staged) -> Checkpoint:
         # In one query: each would read and parse the day again.
         broken = ", ".join(f"count(*) FILTER (WHERE {rule.broken})" for rule in staged.rules)
         counted = one_row(con, f"SELECT {broken} FROM staged")
+        figures = ", ".join(f"max({rule.name})" for rule in summary)
         days = []
-        for rule in summary:
-            (observed,) = con.execute(f"SELECT max({rule.name}) FROM quality").fetchall()[0]
+        for rule, observed in zip(
+            summary, one_row(con, f"SELECT {figures} FROM quality"), strict=True
+        ):
             low = rule.bounds.get("min_value", -float("inf"))
             high = rule.bounds.get("max_value", float("inf"))
             success = observed is None or low <= observed <= high

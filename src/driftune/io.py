@@ -78,7 +78,9 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_sealed(path: Path, value: Mapping[str, Value]) -> None:
     """Write a JSON object with its checksum in it: of records that decide."""
-    write_json(path, sealed(json.loads(json_text(value))))
+    # Without an indent Python's own encoder is ten times as fast.
+    plain = json.dumps(value, sort_keys=True, allow_nan=False, default=str)
+    write_json(path, sealed(json.loads(plain)))
 
 
 def read_json(path: Path) -> Any:

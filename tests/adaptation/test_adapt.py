@@ -75,6 +75,8 @@ def test_a_decision_is_adapted_once(next_day_world: World, decision: str) -> Non
     assert row_of(next_day_world, decision) == row
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_stable_domain_is_adapted_when_a_person_asks(next_day_world: World, day: date) -> None:
     stable = pending(next_day_world, day, state="stable")
     assert run(next_day_world, stable) == "stable"
@@ -153,6 +155,8 @@ def test_a_fault_ends_the_claim_as_the_table_says(
         assert run(next_day_world, decision) in ("promoted", "rejected", "waiting")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_never_ends_fails_in_the_end(next_day_world: World, decision: str) -> None:
     for _ in range(ATTEMPTS):
         with pytest.raises(RegistryError):
@@ -161,6 +165,8 @@ def test_what_never_ends_fails_in_the_end(next_day_world: World, decision: str) 
     assert run(next_day_world, decision) == "failed"
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_decision_of_an_older_backbone_ends_as_superseded(
     next_day_world: World, decision: str
 ) -> None:
@@ -178,6 +184,8 @@ def test_a_decision_of_an_older_backbone_ends_as_superseded(
         assert ledger.champions() == {}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_backbone_pre_trained_while_it_is_adapted_for_supersedes_it(
     next_day_world: World, decision: str
 ) -> None:
@@ -193,6 +201,8 @@ def test_a_backbone_pre_trained_while_it_is_adapted_for_supersedes_it(
     assert run(next_day_world, decision, Pretrained()) == "superseded"
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_every_epoch_renews_the_claim_and_a_lost_one_ends_the_work(
     next_day_world: World, decision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +236,8 @@ def test_every_epoch_renews_the_claim_and_a_lost_one_ends_the_work(
     assert row_of(next_day_world, decision).gate is not None
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_step_that_is_tried_again_loads_nothing_again(
     next_day_world: World, day: date, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,8 @@ def test_the_report_says_who_was_judged_on_what(next_day_world: World, day: date
     assert judge(next_day_world, decision) == report
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_is_to_be_expected_is_held_against_challengers_of_days_before(
     next_day_world: World, day: date
 ) -> None:
@@ -104,6 +106,8 @@ def test_a_challenger_equal_to_the_promoted_champion_is_not_promoted(
     assert report.decision == "reject"
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_challenger_is_held_against_the_champion_and_not_against_the_base(
     next_day_world: World, day: date
 ) -> None:
@@ -116,6 +120,8 @@ def test_a_challenger_is_held_against_the_champion_and_not_against_the_base(
     assert against_champion.champion != against_base.champion
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_champion_whose_file_is_damaged_leaves_the_base_to_beat(
     next_day_world: World, day: date
 ) -> None:
@@ -161,6 +167,7 @@ def other_backbone(folder: Path) -> None:
         (other_backbone, "made for backbone 000000000000"),
     ],
 )
+@pytest.mark.few(1)
 def test_a_damaged_challenger_cannot_be_judged(
     next_day_world: World, day: date, damage: Callable[[Path], None], reason: str
 ) -> None:

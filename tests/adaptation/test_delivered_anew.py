@@ -91,6 +91,8 @@ def test_the_champion_is_stale_on_terminal_pages_and_in_a_message(
         assert changed in text and todo in text, page
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_one_that_was_taken_back_is_stale_no_more(lenient: World) -> None:
     world, day = lenient, lenient.day(3)
     promoted(world, day)

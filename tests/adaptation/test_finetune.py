@@ -41,6 +41,8 @@ def test_equal_input_gives_equal_bytes_and_the_seed_matters(
     assert train(next_day_world, decision) != first
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_decision_under_another_backbone_trains_nothing(next_day_world: World, day: date) -> None:
     decision = pending(next_day_world, day)
     config = next_day_world.config
@@ -76,6 +78,8 @@ def test_training_starts_from_the_champion_of_the_same_shape(
     assert card["training"]["split"] == figures.split.model_dump(by_alias=True)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_champion_and_challenger_are_scored_on_the_same_rows(
     next_day_world: World, day: date
 ) -> None:
@@ -106,6 +110,8 @@ def test_a_challenger_equal_to_its_champion_is_not_promoted(
     assert report.decision != "promote"
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_damaged_challenger_cannot_be_judged(next_day_world: World, day: date) -> None:
     decision = pending(next_day_world, day)
     train(next_day_world, decision)

@@ -190,6 +190,8 @@ def test_the_look_of_a_killed_process_is_taken_again_and_counts_once(
         assert len(ledger.switches(KEY)) == len(ledger.versions(KEY)) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_looks_end(small: tuple[World, str]) -> None:
     world, decision = small
     settings(world, ("min_rows: 400", "min_rows: 4000"), ("looks: 5", "looks: 3"))
@@ -288,7 +290,8 @@ def switched(world: World, day: date) -> None:
         ),
     ],
 )
-@pytest.mark.few(1)
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_overtakes_a_waiting_challenger_ends_it(
     small: tuple[World, str], happens: Callable[[World, date], None], note: str
 ) -> None:
@@ -303,6 +306,8 @@ def test_what_overtakes_a_waiting_challenger_ends_it(
         assert ledger.champion_version(KEY) == (1 if happens is switched else 0)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_look_that_fails_is_given_back_and_tried_again(small: tuple[World, str]) -> None:
     world, decision = small
     day = bring(world, world.day(4), coffee(world.day(4)))
@@ -316,6 +321,8 @@ def test_a_look_that_fails_is_given_back_and_tried_again(small: tuple[World, str
     assert again(world, decision, day) == "promoted"
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_s_decisions_share_the_error_in_whatever_order_they_are_judged(
     trained_world: World,
 ) -> None:

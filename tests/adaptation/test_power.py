@@ -138,6 +138,8 @@ def test_a_champion_s_auc_is_that_of_its_newest_gate_report(ingested_world: Worl
     assert set(found.values()) == {(0.7, False)}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_command_prints_a_table_or_json(ingested_world: World):
     options = ["gate", "--power", "--gain", "0.003", "-c", str(ingested_world.params)]
     told = CliRunner().invoke(app, options, env={"COLUMNS": "200"})

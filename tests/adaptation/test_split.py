@@ -93,6 +93,8 @@ def test_labels_of_training_rows_do_reach_training(trained_world: World, day: da
     assert train(trained_world, pending(trained_world, day)) != made
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_no_label_of_the_day_reaches_the_day_s_own_features(
     trained_world: World, day: date
 ) -> None:
@@ -103,6 +105,8 @@ def test_no_label_of_the_day_reaches_the_day_s_own_features(
     assert same_features(before, after)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_rows_of_one_instant_stay_together(trained_world: World) -> None:
     chosen = trained_world.day(3)
     frame = impressions(chosen, 2400)

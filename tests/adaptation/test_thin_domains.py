@@ -28,7 +28,7 @@ def brought(world: World, change: Change) -> str:
     return pending(world, day)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("change", "states"),
     [

@@ -100,6 +100,8 @@ def test_a_fault_of_one_leaves_the_others_as_they_would_be(
             assert hashlib.sha256(made).hexdigest() == alone[each]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_lost_claim_ends_its_own_training_and_no_other(
     next_day_world: World, decisions: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +122,8 @@ def test_a_lost_claim_ends_its_own_training_and_no_other(
     assert "failed" not in [found[each] for each in decisions[1:]]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_all_claims_of_a_group_are_kept_until_their_own_ends(
     next_day_world: World, decisions: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +152,8 @@ def test_all_claims_of_a_group_are_kept_until_their_own_ends(
         assert kept == set(decisions[number:])
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_lacked_memory_among_others_is_tried_alone(
     next_day_world: World, decisions: list[str]
 ) -> None:
@@ -183,6 +189,8 @@ def test_an_outcome_can_be_read_by_another_process(
     assert str(read["two"]) == "HTTPStatusError: 500 Server Error"
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_group_that_was_stopped_goes_on_in_another_group(
     next_day_world: World, decisions: list[str]
 ) -> None:
@@ -205,6 +213,8 @@ def test_a_group_that_was_stopped_goes_on_in_another_group(
     assert _trained(next_day_world, decisions[:2]) == alone
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_job_of_one_s_own_gets_one_decision_after_the_other(
     next_day_world: World, decisions: list[str]
 ) -> None:

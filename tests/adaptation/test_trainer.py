@@ -95,6 +95,8 @@ def test_rows_come_as_the_lake_and_the_model_have_them_and_none_of_the_gate(
     assert not Workspace(world.config).trainer(decision).exists()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_it_says_is_logged_without_secrets(
     next_day_world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -117,6 +119,8 @@ def test_what_it_says_is_logged_without_secrets(
         assert secret not in caplog.text + note
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_report_that_cannot_be_read_costs_no_adapter(
     next_day_world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

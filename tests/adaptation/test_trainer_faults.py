@@ -151,7 +151,7 @@ def with_nan(made: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=[wrong.name for wrong in WRONG])
-@pytest.mark.few(10)
+@pytest.mark.few(2)
 def test_a_job_that_fails_is_one_line_and_no_challenger(
     world: World, decision: str, made: Path, wrong: Wrong
 ) -> None:
@@ -171,6 +171,7 @@ def test_a_job_that_fails_is_one_line_and_no_challenger(
 
 
 @pytest.mark.parametrize("program", ["no-such-program", "./no/such.sh", "params.yaml"])
+@pytest.mark.few(1)
 def test_a_command_that_is_not_there(world: World, decision: str, program: str) -> None:
     name_trainer(world, [program, "train.py"])
     said = rf"params.yaml: adapter.trainer.command: there is no program '{program}'"
@@ -204,6 +205,7 @@ def test_a_job_that_takes_too_long_is_ended_with_all_that_it_started(
 
 
 @pytest.mark.parametrize("session", ["", "setsid"], ids=["its own session", "another session"])
+@pytest.mark.few(1)
 def test_what_a_job_leaves_running_ends_with_it(
     world: World, decision: str, made: Path, tmp_path: Path, session: str
 ) -> None:
@@ -221,6 +223,8 @@ def test_what_a_job_leaves_running_ends_with_it(
     folder.rmdir()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_failed_job_ends_the_decision_and_a_killed_one_lets_it_wait(
     next_day_world: World, made: Path
 ) -> None:

@@ -93,6 +93,8 @@ def test_notes_go_when_their_deadline_has_passed(next_day_world: World) -> None:
     assert kept == {"later", "damaged"}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_waiting_for_a_job_of_another_machine_counts_as_no_try(next_day_world: World) -> None:
     world = next_day_world
     decision = pending(world, world.day(3))
@@ -109,6 +111,8 @@ def test_waiting_for_a_job_of_another_machine_counts_as_no_try(next_day_world: W
         assert project.ledger.decision(decision).attempts == 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_rows_of_a_job_at_work_are_told_by_an_erasure(next_day_world: World) -> None:
 
     world = next_day_world

@@ -89,6 +89,8 @@ def test_rivals_have_as_many_parameters_and_settings_as_iak(backbone: ESMM) -> N
     assert len(settings) == 7
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_setting_is_chosen_without_the_test_rows(backbone: ESMM) -> None:
     method = next(
         each for each in methods(backbone, len(DOMAINS), quick=False) if each.name == "lora"

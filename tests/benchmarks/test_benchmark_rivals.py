@@ -74,6 +74,8 @@ def test_hamur_has_as_many_parameters_as_it_says(backbone: ESMM) -> None:
     assert parameters_of_one(fitted.adapted.adapter("pooled")) == fitted.parameters
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_every_rival_has_iak_s_size_at_iak_s_places(backbone: ESMM) -> None:
     sizes = {at: size_at(backbone, at, kernel) for kernel, at in PLACES}
     for method in placed(backbone, len(DOMAINS)):
@@ -191,6 +193,8 @@ def test_the_pull_s_gradient_leads_back_to_the_champion() -> None:
     assert divergence(now.detach() - now.grad, last) < before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_stronger_pull_stays_closer_to_the_champion(backbone: ESMM) -> None:
     distances = []
     for strength in (0.0, *PULLS, 1e4):

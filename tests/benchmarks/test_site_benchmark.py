@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.site import REFRESHES, measure
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_site_s_benchmark_counts_every_page(tmp_path: Path) -> None:
     days, domains = 4, 3
     figures = measure(tmp_path, days, domains)

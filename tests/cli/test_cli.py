@@ -185,6 +185,8 @@ def test_wrong_usage_says_how(driftune: Driftune, make_world, arguments: tuple[s
     assert "Usage: " in done.err and "driftune" in done.err
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     done = process("status", "--debug", folder=tmp_path)
     assert done.code != 0

@@ -111,6 +111,8 @@ def test_what_does_not_load_is_not_written(
     assert list((logs.parent / "a[1]").iterdir()) == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_path_with_signs_is_read_again(
     logs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,6 +37,8 @@ def test_a_template_that_tells_no_days_apart_is_refused(
         _ = make_world(source={"uri": template}).config
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_files_by_hour_in_folders_by_month(make_world: Callable[..., World]) -> None:
     world = make_world(source={"uri": "logs/{day:%Y/%m}/{day:%y%m%d}-*.parquet"})
     day = impressions(FIRST, rows=300)

@@ -134,6 +134,8 @@ def test_expectations_with_statements_of_their_own_are_refused(
     assert why in str(refused.value)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_duckdb_is_loaded_only_for_expressions(make_world: Callable[..., World]) -> None:
     world = make_world()
     script = (

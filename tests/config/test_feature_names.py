@@ -31,6 +31,7 @@ ITEMS = {"uri": "i-{day}.csv", "key": "item_id", "columns": ["cost"]}
         ("random()", "calls random"),
     ],
 )
+@pytest.mark.few(3)
 def test_an_expression_that_tells_the_label_is_one_line(
     make_world: Make, sql: str, why: str
 ) -> None:

@@ -71,6 +71,7 @@ def load(folder: Path, env: dict[str, str] | None = None, **changes: Any) -> Con
         ({"columns__time": "event_time"}, "columns.time = 'event_time'"),
     ],
 )
+@pytest.mark.few(6)
 def test_a_wrong_value_names_file_key_and_choice(
     tmp_path: Path, changes: dict[str, Any], wanted: str
 ) -> None:
@@ -213,6 +214,7 @@ def test_without_a_role_the_defaults_are_those_that_need_none(tmp_path: Path) ->
     ],
     ids=["brackets", "dashes", "braces", "marks", "blanks", "no character"],
 )
+@pytest.mark.few(1)
 def test_a_text_that_is_nested_without_end_is_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(text, encoding="utf-8")

@@ -269,6 +269,7 @@ def test_a_wrong_key_is_one_line(tmp_path: Path, wrong: Wrong) -> None:
 
 
 @pytest.mark.parametrize("name", NO_YAML)
+@pytest.mark.few(3)
 def test_a_text_that_is_no_yaml_is_one_line(tmp_path: Path, name: str) -> None:
     text, said = NO_YAML[name]
     path = tmp_path / "params.yaml"

@@ -20,7 +20,7 @@ Make = Callable[..., World]
 ALL = cases(FIRST)
 
 
-@pytest.mark.few(25)
+@pytest.mark.few(6)
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in ALL])
 def test_what_was_delivered_arrives(make_world: Make, tmp_path: Path, case: Case) -> None:
     domain = ["scene", "region"]

@@ -445,6 +445,8 @@ def test_places_have_widths_and_what_lies_below(config: Config) -> None:
     assert all(each.below is not None and 0 < each.below <= 1 for each in places.values())
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_speed_is_measured_for_many_domains(config: Config) -> None:
     speed = measure(made(Sound, config))
     assert set(speed.by_domains) == set(DOMAINS)

@@ -60,6 +60,7 @@ def test_a_day_that_would_be_refused_is_no_ok(make_world: Make) -> None:
 @pytest.mark.parametrize(
     ("label", "said"), [(0, "no row has a click"), (1, "every row is a click")]
 )
+@pytest.mark.few(1)
 def test_labels_that_teach_nothing_are_no_ok(make_world: Make, label: int, said: str) -> None:
     world = make_world()
     found = seen(world, impressions(world.day(2)).assign(click=label, ordered=0))
@@ -106,6 +107,8 @@ def test_a_source_that_is_not_there_is_one_line(make_world: Make) -> None:
     assert not lines(found)[line]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_command_prints_them_and_gives_them_as_json(
     make_world: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,6 +154,8 @@ def test_side_tables_show_their_values_and_missing_keys(make_world: Make) -> Non
     assert "of_age: price / users.age" in shown
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_side_table_that_no_row_finds_a_key_in_is_no_ok(make_world: Make) -> None:
     table = {"uri": "users.csv", "key": "user_id", "columns": ["age"], "as_of": "latest"}
     world = make_world(tables={"users": table})
@@ -162,6 +167,7 @@ def test_a_side_table_that_no_row_finds_a_key_in_is_no_ok(make_world: Make) -> N
 
 
 @pytest.mark.parametrize(("separator", "fine"), [("|", True), (" ", False)])
+@pytest.mark.few(1)
 def test_lists_that_are_not_taken_apart_are_no_ok(
     make_world: Make, separator: str, fine: bool
 ) -> None:

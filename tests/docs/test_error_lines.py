@@ -37,6 +37,7 @@ def written() -> str:
 
 
 @pytest.mark.parametrize("line", SHOWN)
+@pytest.mark.few(12)
 def test_each_line_is_one_of_the_code(line: str) -> None:
     parts = [part for part in line.split("…") if part.strip(" ;:,.'()")]
     assert parts

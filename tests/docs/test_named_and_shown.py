@@ -72,6 +72,7 @@ def test_paths_and_modules_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
+@pytest.mark.few(8)
 def test_commands_exist_with_their_options(page: Path) -> None:
     for words in commands(page, "driftune"):
         command, arguments = resolved(words)
@@ -132,6 +133,8 @@ def test_settings_that_pages_show_are_valid(tmp_path: Path) -> None:
         source = config.source
         if "tables" in more:
             assert config.tables["users"].logs_column == "user_id"
+        elif source.day_from == "time":
+            assert source.uri == "logs/all.parquet"
         elif source.explode:
             assert source.explode.columns == {"news": "impressions", "price": "page.items.price"}
         else:

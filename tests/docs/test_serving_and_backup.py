@@ -19,13 +19,29 @@ from tests.docs.test_named_and_shown import ROOT, blocks
 SERVE = ROOT / "docs/howto/serve.md"
 
 
-def run_block(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Run the page's Python block in a project's folder; returns its names."""
+def run_block(folder: Path, monkeypatch: pytest.MonkeyPatch, count: int = 1) -> dict[str, Any]:
+    """Run the first of the page's two Python blocks in a project's folder; returns its names."""
     monkeypatch.chdir(folder)
-    (code,) = blocks(SERVE, "python")
+    codes = blocks(SERVE, "python")
+    assert len(codes) == 2
     values: dict[str, Any] = {}
-    exec(compile(code, str(SERVE), "exec"), values)
+    for code in codes[:count]:
+        exec(compile(code, str(SERVE), "exec"), values)
     return values
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_the_example_of_a_program_scores_as_the_scorer_does(
+    trained_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = trained_world
+    crown(world, random_adapter(world), world.config.reference.days)
+    with Project(world.config) as project:
+        export(project, world.root / "bundle", formats=["torch"])
+    values = run_block(world.root, monkeypatch, 2)
+    wanted = values["scorer"].score(values["rows"])["p_click"].to_pylist()
+    assert values["scores"]["p_click"].tolist() == pytest.approx(wanted, abs=1e-6)
 
 
 def test_the_example_of_serving_follows_a_promotion_and_a_rollback(

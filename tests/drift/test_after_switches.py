@@ -34,6 +34,8 @@ def run(config: Config, day: date) -> tuple[dict[str, str], DomainWindow]:
     return {row.scores.rule: row.state for row in rows}, window
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_after_a_rollback_drift_is_judged_against_who_serves_and_cools_down(
     trained_world: World,
 ) -> None:
@@ -117,7 +119,8 @@ def test_a_rejection_leaves_the_reference_as_it_was(trained_world: World) -> Non
 
 
 @pytest.mark.parametrize("served", [True, pytest.param(False, marks=CI)])
-@pytest.mark.few(1)
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_new_backbone_queues_the_domains_that_had_an_adapter_once(
     trained_world: World, served: bool
 ) -> None:

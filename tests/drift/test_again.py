@@ -105,6 +105,8 @@ def test_under_the_same_settings_nothing_is_decided_again(
     assert rows_of(decided, day) == before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_changed_settings_give_each_domain_one_new_decision_and_the_audit_keeps_who_and_why(
     decided: World, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -148,6 +150,7 @@ def test_changed_settings_give_each_domain_one_new_decision_and_the_audit_keeps_
 @pytest.mark.parametrize(
     "state", ["pending", "review", "rejected", "undecided", "waiting", "failed", "declined"]
 )
+@pytest.mark.few(1)
 def test_what_was_not_promoted_gives_way(decided: World, state: str) -> None:
     day = decided.day(3)
     old = set_state(decided, day, state)
@@ -168,8 +171,9 @@ def set_state(world: World, day: date, state: str, **values: object) -> str:
     return row.id
 
 
-@pytest.mark.few(1)
 @pytest.mark.parametrize("state", ["claimed", "waiting"])
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_a_run_is_at_work_on_stays_until_its_lease_is_lost(
     decided: World, state: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -412,6 +416,8 @@ def test_a_stale_champion_serves_where_nothing_could_be_trained_in_its_place(
     assert f"decision {newer} is newer; driftune adapt --domain {KEY} --why …" in line
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_nothing_is_taken_back_while_the_day_cannot_be_decided(decided: World) -> None:
     day = decided.day(3)
     promoted(decided, day)

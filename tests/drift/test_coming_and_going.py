@@ -70,7 +70,6 @@ def trained(world: World, change: Callable[[date, pd.DataFrame], pd.DataFrame]) 
     return world
 
 
-@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("change", "state", "sentence"),
     [
@@ -90,6 +89,8 @@ def trained(world: World, change: Callable[[date, pd.DataFrame], pd.DataFrame]) 
         *("one item", "new category", "one category", "no price"),
     ],
 )
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_domain_s_day_is_its_own(
     trained_world: World, change: Change, state: State | None, sentence: str
 ) -> None:
@@ -174,6 +175,8 @@ def test_a_domain_that_is_gone_for_days_comes_back(trained_world: World) -> None
     assert not {*back.scores.reference} & {*away}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_with_one_domain_alone(trained_world: World) -> None:
     day = trained_world.day(3)
     frame = impressions(day, 2400)
@@ -196,6 +199,8 @@ def raising(
     return draw
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_fails_for_one_domain_is_its_state_until_a_run_that_succeeds(
     trained_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +216,8 @@ def test_what_fails_for_one_domain_is_its_state_until_a_run_that_succeeds(
     assert {name: again[name] for name in OTHERS} == {name: found[name] for name in OTHERS}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_fails_for_every_domain_is_the_day_s_fault(
     trained_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,6 +242,8 @@ def test_a_full_disk_is_the_fault_of_no_domain(
         assert decided(ledger, day) == {}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_crash_in_one_domain_s_measurement_is_logged_with_its_place(
     trained_world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -256,6 +265,8 @@ def test_a_crash_in_one_domain_s_measurement_is_logged_with_its_place(
     assert any(row.exc_info for row in caplog.records if row.levelname == "DEBUG")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_crash_among_domains_that_are_measured_together_is_one_domain_s(
     trained_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +284,8 @@ def test_a_crash_among_domains_that_are_measured_together_is_one_domain_s(
     assert {found[name].state for name in OTHERS} == {State.STABLE}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_crash_in_judging_one_domain_stops_no_other(
     trained_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,8 @@ def test_a_day_that_comes_late_is_compared_as_if_it_had_come_in_time(trained_wor
     assert {row.state for row in rows.values()} <= {"stable", "watched"}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_champion_of_a_later_day_neither_is_judged_by_it_nor_gives_way_to_it(
     trained_world: World, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -79,6 +79,8 @@ def test_only_the_domain_that_shifted_is_found(trained_world: World, day: date) 
     assert f'sandbox="allow-scripts" src="{framed.name}"' in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_is_decided_once(trained_world: World, day: date) -> None:
     trained_world.write(day)
     detect(trained_world, day)
@@ -112,6 +114,8 @@ def test_windows_hold_a_fixed_sample_that_order_does_not_change(
         assert counts == pytest.approx(drawn[1][part]), part
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_small_domain_is_neither_drifted_nor_stable(trained_world: World, day: date) -> None:
     frame = shifted(day)
     there = (frame["scene"] == "home") & (frame["region"] == "north")
@@ -121,6 +125,8 @@ def test_a_small_domain_is_neither_drifted_nor_stable(trained_world: World, day:
     assert set(found.values()) == {"stable"}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_partial_day_is_neither_drifted_nor_stable(trained_world: World, day: date) -> None:
     frame = shifted(day, 9600)
     morning = frame[frame["event_time"].dt.hour < 6]
@@ -273,6 +279,8 @@ def test_domains_that_were_left_alone_come_of_age_one_after_another(
 
 
 @pytest.mark.evidently
+@pytest.mark.slow
+@pytest.mark.ci
 def test_distances_are_those_of_evidently_s_own_report(trained_world: World, day: date) -> None:
     trained_world.write(day, shifted(day))
     config = trained_world.config

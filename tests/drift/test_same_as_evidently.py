@@ -74,6 +74,8 @@ def wide(pair: tuple[np.ndarray, np.ndarray], width: int, at: int = 0) -> list[n
 
 @settings(max_examples=6)
 @given(PAIRS)
+@pytest.mark.slow
+@pytest.mark.ci
 def test_jensen_shannon_is_evidently_s(pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
     left, right = (np.array(sides) for sides in zip(*(wide(p, 40) for p in pairs), strict=True))
     for own, evidently in zip(jensen_shannon(left, right), reported(pairs, None), strict=True):

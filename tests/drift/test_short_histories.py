@@ -64,6 +64,8 @@ def adapted(world: World, decision: str) -> Decision:
         return ledger.decision(decision)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_one_reference_day_and_one_day_are_enough_for_a_verdict_by_hand(
     short: Callable[..., World],
 ) -> None:
@@ -102,6 +104,8 @@ def test_one_reference_day_and_one_day_are_enough_for_a_verdict_by_age(
     assert "Too little history" not in other.sentence
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_without_age_or_hand_the_first_day_asks_for_nothing(short: Callable[..., World]) -> None:
     world = short(1, max_age_days=2)
     assert {row.state for row in decided(world, world.day(1)).values()} == {"insufficient"}

@@ -34,6 +34,8 @@ def test_wasserstein_is_scipy_s_in_standard_deviations(left: list[int], right: l
 
 
 @given(COUNTS, COUNTS)
+@pytest.mark.slow
+@pytest.mark.ci
 def test_binned_auc_is_scikit_learn_s(negatives: list[int], positives: list[int]) -> None:
     area, variance = binned_auc(np.array(negatives, float), np.array(positives, float))
     if min(sum(negatives), sum(positives)) < 2:

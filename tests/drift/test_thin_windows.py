@@ -46,7 +46,7 @@ REFERENCE: dict[str, Callable[[Rng], Profile]] = {
 }
 
 
-@pytest.mark.few(50)
+@pytest.mark.few(12)
 @pytest.mark.parametrize("now", CURRENT)
 @pytest.mark.parametrize("then", REFERENCE)
 @pytest.mark.parametrize("days", [1, 6])

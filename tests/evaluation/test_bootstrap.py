@@ -48,6 +48,8 @@ def naive_error(data: Data, resamples: int, seed: int) -> float:
 
 @given(st.integers(0, 10_000), st.integers(80, 160), st.sampled_from([0, 1, 3]))
 @settings(max_examples=12)
+@pytest.mark.slow
+@pytest.mark.ci
 def test_error_agrees_with_a_loop_that_copies_the_drawn_users_rows(
     seed: int, users: int, digits: int
 ):

@@ -41,6 +41,8 @@ def test_error_is_the_mean_distance_by_rows():
 
 
 @given(st.lists(ROW, min_size=1, max_size=80), st.randoms(use_true_random=False))
+@pytest.mark.slow
+@pytest.mark.ci
 def test_gauc_is_the_users_mean_by_impressions(rows: list[tuple[int, float, int]], random):
     random.shuffle(rows)
     labels, scores, users = (np.array(column) for column in zip(*rows, strict=True))

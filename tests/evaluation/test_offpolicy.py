@@ -156,6 +156,8 @@ def test_shares_of_the_logged_propensities_among_the_shown_items_would_mislead(
     assert abs(misled - truth) > 2 * abs(right.value - truth)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_better_order_wins_by_a_paired_difference() -> None:
     rows, item = logged_lists(8)
     found = compare_lists(rows, 0.6 - 0.9 * RATE[item], RATE[item], GATE)
@@ -191,6 +193,8 @@ def refused(found: OffPolicy, wanted: str) -> bool:
     )
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_too_small_an_effective_sample_is_refused() -> None:
     rows, item = logged_lists(1, requests=20)
     assert refused(compare_lists(rows, RATE[item], RATE[item], GATE), "100 are needed")

@@ -35,6 +35,8 @@ def test_slices_say_who_and_what_is_new_who_is_heavy_and_when():
 
 
 @given(st.dictionaries(st.text(max_size=3), st.floats(0, 1), max_size=8))
+@pytest.mark.slow
+@pytest.mark.ci
 def test_holm_never_lowers_a_p_value_keeps_their_order_and_is_at_most_bonferroni(p_values):
     corrected = holm(p_values)
     for name, p in p_values.items():

@@ -33,7 +33,7 @@ def main() -> None:
     failed = 0
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="driftune-drill-") as folder:
-        twin = Twin(Path(folder) / "twin", fork_server()).live()
+        twin = Twin(Path(folder) / "twin", fork_server(whole=True)).live()
         made = time.monotonic()
         numbers = given.trial or range(given.trials)
         for number in numbers:

@@ -200,6 +200,8 @@ def test_the_first_day_has_no_history(fitted):
 
 @settings(max_examples=50, deadline=None)
 @given(st.text(max_size=30))
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_value_always_gets_the_same_bucket(text):
     with duckdb.connect() as con:
         (bucket,) = con.execute(
@@ -217,6 +219,8 @@ def test_history_ends_before_the_day(world):
     assert found == [world.day(n) for n in range(7, 35)]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_data_version_follows_the_content(fitted):
     world, _, day = fitted
     before = Lake.of(world.config).version([day])

@@ -155,6 +155,8 @@ def test_conversions_of_the_own_day_reach_no_row(tmp_path) -> None:
     assert later["ctr_item"].equals(found["ctr_item"])
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_threads_and_the_order_of_rows_change_no_bit(tmp_path) -> None:
     config = world_of(tmp_path).config
     past, rows = rows_of(DAY - timedelta(days=1), 9_000, "s"), rows_of(DAY, 9_000, "s")
@@ -169,6 +171,8 @@ def test_a_day_without_rows_has_no_figures(tmp_path) -> None:
     assert counted(config, rows_of(DAY - timedelta(days=1), 50, "s"), rows_of(DAY, 0, "s")).empty
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_encoded_days_follow_the_lag_and_the_day_itself(tmp_path) -> None:
     world = World(tmp_path).with_reference()
     day = world.day(REFERENCE_DAYS - 1)

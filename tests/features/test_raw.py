@@ -129,6 +129,8 @@ PASTS = st.builds(
 
 @settings(max_examples=60)
 @given(EVENTS, PASTS, st.sets(st.integers(1, 5)), st.randoms())
+@pytest.mark.slow
+@pytest.mark.ci
 def test_pasts_are_those_of_a_plain_computation(
     config: Config, events: list[Row], past: History, gone: set[int], order: Any
 ) -> None:
@@ -218,6 +220,8 @@ def test_encoded_days_hold_the_pasts_of_the_logs(encoded: World) -> None:
     assert lengths == {0, 1, 2, 3}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_past_day_that_comes_anew_encodes_later_days_anew(encoded: World) -> None:
     config, view = encoded.config, Lake.of(encoded.config)
     encoder = load_encoder(_folder(encoded), raw_names(config))
@@ -254,6 +258,7 @@ def test_no_encoded_day_names_an_erased_user(encoded: World) -> None:
 
 
 @pytest.mark.parametrize("anew", [False, True])
+@pytest.mark.few(1)
 def test_days_from_before_a_column_was_kept_are_pasts_without_it(
     anew: bool, encoded: World
 ) -> None:

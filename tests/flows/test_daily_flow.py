@@ -109,6 +109,8 @@ def test_a_challenger_that_waits_is_judged_again_by_the_next_day_s_rows(
     assert run(simulated, DAY_AFTER)["judged_again"] == {}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_same_day_again_changes_nothing(after_shift: World) -> None:
     before = snapshot(after_shift)
     again = run(after_shift, SHIFT_DAY)
@@ -242,6 +244,8 @@ def test_runs_that_piled_up_take_each_day_once_in_whatever_order(
     assert snapshot(simulated) == before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_refused_day_is_shown_and_does_not_reach_the_lake(simulated: World) -> None:
     path = simulated.root / "logs" / f"impressions-{STABLE_DAY}.parquet"
     frame = pd.read_parquet(path)

@@ -69,6 +69,8 @@ def test_a_gate_that_asked_too_much_is_changed_and_the_day_decided_again(
     assert f"decided again as {old.id}.2" in done.output.replace("\n", "")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_that_the_lake_does_not_hold_is_one_line(simulated: World) -> None:
     arguments = ["run", "--day", "2026-03-09", "--decide-again", "--config", str(simulated.params)]
     done = CliRunner().invoke(app, arguments)

@@ -48,6 +48,7 @@ def site() -> Iterator[str]:
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:{port}/api", "localhost:4200", "https://ann:s3cret@127.0.0.1:{port}"]
 )
+@pytest.mark.few(1)
 def test_a_server_that_is_away_is_a_line(url: str, tmp_path: Path) -> None:
     named = temporary_settings({PREFECT_API_URL: url.format(port=free_port())})
     with (

@@ -72,11 +72,12 @@ def delayed(world: World, hours: int) -> World:
     return world
 
 
-@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("hours", "days"),
     [(0, 0), pytest.param(20, 1, marks=CI), pytest.param(24, 1, marks=CI), (25, 2)],
 )
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_day_is_checked_when_all_its_labels_are_mature(
     bad_champion: World, hours: int, days: int
 ) -> None:
@@ -132,6 +133,8 @@ def test_days_that_another_version_served_do_not_speak_against_the_one_that_serv
     assert (again.version, again.day) == (1, str(trained_world.day(5)))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_day_that_took_a_champion_back_is_not_held_against_the_next_one(
     trained_world: World,
 ) -> None:
@@ -163,6 +166,8 @@ def by_hand(world: World, version: int) -> None:
         )
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_difference_is_that_of_all_rows_of_the_day(bad_champion: World) -> None:
     day = later(bad_champion, 3)
     (found,) = check(bad_champion, day)
@@ -181,6 +186,8 @@ def test_the_difference_is_that_of_all_rows_of_the_day(bad_champion: World) -> N
     assert found.error == pytest.approx((difference.high - difference.low) / 3.92, rel=1e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_same_day_again_changes_nothing(bad_champion: World) -> None:
     day = later(bad_champion, 3)
     first = check(bad_champion, day)
@@ -190,6 +197,8 @@ def test_the_same_day_again_changes_nothing(bad_champion: World) -> None:
         assert len(ledger.switches(KEY)) == 2
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_rollback_is_owed_an_event_until_it_is_announced(bad_champion: World) -> None:
     (found,) = check(bad_champion, later(bad_champion, 3))
     by_hand(bad_champion, 1)
@@ -206,6 +215,8 @@ def test_a_day_that_trained_the_champion_says_nothing(bad_champion: World) -> No
         check(bad_champion, bad_champion.day(9))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_champion_as_good_as_the_base_stays(trained_world: World) -> None:
     crown(trained_world, adapter(trained_world, 1, "residual"), [trained_world.day(2)])
     for number in (3, 4, 5):
@@ -258,6 +269,8 @@ def test_too_few_clicks_decide_nothing(bad_champion: World) -> None:
     assert serving(bad_champion) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_better_of_base_and_previous_champion_is_restored(trained_world: World) -> None:
     crown(trained_world, adapter(trained_world, 1, "residual"), [trained_world.day(1)])
     crown(trained_world, adapter(trained_world, WORSE), [trained_world.day(2)], version=2)
@@ -268,6 +281,8 @@ def test_the_better_of_base_and_previous_champion_is_restored(trained_world: Wor
     assert sum(each.restored is not None for each in found.values()) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_previous_champion_that_cannot_be_loaded_is_left_out(trained_world: World) -> None:
     crown(trained_world, adapter(trained_world, 1, "residual"), [trained_world.day(1)])
     shutil.rmtree(Workspace(trained_world.config).adapters)
@@ -320,6 +335,8 @@ def _check(params: str, day: date) -> int:
         return len(check_champions(config, ledger, day, mirrored=False))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_alias_follows(bad_champion: World) -> None:
     day = bad_champion.day(3)
     bad_champion.write(day, impressions(day, 12_000))

@@ -52,6 +52,8 @@ def large(world: World) -> date:
     return bring(world, day, impressions(day, 12_000))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_both_are_checked_where_nothing_fails(two_champions: World) -> None:
     assert checked(two_champions, large(two_champions)) == [DOMAIN, OTHER]
     assert serving(two_champions) == {DOMAIN: BASE, OTHER: BASE}
@@ -76,6 +78,8 @@ def test_one_whose_scores_fail(two_champions: World, monkeypatch: pytest.MonkeyP
     assert serving(two_champions) == {DOMAIN: BASE, OTHER: BASE}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_one_whose_verdict_fails(two_champions: World, monkeypatch: pytest.MonkeyPatch) -> None:
     judged = check._judge
 
@@ -90,6 +94,8 @@ def test_one_whose_verdict_fails(two_champions: World, monkeypatch: pytest.Monke
     assert serving(two_champions) == {DOMAIN: 1, OTHER: BASE}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_one_whose_decision_is_damaged(two_champions: World) -> None:
     day = large(two_champions)
     decision = pending(two_champions, two_champions.day(2))
@@ -103,8 +109,9 @@ def test_one_whose_decision_is_damaged(two_champions: World) -> None:
     assert serving(two_champions) == {DOMAIN: 1, OTHER: BASE}
 
 
-@pytest.mark.few(1)
 @pytest.mark.parametrize("clicks", [None, 0, 1], ids=["no row", "no click", "only clicks"])
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_champion_stays_on_a_day_that_says_nothing_of_it(
     two_champions: World, clicks: int | None
 ) -> None:

@@ -40,6 +40,8 @@ def crowned(undefined_world: World) -> World:
     return undefined_world
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_is_not_defined_decides_nothing_and_a_champion_without_numbers_goes(
     crowned: World,
 ) -> None:

@@ -167,6 +167,8 @@ def test_rows_are_ordered_by_time_then_as_delivered(
     pd.testing.assert_frame_equal(written, expected, check_dtype=False)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_exact_copies_stay_and_quarantine_counts_them(target: Path, tmp_path: Path) -> None:
     log = log_frame(hourly(9))
     copied = pd.concat([log, log.iloc[:30], log.iloc[:10]], ignore_index=True)
@@ -292,6 +294,8 @@ def test_importing_again_writes_the_same_bytes(source: Path, target: Path) -> No
     assert contents() == before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_params_fit_the_days(source: Path, target: Path) -> None:
     summary = import_kuairand(source, target)
     config = load_config(summary.params, env={})
@@ -332,6 +336,7 @@ def test_params_fit_the_days(source: Path, target: Path) -> None:
     ],
     ids=["another season", "its first day partial", "fewer than a week", "a partial day only"],
 )
+@pytest.mark.few(1)
 def test_reference_days_follow_the_log(
     target: Path, tmp_path: Path, hours: range, first: str, last: str
 ) -> None:

@@ -78,7 +78,7 @@ def check_walls(zone: str, day: date, walls: list[datetime]) -> None:
     assert all(here or lost for here, lost in zip(held, skipped, strict=True))
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("zone", "day"), CHANGED)
 def test_each_minute_of_a_changed_day_is_of_its_hour(zone: str, day: str) -> None:
     midnight = datetime.fromisoformat(day)

@@ -127,6 +127,8 @@ def test_processes_that_take_days_in_at_once_lose_none(remote: World) -> None:
         assert len(day_versions(remote.config, remote.day(number))) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_commit_whose_answer_is_lost_is_one(
     remote: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,6 +231,8 @@ def test_a_place_that_is_no_lake_is_refused_at_once(make_world: Any, lake: str) 
     assert "secret" not in str(error.value)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_lake_may_be_any_folder(make_world: Callable[..., World]) -> None:
     world = make_world(lake="big/lake").with_reference()
     with Ledger(world.config) as ledger:

@@ -22,6 +22,8 @@ def elsewhere(tmp_path, monkeypatch):
     folder.chmod(0o700)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_does_not_fit_in_memory_is_under_staging_and_goes(tmp_path, elsewhere) -> None:
     config = World(tmp_path / "world", resources={"memory": "60MB"}).config
     staging = Workspace(config).staging

@@ -45,6 +45,7 @@ def sentences(staged: Staged) -> dict[str, tuple[str, int]]:
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
+@pytest.mark.few(1)
 def test_lines_that_are_no_rows_are_judged_for_the_day(tmp_path: Path, ending: str) -> None:
     files = {f"{name}.{ending}": GOOD[ending] for name in "bcde"}
     files[f"a.{ending}"] = GOOD[ending] + BROKEN[ending] * MANY

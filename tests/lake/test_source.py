@@ -121,6 +121,8 @@ def test_files_that_cannot_be_read_are_named(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_odd_folder_names_are_only_names(tmp_path: Path) -> None:
     world = World(tmp_path / "it's #1 földer {x} 日本").with_reference()
     with Ledger(world.config) as ledger:
@@ -139,6 +141,7 @@ def test_odd_folder_names_are_only_names(tmp_path: Path) -> None:
         ("json", "FORMAT json"),
     ],
 )
+@pytest.mark.few(3)
 def test_every_text_format_is_known_plain_and_compressed(
     make_world: Make, tmp_path: Path, suffix: str, options: str, packed: str
 ) -> None:

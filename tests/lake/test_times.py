@@ -80,6 +80,7 @@ def test_texts_without_an_offset_are_seen(text: str) -> None:
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @pytest.mark.parametrize("kind", ["BIGINT", "UBIGINT", "HUGEINT", "DOUBLE", "DECIMAL(38,3)"])
+@pytest.mark.few(5)
 def test_a_number_since_1970(unit: str, kind: str) -> None:
     value = SECONDS * {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
     assert read(f"{value}", kind, unit=unit) == NOON
@@ -147,5 +148,6 @@ def test_digits_may_have_a_format() -> None:
         ("NULL", "VARCHAR", {}),
     ],
 )
+@pytest.mark.few(4)
 def test_what_is_no_time_is_null(value: str, kind: str, role: dict[str, str]) -> None:
     assert read(value, kind, **role) is None

@@ -61,6 +61,8 @@ def test_columns_without_a_value(kind: pa.DataType) -> None:
 
 
 @given(st.lists(st.none() | st.lists(TEXTS, max_size=6), max_size=6), st.integers(1, 4), st.data())
+@pytest.mark.slow
+@pytest.mark.ci
 def test_pasts_are_padded_in_front(
     pasts: list[list[str | None] | None], length: int, data: st.DataObject
 ) -> None:

@@ -223,6 +223,8 @@ def test_a_sender_that_died_leaves_its_message_to_be_sent_again(
     assert not take(ledger, row.id)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_processes_that_deliver_at_once_send_once(
     told: World, ledger: Ledger, inbox: Inbox, forks: ForkServerContext
 ) -> None:

@@ -45,6 +45,8 @@ def test_a_refused_day_is_told_once_with_its_reasons(days: World, inbox: Inbox) 
     assert len(inbox.messages) == 2
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_domain_that_is_kept_out_is_told_once(days: World, inbox: Inbox) -> None:
     day = days.day(3)
     frame = impressions(day)
@@ -58,6 +60,8 @@ def test_a_domain_that_is_kept_out_is_told_once(days: World, inbox: Inbox) -> No
     assert "in quarantine" in message["message"]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_run_that_was_killed_after_its_commit_tells_when_it_is_repeated(
     days: World, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

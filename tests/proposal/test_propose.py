@@ -2,18 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from driftune.config.loading import load_config
 from driftune.errors import ConfigError, SourceError
+from driftune.lake.source import arrived
 from driftune.proposal import columns
 from driftune.proposal.columns import Column
 from driftune.proposal.propose import Proposal, propose
 from driftune.proposal.roles import Guess, Value
 from tests.anywhere import anywhere
+from tests.conftest import FIRST, impressions
 
 DAYS = [date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 4)]
 ROWS = """
@@ -534,3 +537,25 @@ def test_an_item_is_no_user_where_nothing_is_called_one(tmp_path: Path) -> None:
 
     found = {guess.role: guess for guess in _proposed(tmp_path, views).guesses}
     assert (found["user"].value, found["item"].value) == ("cookie", "item_id")
+
+
+@pytest.mark.parametrize("name", ["all.csv", "all.jsonl", "all.parquet"])
+def test_files_of_many_days_are_read_by_their_times(tmp_path: Path, name: str) -> None:
+    frame = pd.concat([impressions(FIRST + timedelta(days=n), 300) for n in range(4)])
+    path = tmp_path / "logs" / name
+    path.parent.mkdir()
+    if name.endswith("parquet"):
+        frame.to_parquet(path, index=False)
+    elif name.endswith("csv"):
+        frame.to_csv(path, index=False)
+    else:
+        frame.assign(event_time=frame.event_time.astype(str)).to_json(
+            path, orient="records", lines=True
+        )
+    proposal = propose([path.parent], tmp_path)
+    assert list(proposal.files.days) == [FIRST + timedelta(days=n) for n in range(4)]
+    (tmp_path / "params.yaml").write_text(proposal.text())
+    config = load_config(tmp_path / "params.yaml", env={})
+    assert (config.source.uri, config.source.day_from) == (f"logs/{name}", "time")
+    assert arrived(config, FIRST + timedelta(days=3))
+    assert not arrived(config, FIRST + timedelta(days=4))

@@ -4,9 +4,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from driftune.config import Config
 from driftune.quality.attributes import LEAST_ITEMS, attribute_findings
 from driftune.quality.belonging import OWNERS, measure_attribute
+from driftune.quality.drawn import Drawn, coded
 from driftune.quality.finding import Finding
 from tests.conftest import World
 
@@ -38,10 +39,10 @@ def rows(seed: int) -> pd.DataFrame:
 
 
 def measured(frame: pd.DataFrame, column: str) -> dict[str, Any]:
-    with duckdb.connect() as con:
-        con.register("looked", frame)
-        con.register("by_user", frame)
-        found = measure_attribute(con, column, number=column == "price")
+    every = np.ones(len(frame), dtype=bool)
+    names = ("user_id", "item_id", column)
+    columns = {name: coded(pa.chunked_array([pa.array(frame[name])])) for name in names}
+    found = measure_attribute(Drawn(every, every, columns), column, number=column == "price")
     return {"looked": len(frame), **found}
 
 

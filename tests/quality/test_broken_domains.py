@@ -94,6 +94,8 @@ def test_a_refused_domain_is_no_part_of_what_is_usual(ingested_world: World) -> 
     assert refused_domains(Workspace(world.config), day).popitem()[1][0] == NORTH
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_when_most_domains_are_broken_the_day_is_refused(ingested_world: World) -> None:
     world, day = ingested_world, ingested_world.day(3)
     frame = impressions(day)

@@ -56,6 +56,8 @@ def test_a_day_s_docs_name_what_broke(ingested_world: World) -> None:
     assert found["item_id"][0]["rows"][0][0] == [{"status": "passed"}]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_page_escapes_names_and_needs_no_network(ingested_world: World) -> None:
     day = broken_day(ingested_world)
     with Ledger(ingested_world.config) as ledger:

@@ -120,6 +120,8 @@ def test_a_record_with_wrong_parts_is_left_out_with_a_warning(
     assert "its quality record" in line and part in line and "\n" not in line
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_record_of_old_is_as_good_as_it_was(ingested_world: World) -> None:
     world, day = ingested_world, ingested_world.day(1)
     path = Workspace(world.config).quality(day)

@@ -101,6 +101,8 @@ KEPT_BY_ROWS = [
 ]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_every_expectation_of_values_is_broken(world: World) -> None:
     values = {"weight": [nan, inf, nan], "zero": [0.0] * ROWS, "other": [1.0]}
     delivered(world, values)

@@ -54,6 +54,8 @@ def unreadable_numbers(frame: pd.DataFrame) -> pd.DataFrame:
         pytest.param(unreadable_numbers, marks=CI),
     ],
 )
+@pytest.mark.slow
+@pytest.mark.ci
 def test_both_say_the_same_of_a_day(
     change: Change, ingested_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,7 +41,6 @@ def lunch_lost(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[~frame["event_time"].dt.hour.between(11, 13)]
 
 
-@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("spoil", "rule", "about"),
     [
@@ -61,6 +60,8 @@ def lunch_lost(frame: pd.DataFrame) -> pd.DataFrame:
         (lunch_lost, "hours_missing", []),
     ],
 )
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_is_unusual_is_a_warning_that_names_it(
     ingested_world: World, spoil, rule: str, about: list[str]
 ) -> None:
@@ -133,8 +134,9 @@ def test_a_profile_of_another_format_counts_by_its_day_s_record(
     assert [bool(each["columns"]) for each in history.profiles] == [True, False, True]
 
 
-@pytest.mark.few(1)
 @pytest.mark.parametrize("text", ["{", '{"sealed": true, "format": 1}'])
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_damaged_profile_is_one_line_until_its_day_is_taken_in_again(
     ingested_world: World, text: str
 ) -> None:
@@ -147,6 +149,8 @@ def test_a_damaged_profile_is_one_line_until_its_day_is_taken_in_again(
     assert len(history_of(world.config, world.day(3)).profiles) == 3
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_expectation_of_one_s_own_is_run_on_the_columns_as_delivered(
     ingested_world: World,
 ) -> None:

@@ -61,6 +61,8 @@ def test_figures_that_are_no_numbers_are_null(ledger: Ledger, decide: Decide) ->
     assert kept == {"distances": {"click": None}, "n": [None, 1.0]}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_server_that_goes_away_is_one_line_and_its_return_is_enough(
     config: Config, postgres: Postgres
 ) -> None:

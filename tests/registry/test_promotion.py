@@ -414,6 +414,8 @@ def _promote(params: str, decision: str, owner: str) -> str:
             return str(error)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_alias_never_names_the_files_of_another_version(
     config: Config, ledger: Ledger, decide: Decide, _mlflow_store: Path
 ) -> None:

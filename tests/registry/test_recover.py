@@ -50,8 +50,9 @@ def folder(config: Config, ledger: Ledger, decide: Decide, mlflow_store: None) -
     return adapter_folder(config, KEY, 1, record.sha256)
 
 
-@pytest.mark.few(1)
 @pytest.mark.parametrize("damage", [gone, halved, no_card])
+@pytest.mark.slow
+@pytest.mark.ci
 def test_files_that_are_lost_come_back(
     config: Config, ledger: Ledger, folder: Path, damage: Callable[[Path], None]
 ) -> None:

@@ -3,6 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
+import pytest
+
 from driftune.config import Config
 from driftune.config.marks import known_marks
 from driftune.registry.decision_queries import decided_on, decisions_of_day
@@ -34,6 +36,7 @@ def values(decision_id: str) -> NewDecision:
     }
 
 
+@pytest.mark.few(1)
 def test_of_several_at_once_one_replaces_and_its_note_stands(
     config: Config, ledger: Ledger, decide: Decide
 ) -> None:

@@ -194,6 +194,8 @@ def held(make_world: Callable[..., World]) -> World:
     return make_world(review="first")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_command_lists_approves_declines_and_tells_history(held: World) -> None:
     values: dict[str, Any] = {
         "day": DAY, "revision": 1, "backbone": "b", "score": 2.0, "scores": Scores(),

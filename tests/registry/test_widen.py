@@ -77,7 +77,7 @@ def old(make_world: Callable[..., World]) -> World:
 def rows(path: Path) -> list[tuple[Any, ...]]:
     with sqlite3.connect(path) as connection:
         names = [row[1] for row in connection.execute("PRAGMA table_info(decisions)")]
-        held = ", ".join(sorted(name for name in names if name != "stale"))
+        held = ", ".join(sorted(name for name in names if name not in ("stale", "rule")))
         return connection.execute(f"SELECT {held} FROM decisions ORDER BY id").fetchall()
 
 

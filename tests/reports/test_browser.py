@@ -169,6 +169,64 @@ def test_other_periods_are_drawn_as_the_page_draws_its_own(
         assert (home / link.split("#")[0]).is_file(), link
 
 
+MANY = 205
+
+
+@pytest.fixture
+def wide_site(site: Site) -> Iterator[tuple[Path, Server]]:
+    """Thirty days of more domains than the page holds; the last is hostile and drifted once."""
+    names = [f"district {number:03d}" for number in range(MANY - 1)] + [f"zz {HOSTILE[0]}"]
+    for number in range(30):
+        if number in (0, 14, 29):
+            site.day(FIRST + timedelta(days=number), names[:1])
+            for name in names:
+                drifted = name == names[-1] and number == 0
+                state = "promoted" if drifted else "stable"
+                site.decide(name, FIRST + timedelta(days=number), state, 2.4 if drifted else 0.3)
+    site.build()
+    with serving(site.workspace.reports, 0) as server:
+        yield site.workspace.reports, server
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+@pytest.mark.parametrize("served", [True, False])
+def test_domains_beyond_the_page_are_found_and_shown(
+    wide_site: tuple[Path, Server], tmp_path: Path, served: bool
+) -> None:
+    home, server = wide_site
+    script = f"""{SET}
+      const start = rows();
+      const told = page.querySelector("[data-shown]").textContent;
+      await set("domain", "ZZ"); await rest(400);
+      const named = rows();
+      const cells = page.querySelectorAll("[data-map] tbody tr:not([hidden]) td").length;
+      await set("domain", ""); await set("state", "promoted"); await rest(400);
+      const before = rows();
+      await set("period", "30"); await rest(400);
+      const promoted = rows();
+      const link = [...page.querySelectorAll("[data-map] tbody tr:not([hidden]) td a")][0]
+        .getAttribute("href");
+      await set("period", "28"); await set("state", ""); await rest(100);
+      const button = page.querySelector("[data-more]");
+      const offered = !button.hidden;
+      button.click(); await rest(400);
+      return {{start: start.length, told, named, cells, before, promoted, link, offered,
+               all: rows().length, over: button.hidden}};"""
+    address = server.url if served else (home / "index.html").as_uri()
+    # The test's own frame reads the page; the page itself needs nothing of it.
+    flags = () if served else ("--allow-file-access-from-files",)
+    found = drive(home, address, "index.html", script, tmp_path / "profile", flags=flags)
+    assert (found["start"], found["told"]) == (200, f"{MANY} domains")
+    assert len(found["named"]) == 1 and found["named"][0].startswith("zz <script>")
+    assert found["cells"] == 28
+    assert found["before"] == []
+    assert found["promoted"] == found["named"]
+    assert found["link"] == f"decision/{FIRST}/{domain_key('zz ' + HOSTILE[0])}.html"
+    assert found["offered"] and found["over"]
+    assert found["all"] == MANY
+
+
 @pytest.mark.slow
 @pytest.mark.ci
 def test_the_map_is_one_tab_stop_whose_cells_the_arrow_keys_reach(

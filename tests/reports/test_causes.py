@@ -23,7 +23,7 @@ CAUSES = {
 
 
 @pytest.mark.parametrize("rule", CAUSES)
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_a_fine_tune_that_drift_did_not_ask_for_is_nowhere_told_as_drifted(
     site: Site, rule: str
 ) -> None:

@@ -194,6 +194,7 @@ def test_a_promotion_shows_metrics_interval_rules_and_training(site: Site) -> No
 
 
 @pytest.mark.parametrize("judged", [True, False])
+@pytest.mark.few(1)
 def test_the_card_of_the_challenger_that_was_judged_is_shown(site: Site, judged: bool) -> None:
     decided = site.decide(PLAIN[0], FIRST, "rejected", 1.8)
     sha256 = gate_report("reject")["challenger_sha256"] if judged else "of another one"
@@ -403,6 +404,8 @@ def test_chosen_days_leave_other_pages_alone(site: Site) -> None:
     assert str(FIRST) in site.text()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_promotion_refreshes_every_page_of_its_domain_and_of_no_other(site: Site) -> None:
     calendar = [FIRST + timedelta(days=number) for number in range(4)]
     for day in calendar[:3]:

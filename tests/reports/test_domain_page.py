@@ -5,6 +5,8 @@ import re
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from driftune.domains import domain_key
 from driftune.registry.rows import Switch
 from driftune.registry.schema import checks
@@ -134,6 +136,8 @@ def test_a_domain_without_figures_and_a_hostile_one_have_pages(site: Site) -> No
     assert "&lt;script&gt;alert(1)" in text and "<script>alert" not in text
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_quiet_decisions_lose_their_pages_with_time_and_stay_on_their_day_s(site: Site) -> None:
     rejected = FIRST + timedelta(days=1)
     for day, state in ((FIRST, "stable"), (rejected, "rejected")):
@@ -151,12 +155,21 @@ def test_quiet_decisions_lose_their_pages_with_time_and_stay_on_their_day_s(site
     assert f'<tr id="{KEY}">' in text and "decision/" not in text
     # The one that follows no longer leads to it.
     assert f"decision/{FIRST}/" not in site.decision_text(PLAIN[0], rejected)
-    data = re.search(r"data-map-days>(.*?)</script>", site.text(), re.S)
-    assert data is not None
-    pages = json.loads(data[1])["domains"][0]["pages"]
+    march, april = (month_file(site, month) for month in ("2026-03", "2026-04"))
+    pages = march["domains"][KEY]["pages"] + april["domains"][KEY]["pages"]
     assert (pages[0], pages[1], pages[-1]) == ("0", "1", "1")
 
 
+def month_file(site: Site, month: str) -> dict[str, Any]:
+    """What a month's file of the map gives the page's script."""
+    text = site.text(f"data/{month}.js")
+    found = re.search(r'month\("([0-9-]+)", (.*)\);$', text.strip())
+    assert found is not None and found[1] == month
+    return json.loads(found[2])
+
+
+@pytest.mark.slow
+@pytest.mark.ci
 def test_figures_kept_beside_the_pages_follow_every_change(site: Site) -> None:
     scores = drift_scores(site.rng, 0.4)
     decided = site.decide(PLAIN[0], FIRST, "stable", 0.4, scores=scores)

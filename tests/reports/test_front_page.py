@@ -44,7 +44,7 @@ def test_the_summary_line_counts_what_happened(site: Site) -> None:
     }
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("state", [*DRIFTED, "insufficient"])
 def test_a_cell_shows_score_and_mark_and_opens_its_decision(site: Site, state: str) -> None:
     score = None if state == "insufficient" else 1.84

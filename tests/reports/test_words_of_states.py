@@ -37,7 +37,7 @@ def test_every_state_has_a_mark_a_word_and_a_character_of_its_own() -> None:
     assert UNKNOWN not in CODES.values() and len({*CODES.values()}) == len(CODES)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("state", [*UNMEASURED, State.STABLE, State.WATCHED])
 def test_a_state_is_told_by_the_same_word_everywhere(site: Site, state: State) -> None:
     site.day(FIRST, PLAIN[1:])

@@ -51,8 +51,9 @@ def rows_of(world: World, user: str) -> int:
         return int(con.execute(query, [user]).fetchall()[0][0])
 
 
-@pytest.mark.few(1)
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_id_that_nothing_holds_has_an_exit_code_of_its_own(
     ingested_world: World, driftune: Command, dry: tuple[str, ...]
 ) -> None:
@@ -106,7 +107,7 @@ def test_one_that_was_erased_says_when(
     assert read_suppressed(ingested_world.config) == held
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("held", "given"),
     [
@@ -146,6 +147,8 @@ def test_an_id_that_differs_in_more_is_no_hint(world: World) -> None:
     }
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_in_advance_it_is_kept_out_of_what_comes(world: World, driftune: Command) -> None:
     taken_in(world, impressions(FIRST))
     given = ("erase", "--user", "late-1", "--in-advance", "-c", str(world.params))
@@ -174,11 +177,12 @@ TYPED = [
 FAST = (pa.int64(), pa.float64(), pa.binary())
 
 
-@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("kind", "value", "other", "text"),
     [pytest.param(*row, marks=() if row[0] in FAST else CI, id=str(row[0])) for row in TYPED],
 )
+@pytest.mark.slow
+@pytest.mark.ci
 def test_quarantined_rows_of_every_type_are_found(
     world: World, kind: pa.DataType, value: Any, other: Any, text: str
 ) -> None:

@@ -260,6 +260,8 @@ def test_old_versions_say_that_they_are_gone(lived: World) -> None:
     assert versions[-1]["rows"] == 1200 - 50
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_audit_knows_the_user_by_a_salted_hash(lived: World) -> None:
     remove(lived, USER)
     held = read_suppressed(lived.config)

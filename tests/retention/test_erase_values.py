@@ -58,6 +58,8 @@ def test_what_only_an_erased_user_had_goes_with_the_rows(make_world: Make) -> No
     assert mails[8] in profile.read_text()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_reference_day_that_changes_after_pretraining_asks_for_it(
     trained_world: World, caplog: pytest.LogCaptureFixture
 ) -> None:

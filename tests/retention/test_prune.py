@@ -170,6 +170,8 @@ def test_days_that_a_serving_version_is_compared_with_stay(
     assert len(reasons(world, "lake")) == 3
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_challengers_go_when_their_decision_ended_long_ago(trained_world: World) -> None:
     world = trained_world
     world.write(world.day(3))

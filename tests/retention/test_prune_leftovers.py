@@ -103,6 +103,8 @@ def test_a_version_that_no_promotion_recorded_goes_with_its_files(
     assert dropped(trained_world, 25 * HOUR) == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_version_of_a_decision_that_is_open_waits_for_it(
     trained_world: World, files: Any
 ) -> None:
@@ -133,3 +135,19 @@ def test_a_server_of_several_is_left_alone(trained_world: World, files: Any) -> 
     with Ledger(shared.config) as ledger:
         assert plan(shared.config, ledger, time.time() + 25 * HOUR)[0] == []
     assert in_mlflow(trained_world) == ["1"]
+
+
+def test_the_days_of_a_file_that_nobody_reads_any_more_go(ingested_world: World) -> None:
+    home = Workspace(ingested_world.config).many_days
+    for name in ("used", ".0123abcd.part"):
+        (home / name).mkdir(parents=True)
+    (home / "used" / "days.json").write_text("{}")
+    assert dropped(ingested_world, 23 * HOUR) == []
+    assert dropped(ingested_world, 25 * HOUR) == ["workspace/many-days/.0123abcd.part"]
+    assert (home / "used").exists()
+    keep = ingested_world.config.retention.caches
+    assert keep is not None
+    with Ledger(ingested_world.config) as ledger:
+        found, _ = prune(ingested_world.config, ledger, time.time() + (keep + 1) * DAY)
+    assert "used: a file of many days, by day" in [each.what for each, _ in found]
+    assert not [*home.glob("used")]

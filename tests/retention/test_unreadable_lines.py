@@ -117,7 +117,8 @@ def test_the_same_file_and_a_longer_one_bring_no_such_line_back(lines_world: Wor
     assert [row["rows"] for row in quality.rejections] == [1]
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
+@pytest.mark.ci
 def test_rows_and_such_lines_of_one_user_go_together(lines_world: World) -> None:
     frame = impressions(FIRST)
     frame.loc[frame.index[:7], "user_id"] = USER

@@ -115,6 +115,8 @@ def test_under_load_each_call_uses_one_manifest_as_a_whole(served, tmp_path):
     assert not wrong and calls
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_export_that_dies_before_its_manifest_leaves_the_former_bundle(served, monkeypatch):
     wanted = Scorer.open(served.bundle).score(served.rows)
     crown(served.world, random_adapter(served.world), served.world.config.reference.days, 2)
@@ -144,6 +146,8 @@ def test_a_damaged_file_is_refused_in_one_line_and_mended_by_the_next_export(ser
     Scorer.open(served.bundle)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_is_no_bundle_is_refused_in_one_line(served, tmp_path):
     with pytest.raises(BundleError, match=r"manifest\.json: is not there"):
         Scorer.open(tmp_path / "nowhere")
@@ -192,6 +196,8 @@ def test_an_export_takes_nothing_away_from_a_folder_of_another_kind(served, tmp_
     assert "\n" not in str(told.value) and contents(foreign) == before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_no_export_has_written_stays_among_the_parts(served):
     for name in ("mine", "f" * 63, "F" * 64):
         (served.bundle / "parts" / name).mkdir()
@@ -225,6 +231,7 @@ def test_a_manifest_without_its_checksum_is_damaged(served, lost, changed):
 
 
 @pytest.mark.parametrize("name", ["backbone/backbone.safetensors", "encoder/encoder.json"])
+@pytest.mark.few(1)
 def test_a_pre_training_that_ends_meanwhile_refuses_the_export(served, monkeypatch, name):
     wanted = contents(served.bundle)
     path, take = served.world.config.home / "model" / name, exporting.take_snapshot
@@ -245,6 +252,8 @@ def test_a_pre_training_that_ends_meanwhile_refuses_the_export(served, monkeypat
     assert contents(served.bundle).items() >= wanted.items()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_domains_that_the_reference_days_do_not_know_are_one(served):
     """Also those that have a champion or a decision: the lake folds them all the same."""
     params = yaml.safe_load(served.world.params.read_text())

@@ -74,6 +74,8 @@ def test_only_missing_parts_are_uploaded_the_manifest_last_and_others_dropped(
     Scorer.open(URL)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_scores_are_those_of_the_folder_and_refresh_goes_by_the_etag(
     served, bucket, tmp_path, monkeypatch
 ):

@@ -47,6 +47,7 @@ def test_a_first_champion_of_a_domain_that_the_bundle_does_not_know_is_told(serv
 
 
 @pytest.mark.parametrize("how", ["damaged", "gone"])
+@pytest.mark.few(1)
 def test_a_champion_that_cannot_serve_is_said_where_the_base_serves(served, how):
     config = served.world.config
     before = Scorer.open(served.bundle).score(served.rows)

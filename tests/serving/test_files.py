@@ -102,6 +102,8 @@ def test_a_file_that_is_none_is_refused_in_one_line(
     assert not (tmp_path / "out.csv").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_without_a_bundle_one_is_made_for_the_run(driftune, served, tmp_path):
     pq.write_table(served.rows, tmp_path / "in.parquet")
     before = sorted(path.name for path in served.world.root.iterdir())

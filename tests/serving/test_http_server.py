@@ -168,6 +168,8 @@ def _break_and_mend(bundle: Path, promoted: Path, where: str) -> None:
     until(lambda: json.loads(ask(where, "/health")[1]) == well)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_bounds_and_bad_rows_are_refused_in_one_line(read_only, tmp_path):
     rows = as_json(read_only, 3)
     lacking = [{name: value for name, value in rows[0].items() if name != "item_id"}]

@@ -20,6 +20,8 @@ def say_otherwise(bundle, **said):
     write_manifest(bundle, {**read_json(bundle / "manifest.json"), **said})
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_after_a_new_day_it_scores_as_one_that_is_opened_then(served):
     scorer = Scorer.open(served.bundle)
     before = scorer.score(served.rows)
@@ -67,7 +69,7 @@ def test_hooks_of_one_generation_are_not_those_of_the_next(served):
         ("adapter", "damaged"),
     ],
 )
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_a_part_that_is_new_and_damaged_leaves_the_former_bundle_in_use(served, part, how):
     named = read_manifest(served.bundle)
     name = next(each for each in named.parts if each.startswith(part))
@@ -113,6 +115,8 @@ def test_a_manifest_that_is_as_it_was_is_not_read_again(served, monkeypatch):
             scorer.refresh()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_first_calls_may_come_from_many_threads_at_once(served):
     rows = served.rows.slice(0, 200)
     wanted = Scorer.open(served.bundle).score(rows)

@@ -1,6 +1,7 @@
 """Scores of a bundle: those of training, bit for bit, whatever the types of the columns."""
 
 import numpy as np
+import pytest
 import torch
 import yaml
 
@@ -33,6 +34,8 @@ def test_scores_are_those_of_training_bit_for_bit(read_only):
     assert set(found["served_by"].to_pylist()) == {"adapter", "base"}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_bundle_computes_in_the_precision_of_training(served):
     params = yaml.safe_load(served.world.params.read_text())
     params["adapter"] = {**(params.get("adapter") or {}), "precision": "bf16"}

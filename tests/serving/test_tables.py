@@ -86,6 +86,8 @@ def test_a_bundle_with_tables_is_not_compared_and_says_so(tabled):
         assert "its scores are not compared" in check_bundle(project, tabled.bundle)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_table_in_an_expression_is_refused_in_one_line(tabled, tmp_path):
     features = {**FEATURES, "numerical": {"age": {"sql": "users.age"}, "size": "shops.size"}}
     world = World.copied(tabled.world.root, tmp_path / "copy")

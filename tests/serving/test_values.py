@@ -58,7 +58,7 @@ IDS = {
 @pytest.mark.parametrize("kind", IDS)
 @FEW
 @given(data=st.data())
-@pytest.mark.few(5)
+@pytest.mark.few(1)
 def test_an_id_has_the_text_that_the_lake_has(kind, data):
     arrow, drawn = IDS[kind]
     given_values = data.draw(st.lists(drawn | st.none(), max_size=20))
@@ -160,7 +160,8 @@ def config_of(zone: str) -> Config:
 @pytest.mark.parametrize("day", DAYS, ids=str)
 @FEW
 @given(data=st.data())
-@pytest.mark.few(1)
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_time_is_the_instant_and_the_hour_that_the_lake_has(day, data):
     midnight = datetime(day.year, day.month, day.day)
     role = data.draw(st.sampled_from(TIMES))
@@ -268,6 +269,8 @@ PARTS = st.text(st.sampled_from("a·\\ \u00a0\t"), max_size=5)
 
 @FEW
 @given(st.lists(st.tuples(PARTS | st.none(), PARTS | st.none()), max_size=12))
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_domain_of_several_columns_has_the_name_that_the_lake_has(pairs):
     rows = pa.table(
         {

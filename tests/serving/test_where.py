@@ -70,6 +70,8 @@ def test_a_rollback_is_seen_to_have_reached_bundle_and_process(served):
     assert status(served)[0]["processes"] == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_refresh_that_fails_is_reported_and_the_former_bundle_serves(served):
     renew(served)
     rows = served.rows.slice(0, 5)
@@ -89,6 +91,8 @@ def test_a_refresh_that_fails_is_reported_and_the_former_bundle_serves(served):
         assert follower.look() and follower.health()["ok"] and follower.failures == 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_thread_follows_by_itself(served):
     renew(served)
     with Ledger(served.world.config) as ledger:
@@ -103,6 +107,8 @@ def test_the_thread_follows_by_itself(served):
     assert follower.problem is None and not list((served.bundle / "serving").iterdir())
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_process_that_says_nothing_is_silent_and_forgotten_after_a_day(served, monkeypatch):
     renew(served)
     follower = Follower(Scorer.open(served.bundle), poll=10)
@@ -123,6 +129,8 @@ def test_a_process_that_says_nothing_is_silent_and_forgotten_after_a_day(served,
         follower.__exit__(None, None, None)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_hostile_and_broken_reports_are_text_and_counted(served):
     renew(served)
     with Follower(Scorer.open(served.bundle), poll=10):
@@ -161,6 +169,8 @@ def test_where_reports_cannot_be_written_it_serves_and_says_so(served, tmp_path)
         Follower(Scorer.open(served.bundle), 0)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_bundles_that_are_gone_are_said_and_forgotten_by_the_next_export(served, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     renew(served, elsewhere)

@@ -32,6 +32,7 @@ def planted(kind: str, size: float = 1.0, **own: Any) -> Event:
 
 
 @pytest.mark.parametrize("kind", HIDDEN)
+@pytest.mark.few(1)
 def test_hidden_shifts_move_clicks_and_neither_traffic_nor_tastes_by_category(kind: str) -> None:
     made, plain = simulator(planted(kind, **HIDDEN[kind])), simulator()
     assert made.draw(DAY - timedelta(1)).equals(plain.draw(DAY - timedelta(1)))

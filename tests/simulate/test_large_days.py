@@ -82,6 +82,8 @@ def test_the_same_seed_gives_the_same_slices(
     assert all(one[1].equals(two[1]) for one, two in zip(sliced, again, strict=True))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_file_holds_the_slices_in_order(
     monkeypatch: pytest.MonkeyPatch,
     sliced: list[tuple[pa.Table, pa.Table]],

@@ -60,7 +60,7 @@ def test_an_event_is_in_force_when_its_kind_says(kind: str, expected: list[float
     assert [strength(event(kind), day) for day in days] == expected
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_event_moves_its_own_domain_alone_and_from_its_day_on(kind: str) -> None:
     made, plain = simulator(event(kind), rows=500), simulator(rows=500)
@@ -72,6 +72,8 @@ def test_an_event_moves_its_own_domain_alone_and_from_its_day_on(kind: str) -> N
     )
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_labels_alone_leave_what_is_shown() -> None:
     made, plain = simulator(event("label_only")), simulator()
     moved, before = drawn(made, DAY), drawn(plain, DAY)
@@ -83,6 +85,8 @@ def test_labels_alone_leave_what_is_shown() -> None:
     assert ratio[(before["category"] == "noodles").to_numpy()].max() < 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_traffic_alone_leaves_what_is_liked() -> None:
     made, plain = simulator(event("traffic_only")), simulator()
     moods = [mood_on(each.config, each.world, 0, DAY) for each in (made, plain)]
@@ -108,7 +112,7 @@ def test_a_surge_lifts_some_items_of_the_favoured_category() -> None:
     assert rates[0] > 1.5 * rates[1]
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", KINDS)
 def test_labels_follow_the_true_probabilities(kind: str) -> None:
     rows = drawn(simulator(event(kind), rows=40_000), DAY)

@@ -90,6 +90,8 @@ def test_favoured_categories_gain_and_others_lose(
     assert all(by_name[name] < 0 for name in event.against)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_stable_domains_stay_close_to_their_reference(
     demo: SimulationConfig, demo_logs: pd.DataFrame
 ) -> None:

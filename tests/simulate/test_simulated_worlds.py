@@ -85,6 +85,8 @@ def test_taste_noise_differs_by_day_and_has_its_size() -> None:
     assert np.corrcoef(moves[0], moves[1])[0, 1] != pytest.approx(1)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_items_are_shown_from_their_launch_on_and_more_at_first() -> None:
     world = made(arrivals=0.5)
     launch = {f"i{n:04d}": day for n, day in enumerate(world.world.item_launch)}

@@ -73,7 +73,10 @@ def test_libraries_of_cuda_come_with_a_build_that_names_them(tmp_path: Path) -> 
 def test_another_build_of_torch_takes_the_versions_without_hashes(tmp_path: Path) -> None:
     (only,) = SetUp(tmp_path).run(torch_index="file:///builds")
     assert "--extra-index-url file:///builds --constraint constraints.txt" in only
-    assert "--require-hashes" not in only and "--editable .[dev,docs,examples,postgres,ray]" in only
+    assert (
+        "--require-hashes" not in only
+        and "--editable .[dev,docs,examples,onnx,postgres,ray]" in only
+    )
 
 
 def test_an_image_has_its_extras_and_a_copy_of_the_project(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ def judged(world: World, predicted: float, lost: str | None = None) -> list[str]
     return [f"{each['domain']}: {each['told']}" for each in problems]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_base_that_is_out_of_calibration_is_told_everywhere(
     trained_world: World, caplog: pytest.LogCaptureFixture
 ) -> None:

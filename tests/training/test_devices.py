@@ -382,6 +382,8 @@ def judged(world: World, day: date) -> tuple[Any, ...]:
     return checks, counts
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_backbone_of_a_device_is_that_of_the_cpu(
     trained_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

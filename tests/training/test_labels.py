@@ -51,8 +51,9 @@ def test_one_label_alone_is_nothing_to_learn(
     assert not has_backbone(world.config)
 
 
-@pytest.mark.few(1)
 @pytest.mark.parametrize("metric", ["ctr_auc", "ctcvr_auc"])
+@pytest.mark.slow
+@pytest.mark.ci
 def test_without_conversions_clicks_are_learnt_and_a_line_says_so(
     make_world: Callable[..., World], caplog: pytest.LogCaptureFixture, metric: str
 ) -> None:

@@ -61,6 +61,8 @@ def test_lists_positions_and_propensities_reach_the_rows(ingested_world: World) 
     assert (rows.request >= 0).all()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_taking_rows_takes_their_lists_along(ingested_world: World) -> None:
     rows = rows_of(ingested_world, encoder_of(ingested_world))
     chosen = np.array([7, 3, 11])
@@ -84,6 +86,8 @@ def test_logs_without_lists_and_propensities_say_so_in_the_rows(
     assert np.isnan(rows.propensity).all()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_single_gaps_stay_gaps(ingested_world: World) -> None:
     frame = impressions(FIRST)
     gaps = np.arange(len(frame)) % 5 == 0
@@ -97,6 +101,8 @@ def test_single_gaps_stay_gaps(ingested_world: World) -> None:
     assert (rows.request == -1).sum() == gaps.sum()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_lake_from_before_lists_were_kept_is_still_read(ingested_world: World) -> None:
     forget_lists(ingested_world)
     assert Lake.of(ingested_world.config).days == ingested_world.config.reference.days

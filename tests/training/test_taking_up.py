@@ -68,7 +68,8 @@ def taken_up(world: World) -> None:
 
 
 @pytest.mark.parametrize("day", [0, 1, REFERENCE_DAYS, REFERENCE_DAYS + 5])
-@pytest.mark.few(1)
+@pytest.mark.slow
+@pytest.mark.ci
 def test_rows_until_the_stated_day_count_as_trained_on(
     day: int, ingested_world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -108,7 +109,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_what_cannot_serve_is_not_taken_up(name: str, ingested_world: World) -> None:
     changes, said = REFUSED[name]
     world = owning(ingested_world, **changes)
@@ -119,12 +120,16 @@ def test_what_cannot_serve_is_not_taken_up(name: str, ingested_world: World) -> 
     assert not (backbone_folder(world.config) / "backbone.json").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_model_of_both_logits_is_taken_up(ingested_world: World) -> None:
     world = owning(ingested_world, options=PAIR, metric="ctcvr_auc", at=["body"])
     taken_up(world)
     assert load_model(world.config)[1].conversions
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_metric_that_it_does_not_predict_is_refused_when_it_is_loaded(
     ingested_world: World,
 ) -> None:

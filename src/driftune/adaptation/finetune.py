@@ -3,7 +3,7 @@
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -14,19 +14,18 @@ from driftune.adaptation.domain_rows import DomainRows
 from driftune.adaptation.groups import trained_together
 from driftune.adaptation.outside.job import Deployments
 from driftune.adaptation.outside.training import train_outside
+from driftune.adaptation.pooled import Pooled
 from driftune.adaptation.split import span
+from driftune.adaptation.starts import Progress, Start, pooled_of, starts_of
 from driftune.adaptation.workbench import Workbench
-from driftune.config.adapter import Adapter as AdapterSettings
 from driftune.errors import ConfigError, DeviceFullError, ModelOutputError
 from driftune.models.adapters import (
     AdaptedModel,
-    Adapter,
     AdapterBank,
     AttachError,
     Choice,
     Chosen,
     Examples,
-    IAKConfig,
     NotFiniteError,
     TrainConfig,
     attach,
@@ -35,18 +34,11 @@ from driftune.models.adapters import (
 )
 from driftune.models.adapters.devices import DeviceMemoryError
 from driftune.models.recommender import Recommender
-from driftune.registry.ledger import BASE
 from driftune.registry.records import TrainingFigures
 from driftune.training.rows import Rows
 from driftune.training.threads import one_thread
 
 log = logging.getLogger("driftune")
-
-# Rows that show a new kernel how wide its place is.
-PROBE_ROWS = 64
-# Of a kernel that replaces the representation: it has to give it back before it may change it.
-WARM_EPOCHS = 3
-Progress = Callable[[str, int, int], None]
 
 
 def finetune(
@@ -56,10 +48,11 @@ def finetune(
 
     By the training job of the user's own, where ``adapter.trainer`` names one: see
     ``train_outside``, which gets ``deployed``.
-    The adapter starts from the champion's where the domain has one. Of several windows of rows
-    the one with the lowest loss on the selection rows is kept. A training that was killed goes on
-    after its last whole epoch. Same data version, configuration and seed give the same bytes on a
-    CPU, whatever is trained beside it; the model's device computes.
+    The adapter starts from the champion's where the domain has one, or from a pooled one, as
+    ``adapter.start`` says. Of several windows of rows the one with the lowest loss on the
+    selection rows is kept. A training that was killed goes on after its last whole epoch. Same
+    data version, configuration and seed give the same bytes on a CPU, whatever is trained beside
+    it; the model's device computes.
 
     Raises:
         OvertakenError: when the backbone is not the one that the decision was made under.
@@ -102,7 +95,7 @@ def finetune_together(
         if not ready:
             return found
         with _attached(ready[0]) as adapted:
-            plans = _plans(adapted, ready, progress, found)
+            plans = _plans(adapted, ready, progress, found, workers)
             outcomes = _chosen(adapted, plans, workers)
     rows = sum(len(plan.choice.examples) for plan in plans)
     for plan, outcome in zip(plans, outcomes, strict=True):
@@ -118,10 +111,10 @@ def finetune_together(
 
 @dataclass(frozen=True)
 class _Plan:
-    """A decision's training, and the version that it starts from; 0: a new adapter."""
+    """A decision's training, and what it may start from."""
 
     bench: Workbench
-    started_from: int
+    starts: Sequence[Start]
     choice: Choice
 
 
@@ -157,12 +150,19 @@ def _plans(
     benches: Sequence[Workbench],
     progress: Mapping[str, Progress],
     found: dict[str, TrainingFigures | Exception],
+    workers: int,
 ) -> list[_Plan]:
     """The decisions' trainings; what keeps one from having any goes to ``found``."""
+    try:
+        pooled = pooled_of(benches, adapted, progress, workers)
+    except Exception as error:
+        found |= {bench.decision_id: _said(bench, error) for bench in benches}
+        return []
     plans = []
     for bench in benches:
+        own = pooled.get(bench.decision.day, [])
         try:
-            plans.append(_plan(adapted, bench, progress.get(bench.decision_id)))
+            plans.append(_plan(adapted, bench, own, progress.get(bench.decision_id)))
         except Exception as error:
             found[bench.decision_id] = _said(bench, error)
     return plans
@@ -205,14 +205,16 @@ def _read_ahead(benches: Sequence[Workbench]) -> None:
         bench.rows = rows
 
 
-def _plan(adapted: AdaptedModel, bench: Workbench, progress: Progress | None) -> _Plan:
+def _plan(
+    adapted: AdaptedModel, bench: Workbench, pooled: Sequence[Pooled], progress: Progress | None
+) -> _Plan:
     """What the decision's challenger is chosen from."""
     settings, windows, model = bench.config.adapter, bench.split.windows, bench.served.model
     examples = _examples(model, windows[0])
-    started_from, start = _start(bench, adapted, examples)
+    starts = starts_of(bench, adapted, examples, pooled)
     choice = Choice(
         bench.decision.domain_key,
-        start,
+        starts[0].adapter,
         examples,
         [len(windows[0]) - len(window) for window in windows],
         _examples(model, bench.split.select),
@@ -230,15 +232,17 @@ def _plan(adapted: AdaptedModel, bench: Workbench, progress: Progress | None) ->
         ),
         bench.checkpoints / "epochs",
         progress,
+        [start.adapter for start in starts[1:]],
+        settings.folds,
     )
-    return _Plan(bench, started_from, choice)
+    return _Plan(bench, starts, choice)
 
 
 def _kept(plan: _Plan, chosen: Chosen, seconds: float) -> TrainingFigures:
     """Write the challenger's files; returns the training figures, with its part of the time."""
-    bench, report = plan.bench, chosen.report
+    bench, report, start = plan.bench, chosen.report, plan.starts[chosen.start]
     figures = TrainingFigures(
-        started_from=plan.started_from,
+        started_from=start.version,
         split=bench.split.spans(chosen.window),
         beta=report.beta,
         best_epoch=report.best_epoch,
@@ -246,6 +250,12 @@ def _kept(plan: _Plan, chosen: Chosen, seconds: float) -> TrainingFigures:
         kl_bits=round(sum(map(sum, report.kl_bits.values())), 4),
         parameters=sum(tensor.numel() for tensor in chosen.adapter.parameters()),
     )
+    offered = [each for each in plan.starts if each.pooled and each.at == start.at]
+    if offered:
+        kind = "champion" if start.pooled is None else "pooled"
+        figures = figures.model_copy(update={"pooled": offered[0].pooled, "start": kind})
+    if len({each.at for each in plan.starts}) > 1:
+        figures = figures.model_copy(update={"at": start.at})
     save_adapter(bench.folder, chosen.adapter, challenger_card(bench, figures))
     shutil.rmtree(bench.checkpoints, ignore_errors=True)
     return figures.model_copy(update={"seconds": round(seconds, 2)})
@@ -265,9 +275,9 @@ def _said(bench: Workbench, error: Exception) -> Exception:
 
 def _attached(bench: Workbench) -> AdaptedModel:
     config, model = bench.config, bench.served.model
-    at = config.adapter.at
+    at = config.adapter.all_places
     try:
-        return attach(model, AdapterBank(), model.default_places() if at == "auto" else at)
+        return attach(model, AdapterBank(), model.default_places() if at is None else at)
     except AttachError as error:
         raise ConfigError(f"{config.source_file}: adapter.at: {error}") from None
 
@@ -275,32 +285,3 @@ def _attached(bench: Workbench) -> AdaptedModel:
 def _examples(model: Recommender, rows: Rows) -> Examples:
     domains = torch.zeros(len(rows), dtype=torch.long)
     return Examples(model.inputs(rows), (rows.click, rows.convert), domains)
-
-
-def _start(bench: Workbench, adapted: AdaptedModel, examples: Examples) -> tuple[int, Adapter]:
-    """What the decision's training starts from: a version and its adapter, or 0 and a new one.
-
-    It is the domain's champion, where that has the configured shape.
-    The place for other starts: each decision has its own, and its record names it.
-    """
-    key, wanted = bench.decision.domain_key, _wanted(bench.config.adapter)
-    champion, bank = bench.champion()
-    if champion.serves != BASE:
-        held = bank.adapter(key)
-        if held.is_of(wanted, adapted.at):
-            return champion.serves, held
-    adapted.add(key, wanted, bench.seed)
-    adapted.build(*(each[:PROBE_ROWS] for each in examples.inputs))
-    new = adapted.adapter(key)
-    adapted.unload(key)
-    return BASE, new
-
-
-def _wanted(settings: AdapterSettings) -> IAKConfig:
-    """The shape of a kernel that the configuration asks for."""
-    return IAKConfig(
-        bottleneck=settings.bottleneck,
-        hidden=settings.hidden,
-        combine=settings.combine,
-        warm_epochs=WARM_EPOCHS if settings.combine == "replace" else 0,
-    )

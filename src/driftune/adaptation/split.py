@@ -6,6 +6,7 @@ the gate judges has had a part in training.
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 import numpy as np
 
@@ -69,17 +70,9 @@ def split_rows(
         LakeError: when the window has too few rows to split.
     """
     source = source or DomainRows(config, encoder, Lake.of(config))
-    settings = config.adapter
-    usual, today = (
-        mature_until(config, day - timedelta(days=back)) for back in (settings.train_days, 1)
-    )
-    drift = _drift_began(config, day, since)
     rows = source.between(key, *span(config, day, since))
-    day_rows = int(np.count_nonzero(rows.time >= today))
-    begins = _instant(rows.time, len(rows) - round(day_rows * settings.gate_share))
-    newer = int(np.searchsorted(rows.time, drift)) if drift > usual else 0
-    starts = [0, newer] if newer and begins - newer >= settings.batch_size else [0]
-    chosen = _instant(rows.time, begins - round((begins - starts[-1]) * settings.select_share))
+    cuts = cut(config, rows.time, day, since)
+    starts, chosen, begins = cuts.starts, cuts.select, cuts.gate
     if min(len(rows) - begins, begins - chosen, chosen - starts[-1]) < 1:
         raise LakeError(f"{key}: {len(rows)} rows up to {day} are too few to train on and judge")
     positions = np.arange(len(rows))
@@ -87,9 +80,44 @@ def split_rows(
         [rows.take(positions[start:chosen]) for start in starts],
         rows.take(positions[chosen:begins]),
         rows.take(positions[begins:]),
-        day_rows,
+        cuts.day_rows,
         lake_version(source.view, day),
     )
+
+
+class Cuts(NamedTuple):
+    """Positions in a domain's rows: where windows, selection and the gate's rows begin.
+
+    ``day_rows``: how many are of the newest day.
+    """
+
+    starts: list[int]
+    select: int
+    gate: int
+    day_rows: int
+
+
+def cut(config: Config, time: np.ndarray, day: date, since: date | None = None) -> Cuts:
+    """Where a domain's rows, at these instants (rows,) of its ``span``, are cut.
+
+    Where a pooled adapter is a start, no row that selects is older than those that its own
+    training leaves out: they must not have trained what they judge.
+    """
+    settings = config.adapter
+    usual, today = (
+        mature_until(config, day - timedelta(days=back)) for back in (settings.train_days, 1)
+    )
+    drift = _drift_began(config, day, since)
+    day_rows = int(np.count_nonzero(time >= today))
+    gate = _instant(time, len(time) - round(day_rows * settings.gate_share))
+    newer = int(np.searchsorted(time, drift)) if drift > usual else 0
+    starts = [0, newer] if newer and gate - newer >= settings.batch_size else [0]
+    first = starts[-1]
+    if settings.start != "champion":
+        first = max(first, int(np.searchsorted(time, usual)))
+    share = settings.folds * settings.select_share
+    select = _instant(time, gate - round((gate - first) * share))
+    return Cuts(starts, select, gate, day_rows)
 
 
 def span(config: Config, day: date, since: date | None) -> tuple[int, int]:

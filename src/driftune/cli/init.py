@@ -58,7 +58,7 @@ def init(
         if found.unreadable:
             say(f"{found.unreadable:,} rows whose time cannot be read: {split_to / UNREADABLE}")
         files = [split_to]
-    proposal = propose(files, to.resolve().parent).answered(answers)
+    proposal = propose(files, to.resolve().parent, timezone, answers.get("time")).answered(answers)
     _show(proposal)
     if not yes:
         proposal = _asked(proposal)

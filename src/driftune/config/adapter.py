@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from driftune.config.base import Positive, Section
 from driftune.config.trainer import Trainer
@@ -12,6 +12,9 @@ Betas = Annotated[
     list[Annotated[float, Field(ge=0, allow_inf_nan=False)]],
     BeforeValidator(lambda given: given if isinstance(given, list) else [given]),
 ]
+
+
+Places = Annotated[list[str], Field(min_length=1)]
 
 
 def _known_device(given: str) -> str:
@@ -27,12 +30,13 @@ class Adapter(Section):
     better on the selection rows; once drift is older, on up to ``drift_days`` days since.
     """
 
-    at: Annotated[list[str], Field(min_length=1)] | Literal["auto"] = [
+    at: Places | Annotated[list[Places], Field(min_length=1)] | Literal["auto"] = [
         "click_tower.1",
         "convert_tower.1",
     ]
     """Places: names of modules of the model behind which a kernel is put; `auto`: those that the
-    model names, and of a recommender of your own the default."""
+    model names, and of a recommender of your own the default. A list of lists: of these places
+    those are chosen for each challenger that do best on the selection rows."""
     combine: Literal["residual", "replace"] = "residual"
     """`residual`: the kernel's output is added; `replace`: it is all that goes on."""
     bottleneck: Positive = 12
@@ -41,12 +45,18 @@ class Adapter(Section):
     """Size of the decoder's hidden layer."""
     beta: Betas = Field([0.0, 1e-3], min_length=1)
     """Weights of the KL term to choose from."""
+    start: Literal["champion", "pooled", "best"] = "champion"
+    """What training starts from: `champion` (a new adapter where the domain has none), `pooled`
+    (one trained on the rows of all domains first), or `best`: of both, by the selection rows."""
     train_days: Positive = 3
     """Last days that it is trained on …"""
     drift_days: Positive = 7
     """… or days since the drift began, up to so many."""
     select_share: float = Field(0.15, gt=0, lt=0.5)
-    """Share of the rows that chooses β and the days."""
+    """Share of the rows that chooses places, start, β and the days."""
+    folds: int = Field(1, ge=1, le=10)
+    """Blocks of time, of `select_share` of the rows each, that choose: each is left out in its turn
+    (cross-fitting), then all train what was chosen. 1: the newest rows choose and do not train."""
     gate_share: float = Field(0.35, gt=0, lt=0.8)
     """Share of the rows, the newest, that the gate judges by."""
     epochs: Positive = 12
@@ -69,3 +79,27 @@ class Adapter(Section):
     `fp32`."""
     trainer: Trainer | None = None
     """A training job of your own in the place of all this; null: the built-in one."""
+
+    @property
+    def places(self) -> list[list[str]] | None:
+        """The choices of places; None where the model names them."""
+        if self.at == "auto":
+            return None
+        return [each for each in self.at if isinstance(each, list)] or [
+            [each for each in self.at if isinstance(each, str)]
+        ]
+
+    @property
+    def all_places(self) -> list[str] | None:
+        """All places that a kernel may sit at, each once; None where the model names them."""
+        sets = self.places
+        return None if sets is None else list(dict.fromkeys(p for each in sets for p in each))
+
+    @model_validator(mode="after")
+    def _older_rows_train(self) -> "Adapter":
+        if self.folds * self.select_share > 0.9:
+            raise ValueError(
+                f"folds = {self.folds} of select_share = {self.select_share} leave no rows that "
+                "always train; their product is 0.9 at most"
+            )
+        return self

@@ -54,7 +54,7 @@ class Drift(Section):
     top_categories: Positive = 12
     """Categories that are compared by name; the others are one."""
     triggers: list[Literal["calibration", "auc", "residuals"] | Trigger] = Field(
-        ["calibration", "auc", "residuals"], min_length=1
+        ["calibration", "auc"], min_length=1
     )
     """Signals that decide, by name, and what Evidently measures of a day."""
     fdr: float = Field(0.05, gt=0, lt=1)

@@ -22,7 +22,7 @@ _FORM = "2:"
 _ADDED: Mapping[str, tuple[str, ...]] = {
     "features": ("debias",),
     "gate": ("log_loss_tolerance", "rule", "max_loss", "max_loss_chance"),
-    "adapter": ("precision", "trainer"),
+    "adapter": ("precision", "trainer", "start", "folds"),
 }
 
 

@@ -15,7 +15,8 @@ class Retention(Section):
     ``lake``: days of the lake themselves, by their date, as is the case with ``quarantine`` and
     ``records`` (quality, Data Docs). ``challengers``: files of fine-tunings that were never
     promoted, by when their decision ended. ``adapters``: files and MLflow versions of champions
-    that no rollback leads to. ``caches``: encoded days and drift counts that nothing has read.
+    that no rollback leads to. ``caches``: encoded days and drift counts that nothing has read, and
+    pooled starts.
     """
 
     versions: Positive | None = 90
@@ -31,4 +32,4 @@ class Retention(Section):
     adapters: Positive | None = None
     """Files and MLflow versions of former champions that no rollback needs."""
     caches: Positive | None = 30
-    """Encoded days and drift counts that nothing has read."""
+    """Encoded days and drift counts that nothing has read; pooled starts."""

@@ -259,11 +259,11 @@ class Config(Section):
     def _places_exist(self) -> "Config":
         """Those of the built-in model: each layer of a tower, a tower, what both read."""
         layers = 2 * len(self.backbone.hidden) + 1
-        if self.recommender is not None or self.adapter.at == "auto":
+        if self.recommender is not None:
             return self
         towers = ("click_tower", "convert_tower")
         places = [f"{tower}.{number}" for tower in towers for number in range(layers)]
-        for place in self.adapter.at:
+        for place in self.adapter.all_places or []:
             if place not in (*places, *towers, "representation"):
                 raise ValueError(
                     f"adapter.at: {place!r} is no place of the model; there are click_tower.0 to "
@@ -291,6 +291,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _items_are_listed(self) -> "Config":
+        time = self.columns.time.column
+        self.source.check_time(time, of_table=time is not None and self.is_of_table(time))
         explode, item = self.source.explode, self.columns.item
         if explode is not None and isinstance(item, str) and item not in explode.columns:
             there = ", ".join(explode.columns)

@@ -4,10 +4,10 @@ import codecs
 from datetime import date, timedelta
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from driftune.config.base import Section, Share
-from driftune.config.days import checked_template
+from driftune.config.days import checked_template, names_day
 from driftune.config.explode import Explode
 from driftune.redact import redact
 
@@ -77,6 +77,9 @@ class Source(Section):
     With ``keep_columns`` the lake holds delivered columns that no role names, too.
     """
 
+    day_from: Literal["uri", "time"] = "uri"
+    """What says a row's day: `{day}` in `uri`; or with `time` its `columns.time` in `timezone`, of
+    files that hold many days, whose `uri` has no `{day}`."""
     uri: str = Field(repr=False)
     """Template of the day's files with `{day}`, or its form, such as `{day:%Y/%m/%d}`: path,
     `s3://`, `gs://`; globs allowed."""
@@ -98,8 +101,37 @@ class Source(Section):
 
     @field_validator("uri")
     @classmethod
-    def _has_day(cls, uri: str) -> str:
-        return checked_template(uri)
+    def _has_day(cls, uri: str, info: ValidationInfo) -> str:
+        if info.data.get("day_from") != "time":
+            return checked_template(uri)
+        if names_day(uri):
+            raise ValueError(
+                "names {day}, and source.day_from: time takes the day from each row; leave one out"
+            )
+        return uri
+
+    def check_time(self, time: str | None, *, of_table: bool) -> None:
+        """See that each delivered row has a time of its own where that says its day.
+
+        Args:
+            time: the column of the time; None where it is an expression.
+            of_table: whether that is a side table's.
+
+        Raises:
+            ValueError: where it has none.
+        """
+        if self.day_from != "time":
+            return
+        if of_table:
+            raise ValueError(
+                f"source.day_from = 'time' needs a time in the logs: columns.time = {time!r} is a "
+                "column of a side table; name one of the logs"
+            )
+        if self.explode is not None and time in self.explode.columns:
+            raise ValueError(
+                f"source.day_from = 'time' needs one time a row: columns.time = {time!r} is one "
+                "of source.explode.columns; name a time of the whole list"
+            )
 
 
 class Resources(Section):

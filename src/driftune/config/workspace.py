@@ -31,6 +31,11 @@ class Workspace:
         return self.home / "staging"
 
     @property
+    def many_days(self) -> Path:
+        """Files of many days, each version by day."""
+        return self.home / "many-days"
+
+    @property
     def model(self) -> Path:
         """Encoder, backbone and pre-training figures."""
         return self.home / "model"
@@ -58,6 +63,11 @@ class Workspace:
     def challenger(self, decision_id: str) -> Path:
         """Adapter files of a decision's challenger, until it is promoted."""
         return self.challengers / decision_id
+
+    @property
+    def pooled(self) -> Path:
+        """Adapter files of pooled starts, named by what they were made from."""
+        return self.home / "pooled"
 
     def trainer(self, decision_id: str) -> Path:
         """What is known of a decision's training job of the user's own while it runs (JSON)."""

@@ -12,10 +12,9 @@ from driftune.errors import DriftuneError, LakeError
 from driftune.intake.stage import stage
 from driftune.lake import roles
 from driftune.lake.duck import Connection, connect, identifier
-from driftune.lake.finding import find
 from driftune.lake.scratch import scratch
 from driftune.lake.side_tables import Matched
-from driftune.lake.source import Fetched, SourceFile, fetch
+from driftune.lake.source import Fetched, SourceFile, arrived, fetch
 from driftune.lake.table import Lake
 from driftune.quality.staged import Staged
 from driftune.registry.rows import Finding
@@ -202,7 +201,7 @@ def _days(config: Config) -> list[Finding]:
     """Reference days that have no file."""
     stored = Lake.of(config).days
     days = [day for day in config.reference.days if day not in stored]
-    missing = [day for day in days if not find(config, day).names]
+    missing = [day for day in days if not arrived(config, day)]
     if not missing:
         return []
     named = ", ".join(map(str, missing[:3])) + (", …" if len(missing) > 3 else "")

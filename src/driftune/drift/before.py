@@ -15,7 +15,7 @@ from driftune.registry.checks import taken_back_between
 from driftune.registry.ledger import Ledger
 from driftune.registry.past import (
     asked_by,
-    decisions_between,
+    decisions_to_judge,
     last_finetunes,
     made_for_others,
     switched_by_hand,
@@ -48,8 +48,9 @@ def days_before(config: Config, ledger: Ledger, windows: Sequence[DomainWindow])
     span = max(policy.confirm.of - 1, *policy.follow_up_days, 0)
     # A challenger that waited became champion on a later day than its decision's.
     reach = max(span, policy.cooldown_days + config.gate.looks, _span(policy))
+    since = day - timedelta(days=max(span, _span(policy)))
     rows: dict[str, dict[date, Decision]] = defaultdict(dict)
-    for row in decisions_between(ledger, day - timedelta(days=reach), day):
+    for row in decisions_to_judge(ledger, day - timedelta(days=reach), since, day):
         rows[row.domain_key][date.fromisoformat(row.day)] = row
     cooldown = day - timedelta(days=policy.cooldown_days)
     return Before(
@@ -121,7 +122,7 @@ def _outdated(ledger: Ledger, backbone: str, day: date) -> dict[str, int]:
     found = made_for_others(ledger, backbone)
     if not found:
         return {}
-    known = asked_by(ledger, NEW_BACKBONE, backbone, day)
+    known = asked_by(ledger, NEW_BACKBONE, backbone, day, found)
     return {key: version for key, version in found.items() if key not in known}
 
 

@@ -9,7 +9,7 @@ reference.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
 import numpy as np
@@ -21,8 +21,9 @@ from driftune.models.backbone import TrainedUntil
 from driftune.registry.champions import Champion
 from driftune.registry.decision_queries import decision_behind
 from driftune.registry.ledger import BASE, Ledger
-from driftune.registry.past import days_served
+from driftune.registry.past import ServedDay, days_served
 from driftune.registry.records import State
+from driftune.registry.served_days import first_days_served
 
 # Days that the champion's predictions are compared with at least, however young the counters.
 MIN_SETTLED = 3
@@ -45,17 +46,52 @@ def later_days(
     return sorted(day for day in since if day > last)[:room]
 
 
+Confirmed = Mapping[tuple[str, int], list[date]]
+
+
 def confirmed_days(
-    ledger: Ledger, backbone: str, day: date
-) -> Mapping[tuple[str, int], list[date]]:
+    ledger: Ledger, backbone: str, day: date, among: Collection[str] | None = None
+) -> Confirmed:
     """Days before ``day`` that confirmed the champion that served, per domain key and champion.
 
     Those that were found stable; those of a domain that had too little to compare with; and the
     first ones on which there was nothing to judge by: else a champion without history would never
-    get one.
+    get one. ``among``: of these domains (keys) alone.
     """
+    return _confirmed(days_served(ledger, backbone, day, among))
+
+
+def confirmed_first(
+    config: Config,
+    ledger: Ledger,
+    champions: Mapping[str, Champion],
+    held: Collection[date],
+    backbone: str,
+    day: date,
+) -> Confirmed:
+    """As ``confirmed_days``, of who serves now: as many of its first days as a reference takes.
+
+    ``held``: the days in the lake, of which references are.
+    """
+    most = config.drift.reference_days
+    found = first_days_served(ledger, backbone, day, most + MIN_SETTLED, [NO_HISTORY, *DUE])
+    confirmed = _confirmed([each for days in found.days.values() for each in days])
+
+    def lacks(key: str, champion: Champion) -> bool:
+        """Whether later days than those that were read may belong to the reference."""
+        if champion.serves != champion.version:
+            return True
+        last = max(champion.reference)
+        days = confirmed.get((key, champion.serves), [])
+        return key in found.cut and sum(each > last and each in held for each in days) < most
+
+    again = [key for key, champion in champions.items() if lacks(key, champion)]
+    return {**confirmed, **confirmed_days(ledger, backbone, day, again)}
+
+
+def _confirmed(served_days: Iterable[ServedDay]) -> Confirmed:
     found: dict[tuple[str, int], list[date]] = defaultdict(list)
-    for served in days_served(ledger, backbone, day):
+    for served in served_days:
         days = found[(served.domain_key, served.champion_version)]
         # Nothing to judge by, whatever was asked for on such a day.
         blind = served.rule == NO_HISTORY or (served.rule in DUE and served.score is None)

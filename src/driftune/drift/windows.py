@@ -24,7 +24,7 @@ from driftune.drift.partitions import declared_names
 from driftune.drift.problem import Problem, fault
 from driftune.drift.profiles import Profile, Profiler, Served, whole
 from driftune.drift.references import (
-    confirmed_days,
+    confirmed_first,
     later_days,
     served_by,
     settled_days,
@@ -262,7 +262,8 @@ def _draw(
         Exception: what the drawing of every domain has failed with.
     """
     wanted: dict[date, list[str]] = defaultdict(list)
-    confirmed = confirmed_days(ledger, backbone, day)
+    held = drawing.profiler.lake.contents
+    confirmed = confirmed_first(config, ledger, champions, held, backbone, day)
     trained = {key: trained_days(config, champion) for key, champion in champions.items()}
     for key, days in trained.items():
         for each in (day, *days):
@@ -271,7 +272,7 @@ def _draw(
     wanted, later = defaultdict(list), dict[str, list[date]]()
     for key, champion in champions.items():
         since = confirmed.get((key, champion.serves), [])
-        since = [each for each in since if each in drawing.profiler.lake.contents]
+        since = [each for each in since if each in held]
         later[key] = later_days(config, champion, drawing.days_of(key, trained[key]), since)
         for each in later[key]:
             wanted[each].append(key)

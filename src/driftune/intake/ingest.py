@@ -66,13 +66,16 @@ def is_judged(config: Config, fetched: Fetched, quality: DayQuality, *, again: b
     return quality.content_hash == content and not released.entries
 
 
-def domains_for(config: Config, day: date) -> list[str] | None:
-    """Domains that count as known on ``day``; None on reference days, where all do."""
+def domains_for(config: Config, day: date, opened: Path | None = None) -> list[str] | None:
+    """Domains that count as known on ``day``; None on reference days, where all do.
+
+    ``opened``: a database that is open in this process and may read the lake.
+    """
     days = config.reference.days
     if day in days:
         return None
     view = Lake.of(config)
-    with connect(reach=[view.place]) as con:
+    with connect(opened, reach=[view.place]) as con:
         rows = con.execute(
             f"SELECT DISTINCT domain FROM {view.relation(days)} ORDER BY domain"
         ).fetchall()
@@ -314,7 +317,7 @@ def take_in(
     database = folder / "day.duckdb"
     # Kept open from here on: each step would open it anew.
     with connect(database, reach=within_reach(config, fetched, database)):
-        staged = stage(config, fetched, domains_for(config, fetched.day), database)
+        staged = stage(config, fetched, domains_for(config, fetched.day, database), database)
         return commit_day(config, ledger, staged, check(config, staged))
 
 

@@ -52,6 +52,10 @@ from driftune.quality.rules import RowRule, row_rules
 from driftune.quality.staged import Staged, within_reach
 from driftune.quality.tally import tally
 
+# Rows of a day that is small: to read its files and parse their values anew costs each later query
+# more than to keep them.
+_SMALL_ROWS = 100_000
+
 _ZONED = re.compile(r"timestamptz|time\s*zone|timezone|now|current|today", re.IGNORECASE)
 
 
@@ -181,7 +185,7 @@ def _parse(
     """Create ``copies`` and ``parsed`` from ``raw``; returns how its columns changed, its times,
     and its columns of mixed forms.
 
-    Where ``parsed`` rests on more than values it lies in ``file``.
+    Where ``parsed`` rests on more than values it lies in ``file``, and of a small day in a table.
     """
     # Two deliveries of one list are copies, whatever number each has.
     find_copies(con, [name for name in loaded.types if name != LIST_ID], loaded.rows)
@@ -205,13 +209,29 @@ def _parse(
         fields |= derived.fields(given)
     fields |= {column.name: column.value for column in evolution.kept}
     parsed = _parsed_sql(times, fields)
-    if tables or not _is_zoneless(config, loaded, evolution, times):
+    if loaded.rows <= _SMALL_ROWS:
+        _keep_rows(con, parsed)
+        parsed = "FROM parsed_rows"
+    elif tables or not _is_zoneless(config, loaded, evolution, times):
         # A view would be read by sessions of other zones, and its texts be parsed by each; and
         # tables be joined by each.
         parsed = f"FROM {parquet(_written(con, parsed, file))}"
     con.execute(f"CREATE VIEW parsed AS {parsed}")
     check_rows(con, config, loaded)
     return evolution, times, mixed
+
+
+def _keep_rows(con: Connection, parsed: str) -> None:
+    """Create ``parsed_rows``, in the order of delivery.
+
+    DuckDB writes a column of a table that never had a null as one that cannot have any: the lake's
+    files would differ from day to day. A row of nulls that comes and goes leaves them alike.
+    """
+    con.execute(f"CREATE TABLE parsed_rows AS SELECT * FROM ({parsed}) ORDER BY row_id")
+    con.execute(
+        "INSERT INTO parsed_rows BY NAME SELECT 0 AS row_id, '' AS file, 0 AS file_row;"
+        "DELETE FROM parsed_rows WHERE row_id = 0"
+    )
 
 
 def _written(con: Connection, parsed: str, file: Path) -> Path:

@@ -8,6 +8,7 @@ then a day has other than 24 hours, and its instants need not even follow one an
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from driftune.config import Config
@@ -113,23 +114,33 @@ class Clock:
 
 def clock_of(config: Config, day: date) -> Clock:
     """The clock of the configured zone on a day."""
+    return _clock(config.timezone, config.zone, day)
+
+
+# Each day's rows are compared with those of many days before.
+@lru_cache(maxsize=1024)
+def _clock(name: str, zone: ZoneInfo, day: date) -> Clock:
     midnight = datetime.combine(day, time())
-    near = _shifts(config.zone, midnight - FARTHEST, midnight + DAY + FARTHEST)
+    near = _shifts(zone, midnight - FARTHEST, midnight + DAY + FARTHEST)
     shifts = [s for s in near if s.local[0] < midnight + DAY and s.local[1] > midnight]
-    start = day_start(config, day)
-    offset = shifts[0].before if shifts else _offset(config.zone, start)
-    return Clock(config.timezone, day, start, day_end(config, day), offset, tuple(shifts))
+    start, end = _start(zone, day), _start(zone, day + DAY)
+    offset = shifts[0].before if shifts else _offset(zone, start)
+    return Clock(name, day, start, end, offset, tuple(shifts))
 
 
 def day_start(config: Config, day: date) -> datetime:
     """First instant of the calendar day in the configured zone, as naive UTC."""
-    local = datetime.combine(day, time(), tzinfo=config.zone)
-    return local.astimezone(tz=UTC).replace(tzinfo=None)
+    return _start(config.zone, day)
 
 
 def day_end(config: Config, day: date) -> datetime:
     """First instant after the day, as naive UTC (23 or 25 hours later when clocks change)."""
     return day_start(config, day + DAY)
+
+
+def _start(zone: ZoneInfo, day: date) -> datetime:
+    local = datetime.combine(day, time(), tzinfo=zone)
+    return local.astimezone(tz=UTC).replace(tzinfo=None)
 
 
 def _offset(zone: ZoneInfo, instant: datetime) -> int:

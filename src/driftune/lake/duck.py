@@ -50,9 +50,8 @@ def connect(
     """
     con = open_locked(path, reach, spill)
     try:
-        con.execute(f"SET TimeZone = {literal(timezone)}")
-        if memory is not None:
-            con.execute(f"SET memory_limit = {literal(memory)}")
+        limit = "" if memory is None else f"; SET memory_limit = {literal(memory)}"
+        con.execute(f"SET TimeZone = {literal(timezone)}{limit}")
         yield con
     finally:
         con.close()

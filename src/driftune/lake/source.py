@@ -134,6 +134,7 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
         SourceError: when no file is there, or one is empty or cannot be opened.
     """
     found = find(config, day)
+    files = _of_time(config, found, day) if found.names and _is_by_time(config, day) else []
     if not found.names:
         uri = config.source_uri(day)
         beside = f" but {', '.join(found.ignored[:3])}" if found.ignored else ""
@@ -144,12 +145,39 @@ def fetch(config: Config, day: date, scratch: Path) -> Fetched:
     if found.ignored:
         names = ", ".join(Path(name).name for name in found.ignored[:3])
         log.info("%s: %d files beside the logs are ignored: %s", day, len(found.ignored), names)
-    files = []
-    for path, said in _brought(config, found, scratch):
-        kind = format_of(config.source.format, path.name, said)
-        files.append(_hashed(path, said, kind, partitions_of(config, said)))
+    if not _is_by_time(config, day):
+        for path, said in _brought(config, found, scratch):
+            kind = format_of(config.source.format, path.name, said)
+            files.append(hashed(path, said, kind, partitions_of(config, said)))
     tables = [fetch_table(config, name, day, scratch / "tables" / name) for name in config.tables]
     return Fetched(day, tuple(files), found.ignored, tuple(tables))
+
+
+def _is_by_time(config: Config, day: date) -> bool:
+    """Whether the day's rows are those of its time in files that hold many days."""
+    # reference.uri always names the day.
+    inside = config.reference.first <= day <= config.reference.last
+    return config.source.day_from == "time" and not (inside and config.reference.uri)
+
+
+def _of_time(config: Config, found: Found, day: date) -> list[SourceFile]:
+    """The day's parts of files that hold many days.
+
+    Raises:
+        SourceError: when none has a row of the day.
+    """
+    # It reads files, as what is fetched here is read.
+    from driftune.lake.many_days import parted_files, span
+
+    every = parted_files(config, found)
+    files = [file for each in every for file in each.days.get(day, ())]
+    if not files:
+        uri = shown_uri(config, config.source_uri(day))
+        raise SourceError(
+            f"{day}: no row of {uri} is of this day by columns.time (source.day_from), it holds "
+            f"{span(every)}; check columns.time and timezone, or wait until the day's rows arrive"
+        )
+    return files
 
 
 def fetch_table(config: Config, name: str, day: date, scratch: Path) -> FetchedTable:
@@ -177,34 +205,51 @@ def fetch_table(config: Config, name: str, day: date, scratch: Path) -> FetchedT
     files = []
     for path, said in _brought(config, found, scratch):
         kind = format_of(table.format, path.name, said, f"{key}.format")
-        files.append(_hashed(path, said, kind, {}))
+        files.append(hashed(path, said, kind, {}))
     return FetchedTable(name, tuple(files), table.is_undated)
 
 
 def _brought(config: Config, found: Found, scratch: Path) -> Iterator[tuple[Path, str]]:
     """Local paths of what was found, remote files as copies, and what messages call each."""
     for number, name in enumerate(found.names):
-        path = Path(name) if found.is_local else scratch / f"{number:04d}-{Path(name).name}"
-        said = (
-            shown(config, path)
-            if found.is_local
-            else redact(found.filesystem.unstrip_protocol(name))
-        )
-        if not found.is_local:
-            _copy(found.filesystem, name, path, said)
-        yield path, said
+        yield bring(config, found, name, scratch / f"{number:04d}-{Path(name).name}")
+
+
+def name_of(config: Config, found: Found, name: str) -> str:
+    """What messages call a file that was found."""
+    if found.is_local:
+        return shown(config, Path(name))
+    return redact(found.filesystem.unstrip_protocol(name))
+
+
+def bring(config: Config, found: Found, name: str, copy: Path) -> tuple[Path, str]:
+    """The local path of a file, of a remote one that of its ``copy``, and what messages call it.
+
+    Raises:
+        SourceUnavailableError: when it cannot be read.
+    """
+    said = name_of(config, found, name)
+    if found.is_local:
+        return Path(name), said
+    _copy(found.filesystem, name, copy, said)
+    return copy, said
 
 
 def arrived(config: Config, day: date) -> bool:
-    """Whether any file of the day is there.
+    """Whether any file of the day is there, or of files of many days a row of it.
 
     Raises:
-        SourceError: when the source cannot be opened or listed.
+        SourceError: when the source cannot be opened or listed, or a file of many days be read.
     """
-    return bool(find(config, day).names)
+    found = find(config, day)
+    if not found.names or not _is_by_time(config, day):
+        return bool(found.names)
+    from driftune.lake.many_days import parted_files
+
+    return any(day in file.days for file in parted_files(config, found))
 
 
-def _hashed(path: Path, said: str, kind: str, partitions: dict[str, str | None]) -> SourceFile:
+def hashed(path: Path, said: str, kind: str, partitions: dict[str, str | None]) -> SourceFile:
     """A fetched file with the hash of its bytes.
 
     Raises:

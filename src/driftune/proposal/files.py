@@ -30,10 +30,14 @@ _ENDINGS = tuple(ending for endings in FORMATS.values() for ending in endings)
 
 @dataclass(frozen=True)
 class DailyFiles:
-    """Files by day, and the template of ``source.uri`` that finds them."""
+    """Files by day, and the template of ``source.uri`` that finds them.
+
+    ``by_time``: they hold many days, and a row's time says its day (``source.day_from``).
+    """
 
     template: str
     days: dict[date, tuple[Path, ...]]
+    by_time: bool = False
 
 
 def daily_files(given: Iterable[Path], root: Path) -> DailyFiles:
@@ -66,6 +70,16 @@ def daily_files(given: Iterable[Path], root: Path) -> DailyFiles:
                 f"({template}) does not find it; name the files of one log"
             )
     return DailyFiles(template, dict(sorted(days.items())))
+
+
+def shared_template(files: Sequence[Path], root: Path) -> str | None:
+    """A template of files whose names write no day; None where one does, or none finds all."""
+    names = [os.path.relpath(path, root) for path in files]
+    if any(any(_dated(names, form)) for form in _FORMS):
+        return None
+    template = _common(names)
+    # No day is filled in.
+    return template if all(_is_found(name, template, date.min) for name in names) else None
 
 
 def log_files(given: Iterable[Path]) -> list[Path]:

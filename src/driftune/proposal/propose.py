@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from driftune.config.explode import Explode
-from driftune.errors import ConfigError
+from driftune.errors import ConfigError, SourceError
 from driftune.proposal.columns import Column, columns_of, sampled
-from driftune.proposal.files import DailyFiles, daily_files
+from driftune.proposal.files import DailyFiles, daily_files, log_files, shared_template
 from driftune.proposal.lists import explode_sample, find_lists
 from driftune.proposal.roles import Guess, Value, guess_roles
+from driftune.proposal.split import days_of
 from driftune.proposal.text import NEEDED, params_text
 from driftune.proposal.times import TimeWriting, time_value, times_of
 
@@ -59,16 +60,21 @@ class Proposal:
         return replace(self, guesses=tuple(guesses))
 
 
-def propose(given: Sequence[Path], root: Path) -> Proposal:
+def propose(
+    given: Sequence[Path], root: Path, timezone: str = "UTC", time: str | None = None
+) -> Proposal:
     """Look at files of logs; ``root`` is the folder that params.yaml will lie in.
+
+    Of files that hold many days, ``time`` is the column that says a row's day in ``timezone``, by
+    default the one that reads as a time best.
 
     Raises:
         SourceError: when there are none, their names write no day, or one cannot be read.
     """
-    files = daily_files(given, root)
+    files = _by_day(given, root, timezone, time)
     days = list(files.days)
     looked = sorted({days[0], days[len(days) // 2], days[-1]})
-    with sampled([files.days[day][0] for day in looked]) as con:
+    with sampled(list(dict.fromkeys(files.days[day][0] for day in looked))) as con:
         columns = columns_of(con)
         times = times_of(con, columns, {})
         found = find_lists(con, columns, times)
@@ -80,6 +86,24 @@ def propose(given: Sequence[Path], root: Path) -> Proposal:
             times = times_of(con, columns, kept)
         guesses = guess_roles(con, columns, len(looked), times, explode)
     return Proposal(files, explode, why, tuple(columns), tuple(guesses), times)
+
+
+def _by_day(given: Sequence[Path], root: Path, timezone: str, time: str | None) -> DailyFiles:
+    """Files by the day of their names; where none writes one, by the times of their rows."""
+    files = log_files(given)
+    template = shared_template(files, root)
+    if template is None:
+        return daily_files(given, root)
+    try:
+        days = days_of(files, time, timezone)
+    except SourceError:
+        days = []
+    # Without a time nothing says the day, which is what is to be said.
+    return (
+        DailyFiles(template, {day: tuple(files) for day in days}, True)
+        if days
+        else (daily_files(given, root))
+    )
 
 
 def _answer(guess: Guess, column: Column, writing: TimeWriting | None) -> Guess:

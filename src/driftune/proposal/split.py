@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -99,6 +100,30 @@ def split_days(files: Sequence[Path], column: str | None, timezone: str, folder:
     for path in folder.glob(f"{_DAY}=*"):
         path.rename(folder / path.name.removeprefix(f"{_DAY}="))
     return SplitLog(folder, column, int(days), int(written), int(unread))
+
+
+def days_of(files: Sequence[Path], column: str | None, timezone: str) -> list[date]:
+    """The calendar days in a zone that rows of files have by their time, in order.
+
+    Raises:
+        SourceError: when no column reads as a time, or a file cannot be read.
+    """
+    column, moment = _time(files, column)
+    scans = " UNION ALL ".join(
+        f"SELECT DISTINCT ({moment})::DATE AS day FROM {scan_of(path, strict=True)}"
+        for path in files
+    )
+    with connect(reach=files, timezone=timezone) as con:
+        try:
+            found = con.execute(
+                f"SELECT DISTINCT day FROM ({scans}) "
+                f"WHERE year(day) BETWEEN {FIRST_YEAR} AND {LAST_YEAR} ORDER BY day"
+            ).fetchall()
+        except duckdb.Error as error:
+            raise SourceError(
+                f"{files[0]}: its days cannot be told by {column} ({first_line(error)})"
+            ) from None
+    return [day for (day,) in found]
 
 
 def _time(files: Sequence[Path], column: str | None) -> tuple[str, str]:

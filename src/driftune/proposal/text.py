@@ -40,6 +40,10 @@ def params_text(
         "source:",
         f"  uri: {_yaml(_path(files.template))}",
     ]
+    if files.by_time:
+        lines.append(
+            "  day_from: time           # the files hold many days: a row's time says its own"
+        )
     if explode is not None:
         given = explode.model_dump(mode="json", exclude_defaults=True)
         lines += ["  explode:", *(f"    {key}: {_yaml(value)}" for key, value in given.items())]

@@ -17,6 +17,7 @@ from driftune.lake.clock import day_end, day_start
 from driftune.lake.duck import Connection, connect, identifier, one_row, parquet
 from driftune.quality.belonging import measure_attribute
 from driftune.quality.day_profile import FORMAT, ColumnProfile, DayProfile, DomainCounts
+from driftune.quality.drawn import Coded, Drawn, in_parts, most_frequent, read_drawn
 from driftune.quality.staged import Staged
 
 # A UUID, or a long run of hexadecimal digits.
@@ -140,18 +141,48 @@ def _domains(con: Connection, *, converts: bool) -> dict[str, DomainCounts]:
 def _columns(con: Connection, config: Config) -> tuple[dict[str, ColumnProfile], str | None]:
     """The profiles of the columns by name, and the fingerprint of the encoder that they know."""
     columns = columns_of(config)
-    profiles = {column.name: _column(con, column, config) for column in columns}
-    for column in columns:
-        # What the policy that serves lists decides belongs to no item.
-        if column.kind != IDENTITY and column.staged not in ("position", "propensity"):
-            number = column.kind == NUMBER
-            attribute = measure_attribute(con, column.staged, number=number)
-            profiles[column.name] = {**profiles[column.name], **attribute}
+    profiles: dict[str, ColumnProfile] = {}
+    (rows,) = one_row(con, "SELECT count(*) FROM drawn")
+    for part in in_parts(columns, rows):
+        wanted = {name: None for column in part for name in _read(config, column)}
+        drawn = read_drawn(con, list({"user_id": None, "item_id": None} | wanted))
+        for column in part:
+            profiles[column.name] = _column(drawn, column)
+            # What the policy that serves lists decides belongs to no item.
+            if column.kind != IDENTITY and column.staged not in ("position", "propensity"):
+                attribute = measure_attribute(drawn, column.staged, number=column.kind == NUMBER)
+                profiles[column.name] = {**profiles[column.name], **attribute}
     vocabulary, known = _known(con, config)
     for role, share in known.items():
         name = next(column.name for column in columns if column.staged == f"{role}_id")
         profiles[name]["known"] = share
     return profiles, vocabulary
+
+
+def _read(config: Config, column: Column) -> list[str]:
+    """The names in ``drawn`` of a column and of what is made of it."""
+    return [column.staged, *_made(config, column)]
+
+
+def _made(config: Config, column: Column) -> dict[str, str]:
+    """What ``drawn`` has of a column beside its values, by name, as SQL."""
+    name = identifier(column.staged)
+    if column.kind == IDENTITY:
+        # What an id looks like, its letters kept: u00017 and u00342 look alike, i0017 does not.
+        hexed = f"regexp_replace({name}, '{_HEX}', '#', 'g')"
+        return {f"{column.staged} form": f"regexp_replace({hexed}, '[0-9]+', '9', 'g')"}
+    if column.kind == VALUE:
+        return {}
+    finite = f"(CASE WHEN isfinite({name}) THEN {name} END)"
+    size = f"{ZERO_AT} + floor({BINS} * log2(abs({finite})))"
+    code = f"(sign({finite}) * CASE WHEN {finite} = 0 THEN 0 ELSE {size} END)::INTEGER"
+    made = {f"{column.staged} bin": code}
+    low, high = config.quality.ranges.get(column.staged.removeprefix("x_"), (None, None))
+    bounds = [f"{finite} < {low}"] * (low is not None)
+    bounds += [f"{finite} > {high}"] * (high is not None)
+    if bounds:
+        made[f"{column.staged} outside"] = f"({' OR '.join(bounds)})::INTEGER"
+    return made
 
 
 def _draw(con: Connection, config: Config, step: int) -> None:
@@ -167,6 +198,7 @@ def _draw(con: Connection, config: Config, step: int) -> None:
         name = columns[each.staged] = identifier(each.staged)
         if each.kind == NUMBER:
             columns[each.staged] = f"CASE WHEN isfinite({name}) THEN {name} END"
+        columns |= _made(config, each)
     read = ", ".join(f"{sql} AS {identifier(name)}" for name, sql in columns.items())
     con.execute(
         f"""
@@ -181,45 +213,32 @@ def _draw(con: Connection, config: Config, step: int) -> None:
     )
 
 
-def _column(con: Connection, column: Column, config: Config) -> ColumnProfile:
-    name = identifier(column.staged)
-    rows, given, distinct = one_row(
-        con, f"SELECT count(*), count({name}), count(DISTINCT {name}) FROM looked"
-    )
+def _column(drawn: Drawn, column: Column) -> ColumnProfile:
+    values, looked = drawn.columns[column.staged], drawn.looked
+    counts = values.counts(looked)
     found: ColumnProfile = {
         "kind": column.kind,
-        "looked": rows,
-        "nulls": rows - given,
-        "distinct": distinct,
+        "looked": int(looked.sum()),
+        "nulls": int((looked & (values.codes < 0)).sum()),
+        "distinct": int((counts > 0).sum()),
     }
+
+    def counted(made: Coded, most: int | None) -> dict[str, int]:
+        frequent = most_frequent(made.values, made.counts(looked), most)
+        return {each.text: each.rows for each in frequent}
+
     if column.kind == NUMBER:
-        size = f"{ZERO_AT} + floor({BINS} * log2(abs({name})))"
-        code = f"(sign({name}) * CASE WHEN {name} = 0 THEN 0 ELSE {size} END)::INTEGER"
-        found["bins"] = _counted(con, code, name, None)
-        role = column.staged.removeprefix("x_")
-        low, high = config.quality.ranges.get(role, (None, None))
-        bounds = [f"{name} < {low}"] * (low is not None) + [f"{name} > {high}"] * (high is not None)
-        if bounds:
-            (found["outside"],) = one_row(
-                con, f"SELECT count(*) FROM looked WHERE {' OR '.join(bounds)}"
-            )
+        found["bins"] = counted(drawn.columns[f"{column.staged} bin"], None)
+        outside = drawn.columns.get(f"{column.staged} outside")
+        if outside is not None:
+            found["outside"] = int(outside.counts(looked) @ outside.values.to_numpy())
     elif column.kind == VALUE:
-        found["values"] = _counted(con, name, name, VALUES)
-        found["whole"] = distinct <= VALUES
+        found["values"] = counted(values, VALUES)
+        found["whole"] = found["distinct"] <= VALUES
     else:
-        # What an id looks like, its letters kept: u00017 and u00342 look alike, i0017 does not.
-        hexed = f"regexp_replace({name}, '{_HEX}', '#', 'g')"
-        found["formats"] = _counted(con, f"regexp_replace({hexed}, '[0-9]+', '9', 'g')", name, 50)
-        found["top"] = _counted(con, name, name, VALUES)
+        found["formats"] = counted(drawn.columns[f"{column.staged} form"], 50)
+        found["top"] = counted(values, VALUES)
     return found
-
-
-def _counted(con: Connection, value: str, given: str, most: int | None) -> dict[str, int]:
-    rows = con.execute(
-        f"SELECT ({value})::VARCHAR AS value, count(*) AS n FROM looked WHERE {given} IS NOT NULL "
-        f"GROUP BY 1 ORDER BY n DESC, value {f'LIMIT {most}' if most else ''}"
-    ).fetchall()
-    return dict(rows)
 
 
 def _known(con: Connection, config: Config) -> tuple[str | None, dict[str, float]]:

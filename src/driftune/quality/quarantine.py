@@ -125,6 +125,8 @@ def examples(staged: Staged) -> list[Example]:
     """A few rejected rows for the report, one or two of each reason, with their values."""
     convert = ', convert_label AS "convert"' if staged.has_conversions else ""
     with connect(staged.database, reach=staged.reach) as con:
+        if not con.execute("SELECT 1 FROM broken LIMIT 1").fetchall():
+            return []
         cursor = con.execute(
             f"""
             SELECT file, file_row, reasons, user_id, item_id, event_time::VARCHAR AS event_time,

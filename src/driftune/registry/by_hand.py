@@ -3,10 +3,11 @@
 import time
 
 from driftune.errors import RegistryError
-from driftune.registry.claims import OPEN
+from driftune.registry.indexes import OPEN
 from driftune.registry.ledger import Ledger
 from driftune.registry.newest import age
 from driftune.registry.records import Decision, State
+from driftune.registry.records.decision import rule_column
 from driftune.registry.records.states import word
 from driftune.registry.schema import decisions, insert_new, reviews
 
@@ -55,6 +56,7 @@ def ask(ledger: Ledger, domain: str, who: str, why: str) -> Decision:
             .values(
                 state=State.PENDING.value,
                 scores=scores.document(),
+                rule=rule_column(scores),
                 sentence=sentence,
                 updated_at=now,
             )

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from driftune.registry.ledger import Ledger
 from driftune.registry.moments import moment
 from driftune.registry.rows import Switch
-from driftune.registry.schema import AS_OF, champions, checks, insert_new
+from driftune.registry.schema import AS_OF, champions, checks, days, insert_new
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def checks_of(ledger: Ledger, day: date) -> list[Check]:
 
 def checks_as_of(ledger: Ledger, day: date) -> list[Check]:
     """The checks that the day's run made, whichever days' labels had matured by then."""
-    return _newest(ledger, AS_OF.element == day.isoformat())
+    return _newest(ledger, _made_on(checks.c.as_of == day.isoformat(), day))
 
 
 def all_checks(ledger: Ledger) -> list[Check]:
@@ -102,7 +102,8 @@ def record_checks(ledger: Ledger, judged: Sequence[Check], back: Switch | None) 
 
 def unannounced(ledger: Ledger) -> list[Check]:
     """The checks that took a champion back and whose event is still to be emitted."""
-    query = sa.select(*_FIELDS).where(checks.c.announced.is_(False))
+    owed = checks.c.restored.is_not(None), checks.c.announced.is_(False)
+    query = sa.select(*_FIELDS).where(*owed)
     rows = ledger.read(query.order_by(checks.c.checked_at, checks.c.domain_key))
     return [Check(**row._mapping) for row in rows]
 
@@ -138,8 +139,15 @@ def differences_before(ledger: Ledger, day: date) -> list[DayDifference]:
 
 def checked_days(ledger: Ledger) -> set[tuple[str, int]]:
     """The days (ISO) and revisions on which any champion was checked."""
-    query = sa.select(checks.c.day, checks.c.revision).distinct()
-    return {(row.day, row.revision) for row in ledger.read(query)}
+    # Day by day along the key: a day has a check of every champion.
+    most = sa.select(sa.func.max(days.c.revision)).scalar_subquery()
+    numbers = sa.select(sa.literal(1).label("revision")).cte("numbers", recursive=True)
+    numbers = numbers.union_all(sa.select(numbers.c.revision + 1).where(numbers.c.revision < most))
+    known = sa.exists().where(checks.c.day == days.c.day, checks.c.revision == numbers.c.revision)
+    query = sa.select(days.c.day, numbers.c.revision).join_from(
+        days, numbers, numbers.c.revision <= days.c.revision
+    )
+    return {(row.day, row.revision) for row in ledger.read(query.where(known))}
 
 
 def taken_back(ledger: Ledger, day: date) -> set[tuple[str, int]]:
@@ -162,6 +170,12 @@ def taken_back_between(ledger: Ledger, after: date, until: date) -> set[str]:
         AS_OF.element <= until.isoformat(),
     )
     return {row.domain_key for row in ledger.read(query)}
+
+
+def _made_on(made: sa.ColumnElement[bool], day: date) -> sa.ColumnElement[bool]:
+    """Checks that a run has made; those of earlier releases do not name theirs: that of the day."""
+    unnamed = sa.and_(checks.c.as_of.is_(None), checks.c.day == day.isoformat())
+    return sa.or_(made, unnamed)
 
 
 def _newest(ledger: Ledger, wanted: sa.ColumnElement[bool]) -> list[Check]:

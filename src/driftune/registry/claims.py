@@ -5,6 +5,7 @@ import time
 import sqlalchemy as sa
 
 from driftune.owners import has_ended, new_owner
+from driftune.registry.indexes import is_open
 from driftune.registry.newest import NEWEST_FIRST
 from driftune.registry.records import Decision
 from driftune.registry.schema import days, decisions, switches
@@ -13,14 +14,12 @@ from driftune.registry.schema import days, decisions, switches
 ACTED = ("pending", "claimed", "waiting", "promoted", "rejected", "undecided", "failed")
 # States in which a run may hold a decision.
 HELD = ("claimed", "waiting")
-# What may still come to an adaptation or a look.
-OPEN = ("review", "pending", *HELD)
 ATTEMPTS = 3
 
 
 def is_lost(connection: sa.Connection) -> sa.ColumnElement[bool]:
     """Claims whose lease has expired or whose owner was a process of this machine that ended."""
-    held = sa.and_(decisions.c.state.in_(HELD), decisions.c.lease_until.is_not(None))
+    held = sa.and_(is_open(), decisions.c.state.in_(HELD), decisions.c.lease_until.is_not(None))
     owners = connection.scalars(sa.select(decisions.c.owner).where(held)).all()
     left = [owner for owner in owners if owner and has_ended(owner)]
     return sa.and_(held, sa.or_(decisions.c.lease_until < time.time(), decisions.c.owner.in_(left)))

@@ -16,7 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from driftune.config import Config
 from driftune.errors import LedgerBusyError, LedgerError
 from driftune.io import finite
-from driftune.registry.schema import complete
+from driftune.registry.complete import complete
 
 # What a database that fails raises where no error of Driftune's own says it better.
 DatabaseFault = sa.exc.SQLAlchemyError

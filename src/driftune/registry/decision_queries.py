@@ -8,11 +8,17 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from driftune.errors import DriftuneError
-from driftune.registry.claims import HELD, OPEN, is_lost
+from driftune.registry.claims import HELD, is_lost
+from driftune.registry.indexes import is_asked, is_open
 from driftune.registry.ledger import Ledger
 from driftune.registry.newest import OLDEST_FIRST, age
 from driftune.registry.records import Decision, State
+from driftune.registry.records.decision import decision_query
+from driftune.registry.records.states import QUIET
 from driftune.registry.schema import decisions
+
+# Ids of one query: databases take some ten thousand values.
+AT_ONCE = 1000
 
 
 class Decided(NamedTuple):
@@ -52,6 +58,26 @@ def decisions_of_day(ledger: Ledger, day: date) -> list[Decision]:
     return ledger.decisions(decisions.c.day == day.isoformat())
 
 
+def told_of_day(ledger: Ledger, day: date) -> list[tuple[Decision, str | None]]:
+    """The day's decisions, as ``decisions_of_day``, each with its rule; without the documents of
+    those that asked for nothing, which are most.
+    """
+    light = decision_query(documents=False).add_columns(decisions.c.rule)
+    order = (decisions.c.domain_key, *OLDEST_FIRST)
+    rows = ledger.read(light.where(decisions.c.day == day.isoformat()).order_by(*order))
+    quiet = {row.id for row in rows if row.rule is not None and row.state in QUIET}
+    whole = decisions_by_id(ledger, [row.id for row in rows if row.id not in quiet])
+    told: list[tuple[Decision, str | None]] = []
+    for row in rows:
+        own = whole.get(row.id)
+        if own is None:
+            told.append((Decision.of_row(row), row.rule or None))
+        else:
+            own = own.readable()
+            told.append((own, own.scores.rule))
+    return told
+
+
 def decision_ids(ledger: Ledger, day: date) -> set[str]:
     """The ids of the day's decisions, but for those that ended in an error: they are made anew."""
     query = sa.select(decisions.c.id).where(
@@ -62,7 +88,12 @@ def decision_ids(ledger: Ledger, day: date) -> set[str]:
 
 def decisions_by_id(ledger: Ledger, ids: Collection[str]) -> dict[str, Decision]:
     """Whole decisions by id; those that the ledger lacks are left out."""
-    return {row.id: row for row in ledger.decisions(decisions.c.id.in_(ids))} if ids else {}
+    wanted = list(ids)
+    return {
+        row.id: row
+        for start in range(0, len(wanted), AT_ONCE)
+        for row in ledger.decisions(decisions.c.id.in_(wanted[start : start + AT_ONCE]))
+    }
 
 
 def decision_behind(ledger: Ledger, key: str, version: int) -> Decision | None:
@@ -88,7 +119,12 @@ def require_decided(ledger: Ledger, day: date) -> None:
     Raises:
         DriftuneError: naming the domains and what went wrong.
     """
-    newest = {row.domain_key: row for row in decisions_of_day(ledger, day)}
+    fault = sa.select(decisions.c.state).where(
+        decisions.c.day == day.isoformat(), decisions.c.state == State.ERROR.value
+    )
+    if ledger.one(fault.limit(1)) is None:
+        return
+    newest = {row.domain_key: row for row, _ in told_of_day(ledger, day)}
     wrong = [
         f"{row.domain} ({row.sentence})" for row in newest.values() if row.state == State.ERROR
     ]
@@ -107,7 +143,7 @@ def is_decided_since(ledger: Ledger, day: date) -> bool:
 
 def open_decisions(ledger: Ledger) -> int:
     """How many decisions wait for approval, an adaptation or a look, or are being adapted."""
-    query = sa.select(sa.func.count()).where(decisions.c.state.in_(OPEN))
+    query = sa.select(sa.func.count()).where(is_open())
     ((count,),) = ledger.read(query)
     return int(count)
 
@@ -116,7 +152,12 @@ def held_decisions(ledger: Ledger) -> set[str]:
     """Ids of the decisions that a run holds, and whose claim is not lost."""
     with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         lost = is_lost(connection)
-    held = decisions.c.state.in_(HELD), decisions.c.lease_until.is_not(None), sa.not_(lost)
+    held = (
+        is_open(),
+        decisions.c.state.in_(HELD),
+        decisions.c.lease_until.is_not(None),
+        sa.not_(lost),
+    )
     return {str(row[0]) for row in ledger.read(sa.select(decisions.c.id).where(*held))}
 
 
@@ -124,7 +165,7 @@ def judged_metrics(ledger: Ledger, metric: str) -> list[JudgedMetric]:
     """A metric of champion and challenger in all gate reports, by day, then last change."""
     sides = [decisions.c.gate[(side, metric)].as_float() for side in ("champion", "challenger")]
     query = sa.select(decisions.c.domain_key, decisions.c.state, *sides)
-    query = query.where(decisions.c.gate.is_not(None))
+    query = query.where(is_asked(), decisions.c.gate.is_not(None))
     rows = ledger.read(query.order_by(decisions.c.day, decisions.c.updated_at))
     return [JudgedMetric(*row) for row in rows]
 

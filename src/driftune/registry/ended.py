@@ -19,14 +19,12 @@ class Ended(NamedTuple):
 SAME = decisions.c.id == redecided.c.decision_id
 """Joins decisions (outer) with what is kept of those that were made again."""
 
-ENDED_AS = sa.case(
-    (
-        sa.and_(decisions.c.state == State.SUPERSEDED.value, redecided.c.decision_id.is_not(None)),
-        sa.func.coalesce(redecided.c.state, State.STABLE.value),
-    ),
-    else_=decisions.c.state,
-).label("ended_as")
-"""The state of a decision, of one that was made again the one before; see ``SAME``."""
+
+def ended_as(table: sa.FromClause = decisions) -> sa.ColumnElement[str]:
+    """The state of a decision, of one that was made again the one before; see ``SAME``."""
+    again = sa.and_(table.c.state == State.SUPERSEDED.value, redecided.c.decision_id.is_not(None))
+    before = sa.func.coalesce(redecided.c.state, State.STABLE.value)
+    return sa.case((again, before), else_=table.c.state).label("ended_as")
 
 
 def ended(database: Database) -> dict[str, Ended]:

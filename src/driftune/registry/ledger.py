@@ -19,6 +19,7 @@ from driftune.config import Config
 from driftune.errors import LedgerError, RegistryError
 from driftune.registry.claims import ATTEMPTS, is_held, is_lost, out_of_date, take
 from driftune.registry.database import Database
+from driftune.registry.indexes import is_open
 from driftune.registry.moments import moment
 from driftune.registry.newest import OLDEST_FIRST
 from driftune.registry.outbox import queue
@@ -138,7 +139,7 @@ class Ledger(Database):
         """Decisions by day, then domain, oldest first."""
         order = (decisions.c.day, decisions.c.domain_key, *OLDEST_FIRST)
         query = decision_query().where(*conditions).order_by(*order)
-        return [Decision.of(row._mapping) for row in self.read(query)]
+        return [Decision.of_row(row) for row in self.read(query)]
 
     def claim(self, decision_id: str) -> str | None:
         """Claim a decision that is free (see ``waiting``); None when there is nothing to adapt.
@@ -393,4 +394,4 @@ def _about(row: Mapping[str, Any]) -> dict[str, Any]:
 def _free(connection: sa.Connection) -> sa.ColumnElement[bool]:
     """Decisions that wait for an adaptation."""
     lost = sa.and_(decisions.c.state == "claimed", is_lost(connection))
-    return sa.or_(decisions.c.state == "pending", lost)
+    return sa.and_(is_open(), sa.or_(decisions.c.state == "pending", lost))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.errors import RegistryError
-from driftune.registry.claims import OPEN
+from driftune.registry.indexes import is_open
 from driftune.registry.ledger import Ledger
 from driftune.registry.mlflow_mirror import client, faults, holds, line_of, model_name
 from driftune.registry.rows import AdapterRecord
@@ -68,7 +68,7 @@ def left_in_mlflow(config: Config, ledger: Ledger) -> Iterator[Left]:
         for key in ledger.champions()
         for row in ledger.versions(key)
     }
-    waiting = {row.id for row in ledger.decisions() if row.state in OPEN}
+    waiting = {row.id for row in ledger.decisions(is_open())}
     for held in versions:
         free = held.tags.get("decision") not in waiting
         if free and (held.name, str(held.version)) not in named:

@@ -4,6 +4,7 @@ import time
 from datetime import date
 
 from driftune.registry.claims import out_of_date
+from driftune.registry.indexes import is_open
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import Decision
 from driftune.registry.records.decision import decision_query
@@ -21,7 +22,7 @@ def end_outdated(ledger: Ledger) -> list[Decision]:
     """
     ended = []
     with ledger.write() as connection:
-        query = decision_query().where(decisions.c.state.in_(("pending", "review")))
+        query = decision_query().where(is_open(), decisions.c.state.in_(("pending", "review")))
         rows = connection.execute(query.order_by(decisions.c.id).with_for_update()).mappings()
         for row in map(Decision.of, rows.all()):
             reason = out_of_date(connection, row)

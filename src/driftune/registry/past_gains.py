@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from pydantic import JsonValue
 from scipy.special import ndtri
 
+from driftune.registry.indexes import is_asked
 from driftune.registry.ledger import Ledger
 from driftune.registry.schema import decisions
 
@@ -35,6 +36,7 @@ def first_looks(ledger: Ledger, backbone: str, before: date, metric: str) -> lis
         .where(
             decisions.c.backbone == backbone,
             decisions.c.day < before.isoformat(),
+            is_asked(),
             decisions.c.gate.is_not(None),
         )
         .order_by(decisions.c.day.desc(), decisions.c.id)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from driftune.errors import LedgerError, RegistryError
 from driftune.registry.claims import out_of_date
+from driftune.registry.indexes import is_open
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import Decision
 from driftune.registry.records.decision import decision_query
@@ -42,7 +43,7 @@ class ReviewEntry(TypedDict):
 
 def awaiting(ledger: Ledger) -> list[Decision]:
     """Decisions that wait for approval, by day, then domain."""
-    return ledger.decisions(decisions.c.state == REVIEW)
+    return ledger.decisions(is_open(), decisions.c.state == REVIEW)
 
 
 def approve(ledger: Ledger, decision_id: str, who: str, why: str) -> Reviewed:

@@ -1,4 +1,4 @@
-"""Tables of the ledger (SQLAlchemy Core), what older ledgers lack, and inserts of two at once."""
+"""Tables of the ledger (SQLAlchemy Core), and inserts of two at once; see ``indexes`` too."""
 
 from typing import Any
 
@@ -8,7 +8,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
-    Engine,
     Float,
     Integer,
     MetaData,
@@ -16,18 +15,13 @@ from sqlalchemy import (
     Table,
     Text,
     func,
-    inspect,
-    select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from driftune.errors import LedgerError
-from driftune.registry.widen import allow_several, one_decision_a_day
-
 metadata = MetaData()
 
-# The advisory lock of who brings a ledger's tables up to date: any number that is Driftune's own.
-_COMPLETING = 0x64726966
+# Longer names of rules are cut in ``decisions.rule``.
+RULE_LENGTH = 64
 
 days = Table(
     "days",
@@ -47,8 +41,8 @@ decisions = Table(
     metadata,
     Column("id", String(120), primary_key=True),
     Column("domain", Text, nullable=False),
-    Column("domain_key", String(64), nullable=False, index=True),
-    Column("day", String(10), nullable=False, index=True),
+    Column("domain_key", String(64), nullable=False),
+    Column("day", String(10), nullable=False),
     Column("revision", Integer, nullable=False),
     Column("backbone", String(64), nullable=False),
     Column("state", String(16), nullable=False),
@@ -66,6 +60,8 @@ decisions = Table(
     Column("note", Text),
     # Which day that it used was delivered anew since; null while it rests on what the lake holds.
     Column("stale", Text),
+    # That of ``scores``, "" for none, where an index finds it; null: an earlier release wrote it.
+    Column("rule", String(RULE_LENGTH)),
     Column("decided_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
 )
@@ -227,45 +223,6 @@ erased_days = Table(
     Column("source", String(64), primary_key=True),
     Column("content", String(64), nullable=False),
 )
-
-
-def complete(engine: Engine) -> None:
-    """Give a ledger the tables, and one of an earlier release the columns, that it lacks.
-
-    New columns hold null. One that lacks nothing is only read: that waits for no writer.
-
-    Raises:
-        LedgerError: when a missing column cannot be null: no release has made such a ledger.
-    """
-    plain = engine.execution_options(isolation_level="AUTOCOMMIT")
-    if not _missing(plain) and one_decision_a_day(plain) is None:
-        return
-    with engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            # Two that create a table at once would fail there, though each looks first.
-            connection.execute(select(func.pg_advisory_xact_lock(_COMPLETING)))
-        # Looked at again inside the transaction: another run may have added them meanwhile.
-        metadata.create_all(connection)
-        for table, column in _missing(connection):
-            if not column.nullable:
-                raise LedgerError(f"registry.ledger: table {table.name} lacks {column.name}")
-            kind = column.type.compile(connection.dialect)
-            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
-        allow_several(connection, decisions)
-
-
-def _missing(bind: Engine | Connection) -> list[tuple[Table, Column[Any]]]:
-    held = {
-        (table, column["name"])
-        for (_, table), columns in inspect(bind).get_multi_columns().items()
-        for column in columns
-    }
-    return [
-        (table, column)
-        for table in metadata.sorted_tables
-        for column in table.columns
-        if (table.name, column.name) not in held
-    ]
 
 
 def insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from driftune.registry.indexes import is_asked
 from driftune.registry.records import Decision
 from driftune.registry.records.decision import decision_query
 from driftune.registry.schema import decisions
@@ -31,7 +32,8 @@ def mark_stale(
     moment = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M")
     note = f"{day} was delivered anew (revision {revision}) on {moment} UTC"
     # A challenger is looked at on days after its decision's, too.
-    after = sa.or_(decisions.c.day >= day.isoformat(), decisions.c.gate.is_not(None))
+    judged = sa.and_(is_asked(), decisions.c.gate.is_not(None))
+    after = sa.or_(decisions.c.day >= day.isoformat(), judged)
     rows = connection.execute(
         decision_query().where(after, decisions.c.stale.is_(None)).order_by(decisions.c.id)
     ).mappings()

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from driftune.errors import LedgerError
 from driftune.registry.claims import is_lost, take
+from driftune.registry.indexes import is_open
 from driftune.registry.ledger import Ledger
 from driftune.registry.records import Decision
 from driftune.registry.records.decision import decision_query
@@ -16,7 +17,7 @@ from driftune.registry.schema import decisions, redecided
 
 def challengers(ledger: Ledger) -> list[Decision]:
     """The decisions whose challenger waits, by day, then domain."""
-    return ledger.decisions(decisions.c.state == "waiting")
+    return ledger.decisions(is_open(), decisions.c.state == "waiting")
 
 
 def looks_due(ledger: Ledger, day: date) -> list[str]:

@@ -25,6 +25,8 @@ from driftune.serving.where import BundleStatus
 from driftune.training.base_record import BaseProblem
 
 SWITCHES, BASE = 20, 5
+# Domains in the page itself, and lines of its chart; its script shows the others.
+ROWS, LINES = 200, 100
 
 
 class Month(TypedDict):
@@ -97,6 +99,7 @@ class FrontView(TypedDict):
     reference: list[Column]
     rows: list[MapRow]
     data: MapData
+    total: int
     span: str
     counts: list[tuple[str, int]]
     stale: list[ChampionRow]
@@ -113,6 +116,7 @@ class FrontView(TypedDict):
     switches_total: int
     bundles: list[BundleStatus]
     chart: LinesSpec | None
+    drawn: int
 
 
 def front_view(
@@ -125,12 +129,13 @@ def front_view(
     """The front page as plain values; ``compared``: whether there is a page on policies, ``base``:
     what is wrong with the frozen model, ``bundles``: what was exported, and who serves it.
 
-    The page itself holds the newest ``PERIOD`` days of the map; its script shows other periods,
-    and filters, from ``data``.
+    The page itself holds the first ``ROWS`` domains and newest ``PERIOD`` days of the map; its
+    script shows others, and filters, by ``data`` and the files of ``months``.
     """
     latest = Counter(rows[-1].state for rows in history.decisions.values())
     newest = history.days[-PERIOD:]
     shown = columns(history, newest)
+    keys = [*history.domains][:ROWS]
     return {
         "root": "",
         "compared": compared,
@@ -148,9 +153,10 @@ def front_view(
                 "champion": champion_text(history.champions[key]),
                 "cells": [cell_view(history, key, entry) for entry in newest],
             }
-            for key, name in history.domains.items()
+            for key, name in [*history.domains.items()][:ROWS]
         ],
-        "data": map_data(history),
+        "data": map_data(history, keys, PERIOD),
+        "total": len(history.domains),
         "span": _span(history.days),
         "counts": [
             ("days", len(history.days)),
@@ -179,12 +185,23 @@ def front_view(
         "bundles": [*bundles],
         "chart": lines_spec(
             [entry.day.isoformat() for entry in newest],
-            [
-                (name, [_score(history, key, entry) for entry in newest])
-                for key, name in history.domains.items()
-            ],
+            _lines(history, newest),
         ),
+        "drawn": LINES,
     }
+
+
+def _lines(history: History, newest: Sequence[DayEntry]) -> list[tuple[str, list[float | None]]]:
+    """Name and scores of the chart's domains: of very many those with the highest scores."""
+    found = [
+        (name, [_score(history, key, entry) for entry in newest])
+        for key, name in history.domains.items()
+    ]
+    if len(found) <= ROWS:
+        return found
+    highest = sorted(found, key=lambda line: -max((each or 0.0 for each in line[1]), default=0.0))
+    chosen = {name for name, _ in highest[:LINES]}
+    return [line for line in found if line[0] in chosen]
 
 
 def _weak(history: History) -> list[ChampionRow]:

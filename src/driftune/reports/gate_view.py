@@ -198,7 +198,6 @@ def training_view(training: TrainingFigures) -> TrainingView:
         ("Parameters", training.parameters, 0),
         ("Seconds", training.seconds, 1),
     )
-    started = training.started_from
     return {
         "trainer": TRAINERS.get(training.trainer or "", training.trainer),
         "reported": [(name, f"{value:g}") for name, value in training.reported.items()],
@@ -211,13 +210,23 @@ def training_view(training: TrainingFigures) -> TrainingView:
             }
             for name, span in (training.split.parts() if training.split else ())
         ],
-        "started": None if started is None else champion_text(started),
+        "started": _started(training),
         "figures": [
             {"label": label, "value": value, "digits": digits}
             for label, value, digits in figures
             if value is not None
         ],
     }
+
+
+def _started(training: TrainingFigures) -> str | None:
+    """What a training started from, and the places where those were chosen, in words."""
+    at = "" if training.at is None else f", at {', '.join(training.at)}"
+    if training.start == "pooled" and training.pooled is not None:
+        return f"the adapter of all domains ({training.pooled[:12]}){at}"
+    if training.started_from is None:
+        return None
+    return f"{champion_text(training.started_from)}{at}"
 
 
 def _values(side: Side | None) -> dict[str, float]:

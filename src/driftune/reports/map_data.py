@@ -1,5 +1,6 @@
-"""The heat map's cells: as the page holds them, and all days of them as its script reads them."""
+"""The heat map's cells: as the page holds them, and as its script reads them."""
 
+from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
 from driftune.registry.decision_queries import Decided
@@ -44,7 +45,7 @@ class Cell(TypedDict):
 
 
 class DomainCells(TypedDict):
-    """A domain's cells of all days, as the page's script reads them."""
+    """A domain's cells of some days, as the page's script reads them."""
 
     states: str
     steps: str
@@ -55,9 +56,13 @@ class DomainCells(TypedDict):
 
 
 class MapData(TypedDict):
-    """All days of the map, as the page's script reads them."""
+    """All days of the map, and the cells of the page, as the page's script reads them; ``first``:
+    the place of the first day that the page shows; ``total``: of domains.
+    """
 
     days: list[str]
+    first: int
+    total: int
     recorded: str
     verdicts: list[str | None]
     marks: dict[str, dict[str, str]]
@@ -140,15 +145,18 @@ def _refused(history: History, key: str, entry: DayEntry) -> bool:
     return "refused" in (entry.verdict, counts.get("verdict") if counts else None)
 
 
-def map_data(history: History) -> MapData:
-    """All days of the map, a character or a short text per cell.
+def map_data(history: History, keys: Sequence[str], period: int) -> MapData:
+    """All days of the map, and of the newest ``period`` the cells of the page's domains (keys).
 
-    ``domains`` in the order of the page's rows: ``states`` by ``codes``, ``steps`` of the colour
-    scale (``x`` without a score), ``scores`` as texts, ``gains`` and marks of ``alerts`` by place.
+    ``domains`` in the order of the page's rows, a character or a short text per cell: ``states``
+    by ``codes``, ``steps`` of the colour scale (``x`` without a score), ``scores`` as texts,
+    ``gains`` and marks of ``alerts`` by place.
     ``pages``: whether a cell has a page of its own (1), or is told on its day's page.
     """
     return {
         "days": [entry.day.isoformat() for entry in history.days],
+        "first": max(0, len(history.days) - period),
+        "total": len(history.domains),
         "recorded": "".join("01"[history.is_recorded(entry.day)] for entry in history.days),
         "verdicts": [entry.verdict for entry in history.days],
         "marks": {name: verdict_view(name) for name in {e.verdict for e in history.days} if name}
@@ -156,15 +164,16 @@ def map_data(history: History) -> MapData:
         "codes": {code: state_view(name) for name, code in CODES.items()}
         | {UNKNOWN: state_view("unknown")},
         "quiet": [*QUIET, "missing"],
-        "domains": [_domain(history, key) for key in history.domains],
+        "domains": [domain_cells(history, key, history.days[-period:]) for key in keys],
     }
 
 
-def _domain(history: History, key: str) -> DomainCells:
+def domain_cells(history: History, key: str, entries: Sequence[DayEntry]) -> DomainCells:
+    """A domain's cells of days; see ``map_data``."""
     states, steps, pages, scores = list[str](), list[str](), list[str](), list[str]()
     gains: dict[str, str] = {}
     alerts: dict[str, str] = {}
-    for place, entry in enumerate(history.days):
+    for place, entry in enumerate(entries):
         row = history.latest_on(key, entry.text)
         if row is None:
             states.append(CODES[_without(history, key, entry)])

@@ -20,9 +20,10 @@ from driftune.reports.decision_page import decision_view
 from driftune.reports.docs_page import docs_path, docs_view
 from driftune.reports.domain_page import domain_view
 from driftune.reports.drawn import Drawn
-from driftune.reports.front import front_view
+from driftune.reports.front import ROWS, front_view
 from driftune.reports.history import History, load_history
 from driftune.reports.links import decision_path
+from driftune.reports.months import write_months
 from driftune.reports.policies_page import policies_view
 from driftune.reports.render import Renderer, View
 from driftune.reports.scope import Scope
@@ -108,6 +109,7 @@ def _pages(config: Config, ledger: Ledger, history: History, scope: Scope) -> It
     policies = policies_view(config)
     if policies is not None:
         yield Page("policies.html", "policies.html", policies)
+    write_months(history, Workspace(config).reports, _fingerprint(), ROWS)
     # The front page comes last: what it links to is there.
     bundles = bundle_status(config, ledger)
     front = front_view(history, base_problems(config), bundles, compared=policies is not None)

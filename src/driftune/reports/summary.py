@@ -7,7 +7,7 @@ from typing import TypedDict
 from driftune.drift.rules import DUE
 from driftune.quality.record import DayQuality
 from driftune.registry.checks import Check, checks_as_of
-from driftune.registry.decision_queries import decisions_of_day
+from driftune.registry.decision_queries import told_of_day
 from driftune.registry.ledger import Ledger
 from driftune.registry.records.gate import Difference
 from driftune.registry.records.states import QUIET, UNMEASURED, State, word
@@ -39,14 +39,14 @@ def day_rows(ledger: Ledger, day: date) -> list[DayRow]:
         check.domain_key: check for check in checks_as_of(ledger, day) if check.restored is not None
     }
     rows: list[DayRow] = []
-    decided = decisions_of_day(ledger, day)
-    for row in {each.domain_key: each.readable() for each in decided}.values():
+    newest = {row.domain_key: (row, rule) for row, rule in told_of_day(ledger, day)}
+    for row, rule in newest.values():
         difference = (row.gate and row.gate.difference) or Difference()
         rows.append(
             {
                 "domain": row.domain,
                 "state": row.state,
-                "rule": row.scores.rule,
+                "rule": rule,
                 "drift": None if row.score is None else round(row.score, 2),
                 "champion": row.adapter_version or row.champion_version,
                 "before": _rounded(difference.champion),

@@ -13,6 +13,7 @@ from driftune.drift.profiles import profile_path
 from driftune.errors import BackboneError
 from driftune.features.days import encoded_path
 from driftune.features.encoder import load_encoder
+from driftune.lake.many_days import INDEX
 from driftune.lake.store import LakeStore
 from driftune.lake.table import Lake
 from driftune.registry.decision_queries import open_decisions
@@ -98,6 +99,10 @@ def needed_days(config: Config, ledger: Ledger) -> dict[date, str]:
 def aged_caches(config: Config, now: float) -> Iterator[Finding]:
     """Encoded days and drift counts of contents that the lake no longer has."""
     keep, workspace, view = config.retention.caches, Workspace(config), Lake.of(config)
+    for index in sorted(workspace.many_days.glob(f"*/{INDEX}")):
+        if keep is not None and now - index.stat().st_mtime > keep * DAY:
+            what = f"{index.parent.name}: a file of many days, by day"
+            yield Aged("caches", what, (index.parent,))
     kept = set()
     try:
         encoder = load_encoder(workspace.model / "encoder")

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from driftune.config import Config
 from driftune.config.workspace import Workspace
 from driftune.registry.champions import adapter_folder
-from driftune.registry.claims import OPEN
+from driftune.registry.decision_queries import decisions_by_id
+from driftune.registry.indexes import OPEN
 from driftune.registry.ledger import Ledger
 from driftune.registry.mlflow_left import left_in_mlflow
 from driftune.registry.rollback import serviceable
@@ -16,8 +17,9 @@ from driftune.retention.found import Aged, Finding, Kept
 def aged_challengers(config: Config, ledger: Ledger, now: float) -> Iterator[Finding]:
     """Challengers whose decision ended long ago, or that no decision names."""
     keep, folder = config.retention.challengers, Workspace(config).challengers
-    held = {row.id: row for row in ledger.decisions()} if folder.exists() else {}
-    for path in sorted(each for each in folder.glob("*") if each.is_dir()):
+    folders = sorted(each for each in folder.glob("*") if each.is_dir())
+    held = decisions_by_id(ledger, [path.name for path in folders])
+    for path in folders:
         if path.suffix == ".part":
             # A leftover, see ``aged_days.leftovers``.
             continue
@@ -31,6 +33,21 @@ def aged_challengers(config: Config, ledger: Ledger, now: float) -> Iterator[Fin
         else:
             ended = "of no decision" if row is None else row.state
             yield Aged("challengers", f"{path.name}: {ended}", (path,))
+
+
+def aged_pooled(config: Config, now: float) -> Iterator[Finding]:
+    """Pooled starts that nothing was trained from for long; what asks for one makes it anew."""
+    keep, folder = config.retention.caches, Workspace(config).pooled
+    for path in sorted(each for each in folder.glob("*") if each.is_dir()):
+        if path.suffix == ".part":
+            continue
+        if keep is None:
+            yield Kept("caches", "retention.caches is null: all")
+        elif now - path.stat().st_mtime > keep * DAY:
+            lock = path.with_name(f".{path.name}.lock")
+            yield Aged("caches", f"{path.name[:10]}: a pooled start", (path, lock))
+        else:
+            yield Kept("caches", f"pooled starts of the last {keep} days")
 
 
 def aged_adapters(config: Config, ledger: Ledger, now: float) -> Iterator[Finding]:

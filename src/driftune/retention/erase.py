@@ -200,7 +200,8 @@ def _removed(
         drop(path)
     for path in quarantined:
         parquet_rows.erase_quarantined(config, path, wanted)
-    for folder in left:
+    # Their rows by day are made anew of the files that hold many days, which are the user's own.
+    for folder in [*left, workspace.many_days]:
         shutil.rmtree(folder, ignore_errors=True)
     # Days that lost rows are noted: what a run that was killed has left is found again.
     further = forgetting(config, wanted, read_suppressed(config).days)

@@ -26,7 +26,12 @@ from driftune.registry.mlflow_left import drop_from_mlflow, forget
 from driftune.reports import build_site
 from driftune.retention.aged_days import aged_records, leftovers
 from driftune.retention.aged_lake import aged_caches, aged_days, aged_versions
-from driftune.retention.aged_models import aged_adapters, aged_challengers, aged_registered
+from driftune.retention.aged_models import (
+    aged_adapters,
+    aged_challengers,
+    aged_pooled,
+    aged_registered,
+)
 from driftune.retention.found import Aged, Kept
 
 # What of the workspace is no business of prune, and whose it is.
@@ -55,6 +60,7 @@ def plan(config: Config, ledger: Ledger, now: float | None = None) -> tuple[list
         aged_adapters(config, ledger, now),
         aged_registered(config, ledger, now),
         aged_caches(config, now),
+        aged_pooled(config, now),
         leftovers(config, now),
     )
     aged: list[Aged] = []

@@ -109,18 +109,31 @@ def sample(
 
     Ids come as the lake's text. They are drawn by a hash, the same ones every time.
     """
+    # What was folded into one domain no longer says what it was called.
+    folded = f"domain <> {literal(roles.OTHER_DOMAIN)}" if said.other else "true"
     with connect_within(config, [view.place, encoder.vocabulary]) as con:
-        drawn = f"md5(concat_ws(' ', user_id, item_id, {literal(str(day))}, epoch_us(event_time)))"
-        # What was folded into one domain no longer says what it was called.
-        folded = f"domain <> {literal(roles.OTHER_DOMAIN)}" if said.other else "true"
-        con.execute(
-            f"CREATE TEMP TABLE drawn AS FROM {view.relation([day])} WHERE {folded} "
-            f"ORDER BY {drawn}, event_time, user_id, item_id LIMIT {most}"
-        )
+        _draw(con, view, day, most, folded)
         delivered = con.sql(
             f"SELECT {', '.join(_delivered(config, said))} FROM drawn"
         ).to_arrow_table()
         return delivered, _encoded(con, config, encoder, view, said)
+
+
+def encoded_sample(
+    config: Config, encoder: Encoder, view: Lake, day: date, said: Manifest, most: int = SAMPLE
+) -> Rows:
+    """Rows of a day of the lake, encoded with the bundle's counters: of any project."""
+    with connect_within(config, [view.place, encoder.vocabulary]) as con:
+        _draw(con, view, day, most)
+        return _encoded(con, config, encoder, view, said)
+
+
+def _draw(con: Connection, view: Lake, day: date, most: int, which: str = "true") -> None:
+    drawn = f"md5(concat_ws(' ', user_id, item_id, {literal(str(day))}, epoch_us(event_time)))"
+    con.execute(
+        f"CREATE TEMP TABLE drawn AS FROM {view.relation([day])} WHERE {which} "
+        f"ORDER BY {drawn}, event_time, user_id, item_id LIMIT {most}"
+    )
 
 
 def _delivered(config: Config, said: Manifest) -> list[str]:

@@ -1,12 +1,12 @@
 """Export: all that scores need, written as a bundle."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from driftune.config import Config
 from driftune.errors import BundleError, ConfigError
@@ -21,6 +21,7 @@ from driftune.project import Project
 from driftune.registry.champions import Champion, champions_for
 from driftune.registry.status import domain_names
 from driftune.serving.described import describe_roles
+from driftune.serving.exported_challengers import waiting_challengers
 from driftune.serving.exported_model import (
     as_bytes,
     model_files,
@@ -33,20 +34,26 @@ from driftune.serving.manifest import (
     NAME,
     Domain,
     ForeignFileError,
+    Manifest,
     read_manifest,
     write_manifest,
 )
 from driftune.serving.parts import FOLDER, Part, drop_others, is_part, put
 from driftune.serving.presence import FOLDER as REPORTS
+from driftune.serving.programs.described import Made
 from driftune.serving.snapshot import take_snapshot
+
+if TYPE_CHECKING:
+    from driftune.serving.programs.formats import Format
 
 _LOCK = ".lock"
 
 
 class Exported(NamedTuple):
     """A bundle that was written: its hash, the last day of its counters, how many domains it knows,
-    how many of them have an adapter and how many one that cannot serve, its size in bytes, and
-    whether anything is new."""
+    how many of them have an adapter and how many one that cannot serve, its size in bytes, whether
+    anything is new, its programs by format, how many challengers it has, and how many wait but
+    cannot be scored."""
 
     bundle: str
     day: date
@@ -55,63 +62,103 @@ class Exported(NamedTuple):
     gone: int
     size: int
     changed: bool
+    programs: dict[str, Made]
+    challengers: int
+    lost: int
 
 
-def export(project: Project, to: Path, last: date | None = None) -> Exported:
+def export(
+    project: Project,
+    to: Path,
+    last: date | None = None,
+    formats: Sequence[str] = (),
+    *,
+    challengers: bool = False,
+) -> Exported:
     """Write a bundle of the champions of this moment, with counters up to the day ``last``.
 
     By default that is the newest day of the lake. The same state gives the same bytes. The manifest
-    comes last: killed before, the former bundle stays as it was.
+    comes last: killed before, the former bundle stays as it was. ``formats``: those of the programs
+    that it has, too (``serving.programs``); ``challengers``: whether it has those that wait, too.
 
     Raises:
-        BundleError: when the folder holds something else, or the project cannot be served.
+        BundleError: when the folder holds something else, the project cannot be served, or its
+            model not be exported in a format.
         LakeError, BackboneError, LedgerError: as what it reads.
     """
-    config = project.config
-    _check(config)
+    _check(project.config)
     _check_folder(to)
+    forms = _formats(formats)
     view = project.lake()
     days = [day for day in view.days if last is None or day <= last]
     if not days:
         raise BundleError(f"the lake holds no day up to {last or 'now'}; run driftune run first")
-    last = last or days[-1]
-    served = project.served
     with locked(to / _LOCK):
-        champions, parts = _champions(project, to)
-        snapshot = take_snapshot(config, served.encoder, view, last)
-        types = column_types(config, days)
-        roles = describe_roles(config, types, snapshot.fields, served.encoder)
-        files = {**model_files(config, served), **past_files(config, view, last)}
-        files |= table_files(config, last, roles)
-        parts |= {name: put(to, given) for name, given in files.items()}
-        encoder = _card(served.encoder)
-        require_served(config, served, to, parts, encoder)
-        parts["encoder"] = put(to, {"encoder.json": encoder})
-        parts["fields"] = put(to, snapshot.fields)
-        if snapshot.described:
-            parts["counters"] = put(to, snapshot.counters)
-        said: JsonObject = {
-            **_of_project(project, view, last),
-            "roles": roles.as_json(),
-            "tables": described_tables(config, types),
-            "own": own_columns(config),
-            "counters": [json.loads(json.dumps(asdict(each))) for each in snapshot.described],
-            "domains": {key: asdict(each) for key, each in champions.items()},
-            "parts": {name: part.as_json() for name, part in parts.items()},
-        }
-        before = _mark_of(to)
+        said, parts = _plain(project, to, view, days, last or days[-1])
+        if challengers:
+            waiting, held = waiting_challengers(project, to)
+            parts |= held
+            said["challengers"] = {key: asdict(each) for key, each in waiting.items()}
+        said["parts"] = {name: part.as_json() for name, part in parts.items()}
+        before, programs = _before(to), dict[str, Made]()
+        if forms:
+            from driftune.serving.exported_programs import with_programs
+
+            said, parts, programs = with_programs(project, to, said, parts, forms, before)
         write_manifest(to, said)
         drop_others(to, [*parts.values()])
     now = read_manifest(to)
+    champions, waits = now.domains.values(), (now.challengers or {}).values()
     return Exported(
         now.bundle,
-        last,
+        now.day,
         len(champions),
-        sum(each.part is not None for each in champions.values()),
-        sum(each.problem is not None for each in champions.values()),
+        sum(each.part is not None for each in champions),
+        sum(each.problem is not None for each in champions),
         sum(path.stat().st_size for path in to.rglob("*") if path.is_file()),
-        now.bundle != before,
+        before is None or now.bundle != before.bundle,
+        programs,
+        sum(each.part is not None for each in waits),
+        sum(each.problem is not None for each in waits),
     )
+
+
+def _plain(
+    project: Project, to: Path, view: Lake, days: list[date], last: date
+) -> tuple[JsonObject, dict[str, Part]]:
+    """What the manifest says of what every bundle has, and the parts, which are written."""
+    config, served = project.config, project.served
+    champions, parts = _champions(project, to)
+    snapshot = take_snapshot(config, served.encoder, view, last)
+    types = column_types(config, days)
+    roles = describe_roles(config, types, snapshot.fields, served.encoder)
+    files = {**model_files(config, served), **past_files(config, view, last)}
+    files |= table_files(config, last, roles)
+    parts |= {name: put(to, given) for name, given in files.items()}
+    encoder = _card(served.encoder)
+    require_served(config, served, to, parts, encoder)
+    parts["encoder"] = put(to, {"encoder.json": encoder})
+    parts["fields"] = put(to, snapshot.fields)
+    if snapshot.described:
+        parts["counters"] = put(to, snapshot.counters)
+    said: JsonObject = {
+        **_of_project(project, view, last),
+        "roles": roles.as_json(),
+        "tables": described_tables(config, types),
+        "own": own_columns(config),
+        "counters": [json.loads(json.dumps(asdict(each))) for each in snapshot.described],
+        "domains": {key: asdict(each) for key, each in champions.items()},
+    }
+    return said, parts
+
+
+def _formats(names: Sequence[str]) -> "list[Format]":
+    """The formats of programs; what makes them is imported for those who ask for some."""
+    if not names:
+        return []
+    from driftune.serving.programs.formats import formats_of
+
+    return formats_of(names)
 
 
 def _of_project(project: Project, view: Lake, last: date) -> JsonObject:
@@ -134,10 +181,10 @@ def _of_project(project: Project, view: Lake, last: date) -> JsonObject:
     }
 
 
-def _mark_of(to: Path) -> str | None:
-    """The hash of the bundle that lies there; None where there is none that can be read."""
+def _before(to: Path) -> Manifest | None:
+    """The manifest of the bundle that lies there; None where there is none that can be read."""
     try:
-        return read_manifest(to).bundle
+        return read_manifest(to)
     except BundleError:
         return None
 

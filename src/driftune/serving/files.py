@@ -3,10 +3,10 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,12 +30,16 @@ class Scored(NamedTuple):
     left_in: Path | None
 
 
-class _Batch(NamedTuple):
+class Batch(NamedTuple):
     """Rows with their scores, rows that have none, and how many were read for both."""
 
     whole: pa.Table
     broken: pa.Table
     read: int
+
+
+Scoring: TypeAlias = Callable[[Scorer, Path, str | None], AbstractContextManager[Iterator[Batch]]]
+"""What scores the batches of a file, in the order of the rows; of one domain where one is named."""
 
 
 def score_file(
@@ -44,6 +48,7 @@ def score_file(
     target: Path,
     domain: str | None = None,
     told: Callable[[int], None] = lambda rows: None,
+    by: Scoring | None = None,
 ) -> Scored:
     """Score the rows of a file; the output has their columns, and those of ``Scorer.score``.
 
@@ -51,7 +56,7 @@ def score_file(
     beside ``target``, with the reason in ``why``; one of an earlier run is removed where there are
     none. ``domain``: score the rows of this one (its name) alone; ``told``: called with the rows
     that are done. The output appears whole or not at all. Batches are scored by a thread on each
-    core, and written in the order of the rows.
+    core (or ``by`` others), and written in the order of the rows.
 
     Raises:
         RowsError: in one line, for a file that cannot be read or is the output itself, rows of the
@@ -65,7 +70,9 @@ def score_file(
         kept: Writer | None = None
         beside: Writer | None = None
         with ExitStack() as writers:
-            for whole, broken, read in writers.enter_context(_scored(scorer, source, domain)):
+            for whole, broken, read in writers.enter_context(
+                (by or _scored)(scorer, source, domain)
+            ):
                 if kept is None:
                     kept = open_writer(kind, part, whole.schema)
                     writers.callback(kept.close)
@@ -102,7 +109,7 @@ def _require_known(scorer: Scorer, source: Path, domain: str) -> None:
 
 
 @contextmanager
-def _scored(scorer: Scorer, source: Path, domain: str | None) -> Iterator[Iterator[_Batch]]:
+def _scored(scorer: Scorer, source: Path, domain: str | None) -> Iterator[Iterator[Batch]]:
     """The batches of a file, scored by threads of which each computes on one core.
 
     More threads in each product would wait for each other wherever another process is at work.
@@ -120,25 +127,26 @@ def _scored(scorer: Scorer, source: Path, domain: str | None) -> Iterator[Iterat
 
 def _in_order(
     pool: ThreadPoolExecutor, most: int, scorer: Scorer, source: Path, domain: str | None
-) -> Iterator[_Batch]:
+) -> Iterator[Batch]:
     """The scored batches in order, of which at most so many are ahead of the one that is taken."""
-    ahead: deque[Future[_Batch]] = deque()
+    ahead: deque[Future[Batch]] = deque()
     for table in read_batches(source):
-        ahead.append(pool.submit(_score, scorer, table, domain))
+        ahead.append(pool.submit(score_batch, scorer, table, domain))
         if len(ahead) > most:
             yield ahead.popleft().result()
     while ahead:
         yield ahead.popleft().result()
 
 
-def _score(scorer: Scorer, table: pa.Table, domain: str | None) -> _Batch:
+def score_batch(scorer: Scorer, table: pa.Table, domain: str | None) -> Batch:
+    """Score rows, those of one domain alone where one is named."""
     scores = scorer.score(table)
     found = _together(table, scores)
     lacks = pc.is_null(scores["p_click"])
     if domain is not None:
         chosen = pc.equal(scores["domain"], domain)
         found, lacks = found.filter(chosen), lacks.filter(chosen)
-    return _Batch(found.filter(pc.invert(lacks)), found.filter(lacks), table.num_rows)
+    return Batch(found.filter(pc.invert(lacks)), found.filter(lacks), table.num_rows)
 
 
 def _together(table: pa.Table, scores: pa.Table) -> pa.Table:

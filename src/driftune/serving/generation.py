@@ -24,7 +24,7 @@ from driftune.serving.card import Card, read_card
 from driftune.serving.encode import Encoded, encode
 from driftune.serving.expressions import Expressions
 from driftune.serving.lookup import Counts, Field
-from driftune.serving.manifest import Manifest, read_manifest
+from driftune.serving.manifest import Challenger, Domain, Manifest, read_manifest
 from driftune.serving.model import copied, make_model, read_tensors
 from driftune.serving.own import CODE, HISTORY, MODEL, Pasts, own_table
 from driftune.serving.reading import Reading, table_part
@@ -41,6 +41,7 @@ class Generation:
 
     ``adapted`` is None where no domain has an adapter. The next generation may share ``pristine``,
     the model with nothing attached, ``tensors``, its weights, and ``adapters`` by their parts.
+    ``challengers``: a model with those that wait, where ``shadow`` asks for them and some do.
     """
 
     manifest: Manifest
@@ -56,6 +57,8 @@ class Generation:
     pasts: Pasts | None = None
     expressions: Expressions | None = None
     tables: tuple[SideTable, ...] = ()
+    shadow: bool = False
+    challengers: AdaptedModel | None = None
 
     def with_columns(self, table: pa.Table) -> pa.Table:
         """The table; one without rows and columns, such as that of no dicts, with those needed."""
@@ -78,10 +81,13 @@ class Generation:
         return encode(self.card, self.fields, self.counts, given, table)
 
 
-def open_generation(bundle: Path, before: Generation | None = None) -> Generation:
+def open_generation(
+    bundle: Path, before: Generation | None = None, *, shadow: bool = False
+) -> Generation:
     """Open what a bundle's manifest names now; every part is checked by its hash.
 
     An export may take away what a manifest named while it is read here: then there is a newer one.
+    ``shadow``: with the challengers, as also where the generation ``before`` has them.
 
     Raises:
         BundleError: in one line, when it is missing, damaged or another release's.
@@ -89,15 +95,27 @@ def open_generation(bundle: Path, before: Generation | None = None) -> Generatio
     for _ in range(_TRIES):
         manifest = read_manifest(bundle)
         try:
-            return _opened(bundle, manifest, before)
+            return opened(bundle, manifest, before, shadow=shadow)
         except BundleError:
             if read_manifest(bundle).bundle == manifest.bundle:
                 raise
     raise BundleError(f"{bundle}: its manifest changes faster than it can be read")
 
 
-def _opened(bundle: Path, manifest: Manifest, before: Generation | None) -> Generation:
-    """What is the same as before is handed on; all else is read from bytes that were hashed."""
+def opened(
+    bundle: Path,
+    manifest: Manifest,
+    before: Generation | None = None,
+    *,
+    shadow: bool = False,
+) -> Generation:
+    """The generation of a manifest whose parts a bundle has; it need not be written there yet.
+
+    What is the same as before is handed on; all else is read from bytes that were hashed.
+
+    Raises:
+        BundleError: in one line, when a part is missing or damaged.
+    """
     reading = Reading(bundle, manifest, None if before is None else before.manifest)
     try:
         reading.check_others()
@@ -111,14 +129,23 @@ def _opened(bundle: Path, manifest: Manifest, before: Generation | None) -> Gene
         counts = before.counts if before and same_counts else reading.counts(fields)
         tensors = before.tensors if before and reading.same(MODEL) else read_tensors(reading)
         pristine, model = _models(reading, before, tensors)
-        adapters = _adapters(bundle, manifest, before.adapters if before else {})
+        loaded = before.adapters if before else {}
+        serving = _parts_of(manifest.domains)
+        adapters = _adapters(bundle, manifest, serving, loaded)
+        shadow = shadow or (before is not None and before.shadow)
+        challengers = None
+        if shadow and (waiting := _parts_of(manifest.challengers or {})):
+            held = _adapters(bundle, manifest, waiting, loaded)
+            other = copied(pristine) or make_model(reading, tensors)
+            challengers = _attached(manifest, other, waiting, held)
+            adapters |= held
         return Generation(
             manifest,
             card,
             fields,
             counts,
             model,
-            _attached(manifest, model, adapters),
+            _attached(manifest, model, serving, adapters),
             pristine,
             tensors,
             adapters,
@@ -126,6 +153,8 @@ def _opened(bundle: Path, manifest: Manifest, before: Generation | None) -> Gene
             _pasts(reading, before),
             _expressions(manifest, before),
             tuple(_table(reading, number, before) for number in range(len(manifest.tables))),
+            shadow,
+            challengers,
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -179,15 +208,18 @@ def _pasts(reading: Reading, before: Generation | None) -> Pasts | None:
     return reading.pasts()
 
 
+def _parts_of(held: Mapping[str, Domain] | Mapping[str, Challenger]) -> dict[str, str]:
+    """The names of the parts of adapters, by the domains' keys."""
+    return {key: each.part for key, each in held.items() if each.part is not None}
+
+
 def _adapters(
-    bundle: Path, manifest: Manifest, loaded: Mapping[str, Adapter]
+    bundle: Path, manifest: Manifest, parts: Mapping[str, str], loaded: Mapping[str, Adapter]
 ) -> dict[str, Adapter]:
-    """The adapters by the names of their parts' folders."""
+    """The adapters of these parts, by the names of their folders."""
     found, templates = {}, Templates()
-    for key, domain in manifest.domains.items():
-        if domain.part is None:
-            continue
-        part = manifest.part(domain.part)
+    for key, name in parts.items():
+        part = manifest.part(name)
         if part.name not in loaded:
             try:
                 adapter, _ = load_adapter(
@@ -202,12 +234,11 @@ def _adapters(
 
 
 def _attached(
-    manifest: Manifest, model: Recommender, adapters: Mapping[str, Adapter]
+    manifest: Manifest,
+    model: Recommender,
+    parts: Mapping[str, str],
+    adapters: Mapping[str, Adapter],
 ) -> AdaptedModel | None:
-    held = {
-        key: adapters[manifest.part(domain.part).name]
-        for key, domain in manifest.domains.items()
-        if domain.part is not None
-    }
+    held = {key: adapters[manifest.part(name).name] for key, name in parts.items()}
     bank = SealedBank(held)
     return attach(model, bank, list(bank.widths)) if bank.widths else None

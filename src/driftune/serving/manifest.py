@@ -9,9 +9,18 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, NotRequired, TypedDict, cast
 
 from driftune.errors import BundleError
-from driftune.io import DamagedFileError, Json, JsonObject, sealed, unsealed, write_json
+from driftune.io import (
+    DamagedFileError,
+    Json,
+    JsonObject,
+    json_text,
+    sealed,
+    unsealed,
+    write_json,
+)
 from driftune.serving.parts import Part
 from driftune.serving.places import Bucket, Folder, below
+from driftune.serving.programs.described import Programs, ProgramsSaid, programs_of
 from driftune.serving.roles import Role, Roles, roles_of
 
 FORMAT, NAME = 1, "manifest.json"
@@ -30,6 +39,19 @@ class Domain:
 
     name: str
     version: int
+    part: str | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """An adapter that waits for the gate and never serves: the ``decision`` that it came of, its
+    ``day`` (ISO), the ``champion`` version that it is judged against, and the part that holds it;
+    ``problem``: why there is none."""
+
+    decision: str
+    day: str
+    champion: int
     part: str | None
     problem: str | None = None
 
@@ -63,7 +85,8 @@ class Manifest:
     predicts them; ``precision``: what it computes in, ``fp32`` or ``bf16``; ``other``: whether
     unknown domains are one, called ``other``, and then ``known`` those that are not; ``text``:
     whether the logs are text files, which say no types; ``tables``: the column of rows that holds
-    the key of each side table.
+    the key of each side table; ``challengers``: those that wait, by the domain's key, None where
+    the bundle was exported without them.
     """
 
     bundle: str
@@ -85,6 +108,8 @@ class Manifest:
     counters: tuple[Counter, ...]
     domains: Mapping[str, Domain]
     parts: Mapping[str, Part]
+    programs: Programs | None = None
+    challengers: Mapping[str, Challenger] | None = None
 
     @cached_property
     def keys(self) -> dict[str, str]:
@@ -105,6 +130,11 @@ class Manifest:
 def write_manifest(bundle: Path, said: JsonObject) -> None:
     """Write a manifest, atomically, with its own hash in it."""
     write_json(bundle / NAME, sealed({"format": FORMAT, **said}))
+
+
+def manifest_of(said: JsonObject) -> Manifest:
+    """The manifest that ``write_manifest`` would write."""
+    return parse_manifest(json_text(sealed({"format": FORMAT, **said})).encode(), NAME)
 
 
 class Stamp(NamedTuple):
@@ -184,6 +214,14 @@ class _DomainSaid(TypedDict):
     problem: NotRequired[str | None]
 
 
+class _ChallengerSaid(TypedDict):
+    decision: str
+    day: str
+    champion: int
+    part: str | None
+    problem: NotRequired[str | None]
+
+
 class _CounterSaid(TypedDict):
     key: list[str]
     numbers: list[int]
@@ -217,6 +255,8 @@ class _Said(TypedDict):
     counters: list[_CounterSaid]
     domains: dict[str, _DomainSaid]
     parts: dict[str, dict[str, str]]
+    programs: NotRequired[ProgramsSaid]
+    challengers: NotRequired[dict[str, _ChallengerSaid]]
 
 
 def _own(said: _OwnSaid | None) -> Own | None:
@@ -275,4 +315,10 @@ def _manifest(said: _Said, mark: str) -> Manifest:
         ),
         domains={key: Domain(**each) for key, each in said["domains"].items()},
         parts={name: _part(files) for name, files in said["parts"].items()},
+        programs=programs_of(said["programs"]) if "programs" in said else None,
+        challengers=(
+            {key: Challenger(**each) for key, each in said["challengers"].items()}
+            if "challengers" in said
+            else None
+        ),
     )

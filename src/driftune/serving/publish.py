@@ -1,5 +1,6 @@
 """Export to where others fetch it: an object store, by parts and the manifest last, or MLflow."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
@@ -9,6 +10,7 @@ from driftune.lake.scratch import scratch
 from driftune.project import Project
 from driftune.serving.export import Exported, export
 from driftune.serving.manifest import NAME, Manifest, manifest_in, read_manifest
+from driftune.serving.online import write_features
 from driftune.serving.parts import FOLDER
 from driftune.serving.places import Bucket, is_url
 from driftune.serving.presence import FOLDER as REPORTS
@@ -16,10 +18,19 @@ from driftune.serving.registered import register_bundle
 
 
 def export_to(
-    project: Project, to: str | None, last: date | None = None, registered: str | None = None
+    project: Project,
+    to: str | None,
+    last: date | None = None,
+    registered: str | None = None,
+    formats: Sequence[str] = (),
+    *,
+    challengers: bool = False,
+    features: Path | None = None,
 ) -> tuple[Exported, str | None]:
     """Write a bundle to a folder or to an address of an object store (``to``; None: to neither),
     and register it in MLflow as a version of the model ``registered``; returns that version, too.
+    ``formats``: those of the programs that it has; ``challengers``: whether it has those that
+    wait; ``features``: a folder for its counters, as feature stores read them.
 
     Raises:
         BundleError: when something else lies there, or the store does not take it.
@@ -34,7 +45,9 @@ def export_to(
             bundle = stack.enter_context(scratch(project.config, "bundle")) / "bundle"
         else:
             bundle = Path(to)
-        found = export(project, bundle, last)
+        found = export(project, bundle, last, formats, challengers=challengers)
+        if features is not None:
+            write_features(bundle, features)
         if place is not None:
             found = found._replace(changed=publish(bundle, place))
         version = None if registered is None else register_bundle(project, bundle, registered)

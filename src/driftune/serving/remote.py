@@ -41,8 +41,8 @@ class Remote:
         tag = self.place.tag(NAME)
         return tag is None or tag != self._tag
 
-    def open(self, before: Generation | None = None) -> Generation:
-        """Open what the manifest names now; every file is checked by its hash.
+    def open(self, before: Generation | None = None, *, shadow: bool = False) -> Generation:
+        """Open what the manifest names now, as ``open_generation`` does.
 
         An export may take away what a manifest names while it is read here: then there is a newer
         one.
@@ -56,7 +56,7 @@ class Remote:
             tag = self.place.tag(NAME)
             try:
                 manifest = self._bring()
-                found = open_generation(self.folder, before)
+                found = open_generation(self.folder, before, shadow=shadow)
             except OSError as error:
                 said = f"{self.folder}: {error.strerror or error}"
                 raise BundleError(f"{said}; {self.place} needs it to be written") from None

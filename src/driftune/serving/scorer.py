@@ -7,19 +7,16 @@ from typing import Self, TypedDict
 
 import numpy as np
 import pyarrow as pa
-import torch
 from torch import Tensor
 
 from driftune.errors import BundleError
-from driftune.models.adapters.devices import computing
 from driftune.serving.generation import Generation, open_generation
 from driftune.serving.manifest import Manifest, Stamp, read_manifest, stamp_of
 from driftune.serving.places import is_url
 from driftune.serving.remote import Remote
 from driftune.serving.rows import Given, Rows, as_table
+from driftune.serving.scores import Scores, probabilities, slots_in
 
-# As training.scoring has it: by the same parts the same rows have the same bits.
-CHUNK = 1 << 15
 UNKNOWN, NO_CHAMPION, GONE = "unknown domain", "no champion", "adapter gone"
 
 
@@ -60,23 +57,35 @@ class Scorer:
         self._refreshing = threading.Lock()
 
     @classmethod
-    def open(cls, path: str | Path, cache: str | Path | None = None) -> Self:
+    def open(
+        cls, path: str | Path, cache: str | Path | None = None, *, shadow: bool = False
+    ) -> Self:
         """Open a bundle that ``driftune export`` has written; every file is checked by its hash.
 
         Args:
             path: a folder, or an address such as ``s3://…``, which needs fsspec and its client.
             cache: folder for what is read of an address, of this process alone; by default one that
                 is removed when the process ends.
+            shadow: score by the challengers that wait, too, of a bundle that was exported
+                ``--with-challengers``; they never serve.
 
         Raises:
-            BundleError: in one line, when it is missing, damaged, or of another format.
+            BundleError: in one line, when it is missing, damaged, of another format, or has no
+                challengers to be scored.
         """
         if is_url(path):
             remote = Remote(str(path), None if cache is None else Path(cache))
-            return cls(remote.folder, remote.open(), remote)
-        if cache is not None:
+            found = cls(remote.folder, remote.open(shadow=shadow), remote)
+        elif cache is not None:
             raise BundleError(f"{path}: is no address; a cache belongs to one, such as s3://…")
-        return cls(Path(path), open_generation(Path(path)))
+        else:
+            found = cls(Path(path), open_generation(Path(path), shadow=shadow))
+        if shadow and found.manifest.challengers is None:
+            raise BundleError(
+                f"{path}: was exported without challengers; export it with them: driftune export "
+                f"--to {path} --with-challengers"
+            )
+        return found
 
     def score(self, rows: Rows) -> pa.Table:
         """Score rows: a table or record batch of Arrow, or dicts, with columns as in the logs.
@@ -85,7 +94,9 @@ class Scorer:
         the bundle's day. Returns in the order of the rows ``p_click``, ``p_convert``, ``p_ctcvr``
         (null where the model predicts no conversions), ``domain``, ``champion`` (version; 0 is the
         frozen base), ``served_by`` (``adapter`` or ``base``) and ``why``: what the base serves for,
-        or why the row has no scores.
+        or why the row has no scores. Opened with ``shadow``, ``challenger_p_click`` and so on, what
+        the waiting challenger of the row's domain would say, and ``challenger``, its decision; null
+        where none waits.
 
         Raises:
             RowsError: in one line, when a column is missing, or has a type whose values cannot be
@@ -93,8 +104,30 @@ class Scorer:
         """
         now = self._now
         given = now.read(now.with_columns(as_table(rows)))
-        p_click, p_convert = probabilities(now, given)
-        return _answer(now, given, p_click, p_convert)
+        scores, beside = probabilities(now, given)
+        answer = _answer(now, given, scores)
+        for name, column in beside.items():
+            answer = answer.append_column(name, column)
+        return answer
+
+    def inputs(self, rows: Rows) -> dict[str, Tensor]:
+        """What the bundle's programs take of rows (``driftune export --format``), by their names:
+        ``slots`` and the model's inputs, in the programs' order.
+
+        Raises:
+            RowsError: as ``score`` does.
+            BundleError: when the bundle has no programs.
+        """
+        now = self._now
+        said = now.manifest.programs
+        if said is None:
+            raise BundleError(
+                f"{self.bundle}: has no programs; export it with them: driftune export --to "
+                f"{self.bundle} --format torch"
+            )
+        given = now.read(now.with_columns(as_table(rows)))
+        inputs = (slots_in(now.adapted, given) + 1, *now.model.inputs(now.encode(given)))
+        return dict(zip(said.names, inputs, strict=True))
 
     def refresh(self) -> bool:
         """Take up the bundle's newest manifest; returns whether it was another one.
@@ -157,43 +190,8 @@ class Scorer:
         }
 
 
-@torch.inference_mode()
-def probabilities(now: Generation, given: Given) -> tuple[np.ndarray, np.ndarray | None]:
-    """Score rows: pCTR and pCVR of each, (rows,) float64; no pCVR of a model of clicks alone.
-
-    Each row passes its own domain's adapter, in one mixed forward, in the precision in which the
-    gate has judged it.
-    """
-    with computing(torch.device("cpu"), now.manifest.precision):
-        return _probabilities(now, given)
-
-
-def _probabilities(now: Generation, given: Given) -> tuple[np.ndarray, np.ndarray | None]:
-    if not len(given):
-        return np.empty(0), np.empty(0) if now.model.conversions else None
-    inputs = now.model.inputs(now.encode(given))
-    slots = None
-    if now.adapted is not None:
-        of_value = now.adapted.slots([*given.keys, ""])
-        slots = of_value[torch.from_numpy(given.domain.codes)]
-    clicks, converts = [np.empty(0)], [np.empty(0)]
-    for start in range(0, len(given), CHUNK):
-        part = slice(start, start + CHUNK)
-        some = tuple(each[part] for each in inputs)
-        if now.adapted is None or slots is None:
-            output = now.model(*some)
-        else:
-            output = now.adapted(slots[part], *some)
-        click, convert = (output, None) if isinstance(output, Tensor) else output
-        clicks.append(torch.sigmoid(click.double()).numpy())
-        if convert is not None:
-            converts.append(torch.sigmoid(convert.double()).numpy())
-    return np.concatenate(clicks), np.concatenate(converts) if now.model.conversions else None
-
-
-def _answer(
-    now: Generation, given: Given, p_click: np.ndarray, p_convert: np.ndarray | None
-) -> pa.Table:
+def _answer(now: Generation, given: Given, scores: Scores) -> pa.Table:
+    p_click, p_convert = scores
     lacks = np.zeros(len(given), dtype=bool)
     why = np.full(len(given), -1)
     reasons = [*given.wrong, UNKNOWN, NO_CHAMPION, GONE]

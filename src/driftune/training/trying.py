@@ -71,9 +71,9 @@ def told(settings: RecommenderSettings, what: str) -> Iterator[None]:
 def _try_places(
     config: Config, settings: RecommenderSettings, model: Recommender, inputs: tuple[Tensor, ...]
 ) -> None:
-    shape, at, rows = config.adapter, config.adapter.at, len(inputs[0])
+    shape, at, rows = config.adapter, config.adapter.all_places, len(inputs[0])
     with told(settings, "its default_places fails"):
-        places = list(model.default_places()) if at == "auto" else at
+        places = list(model.default_places()) if at is None else at
     if not places:
         names = ", ".join([name for name, _ in model.named_modules() if name][:_NAMED]) or "none"
         raise ConfigError(

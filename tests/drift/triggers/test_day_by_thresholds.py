@@ -103,6 +103,8 @@ def test_each_kind_of_column_is_measured_and_each_action_taken(trained_world: Wo
     assert body.startswith("convert, z-test p ")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_without_such_triggers_evidently_is_asked_for_nothing(trained_world: World) -> None:
     day = trained_world.day(3)
     trained_world.write(day, shifted(day))
@@ -113,6 +115,8 @@ def test_without_such_triggers_evidently_is_asked_for_nothing(trained_world: Wor
         assert "triggers" not in row.scores_text and "alert" not in row.scores_text
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_alerts_are_told_of_a_domain_that_has_too_few_clicks(trained_world: World) -> None:
     day = trained_world.day(3)
     trained_world.write(day, shifted(day))
@@ -152,6 +156,8 @@ def dearest():
 """
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_metric_of_ones_own_is_a_trigger(trained_world: World) -> None:
     day = trained_world.day(3)
     trained_world.write(day, shifted(day))
@@ -163,6 +169,8 @@ def test_a_metric_of_ones_own_is_a_trigger(trained_world: World) -> None:
     assert set(alerts.values()) == {None}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_the_lake_and_the_project_lack_is_one_line(trained_world: World) -> None:
     day = trained_world.day(3)
     trained_world.write(day)

@@ -129,6 +129,7 @@ def _foreign(file: Path) -> None:
     ],
     ids=["truncated", "empty", "foreign bytes", "foreign tensors"],
 )
+@pytest.mark.few(1)
 def test_a_damaged_or_foreign_checkpoint_is_not_used(
     tmp_path: Path, damage: Callable[[Path], object], warnings: pytest.LogCaptureFixture
 ) -> None:
@@ -154,6 +155,7 @@ def test_a_damaged_or_foreign_checkpoint_is_not_used(
     ],
     ids=lambda change: next(iter(change)),
 )
+@pytest.mark.few(1)
 def test_the_checkpoint_of_another_run_is_not_used(
     tmp_path: Path, change: dict[str, Any], warnings: pytest.LogCaptureFixture
 ) -> None:
@@ -167,6 +169,8 @@ def test_the_checkpoint_of_another_run_is_not_used(
     assert "a checkpoint of another run; training starts anew" in warnings.text
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_stopped_run_of_each_phase_ends_the_same(tmp_path: Path) -> None:
     kernels = IAKConfig(3, 6, "replace", warm_epochs=1, compress_epochs=2)
     whole = run(None, kernels=kernels)

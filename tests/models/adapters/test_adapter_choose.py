@@ -36,6 +36,8 @@ def _rows(rows: tuple[Tensor, ...]) -> Examples:
     return Examples((h,), (click, convert), slots)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_each_domain_keeps_the_beta_of_its_lowest_loss(planted: Any) -> None:
     train_rows, select = _rows(planted.train), _rows(planted.select)
     betas = (0.0, 1e-2, 10.0)
@@ -128,6 +130,7 @@ def _pooled(adapted: AdaptedModel, rows: Examples, select: Examples, **options: 
 
 
 @pytest.mark.parametrize("way", [_chosen, _pooled])
+@pytest.mark.few(1)
 def test_what_was_stopped_in_its_second_part_loses_one_epoch_at_most(
     planted: Any, tmp_path: Path, way: Callable[..., None]
 ) -> None:

@@ -109,7 +109,7 @@ METHODS = [
     [*((each, 1 << 30) for each in METHODS), (METHODS[1], 1 << 15), (METHODS[0], 0)],
     ids=["iak", "fresh", "houlsby", "lora", "copy", "resident", "copied"],
 )
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_a_training_on_a_device_is_that_on_the_cpu(method: KernelConfig, cache: int) -> None:
     settings = TrainConfig(epochs=2, batch_size=64, learning_rate=1e-2, seed=3, cache_bytes=cache)
     report, wanted = trained(CPU, method, settings)
@@ -125,6 +125,7 @@ def test_a_training_on_a_device_is_that_on_the_cpu(method: KernelConfig, cache: 
     [(stacks_module, IAKConfig(4, 8, beta=1e-3)), (Run, HoulsbyConfig(4))],
     ids=["stacked", "alone"],
 )
+@pytest.mark.few(1)
 def test_steps_do_not_wait_for_the_device(
     monkeypatch: pytest.MonkeyPatch, place: object, method: KernelConfig
 ) -> None:
@@ -142,6 +143,8 @@ def test_steps_do_not_wait_for_the_device(
     assert [each["all"] for each in waits] == [0, 0]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_files_of_a_device_are_those_of_the_cpu(tmp_path: Path) -> None:
     files = {}
     for device in (CPU, DEVICE):
@@ -177,7 +180,8 @@ def test_a_training_goes_on_on_the_device(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["choose", "pooled"])
-@pytest.mark.few(1)
+@pytest.mark.slow
+@pytest.mark.ci
 def test_choices_around_a_training_stay_on_the_device(way: str) -> None:
     results = []
     for device in (CPU, DEVICE):
@@ -298,6 +302,7 @@ def small(most: int, of_step: int, model: Heads) -> list[int]:
     [IAKConfig(4, 8, beta=0.1), IAKConfig(4, 8, combine="replace", warm_epochs=1)],
     ids=["residual", "replace"],
 )
+@pytest.mark.few(1)
 def test_parts_of_a_step_add_up_to_the_whole(
     method: IAKConfig, caplog: pytest.LogCaptureFixture
 ) -> None:

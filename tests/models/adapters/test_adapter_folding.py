@@ -88,7 +88,7 @@ def chosen(method: IAKConfig, seeds: list[int], workers: int, cache: int = 1 << 
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("method", METHODS, ids=["residual", "replace"])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_a_domain_alone_and_among_others(method: IAKConfig, workers: int) -> None:
     every = chosen(method, [0, 1, 2, 3, 4], workers)
     for number in (0, 3):
@@ -99,6 +99,7 @@ def test_a_domain_alone_and_among_others(method: IAKConfig, workers: int) -> Non
 
 
 @pytest.mark.parametrize("method", METHODS, ids=["residual", "replace"])
+@pytest.mark.few(1)
 def test_rows_whose_values_do_not_fit_are_trained_alike(method: IAKConfig) -> None:
     for one, other in zip(
         chosen(method, [0, 1], 1), chosen(method, [0, 1], 1, cache=0), strict=True

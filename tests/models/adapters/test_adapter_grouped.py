@@ -147,6 +147,8 @@ def test_a_batch_keeps_the_adapters_that_it_was_grouped_with(make_kernel: Make) 
     assert not torch.allclose(after[::2], before[::2])
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_a_late_batch_packed_goes_with_the_adapter(make_kernel: Make) -> None:
     bank = _bank([make_kernel(seed=number) for number in range(2)])
     h, slots = torch.randn(8, 12), torch.tensor([0, 1] * 4)

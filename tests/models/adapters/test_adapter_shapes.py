@@ -72,6 +72,7 @@ def test_a_mixed_batch_equals_the_loop_and_unknown_rows_the_base(shape: Any) -> 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("config", [IAK, HoulsbyConfig(4)])
+@pytest.mark.few(2)
 def test_training_lowers_the_loss_and_leaves_the_model(shape: Any, config: KernelConfig) -> None:
     model = built(shape)
     inputs = shape.rows(600)
@@ -177,6 +178,7 @@ def test_domains_come_and_go_without_touching_the_others() -> None:
 
 
 @pytest.mark.parametrize("shape", [DLRM, DeepFM, Sequence])
+@pytest.mark.few(1)
 def test_bf16_at_several_places_ends_near_fp32(shape: Any) -> None:
     model, inputs = built(shape), shape.rows(400)
     with torch.no_grad():

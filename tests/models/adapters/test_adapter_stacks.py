@@ -87,7 +87,7 @@ def state(each: Chosen) -> dict[str, Tensor]:
     [IAKConfig(4, 8, beta=0.1), IAKConfig(4, 8, combine="replace", warm_epochs=1, beta=0.1)],
     ids=["residual", "replace"],
 )
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_fewer_learners_a_step_change_no_bit(method: IAKConfig, workers: int) -> None:
     whole, sizes = chosen(method, WHOLE, workers)
     assert max(sizes) > PAIRS if workers == 1 else max(sizes) == PAIRS
@@ -99,6 +99,8 @@ def test_fewer_learners_a_step_change_no_bit(method: IAKConfig, workers: int) ->
                 assert torch.equal(state(one)[name], each)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_parts_of_one_learner_s_batch_add_up_to_it(caplog: pytest.LogCaptureFixture) -> None:
     method = IAKConfig(4, 8, beta=0.1)
     whole, _ = chosen(method, WHOLE)

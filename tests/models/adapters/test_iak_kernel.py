@@ -170,6 +170,8 @@ def test_no_rows_give_no_rows(make_kernel: Callable[..., IAKKernel]) -> None:
     assert adapted.kl.shape == (0, 4)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_minimising_reconstruction_brings_replace_near_the_base() -> None:
     h = torch.randn(400, 4) @ torch.randn(4, 12)
     kernel = IAKKernel(12, IAKConfig(bottleneck=6, hidden=32, combine="replace"))

@@ -144,6 +144,8 @@ def test_kept_state_is_that_of_the_best_epoch(planted: Any) -> None:
     assert len(report.select_loss) == report.epochs_run + 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_report_tells_the_information_of_each_dimension(planted: Any) -> None:
     bits = {}
     for beta in (0.0, 1.0):
@@ -233,6 +235,8 @@ def _take(examples: Examples, mask: Tensor) -> Examples:
     )
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_smaller_domains_get_smaller_batches_and_stop_on_their_own(planted: Any) -> None:
     examples, select = _mixed(planted, 500)
     with attach(planted.heads, IAK, "representation", ["a", "b"]) as adapted:
@@ -260,6 +264,7 @@ def test_rows_of_the_base_train_nobody(planted: Any) -> None:
 
 
 @pytest.mark.parametrize(("config", "at"), [(IAK, "representation"), (LoRAConfig(4), "click.2")])
+@pytest.mark.few(1)
 def test_what_is_kept_changes_nothing(planted: Any, config: KernelConfig, at: str) -> None:
     runs: list[tuple[Training, str]] = []
     for most in (1 << 30, 1000, 0):
@@ -279,6 +284,8 @@ def test_what_is_kept_changes_nothing(planted: Any, config: KernelConfig, at: st
     assert all(found.problem is None for found, _ in runs)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_bf16_ends_near_fp32(planted: Any) -> None:
     losses = []
     for precision in ("fp32", "bf16"):
@@ -287,6 +294,8 @@ def test_bf16_ends_near_fp32(planted: Any) -> None:
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_fresh_ids_learn_what_the_base_cannot_see(planted: Any) -> None:
     generator = torch.Generator().manual_seed(1)
     h = torch.randn(3000, 12, generator=generator)
@@ -356,6 +365,8 @@ def _first_logit(logits: Tensor, labels: Any) -> Tensor:
     )
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_domain_that_stops_leaves_the_others_to_go_on(planted: Any) -> None:
     """The second domain's labels are noise, which its selection rows do not share."""
     h, click, convert = planted.train

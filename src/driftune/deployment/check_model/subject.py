@@ -47,8 +47,8 @@ class Subject:
     @property
     def places(self) -> list[str]:
         """The places that ``adapter.at`` chooses."""
-        at = self.config.adapter.at
-        return self.model.default_places() if at == "auto" else at
+        at = self.config.adapter.all_places
+        return self.model.default_places() if at is None else at
 
     def inputs(self, count: int = TRIED) -> tuple[Tensor, ...]:
         """The model's arguments for the first rows, as it is given them to score."""

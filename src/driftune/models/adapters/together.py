@@ -6,7 +6,8 @@ What comes of a domain depends on nothing but its own rows, start and settings.
 import copy
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from driftune.models.adapters.attach import AdaptedModel
 from driftune.models.adapters.batching import batch_sizes
 from driftune.models.adapters.checkpoint import Checkpoint, mark
 from driftune.models.adapters.courses import Course, Progress, run_courses
+from driftune.models.adapters.crossfit import Fitted, fit_folds, folds_of, join
 from driftune.models.adapters.devices import bring, device_of, moved
 from driftune.models.adapters.examples import Examples
 from driftune.models.adapters.files import fingerprint
@@ -24,7 +26,7 @@ from driftune.models.adapters.learners import Learner, Own
 from driftune.models.adapters.losses import Loss, esmm_rows
 from driftune.models.adapters.methods.registry import stacks_with
 from driftune.models.adapters.report import TrainReport
-from driftune.models.adapters.run import Run
+from driftune.models.adapters.run import Rows, Run
 from driftune.models.adapters.scales import fit_scale
 from driftune.models.adapters.settings import TrainConfig
 from driftune.models.adapters.split import Split, split
@@ -36,9 +38,12 @@ PROBE = 64
 
 @dataclass(frozen=True)
 class Choice:
-    """One domain's training: from ``start``, with each β, on each window of its rows.
+    """One domain's training: from ``start`` and the ``others``, with each β, on each window.
 
     ``windows``: positions in ``examples`` that they begin at; all end where the examples do.
+    ``others``: further starts to choose from; kernels may sit at other places.
+    ``folds``: of more than one, each leaves out a block of the selection rows in its turn, and what
+    is chosen by all of them is trained on all rows, see ``crossfit``.
     ``config``: its batch size is that of the domain, or all of its rows where they are fewer.
     """
 
@@ -51,15 +56,28 @@ class Choice:
     config: TrainConfig
     checkpoint: Path | None = None
     progress: Progress | None = None
+    others: Sequence[Adapter] = ()
+    folds: int = 1
+
+    @property
+    def starts(self) -> tuple[Adapter, ...]:
+        """All starts, the first wins where others do no better."""
+        return self.start, *self.others
+
+    @property
+    def blocks(self) -> int:
+        """The folds that there are selection rows for."""
+        return max(1, min(self.folds, len(self.select)))
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The adapter of the lowest loss on the selection rows, and the window it was trained on."""
+    """The adapter of the lowest loss on the selection rows, its window and its start, from 0."""
 
     adapter: Adapter
     window: int
     report: TrainReport
+    start: int = 0
 
 
 def choose_together(
@@ -92,9 +110,17 @@ def choose_together(
         except Exception as error:
             courses.append(error)
     run_courses([course for course in courses if isinstance(course, Course)], workers)
+    lasts = {
+        n: _last(choice, course, frozen)
+        for n, (choice, course) in enumerate(zip(choices, courses, strict=True))
+        if choice.folds > 1 and isinstance(course, Course) and course.fault is None
+    }
+    run_courses([course for course, _ in lasts.values()], workers)
     return [
-        course if isinstance(course, Exception) else course.fault or _chosen(choice, course)
-        for choice, course in zip(choices, courses, strict=True)
+        course
+        if isinstance(course, Exception)
+        else course.fault or (_ended(choice, *lasts[n]) if n in lasts else _chosen(choice, course))
+        for n, (choice, course) in enumerate(zip(choices, courses, strict=True))
     ]
 
 
@@ -110,7 +136,7 @@ def _way(choice: Choice, both: Sequence[Way]) -> Way:
     """The folded way for adapters that use it and rows whose values fit; by the domain alone."""
     folded, plain = both
     if folded.halves.folded is None or any(
-        stacks_with(kernel) is None for _, kernel in choice.start.items()
+        stacks_with(kernel) is None for start in choice.starts for _, kernel in start.items()
     ):
         return plain
     device = folded.upper.device
@@ -132,17 +158,19 @@ def _split(adapted: AdaptedModel, choices: Sequence[Choice], folds: bool) -> Spl
 
 
 def _course(choice: Choice, way: Way, frozen: str) -> Course:
-    """The domain's course: a learner for each window and β, in this order."""
+    """The domain's course: a learner for each start, window, fold and β, in this order."""
     halves, upper = way
     config = choice.config
     device = upper.device
-    rows, selected = keep(choice.examples, choice.select, halves, device, config.cache_bytes)
+    if choice.folds > 1:
+        joined = join(choice.examples, choice.select)
+        rows, _ = keep(joined, None, halves, device, config.cache_bytes)
+        selected: Rows | None = rows
+    else:
+        rows, selected = keep(choice.examples, choice.select, halves, device, config.cache_bytes)
     learners: dict[int, Learner] = {}
-    every = torch.arange(len(choice.examples), device=device)
-    newest = torch.arange(len(choice.select), device=device)
-    for begins in choice.windows:
-        own = Own(every[begins:], newest)
-        start = copy.deepcopy(choice.start)
+    for given, own in product(choice.starts, _parts(choice, device)):
+        start = copy.deepcopy(given)
         bring(start, device)
         fit_scale(start, own.train, rows.kept, upper.above)
         sizes = batch_sizes(
@@ -158,25 +186,81 @@ def _course(choice: Choice, way: Way, frozen: str) -> Course:
             )
     course = Course(Run(rows, selected, upper), learners, None, choice.progress)
     if choice.checkpoint is not None:
-        kernels = [
-            [place, kernel.config.kind, kernel.config.to_dict()]
-            for place, kernel in choice.start.items()
-        ]
-        settings = [asdict(config), choice.domain, [*choice.windows], [*choice.betas], kernels]
-        prints = [frozen, fingerprint(choice.start)]
-        made_of = mark(
-            json.dumps(settings, sort_keys=True), prints, [choice.examples, choice.select]
-        )
-        course.store = Checkpoint(choice.checkpoint, made_of)
+        course.store = Checkpoint(choice.checkpoint, _mark(choice, frozen))
     return course
 
 
+def _parts(choice: Choice, device: torch.device) -> list[Own]:
+    """The rows that train and select, window by window and of each fold by fold."""
+    newest = torch.arange(len(choice.select), device=device)
+    every = torch.arange(len(choice.examples), device=device)
+    if choice.folds == 1:
+        return [Own(every[begins:], newest) for begins in choice.windows]
+    return [
+        own for begins in choice.windows for own in folds_of(every[begins:], newest, choice.blocks)
+    ]
+
+
+def _last(choice: Choice, course: Course, frozen: str) -> tuple[Course, Fitted]:
+    """The course that trains what the folds have chosen on all rows, for their epochs."""
+    fitted = fit_folds([*course.learners.values()], choice.blocks, len(choice.betas))
+    start, window = divmod(fitted.part, len(choice.windows))
+    run = Run(course.run.rows, None, course.run.upper)
+    device = run.upper.device
+    every = torch.arange(len(choice.examples) + len(choice.select), device=device)
+    own = Own(every[choice.windows[window] :], every[:0])
+    adapter = copy.deepcopy(choice.starts[start])
+    bring(adapter, device)
+    fit_scale(adapter, own.train, run.rows.kept, run.upper.above)
+    for _, kernel in adapter.items():
+        kernel.config = kernel.config.with_beta(float(choice.betas[fitted.beta]))
+    config = choice.config
+    sizes = batch_sizes(
+        {0: len(own.train)}, config.batch_size, config.min_batch, config.batch_exponent
+    )
+    learner = Learner(choice.domain, 0, adapter, own, sizes[0], config, fitted.epochs)
+    last = Course(run, {0: learner}, None, choice.progress)
+    if choice.checkpoint is not None:
+        file = choice.checkpoint.with_name(f"{choice.checkpoint.name}.last")
+        last.store = Checkpoint(file, f"{_mark(choice, frozen)} {fitted.epochs}")
+    return last, fitted
+
+
+def _ended(choice: Choice, course: Course, fitted: Fitted) -> Chosen | Exception:
+    """What the folds have chosen, trained on all rows."""
+    if course.fault is not None:
+        return course.fault
+    learner = course.learners[0]
+    learner.finish()
+    start, window = divmod(fitted.part, len(choice.windows))
+    report = replace(
+        report_of(course.run, learner), select_loss=fitted.losses, best_epoch=fitted.epochs
+    )
+    return Chosen(learner.adapter, window, report, start)
+
+
+def _mark(choice: Choice, frozen: str) -> str:
+    """What tells the choice's training from others."""
+    kernels = [
+        [place, kernel.config.kind, kernel.config.to_dict()]
+        for start in choice.starts
+        for place, kernel in start.items()
+    ]
+    folds = [] if choice.folds == 1 else [choice.folds]
+    settings = [
+        *(asdict(choice.config), choice.domain, [*choice.windows], [*choice.betas], kernels),
+        *folds,
+    ]
+    prints = [frozen, *map(fingerprint, choice.starts)]
+    return mark(json.dumps(settings, sort_keys=True), prints, [choice.examples, choice.select])
+
+
 def _chosen(choice: Choice, course: Course) -> Chosen:
-    """The first of the learners with the lowest loss: of each window's β, then of the windows."""
+    """The first of the learners with the lowest loss: of a window's β, of windows, of starts."""
     for learner in course.learners.values():
         learner.finish()
     each = [learner.losses[learner.best_epoch] for learner in course.learners.values()]
     slot = min(course.learners, key=lambda number: each[number])
     best = course.learners[slot]
-    window = slot // len(choice.betas)
-    return Chosen(best.adapter, window, report_of(course.run, best))
+    start, window = divmod(slot // len(choice.betas), len(choice.windows))
+    return Chosen(best.adapter, window, report_of(course.run, best), start)

@@ -44,6 +44,9 @@ class SplitSpans(Record):
 class TrainingFigures(Document):
     """What a fine-tuning did. ``started_from`` is the version that it started from; 0 is anew.
 
+    ``pooled``: SHA-256 of the pooled adapter that it could start from, None where there was none;
+    ``start``: which it did start from, then, ``pooled`` or ``champion`` (a new one where there was
+    no champion). ``at``: the places of its kernels, where they were chosen.
     ``trainer``: the kind of job of the user's own that did it, None of the built-in one;
     ``reported``: figures that such a job gave of itself, which nobody has checked.
     """
@@ -51,6 +54,9 @@ class TrainingFigures(Document):
     NAME: ClassVar[str] = "training figures"
 
     started_from: int | None = None
+    pooled: str | None = None
+    start: str | None = None
+    at: tuple[str, ...] | None = None
     split: SplitSpans | None = None
     beta: Figure = None
     best_epoch: int | None = None

@@ -7,12 +7,74 @@
   if (!table || !form) return;
   const data = JSON.parse(document.querySelector("[data-map-days]").textContent);
   const head = table.tHead.rows;
-  const rows = [...table.tBodies[0].rows];
-  const scores = data.domains.map((domain) => domain.scores.split(","));
+  const body = table.tBodies[0];
+  // Domains in order; those that the page does not hold get their row when it is shown.
+  const entry = (key, name, tr) => ({ key, name: name.toLowerCase(), tr, period: tr ? "own" : "" });
+  let entries = [...body.rows].map((tr) => {
+    const name = tr.cells[0].querySelector("bdi");
+    return entry(tr.dataset.key, name.title || name.textContent, tr);
+  });
+  const held = entries.length;
+  const more = document.querySelector("[data-more]");
+  const STEP = 200;
+  let most = Math.max(held, STEP);
   const quiet = new Set(data.quiet);
   // Wider periods show colours and marks alone.
   const DENSE = 92;
   const monthName = new Intl.DateTimeFormat("en", { month: "long", year: "numeric", timeZone: "UTC" });
+
+  // Cells by month and key: those of the page's own days are in the page.
+  const monthOf = (place) => data.days[place].slice(0, 7);
+  const months = new Map();
+  const starts = new Map();
+  data.days.forEach((day, place) => {
+    if (!starts.has(day.slice(0, 7))) starts.set(day.slice(0, 7), place);
+  });
+  const opened = (domain) => ({ ...domain, scores: domain.scores.split(",") });
+  const own = data.domains.map(opened);
+  let names = null;
+  const asked = new Map();
+  const load = (name) => {
+    if (!asked.has(name)) {
+      asked.set(
+        name,
+        new Promise((done) => {
+          const script = document.createElement("script");
+          script.src = `data/${name}.js`;
+          script.onload = done;
+          script.onerror = done;
+          document.head.append(script);
+        }),
+      );
+    }
+    return asked.get(name);
+  };
+  window.driftuneMap = {
+    month: (name, found) => {
+      const cells = new Map();
+      for (const key of Object.keys(found.domains)) cells.set(key, found.domains[key]);
+      months.set(name, cells);
+    },
+    domains: (found) => {
+      names = found;
+    },
+  };
+  const NONE = { states: "", steps: "", pages: "", scores: [], gains: {} };
+
+  // A domain's cells, and the place of a day among them.
+  const cellsOf = (index, place) => {
+    if (index < held && place >= data.first) return [own[index], place - data.first];
+    const month = months.get(monthOf(place));
+    const key = entries[index].key;
+    const found = month?.get(key);
+    if (!found) return [NONE, 0];
+    if (typeof found.scores === "string") month.set(key, opened(found));
+    return [month.get(key), place - starts.get(monthOf(place))];
+  };
+  const stateOf = (index, place) => {
+    const [domain, at] = cellsOf(index, place);
+    return data.codes[domain.states[at]] ?? { name: "missing", mark: "", label: "no data", meaning: "" };
+  };
 
   const places = (period) => {
     const all = data.days.map((_, place) => place);
@@ -23,23 +85,23 @@
   // Names of domains stay in the page's own row heads; what is put together here is dates, keys,
   // and words that the program knows.
   const cell = (row, place) => {
-    const domain = data.domains[row];
+    const [domain, at] = cellsOf(row, place);
     const day = data.days[place];
-    const state = data.codes[domain.states[place]];
-    const step = `h${domain.steps[place]}`;
-    const score = scores[row][place];
-    const gain = domain.gains[place];
+    const state = stateOf(row, place);
+    const step = `h${domain.steps[at] ?? "x"}`;
+    const score = domain.scores[at];
+    const gain = domain.gains[at];
     const words = [state.label.charAt(0).toUpperCase() + state.label.slice(1)];
     if (score) words.push(`drift ${score}, 1 triggers`);
     if (gain) words.push(`AUC ${gain}`);
-    const alert = domain.alerts?.[place] ?? "";
+    const alert = domain.alerts?.[at] ?? "";
     if (alert) words.push("alert");
     const missing = state.name === "missing";
     const title = missing ? `${words[0]}: ${state.meaning}` : words.join("; ");
     const hidden = `<span class="vh">${title}</span>`;
-    const key = rows[row].dataset.key;
+    const key = entries[row].key;
     let href = "";
-    if (domain.pages[place] === "1") href = `decision/${day}/${key}.html`;
+    if (domain.pages[at] === "1") href = `decision/${day}/${key}.html`;
     else if (state.name === "refused") href = `day/${day}.html`;
     else if (!missing) href = `day/${day}.html#${key}`;
     const number = score ? `<b>${score}</b>` : "";
@@ -77,8 +139,35 @@
     row.cells[0].insertAdjacentHTML("afterend", html.join(""));
   };
 
-  let drawn = form.elements.period.value;
+  const standard = form.elements.period.value;
+  let drawn = standard;
   let shown = places(drawn);
+
+  const drawRow = (index) => {
+    const one = entries[index];
+    if (!one.tr) {
+      const tr = body.insertRow();
+      tr.dataset.key = one.key;
+      const head = document.createElement("th");
+      head.scope = "row";
+      head.className = "stick";
+      const link = document.createElement("a");
+      link.className = "domain";
+      link.href = `domain/${one.key}.html`;
+      const name = document.createElement("bdi");
+      name.title = one.full;
+      name.textContent = one.full.length > 32 ? `${one.full.slice(0, 31)}…` : one.full;
+      const champion = document.createElement("small");
+      champion.textContent = one.champion;
+      link.append(name);
+      head.append(link, champion);
+      tr.append(head);
+      one.tr = tr;
+    }
+    if (one.period === drawn || (one.period === "own" && drawn === standard)) return;
+    replaceCells(one.tr, shown.map((place) => cell(index, place)));
+    one.period = drawn;
+  };
 
   const draw = (period) => {
     if (period === drawn) return;
@@ -86,54 +175,86 @@
     shown = places(period);
     replaceCells(head[0], monthHeads(shown));
     replaceCells(head[1], shown.map(column));
-    rows.forEach((row, index) => replaceCells(row, shown.map((place) => cell(index, place))));
     table.classList.toggle("dense", shown.length > DENSE);
     const scroll = table.parentElement;
-    scroll.scrollLeft = scroll.scrollWidth;
-    oneStop();
+    requestAnimationFrame(() => {
+      scroll.scrollLeft = scroll.scrollWidth;
+    });
   };
 
   const matches = (found, state) => (state === "asked" ? !quiet.has(found) : found === state);
 
   // Cells of another state step back.
-  const faint = (state) => {
-    if (!state && !table.querySelector(".faint")) return;
-    rows.forEach((row, index) => {
-      if (row.hidden) return;
-      shown.forEach((place, column) => {
-        const found = data.codes[data.domains[index].states[place]].name;
-        row.cells[column + 1].classList.toggle("faint", state !== "" && !matches(found, state));
-      });
+  const faint = (index, state) => {
+    const { tr } = entries[index];
+    if (!state && !tr.querySelector(".faint")) return;
+    shown.forEach((place, column) => {
+      const found = stateOf(index, place).name;
+      tr.cells[column + 1].classList.toggle("faint", state !== "" && !matches(found, state));
     });
   };
 
   const fits = (index, text, state) => {
-    const name = rows[index].cells[0].querySelector("bdi");
-    const full = (name.title || name.textContent).toLowerCase();
-    if (!full.includes(text)) return false;
-    if (!state) return true;
-    return shown.some((place) => {
-      const found = data.codes[data.domains[index].states[place]].name;
-      return matches(found, state);
-    });
+    if (!entries[index].name.includes(text)) return false;
+    return !state || shown.some((place) => matches(stateOf(index, place).name, state));
   };
 
-  const apply = () => {
+  // The files that a view needs and that are not there yet.
+  const lacking = (period, beyond) => {
+    const found = beyond && data.total > held && !asked.has("domains") ? ["domains"] : [];
+    for (const place of places(period)) {
+      const month = monthOf(place);
+      if ((place < data.first || (beyond && data.total > held)) && !asked.has(month)) {
+        if (!found.includes(month)) found.push(month);
+      }
+    }
+    return found;
+  };
+
+  const joinNames = () => {
+    if (names === null || entries.length > held) return;
+    const there = new Map(entries.map((one) => [one.key, one]));
+    for (const [key, name, champion] of names) {
+      if (!there.has(key)) entries.push({ ...entry(key, name, null), full: name, champion });
+    }
+  };
+
+  let turn = 0;
+  const apply = async () => {
     const { domain, state, period } = form.elements;
-    draw(period.value);
     const text = domain.value.trim().toLowerCase();
+    const beyond = text !== "" || state.value !== "" || most > Math.max(held, STEP);
+    const mine = ++turn;
+    const files = lacking(period.value, beyond);
+    if (files.length > 0) await Promise.all(files.map(load));
+    else if (asked.size > 0) await Promise.all(asked.values());
+    if (mine !== turn) return;
+    joinNames();
+    draw(period.value);
     let count = 0;
-    rows.forEach((row, index) => {
-      row.hidden = !fits(index, text, state.value);
-      count += row.hidden ? 0 : 1;
+    const visible = new Set();
+    entries.forEach((_, index) => {
+      if (!fits(index, text, state.value)) return;
+      count += 1;
+      if (visible.size < most) visible.add(index);
     });
-    faint(state.value);
-    const total = `${rows.length} domain${rows.length === 1 ? "" : "s"}`;
-    form.querySelector("[data-shown]").textContent =
-      count === rows.length ? total : `${count} of ${total}`;
+    entries.forEach((one, index) => {
+      if (visible.has(index)) {
+        drawRow(index);
+        one.tr.hidden = false;
+        faint(index, state.value);
+      } else if (one.tr) one.tr.hidden = true;
+    });
+    rows = entries.filter((one) => one.tr).map((one) => one.tr);
+    const total = `${data.total} domain${data.total === 1 ? "" : "s"}`;
+    const all = text === "" && state.value === "";
+    form.querySelector("[data-shown]").textContent = all ? total : `${count} of ${total}`;
     document.querySelector("[data-none]").hidden = count > 0;
+    if (more) more.hidden = (all ? data.total : count) <= visible.size;
     remember();
-    if (table.querySelector('a[tabindex="0"]')?.closest("tr").hidden) oneStop();
+    const stop = table.querySelector('a[tabindex="0"]');
+    if (!stop || stop.closest("tr").hidden) oneStop();
+    else oneStop(stop);
   };
 
   const remember = () => {
@@ -155,6 +276,8 @@
     const link = chosen ?? visible?.querySelector("th a") ?? table.querySelector("thead a");
     if (link) link.tabIndex = 0;
   };
+
+  let rows = entries.map((one) => one.tr);
 
   const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
@@ -186,10 +309,13 @@
   });
 
   form.addEventListener("input", apply);
+  more?.addEventListener("click", () => {
+    most += STEP;
+    apply();
+  });
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(apply));
 
-  const standard = drawn;
   form.hidden = false;
   const kept = new URLSearchParams(location.hash.slice(1));
   for (const [name, value] of kept) {
