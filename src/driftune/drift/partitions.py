@@ -194,7 +194,7 @@ def cell_name(
     label = declared.get(name, partition.label)
     if name == PAIRS_OF_USERS:
         left, right = (int(side[first]) for side in np.triu_indices(KINDS))
-        kinds = [*list(categories.values())[:PAIRED], *["other categories"] * KINDS]
+        kinds = [*list(categories.values())[:PAIRED], *["all others"] * KINDS]
         both = kinds[left] if left == right else f"{kinds[left]} with {kinds[right]}"
         return f"{label}, {both}"
     if name == "items":

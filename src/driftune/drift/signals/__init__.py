@@ -58,7 +58,7 @@ _ALL: tuple[Signal, ...] = (
     AucLost("auc", "champion's AUC", "performance", "AUC lost"),
     Residuals(
         "residuals",
-        "clicks against predictions off the categories",
+        "clicks against predictions by other properties",
         "performance",
         "root mean square, logits",
         "Log-odds of clicks beyond the predicted",
