@@ -161,9 +161,11 @@ def _float32_text(value: float) -> str:
     short = np.float32(value)
     if not np.isfinite(short) or not short:
         return float_text(float(short))
-    if 1e-4 <= abs(float(short)) < 1e16:
+    text = np.format_float_scientific(short, unique=True, trim="-", exp_digits=2)
+    # By its shortest digits: the float next to 0.0001 is a little less than it.
+    if -4 <= int(text.partition("e")[2]) < 16:
         return np.format_float_positional(short, unique=True, trim="0")
-    return np.format_float_scientific(short, unique=True, trim="-", exp_digits=2)
+    return text
 
 
 def _moment(value: np.datetime64) -> str:
