@@ -37,7 +37,10 @@ IDS = {
     "VARCHAR": (pa.string(), st.text(st.characters(exclude_categories=["Cs"]), max_size=9)),
     "BOOLEAN": (pa.bool_(), st.booleans()),
     "DOUBLE": (pa.float64(), DOUBLES),
-    "FLOAT": (pa.float32(), st.floats(width=32) | st.sampled_from([1e7, 1e16, 123456.789, 1e-4, 1e-5])),
+    "FLOAT": (
+        pa.float32(),
+        st.floats(width=32) | st.sampled_from([1e7, 1e16, 123456.789, 1e-4, 1e-5]),
+    ),
     "DECIMAL(18,8)": (
         pa.decimal128(18, 8),
         st.decimals(-(10**9), 10**9, places=8, allow_nan=False),
