@@ -5,6 +5,7 @@ segments of users, prices, positions, the age of items. Stable days on which tas
 to day, and others on which they wander with a memory and in all domains alike. A slow creep.
 """
 
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import options, say
+from benchmarks.common import ROOT, options, say
 from benchmarks.drift_report import Shift, Stable, report
 from benchmarks.drift_shifts import (
     HIDDEN,
@@ -46,13 +47,21 @@ PARAMS = {"batch_size: 512": "batch_size: 2048"}
 
 @dataclass(frozen=True)
 class Plan:
-    """What is run: ``targets`` in true AUC by kind, days of reference, of all, and of the creep."""
+    """What is run: ``targets`` in true AUC by kind, days of reference, of all, and of the creep;
+    ``small``: in the world of four domains; ``params``: what is replaced in params.yaml.
+    """
 
     reference: int
     days: int
     targets: Mapping[str, Sequence[float]]
     creep_days: int
     params: Mapping[str, str]
+    small: bool = False
+
+    def triggered_by(self, triggers: Sequence[str]) -> "Plan":
+        """The same with other signals that decide."""
+        (line,) = re.findall(r"triggers: \[.*?\]", (ROOT / "params.yaml").read_text("utf-8"))
+        return replace(self, params={**self.params, line: f"triggers: [{', '.join(triggers)}]"})
 
 
 FULL = Plan(
@@ -71,6 +80,7 @@ QUICK = Plan(
     {"abrupt": (0.02,), "segment": (0.03,)},
     5,
     {**PARAMS, "hidden: [128, 64]": "hidden: [32, 16]", "  epochs: 2\n": "  epochs: 1\n"},
+    small=True,
 )
 
 
@@ -126,14 +136,17 @@ def main() -> None:
     """Measure and print."""
     parser = options(__doc__ or "")
     parser.add_argument("--folder", type=Path, help="keep the worlds here and use them again")
+    parser.add_argument("--triggers", nargs="+", help="signals that decide (params.yaml's)")
     given = parser.parse_args()
     plan = QUICK if given.quick else FULL
+    if given.triggers:
+        plan = plan.triggered_by(given.triggers)
     with (
         tempfile.TemporaryDirectory() as scratch,
         ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
     ):
         folder = given.folder or Path(scratch) / "world"
-        wander = pool.submit(wandering, folder, quick=given.quick)
+        wander = pool.submit(wandering, folder, plan)
         if not given.quick:
             # Small worlds fit in memory side by side.
             wander.result()
@@ -156,12 +169,11 @@ def main() -> None:
 
 def settings_of(plan: Plan, *, wander: bool = False) -> SimulationConfig:
     """The world of a plan."""
-    return (small_world if plan is QUICK else world)(plan.days, wander=wander)
+    return (small_world if plan.small else world)(plan.days, wander=wander)
 
 
-def wandering(folder: Path, *, quick: bool) -> Stable:
+def wandering(folder: Path, plan: Plan) -> Stable:
     """What is raised on days on which tastes wander with a memory, and in all domains alike."""
-    plan = QUICK if quick else FULL
     beside = folder.with_name(f"{folder.name}-wander")
     return Bench.made(settings_of(plan, wander=True), beside, plan).stable(rivals=False)
 

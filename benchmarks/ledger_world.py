@@ -1,7 +1,6 @@
 """A ledger as a year of many domains leaves it, filled fast: few distinct documents, real sizes."""
 
 import json
-from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,6 +12,7 @@ from driftune.config import Config
 from driftune.domains import domain_key
 from driftune.io import write_json
 from driftune.registry.database import Database
+from driftune.registry.ledger import Ledger
 from driftune.registry.schema import adapters, champions, checks, days, decisions, switches
 
 TABLES = {each.name: each for each in (decisions, checks, switches, adapters, days)}
@@ -33,10 +33,10 @@ Rows = dict[str, list[tuple[Any, ...]]]
 class LedgerWorld:
     """Days of decisions, checks, champions and quality records; the same for the same seed."""
 
-    def __init__(self, config: Config, ledger: Database, domains: int, seed: int = 7) -> None:
+    def __init__(self, config: Config, ledger: Ledger, domains: int, seed: int = 7) -> None:
         self.ledger = ledger
         self.rng = np.random.default_rng(seed)
-        self.site = SiteWorld(config, ledger, 0)  # type: ignore[arg-type]
+        self.site = SiteWorld(config, ledger, 0)
         names = [f"scene {n % 4} · district {n // 4 + 1}" for n in range(domains)]
         self.domains = [(name, domain_key(name)) for name in names]
         self.versions = [0] * domains
@@ -144,10 +144,6 @@ class LedgerWorld:
             connection.execute(champions.delete())
             if pointers:
                 connection.execute(champions.insert(), pointers)
-
-    def keys(self) -> Iterator[str]:
-        """The domains' keys."""
-        return (key for _, key in self.domains)
 
 
 COLUMNS = {

@@ -21,17 +21,26 @@ from benchmarks.ledger_world import LedgerWorld, settle
 from benchmarks.site_world import BACKBONE
 from driftune.config import Config
 from driftune.config.loading import load_config
+from driftune.config.workspace import Workspace
 from driftune.drift.rules import DUE, NEW_BACKBONE, NO_HISTORY
+from driftune.io import write_text
 from driftune.registry import checks, counts, decision_queries, past, redeciding
 from driftune.registry.ledger import Ledger
 from driftune.registry.overdue import end_outdated
 from driftune.registry.past_gains import first_looks
+from driftune.registry.schema import decisions
 from driftune.registry.served_days import first_days_served
 from driftune.registry.status import domain_names, domain_status
 from driftune.registry.waiting import looks_due
+from driftune.reports.front import ROWS, front_view
+from driftune.reports.history import load_history
+from driftune.reports.months import write_months
+from driftune.reports.render import Renderer
 from driftune.reports.summary import day_rows
 
 GOAL = 2.0
+# Of the code that wrote the figures kept beside the pages.
+RELEASE = "benchmark"
 # Seconds by the clock, and on the processor.
 Times = list[float]
 
@@ -146,7 +155,7 @@ def asked(config: Config) -> dict[str, Times]:
             found[name] = timed(work)
     of_a_day = [times for name, times in found.items() if name.startswith("day: ")]
     found["all of a day's queries"] = [round(sum(each), 3) for each in zip(*of_a_day, strict=True)]
-    return found | front(config, last)
+    return found | front(config, ledger, last)
 
 
 def queries(config: Config, ledger: Ledger, last: date) -> dict[str, Callable[[], Any]]:
@@ -191,9 +200,21 @@ def queries(config: Config, ledger: Ledger, last: date) -> dict[str, Callable[[]
     }
 
 
-def front(config: Config, last: date) -> dict[str, Times]:
-    """The front page's refresh after a day, as the daily run's report station does it."""
-    return {}
+def front(config: Config, ledger: Ledger, last: date) -> dict[str, Times]:
+    """What the front page costs at first, and once the decisions of one day have changed."""
+    home = Workspace(config).reports
+
+    def write() -> None:
+        history = load_history(config, ledger, RELEASE)
+        write_months(history, home, RELEASE, ROWS)
+        write_text(home / "index.html", Renderer().render("index.html", front_view(history)))
+
+    say("front page …")
+    found = {"front page, first": timed(write)}
+    with ledger.write() as connection:
+        changed = decisions.update().where(decisions.c.day == last.isoformat())
+        connection.execute(changed.values(updated_at=decisions.c.updated_at + 1))
+    return found | {"front page after a day": timed(write)}
 
 
 def timed(work: Callable[[], object]) -> Times:

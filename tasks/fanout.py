@@ -13,7 +13,12 @@ from prefect.settings import PREFECT_API_URL
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
 from driftune.config import Config
-from driftune.config.ray_cluster import INSTALL, require_answer, worker_environment
+from driftune.config.ray_cluster import (
+    INSTALL,
+    require_answer,
+    worker_environment,
+    workers_at_once,
+)
 from driftune.deployment.own_server import is_own
 from driftune.errors import ConfigError, DriftuneError
 from driftune.no_telemetry import silence
@@ -91,7 +96,9 @@ def fan_out(config: Config) -> Iterator[FanOut]:
     if config.runner.kind == "ray":
         runner, setting = _ray(config)
         with runner:
-            yield FanOut(config, runner, setting, workers=partial(_ray_workers, config))
+            yield FanOut(
+                config, runner, setting, workers=partial(workers_at_once, config.runner.needs)
+            )
         return
     threads: TaskRunner[Any]
     with ThreadPoolTaskRunner(max_workers=config.runner.threads) as threads:
@@ -134,13 +141,6 @@ def _ray(config: Config) -> tuple[TaskRunner[Any], Setting]:
         return remote_options(**config.runner.options(domain))
 
     return RayTaskRunner(address=address, init_kwargs=settings), setting
-
-
-def _ray_workers(config: Config) -> int:
-    """How many tasks of a domain's usual needs the cluster takes at once."""
-    import ray
-
-    return config.runner.needs.at_once(ray.cluster_resources())  # type: ignore[no-untyped-call]  # Ray has no types
 
 
 def _see_that_there_is_a_server(kind: str) -> None:

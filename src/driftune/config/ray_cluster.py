@@ -4,6 +4,7 @@ import os
 import socket
 from urllib.parse import urlsplit
 
+from driftune.config.runner import Needs
 from driftune.errors import ConfigError
 from driftune.no_telemetry import QUIET
 
@@ -21,6 +22,13 @@ def worker_environment() -> dict[str, str]:
     # Workers import the library, not the flows: nobody else would keep their telemetry off.
     quiet = {name: os.environ[name] for name in QUIET if name in os.environ}
     return {**quiet, "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
+
+
+def workers_at_once(needs: Needs) -> int:
+    """How many workers of these needs the cluster that this process has joined takes at once."""
+    import ray
+
+    return needs.at_once(ray.cluster_resources())  # type: ignore[no-untyped-call]  # Ray has no types
 
 
 def require_answer(address: str) -> None:

@@ -76,6 +76,7 @@ def build_site(config: Config, ledger: Ledger, *, days: list[date] | None = None
         # Evidently's pages of so long ago have just been dropped.
         dropped = timedelta(days=config.drift.keep_pages_days + 1)
         days = [*days, *aged, *(day - dropped for day in days)]
+    write_months(history, home, release, ROWS)
     for page in _pages(config, ledger, history, Scope.of(history, home, days, switched)):
         values = json.dumps([release, page.template, page.view], sort_keys=True, allow_nan=False)
         stamp = f"<!-- {hashlib.sha256(values.encode()).hexdigest()[:32]} -->"
@@ -109,7 +110,6 @@ def _pages(config: Config, ledger: Ledger, history: History, scope: Scope) -> It
     policies = policies_view(config)
     if policies is not None:
         yield Page("policies.html", "policies.html", policies)
-    write_months(history, Workspace(config).reports, _fingerprint(), ROWS)
     # The front page comes last: what it links to is there.
     bundles = bundle_status(config, ledger)
     front = front_view(history, base_problems(config), bundles, compared=policies is not None)

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 import pyarrow as pa
 
 from driftune.config import Config
-from driftune.config.ray_cluster import INSTALL, require_answer, worker_environment
+from driftune.config.ray_cluster import (
+    INSTALL,
+    require_answer,
+    worker_environment,
+    workers_at_once,
+)
 from driftune.errors import ConfigError, DriftuneError
 from driftune.serving.files import Batch, Scoring, score_batch
 from driftune.serving.formats import read_batches
@@ -101,8 +106,7 @@ def _scored(
         # Scores are pure: what a lost worker had is computed again.
         kind = ray.remote(max_restarts=-1, max_task_retries=-1)(Worker)
         held = ray.put(bundle)
-        has = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray has no types
-        for _ in range(needs.at_once(has)):
+        for _ in range(workers_at_once(needs)):
             begun = kind.options(**needs.options()).remote([held], shadow)
             workers.append(cast("ActorHandle[Worker]", begun))
         yield _in_order(workers, source, domain)
