@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pyarrow import Table
 
 # To be raised when the cells or their meaning change.
-FORMAT = 6
+FORMAT = 3
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from driftune.config.drift import MinEffect
 from driftune.drift.compare import Windows
 from driftune.drift.partitions import KINDS, PAIRS_OF_USERS, PARTITIONS, STARTS, cell_name
-from driftune.drift.profiles import Profile
 from driftune.drift.readings import Pairs, Reading, pairs_of_days
 from driftune.drift.signals.base import Facts, Move, Signal
+
+if TYPE_CHECKING:
+    from driftune.drift.profiles import Profile
 
 # Groups that an ordered partition's cells are joined to, of about as much information each.
 GROUPS = 8
@@ -230,7 +233,7 @@ def _axis(shifts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.abs(values[:, [0, -1]]).max(axis=1) ** 2, usual, freedom
 
 
-def _stacked(profiles: Sequence[Profile]) -> np.ndarray:
+def _stacked(profiles: Sequence["Profile"]) -> np.ndarray:
     """Residuals and information, (2, profiles, cells)."""
     parts = ("residual", "residual_information")
     return np.array([[profile.parts[part] for profile in profiles] for part in parts])
